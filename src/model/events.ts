@@ -1,0 +1,81 @@
+import type { Attachment, Outcome } from './verdict.js';
+
+/** One planned step or check of a scenario. */
+export interface PlannedItem {
+  /** Stable inside its scenario: `s03` for steps, `c07` for checks, numbered in the order of the file. */
+  id: string;
+  kind: 'step' | 'check';
+  /** The kind's name in the language: `run`, `ping`, … */
+  type: string;
+  title: string;
+  /** One line that says what will be done or probed, made from the YAML by the kind. */
+  detail: string;
+  line: number;
+  column: number;
+  covers: string[];
+}
+
+/** What reports draw: planned before anything starts. */
+export interface Topology {
+  hosts: { name: string; image: string; init: string; interfaces: { name: string; segment: string; address: string }[] }[];
+  segments: { name: string; subnet: string; mtu?: number }[];
+}
+
+/** Containers and networks that a host's engine had at the end of the scenario, for the drawing. */
+export interface EngineState {
+  host: string;
+  /** As the engine itself states it, `''` where it could not be asked. */
+  version: string;
+  networks: { name: string; driver: string; scope: string; subnet: string }[];
+  containers: { name: string; image: string; state: string; networks: { name: string; address: string }[]; ports: string[] }[];
+}
+
+/** One command that ran on a lab host. Output is cut to the head and tail that the SSH layer keeps. */
+export interface Transcript {
+  host: string;
+  command: string;
+  exitCode: number | null;
+  signal?: string;
+  timedOut?: boolean;
+  durationMs: number;
+  stdout: string;
+  stderr: string;
+  /** Bytes that the command really wrote; larger than what is kept when output was cut. */
+  stdoutBytes: number;
+  stderrBytes: number;
+}
+
+export type PhaseName = 'image' | 'boot' | 'provision' | 'teardown';
+
+/** The events of a run, in the order they happened; one JSON object a line in `run.jsonl`. Every report is made from them. */
+export type RunEventBody =
+  | { type: 'run:start'; netrig: string; node: string; kernel: string; argv: string[]; cwd: string }
+  | {
+      type: 'scenario:start';
+      /** Unique in the run: the scenario's name, with matrix values: `ports[image=debian-12]`. */
+      scenario: string;
+      attempt: number;
+      file: string;
+      title: string;
+      description: string;
+      tags: string[];
+      covers: string[];
+      matrix: Record<string, string>;
+      provider: string;
+      planned: PlannedItem[];
+      topology: Topology;
+    }
+  | { type: 'phase'; scenario: string; phase: PhaseName; state: 'start' | 'end'; host?: string; text: string; durationMs?: number }
+  | { type: 'item:start'; scenario: string; item: string }
+  | { type: 'command'; scenario: string; item: string | null; transcript: Transcript }
+  | { type: 'item:end'; scenario: string; item: string; outcome: Outcome; attempts: number; durationMs: number }
+  | { type: 'engine'; scenario: string; state: EngineState }
+  | { type: 'log'; scenario: string | null; level: 'info' | 'warn' | 'error'; text: string }
+  | { type: 'artifact'; scenario: string; item: string | null; attachment: Attachment }
+  | { type: 'scenario:end'; scenario: string; durationMs: number; error?: { code: string; message: string } }
+  | { type: 'run:end'; durationMs: number; interrupted: boolean };
+
+/** `t`: ISO 8601 time. `pid`: the process that wrote it (a parallel run has several writers). */
+export type RunEvent = RunEventBody & { v: 1; t: string; pid: number };
+
+export type EmitEvent = (event: RunEventBody) => void;

@@ -1,0 +1,99 @@
+/** What netrig can say about one step or check. `error` means netrig or the lab broke, never that the network did. */
+export const verdicts = ['pass', 'fail', 'inconclusive', 'error', 'skipped'] as const;
+export type Verdict = (typeof verdicts)[number];
+
+/**
+ * Why a probe did not do what it was asked to: a closed set, so that an expectation can name the failure it wants.
+ *
+ * The network causes follow what the sender sees: `no-route` is the sender's own kernel (ENETUNREACH before anything was
+ * sent), `net-unreachable` and `host-unreachable` an ICMP answer (RFC 792 codes 0 and 1; an unanswered ARP request shows as
+ * `host-unreachable` too), `prohibited` ICMP codes 9, 10 and 13.
+ */
+export const causes = [
+  'timeout',
+  'refused',
+  'reset',
+  'no-route',
+  'net-unreachable',
+  'host-unreachable',
+  'port-unreachable',
+  'prohibited',
+  'too-big',
+  'unknown-host',
+  'nxdomain',
+  'servfail',
+  'dns-refused',
+  'no-answer',
+  'wrong-answer',
+  'tls',
+  'http-status',
+  'wrong-value',
+  'absent',
+  'present',
+  'exit-status',
+] as const;
+export type Cause = (typeof causes)[number];
+
+/** Causes that a connectivity probe (ping, port, http, dns) can meet and that `expect: { fails: … }` may name. */
+export const probeCauses = [
+  'timeout',
+  'refused',
+  'reset',
+  'no-route',
+  'net-unreachable',
+  'host-unreachable',
+  'port-unreachable',
+  'prohibited',
+  'too-big',
+  'unknown-host',
+  'nxdomain',
+  'servfail',
+  'dns-refused',
+  'no-answer',
+  'tls',
+] as const satisfies readonly Cause[];
+export type ProbeCause = (typeof probeCauses)[number];
+
+/** A probe that shows another probe could have succeeded. */
+export interface Control {
+  /** What was tried, as a sentence: "node2/outsider pings its own address". */
+  title: string;
+  held: boolean;
+  /** What was seen. */
+  seen: string;
+}
+
+/** A number worth keeping over time. Units: `ms`, `bytes`, `count`, `percent`. */
+export interface Measure {
+  name: string;
+  value: number;
+  unit: 'ms' | 'bytes' | 'count' | 'percent';
+}
+
+/** A file that belongs to an outcome (a capture, a log). `file` is relative to the run's directory. */
+export interface Attachment {
+  title: string;
+  file: string;
+  mime: string;
+}
+
+/** What one step or one attempt at a check came to. */
+export interface Outcome {
+  verdict: Verdict;
+  /** Present on every `fail`; on a `pass` when a failure was what the check expected. */
+  cause?: Cause;
+  /** One sentence, complete in itself: what was seen. */
+  reason: string;
+  /** What had to be true, for a reader who compares. */
+  expected?: string;
+  /** What was true. */
+  actual?: string;
+  controls?: Control[];
+  measures?: Measure[];
+  attachments?: Attachment[];
+  /** A table for reports, for checks that see many things at once (the grid of `reach`). The first row is the heading. */
+  table?: string[][];
+}
+
+/** Process exit statuses of the `netrig` command. */
+export const exitStatus = { passed: 0, failed: 1, usage: 2, lab: 3, interrupted: 130 } as const;

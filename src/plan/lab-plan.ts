@@ -1,0 +1,48 @@
+/** A network interface of a lab host. `address` is in CIDR form (`10.10.10.11/24`); `null` leaves the interface without one. */
+export interface InterfacePlan {
+  /** `eth0`, `eth1`, … in the order in which the scenario's segments name the host. */
+  name: string;
+  segment: string;
+  address: string | null;
+  mac: string;
+}
+
+export interface RoutePlan {
+  /** A subnet in CIDR form, or `default`. */
+  to: string;
+  via: string;
+}
+
+export interface HostPlan {
+  name: string;
+  /** A host image that exists: `debian-11`. */
+  image: string;
+  /** `systemd`: a full Debian boot. `light`: own root and SSH, no systemd and no engine. */
+  init: 'systemd' | 'light';
+  /** Whether the Docker engine of the image is to be usable; it starts at the first docker command. */
+  engine: boolean;
+  /** Container images that must be in the engine's store when the host is up: `busybox`, `web`, `consul`. */
+  containerImages: string[];
+  interfaces: InterfacePlan[];
+  routes: RoutePlan[];
+  sysctls: Record<string, string>;
+}
+
+/** A layer-2 segment: one broadcast domain. Hosts of the plan point to it by name. */
+export interface SegmentPlan {
+  name: string;
+  subnet: string;
+  mtu: number | null;
+}
+
+/** Everything a provider needs to know. Pure data, JSON-serialisable, no reference to where it came from. */
+export interface LabPlan {
+  /** The scenario's name with matrix values, for people. */
+  title: string;
+  /** `[a-z0-9-]{1,24}`: made from the scenario's name; the lab's id is this plus a random part. */
+  slug: string;
+  hosts: HostPlan[];
+  segments: SegmentPlan[];
+  /** Milliseconds that one host may take to answer SSH. */
+  bootTimeoutMs: number;
+}

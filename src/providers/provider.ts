@@ -1,0 +1,77 @@
+import type { EmitEvent } from '../model/events.js';
+import type { LabPlan } from '../plan/lab-plan.js';
+import type { SshTarget } from '../ssh/ssh.js';
+
+/** Something that a machine, an image or an engine can or cannot do. Found by doing it, never by looking at a name. */
+export interface Capability {
+  /** `kernel:vxlan`, `kernel:8021q`, `tool:mmdebstrap`, `root`, … */
+  name: string;
+  have: boolean;
+  /** One sentence: what was tried and what happened. */
+  seen: string;
+  /** How to mend it, where that is possible. */
+  mend?: string;
+}
+
+export interface UpOptions {
+  /** Aborting makes `up` take away what it made so far, then reject with NETRIG_INTERRUPTED. */
+  signal: AbortSignal;
+  emit: EmitEvent;
+  /** The scenario id that goes into events. */
+  scenario: string;
+}
+
+/** What `netrig ps`, `exec`, `ssh` and `check` need to reach a lab from another process. JSON-serialisable. */
+export interface LabRecord {
+  id: string;
+  title: string;
+  provider: string;
+  /** Process that holds the lab, with its start time in clock ticks since boot (field 22 of /proc/PID/stat), so that a reused pid is not mistaken for it. */
+  holder: { pid: number; startTime: number };
+  createdAt: string;
+  state: 'starting' | 'up' | 'stopping';
+  /** Whether the lab outlives the command that made it (`netrig up`, `--keep-on-fail`). */
+  detached: boolean;
+  plan: LabPlan;
+  /** Absolute path of the scenario file, for `netrig check`. */
+  scenarioFile?: string;
+  /** Whatever the provider needs to make `SshTarget`s again. */
+  access: unknown;
+}
+
+export interface RunningLab {
+  readonly id: string;
+  readonly plan: LabPlan;
+  readonly record: LabRecord;
+  /** One per host of the plan. */
+  target(host: string): SshTarget;
+  /** The last lines of a host's console (boot messages), for error reports. */
+  console(host: string): Promise<string>;
+  /** Takes everything away; safe to call twice. Rejects with NETRIG_CLEANUP naming what is left. */
+  down(): Promise<void>;
+}
+
+/** Result of sweeping up after dead holders. */
+export interface SweepReport {
+  /** Labs whose leftovers were removed, with what was removed, one line each. */
+  removed: { lab: string; what: string[] }[];
+  /** What could not be removed, with the reason. */
+  left: { lab: string; what: string; why: string }[];
+}
+
+/** Turns planned hosts and segments into hosts that answer SSH, and takes everything away again. */
+export interface Provider {
+  readonly name: string;
+  /** What this machine can do through this provider. */
+  capabilities(): Promise<Capability[]>;
+  /** Throws a coded error when the plan cannot be brought up here at all (no root, missing tool), before anything is made. */
+  preflight(plan: LabPlan): Promise<void>;
+  /** Host images that the plan needs are built first, with `phase` events of phase `image`. */
+  up(plan: LabPlan, options: UpOptions & { detached?: boolean; scenarioFile?: string }): Promise<RunningLab>;
+  /** A lab that another process holds. Throws NETRIG_LAB_GONE when its hosts are not there any more. */
+  attach(record: LabRecord): Promise<RunningLab>;
+  /** Takes down a lab held by another process: asks its holder, and finishes what a dead holder left. */
+  destroy(record: LabRecord): Promise<void>;
+  /** Finds labs of this provider whose holder is dead and removes what is left of them. Never touches a lab whose holder lives. */
+  sweep(): Promise<SweepReport>;
+}

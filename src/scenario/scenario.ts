@@ -1,0 +1,125 @@
+import type { CheckKind } from '../checks/kind.js';
+import type { StepKind } from '../steps/kind.js';
+
+/** 1-based, as editors count. */
+export interface SourcePlace {
+  line: number;
+  column: number;
+}
+
+/** A condition under which an item runs; absent means always. Each is tested against the host(s) the item works on. */
+export interface When {
+  /** A semver range over the engine's own version: `>=28`. */
+  engine?: string;
+  /** Host images the item is for. */
+  image?: string[];
+}
+
+interface ItemBase {
+  /** `s01`, `c07`: numbered over the whole file in its order. */
+  id: string;
+  title: string;
+  source: SourcePlace;
+  when: When | null;
+  /** ms; for a step the whole step, for a check one attempt. `null`: the kind's default. */
+  timeoutMs: number | null;
+  covers: string[];
+}
+
+export interface StepItem extends ItemBase {
+  kind: 'step';
+  type: StepKind;
+  spec: unknown;
+  on: string[];
+}
+
+export interface CheckItem extends ItemBase {
+  kind: 'check';
+  type: CheckKind;
+  spec: unknown;
+  /** Becomes true within this many ms; `null`: true at the first attempt. */
+  withinMs: number | null;
+  /** Stays true for this many ms. */
+  holdsForMs: number | null;
+}
+
+export type ScenarioItem = StepItem | CheckItem;
+
+/** A network as `docker network create` takes it, in Compose's words. */
+export interface DockerNetwork {
+  driver: string;
+  driver_opts: Record<string, string>;
+  internal: boolean;
+  attachable: boolean;
+  enable_ipv6: boolean;
+  ipam: { driver?: string; config: { subnet?: string; gateway?: string; ip_range?: string; aux_addresses?: Record<string, string> }[] };
+  labels: Record<string, string>;
+}
+
+/** A container as `docker run -d` takes it, in Compose's words. */
+export interface DockerContainer {
+  image: string;
+  /** argv, or a string split by the shell of the image as Compose does it. */
+  command: string[] | string | null;
+  hostname: string | null;
+  network_mode: string | null;
+  networks: Record<string, { ipv4_address?: string; ipv6_address?: string; aliases: string[] }>;
+  ports: string[];
+  expose: string[];
+  environment: Record<string, string>;
+  dns: string[];
+  dns_search: string[];
+  dns_opt: string[];
+  extra_hosts: string[];
+  links: string[];
+  cap_add: string[];
+  sysctls: Record<string, string>;
+  volumes: string[];
+  restart: string | null;
+  labels: Record<string, string>;
+}
+
+export interface ScenarioHost {
+  name: string;
+  image: string;
+  init: 'systemd' | 'light';
+  /** `false`: no engine wanted. */
+  engine: boolean;
+  routes: { to: string; via: string }[];
+  sysctls: Record<string, string>;
+  docker: { networks: Record<string, DockerNetwork>; containers: Record<string, DockerContainer> };
+  source: SourcePlace;
+}
+
+export interface ScenarioSegment {
+  name: string;
+  subnet: string;
+  mtu: number | null;
+  /** Host name → its address on the segment, without prefix; `null` for an interface without an address. */
+  hosts: Record<string, string | null>;
+}
+
+/** One scenario with one set of matrix values, all variables replaced, validated: nothing in it can be wrong by itself. */
+export interface Scenario {
+  /** Absolute path. */
+  file: string;
+  /** As in the file: `ports`. */
+  name: string;
+  /** Unique: `ports[image=debian-12]`. */
+  id: string;
+  title: string;
+  description: string;
+  matrix: Record<string, string>;
+  covers: string[];
+  tags: string[];
+  requires: string[];
+  /** Provider asked for by the file, if any. */
+  provider: string | null;
+  hosts: ScenarioHost[];
+  segments: ScenarioSegment[];
+  items: ScenarioItem[];
+  /** ms that one host may take to boot. */
+  bootTimeoutMs: number;
+  /** Container images that the hosts' engines must have, found in `docker:` and named by `images:`. */
+  containerImages: string[];
+}

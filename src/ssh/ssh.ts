@@ -1,0 +1,76 @@
+import type { Duplex } from 'node:stream';
+
+/** How to reach and recognise one lab host. Made by a provider, used by `ssh/connection.ts`, nothing between. */
+export interface SshTarget {
+  host: string;
+  username: string;
+  /** OpenSSH PEM private key. */
+  privateKey: string;
+  /** The host's public key as base64 of its wire form (the second field of an `ssh_host_*_key.pub` line). */
+  hostKey: string;
+  /** A fresh byte stream to the host's sshd. Rejects when the host is gone. */
+  open(signal: AbortSignal): Promise<Duplex>;
+}
+
+export interface ExecOptions {
+  stdin?: string | Buffer;
+  /** The remote process group is killed after this many ms; default 60,000. */
+  timeoutMs?: number;
+  /** Abort kills the remote process group too. */
+  signal?: AbortSignal;
+  /** Every chunk as it arrives, uncut. */
+  onOutput?: (stream: 'stdout' | 'stderr', chunk: Buffer) => void;
+  /** Bytes kept of each stream (head and tail half each when cut); default 1 MiB. */
+  keepBytes?: number;
+}
+
+/** One shape for success and failure: callers branch on fields, never on message text. */
+export interface ExecResult {
+  host: string;
+  /** The command line as the remote shell got it (without netrig's own wrapping). */
+  command: string;
+  /** `null` when a signal, the time limit or an abort ended it. */
+  exitCode: number | null;
+  /** Without `SIG`: `KILL`. */
+  signal?: string;
+  timedOut: boolean;
+  aborted: boolean;
+  durationMs: number;
+  /** UTF-8 with U+FFFD for what is not; cut in the middle when longer than `keepBytes`, with a line that says so. */
+  stdout: string;
+  stderr: string;
+  /** What was kept, as bytes, for callers that need binary data. Cut like `stdout`. */
+  stdoutRaw: Buffer;
+  stdoutBytes: number;
+  stderrBytes: number;
+}
+
+/** A remote process that goes on while its caller does other things. */
+export interface RemoteProcess {
+  /** Process group id on the host, once the remote shell said it. */
+  readonly pgid: Promise<number>;
+  /** Settles when the process is over, however it ended. Rejects only with NETRIG_SSH_LOST. */
+  readonly done: Promise<ExecResult>;
+  /** Signals the whole process group; default TERM. Does not reject when it is gone already. */
+  kill(signal?: 'INT' | 'TERM' | 'KILL'): Promise<void>;
+}
+
+/**
+ * One SSH connection to one host. A command is either an argv array (each element quoted, nothing interpreted) or a string
+ * handed to the host's shell as it stands.
+ *
+ * exec, spawn, writeFile and readFile reject with NETRIG_SSH_LOST when the connection ends under them, never because of
+ * what a command did.
+ */
+export interface HostConnection {
+  readonly host: string;
+  readonly closed: boolean;
+  exec(command: string | readonly string[], options?: ExecOptions): Promise<ExecResult>;
+  spawn(command: string | readonly string[], options?: ExecOptions): RemoteProcess;
+  /** Writes by SFTP to a temporary name beside the target and renames, so that a reader never sees half a file. Makes parent directories. */
+  writeFile(path: string, content: string | Buffer, options?: { mode?: number }): Promise<void>;
+  readFile(path: string, options?: { maxBytes?: number }): Promise<Buffer>;
+  /** An interactive shell on a pseudo-terminal joined to this process's terminal; resolves to its exit status. */
+  shell(command?: string): Promise<number>;
+  end(): Promise<void>;
+}

@@ -1,0 +1,36 @@
+import type { z } from 'zod';
+import type { ProbeContext } from '../checks/kind.js';
+import type { Outcome } from '../model/verdict.js';
+
+/** A process that a `start` step left running, with its log on the host. */
+export interface BackgroundProcess {
+  host: string;
+  command: string;
+  /** Process group id on the host. */
+  pgid: number;
+  /** Path of its combined output on the host. */
+  log: string;
+}
+
+export interface StepContext extends ProbeContext {
+  /** Hosts the step runs on (`on:`), one or several. */
+  readonly on: string[];
+  /** Variables of the scenario, with `matrix` values; `${name}` is already replaced in the spec. */
+  readonly background: BackgroundProcess[];
+}
+
+/** One kind of step: one file, one line in `steps/registry.ts`. A step must succeed; what it returns other than `pass` ends the scenario. */
+export interface StepKind<Spec = unknown> {
+  /** The key that marks it: `run`, `start`, `write`. */
+  readonly name: string;
+  readonly summary: string;
+  readonly example: string;
+  /** The step's own keys, the marking key included, without `step`, `on`, `timeout`, `when`. */
+  readonly schema: z.ZodObject;
+  describe(spec: Spec): string;
+  run(spec: Spec, context: StepContext): Promise<Outcome>;
+}
+
+export function defineStep<Spec>(kind: StepKind<Spec>): StepKind<Spec> {
+  return kind;
+}
