@@ -36,6 +36,8 @@ export const errorCatalogue = {
   NETRIG_LAB_GONE: { meaning: 'The lab exists on paper, but its hosts are gone.', mend: 'Run `netrig gc`, then `netrig up` again.', exit: lab },
   NETRIG_HOST_UNKNOWN: { meaning: 'The lab has no host or container of that name.', mend: '`netrig ps` lists the hosts of each lab.', exit: usage },
   NETRIG_CLEANUP: { meaning: 'Something that netrig made could not be taken away.', mend: 'Run `netrig gc`; the message names what is left.', exit: lab },
+  NETRIG_RUN_UNKNOWN: { meaning: 'There is no record of a run (`run.jsonl`) in the directory that was named.', mend: 'Name a directory below `reports/`, or `reports/latest`.', exit: usage },
+  NETRIG_REPORT_WRITE: { meaning: 'The record of the run or a report made from it could not be written.', mend: 'Free space or change the permissions of the reports directory; a report can be made again from `run.jsonl` by `netrig report`.', exit: lab },
   NETRIG_INTERRUPTED: { meaning: 'The run was interrupted.', mend: 'Nothing: the lab was taken down.', exit: exitStatus.interrupted },
   NETRIG_INTERNAL: { meaning: 'netrig itself is broken.', mend: 'Please report it with the stack that was printed.', exit: lab },
 } as const satisfies Record<string, ErrorEntry>;

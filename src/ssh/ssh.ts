@@ -14,7 +14,7 @@ export interface SshTarget {
 
 export interface ExecOptions {
   stdin?: string | Buffer;
-  /** The remote process group is killed after this many ms; default 60,000. */
+  /** The remote process group is killed after this many ms of running; default 60,000 for `exec`, no limit for `spawn`. */
   timeoutMs?: number;
   /** Abort kills the remote process group too. */
   signal?: AbortSignal;
@@ -60,17 +60,20 @@ export interface RemoteProcess {
  * handed to the host's shell as it stands.
  *
  * exec, spawn, writeFile and readFile reject with NETRIG_SSH_LOST when the connection ends under them, never because of
- * what a command did.
+ * what a command did. (NETRIG_SFTP is what a file system said; NETRIG_USAGE, a NUL in a command; NETRIG_SSH_CONNECT, an sshd
+ * whose sessions were all taken for a minute.)
  */
 export interface HostConnection {
   readonly host: string;
   readonly closed: boolean;
   exec(command: string | readonly string[], options?: ExecOptions): Promise<ExecResult>;
   spawn(command: string | readonly string[], options?: ExecOptions): RemoteProcess;
-  /** Writes by SFTP to a temporary name beside the target and renames, so that a reader never sees half a file. Makes parent directories. */
+  /** Writes by SFTP to a temporary name beside the target and renames, so that a reader never sees half a file. Makes parent directories. Default mode: the existing file's, else 0644. A symlink at `path` is replaced. */
   writeFile(path: string, content: string | Buffer, options?: { mode?: number }): Promise<void>;
+  /** The whole file; rejects when it is longer than `maxBytes` (default 64 MiB). */
   readFile(path: string, options?: { maxBytes?: number }): Promise<Buffer>;
   /** An interactive shell on a pseudo-terminal joined to this process's terminal; resolves to its exit status. */
   shell(command?: string): Promise<number>;
+  /** Kills what `exec` and `spawn` still run (they settle as aborted) and closes the connection. Idempotent, never rejects. */
   end(): Promise<void>;
 }

@@ -1,0 +1,16 @@
+// npm run quickstart: from a fresh clone to the verdicts of the overlay lab.
+import { join } from 'node:path';
+import { root, run, setUp } from './setup.mjs';
+
+const args = process.argv.slice(2);
+if (args.includes('--help') || args.includes('-h')) {
+  process.stdout.write(`npm run quickstart [-- --yes]
+
+Installs what is missing (npm packages, Debian packages, the debian-11 host image), brings up the overlay lab, proves it,
+and prints the verdicts and where the reports are. Asks before it installs anything on the system, unless --yes is said or
+CI is set.
+`);
+  process.exit(0);
+}
+await setUp({ yes: args.includes('--yes') || args.includes('-y'), images: ['debian-11'], tools: {} });
+process.exit(await run(process.execPath, [join(root, 'dist', 'src', 'cli', 'main.js'), 'run', join('scenarios', 'overlay', 'consul.yaml')]));

@@ -1,0 +1,116 @@
+// Set-up that needs nothing but Node: installs what is missing, each thing named, and touches the system only after a yes.
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
+import { createInterface } from 'node:readline/promises';
+import { fileURLToPath } from 'node:url';
+
+export const root = dirname(dirname(fileURLToPath(import.meta.url)));
+
+/** Programs that the local provider runs on this machine, and the Debian package of each. */
+export const runtimeTools = {
+  mmdebstrap: 'mmdebstrap',
+  ip: 'iproute2',
+  unshare: 'util-linux',
+  nsenter: 'util-linux',
+  setpriv: 'util-linux',
+};
+
+/** What only the project's own tests use. */
+export const testTools = { chromium: 'chromium', java: 'default-jre-headless' };
+
+const say = (line) => process.stdout.write(`${line}\n`);
+
+export function fail(line) {
+  process.stderr.write(`netrig set-up: ${line}\n`);
+  process.exit(3);
+}
+
+export function onPath(program) {
+  const path = `${process.env.PATH ?? ''}${delimiter}/usr/sbin${delimiter}/sbin`;
+  return path.split(delimiter).some((directory) => existsSync(join(directory, program)));
+}
+
+/** Runs a command with its output on the terminal; resolves to its exit status. */
+export function run(command, args, options = {}) {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { cwd: root, stdio: 'inherit', ...options });
+    const pass = (signal) => child.kill(signal);
+    process.once('SIGTERM', pass);
+    // A terminal's Ctrl-C reaches the child by itself; this process waits for it to end well.
+    const stay = () => undefined;
+    process.on('SIGINT', stay);
+    child.on('error', () => resolve(127));
+    child.on('exit', (code, signal) => {
+      process.off('SIGTERM', pass);
+      process.off('SIGINT', stay);
+      resolve(code ?? (signal === 'SIGINT' ? 130 : 143));
+    });
+  });
+}
+
+async function allowed(question, yes) {
+  if (yes || process.env.CI) return true;
+  if (!process.stdin.isTTY) fail(`${question} Nobody is there to ask: say --yes to allow it.`);
+  const terminal = createInterface({ input: process.stdin, output: process.stdout });
+  const answer = await terminal.question(`${question} [y/N] `);
+  terminal.close();
+  return /^y(es)?$/i.test(answer.trim());
+}
+
+function newer(file, than) {
+  return !existsSync(than) || statSync(file).mtimeMs > statSync(than).mtimeMs;
+}
+
+async function npmPackages() {
+  if (!newer(join(root, 'package-lock.json'), join(root, 'node_modules', '.package-lock.json'))) return;
+  say('Installing npm packages (npm ci) …');
+  // None of the packages needs its install script here; without them no compiler is needed either.
+  const status = await run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']);
+  if (status !== 0) fail('npm ci failed; its words are above.');
+}
+
+async function debianPackages(tools, yes) {
+  const missing = [...new Set(Object.entries(tools).filter(([program]) => !onPath(program)).map(([, name]) => name))];
+  if (missing.length === 0) return;
+  const names = missing.join(' ');
+  if (process.getuid?.() !== 0) fail(`These Debian packages are missing: ${names}. Install them as root, or run this as root.`);
+  if (!onPath('apt-get')) fail(`These programs' Debian packages are missing: ${names}. This machine has no apt-get; install them your way.`);
+  if (!(await allowed(`Install these Debian packages: ${names}?`, yes))) fail(`not without: ${names}`);
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  say(`Installing Debian packages: ${names} …`);
+  const quiet = ['-qq', '-o', 'Dpkg::Use-Pty=0'];
+  const install = () => run('apt-get', ['install', '-y', '--no-install-recommends', ...quiet, ...missing], { env, stdio: ['ignore', 'ignore', 'inherit'] });
+  // The package lists of a fresh machine are empty, those of an old one may name versions that are gone.
+  if ((await run('apt-get', ['update', ...quiet], { env, stdio: ['ignore', 'ignore', 'inherit'] })) !== 0) say('apt-get update had errors; going on with the lists that are there.');
+  if ((await install()) !== 0) fail(`apt-get install ${names} failed; its words are above.`);
+}
+
+async function build() {
+  say('Building netrig (tsc) …');
+  const status = await run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.json']);
+  if (status !== 0) fail('the build failed; the compiler’s words are above.');
+}
+
+async function hostImages(images, yes) {
+  const cli = join(root, 'dist', 'src', 'cli', 'main.js');
+  const listed = spawnSync(process.execPath, [cli, 'images', 'list', '--json'], { encoding: 'utf8' });
+  if (listed.status !== 0) fail(`netrig images list failed: ${listed.stderr}`);
+  const built = new Set(JSON.parse(listed.stdout).filter((image) => image.state === 'ready').map((image) => image.name));
+  const missing = images.filter((name) => !built.has(name));
+  if (missing.length === 0) return;
+  if (!(await allowed(`Build the host image ${missing.join(' and ')} (about 600 MB each in the cache, a minute or two)?`, yes))) fail(`not without the image ${missing.join(' and ')}`);
+  const status = await run(process.execPath, [cli, 'images', 'build', ...missing]);
+  if (status !== 0) process.exit(status);
+}
+
+/** Everything from a fresh clone to a netrig that can bring up labs of the images named. */
+export async function setUp({ yes, images, tools }) {
+  const { engines } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  const [least] = engines.node.match(/\d+/g) ?? ['0'];
+  if (Number(process.versions.node.split('.')[0]) < Number(least)) fail(`Node ${engines.node} is needed; this is ${process.version}.`);
+  await npmPackages();
+  await debianPackages({ ...runtimeTools, ...tools }, yes);
+  await build();
+  await hostImages(images, yes);
+}

@@ -1,0 +1,86 @@
+import { z } from 'zod';
+import type { Cause, Control, Measure, Outcome, ProbeCause } from '../model/verdict.js';
+import { zCauses, zEndpoint, zTarget } from '../scenario/fields.js';
+import { inconclusive } from './outcome.js';
+
+/** `expect: { fails: … }`: the probe must not succeed, and for one of the causes named. */
+export const zFails = z.strictObject({
+  fails: zCauses.describe('The cause, or the causes any of which will do, for which the probe must fail.'),
+});
+export type Fails = z.infer<typeof zFails>;
+
+/** A probe of the same kind that must succeed for a negative to count, in place of the target answering itself. */
+export const zControl = z
+  .strictObject({
+    from: zEndpoint.describe('Where the control starts.'),
+    to: zTarget.optional().describe('What it is sent to; the check’s own target where left out.'),
+  })
+  .describe('A probe that must succeed for `fails` to count. Without one, the target must answer itself.');
+export type ControlSpec = z.infer<typeof zControl>;
+
+/** What one probe saw, before anyone compares it with what was expected. */
+export type Sighting =
+  | { saw: 'success'; text: string; measures?: Measure[] }
+  | { saw: 'failure'; cause: Cause; text: string; measures?: Measure[] }
+  /** The probe could not know: missing tool, dead source, output that is not recognised. */
+  | { saw: 'nothing'; text: string };
+
+/** Causes that say a name could not be turned into an address, each in its own way. */
+const unresolved: readonly Cause[] = ['unknown-host', 'nxdomain', 'servfail', 'no-answer', 'dns-refused'];
+
+/** Whether a failure is one of those asked for. `unknown-host` asks for any way in which a name did not resolve. */
+export function causeMeets(wanted: readonly ProbeCause[], seen: Cause): boolean {
+  if (wanted.some((cause) => cause === seen)) return true;
+  return wanted.includes('unknown-host') && unresolved.includes(seen);
+}
+
+export function oneOf(causes: readonly string[]): string {
+  return causes.length <= 1 ? (causes[0] ?? '') : `${causes.slice(0, -1).join(', ')} or ${causes.at(-1)}`;
+}
+
+interface Judgement {
+  /** `null`: the probe must succeed. */
+  fails: readonly ProbeCause[] | null;
+  sighting: Sighting;
+  /** What success means, for reports: "a reply from 10.10.10.12". */
+  success: string;
+  /** Runs for negatives that failed, before their cause is judged. */
+  controls: (cause: Cause) => Promise<Control[]>;
+  /** Runs for positives that failed: one sentence that names the first broken hop, `null` when nothing more is known. */
+  diagnose?: (cause: Cause) => Promise<string | null>;
+}
+
+/**
+ * The one place where what a connectivity probe saw becomes a verdict.
+ *
+ * A negative whose probe succeeded fails with the cause `present`: what must not be there is there. A negative that failed is
+ * worth nothing before its controls held, whatever its cause: a dead target times out as well as a filtered one.
+ */
+export async function judge({ fails, sighting, success, controls, diagnose }: Judgement): Promise<Outcome> {
+  if (sighting.saw === 'nothing') return inconclusive(sighting.text);
+  const measures = sighting.measures && sighting.measures.length > 0 ? { measures: sighting.measures } : {};
+  if (fails === null) {
+    if (sighting.saw === 'success') return { verdict: 'pass', reason: sighting.text, ...measures };
+    const more = (await diagnose?.(sighting.cause)) ?? null;
+    return {
+      verdict: 'fail',
+      cause: sighting.cause,
+      reason: more === null ? sighting.text : `${sighting.text}; ${more}`,
+      expected: success,
+      actual: sighting.cause,
+      ...measures,
+    };
+  }
+  const expected = `failure: ${oneOf(fails)}`;
+  if (sighting.saw === 'success') return { verdict: 'fail', cause: 'present', reason: `${sighting.text}, although it must fail with ${oneOf(fails)}`, expected, actual: 'success', ...measures };
+  const held = await controls(sighting.cause);
+  const broken = held.filter((control) => !control.held);
+  if (broken.length > 0) {
+    const named = broken.map((control) => `${control.title}: ${control.seen}`).join('; ');
+    return { verdict: 'inconclusive', reason: `${sighting.text}, but a control did not hold, so that proves nothing: ${named}`, expected, actual: sighting.cause, controls: held };
+  }
+  if (!causeMeets(fails, sighting.cause)) {
+    return { verdict: 'fail', cause: sighting.cause, reason: `${sighting.text}: that is ${sighting.cause}, not ${oneOf(fails)}`, expected, actual: sighting.cause, controls: held, ...measures };
+  }
+  return { verdict: 'pass', cause: sighting.cause, reason: `${sighting.text}, as it must (${sighting.cause})`, expected, actual: sighting.cause, controls: held, ...measures };
+}

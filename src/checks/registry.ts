@@ -1,0 +1,42 @@
+import { addressCheck } from './address.js';
+import { captureCheck } from './capture.js';
+import { commandCheck } from './command.js';
+import { consulCheck } from './consul.js';
+import { dnsCheck } from './dns.js';
+import { dockerCheck } from './docker.js';
+import { httpCheck } from './http.js';
+import type { CheckKind } from './kind.js';
+import { linkCheck } from './link.js';
+import { pingCheck } from './ping.js';
+import { portCheck } from './port.js';
+import { reachCheck } from './reach.js';
+import { routeCheck } from './route.js';
+
+/**
+ * A kind whose own spec type is put aside: it is only ever given what its own schema made, so that the registry can hold
+ * kinds of different specs in one list.
+ */
+function registered<Spec>(kind: CheckKind<Spec>): CheckKind {
+  return kind as CheckKind<never> as CheckKind;
+}
+
+/** Every check kind of the language, in the order of the reference page. */
+export const checkKinds: readonly CheckKind[] = [
+  registered(pingCheck),
+  registered(dnsCheck),
+  registered(portCheck),
+  registered(httpCheck),
+  registered(reachCheck),
+  registered(commandCheck),
+  registered(addressCheck),
+  registered(linkCheck),
+  registered(routeCheck),
+  registered(dockerCheck),
+  registered(captureCheck),
+  registered(consulCheck),
+];
+
+/** The kind that a check's key names, if there is one. */
+export function checkKindNamed(name: string): CheckKind | undefined {
+  return checkKinds.find((kind) => kind.name === name);
+}

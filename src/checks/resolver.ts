@@ -1,0 +1,150 @@
+import { randomInt } from 'node:crypto';
+import type { ProbeCause } from '../model/verdict.js';
+import { causeOfError, connectCommand, connectProgram, describeError, readConnectOutput } from './connect-probe.js';
+import type { ConnectSighting } from './connect-probe.js';
+import { decodeReply, encodeQuery, recordTypes } from './dns-message.js';
+import type { DnsRecord, RecordType } from './dns-message.js';
+import type { ProbeContext } from './kind.js';
+import { readHostsFile, readResolvConf, searchCandidates } from './name-files.js';
+import { inside, readNameFiles } from './vantage.js';
+import type { Vantage } from './vantage.js';
+
+/** What one name server said to one question, or what happened instead. */
+export type ServerAnswer =
+  | { saw: 'answer'; server: string; name: string; records: DnsRecord[] }
+  | { saw: 'failure'; server: string; name: string; cause: ProbeCause; text: string; /** The server itself said so, which proves that it is alive. */ replied: boolean }
+  | { saw: 'nothing'; server: string; name: string; text: string };
+
+export interface Question {
+  server: string;
+  name: string;
+  type: RecordType;
+}
+
+export interface AskOptions {
+  /** ms that a question waits for its answer, resends included. */
+  waitMs: number;
+  tries: number;
+}
+
+/** The cause that an answer without the wanted records stands for. */
+function failureOf(rcode: string): ProbeCause | null {
+  return ({ NXDOMAIN: 'nxdomain', SERVFAIL: 'servfail', REFUSED: 'dns-refused' } as const)[rcode as 'NXDOMAIN'] ?? null;
+}
+
+/** Judges one datagram (or its absence) as the answer to a question. */
+export function readAnswer(question: Question, id: number, sighting: ConnectSighting): ServerAnswer {
+  const { server, name } = question;
+  const failure = (cause: ProbeCause, text: string, replied: boolean): ServerAnswer => ({ saw: 'failure', server, name, cause, text, replied });
+  const nothing = (text: string): ServerAnswer => ({ saw: 'nothing', server, name, text });
+  if (sighting.saw === 'silent') return failure('timeout', `${server} did not answer the question for ${name} (${question.type})`, false);
+  if (sighting.saw === 'open') return nothing(`${server} gave no datagram`);
+  if (sighting.saw === 'error') {
+    const cause = causeOfError(sighting, server.includes(':') ? 6 : 4);
+    const text = `${server} could not be asked for ${name}: ${describeError(sighting)}`;
+    return cause === null ? nothing(text) : failure(cause, text, false);
+  }
+  const reply = decodeReply(sighting.data);
+  if (!reply || reply.id !== id) return nothing(`${server} sent a datagram that is no answer to the question for ${name}`);
+  if (reply.question && (reply.question.name.toLowerCase() !== name.toLowerCase() || reply.question.type !== recordTypes[question.type])) {
+    return nothing(`${server} answered another question than the one for ${name}`);
+  }
+  if (reply.truncated) return nothing(`${server} answered for ${name} with more than a datagram holds`);
+  const cause = failureOf(reply.rcode);
+  if (cause !== null) return failure(cause, `${server} answered ${reply.rcode} for ${name} (${question.type})`, true);
+  if (reply.rcode !== 'NOERROR') return nothing(`${server} answered ${reply.rcode} for ${name}`);
+  if (!reply.answers.some((record) => record.type === question.type)) return failure('no-answer', `${server} answered NOERROR for ${name}, without a record of type ${question.type}`, true);
+  return { saw: 'answer', server, name, records: reply.answers };
+}
+
+/** Asks all questions at once from the vantage, in one exec. Answers come in the order of the questions. */
+export async function askServers(context: ProbeContext, vantage: Vantage, questions: readonly Question[], options: AskOptions): Promise<ServerAnswer[]> {
+  const prepared = questions.map((question) => ({ question, id: randomInt(1, 65_536) }));
+  const encoded = prepared.map(({ question, id }) => encodeQuery(id, question.name, question.type));
+  if (encoded.some((payload) => payload === null)) {
+    return questions.map(({ server, name }) => ({ saw: 'nothing', server, name, text: `${name} is no name that DNS can carry` }));
+  }
+  const command = connectCommand({
+    proto: 'udp',
+    waitMs: options.waitMs,
+    tries: options.tries,
+    targets: questions.map((question, i) => ({ address: question.server, port: 53, payload: encoded[i]! })),
+  });
+  const result = await vantage.host.exec(inside(vantage, command), {
+    stdin: connectProgram,
+    timeoutMs: options.waitMs + 10_000,
+    signal: context.signal,
+  });
+  const sightings = result.exitCode === 0 ? readConnectOutput(result.stdout, questions.length) : null;
+  if (!sightings) {
+    const words = result.stderr.trim().split('\n').at(-1) || `exit status ${result.exitCode}`;
+    return questions.map(({ server, name }) => ({ saw: 'nothing', server, name, text: `no question could be sent from ${vantage.label}: ${words}` }));
+  }
+  return prepared.map(({ question, id }, i) => readAnswer(question, id, sightings[i]!));
+}
+
+/** Addresses among the records, following CNAME records as they come. */
+export function addressesOf(records: readonly DnsRecord[], family: 4 | 6): string[] {
+  return records.filter((record) => record.type === (family === 4 ? 'A' : 'AAAA')).map((record) => record.data);
+}
+
+export type Resolution =
+  | { saw: 'answer'; addresses: string[]; records: DnsRecord[]; by: string; name: string }
+  | { saw: 'failure'; cause: ProbeCause; text: string; server: string | null; replied: boolean }
+  | { saw: 'nothing'; text: string };
+
+export interface ResolveOptions {
+  type: RecordType;
+  /** Ask this server instead of those in the vantage's resolv.conf; its hosts file is then not read. */
+  server?: string;
+  /** ms per server; default 2,000. */
+  waitMs?: number;
+}
+
+/**
+ * Resolves a name as the vantage's own resolver would (glibc's order: hosts file, then the servers of resolv.conf one after the
+ * other, each name of the search list in turn), with every candidate asked for at once. A server that gives no verdict
+ * (silence, SERVFAIL, REFUSED) makes the next one be asked, as resolv.conf(5) has it.
+ */
+export async function resolveName(context: ProbeContext, vantage: Vantage, name: string, options: ResolveOptions): Promise<Resolution> {
+  const { type } = options;
+  const family = type === 'AAAA' ? 6 : 4;
+  let servers: string[];
+  let candidates: string[];
+  if (options.server === undefined) {
+    const files = await readNameFiles(context, vantage);
+    if (type === 'A' || type === 'AAAA') {
+      const addresses = readHostsFile(files.hosts, name, family);
+      if (addresses.length > 0) return { saw: 'answer', addresses, records: [], by: 'hosts file', name };
+    }
+    const config = readResolvConf(files.resolvConf);
+    if (config.servers.length === 0) return { saw: 'failure', cause: 'unknown-host', text: `${vantage.label} has no name server in its resolv.conf, and ${name} is not in its hosts file`, server: null, replied: false };
+    servers = config.servers;
+    candidates = type === 'PTR' ? [name] : searchCandidates(name, config);
+  } else {
+    servers = [options.server];
+    candidates = [name.replace(/\.$/, '')];
+  }
+  let last: Resolution | null = null;
+  for (const server of servers) {
+    const local = server.startsWith('127.') || server === '::1';
+    const answers = await askServers(
+      context,
+      vantage,
+      candidates.map((candidate) => ({ server, name: candidate, type })),
+      // A datagram on loopback is not lost; elsewhere one resend, as resolvers do.
+      { waitMs: options.waitMs ?? 2000, tries: local ? 1 : 2 },
+    );
+    const hit = answers.find((answer) => answer.saw === 'answer');
+    if (hit?.saw === 'answer') return { saw: 'answer', addresses: addressesOf(hit.records, family), records: hit.records, by: server, name: hit.name };
+    // The candidate that carries the plain name says most about it; a search list is a guess.
+    const plain = answers.find((answer) => answer.name === name.replace(/\.$/, '')) ?? answers[0]!;
+    if (plain.saw === 'nothing') last ??= { saw: 'nothing', text: plain.text };
+    if (plain.saw === 'failure') {
+      const failure: Resolution = { saw: 'failure', cause: plain.cause, text: plain.text, server, replied: plain.replied };
+      if (plain.cause === 'nxdomain' || plain.cause === 'no-answer') return failure;
+      last = failure;
+    }
+  }
+  return last ?? { saw: 'nothing', text: `no server of ${vantage.label} could be asked for ${name}` };
+}

@@ -1,0 +1,53 @@
+import { access, constants } from 'node:fs/promises';
+import { delimiter, join } from 'node:path';
+import pc from 'picocolors';
+import { listHostImages } from '../../images/store.js';
+import { exitStatus } from '../../model/verdict.js';
+import type { Capability } from '../../providers/provider.js';
+import { providerNamed, providers } from '../../providers/registry.js';
+
+async function onPath(program: string): Promise<string | null> {
+  for (const directory of (process.env['PATH'] ?? '').split(delimiter)) {
+    const file = join(directory, program);
+    if (await access(file, constants.X_OK).then(() => true, () => false)) return file;
+  }
+  return null;
+}
+
+/** Things outside a provider that some feature of netrig wants. */
+async function ownFindings(): Promise<Capability[]> {
+  const java = await onPath('java');
+  const images = await listHostImages();
+  return [
+    { name: 'allure-report', have: java !== null, seen: java ? `Java is at ${java}` : 'no java on PATH, so no Allure page; its results are written all the same', ...(java ? {} : { mend: 'apt-get install default-jre-headless' }) },
+    ...images.map((image) => ({
+      name: `image:${image.name}`,
+      have: image.state === 'ready',
+      seen: image.state === 'ready' ? `built; engine ${image.engineVersion || 'none'}` : image.state === 'stale' ? 'built from an older recipe; it is built anew at its next use' : 'not built; it is built at its first use',
+      ...(image.state === 'ready' ? {} : { mend: `netrig images build ${image.name}` }),
+    })),
+  ];
+}
+
+/** `netrig doctor`: 0 when every provider asked for can bring up a lab. */
+export async function doctor(flags: { json?: boolean; provider?: string }): Promise<number> {
+  const chosen = flags.provider === undefined ? Object.values(providers) : [providerNamed(flags.provider)];
+  const findings = [
+    ...(await Promise.all(chosen.map(async (provider) => ({ provider: provider.name, capabilities: await provider.capabilities() })))),
+    { provider: 'netrig', capabilities: await ownFindings() },
+  ];
+  if (flags.json) {
+    process.stdout.write(`${JSON.stringify(findings, null, 2)}\n`);
+  } else {
+    for (const { provider, capabilities } of findings) {
+      process.stdout.write(`${pc.bold(provider)}\n`);
+      const width = Math.max(...capabilities.map((one) => one.name.length));
+      for (const { name, have, seen, mend } of capabilities) {
+        process.stdout.write(`  ${have ? pc.green('yes') : pc.yellow('no ')} ${name.padEnd(width)}  ${seen}\n`);
+        if (!have && mend) process.stdout.write(`      ${' '.repeat(width)}  ${pc.dim(`to mend: ${mend}`)}\n`);
+      }
+    }
+  }
+  const required = findings.flatMap(({ capabilities }) => capabilities).filter((one) => one.name === 'root' || one.name.startsWith('tool:'));
+  return required.every((one) => one.have) ? exitStatus.passed : exitStatus.lab;
+}

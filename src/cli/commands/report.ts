@@ -1,0 +1,32 @@
+import { access, readFile, realpath } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { NetrigError } from '../../errors.js';
+import { exitStatus } from '../../model/verdict.js';
+import { writeReports } from '../../report/reports.js';
+import { eventLogName } from '../../run/event-log.js';
+import { printError } from '../print-error.js';
+
+/** The directory of a run: by its id below the reports' directory, by its own path, or the latest. @throws NETRIG_USAGE. */
+async function runDirectory(run: string | undefined, reports: string): Promise<string> {
+  const candidates = run === undefined ? [join(reports, 'latest')] : [join(reports, run), run];
+  for (const dir of candidates) {
+    try {
+      await access(join(dir, eventLogName));
+      return await realpath(dir);
+    } catch {
+      // The next candidate.
+    }
+  }
+  throw new NetrigError('NETRIG_USAGE', run === undefined ? `There is no run in ${reports}.` : `No run "${run}" in ${reports}, and ${run} is no run's directory either.`);
+}
+
+/** `netrig report`: ends with the exit status of the run that is reported. */
+export async function report(run: string | undefined, flags: { reports: string; format: string[]; json?: boolean }): Promise<number> {
+  const dir = await runDirectory(run, flags.reports);
+  const { model, files, notes, failures } = await writeReports(dir, flags.format.length > 0 ? { formats: flags.format } : {});
+  for (const note of notes) process.stderr.write(`${note}\n`);
+  for (const { error } of failures) printError(error);
+  if (flags.json) process.stdout.write(await readFile(join(dir, 'results.json'), 'utf8'));
+  else for (const file of files) process.stdout.write(`${relative(process.cwd(), join(dir, file))}\n`);
+  return failures.length > 0 ? exitStatus.lab : model.exitCode;
+}

@@ -1,0 +1,101 @@
+import { readFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { join, relative } from 'node:path';
+import { messageOf, NetrigError } from '../../errors.js';
+import type { RunEventBody } from '../../model/events.js';
+import { exitStatus } from '../../model/verdict.js';
+import { runMocha } from '../../mocha/run-mocha.js';
+import { beginRun } from '../../mocha/whole-run.js';
+import { onEvent } from '../../mocha/register.js';
+import { providerNamed, providers } from '../../providers/registry.js';
+import { allureReportFormat } from '../../report/allure.js';
+import { createConsoleReporter } from '../../report/console.js';
+import { formats, loadRun } from '../../report/reports.js';
+import { eventLogName, followEvents } from '../../run/event-log.js';
+import { onInterrupt } from '../../run/interrupt.js';
+import { findScenarioFiles } from '../../scenario/load.js';
+import { loadOrPrint } from '../load-or-print.js';
+import { printError } from '../print-error.js';
+import type { RunFlags } from '../program.js';
+
+/** Files at once, where nobody says: labs keep a processor each busy while they boot. */
+const mostDefaultJobs = 4;
+
+/** Removes what killed runs left, so that nobody has to call `gc` for it. Never stands in the way of a run. */
+async function sweepFirst(note: (line: string) => void): Promise<void> {
+  for (const provider of Object.values(providers)) {
+    try {
+      const { removed, left } = await provider.sweep();
+      for (const { lab, what } of removed) note(`removed what the killed lab ${lab} had left: ${what.join(', ')}`);
+      for (const { lab, what, why } of left) note(`${lab}: ${what} is left: ${why}`);
+    } catch (error) {
+      note(`what killed runs left was not looked for: ${messageOf(error)}`);
+    }
+  }
+}
+
+/** Ids of the scenarios whose last attempt did not pass. */
+async function notPassed(dir: string): Promise<string[]> {
+  const model = await loadRun(dir);
+  return model.scenarios.filter((scenario) => !['pass', 'skipped'].includes(scenario.verdict)).map((scenario) => scenario.id);
+}
+
+/** `netrig run`. */
+export async function run(paths: string[], flags: RunFlags): Promise<number> {
+  const files = await findScenarioFiles(paths);
+  const loaded = await loadOrPrint(files);
+  if (flags.provider !== undefined) providerNamed(flags.provider);
+  const chosen = loaded.filter((one) => one.scenarios.some((scenario) => flags.tag.length === 0 || scenario.tags.some((tag) => flags.tag.includes(tag))));
+  if (chosen.length === 0) {
+    const known = [...new Set(loaded.flatMap((one) => one.scenarios.flatMap((scenario) => scenario.tags)))].sort();
+    throw new NetrigError('NETRIG_NO_SCENARIO', `No scenario has the tag ${flags.tag.join(' or ')}.`, { hint: known.length > 0 ? `Tags in use: ${known.join(', ')}.` : 'The scenarios have no tags.' });
+  }
+
+  const quiet = flags.json === true || flags.reporter !== undefined;
+  const note = (line: string): void => void process.stderr.write(`netrig: ${line}\n`);
+  await sweepFirst(note);
+
+  const jobs = flags.jobs ?? Math.min(mostDefaultJobs, availableParallelism());
+  const parallel = jobs > 1 && chosen.length > 1;
+  const owned = await beginRun({
+    argv: process.argv.slice(2),
+    reports: flags.reports,
+    settings: { provider: flags.provider ?? null, keepOnFail: flags.keepOnFail ?? false, bail: flags.bail ?? false, tags: flags.tag },
+  });
+  const interrupt = onInterrupt(() => note('interrupted: ending what runs and taking labs down; once more ends at once'));
+  const reporter = createConsoleReporter({ stream: process.stdout });
+  const following = new AbortController();
+  let followed: Promise<unknown> = Promise.resolve();
+  let stopListening = (): void => undefined;
+  if (!quiet) {
+    if (parallel) followed = followEvents(`${owned.dir}/${eventLogName}`, reporter.onEvent, following.signal);
+    else stopListening = onEvent((event: RunEventBody) => reporter.onEvent({ v: 1, t: new Date().toISOString(), pid: process.pid, ...event }));
+  }
+
+  try {
+    let again = chosen.map((one) => one.file);
+    for (let attempt = 1; again.length > 0; attempt += 1) {
+      await runMocha({ files: again, jobs, bail: flags.bail ?? false, grep: flags.grep ?? null, reporter: flags.reporter ?? null, signal: interrupt.signal });
+      if (interrupt.signal.aborted || attempt > flags.retries) break;
+      const ids = await notPassed(owned.dir);
+      owned.set({ attempt: attempt + 1, scenarios: ids });
+      again = chosen.filter((one) => one.scenarios.some((scenario) => ids.includes(scenario.id))).map((one) => one.file);
+    }
+  } finally {
+    following.abort();
+    await followed.catch(() => undefined);
+    stopListening();
+  }
+  const wanted = formats.map((format) => format.name).filter((name) => name !== allureReportFormat.name || flags.allureReport);
+  const { model, files: written, notes, failures } = await owned.end({ interrupted: interrupt.signal.aborted, formats: wanted });
+  interrupt.dispose();
+  // A worker that was killed hard could not clean up after itself.
+  if (interrupt.signal.aborted) await sweepFirst(note);
+
+  if (flags.json) process.stdout.write(await readFile(join(owned.dir, 'results.json'), 'utf8'));
+  else if (flags.reporter !== undefined) process.stdout.write(`reports: ${relative(process.cwd(), owned.dir)}\n`);
+  else reporter.finish(model, { dir: owned.dir, files: written, notes });
+  for (const { error } of failures) printError(error);
+  if (interrupt.signal.aborted) return exitStatus.interrupted;
+  return model.exitCode === exitStatus.passed && failures.length > 0 ? exitStatus.lab : model.exitCode;
+}

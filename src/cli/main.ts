@@ -1,0 +1,59 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import { CommanderError } from 'commander';
+import { exitStatus } from '../model/verdict.js';
+import { buildProgram, type Handlers } from './program.js';
+
+const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string };
+
+// Each command's code is loaded only when it is called for: `--help` has nothing to wait for.
+const handlers: Handlers = {
+  run: async (...all) => (await import('./commands/run.js')).run(...all),
+  up: async (...all) => (await import('./commands/up.js')).up(...all),
+  check: async (...all) => (await import('./commands/check.js')).check(...all),
+  exec: async (...all) => (await import('./commands/exec.js')).exec(...all),
+  ssh: async (...all) => (await import('./commands/exec.js')).ssh(...all),
+  ps: async (...all) => (await import('./commands/labs.js')).ps(...all),
+  down: async (...all) => (await import('./commands/labs.js')).down(...all),
+  gc: async (...all) => (await import('./commands/labs.js')).gc(...all),
+  validate: async (...all) => (await import('./commands/validate.js')).validate(...all),
+  imagesList: async (...all) => (await import('./commands/images.js')).list(...all),
+  imagesBuild: async (...all) => (await import('./commands/images.js')).build(...all),
+  imagesRemove: async (...all) => (await import('./commands/images.js')).remove(...all),
+  doctor: async (...all) => (await import('./commands/doctor.js')).doctor(...all),
+  report: async (...all) => (await import('./commands/report.js')).report(...all),
+  init: async (...all) => (await import('./commands/init.js')).init(...all),
+};
+
+async function main(): Promise<number> {
+  let status: number = exitStatus.passed;
+  const program = buildProgram(version, handlers, (value) => (status = value));
+  const strict = (command: typeof program): void => {
+    command.exitOverride();
+    command.commands.forEach((one) => strict(one as typeof program));
+  };
+  strict(program);
+  if (process.argv.length <= 2) {
+    program.outputHelp();
+    return exitStatus.usage;
+  }
+  try {
+    await program.parseAsync();
+  } catch (error) {
+    // Help and version end this way too, with 0; they and usage errors have been printed.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitStatus.passed : exitStatus.usage;
+    const { printError } = await import('./print-error.js');
+    return printError(error);
+  }
+  return status;
+}
+
+// A reader that went away (`netrig ps | head -1`) is no error of ours.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(exitStatus.passed);
+  throw error;
+});
+
+// Sockets to hosts that are gone may linger; the command is over when its work is.
+const status = await main();
+process.stdout.write('', () => process.exit(process.exitCode === undefined || process.exitCode === 0 ? status : Number(process.exitCode)));

@@ -1,0 +1,228 @@
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { parseDuration } from '../model/duration.js';
+
+function wholeNumber(least: number) {
+  return (text: string): number => {
+    if (!/^\d+$/.test(text) || Number(text) < least) throw new InvalidArgumentError(`It takes a whole number from ${least} up.`);
+    return Number(text);
+  };
+}
+
+function collect(text: string, before: string[]): string[] {
+  return [...before, ...text.split(',').filter((part) => part !== '')];
+}
+
+function duration(text: string): number {
+  const ms = parseDuration(text);
+  if (ms === null) throw new InvalidArgumentError('It takes a duration such as 30s or 2m.');
+  return ms;
+}
+
+function pattern(text: string): string {
+  try {
+    new RegExp(text);
+  } catch (error) {
+    throw new InvalidArgumentError(error instanceof Error ? error.message : 'It is no regular expression.');
+  }
+  return text;
+}
+
+export interface RunFlags {
+  provider?: string;
+  grep?: string;
+  tag: string[];
+  jobs?: number;
+  bail?: boolean;
+  keepOnFail?: boolean;
+  retries: number;
+  json?: boolean;
+  reporter?: string;
+  reports: string;
+  allureReport: boolean;
+}
+
+export interface LabFlags {
+  lab?: string;
+  timeout?: number;
+  stdin?: boolean;
+}
+
+export interface Handlers {
+  run(paths: string[], flags: RunFlags): Promise<number>;
+  up(file: string, flags: { provider?: string; scenario?: string; steps: boolean }): Promise<number>;
+  check(flags: { lab?: string; grep?: string; json?: boolean; reports: string }): Promise<number>;
+  exec(endpoint: string, command: string[], flags: LabFlags): Promise<number>;
+  ssh(host: string, flags: LabFlags): Promise<number>;
+  ps(flags: { json?: boolean }): Promise<number>;
+  down(labs: string[], flags: { all?: boolean }): Promise<number>;
+  gc(flags: { json?: boolean }): Promise<number>;
+  validate(paths: string[], flags: { json?: boolean }): Promise<number>;
+  imagesList(flags: { json?: boolean }): Promise<number>;
+  imagesBuild(names: string[], flags: { force?: boolean }): Promise<number>;
+  imagesRemove(names: string[], flags: { all?: boolean }): Promise<number>;
+  doctor(flags: { json?: boolean; provider?: string }): Promise<number>;
+  report(run: string | undefined, flags: { reports: string; format: string[]; json?: boolean }): Promise<number>;
+  init(directory: string, flags: { force?: boolean }): Promise<number>;
+}
+
+/**
+ * The whole command line: the one definition from which parsing, `--help` and `docs/cli.md` come. Each handler gives the exit
+ * status.
+ */
+export function buildProgram(version: string, handlers: Handlers, setStatus: (status: number) => void): Command {
+  const does =
+    <Arguments extends unknown[]>(handler: (...values: Arguments) => Promise<number>) =>
+    async (...values: unknown[]): Promise<void> =>
+      // Commander appends itself after the declared arguments and flags.
+      setStatus(await handler(...(values.slice(0, -1) as Arguments)));
+
+  const program = new Command('netrig')
+    .description('Brings up a network lab of real hosts from one YAML scenario, applies its steps, proves what is reachable, and says why when it is not.')
+    .version(version, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print help')
+    .helpCommand(false)
+    .enablePositionalOptions()
+    .showSuggestionAfterError()
+    .configureHelp({ sortSubcommands: false })
+    .addHelpText(
+      'after',
+      `
+Exit status: 0 all passed (skipped checks are named), 1 something failed or could not be known,
+2 wrong usage or scenario, 3 the lab or its provider broke, 130 interrupted.
+
+Start with:  netrig init && netrig run`,
+    );
+
+  const provider = () => new Option('-p, --provider <name>', 'where hosts come from, over what the scenario asks for');
+  const reports = () => new Option('--reports <dir>', 'where runs write').default('reports');
+  const lab = () => new Option('-l, --lab <id>', 'which lab; the beginning of its id is enough (default: the only one that is up)');
+  const json = (what: string) => new Option('--json', `print ${what} as JSON`);
+
+  program
+    .command('run')
+    .summary('bring labs up, run their steps and checks, write reports, take the labs down')
+    .description('Runs scenarios: brings each lab up, applies its steps, makes its checks, writes reports to reports/<run>/ and takes the lab down.')
+    .argument('[paths...]', 'scenario files or directories with some', ['scenarios'])
+    .addOption(provider())
+    .addOption(new Option('-g, --grep <pattern>', 'only steps and checks whose title (scenario: title check title) matches; steps that a check needs are run all the same').argParser(pattern))
+    .addOption(new Option('-t, --tag <tags>', 'only scenarios with one of these tags (comma-separated, repeatable)').argParser(collect).default([], 'all'))
+    .addOption(new Option('-j, --jobs <n>', 'scenario files at once (default: one per processor, at most 4)').argParser(wholeNumber(1)))
+    .addOption(new Option('-b, --bail', 'stop at the first check that does not pass'))
+    .addOption(new Option('-k, --keep-on-fail', 'leave a lab up when something in it did not pass; `netrig down` ends it'))
+    .addOption(new Option('-r, --retries <n>', 'run a scenario again on fresh hosts when it did not pass; one that then passes is marked as flaky').argParser(wholeNumber(0)).default(0))
+    .addOption(json('the results'))
+    .addOption(new Option('--reporter <name>', 'a Mocha reporter instead of the live console (spec, dot, json, tap, …)'))
+    .addOption(reports())
+    .addOption(new Option('--no-allure-report', 'do not make the Allure page (its results are written all the same)'))
+    .action(does(handlers.run));
+
+  program
+    .command('validate')
+    .summary('check scenario files without starting anything')
+    .description('Reads scenario files and says everything that is wrong in them, with file, line and column. Starts nothing.')
+    .argument('[paths...]', 'scenario files or directories with some', ['scenarios'])
+    .addOption(json('the findings'))
+    .action(does(handlers.validate));
+
+  program
+    .command('up')
+    .summary('bring a lab up and leave it up')
+    .description('Brings up the lab of a scenario, applies its steps, and returns while the lab stays. Prints the lab’s id.')
+    .argument('<file>', 'scenario file')
+    .addOption(provider())
+    .addOption(new Option('-s, --scenario <id>', 'which one, where a matrix makes several of the file: `ports[image=debian-12]`'))
+    .addOption(new Option('--no-steps', 'hosts and segments only: apply none of the steps'))
+    .action(does(handlers.up));
+
+  program
+    .command('check')
+    .summary('make the checks of a lab that is up')
+    .description('Makes the checks of the scenario that a lab was brought up from, against the lab as it is now. Writes reports; the lab stays.')
+    .addOption(lab())
+    .addOption(new Option('-g, --grep <pattern>', 'only checks whose title matches').argParser(pattern))
+    .addOption(json('the results'))
+    .addOption(reports())
+    .action(does(handlers.check));
+
+  program
+    .command('exec')
+    .summary('run a command on a host or in a container of a lab')
+    .description('Runs a command on a host (HOST) or in a container (HOST/CONTAINER) of a lab that is up, and ends with its exit status.')
+    .argument('<endpoint>', 'host, or host/container')
+    .argument('<command...>', 'command with its arguments, after --')
+    .addOption(lab())
+    .addOption(new Option('-i, --stdin', 'pass standard input on to the command'))
+    .addOption(new Option('--timeout <duration>', 'end the command after this long').argParser(duration))
+    .passThroughOptions()
+    .action(does(handlers.exec));
+
+  program
+    .command('ssh')
+    .summary('open a shell on a host or in a container of a lab')
+    .description('Opens an interactive shell on a host (HOST) or in a container (HOST/CONTAINER) of a lab that is up.')
+    .argument('<endpoint>', 'host, or host/container')
+    .addOption(lab())
+    .action(does(handlers.ssh));
+
+  program.command('ps').summary('list labs that are up').description('Lists the labs that are up, with their hosts and addresses.').addOption(json('them')).action(does(handlers.ps));
+
+  program
+    .command('down')
+    .summary('take labs down')
+    .description('Takes down labs that were left up, and everything they made.')
+    .argument('[labs...]', 'ids, or their beginnings (default: the only one that is up)')
+    .addOption(new Option('-a, --all', 'all labs'))
+    .action(does(handlers.down));
+
+  program
+    .command('gc')
+    .summary('remove what killed runs left behind')
+    .description('Finds labs whose holder was killed and removes what is left of them. Labs that are in use are not touched.')
+    .addOption(json('what was removed'))
+    .action(does(handlers.gc));
+
+  const images = program.command('images').summary('list, build and remove host images').description('Host images: root file systems of Debian releases with their Docker engine, cached on this machine.');
+  images.command('list').summary('list images and whether they are built').description('Lists host images, what each carries, and whether it is built.').addOption(json('them')).action(does(handlers.imagesList));
+  images
+    .command('build')
+    .summary('build images')
+    .description('Builds host images from the Debian mirror that this machine’s own apt configuration names. An image that is there already is left alone.')
+    .argument('<names...>', 'image names, or `all`')
+    .addOption(new Option('-f, --force', 'build again even if it is there'))
+    .action(does(handlers.imagesBuild));
+  images
+    .command('rm')
+    .summary('remove built images')
+    .description('Removes built images from the cache. They are built again when a scenario needs them.')
+    .argument('[names...]', 'image names')
+    .addOption(new Option('-a, --all', 'all that are built, and what interrupted builds left'))
+    .action(does(handlers.imagesRemove));
+
+  program
+    .command('doctor')
+    .summary('say what this machine can do, what is missing, how to mend it')
+    .description('Tries what the providers need on this machine and says what is there, what is missing and how to mend it. Changes nothing.')
+    .addOption(new Option('-p, --provider <name>', 'only this provider'))
+    .addOption(json('the findings'))
+    .action(does(handlers.doctor));
+
+  program
+    .command('report')
+    .summary('make the reports of a run again')
+    .description('Makes reports again from the record of a run (run.jsonl).')
+    .argument('[run]', 'id of the run, or its directory (default: the latest)')
+    .addOption(reports())
+    .addOption(new Option('--format <formats>', 'which (comma-separated): results, junit, html, summary, allure, allure-report').argParser(collect).default([], 'all'))
+    .addOption(json('the results'))
+    .action(does(handlers.report));
+
+  program
+    .command('init')
+    .summary('write a first scenario')
+    .description('Writes scenarios/first.yaml, a small scenario that runs as it stands, to start from.')
+    .argument('[directory]', 'where', '.')
+    .addOption(new Option('-f, --force', 'write over a file that is there'))
+    .action(does(handlers.init));
+
+  return program;
+}

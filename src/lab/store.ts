@@ -1,0 +1,147 @@
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { isAbsolute, join } from 'node:path';
+import { NetrigError } from '../errors.js';
+import type { LabRecord } from '../providers/provider.js';
+import { isAlive, ownIdentity } from './process.js';
+
+const recordName = 'lab.json';
+const idPattern = /^[a-z0-9][a-z0-9-]{0,40}$/;
+/** A record's directory is made under such a name and then renamed, so that no reader ever sees a lab without its record. */
+const unfinishedPattern = /^\.new-(\d+)-(\d+)-/;
+const keptLogs = 20;
+
+function netrigState(): string {
+  const base = process.env['XDG_STATE_HOME'];
+  // The XDG Base Directory Specification has relative paths ignored.
+  return join(base && isAbsolute(base) ? base : join(homedir(), '.local', 'state'), 'netrig');
+}
+
+/** Where all labs of this user have their records: `$XDG_STATE_HOME/netrig/labs`. */
+export function labsDirectory(): string {
+  return join(netrigState(), 'labs');
+}
+
+/** A new lab's id: its slug and a random part. */
+export function newLabId(slug: string): string {
+  return `${slug}-${randomBytes(3).toString('hex')}`;
+}
+
+/** Throws NETRIG_LAB_UNKNOWN for a text that can't be a lab's id, so that no id leads out of the directory of labs. */
+export function labDirectory(id: string): string {
+  if (!idPattern.test(id)) throw new NetrigError('NETRIG_LAB_UNKNOWN', `There is no lab "${id}".`);
+  return join(labsDirectory(), id);
+}
+
+/** The console log of one host: what its PID 1 wrote. It lives as long as the lab. */
+export function consoleLog(id: string, host: string): string {
+  return join(labDirectory(id), `${host}.console`);
+}
+
+function writeAtomically(directory: string, record: LabRecord): void {
+  const temporary = join(directory, `.${recordName}.${process.pid}`);
+  writeFileSync(temporary, `${JSON.stringify(record, null, 2)}\n`, { mode: 0o600 });
+  renameSync(temporary, join(directory, recordName));
+}
+
+/** Makes the lab's directory, readable to its owner only, with the record in it. Throws when the id is taken. */
+export function createRecord(record: LabRecord): string {
+  const directory = labDirectory(record.id);
+  mkdirSync(labsDirectory(), { recursive: true, mode: 0o700 });
+  const { pid, startTime } = ownIdentity();
+  const unfinished = join(labsDirectory(), `.new-${pid}-${startTime}-${record.id}`);
+  mkdirSync(unfinished, { mode: 0o700 });
+  try {
+    writeAtomically(unfinished, record);
+    // Fails when there is such a lab: the directory that a rename replaces must be empty (rename(2)).
+    renameSync(unfinished, directory);
+  } catch (error) {
+    rmSync(unfinished, { recursive: true, force: true });
+    throw error;
+  }
+  return directory;
+}
+
+export function updateRecord(record: LabRecord): void {
+  writeAtomically(labDirectory(record.id), record);
+}
+
+function isRecord(value: unknown): value is LabRecord {
+  if (typeof value !== 'object' || value === null) return false;
+  const record = value as Partial<LabRecord>;
+  return (
+    typeof record.id === 'string' &&
+    typeof record.provider === 'string' &&
+    Number.isSafeInteger(record.holder?.pid) &&
+    Number.isSafeInteger(record.holder?.startTime) &&
+    Array.isArray(record.plan?.hosts)
+  );
+}
+
+function recordIn(directory: string): LabRecord | null {
+  try {
+    const value: unknown = JSON.parse(readFileSync(join(directory, recordName), 'utf8'));
+    return isRecord(value) ? value : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Throws NETRIG_LAB_UNKNOWN. */
+export function readRecord(id: string): LabRecord {
+  const record = recordIn(labDirectory(id));
+  if (record) return record;
+  const others = listRecords().map((one) => one.id);
+  throw new NetrigError('NETRIG_LAB_UNKNOWN', `There is no lab "${id}"${others.length > 0 ? `; there is ${others.join(', ')}` : ''}.`);
+}
+
+function entriesOf(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
+  }
+}
+
+/** All labs of this user, the oldest first. */
+export function listRecords(): LabRecord[] {
+  return entriesOf(labsDirectory())
+    .filter((name) => idPattern.test(name))
+    .flatMap((name) => recordIn(join(labsDirectory(), name)) ?? [])
+    .sort((a, b) => a.createdAt.localeCompare(b.createdAt));
+}
+
+/** Removes the lab's directory with all that is in it; nothing happens when there is none. */
+export async function removeRecord(id: string): Promise<void> {
+  await rm(labDirectory(id), { recursive: true, force: true, maxRetries: 3 });
+}
+
+export function holderAlive(record: LabRecord): boolean {
+  return isAlive(record.holder);
+}
+
+/** Directories of labs that hold no readable record, or that a process began and did not finish. */
+export function strayDirectories(): string[] {
+  return entriesOf(labsDirectory()).flatMap((name) => {
+    const path = join(labsDirectory(), name);
+    const unfinished = unfinishedPattern.exec(name);
+    if (unfinished) return isAlive({ pid: Number(unfinished[1]), startTime: Number(unfinished[2]) }) ? [] : [path];
+    return idPattern.test(name) && recordIn(path) === null ? [path] : [];
+  });
+}
+
+/** Keeps the console of a host that did not boot, after its lab is gone; the newest twenty are kept. Answers the path. */
+export function keepLog(id: string, host: string, text: string): string {
+  const directory = join(netrigState(), 'logs');
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const path = join(directory, `${id}-${host}.console`);
+  writeFileSync(path, text, { mode: 0o600 });
+  const ages = entriesOf(directory).map((name) => {
+    const file = join(directory, name);
+    return { file, time: statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0 };
+  });
+  for (const { file } of ages.sort((a, b) => b.time - a.time).slice(keptLogs)) rmSync(file, { force: true });
+  return path;
+}

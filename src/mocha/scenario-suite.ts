@@ -1,0 +1,94 @@
+import { AssertionError } from 'chai';
+import { NetrigError } from '../errors.js';
+import type { EmitEvent } from '../model/events.js';
+import type { Outcome } from '../model/verdict.js';
+import { providerNamed } from '../providers/registry.js';
+import { itemsOf } from '../run/planned-items.js';
+import { createScenarioRun, type ScenarioRun } from '../run/scenario-run.js';
+import type { RunSettings } from '../run/run-settings.js';
+import { formatDiagnostics, loadScenarioFileSync } from '../scenario/load.js';
+import type { Scenario } from '../scenario/scenario.js';
+
+export interface SuiteOptions {
+  /** `null` while files are being loaded by stock Mocha: the run begins after that. */
+  settings: () => RunSettings | null;
+  emit: EmitEvent;
+  signal: AbortSignal;
+  /** How a kept lab comes to be (`--keep-on-fail`): one that outlives this process. */
+  upDetached: (scenario: Scenario) => Parameters<typeof createScenarioRun>[1]['up'];
+}
+
+/** Thrown inside a Mocha test for every verdict that is neither pass nor skipped. */
+function failureOf(scenario: Scenario, title: string, line: number, outcome: Outcome): Error {
+  const what = outcome.verdict === 'fail' && outcome.cause ? `${outcome.cause}: ` : outcome.verdict === 'fail' ? '' : `${outcome.verdict}: `;
+  const message = `${what}${outcome.reason}`;
+  const error =
+    outcome.verdict === 'fail'
+      ? new AssertionError(message, { showDiff: false, ...(outcome.expected === undefined ? {} : { expected: outcome.expected, actual: outcome.actual ?? outcome.reason }) })
+      : new Error(message);
+  // The place that a reader wants is in the YAML file, not in netrig.
+  error.stack = `${error.name}: ${message}\n    at ${title} (${scenario.file}:${line}:1)`;
+  return error;
+}
+
+function defineScenario(scenario: Scenario, options: SuiteOptions): void {
+  describe(`${scenario.id}: ${scenario.title}`, function suite() {
+    this.timeout(0);
+    let run: ScenarioRun | null = null;
+
+    function started(): ScenarioRun {
+      if (run) return run;
+      const settings = options.settings();
+      if (!settings) throw new NetrigError('NETRIG_INTERNAL', 'A scenario began before its run did.', { hint: 'Load netrig by `mocha --require netrig/register`.' });
+      const provider = providerNamed(settings.provider ?? scenario.provider ?? 'local');
+      run = createScenarioRun(scenario, {
+        provider,
+        emit: options.emit,
+        runDir: settings.runDir,
+        signal: options.signal,
+        attempt: settings.attempt,
+        keepOnFail: settings.keepOnFail,
+        ...(settings.bail ? { notAskedFor: 'the run stopped at the first check that did not pass (--bail)' } : {}),
+        ...(settings.keepOnFail ? { up: options.upDetached(scenario) } : {}),
+      });
+      return run;
+    }
+
+    before(() => {
+      started();
+    });
+
+    for (const item of itemsOf(scenario)) {
+      const title = item.kind === 'step' ? `step: ${item.title}` : item.title;
+      it(title, async function test() {
+        const outcome = await started().perform(item.id);
+        if (outcome.verdict === 'skipped') {
+          this.test!.title = `${title} (skipped: ${outcome.reason})`;
+          this.skip();
+        }
+        if (outcome.verdict !== 'pass') throw failureOf(scenario, item.title, item.source.line, outcome);
+      });
+    }
+
+    after(() => run?.finish());
+  });
+}
+
+/**
+ * Defines the suites of one scenario file with Mocha's `describe` and `it`.
+ *
+ * @throws NETRIG_SCENARIO_INVALID with every mistake of the file.
+ */
+export function defineScenarioFile(file: string, options: SuiteOptions): void {
+  const loaded = loadScenarioFileSync(file);
+  if (loaded.diagnostics.length > 0) {
+    throw new NetrigError('NETRIG_SCENARIO_INVALID', `${loaded.diagnostics.length} mistakes in ${file}\n${formatDiagnostics(loaded.diagnostics, { color: false })}`);
+  }
+  const settings = options.settings();
+  for (const scenario of loaded.scenarios) {
+    if (settings?.scenarios && !settings.scenarios.includes(scenario.id)) continue;
+    const tags = settings?.tags ?? [];
+    if (tags.length > 0 && !scenario.tags.some((tag) => tags.includes(tag))) continue;
+    defineScenario(scenario, options);
+  }
+}

@@ -1,0 +1,67 @@
+import { createHash } from 'node:crypto';
+import { parseCidr } from '../model/cidr.js';
+import type { Scenario } from '../scenario/scenario.js';
+import type { HostPlan, InterfacePlan, LabPlan } from './lab-plan.js';
+
+const maxSlugLength = 24;
+
+/** The plan of a validated scenario's lab. Pure: the same scenario gives the same plan, to the byte. */
+export function planLab(scenario: Scenario): LabPlan {
+  const macs = new Set<string>();
+  const hosts = scenario.hosts.map((host): HostPlan => {
+    const interfaces: InterfacePlan[] = [];
+    for (const segment of scenario.segments) {
+      if (!Object.hasOwn(segment.hosts, host.name)) continue;
+      const address = segment.hosts[host.name] ?? null;
+      const mac = macAddress(`${scenario.name}/${host.name}/${segment.name}`, macs);
+      macs.add(mac);
+      interfaces.push({
+        name: `eth${interfaces.length}`,
+        segment: segment.name,
+        address: address === null ? null : `${address}/${parseCidr(segment.subnet)!.prefix}`,
+        mac,
+      });
+    }
+    return {
+      name: host.name,
+      image: host.image,
+      init: host.init,
+      engine: host.engine,
+      containerImages: host.engine ? [...scenario.containerImages] : [],
+      interfaces,
+      routes: host.routes.map(({ to, via }) => ({ to, via })),
+      sysctls: { ...host.sysctls },
+    };
+  });
+  return {
+    title: scenario.id,
+    slug: slugOf(scenario.id),
+    hosts,
+    segments: scenario.segments.map(({ name, subnet, mtu }) => ({ name, subnet, mtu })),
+    bootTimeoutMs: scenario.bootTimeoutMs,
+  };
+}
+
+/** `ports[image=debian-12]` becomes `ports-debian-12`: the keys of a matrix are left out, its values kept. */
+function slugOf(id: string): string {
+  const slug = id
+    .toLowerCase()
+    .replace(/(?<=[[,])[^=\],]*=/g, '')
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^-+/, '')
+    .slice(0, maxSlugLength)
+    .replace(/-+$/, '');
+  return slug === '' ? 'lab' : slug;
+}
+
+/**
+ * A unicast MAC address with the locally-administered bit set (IEEE 802): the same for the same place in a scenario, so that
+ * captures of two runs can be compared. It begins with 0a:6e, since Docker's own addresses begin with 02:42.
+ */
+function macAddress(place: string, taken: ReadonlySet<string>): string {
+  for (let salt = 0; ; salt += 1) {
+    const digest = createHash('sha256').update(`${place}#${salt}`).digest();
+    const mac = ['0a', '6e', ...[0, 1, 2, 3].map((index) => digest[index]!.toString(16).padStart(2, '0'))].join(':');
+    if (!taken.has(mac)) return mac;
+  }
+}

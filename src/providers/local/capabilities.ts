@@ -1,0 +1,193 @@
+import { mkdirSync, rmdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { messageOf } from '../../errors.js';
+import type { Capability } from '../provider.js';
+import { ownIdentity } from '../../lab/process.js';
+import { cgroupDirectories, cgroupLayout, cgroupName, viewFor } from './cgroups.js';
+import { runCommand } from './command.js';
+import { inotifySysctl, inotifyUse, missingTools, neighbourLimit, tools } from './machine.js';
+
+interface KernelProbe {
+  name: string;
+  /** Shell commands, run in order in namespaces made for the purpose; the first that fails is what is missing. */
+  commands: string[];
+  /** What works when they do. */
+  works: string;
+  mend?: string;
+}
+
+const moduleMend = (module: string): string => `Load the kernel module \`${module}\`, or use a kernel that has it.`;
+
+// v0 and v1 are the two ends of a veth pair that the veth probe makes; each probe after it leaves them as they were.
+const kernelProbes: readonly KernelProbe[] = [
+  {
+    name: 'kernel:overlayfs',
+    commands: [
+      'mount -t tmpfs tmpfs /mnt && mkdir /mnt/l /mnt/u /mnt/w /mnt/m',
+      'mount -t overlay overlay -o lowerdir=/mnt/l,upperdir=/mnt/u,workdir=/mnt/w /mnt/m && echo x >/mnt/m/f && [ -s /mnt/u/f ]',
+    ],
+    works: 'a file written to an overlay on tmpfs is in its upper layer',
+    mend: moduleMend('overlay'),
+  },
+  {
+    name: 'kernel:veth',
+    commands: ['ip link add v0 type veth peer name v1', 'ip link set v0 up', 'ip link set v1 up'],
+    works: 'a veth pair comes up',
+    mend: moduleMend('veth'),
+  },
+  {
+    name: 'kernel:bridge',
+    commands: ['ip link add b0 type bridge', 'ip link set v1 master b0', 'ip link set b0 up', 'ip link delete b0'],
+    works: 'a bridge takes a port',
+    mend: moduleMend('bridge'),
+  },
+  {
+    name: 'kernel:vxlan',
+    commands: ['ip link add x0 type vxlan id 42 dstport 4789 local 127.0.0.1', 'ip link set x0 up', 'ip link delete x0'],
+    works: 'a VXLAN interface comes up',
+    mend: moduleMend('vxlan'),
+  },
+  {
+    name: 'kernel:macvlan',
+    commands: ['ip link add m0 link v0 type macvlan mode bridge', 'ip link set m0 up', 'ip link delete m0'],
+    works: 'a macvlan interface on a veth comes up',
+    mend: moduleMend('macvlan'),
+  },
+  {
+    name: 'kernel:ipvlan',
+    commands: ['ip link add i0 link v0 type ipvlan mode l2', 'ip link set i0 up', 'ip link delete i0'],
+    works: 'an ipvlan interface on a veth comes up',
+    mend: moduleMend('ipvlan'),
+  },
+  {
+    name: 'kernel:8021q',
+    commands: ['ip link add v0.10 link v0 type vlan id 10', 'ip link set v0.10 up', 'ip link delete v0.10'],
+    works: 'a VLAN interface on a veth comes up',
+    mend: moduleMend('8021q'),
+  },
+  { name: 'kernel:dummy', commands: ['ip link add d0 type dummy', 'ip link delete d0'], works: 'a dummy interface can be made', mend: moduleMend('dummy') },
+  {
+    name: 'kernel:tun',
+    commands: [
+      'mount -t tmpfs tmpfs /mnt && mkdir /mnt/net && mknod /mnt/net/tun c 10 200',
+      'mount -o bind /mnt /dev && ip tuntap add dev t0 mode tun && ip tuntap del dev t0 mode tun',
+    ],
+    works: 'a tun interface can be made',
+    mend: moduleMend('tun'),
+  },
+  {
+    name: 'kernel:ip_vs',
+    // IPVS has this file in each network namespace; a new one has no service, only the heading.
+    commands: ['head -n 1 /proc/net/ip_vs >/dev/null'],
+    works: 'IP virtual server answers in a new network namespace',
+    mend: moduleMend('ip_vs'),
+  },
+  {
+    name: 'kernel:esp',
+    commands: [
+      "ip xfrm state add src 127.0.0.1 dst 127.0.0.2 proto esp spi 0x100 mode transport aead 'rfc4106(gcm(aes))' 0x000102030405060708090a0b0c0d0e0f10111213 64",
+    ],
+    works: 'an ESP security association with AES-GCM can be made, as encrypted overlay networks need',
+    mend: 'Load the kernel modules `esp4` and `gcm`, or use a kernel that has them.',
+  },
+];
+
+/** One script for all probes: a line `NAME have` or `NAME lacks WORDS` each. */
+function probeScript(): string {
+  const lines = ['echo "namespaces have"', 'ip link set lo up'];
+  for (const probe of kernelProbes) {
+    lines.push(`if seen=$({ ${probe.commands.join(' && ')}; } 2>&1); then echo "${probe.name} have"; else echo "${probe.name} lacks" $seen; fi`);
+  }
+  return lines.join('\n');
+}
+
+async function kernelCapabilities(root: boolean): Promise<Capability[]> {
+  const nothing = (why: string): Capability[] => [
+    { name: 'namespaces', have: false, seen: why, mend: 'Run as root, in a container only with the privilege to make namespaces.' },
+    ...kernelProbes.map((probe) => ({ name: probe.name, have: false, seen: `Not tried: ${why}` })),
+  ];
+  if (!root) return nothing('Only root can make the namespaces.');
+  const flags = ['--mount', '--pid', '--uts', '--ipc', '--net', '--cgroup', '--propagation', 'private', '--fork', '--kill-child=KILL'];
+  const result = await runCommand(['unshare', ...flags, 'sh', '-c', probeScript()], { timeoutMs: 10_000 });
+  const said = new Map(
+    result.stdout.split('\n').flatMap((line) => {
+      const match = /^(\S+) (have|lacks)(?: (.*))?$/.exec(line);
+      return match?.[1] ? [[match[1], { have: match[2] === 'have', words: match[3] ?? '' }] as const] : [];
+    }),
+  );
+  if (!said.has('namespaces')) return nothing(`unshare failed: ${result.stderr.trim() || `exit status ${result.exitCode}`}`);
+  return [
+    { name: 'namespaces', have: true, seen: 'unshare made mount, pid, uts, ipc, network and cgroup namespaces.' },
+    ...kernelProbes.map((probe): Capability => {
+      const answer = said.get(probe.name);
+      if (answer?.have) return { name: probe.name, have: true, seen: `Tried: ${probe.works}.` };
+      const words = answer ? answer.words || 'it failed without a word' : `the probe did not come that far: ${result.stderr.trim()}`;
+      return { name: probe.name, have: false, seen: `Tried whether ${probe.works}: ${words}`, ...(probe.mend ? { mend: probe.mend } : {}) };
+    }),
+  ];
+}
+
+function cgroupCapability(): Capability {
+  const name = 'cgroups';
+  const layout = cgroupLayout();
+  const view = viewFor(layout, 'hybrid');
+  if (view === null) {
+    return { name, have: false, seen: 'Neither cgroup2 nor a systemd hierarchy is mounted below /sys/fs/cgroup.', mend: 'Use `init: light`, or mount the cgroup file systems as systemd does.' };
+  }
+  const made: string[] = [];
+  try {
+    for (const path of cgroupDirectories(layout, view, cgroupName(ownIdentity(), 'probe', String(process.hrtime.bigint())))) {
+      mkdirSync(path);
+      made.push(path);
+    }
+  } catch (error) {
+    return { name, have: false, seen: `The layout is ${layout.kind}, but no group can be made: ${messageOf(error)}.`, mend: 'Run where /sys/fs/cgroup can be written to.' };
+  } finally {
+    for (const path of made) rmdirSync(path);
+  }
+  const which = layout.kind === 'v2' ? 'version 2 only' : `version 1 with systemd's hierarchy${layout.unified === null ? '' : ' and version 2 beside it'}`;
+  return { name, have: true, seen: `The layout is ${which}; a group was made and removed in each hierarchy.` };
+}
+
+function cgroup2Capability(): Capability {
+  const { unified } = cgroupLayout();
+  if (unified !== null) return { name: 'cgroup2', have: true, seen: `cgroup2 is mounted at ${join(unified)}.` };
+  return { name: 'cgroup2', have: false, seen: 'cgroup2 is not mounted.', mend: 'Images whose systemd is 257 or later need it.' };
+}
+
+/** See `Provider.capabilities`. All is done in namespaces that end with the probe; nothing of the machine changes. */
+export async function localCapabilities(): Promise<Capability[]> {
+  const uid = process.getuid?.();
+  const root = uid === 0;
+  const missing = missingTools(tools.map((tool) => tool.name));
+  const inotify = inotifyUse();
+  const neighbours = neighbourLimit();
+  const kernel = await kernelCapabilities(root && !missing.some((tool) => tool.name === 'unshare' || tool.name === 'ip'));
+  return [
+    { name: 'root', have: root, seen: root ? 'netrig runs as root.' : `netrig runs as user ${uid}.`, ...(root ? {} : { mend: 'Run as root.' }) },
+    ...tools.map((tool): Capability => {
+      const have = !missing.includes(tool);
+      return {
+        name: `tool:${tool.name}`,
+        have,
+        seen: have ? `\`${tool.name}\` is installed.` : `\`${tool.name}\` is not on the path.`,
+        ...(have ? {} : { mend: `apt-get install ${tool.debianPackage}` }),
+      };
+    }),
+    ...kernel,
+    root ? cgroupCapability() : { name: 'cgroups', have: false, seen: 'Not tried: only root can make cgroups.' },
+    cgroup2Capability(),
+    {
+      name: 'inotify',
+      have: inotify === null || inotify.limit - inotify.used >= 16,
+      seen: inotify === null ? 'The kernel states no limit.' : `Root has ${inotify.used} of ${inotify.limit} inotify instances in use.`,
+      mend: `sysctl ${inotifySysctl}=1024`,
+    },
+    {
+      name: 'neighbours',
+      have: neighbours === null || neighbours >= 1024,
+      seen: neighbours === null ? 'The kernel states no limit.' : `The machine's one neighbour table holds ${neighbours} entries for all network namespaces together.`,
+      mend: 'sysctl net.ipv4.neigh.default.gc_thresh3=8192',
+    },
+  ];
+}

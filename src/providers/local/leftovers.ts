@@ -1,0 +1,96 @@
+import { rm } from 'node:fs/promises';
+import { basename } from 'node:path';
+import type { LedgerEntry } from '../../lab/ledger.js';
+import { readLedger } from '../../lab/ledger.js';
+import { type ProcessIdentity, signalProcess, waitUntilGone } from '../../lab/process.js';
+import { holderAlive, labDirectory, listRecords, removeRecord, strayDirectories } from '../../lab/store.js';
+import type { LabRecord, SweepReport } from '../provider.js';
+import { cgroupLayout, orphanCgroups, ownPidNamespace, removeCgroups } from './cgroups.js';
+import { bootId } from './machine.js';
+
+/** What `undo` could not take away. */
+export interface Leftover {
+  what: string;
+  why: string;
+}
+
+const processesMs = 15_000;
+const cgroupsMs = 10_000;
+
+/**
+ * Takes away all that a ledger names. A process is killed only when pid and start time are those written down; it is gone
+ * when its whole pid namespace is, for PID 1 of one ends last (pid_namespaces(7)).
+ */
+export async function undo(entries: readonly LedgerEntry[]): Promise<{ removed: string[]; left: Leftover[] }> {
+  const removed: string[] = [];
+  const left: Leftover[] = [];
+  const processes = entries.flatMap((entry) => (entry.kind === 'process' ? [entry] : []));
+  for (const one of processes) if (signalProcess(one, 'SIGKILL')) removed.push(`process ${one.pid} of ${one.role}`);
+  for (const one of await waitUntilGone(processes, processesMs)) left.push({ what: `process ${one.pid}`, why: `it lives ${processesMs / 1000} s after SIGKILL` });
+  const cgroups = entries.flatMap((entry) => (entry.kind === 'cgroup' ? [entry.path] : []));
+  const busy = await removeCgroups(cgroups, cgroupsMs);
+  for (const one of busy) left.push({ what: `cgroup ${one.path}`, why: one.why });
+  if (cgroups.length > busy.length) removed.push(`${cgroups.length - busy.length} cgroups`);
+  return { removed, left };
+}
+
+/** What the local provider keeps in `LabRecord.access`. */
+export interface LocalAccess {
+  /** The pid namespace in which the pids of the record mean something. */
+  pidNamespace: string;
+  bootId: string;
+  privateKey: string;
+  hostKey: string;
+  hosts: Record<string, { init: 'systemd' | 'light'; pid1: ProcessIdentity }>;
+}
+
+export function accessOf(record: LabRecord): LocalAccess {
+  return record.access as LocalAccess;
+}
+
+/** Whether the lab's holder is dead for sure: not when its pid belongs to a pid namespace that is not ours to judge. */
+export function isAbandoned(record: LabRecord): boolean {
+  const access = accessOf(record);
+  if (access.bootId !== bootId()) return true;
+  return access.pidNamespace === ownPidNamespace() && !holderAlive(record);
+}
+
+/** Finishes what the dead holder of one lab left. */
+export async function removeLeftovers(record: LabRecord): Promise<{ removed: string[]; left: Leftover[] }> {
+  const entries = accessOf(record).bootId === bootId() ? readLedger(labDirectory(record.id)) : [];
+  const result = await undo(entries);
+  if (result.left.length === 0) {
+    await removeRecord(record.id);
+    result.removed.push('its record');
+  }
+  return result;
+}
+
+/** See `Provider.sweep`. Two at once do no harm: each takes what is still there. */
+export async function sweepLocal(): Promise<SweepReport> {
+  const report: SweepReport = { removed: [], left: [] };
+  const note = (lab: string, what: string[], left: Leftover[]): void => {
+    if (what.length > 0) report.removed.push({ lab, what });
+    for (const one of left) report.left.push({ lab, ...one });
+  };
+  const abandoned = listRecords().filter((record) => record.provider === 'local' && isAbandoned(record));
+  await Promise.all(
+    abandoned.map(async (record) => {
+      const { removed, left } = await removeLeftovers(record);
+      note(record.id, removed, left);
+    }),
+  );
+  const orphans = orphanCgroups(cgroupLayout());
+  const busy = await removeCgroups(orphans.map((one) => one.path), cgroupsMs);
+  const labs = new Set(orphans.map((one) => one.lab));
+  for (const lab of labs) {
+    const left = busy.filter((one) => orphans.some((orphan) => orphan.lab === lab && orphan.path === one.path));
+    const count = orphans.filter((one) => one.lab === lab).length - left.length;
+    note(lab, count > 0 ? [`${count} cgroups without a record`] : [], left.map((one) => ({ what: `cgroup ${one.path}`, why: one.why })));
+  }
+  for (const path of strayDirectories()) {
+    await rm(path, { recursive: true, force: true });
+    note(basename(path), ['a directory without a record'], []);
+  }
+  return report;
+}

@@ -1,0 +1,70 @@
+import { NetrigError } from '../../errors.js';
+import type { LabPlan } from '../../plan/lab-plan.js';
+import { findHostImageRow } from '../../images/host-image.js';
+import { cgroupLayout, viewFor } from './cgroups.js';
+import { inotifySysctl, inotifyUse, missingTools, neighbourLimit } from './machine.js';
+
+/** Inotify instances that one systemd host takes, measured on Debian 11 and 12: systemd 3, dbus 1, and containerd 1 once an engine runs. */
+const inotifyPerHost = { plain: 4, engine: 5 };
+
+/** What the names of hosts and segments may be: they become file names and words of commands. */
+const namePattern = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/;
+
+function checkNames(plan: LabPlan): void {
+  for (const name of [...plan.hosts.map((host) => host.name), ...plan.segments.map((segment) => segment.name)]) {
+    if (!namePattern.test(name)) throw new NetrigError('NETRIG_USAGE', `"${name}" can't be the name of a host or a segment.`, { hint: 'Use letters, digits, - and _.' });
+  }
+}
+
+function checkInotify(plan: LabPlan): void {
+  const systemd = plan.hosts.filter((host) => host.init === 'systemd');
+  const need = systemd.reduce((sum, host) => sum + (host.engine ? inotifyPerHost.engine : inotifyPerHost.plain), 0);
+  if (need === 0) return;
+  const use = inotifyUse();
+  if (use === null || use.limit - use.used >= need) return;
+  let enough = 256;
+  while (enough < use.used + need) enough *= 2;
+  throw new NetrigError(
+    'NETRIG_CAPABILITY',
+    `${systemd.length} systemd hosts need about ${need} inotify instances; this machine allows root ${use.limit}, of which ${use.used} are in use.`,
+    { hint: `Run \`sysctl ${inotifySysctl}=${enough}\`, or make some hosts \`init: light\`.` },
+  );
+}
+
+/** See `Provider.preflight`. */
+export function localPreflight(plan: LabPlan): void {
+  if (process.getuid?.() !== 0) throw new NetrigError('NETRIG_NO_ROOT', 'The local provider makes namespaces, mounts and cgroups, and netrig does not run as root.');
+  checkNames(plan);
+  const missing = missingTools(['unshare', 'nsenter', 'setpriv', 'ip', 'cp', 'du'])[0];
+  if (missing) {
+    throw new NetrigError('NETRIG_TOOL_MISSING', `\`${missing.name}\` is not installed.`, { hint: `Install Debian's package: \`apt-get install ${missing.debianPackage}\`.` });
+  }
+  const layout = cgroupLayout();
+  for (const host of plan.hosts) {
+    const row = findHostImageRow(host.image);
+    if (host.init === 'systemd' && row && viewFor(layout, row.cgroup) === null) {
+      throw new NetrigError('NETRIG_CAPABILITY', `The systemd of ${host.image} needs ${row.cgroup === 'v2' ? 'cgroup2' : "systemd's cgroup hierarchy"}, which is not mounted below /sys/fs/cgroup.`, {
+        hint: `Mount it, or make ${host.name} \`init: light\`.`,
+      });
+    }
+  }
+  checkInotify(plan);
+}
+
+/**
+ * What to say before a lab that may fill the machine's neighbour table: every host that has talked to all others of its
+ * segment has an entry for each. `null` when there is room.
+ */
+export function neighbourWarning(plan: LabPlan, limit = neighbourLimit()): string | null {
+  const pairs = plan.segments.reduce((sum, segment) => {
+    const ports = plan.hosts.flatMap((host) => host.interfaces).filter((nic) => nic.segment === segment.name).length;
+    return sum + ports * (ports - 1);
+  }, 0);
+  if (limit === null || pairs <= limit) return null;
+  let enough = 2048;
+  while (enough < 2 * pairs) enough *= 2;
+  return (
+    `When all hosts of each segment talk to each other, the machine's neighbour table needs ${pairs} entries and holds ${limit}, ` +
+    `for all network namespaces together: packets will be lost. \`sysctl net.ipv4.neigh.default.gc_thresh3=${enough}\` makes room.`
+  );
+}

@@ -1,0 +1,319 @@
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import type { Duplex } from 'node:stream';
+import { messageOf, NetrigError } from '../../errors.js';
+import type { HostImage } from '../../images/host-image.js';
+import { ensureHostImage } from '../../images/store.js';
+import { type Ledger, openLedger, readLedger } from '../../lab/ledger.js';
+import { isAlive, ownIdentity, signalProcess, waitUntilGone } from '../../lab/process.js';
+import { consoleLog, createRecord, holderAlive, keepLog, labDirectory, newLabId, removeRecord, updateRecord } from '../../lab/store.js';
+import type { EmitEvent } from '../../model/events.js';
+import type { HostPlan, LabPlan } from '../../plan/lab-plan.js';
+import { generateLabKeys } from '../../ssh/keys.js';
+import type { SshTarget } from '../../ssh/ssh.js';
+import type { LabRecord, Provider, RunningLab, UpOptions } from '../provider.js';
+import { bootScript } from './boot-script.js';
+import { localCapabilities } from './capabilities.js';
+import { cgroupLayout, ownPidNamespace } from './cgroups.js';
+import { runCommand } from './command.js';
+import { BootFailure, type BootedHost, bootHost, type LabSite } from './host.js';
+import { accessOf, type LocalAccess, removeLeftovers, sweepLocal, undo } from './leftovers.js';
+import { bootId } from './machine.js';
+import { localPreflight, neighbourWarning } from './preflight.js';
+import { makeSegments, type SegmentSpace } from './segments.js';
+import { openTransport } from './transport.js';
+
+export interface LocalProviderOptions {
+  /** Where host images come from; the cache of built images by default. */
+  image?: (name: string, options: { signal: AbortSignal; progress: (line: string) => void }) => Promise<HostImage>;
+}
+
+/** Layers of at least this many KiB are bound read-only into a host instead of copied. */
+const boundLayerKiB = 16 * 1024;
+const consoleBytes = 16 * 1024;
+const consoleLines = 30;
+/** sshd drops a connection without a login after its LoginGraceTime, 30 s in the images; ours is dropped before. */
+const firstStreamMs = 20_000;
+const holderMs = 30_000;
+
+/** Labs that this process holds, so that `destroy` of one of them does not signal the process itself. */
+const ownLabs = new Map<string, RunningLab>();
+
+function lastLines(file: string): string {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(file);
+  } catch {
+    return '';
+  }
+  return bytes.subarray(-consoleBytes).toString('utf8').trimEnd().split('\n').slice(-consoleLines).join('\n');
+}
+
+async function boundLayersOf(image: HostImage): Promise<string[]> {
+  if (image.dockerData === null) return [];
+  const layers = join(image.dockerData, 'overlay2');
+  // -maxdepth keeps `l`, the directory of short links, out: it has no `diff`.
+  const result = await runCommand(['sh', '-c', 'cd "$0" && for layer in */diff; do [ -d "$layer" ] && du -sk "$layer"; done; true', layers], { timeoutMs: 30_000 });
+  return result.stdout.split('\n').flatMap((line) => {
+    const match = /^(\d+)\t([A-Za-z0-9-]+)\/diff$/.exec(line);
+    return match?.[2] && Number(match[1]) >= boundLayerKiB ? [match[2]] : [];
+  });
+}
+
+/** Runs `work` for all items, `limit` at once; after the first failure nothing new is begun. */
+async function inParallel<T>(items: readonly T[], limit: number, work: (item: T, index: number) => Promise<void>): Promise<void> {
+  const queue = items.entries();
+  const lane = async (): Promise<void> => {
+    for (const [index, item] of queue) await work(item, index);
+  };
+  const results = await Promise.allSettled(Array.from({ length: Math.min(limit, items.length) }, lane));
+  for (const result of results) if (result.status === 'rejected') throw result.reason;
+}
+
+function targetOf(record: LabRecord, host: string, first: Map<string, Duplex>): SshTarget {
+  const { hosts, privateKey, hostKey } = accessOf(record);
+  const access = hosts[host];
+  if (!access) throw new NetrigError('NETRIG_HOST_UNKNOWN', `The lab ${record.id} has no host "${host}"; it has ${Object.keys(hosts).join(', ')}.`);
+  return {
+    host,
+    username: 'root',
+    privateKey,
+    hostKey,
+    open: async (signal) => {
+      const greeted = first.get(host);
+      first.delete(host);
+      if (greeted && !greeted.destroyed && greeted.readable) return greeted;
+      return openTransport(access, signal);
+    },
+  };
+}
+
+interface LabParts {
+  record: LabRecord;
+  ledger: Ledger;
+  emit: EmitEvent;
+  scenario: string;
+  segments: SegmentSpace | null;
+  first: Map<string, Duplex>;
+}
+
+function takeDown(parts: LabParts): () => Promise<void> {
+  const { record, ledger, emit, scenario, first } = parts;
+  let going: Promise<void> | undefined;
+  async function down(): Promise<void> {
+    const begin = performance.now();
+    emit({ type: 'phase', scenario, phase: 'teardown', state: 'start', text: `lab ${record.id}` });
+    for (const stream of first.values()) stream.destroy();
+    first.clear();
+    ledger.close();
+    const directory = labDirectory(record.id);
+    parts.segments?.end();
+    const { left } = await undo(readLedger(directory));
+    emit({ type: 'phase', scenario, phase: 'teardown', state: 'end', text: `lab ${record.id}`, durationMs: performance.now() - begin });
+    if (left.length > 0) {
+      const what = left.map((one) => `${one.what} (${one.why})`).join(', ');
+      throw new NetrigError('NETRIG_CLEANUP', `The lab ${record.id} could not be taken away as a whole; left: ${what}.`);
+    }
+    await removeRecord(record.id);
+    ownLabs.delete(record.id);
+  }
+  return () => {
+    going ??= down().catch((error: unknown) => {
+      // What is left may go at the next try.
+      going = undefined;
+      throw error;
+    });
+    return going;
+  };
+}
+
+async function bring(plan: LabPlan, options: UpOptions & { detached?: boolean; scenarioFile?: string }, provider: LocalProviderOptions): Promise<RunningLab> {
+  const { emit, scenario, signal } = options;
+  const log = (level: 'info' | 'warn', text: string): void => emit({ type: 'log', scenario, level, text });
+  localPreflight(plan);
+  const warning = neighbourWarning(plan);
+  if (warning !== null) log('warn', warning);
+
+  const find = provider.image ?? ensureHostImage;
+  const images = new Map<string, HostImage>();
+  const boundLayers = new Map<string, string[]>();
+  for (const name of new Set(plan.hosts.map((host) => host.image))) {
+    const begin = performance.now();
+    emit({ type: 'phase', scenario, phase: 'image', state: 'start', text: name });
+    const image = await find(name, { signal, progress: (line) => log('info', line) });
+    emit({ type: 'phase', scenario, phase: 'image', state: 'end', text: name, durationMs: performance.now() - begin });
+    images.set(name, image);
+    if (plan.hosts.some((host) => host.image === name && host.engine)) boundLayers.set(name, await boundLayersOf(image));
+  }
+  interrupted(signal);
+
+  const id = newLabId(plan.slug);
+  const keys = generateLabKeys(id);
+  const access: LocalAccess = { pidNamespace: ownPidNamespace(), bootId: bootId(), privateKey: keys.privateKey, hostKey: keys.hostPublicKey, hosts: {} };
+  const record: LabRecord = {
+    id,
+    title: plan.title,
+    provider: 'local',
+    holder: ownIdentity(),
+    createdAt: new Date().toISOString(),
+    state: 'starting',
+    detached: options.detached ?? false,
+    plan,
+    ...(options.scenarioFile === undefined ? {} : { scenarioFile: options.scenarioFile }),
+    access,
+  };
+  const directory = createRecord(record);
+  const ledger = openLedger(directory);
+  const first = new Map<string, Duplex>();
+  const parts: LabParts = { record, ledger, emit, scenario, segments: null, first };
+  const down = takeDown(parts);
+  const lab: RunningLab = {
+    id,
+    plan,
+    record,
+    target: (host) => targetOf(record, host, first),
+    console: async (host) => lastLines(consoleLog(id, host)),
+    down: async () => {
+      if (record.state === 'up') {
+        record.state = 'stopping';
+        updateRecord(record);
+      }
+      await down();
+    },
+  };
+  ownLabs.set(id, lab);
+  try {
+    mkdirSync(join(directory, 'root'));
+    mkdirSync(join(directory, 'keys'), { mode: 0o700 });
+    writeFileSync(join(directory, 'boot.sh'), bootScript, { mode: 0o600 });
+    const keyFiles = { host_key: keys.hostPrivateKey, 'host_key.pub': `${keys.hostPublicKeyLine}\n`, 'login_key.pub': `${keys.publicKeyLine}\n` };
+    for (const [name, content] of Object.entries(keyFiles)) writeFileSync(join(directory, 'keys', name), content, { mode: 0o600 });
+    const segments = await makeSegments(plan.segments, ledger);
+    parts.segments = segments;
+    const site: LabSite = { id, directory, holder: record.holder, ledger, layout: cgroupLayout(), segments, images, boundLayers };
+    await bootAll(site, plan, options, (host, booted) => {
+      access.hosts[host.name] = booted.access;
+      keepFirst(first, host.name, booted.first);
+    });
+    interrupted(signal);
+    record.state = 'up';
+    updateRecord(record);
+    return lab;
+  } catch (error) {
+    // A leftover is named by the next sweep; what went wrong first is what the caller must know.
+    await lab.down().catch((second: unknown) => log('warn', messageOf(second)));
+    interrupted(signal);
+    throw error;
+  }
+}
+
+function interrupted(signal: AbortSignal): void {
+  if (signal.aborted) throw new NetrigError('NETRIG_INTERRUPTED', 'Interrupted while the lab was coming up.', { cause: signal.reason });
+}
+
+function keepFirst(first: Map<string, Duplex>, host: string, stream: Duplex): void {
+  first.set(host, stream);
+  const forget = (): void => {
+    if (first.get(host) !== stream) return;
+    first.delete(host);
+    stream.destroy();
+  };
+  stream.once('close', forget);
+  setTimeout(forget, firstStreamMs).unref();
+}
+
+async function bootAll(site: LabSite, plan: LabPlan, options: UpOptions, booted: (host: HostPlan, result: BootedHost) => void): Promise<void> {
+  const { emit, scenario } = options;
+  const failed = new AbortController();
+  const signal = AbortSignal.any([options.signal, failed.signal]);
+
+  async function bootOne(host: HostPlan, index: number): Promise<void> {
+    const begin = performance.now();
+    emit({ type: 'phase', scenario, phase: 'boot', state: 'start', host: host.name, text: `${host.name} (${host.image}, ${host.init})` });
+    const attempt = (again: boolean): Promise<BootedHost> => bootHost(site, index, host, { again, timeoutMs: plan.bootTimeoutMs, signal });
+    const result = await attempt(false).catch((error: unknown) => {
+      if (!(error instanceof BootFailure)) throw error;
+      emit({ type: 'log', scenario, level: 'warn', text: `${host.name} did not boot: ${error.message}; trying once more.` });
+      return attempt(true);
+    });
+    booted(host, result);
+    emit({ type: 'phase', scenario, phase: 'boot', state: 'end', host: host.name, text: `${host.name} answers SSH`, durationMs: performance.now() - begin });
+  }
+
+  await inParallel(plan.hosts, plan.hosts.length, async (host, index) => {
+    try {
+      await bootOne(host, index);
+    } catch (error) {
+      const reason = error instanceof BootFailure ? bootError(site, host, error) : error;
+      failed.abort(reason);
+      throw reason;
+    }
+  }).catch((error: unknown) => {
+    // The first failure, not that of a host which was stopped because of it.
+    throw failed.signal.aborted && !options.signal.aborted ? failed.signal.reason : error;
+  });
+}
+
+function bootError(site: LabSite, host: HostPlan, failure: BootFailure): NetrigError {
+  const file = consoleLog(site.id, host.name);
+  const last = lastLines(file);
+  let kept = '';
+  try {
+    kept = keepLog(site.id, host.name, readFileSync(file, 'utf8'));
+  } catch (error) {
+    kept = `(the console log could not be kept: ${messageOf(error)})`;
+  }
+  const shown = last === '' ? 'Its console is empty.' : `The end of its console:\n${last}`;
+  return new NetrigError('NETRIG_HOST_BOOT', `${host.name} did not boot, twice: ${failure.message}. ${shown}`, { hint: `The whole console is in ${kept}.`, cause: failure });
+}
+
+async function attachTo(record: LabRecord): Promise<RunningLab> {
+  const own = ownLabs.get(record.id);
+  if (own) return own;
+  const { hosts } = accessOf(record);
+  const gone = record.plan.hosts.filter((host) => !hosts[host.name] || !isAlive(hosts[host.name]!.pid1)).map((host) => host.name);
+  if (!holderAlive(record) || gone.length > 0) {
+    const what = gone.length > 0 ? `these hosts of it are not there: ${gone.join(', ')}` : 'its holder ended';
+    throw new NetrigError('NETRIG_LAB_GONE', `The lab ${record.id} is not up: ${what}.`);
+  }
+  const first = new Map<string, Duplex>();
+  return {
+    id: record.id,
+    plan: record.plan,
+    record,
+    target: (host) => targetOf(record, host, first),
+    console: async (host) => lastLines(consoleLog(record.id, host)),
+    down: () => destroyLab(record),
+  };
+}
+
+async function destroyLab(record: LabRecord): Promise<void> {
+  const own = ownLabs.get(record.id);
+  if (own) return own.down();
+  if (accessOf(record).pidNamespace !== ownPidNamespace() && accessOf(record).bootId === bootId()) {
+    throw new NetrigError('NETRIG_CLEANUP', `The lab ${record.id} is held by a process of another pid namespace.`, { hint: 'Run `netrig down` where the lab was started.' });
+  }
+  if (signalProcess(record.holder, 'SIGTERM')) {
+    const left = await waitUntilGone([record.holder], holderMs);
+    for (const one of left) signalProcess(one, 'SIGKILL');
+    const stuck = await waitUntilGone(left, 5000);
+    if (stuck.length > 0) throw new NetrigError('NETRIG_CLEANUP', `The holder of the lab ${record.id}, process ${record.holder.pid}, does not end.`);
+  }
+  const { left } = await removeLeftovers(record);
+  if (left.length > 0) throw new NetrigError('NETRIG_CLEANUP', `The lab ${record.id} could not be taken away as a whole; left: ${left.map((one) => `${one.what} (${one.why})`).join(', ')}.`);
+}
+
+/** A provider that makes hosts of this machine's own namespaces. */
+export function createLocalProvider(options: LocalProviderOptions = {}): Provider {
+  return {
+    name: 'local',
+    capabilities: localCapabilities,
+    preflight: async (plan) => localPreflight(plan),
+    up: (plan, upOptions) => bring(plan, upOptions, options),
+    attach: attachTo,
+    destroy: destroyLab,
+    sweep: sweepLocal,
+  };
+}
+
+export const localProvider: Provider = createLocalProvider();

@@ -1,0 +1,92 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { setTimeout as pause } from 'node:timers/promises';
+import { isAlive, type ProcessIdentity } from '../../lab/process.js';
+
+/** How a host is reached: its PID 1 as the machine knows it, and whether something in it listens. */
+export interface HostAccess {
+  init: 'systemd' | 'light';
+  pid1: ProcessIdentity;
+}
+
+/** Where the image's socket unit listens; owned by root, mode 0600. */
+const sshSocket = '/run/netrig-ssh.sock';
+const retryMs = 25;
+
+/** What sshd of a light host gets to run in: none of the machine's environment. */
+const lightEnvironment = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' };
+
+/** Rejects when the host is gone or nothing listens in it yet. */
+async function connectSocket(access: HostAccess, signal: AbortSignal): Promise<Duplex> {
+  // Connecting to a unix socket succeeds or fails at once: there is nothing to abort before it has.
+  const socket = connect({ path: `/proc/${access.pid1.pid}/root${sshSocket}` });
+  await once(socket, 'connect');
+  if (signal.aborted) socket.destroy();
+  signal.throwIfAborted();
+  // The pid may have become another process's between the look at it and the connection.
+  if (isAlive(access.pid1)) return socket;
+  socket.destroy();
+  throw new Error('its PID 1 is gone');
+}
+
+/** One sshd for one connection, inside the host; it ends when the stream does. */
+async function spawnSshd(access: HostAccess, signal: AbortSignal): Promise<Duplex> {
+  // Descriptor 3 is a socket in both directions, where 0 and 1 would be two pipes.
+  const enter = ['--target', String(access.pid1.pid), '--mount', '--uts', '--ipc', '--net', '--pid'];
+  const child = spawn('nsenter', [...enter, '/bin/sh', '-c', 'exec /usr/sbin/sshd -i -e <&3 >&3 2>>/var/log/sshd.log 3>&-'], {
+    stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
+    env: lightEnvironment,
+    detached: true,
+  });
+  await once(child, 'spawn', { signal });
+  const stream = child.stdio[3] as Duplex;
+  signal.throwIfAborted();
+  if (!isAlive(access.pid1)) {
+    stream.destroy();
+    throw new Error('its PID 1 is gone');
+  }
+  return stream;
+}
+
+/** A fresh byte stream to the host's sshd. Rejects when the host is gone. */
+export async function openTransport(access: HostAccess, signal: AbortSignal): Promise<Duplex> {
+  if (!isAlive(access.pid1)) throw new Error('its PID 1 is gone');
+  return access.init === 'systemd' ? connectSocket(access, signal) : spawnSshd(access, signal);
+}
+
+/** Waits for the first bytes and puts them back; false when the stream ended without any. */
+async function speaks(stream: Duplex, signal: AbortSignal): Promise<boolean> {
+  const ended = new AbortController();
+  const end = (): void => ended.abort();
+  stream.once('close', end).once('end', end).on('error', end);
+  try {
+    await once(stream, 'readable', { signal: AbortSignal.any([signal, ended.signal]) });
+    const bytes: unknown = stream.read();
+    if (!Buffer.isBuffer(bytes) || !bytes.toString('latin1').startsWith('SSH-')) return false;
+    stream.unshift(bytes);
+    return true;
+  } catch {
+    return false;
+  } finally {
+    stream.off('close', end).off('end', end);
+  }
+}
+
+/**
+ * Waits until the host's sshd has said its first line, which its banner shows, and answers that very stream with the line
+ * put back, so that the first connection is not lost for the question. Rejects when `signal` aborts or the host ends.
+ */
+export async function waitForSshd(access: HostAccess, signal: AbortSignal): Promise<Duplex> {
+  for (;;) {
+    signal.throwIfAborted();
+    const stream = await openTransport(access, signal).catch(() => null);
+    if (stream) {
+      if (await speaks(stream, signal)) return stream;
+      stream.destroy();
+    }
+    if (!isAlive(access.pid1)) throw new Error('its PID 1 ended');
+    await pause(retryMs, undefined, { signal });
+  }
+}

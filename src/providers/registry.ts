@@ -1,0 +1,15 @@
+import { NetrigError } from '../errors.js';
+import { localProvider } from './local/provider.js';
+import type { Provider } from './provider.js';
+
+/** Every provider by its name. A new one is a line here. */
+export const providers: Readonly<Record<string, Provider>> = {
+  local: localProvider,
+};
+
+/** Throws NETRIG_USAGE naming those that exist. */
+export function providerNamed(name: string): Provider {
+  const provider = Object.hasOwn(providers, name) ? providers[name] : undefined;
+  if (provider) return provider;
+  throw new NetrigError('NETRIG_USAGE', `There is no provider "${name}"; there is ${Object.keys(providers).join(', ')}.`, { hint: 'Choose one of those named.' });
+}

@@ -1,0 +1,250 @@
+import { existsSync } from 'node:fs';
+import { mkdir, rm, stat } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { dirname, join, resolve, sep } from 'node:path';
+import { LabelName, Stage, Status, type Label, type Parameter, type StatusDetails } from 'allure-js-commons';
+import { FileSystemWriter, ReporterRuntime } from 'allure-js-commons/sdk/reporter';
+import { execa } from 'execa';
+import type { Verdict } from '../model/verdict.js';
+import type { ReportFormat } from './format.js';
+import type { AttemptResult, ItemResult, RunModel, ScenarioResult, TimedTranscript } from './model.js';
+import { neutralise, oneLine } from './terminal-text.js';
+import { causeAndReason, exitText, fileOf, measureValue, placeOf, uniqueNames } from './wording.js';
+
+const resultsName = 'allure-results';
+const reportName = 'allure-report';
+
+/**
+ * Allure knows four statuses. `failed` is for what was tested: the network. `broken` is for what tests: so both an error
+ * and a probe that could not know are broken, told apart by their messages' first word and by the categories below.
+ */
+const statusOf: Record<Verdict, Status> = {
+  pass: Status.PASSED,
+  fail: Status.FAILED,
+  inconclusive: Status.BROKEN,
+  error: Status.BROKEN,
+  skipped: Status.SKIPPED,
+};
+
+// `(?s)`: Allure matches the whole message, which may have several lines.
+const categories = [
+  { name: 'The network does not do what it should', matchedStatuses: [Status.FAILED] },
+  { name: 'Inconclusive: the probe could not know', matchedStatuses: [Status.BROKEN], messageRegex: '(?s)inconclusive:.*' },
+  { name: 'The lab or netrig broke', matchedStatuses: [Status.BROKEN], messageRegex: '(?s)error:.*' },
+  { name: 'Skipped', matchedStatuses: [Status.SKIPPED] },
+];
+
+function ms(time: string): number {
+  return Date.parse(time);
+}
+
+function statusDetails(item: ItemResult): StatusDetails & { flaky?: boolean } {
+  const { outcome } = item;
+  const text = neutralise(causeAndReason(item));
+  const prefix = outcome.verdict === 'inconclusive' || outcome.verdict === 'error' ? `${outcome.verdict}: ` : '';
+  const trace = [
+    ...(outcome.expected === undefined ? [] : [`expected: ${outcome.expected}`]),
+    ...(outcome.actual === undefined ? [] : [`actual:   ${outcome.actual}`]),
+    ...(outcome.controls ?? []).map((c) => `control ${c.held ? 'held' : 'FAILED'}: ${c.title}: ${c.seen}`),
+  ];
+  return {
+    message: prefix + text,
+    ...(trace.length > 0 ? { trace: neutralise(trace.join('\n')) } : {}),
+    ...(outcome.expected === undefined ? {} : { expected: neutralise(outcome.expected) }),
+    ...(outcome.actual === undefined ? {} : { actual: neutralise(outcome.actual) }),
+    ...(item.flaky ? { flaky: true } : {}),
+  };
+}
+
+function commandText(t: TimedTranscript): string {
+  const cut = (shown: string, bytes: number): string => (Buffer.byteLength(shown) < bytes ? ` (cut: the command wrote ${bytes} bytes)` : '');
+  return [
+    `$ ${t.command}`,
+    `(${exitText(t)})`,
+    ...(t.stdout === '' ? [] : ['', `stdout${cut(t.stdout, t.stdoutBytes)}:`, t.stdout.trimEnd()]),
+    ...(t.stderr === '' ? [] : ['', `stderr${cut(t.stderr, t.stderrBytes)}:`, t.stderr.trimEnd()]),
+    '',
+  ].join('\n');
+}
+
+function addCommand(runtime: ReporterRuntime, root: string, t: TimedTranscript): void {
+  const stop = ms(t.endedAt);
+  const step = runtime.startStep(root, null, { name: `${t.host}: ${oneLine(t.command)}`, start: stop - Math.max(0, t.durationMs) });
+  if (step === undefined) return;
+  runtime.updateStep(step, (s) => {
+    // A command that exits with 1 may be just what a check wanted: the item's verdict says, not the command's status.
+    s.status = t.timedOut || t.exitCode === null ? Status.BROKEN : Status.PASSED;
+    s.parameters = [{ name: 'exit', value: t.exitCode === null ? (t.signal ?? 'none') : String(t.exitCode) }];
+  });
+  runtime.writeAttachment(root, step, 'transcript', Buffer.from(neutralise(commandText(t))), { contentType: 'text/plain', fileExtension: 'txt' });
+  runtime.stopStep(step, { stop });
+}
+
+/** The artifact's path, or `null` where it is missing or lies outside of the run's directory. */
+function artifactPath(dir: string, file: string): string | null {
+  const path = resolve(dir, file);
+  return path.startsWith(resolve(dir) + sep) && existsSync(path) ? path : null;
+}
+
+function writeAttempt(runtime: ReporterRuntime, model: RunModel, scenario: ScenarioResult, attempt: AttemptResult, dir: string): void {
+  const scope = runtime.startScope();
+  const file = fileOf(model, scenario);
+  const names = uniqueNames(attempt.items);
+  for (const item of attempt.items) {
+    const { outcome } = item;
+    const name = names.get(item.id) ?? item.title;
+    const start = item.startedAt ? ms(item.startedAt) : ms(item.endedAt ?? attempt.endedAt ?? attempt.startedAt);
+    const labels: Label[] = [
+      { name: LabelName.SUITE, value: scenario.id },
+      { name: LabelName.FEATURE, value: scenario.title },
+      { name: LabelName.STORY, value: item.type },
+      { name: LabelName.PACKAGE, value: file },
+      { name: LabelName.FRAMEWORK, value: 'netrig' },
+      { name: LabelName.LANGUAGE, value: 'yaml' },
+      { name: LabelName.THREAD, value: String(attempt.pid) },
+      { name: LabelName.LAYER, value: item.kind },
+      ...[...scenario.tags, ...item.covers].map((value) => ({ name: LabelName.TAG, value })),
+      ...(outcome.cause ? [{ name: 'cause', value: outcome.cause }] : []),
+    ];
+    // `excluded` parameters don't make another test out of the same one in Allure's history.
+    const parameters: Parameter[] = [
+      ...Object.entries(scenario.matrix).map(([key, value]) => ({ name: key, value })),
+      { name: 'place', value: placeOf(model, scenario, item), excluded: true },
+      ...(item.tries > 1 ? [{ name: 'tries', value: String(item.tries), excluded: true }] : []),
+      ...(outcome.measures ?? []).map((m) => ({ name: m.name, value: measureValue(m), excluded: true })),
+    ];
+    const root = runtime.startTest(
+      {
+        name: oneLine(name),
+        fullName: `${scenario.id}: ${name}`,
+        titlePath: [...file.split('/'), scenario.id],
+        description: neutralise(item.detail),
+        start,
+        labels: labels.map((label) => ({ name: label.name, value: oneLine(label.value) })),
+        parameters: parameters.map((p) => ({ ...p, name: oneLine(p.name), value: oneLine(p.value) })),
+      },
+      [scope],
+    );
+    for (const transcript of item.transcripts) addCommand(runtime, root, transcript);
+    for (const control of outcome.controls ?? []) {
+      const at = item.endedAt ? ms(item.endedAt) : start;
+      const step = runtime.startStep(root, null, { name: oneLine(`control: ${control.title}: ${control.seen}`), start: at });
+      if (step === undefined) continue;
+      runtime.updateStep(step, (s) => {
+        s.status = control.held ? Status.PASSED : Status.BROKEN;
+      });
+      runtime.stopStep(step, { stop: at });
+    }
+    if (outcome.table) {
+      const csv = outcome.table.map((row) => row.map((cell) => `"${neutralise(cell).replace(/"/g, '""')}"`).join(',')).join('\n');
+      runtime.writeAttachment(root, null, 'table', Buffer.from(`${csv}\n`), { contentType: 'text/csv', fileExtension: 'csv' });
+    }
+    for (const artifact of item.artifacts) {
+      const path = artifactPath(dir, artifact.file);
+      if (path) runtime.writeAttachment(root, null, oneLine(artifact.title), path, { contentType: artifact.mime });
+    }
+    runtime.updateTest(root, (result) => {
+      result.status = statusOf[outcome.verdict];
+      result.statusDetails = statusDetails(item);
+      result.stage = Stage.FINISHED;
+    });
+    runtime.stopTest(root, { stop: item.endedAt ? ms(item.endedAt) : start + item.durationMs });
+    runtime.writeTest(root);
+  }
+  for (const phase of attempt.phases) {
+    const start = ms(phase.startedAt);
+    const fixture = runtime.startFixture(scope, phase.phase === 'teardown' ? 'after' : 'before', {
+      name: oneLine([phase.phase, phase.host ?? '', phase.text].filter((part) => part !== '').join(': ')),
+      start,
+    });
+    if (fixture === undefined) continue;
+    runtime.updateFixture(fixture, (f) => {
+      f.status = phase.durationMs === null ? Status.BROKEN : Status.PASSED;
+      f.stage = Stage.FINISHED;
+    });
+    runtime.stopFixture(fixture, { stop: start + (phase.durationMs ?? 0) });
+  }
+  if (attempt.error || attempt.transcripts.length > 0) {
+    const fixture = runtime.startFixture(scope, 'before', { name: attempt.error ? `the lab broke: ${attempt.error.code}` : 'commands outside of steps and checks', start: ms(attempt.startedAt) });
+    if (fixture !== undefined) {
+      for (const transcript of attempt.transcripts) addCommand(runtime, fixture, transcript);
+      runtime.updateFixture(fixture, (f) => {
+        f.status = attempt.error ? Status.BROKEN : Status.PASSED;
+        if (attempt.error) f.statusDetails = { message: `error: ${neutralise(attempt.error.message)}` };
+        f.stage = Stage.FINISHED;
+      });
+      runtime.stopFixture(fixture, { stop: ms(attempt.endedAt ?? attempt.startedAt) });
+    }
+  }
+  runtime.writeScope(scope);
+}
+
+/** Result files for Allure: a scenario is a suite, an item a test, a command a step; earlier attempts show as retries. */
+export const allureResultsFormat: ReportFormat = {
+  name: 'allure',
+  summary: 'allure-results/: for Allure servers and for allure-report',
+  async write(model, dir) {
+    const resultsDir = join(dir, resultsName);
+    await rm(resultsDir, { recursive: true, force: true });
+    await mkdir(resultsDir, { recursive: true });
+    const engines = new Set(model.scenarios.flatMap((s) => s.last.engines.map((e) => e.version)).filter((version) => version !== ''));
+    const runtime = new ReporterRuntime({
+      writer: new FileSystemWriter({ resultsDir }),
+      environmentInfo: {
+        netrig: model.netrig,
+        node: model.node,
+        kernel: model.kernel,
+        providers: [...new Set(model.scenarios.map((s) => s.provider))].join(', '),
+        engines: [...engines].sort().join(', '),
+      },
+      categories,
+    });
+    runtime.writeEnvironmentInfo();
+    runtime.writeCategoriesDefinitions();
+    for (const scenario of model.scenarios) {
+      for (const attempt of [...scenario.earlier, scenario.last]) writeAttempt(runtime, model, scenario, attempt, dir);
+    }
+    return { files: [`${resultsName}/`], notes: [] };
+  },
+};
+
+/** The version line of the Java on this machine (JAVA_HOME first, as Allure looks for it), or `null` where there is none. */
+export async function findJava(env: NodeJS.ProcessEnv = process.env): Promise<string | null> {
+  const java = env['JAVA_HOME'] ? join(env['JAVA_HOME'], 'bin', 'java') : 'java';
+  const result = await execa(java, ['-version'], { reject: false, timeout: 10_000, env, extendEnv: false, all: true, stdin: 'ignore' });
+  if (result.failed || result.exitCode !== 0) return null;
+  return result.all?.split('\n')[0] ?? '';
+}
+
+export const javaHint = 'allure-report/ was not made: Allure needs Java; on Debian: apt-get install default-jre-headless, then `netrig report`';
+
+/** Generating takes some seconds of a JVM; more means that it hangs. */
+const generateTimeoutMs = 120_000;
+
+/** The Allure report, one page that opens from the file system, made by `allure generate` where there is Java. */
+export const allureReportFormat: ReportFormat = {
+  name: 'allure-report',
+  summary: 'allure-report/: the Allure page, made from allure-results/ where Java is installed',
+  async write(_model, dir, signal) {
+    if ((await findJava()) === null) return { files: [], notes: [javaHint] };
+    if (!(await stat(join(dir, resultsName)).catch(() => null))?.isDirectory()) {
+      return { files: [], notes: ['allure-report/ was not made: it needs allure-results/, the format `allure`'] };
+    }
+    const require = createRequire(import.meta.url);
+    const program = join(dirname(require.resolve('allure-commandline/package.json')), 'dist', 'bin', 'allure');
+    const result = await execa(program, ['generate', '--single-file', '--clean', '--output', join(dir, reportName), join(dir, resultsName)], {
+      // Allure reports its use to a tracker, from the JVM and from the page, unless this is `true` (`1` does not count).
+      env: { ALLURE_NO_ANALYTICS: 'true' },
+      all: true,
+      reject: false,
+      timeout: generateTimeoutMs,
+      stdin: 'ignore',
+      ...(signal ? { cancelSignal: signal } : {}),
+    });
+    if (result.failed) {
+      const said = neutralise(result.all ?? '').trim().split('\n').slice(-3).join(' ');
+      return { files: [], notes: [`allure-report/ was not made: allure generate ${result.timedOut ? `took longer than ${generateTimeoutMs / 1000} s` : `failed (${result.shortMessage})`}${said === '' ? '' : `: ${said}`}`] };
+    }
+    return { files: [`${reportName}/index.html`], notes: [] };
+  },
+};

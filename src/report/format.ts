@@ -1,0 +1,35 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import type { RunModel } from './model.js';
+
+/** What a report format left in the run's directory. */
+export interface Written {
+  /** Paths relative to the run's directory; for a format that writes many files, the directory. */
+  files: string[];
+  /** Sentences for the user: why something was not made and how to get it. */
+  notes: string[];
+}
+
+/** One format of report: one file, one line in `formats` (`reports.ts`). */
+export interface ReportFormat {
+  readonly name: string;
+  /** One sentence for the reference page and `--help`. */
+  readonly summary: string;
+  /** Throws only when it cannot write. */
+  write(model: RunModel, dir: string, signal?: AbortSignal): Promise<Written>;
+}
+
+/** Writes a file in one rename, so that a reader never meets half of it. */
+export async function writeWhole(dir: string, name: string, content: string | Buffer): Promise<void> {
+  const path = join(dir, name);
+  await mkdir(dirname(path), { recursive: true });
+  const fresh = join(dirname(path), `.${basename(path)}.${randomBytes(4).toString('hex')}`);
+  try {
+    await writeFile(fresh, content);
+    await rename(fresh, path);
+  } catch (error) {
+    await rm(fresh, { force: true });
+    throw error;
+  }
+}

@@ -1,0 +1,132 @@
+import { createRequire } from 'node:module';
+import type { Builder, TestCase } from 'junit-report-builder';
+import { writeWhole, type ReportFormat } from './format.js';
+import type { ItemResult, RunModel, ScenarioResult } from './model.js';
+import { neutralise } from './terminal-text.js';
+import { causeAndReason, cutMiddle, exitText, fileOf, formatMeasure, placeOf, uniqueNames } from './wording.js';
+
+// The package's CommonJS build and its type file disagree about the default export; `require` gives what is really there.
+const junit = createRequire(import.meta.url)('junit-report-builder') as Builder;
+
+/** Characters of output kept a command: CI systems hold the whole file in memory. */
+const outputLimit = 4000;
+/** Characters of output kept a test case. */
+const caseLimit = 16_000;
+
+/** Text without what XML 1.0 forbids (section 2.2): control characters are made visible, lone surrogates and non-characters dropped. */
+function xmlText(text: string): string {
+  return neutralise(text).replace(/[\p{Surrogate}\ufffe\uffff]/gu, '\ufffd');
+}
+
+/**
+ * junit-report-builder writes `<skipped/>` without a message, and a skip without its reason is worth nothing. So the
+ * element is added to the built case, and the case counts itself as skipped.
+ */
+function skipWithReason(testCase: TestCase, reason: string): void {
+  const build = testCase.build.bind(testCase);
+  testCase.build = (parent) => {
+    const element = build(parent);
+    element.element('skipped', { message: reason });
+    return element;
+  };
+  testCase.getSkippedCount = () => 1;
+}
+
+function details(model: RunModel, scenario: ScenarioResult, item: ItemResult): string {
+  const { outcome } = item;
+  return [
+    causeAndReason(item),
+    ...(outcome.expected === undefined ? [] : [`expected: ${outcome.expected}`]),
+    ...(outcome.actual === undefined ? [] : [`actual:   ${outcome.actual}`]),
+    ...(outcome.controls ?? []).map((control) => `control ${control.held ? 'held' : 'FAILED'}: ${control.title}: ${control.seen}`),
+    `at ${placeOf(model, scenario, item)}`,
+  ].join('\n');
+}
+
+function transcriptText(item: ItemResult): string {
+  const text = item.transcripts
+    .map((t) => {
+      const parts = [`[${t.host}] $ ${t.command}   (${exitText(t)})`];
+      if (t.stdout !== '') parts.push(cutMiddle(t.stdout.trimEnd(), outputLimit));
+      if (t.stderr !== '') parts.push(`stderr: ${cutMiddle(t.stderr.trimEnd(), outputLimit)}`);
+      return parts.join('\n');
+    })
+    .join('\n\n');
+  return cutMiddle(text, caseLimit);
+}
+
+/**
+ * The run as JUnit XML, in the dialect that Jenkins, GitLab and GitHub actions read: one suite a scenario, one case an item.
+ * `fail` and `inconclusive` are `<failure>` (type `fail.CAUSE`, `inconclusive`), `error` is `<error>`, `skipped` has its
+ * reason. A lab that broke is a case of its own, so that a suite can't look whole without its items.
+ */
+export function junitXml(model: RunModel): string {
+  const builder = junit.newBuilder().name(xmlText(`netrig ${model.netrig}`.trim()));
+  for (const scenario of model.scenarios) {
+    const { last } = scenario;
+    const suite = builder
+      .testSuite()
+      .name(xmlText(scenario.id))
+      .timestamp(new Date(last.startedAt))
+      .time(last.durationMs / 1000)
+      .property('file', xmlText(fileOf(model, scenario)))
+      .property('title', xmlText(scenario.title))
+      .property('provider', xmlText(scenario.provider));
+    if (scenario.covers.length > 0) suite.property('covers', xmlText(scenario.covers.join(' ')));
+    for (const [name, value] of Object.entries(scenario.matrix)) suite.property(`matrix.${xmlText(name)}`, xmlText(value));
+    for (const engine of last.engines) suite.property(`engine.${xmlText(engine.host)}`, xmlText(engine.version));
+    const className = `netrig.${xmlText(scenario.id).replace(/\./g, '_')}`;
+    const names = uniqueNames(last.items);
+    for (const item of last.items) {
+      const { outcome } = item;
+      const testCase = suite
+        .testCase()
+        .className(className)
+        .name(xmlText(names.get(item.id) ?? item.title))
+        .file(xmlText(fileOf(model, scenario)))
+        .time(item.durationMs / 1000);
+      if (item.flaky) testCase.property('flaky', 'true');
+      for (const measure of outcome.measures ?? []) testCase.property(`measure.${xmlText(measure.name)}`, `${measure.value} ${measure.unit}`);
+      for (const artifact of item.artifacts) testCase.property('attachment', xmlText(artifact.file));
+      const message = xmlText(causeAndReason(item));
+      const content = xmlText(details(model, scenario, item));
+      if (outcome.verdict === 'fail') testCase.failure(message, outcome.cause ? `fail.${outcome.cause}` : 'fail').stacktrace(content);
+      else if (outcome.verdict === 'inconclusive') testCase.failure(`inconclusive: ${message}`, 'inconclusive').stacktrace(content);
+      else if (outcome.verdict === 'error') testCase.error(message, 'error', content);
+      else if (outcome.verdict === 'skipped') skipWithReason(testCase, message);
+      const output = [
+        outcome.verdict === 'pass' ? causeAndReason(item) : '',
+        (outcome.measures ?? []).map(formatMeasure).join(', '),
+        transcriptText(item),
+        ...item.artifacts.map((artifact) => `[[ATTACHMENT|${artifact.file}]]`),
+      ].filter((part) => part !== '');
+      if (output.length > 0) testCase.standardOutput(xmlText(output.join('\n')));
+    }
+    if (last.error) {
+      suite
+        .testCase()
+        .className(className)
+        .name('lab')
+        .time(0)
+        .error(xmlText(`${last.error.code}: ${last.error.message}`), xmlText(last.error.code), xmlText(last.error.message));
+    }
+  }
+  const whole = model.problems.filter((problem) => !model.scenarios.some((scenario) => scenario.last.error?.code === problem.code));
+  if (whole.length > 0) {
+    const suite = builder.testSuite().name('run').time(0);
+    whole.forEach((problem, index) => {
+      const testCase = suite.testCase().className('netrig.run').name(`${index + 1} ${problem.code}`).time(0);
+      testCase.error(xmlText(`${problem.code}: ${problem.message}`), problem.code, xmlText(problem.message));
+    });
+  }
+  return builder.build();
+}
+
+export const junitFormat: ReportFormat = {
+  name: 'junit',
+  summary: 'junit.xml: for CI systems',
+  async write(model, dir) {
+    await writeWhole(dir, 'junit.xml', junitXml(model));
+    return { files: ['junit.xml'], notes: [] };
+  },
+};

@@ -1,0 +1,91 @@
+import { stripVTControlCharacters } from 'node:util';
+
+/**
+ * Text from a lab host made harmless for a terminal and for logs: colour and cursor sequences are dropped, any other
+ * control character and the bidirectional overrides (which can reorder what a reader sees) become visible signs. Newlines
+ * and tabs stay.
+ */
+export function neutralise(text: string): string {
+  return stripVTControlCharacters(text.replace(/\r\n/g, '\n')).replace(
+    // Everything of C0 but \t and \n, DEL, C1, and U+202A-202E, U+2066-2069, U+200E-200F, U+061C.
+    /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069\u200e\u200f\u061c\ufeff]/g,
+    (sign) => {
+      const code = sign.charCodeAt(0);
+      if (code < 0x20) return String.fromCharCode(0x2400 + code);
+      if (code === 0x7f) return '\u2421';
+      return `<U+${code.toString(16).toUpperCase().padStart(4, '0')}>`;
+    },
+  );
+}
+
+/** `neutralise`, and on one line: for titles and reasons. */
+export function oneLine(text: string): string {
+  return neutralise(text).replace(/\s+/g, ' ').trim();
+}
+
+const graphemes = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
+const wide = /^(?:\p{Emoji_Presentation}|[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{20000}-\u{3fffd}])/u;
+const empty = /^[\p{Mark}\p{Cf}]/u;
+
+function graphemeWidth(grapheme: string): number {
+  if (wide.test(grapheme)) return 2;
+  return empty.test(grapheme) ? 0 : 1;
+}
+
+/** Columns that the text takes on a terminal: wide characters (Unicode Standard Annex 11) count as two. */
+export function displayWidth(text: string): number {
+  if (/^[\x20-\x7e]*$/.test(text)) return text.length;
+  let width = 0;
+  for (const { segment } of graphemes.segment(text)) width += graphemeWidth(segment);
+  return width;
+}
+
+/** The text cut to `columns`, with an ellipsis where something was cut. */
+export function truncate(text: string, columns: number): string {
+  if (displayWidth(text) <= columns) return text;
+  if (columns <= 0) return '';
+  let width = 0;
+  let kept = '';
+  for (const { segment } of graphemes.segment(text)) {
+    const next = graphemeWidth(segment);
+    if (width + next > columns - 1) break;
+    width += next;
+    kept += segment;
+  }
+  return `${kept}…`;
+}
+
+/** Breaks at spaces so that no line is wider than `columns`; a longer word is broken inside. */
+export function wrap(text: string, columns: number): string[] {
+  const limit = Math.max(columns, 10);
+  const lines: string[] = [];
+  let line = '';
+  const flush = (): void => {
+    if (line !== '') lines.push(line);
+    line = '';
+  };
+  for (let word of text.split(' ')) {
+    if (line !== '' && displayWidth(line) + 1 + displayWidth(word) > limit) flush();
+    while (displayWidth(word) > limit) {
+      let head = '';
+      for (const { segment } of graphemes.segment(word)) {
+        if (displayWidth(head) + graphemeWidth(segment) > limit) break;
+        head += segment;
+      }
+      lines.push(head);
+      word = word.slice(head.length);
+    }
+    line = line === '' ? word : `${line} ${word}`;
+  }
+  flush();
+  return lines.length > 0 ? lines : [''];
+}
+
+/** The last `count` lines that hold something, neutralised; a carriage return counts as a line's end (progress bars). */
+export function lastLines(text: string, count: number): string[] {
+  return neutralise(text.replace(/\r(?!\n)/g, '\n'))
+    .split('\n')
+    .map((line) => line.trimEnd())
+    .filter((line) => line !== '')
+    .slice(-count);
+}

@@ -1,0 +1,54 @@
+import type { PlannedItem, Topology } from '../model/events.js';
+import type { LabPlan } from '../plan/lab-plan.js';
+import type { Scenario, ScenarioItem, StepItem } from '../scenario/scenario.js';
+import { declaresDocker, dockerStateStep } from '../steps/docker-state.js';
+import type { StepKind } from '../steps/kind.js';
+
+/** Time for a step that names none, ms. */
+export const defaultStepTimeoutMs = 60_000;
+
+/** The engine states that `hosts.*.docker` declares, as steps before the first one of the file. */
+function declaredStateItems(scenario: Scenario): StepItem[] {
+  return scenario.hosts.filter(declaresDocker).map((host, index) => ({
+    kind: 'step',
+    id: `d${String(index + 1).padStart(2, '0')}`,
+    title: `Docker on ${host.name} as declared`,
+    type: dockerStateStep as unknown as StepKind,
+    spec: host.docker,
+    on: [host.name],
+    source: host.source,
+    when: null,
+    timeoutMs: null,
+    covers: [],
+  }));
+}
+
+/** Everything a run of the scenario will report on, in order. */
+export function itemsOf(scenario: Scenario): ScenarioItem[] {
+  return [...declaredStateItems(scenario), ...scenario.items];
+}
+
+export function plannedItem(item: ScenarioItem): PlannedItem {
+  return {
+    id: item.id,
+    kind: item.kind,
+    type: item.type.name,
+    title: item.title,
+    detail: item.type.describe(item.spec),
+    line: item.source.line,
+    column: item.source.column,
+    covers: item.covers,
+  };
+}
+
+export function topologyOf(plan: LabPlan): Topology {
+  return {
+    hosts: plan.hosts.map((host) => ({
+      name: host.name,
+      image: host.image,
+      init: host.init,
+      interfaces: host.interfaces.map((nic) => ({ name: nic.name, segment: nic.segment, address: nic.address ?? '' })),
+    })),
+    segments: plan.segments.map((segment) => ({ name: segment.name, subnet: segment.subnet, ...(segment.mtu ? { mtu: segment.mtu } : {}) })),
+  };
+}

@@ -1,0 +1,34 @@
+/**
+ * What a run's processes share. The process that starts the run puts it into the environment, from where Mocha's workers
+ * inherit it.
+ */
+export interface RunSettings {
+  /** Absolute path of the run's directory. */
+  runDir: string;
+  /** Provider for every scenario, over what its file asks for; `null`: as the file says, else `local`. */
+  provider: string | null;
+  keepOnFail: boolean;
+  /** Stop at the first check that does not pass. */
+  bail: boolean;
+  /** Which time the files are being run, from 1. */
+  attempt: number;
+  /** Ids of the scenarios to run; `null`: all of the files. */
+  scenarios: string[] | null;
+  /** Only scenarios with one of these tags; empty: all. */
+  tags: string[];
+}
+
+const variable = 'NETRIG_RUN_SETTINGS';
+
+export function shareSettings(settings: RunSettings): void {
+  process.env[variable] = JSON.stringify(settings);
+}
+
+export function sharedSettings(): RunSettings | null {
+  const text = process.env[variable];
+  return text ? (JSON.parse(text) as RunSettings) : null;
+}
+
+export function unshareSettings(): void {
+  delete process.env[variable];
+}

@@ -1,0 +1,197 @@
+import { z } from 'zod';
+import type { Path } from './diagnostic.js';
+import { isDataMap } from './source.js';
+import { nearest, shown, suggestion } from './wording.js';
+
+/** A mistake with its place as a path; `at` says whether the key or the value is to blame. */
+export interface Problem {
+  path: Path;
+  message: string;
+  at: 'key' | 'value';
+  /** Says that the last key of `missing` is not there. */
+  missing?: Path;
+  /** Says that a key is unknown and was most likely meant to be this one. */
+  meant?: Path;
+}
+
+/** Without those that only say once more that a key was misspelt: "titel" is unknown, "title" is missing. */
+export function withoutEchoes(problems: readonly Problem[]): Problem[] {
+  const meant = new Set(problems.flatMap((problem) => (problem.meant === undefined ? [] : [JSON.stringify(problem.meant)])));
+  return problems.filter((problem) => problem.missing === undefined || !meant.has(JSON.stringify(problem.missing)));
+}
+
+const words: Record<string, string> = {
+  string: 'a text',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
+  array: 'a list',
+  object: 'a map',
+  record: 'a map',
+  null: 'nothing',
+};
+
+function listed(values: readonly unknown[]): string {
+  const all = values.map((value) => (typeof value === 'string' ? value : String(value)));
+  return all.length <= 1 ? (all[0] ?? '') : `${all.slice(0, -1).join(', ')} or ${all.at(-1)}`;
+}
+
+/** Sentences for issues whose schema has none of its own. Empty for those that `problems` words by itself. */
+const sentence: z.core.$ZodErrorMap = (issue) => {
+  switch (issue.code) {
+    case 'invalid_type':
+      return withoutValue(issue.input) ? `expected ${words[issue.expected] ?? issue.expected}` : `expected ${words[issue.expected] ?? issue.expected}, got ${shown(issue.input)}`;
+    case 'invalid_value':
+      return `expected ${listed(issue.values)}${withoutValue(issue.input) ? '' : `, got ${shown(issue.input)}`}${suggestion(issue.input, issue.values.filter((value) => typeof value === 'string'))}`;
+    case 'too_small':
+      if (issue.origin === 'string') return Number(issue.minimum) === 1 ? 'the text is empty' : `expected at least ${issue.minimum} characters, got ${shown(issue.input)}`;
+      if (issue.origin === 'array') return Number(issue.minimum) === 1 ? 'the list is empty: name at least one' : `expected at least ${issue.minimum} items`;
+      return `expected ${issue.inclusive === false ? 'more than' : 'at least'} ${issue.minimum}, got ${shown(issue.input)}`;
+    case 'too_big':
+      if (issue.origin === 'string') return `expected at most ${issue.maximum} characters`;
+      if (issue.origin === 'array') return `expected at most ${issue.maximum} items`;
+      return `expected ${issue.inclusive === false ? 'less than' : 'at most'} ${issue.maximum}, got ${shown(issue.input)}`;
+    case 'invalid_format':
+      return `expected ${issue.format === 'regex' ? `a text of the form ${issue.pattern ?? ''}` : issue.format === 'url' ? 'a URL' : `a ${issue.format}`}, got ${shown(issue.input)}`;
+    case 'not_multiple_of':
+      return `expected a multiple of ${issue.divisor}, got ${shown(issue.input)}`;
+    default:
+      return '';
+  }
+};
+
+function withoutValue(input: unknown): boolean {
+  return input === undefined;
+}
+
+type Issue = z.core.$ZodIssue;
+
+/** Of the branches of a union, the one whose kind of value (text, list, map) the input has; `null` when it has none of them. */
+function branchMeant(all: readonly Issue[][], input: unknown): Issue[] | null {
+  const branches = withoutList(all, input);
+  if (branches.length === 1) return branches[0]!;
+  const inside = branches.filter((issues) => issues.length > 0 && issues.every((issue) => issue.path.length > 0 || issue.code === 'unrecognized_keys'));
+  if (inside.length > 0) return inside.reduce((best, issues) => (issues.length < best.length ? issues : best));
+  // One word of several, or something else altogether: all of it is worth saying.
+  if (branches.some((issues) => issues.some((issue) => issue.path.length === 0 && issue.code === 'invalid_value'))) return null;
+  const matched = branches.filter((issues) => issues.length > 0 && !issues.some((issue) => issue.path.length === 0 && issue.code === 'invalid_type' && !acceptsType(issue.expected, input)));
+  if (matched.length > 0) return matched[0]!;
+  return null;
+}
+
+/** Where one value or a list of them may stand and no list stands, the list is not worth a word. */
+function withoutList(branches: readonly Issue[][], input: unknown): readonly Issue[][] {
+  const rest = branches.filter((issues) => !issues.some((issue) => issue.path.length === 0 && issue.code === 'invalid_type' && issue.expected === 'array'));
+  return Array.isArray(input) || rest.length === 0 ? branches : rest;
+}
+
+function acceptsType(expected: string, input: unknown): boolean {
+  switch (expected) {
+    case 'array':
+      return Array.isArray(input);
+    case 'object':
+    case 'record':
+      return isDataMap(input);
+    case 'int':
+      return typeof input === 'number';
+    case 'null':
+      return input === null;
+    default:
+      return typeof input === expected;
+  }
+}
+
+type JsonSchema = z.core.JSONSchema.JSONSchema;
+
+const jsonSchemas = new WeakMap<z.ZodType, JsonSchema>();
+
+function jsonSchemaOf(schema: z.ZodType): JsonSchema {
+  let made = jsonSchemas.get(schema);
+  if (made === undefined) {
+    made = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' });
+    jsonSchemas.set(schema, made);
+  }
+  return made;
+}
+
+/** The keys that a schema knows at a path, over all branches that lead there. */
+export function keysAt(schema: z.ZodType, path: Path): string[] {
+  const root = jsonSchemaOf(schema);
+  const open = (one: unknown): JsonSchema[] => {
+    if (typeof one !== 'object' || one === null) return [];
+    const node = one as JsonSchema;
+    if (typeof node.$ref === 'string') return open(node.$ref === '#' ? root : (root.$defs ?? {})[node.$ref.replace(/^#\/\$defs\//, '')]);
+    return [node, ...[node.anyOf, node.oneOf, node.allOf].flatMap((branches) => (branches ?? []).flatMap(open))];
+  };
+  let here = open(root);
+  for (const part of path) {
+    here = here.flatMap((node) => {
+      if (typeof part === 'number') return open(Array.isArray(node.items) ? node.items[part] : node.items);
+      return open(node.properties?.[part] ?? node.additionalProperties);
+    });
+  }
+  return [...new Set(here.flatMap((node) => Object.keys(node.properties ?? {})))];
+}
+
+export type Checked<T> = { ok: true; value: T } | { ok: false; problems: Problem[] };
+
+/** Parses by a schema; problems have their paths below `base`, and sentences for people. */
+export function check<T>(schema: z.ZodType<T>, data: unknown, base: Path, otherKeys: readonly string[] = []): Checked<T> {
+  const result = schema.safeParse(data, { error: sentence, reportInput: true });
+  if (result.success) return { ok: true, value: result.data };
+  const problems: Problem[] = [];
+
+  const take = (issue: Issue, at: Path): void => {
+    const local = [...at, ...(issue.path as (string | number)[])];
+    const path = [...base, ...local];
+    switch (issue.code) {
+      case 'unrecognized_keys': {
+        const known = [...keysAt(schema, local), ...(local.length === 0 ? otherKeys : [])];
+        for (const key of issue.keys) {
+          const guess = suggestion(key, known);
+          const rest = guess === '' && known.length > 0 ? `; known here: ${known.join(', ')}` : guess;
+          const near = nearest(key, known);
+          problems.push({ path: [...path, key], at: 'key', message: `unknown key ${shown(key)}${rest}`, ...(near === null ? {} : { meant: [...path, near] }) });
+        }
+        return;
+      }
+      case 'invalid_key':
+        problems.push({ path, at: 'key', message: issue.issues.map((one) => one.message).find((text) => text !== '') ?? 'this key has no place here' });
+        return;
+      case 'invalid_union': {
+        const missing = isMissing(data, local);
+        const branch = missing ? null : branchMeant(issue.errors, issue.input);
+        if (branch !== null && !(issue.message !== '' && branch.every((one) => one.path.length === 0))) {
+          for (const one of branch) take(one, local);
+          return;
+        }
+        const expected = withoutList(issue.errors, issue.input).flat().flatMap((one) => (one.path.length === 0 ? [one.message.replace(/^expected /, '').replace(/, got .*$/s, '')] : []));
+        const got = issue.input === undefined ? '' : `, got ${shown(issue.input)}`;
+        problems.push(worded(path, local, issue.message === '' ? `expected ${[...new Set(expected)].join(', or ')}${got}` : issue.message));
+        return;
+      }
+      default:
+        problems.push(worded(path, local, issue.message === '' || issue.message === 'Invalid input' ? 'this value cannot stand here' : issue.message));
+    }
+  };
+
+  const worded = (path: Path, local: Path, message: string): Problem => {
+    if (!isMissing(data, local)) return { path, at: 'value', message };
+    const key = shown(local.at(-1));
+    return { path, at: 'value', missing: path, message: `${key} is missing${message === '' ? '' : `: ${message.replace(/, got nothing$/, '')}`}` };
+  };
+
+  for (const issue of result.error.issues) take(issue, []);
+  return { ok: false, problems: withoutEchoes(problems) };
+}
+
+/** Whether a path ends in a key that its map does not have. */
+function isMissing(data: unknown, path: Path): boolean {
+  if (path.length === 0) return false;
+  let here: unknown = data;
+  for (const part of path) {
+    if (typeof here !== 'object' || here === null || !(part in here)) return true;
+    here = (here as Record<string | number, unknown>)[part];
+  }
+  return false;
+}

@@ -1,0 +1,176 @@
+import { closeSync, fstatSync, openSync, readdirSync, readSync, realpathSync, statSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import path from 'node:path';
+import { messageOf, NetrigError } from '../errors.js';
+import { sortedDiagnostics } from './diagnostic.js';
+import type { Diagnostic } from './diagnostic.js';
+import { builtInKinds } from './kinds.js';
+import type { Kinds } from './kinds.js';
+import type { Scenario } from './scenario.js';
+import { decodeSource, maxFileBytes, readSource } from './source.js';
+import type { ScenarioSource } from './source.js';
+import { validateSource } from './validate.js';
+
+export { diagnosticsToJson, formatDiagnostics } from './diagnostic.js';
+export type { Diagnostic, JsonDiagnostic } from './diagnostic.js';
+
+export interface LoadOptions {
+  /** Kinds that the language has; default: those of the registries. */
+  kinds?: Kinds;
+}
+
+/** A scenario file: its scenarios (one for each combination of its matrix), or what is wrong with it. */
+export interface LoadedScenario {
+  /** Absolute path. */
+  file: string;
+  /** Empty when there are diagnostics. */
+  scenarios: Scenario[];
+  diagnostics: Diagnostic[];
+  /** The name that the file gives itself, also where it has mistakes; `null` where it has none. */
+  name: string | null;
+  source: ScenarioSource;
+}
+
+/** Parses and validates a text as if it stood in `file`. Pure; never throws for what the text is. */
+export function loadScenarioText(text: string, file: string, options: LoadOptions = {}): LoadedScenario {
+  const absolute = path.resolve(file);
+  const source = readSource(text, shownPath(absolute));
+  const { scenarios, diagnostics } = validateSource(source, absolute, options.kinds ?? builtInKinds);
+  const name = (source.data as { scenario?: unknown } | null)?.scenario;
+  return { file: absolute, scenarios, diagnostics, name: typeof name === 'string' ? name : null, source };
+}
+
+/** Relative to the working directory where that is shorter to read. */
+function shownPath(absolute: string): string {
+  const relative = path.relative(process.cwd(), absolute);
+  return relative === '' || relative.startsWith('..') ? absolute : relative;
+}
+
+function loadBytes(bytes: Uint8Array, file: string, options: LoadOptions): LoadedScenario {
+  const absolute = path.resolve(file);
+  if (bytes.byteLength > maxFileBytes) {
+    const source = readSource('', shownPath(absolute));
+    const diagnostic: Diagnostic = { ...source.diagnostic([], `the file is larger than 1 MiB, the most that a scenario may be`), lines: [] };
+    return { file: absolute, scenarios: [], diagnostics: [diagnostic], name: null, source };
+  }
+  const decoded = decodeSource(bytes, shownPath(absolute));
+  if ('text' in decoded) return loadScenarioText(decoded.text, file, options);
+  return { file: absolute, scenarios: [], diagnostics: decoded.diagnostics, name: null, source: readSource('', shownPath(absolute)) };
+}
+
+function readError(file: string, error: unknown): NetrigError {
+  return new NetrigError('NETRIG_SCENARIO_READ', `${file}: ${messageOf(error)}`, { cause: error });
+}
+
+const notAFile = (file: string): NetrigError => new NetrigError('NETRIG_SCENARIO_READ', `${file} is not a regular file.`, { hint: 'Name a scenario file.' });
+
+/** Throws NETRIG_SCENARIO_READ for a file that cannot be read; everything wrong inside it is a diagnostic. */
+export async function loadScenarioFile(file: string, options: LoadOptions = {}): Promise<LoadedScenario> {
+  const absolute = path.resolve(file);
+  let bytes: Buffer;
+  try {
+    // Opening a FIFO for reading would wait for its writer.
+    if (!statSync(absolute).isFile()) throw notAFile(file);
+    const handle = await open(absolute, 'r');
+    try {
+      const buffer = Buffer.alloc(Math.min((await handle.stat()).size, maxFileBytes) + 1);
+      let length = 0;
+      for (let read = -1; read !== 0 && length < buffer.length; length += read) read = (await handle.read(buffer, length, buffer.length - length, null)).bytesRead;
+      bytes = buffer.subarray(0, length);
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    throw error instanceof NetrigError ? error : readError(file, error);
+  }
+  return loadBytes(bytes, absolute, options);
+}
+
+/** As `loadScenarioFile`, for callers that cannot wait (a `require` hook). */
+export function loadScenarioFileSync(file: string, options: LoadOptions = {}): LoadedScenario {
+  const absolute = path.resolve(file);
+  let bytes: Buffer;
+  try {
+    if (!statSync(absolute).isFile()) throw notAFile(file);
+    const handle = openSync(absolute, 'r');
+    try {
+      const buffer = Buffer.alloc(Math.min(fstatSync(handle).size, maxFileBytes) + 1);
+      let length = 0;
+      for (let read = -1; read !== 0 && length < buffer.length; length += read) read = readSync(handle, buffer, length, buffer.length - length, null);
+      bytes = buffer.subarray(0, length);
+    } finally {
+      closeSync(handle);
+    }
+  } catch (error) {
+    throw error instanceof NetrigError ? error : readError(file, error);
+  }
+  return loadBytes(bytes, absolute, options);
+}
+
+/** Loads files that run together: two of them with one name are a mistake of the later one. Throws NETRIG_SCENARIO_READ. */
+export async function loadScenarioFiles(files: readonly string[], options: LoadOptions = {}): Promise<LoadedScenario[]> {
+  const loaded: LoadedScenario[] = [];
+  const owners = new Map<string, string>();
+  for (const one of await inOrder(files, (file) => loadScenarioFile(file, options))) {
+    const owner = one.name === null ? undefined : owners.get(one.name);
+    if (owner !== undefined && owner !== one.file) {
+      const diagnostic = one.source.diagnostic(['scenario'], `${shownPath(owner)} has a scenario of the name ${one.name} already`);
+      loaded.push({ ...one, scenarios: [], diagnostics: sortedDiagnostics([...one.diagnostics, diagnostic]) });
+      continue;
+    }
+    if (one.name !== null) owners.set(one.name, one.file);
+    loaded.push(one);
+  }
+  return loaded;
+}
+
+/** How many files are open at once. */
+const filesAtOnce = 16;
+
+async function inOrder<In, Out>(items: readonly In[], work: (item: In) => Promise<Out>): Promise<Out[]> {
+  const out: Out[] = [];
+  for (let at = 0; at < items.length; at += filesAtOnce) out.push(...(await Promise.all(items.slice(at, at + filesAtOnce).map(work))));
+  return out;
+}
+
+const scenarioExtension = /\.ya?ml$/i;
+
+/**
+ * The scenario files that paths stand for, absolute, sorted within each directory, each once: a file is taken as it is, of a
+ * directory every `.yaml` and `.yml` below it (not in hidden directories and `node_modules`). Rejects with
+ * NETRIG_NO_SCENARIO for a path that is not there or holds none.
+ */
+export async function findScenarioFiles(paths: readonly string[]): Promise<string[]> {
+  const found = new Map<string, string>();
+  for (const given of paths) {
+    const absolute = path.resolve(given);
+    const kind = statSync(absolute, { throwIfNoEntry: false });
+    if (kind === undefined) throw new NetrigError('NETRIG_NO_SCENARIO', `There is no file or directory ${given}.`);
+    const files = kind.isDirectory() ? filesBelow(absolute) : [absolute];
+    if (files.length === 0) throw new NetrigError('NETRIG_NO_SCENARIO', `${given} holds no .yaml file.`);
+    for (const file of files) {
+      const real = realpathSync(file);
+      if (!found.has(real)) found.set(real, file);
+    }
+  }
+  if (found.size === 0) throw new NetrigError('NETRIG_NO_SCENARIO', 'No scenario file was named.');
+  return [...found.values()];
+}
+
+/** Symbolic links to directories are not followed: they may lead in circles. */
+function filesBelow(directory: string): string[] {
+  let entries;
+  try {
+    entries = readdirSync(directory, { withFileTypes: true });
+  } catch (error) {
+    throw readError(directory, error);
+  }
+  return entries
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .flatMap((entry) => {
+      const below = path.join(directory, entry.name);
+      if (entry.isDirectory()) return entry.name.startsWith('.') || entry.name === 'node_modules' ? [] : filesBelow(below);
+      const file = entry.isFile() || (entry.isSymbolicLink() && statSync(below, { throwIfNoEntry: false })?.isFile() === true);
+      return file && scenarioExtension.test(entry.name) ? [below] : [];
+    });
+}

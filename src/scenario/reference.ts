@@ -1,0 +1,213 @@
+import { hostImageRows } from '../images/host-image.js';
+import { parseVantage } from './endpoint.js';
+import { scenarioJsonSchema } from './json-schema.js';
+import type { JsonSchema } from './json-schema.js';
+import { builtInKinds } from './kinds.js';
+import type { Kinds } from './kinds.js';
+import { zCheckFrame, zStepFrame } from './schema.js';
+
+interface Row {
+  key: string;
+  type: string;
+  fallback: string;
+  meaning: string;
+}
+
+/** Definitions with a section of their own, and its heading. */
+const sections: Record<string, string> = {
+  Host: 'Hosts',
+  Segment: 'Segments',
+  Docker: 'Declared engine state: `docker`',
+  DockerNetwork: 'Networks of an engine',
+  DockerContainer: 'Containers of an engine',
+};
+
+function anchor(heading: string): string {
+  return heading
+    .toLowerCase()
+    .replace(/[^\w\s-]/g, '')
+    .trim()
+    .replace(/\s+/g, '-');
+}
+
+function cell(text: string): string {
+  return text.replace(/\s*\n\s*/g, ' ').replaceAll('|', '\\|');
+}
+
+function isVariable(node: JsonSchema): boolean {
+  return node.$ref === '#/definitions/Variable';
+}
+
+/** Branches that a reader cares about: not the variable that may stand anywhere. */
+function branches(node: JsonSchema): JsonSchema[] {
+  return ((node.anyOf ?? node.oneOf ?? []) as JsonSchema[]).filter((one) => !isVariable(one));
+}
+
+function typeText(node: JsonSchema): string {
+  if (node.$ref !== undefined) {
+    const name = node.$ref.replace('#/definitions/', '');
+    const heading = sections[name];
+    return heading === undefined ? 'map' : `[map](#${anchor(heading)})`;
+  }
+  if (node.allOf?.length === 1) return typeText(node.allOf[0] as JsonSchema);
+  if (Array.isArray(node.type)) return listed((node.type as string[]).map((type) => typeText({ type } as JsonSchema)));
+  const inner = branches(node);
+  if (inner.length === 1 && node.title === undefined) return typeText({ ...inner[0], ...(node.title === undefined ? {} : { title: node.title }) } as JsonSchema);
+  if (node.title !== undefined) return node.title;
+  if (inner.length > 1) return [...new Set(inner.map(typeText))].join(' or ');
+  if (node.const !== undefined) return node.const === null ? '`~`' : `\`${JSON.stringify(node.const).replaceAll('"', '')}\``;
+  if (node.enum !== undefined) return node.enum.map((value) => `\`${String(value)}\``).join(', ');
+  switch (node.type) {
+    case 'array': {
+      const item = node.items as JsonSchema | undefined;
+      return item === undefined ? 'list' : `list of ${typeText(item)}`;
+    }
+    case 'object': {
+      const below = node.additionalProperties;
+      return typeof below === 'object' && below !== null ? `map to ${typeText(below as JsonSchema)}` : 'map';
+    }
+    case 'string':
+      return node.format === 'uri' ? 'URL' : 'text';
+    case 'integer':
+      return 'whole number';
+    case 'boolean':
+      return '`true` or `false`';
+    case 'null':
+      return '`~`';
+    case undefined:
+      return 'any value';
+    default:
+      return String(node.type);
+  }
+}
+
+function listed(words: readonly string[]): string {
+  return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`;
+}
+
+function fallbackText(node: JsonSchema, required: boolean): string {
+  if (required) return '**required**';
+  const value = node.default;
+  if (value === undefined || value === null || (typeof value === 'object' && Object.values(value).every((one) => Array.isArray(one) && one.length === 0))) return '';
+  return `\`${typeof value === 'string' ? value : JSON.stringify(value)}\``;
+}
+
+/** Objects that a value may hold, seen through lists and alternatives, but not into sections of their own. */
+function inlineObjects(node: JsonSchema): { object: JsonSchema; list: boolean }[] {
+  if (node.$ref !== undefined) return [];
+  const own = node.type === 'object' && node.properties !== undefined ? [{ object: node, list: false }] : [];
+  const items = node.type === 'array' && typeof node.items === 'object' ? inlineObjects(node.items as JsonSchema).map(({ object }) => ({ object, list: true })) : [];
+  const below = node.type === 'object' && typeof node.additionalProperties === 'object' && node.additionalProperties !== null ? inlineObjects(node.additionalProperties as JsonSchema).map(({ object }) => ({ object, list: true })) : [];
+  return [...own, ...items, ...below, ...branches(node).flatMap(inlineObjects)];
+}
+
+/** `alternative`: the object is one of several forms, so that what it requires is required in that form only. */
+function rowsOf(object: JsonSchema, prefix = '', alternative = false): Row[] {
+  const required = new Set(object.required ?? []);
+  return Object.entries(object.properties ?? {}).flatMap(([name, schema]) => {
+    const node = schema as JsonSchema;
+    const key = `${prefix}${name}`;
+    return [
+      { key: `\`${key}\``, type: typeText(node), fallback: alternative && required.has(name) ? 'one form' : fallbackText(node, required.has(name)), meaning: node.description ?? '' },
+      ...inlineObjects(node).flatMap(({ object: inner, list }, _, all) => rowsOf(inner, `${key}${list ? '[]' : ''}.`, all.length > 1)),
+    ];
+  });
+}
+
+function table(rows: readonly Row[]): string {
+  return ['| Key | Type | Default | Meaning |', '|---|---|---|---|', ...rows.map((row) => `| ${cell(row.key)} | ${cell(row.type)} | ${cell(row.fallback)} | ${cell(row.meaning)} |`)].join('\n');
+}
+
+function yamlBlock(text: string): string {
+  const body = text.trim();
+  const item = body.startsWith('- ') ? body : `- ${body.replaceAll('\n', '\n  ')}`;
+  return `\`\`\`yaml\n${item}\n\`\`\``;
+}
+
+function without(object: JsonSchema, keys: readonly string[]): JsonSchema {
+  return { ...object, properties: Object.fromEntries(Object.entries(object.properties ?? {}).filter(([key]) => !keys.includes(key))) };
+}
+
+/** The reference page of the language, from the definitions that also validate it. */
+export function scenarioReferenceMarkdown(kinds: Kinds = builtInKinds): string {
+  const schema = scenarioJsonSchema(kinds);
+  const definitions = schema.definitions as Record<string, JsonSchema>;
+  const stepFrame = Object.keys(zStepFrame.shape);
+  const checkFrame = Object.keys(zCheckFrame.shape);
+  const firstStep = definitions[`Step-${kinds.steps[0]!.name}`]!;
+  const firstCheck = definitions[`Check-${kinds.checks[0]!.name}`]!;
+  const onlyFrame = (object: JsonSchema, keys: readonly string[]): JsonSchema => without(object, Object.keys(object.properties ?? {}).filter((key) => !keys.includes(key)));
+
+  const parts: string[] = [
+    '<!-- Generated from src/scenario: `npm run docs` writes it anew. -->',
+    '# The scenario language',
+    'A scenario is one YAML 1.2 file: the hosts of a lab, the wires between them, what to configure, and what must then be true. `netrig validate FILE` names every mistake with its line and column. For completion in an editor that knows YAML schemas, begin the file with',
+    '```yaml\n# yaml-language-server: $schema=node_modules/netrig/schema/scenario.schema.json\n```',
+    '## A file',
+    '```yaml\n' + sample.trim() + '\n```',
+    table(rowsOf(without(schema, []))),
+    '## Values',
+    valuesText,
+    '### Variables',
+    'A name declared in `vars` or `matrix` is used as `${name}` in any text of the file, not in keys. A text that is nothing but one reference takes the type of the variable, so `port: ${port}` is a number. Text for a shell (`run`, `start`, `content`, `command`, `stdin`) keeps every `${…}` that is not declared; anywhere else an undeclared one is a mistake. `$${name}` stands for a plain `${name}`.',
+    '### Host images',
+    ['| Image | Docker Engine |', '|---|---|', ...hostImageRows.map((row) => `| \`${row.name}\` | ${row.engine || 'none'} |`)].join('\n'),
+  ];
+  for (const [name, heading] of Object.entries(sections)) {
+    const definition = definitions[name];
+    if (definition === undefined) continue;
+    parts.push(`## ${heading}`, definition.description ?? '', table(rowsOf(definition)));
+  }
+  parts.push(
+    '## Steps',
+    'A step must succeed: one that does not ends the scenario, and what comes after it is skipped, because of it. These keys go with every kind of step:',
+    table(rowsOf(onlyFrame(firstStep, stepFrame))),
+  );
+  for (const kind of kinds.steps) {
+    parts.push(`### \`${kind.name}\``, kind.summary, yamlBlock(kind.example), table(rowsOf(without(definitions[`Step-${kind.name}`]!, stepFrame))));
+  }
+  parts.push(
+    '## Checks',
+    'A check is a verdict: one that fails does not stop the next. A check has a title, exactly one kind, and any of these keys:',
+    table(rowsOf(onlyFrame(firstCheck, checkFrame))),
+  );
+  for (const kind of kinds.checks) {
+    const body = definitions[`Check-${kind.name}`]!.properties![kind.name] as JsonSchema;
+    const objects = body.$ref !== undefined ? [{ object: definitions[body.$ref.replace('#/definitions/', '')]!, list: false }] : inlineObjects(body);
+    const rows = objects.flatMap(({ object, list }) => rowsOf(object, list ? '[].' : ''));
+    parts.push(`### \`${kind.name}\``, kind.summary, yamlBlock(kind.example));
+    if (rows.length > 0) parts.push(`Keys below \`${kind.name}\`:`, table(rows));
+    else parts.push(`The value is ${typeText(body)}.`);
+  }
+  return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
+}
+
+const sample = `
+scenario: two-hosts
+title: Two hosts reach each other
+hosts:
+  node1:
+  node2: { image: debian-11 }
+segments:
+  lan: { subnet: 10.10.10.0/24, hosts: { node1: 10.10.10.11, node2: 10.10.10.12 } }
+steps:
+  - step: A name for the neighbour
+    on: node1
+    run: echo 10.10.10.12 neighbour >>/etc/hosts
+  - check: node1 reaches its neighbour by name
+    ping: { from: node1, to: neighbour }
+`;
+
+function formOf(text: string): string {
+  const kind = parseVantage(text)?.kind;
+  return kind === 'netns' ? 'a named network namespace of a host' : kind === 'container' ? 'a container of a host' : 'a host';
+}
+
+const valuesText = [
+  '- **duration**: a number with `ms`, `s`, `m` or `h`: `250ms`, `10s`, `1.5m`. Nothing may take longer than an hour.',
+  `- **endpoint**: ${['node1', 'node1/web', 'node1/netns:blue'].map((text) => `\`${text}\` (${formOf(text)})`).join(', ')}.`,
+  '- **target**: an endpoint (its address is looked up), a literal address, or a name that is resolved at the source. A word that is the name of a host means the host.',
+  '- **subnet**: CIDR form with the first address of the subnet, `10.10.10.0/24`. **address**: IPv4 or IPv6 without prefix length.',
+  '- **version range**: as in npm, over the engine’s own version: `">=28"`, `">=20.10 <23"`.',
+  '- A list may be written as its single value where a key takes one or several.',
+].join('\n');

@@ -1,0 +1,73 @@
+import type { Path } from './diagnostic.js';
+import { isDataMap } from './source.js';
+import type { Data, DataMap } from './source.js';
+import { suggestion } from './wording.js';
+
+export type Scalar = string | number | boolean;
+
+/** Keys whose text a shell or a program reads, which has variables of its own. */
+const shellKeys = new Set(['run', 'start', 'content', 'command', 'stdin']);
+
+/** Parts of a file in which variables are declared, not used. */
+const declaring = new Set(['scenario', 'vars', 'matrix']);
+
+/** `${name}`, or `$${` which stands for a plain `${`. */
+const reference = /(\$)?\$\{([^}]*)\}/g;
+
+/** Whether the last named part of the path holds text for a shell. */
+export function isShellText(path: Path): boolean {
+  for (let at = path.length - 1; at >= 0; at -= 1) {
+    const part = path[at]!;
+    if (typeof part === 'string') return shellKeys.has(part);
+  }
+  return false;
+}
+
+/**
+ * A copy of the data with every `${name}` replaced. A text that is nothing but one reference takes the variable's own type, so
+ * that `port: ${port}` is a number. `used` collects the names that were met.
+ */
+export function replaceVariables(data: Data, variables: ReadonlyMap<string, Scalar>, report: (path: Path, message: string, at: 'key' | 'value') => void, used: Set<string>): Data {
+  const replaceText = (text: string, path: Path): Data => {
+    if (!text.includes('${')) return text;
+    const shell = isShellText(path);
+    const whole = /^\$\{([^}]*)\}$/.exec(text);
+    if (whole && !shell && variables.has(whole[1]!)) {
+      used.add(whole[1]!);
+      return variables.get(whole[1]!)!;
+    }
+    return text.replace(reference, (all: string, escaped: string | undefined, name: string) => {
+      const value = variables.get(name);
+      if (escaped !== undefined) return shell && value === undefined ? all : all.slice(1);
+      if (value !== undefined) {
+        used.add(name);
+        return String(value);
+      }
+      if (!shell) {
+        const declared = [...variables.keys()];
+        const known = declared.length === 0 ? '; the file has no `vars`' : suggestion(name, declared) || `; declared: ${declared.join(', ')}`;
+        report(path, `no variable \`\${${name.length > 40 ? `${name.slice(0, 39)}…` : name}}\` is declared in \`vars\` or \`matrix\`${known}`, 'value');
+      }
+      return all;
+    });
+  };
+
+  const walk = (value: Data, path: Path): Data => {
+    if (typeof value === 'string') return replaceText(value, path);
+    if (Array.isArray(value)) return value.map((item, index) => walk(item, [...path, index]));
+    if (!isDataMap(value)) return value;
+    const out = Object.create(null) as DataMap;
+    for (const [key, item] of Object.entries(value)) {
+      const below = [...path, key];
+      if (path.length === 0 && declaring.has(key)) {
+        out[key] = item;
+        continue;
+      }
+      if (key.includes('${') && !shellKeys.has(key)) report(below, 'variables are not replaced in keys', 'key');
+      out[key] = walk(item, below);
+    }
+    return out;
+  };
+
+  return walk(data, []);
+}

@@ -1,0 +1,341 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import ssh2, { type Algorithms, type Client, type ClientChannel, type ConnectConfig, type ServerHostKeyAlgorithm } from 'ssh2';
+import { messageOf, NetrigError } from '../errors.js';
+import type { SshTarget } from './ssh.js';
+
+/** An authenticated SSH transport with what is needed around its channels. The parts of `HostConnection` share one. */
+export interface Link {
+  readonly host: string;
+  readonly client: Client;
+  /** Set once the transport is gone or was given up. */
+  readonly lost: Error | undefined;
+  /** A word that no output contains by chance. */
+  token(): string;
+  /** Calls back once, when the transport is gone. Returns how to take that back. */
+  onLost(listener: () => void): () => void;
+  /** Gives the transport up: everything under way ends with NETRIG_SSH_LOST. */
+  giveUp(reason: Error): void;
+  /** The error for a caller who was `doing` something when the transport went. */
+  lostError(doing: string): NetrigError;
+  /**
+   * Opens a session channel; waits for another to close when the server has no room. `null` when `signal` was aborted while
+   * it waited. Rejects with NETRIG_SSH_LOST, or with NETRIG_SSH_CONNECT when there was no room for too long.
+   */
+  open(doing: string, request: ChannelRequest, signal?: AbortSignal): Promise<ClientChannel | null>;
+  /** Leaves a channel open, its output thrown away, as long as the server has room for more. */
+  linger(channel: ClientChannel): void;
+  /** Sends a signal to a process group; `false` when there is none. */
+  signalGroup(pgid: number, signal: string): Promise<boolean>;
+  /** Ends the transport in order. Idempotent. */
+  end(): Promise<void>;
+}
+
+/** Asks the client for a channel; called again for each attempt. */
+export type ChannelRequest = (client: Client, answer: ChannelAnswer) => void;
+export type ChannelAnswer = (error: Error | undefined, channel: ClientChannel) => void;
+
+/** How long a server may leave a request for a channel without an answer, ms. A healthy one takes 1 to 5. */
+const answerDeadlineMs = 15_000;
+/** How long to wait for room when the server refuses another channel (`MaxSessions`), ms. */
+const roomDeadlineMs = 60_000;
+const endDeadlineMs = 1_000;
+
+export interface LinkOptions {
+  signal?: AbortSignal;
+  readyTimeoutMs: number;
+}
+
+/** Throws NETRIG_SSH_CONNECT, NETRIG_SSH_HOST_KEY. */
+export async function openLink(target: SshTarget, { signal, readyTimeoutMs }: LinkOptions): Promise<Link> {
+  const deadline = new AbortController();
+  const stop = () => deadline.abort(signal?.reason ?? new Error('the attempt was called off'));
+  if (signal?.aborted) stop();
+  signal?.addEventListener('abort', stop);
+  const timer = setTimeout(() => deadline.abort(new Error(`no answer within ${readyTimeoutMs} ms`)), readyTimeoutMs);
+  let stream: Duplex | undefined;
+  try {
+    stream = await orAborted(target.open(deadline.signal), deadline.signal, (late) => late.destroy());
+    return await handshake(target, stream, deadline.signal);
+  } catch (error) {
+    stream?.destroy();
+    if (error instanceof NetrigError) throw error;
+    throw new NetrigError('NETRIG_SSH_CONNECT', `no SSH connection to ${target.host} as ${target.username}: ${messageOf(error)}`, { cause: error });
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', stop);
+  }
+}
+
+async function orAborted<T>(work: Promise<T>, signal: AbortSignal, dropLate: (value: T) => void): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => {
+      reject(signal.reason as Error);
+      work.then(dropLate, () => undefined);
+    };
+    if (signal.aborted) return onAbort();
+    signal.addEventListener('abort', onAbort);
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}
+
+/**
+ * The cheapest algorithms for Node's OpenSSL first: X25519, then AES-GCM, which needs no separate MAC. ChaCha20 comes last
+ * because ssh2 computes its Poly1305 in WebAssembly unless its native addon was compiled. OpenSSH has offered the first of
+ * each since 7.4; the others are for servers that were told to offer less. A short list also makes a short KEXINIT.
+ */
+const algorithms: Algorithms = {
+  kex: ['curve25519-sha256', 'curve25519-sha256@libssh.org', 'ecdh-sha2-nistp256', 'ecdh-sha2-nistp384', 'diffie-hellman-group14-sha256', 'diffie-hellman-group16-sha512'],
+  cipher: ['aes128-gcm@openssh.com', 'aes256-gcm@openssh.com', 'aes128-ctr', 'aes256-ctr', 'chacha20-poly1305@openssh.com'],
+  compress: ['none'],
+};
+
+/** Only what the pinned key can answer, so that a server with several host keys shows the right one. */
+function hostKeyAlgorithms(hostKey: string): ServerHostKeyAlgorithm[] {
+  const blob = Buffer.from(hostKey, 'base64');
+  const type = blob.length > 4 ? blob.toString('latin1', 4, 4 + Math.min(64, blob.readUInt32BE(0))) : '';
+  return type === 'ssh-rsa' ? ['rsa-sha2-512', 'rsa-sha2-256'] : [type as ServerHostKeyAlgorithm];
+}
+
+async function handshake(target: SshTarget, stream: Duplex, signal: AbortSignal): Promise<Link> {
+  const client = new ssh2.Client();
+  let shown: Buffer | undefined;
+  // Nagle's algorithm costs 40 ms a command on a TCP stream; on other streams there is nothing to set.
+  if (stream instanceof Socket) stream.setNoDelay(true);
+  const config: ConnectConfig = {
+    sock: stream,
+    username: target.username,
+    // Publickey at once: ssh2 would ask for "none" first, one round trip for nothing.
+    authHandler: ['publickey'],
+    privateKey: target.privateKey,
+    hostVerifier: (key: Buffer) => {
+      shown = key;
+      return key.toString('base64') === target.hostKey;
+    },
+    algorithms: { ...algorithms, serverHostKey: hostKeyAlgorithms(target.hostKey) },
+    // `signal` is the deadline: it covers the opening of the stream as well.
+    readyTimeout: 0,
+    // A host that went away without a word is noticed after a minute.
+    keepaliveInterval: 15_000,
+    keepaliveCountMax: 4,
+  };
+
+  return new Promise((resolve, reject) => {
+    let ready = false;
+    let cause: Error | undefined;
+    const fail = (error: Error) => {
+      client.destroy();
+      stream.destroy();
+      reject(error);
+    };
+    const onAbort = () => fail(signal.reason as Error);
+    signal.addEventListener('abort', onAbort);
+    const settled = () => signal.removeEventListener('abort', onAbort);
+
+    client.on('error', (error) => {
+      cause ??= error;
+      if (ready) return;
+      settled();
+      fail(shown !== undefined && shown.toString('base64') !== target.hostKey ? hostKeyError(target, shown) : error);
+    });
+    client.once('close', () => {
+      settled();
+      if (!ready) fail(cause ?? new Error('the host closed the connection during the handshake'));
+    });
+    client.once('ready', () => {
+      ready = true;
+      settled();
+      resolve(linkOver(target.host, client, stream, () => cause, () => openLink(target, { readyTimeoutMs: answerDeadlineMs })));
+    });
+    try {
+      client.connect(config);
+    } catch (error) {
+      settled();
+      fail(error instanceof Error ? error : new Error(String(error)));
+    }
+  });
+}
+
+function hostKeyError(target: SshTarget, shown: Buffer): NetrigError {
+  const fingerprint = (key: Buffer) => `SHA256:${createHash('sha256').update(key).digest('base64').replace(/=+$/, '')}`;
+  return new NetrigError(
+    'NETRIG_SSH_HOST_KEY',
+    `${target.host} showed the host key ${fingerprint(shown)}, but ${fingerprint(Buffer.from(target.hostKey, 'base64'))} is pinned for it`,
+  );
+}
+
+/** `another` opens one more link to the same host. */
+function linkOver(host: string, client: Client, stream: Duplex, causeOf: () => Error | undefined, another: () => Promise<Link>): Link {
+  let lost: Error | undefined;
+  let ending: Promise<void> | undefined;
+  const listeners = new Set<() => void>();
+  const lingering = new Set<ClientChannel>();
+  const seed = randomBytes(12).toString('hex');
+  let tokens = 0;
+  /** Who waits for any channel to close. */
+  const roomSeekers = new Set<() => void>();
+  /** One at a time: with 8 commands and SFTP that makes 10 sessions, all that an sshd grants by default. */
+  let signalling: Promise<unknown> = Promise.resolve();
+
+  const giveUp = (reason: Error) => {
+    if (lost !== undefined) return;
+    lost = reason;
+    for (const listener of [...listeners]) listener();
+    listeners.clear();
+    client.destroy();
+    stream.destroy();
+  };
+  client.once('close', () => giveUp(causeOf() ?? new Error(ending ? 'netrig closed it' : 'the host closed it')));
+
+  const onLost = (listener: () => void) => {
+    listeners.add(listener);
+    return () => void listeners.delete(listener);
+  };
+
+  const lostError = (doing: string) => {
+    const reason = lost ?? new Error('netrig closed it');
+    return new NetrigError('NETRIG_SSH_LOST', `${host}: the SSH connection ended during ${doing}: ${reason.message}`, { cause: reason });
+  };
+
+  const openOnce = (doing: string, request: ChannelRequest) =>
+    new Promise<ClientChannel>((resolve, reject) => {
+      if (lost !== undefined) return reject(lostError(doing));
+      const timer = setTimeout(() => giveUp(new Error(`no answer to a request for a channel within ${answerDeadlineMs} ms`)), answerDeadlineMs);
+      const settled = () => {
+        clearTimeout(timer);
+        forget();
+      };
+      const forget = onLost(() => {
+        clearTimeout(timer);
+        reject(lostError(doing));
+      });
+      try {
+        request(client, (error, channel) => {
+          settled();
+          if (error) return reject(lost !== undefined ? lostError(doing) : error);
+          channel.once('close', () => {
+            for (const seeker of [...roomSeekers]) seeker();
+          });
+          resolve(channel);
+        });
+      } catch (error) {
+        // ssh2 throws "Not connected" when the stream ended but its `close` is still to come.
+        settled();
+        reject(new NetrigError('NETRIG_SSH_LOST', `${host}: the SSH connection ended before ${doing}: ${messageOf(error)}`, { cause: error }));
+      }
+    });
+
+  /** Until a channel closes, `ms` at most: sshd counts a session a little longer than we see it. */
+  const roomMayBe = (ms: number, signal?: AbortSignal) =>
+    new Promise<void>((resolve) => {
+      const done = () => {
+        clearTimeout(timer);
+        roomSeekers.delete(done);
+        signal?.removeEventListener('abort', done);
+        resolve();
+      };
+      const timer = setTimeout(done, ms);
+      roomSeekers.add(done);
+      signal?.addEventListener('abort', done);
+    });
+
+  const open = async (doing: string, request: ChannelRequest, signal?: AbortSignal) => {
+    const until = performance.now() + roomDeadlineMs;
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        return await openOnce(doing, request);
+      } catch (error) {
+        if (!isRefusal(error)) throw error;
+        if (signal?.aborted) return null;
+        if (performance.now() >= until) {
+          throw new NetrigError('NETRIG_SSH_CONNECT', `${host}: its sshd had no room for another channel within ${roomDeadlineMs / 1000} s, for ${doing}: ${error.message}`, {
+            cause: error,
+            hint: 'Raise MaxSessions in its sshd_config, or start fewer long-running processes on it.',
+          });
+        }
+        const closed = roomMayBe(Math.min(500, 5 * 2 ** attempt), signal);
+        const [oldest] = lingering;
+        oldest?.close();
+        await closed;
+        if (signal?.aborted) return null;
+      }
+    }
+  };
+
+  const signalGroup = async (pgid: number, signal: string): Promise<boolean> => {
+    if (lost !== undefined) return false;
+    const doing = `signal ${signal} to process group ${pgid}`;
+    // No `--` before the group: dash and busybox take it for a process id.
+    const request: ChannelRequest = (to, answer) => void to.exec(`kill -${signal} -${pgid} 2>/dev/null`, answer);
+    let channel: ClientChannel;
+    try {
+      channel = await openOnce(doing, request);
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      // sshd keeps a session as long as its process lives, so that closing a channel would make no room: come in by another door.
+      const spare = await another();
+      try {
+        return await spare.signalGroup(pgid, signal);
+      } finally {
+        await spare.end();
+      }
+    }
+    return new Promise<boolean>((resolve) => {
+      let code: number | null = null;
+      const forget = onLost(() => resolve(false));
+      const timer = setTimeout(() => giveUp(new Error(`no answer to ${doing} within ${answerDeadlineMs} ms`)), answerDeadlineMs);
+      channel.on('error', () => undefined);
+      channel.on('exit', (status: number | null) => (code = status));
+      channel.once('close', () => {
+        clearTimeout(timer);
+        forget();
+        resolve(code === 0);
+      });
+      channel.resume();
+      channel.stderr.resume();
+      channel.end();
+    });
+  };
+
+  return {
+    host,
+    client,
+    get lost() {
+      return lost;
+    },
+    token: () => `netrig-${seed}-${(tokens += 1)}:`,
+    onLost,
+    giveUp,
+    lostError,
+    open,
+    linger(channel) {
+      lingering.add(channel);
+      channel.once('close', () => lingering.delete(channel));
+      channel.resume();
+      channel.stderr.resume();
+    },
+    signalGroup(pgid, signal) {
+      const sent = signalling.then(() => signalGroup(pgid, signal));
+      signalling = sent.catch(() => undefined);
+      return sent;
+    },
+    end() {
+      ending ??= new Promise((resolve) => {
+        if (lost !== undefined) return resolve();
+        const timer = setTimeout(() => giveUp(new Error('netrig closed it')), endDeadlineMs);
+        onLost(() => {
+          clearTimeout(timer);
+          resolve();
+        });
+        client.end();
+      });
+      return ending;
+    },
+  };
+}
+
+/** The server's answer to a channel request it has no room for: RFC 4254 5.1, any of its reasons, as ssh2 hands it on. */
+function isRefusal(error: unknown): error is Error & { reason: number } {
+  return error instanceof Error && 'reason' in error && typeof error.reason === 'number';
+}

@@ -1,0 +1,107 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { expect } from 'chai';
+import { codeFrame, diagnosticsToJson, formatDiagnostics } from '../../src/scenario/diagnostic.js';
+import type { Diagnostic } from '../../src/scenario/diagnostic.js';
+import { fixtures, lab, lines, validateFixture, validateText } from './scenario-fixtures.js';
+
+/** Beside each fixture `NAME.yaml` stands `NAME.expected`: one `line:column message` a line, all that is wrong with it. */
+const update = process.env.UPDATE_EXPECTED === '1';
+
+function expectInside(text: string, diagnostics: readonly Diagnostic[]): void {
+  const rows = text.replace(/^\ufeff/, '').split('\n');
+  for (const { line, column, length, message } of diagnostics) {
+    expect(line, message).to.be.within(1, rows.length);
+    expect(column, message).to.be.within(1, rows[line - 1]!.length + 1);
+    expect(length, message).to.be.at.least(1);
+    expect(message, message).to.not.match(/undefined|\[object|Invalid input|\.$/);
+  }
+}
+
+describe('scenario: mistakes and their places', () => {
+  for (const folder of ['bad', 'yaml']) {
+    for (const name of readdirSync(path.join(fixtures, folder)).filter((file) => file.endsWith('.yaml'))) {
+      it(`${folder}/${name}`, () => {
+        const file = path.join(folder, name);
+        const { scenarios, diagnostics } = validateFixture(file);
+        const expectedFile = path.join(fixtures, file.replace(/\.yaml$/, '.expected'));
+        const seen = `${lines(diagnostics).join('\n')}\n`;
+        if (update) writeFileSync(expectedFile, seen);
+        expect(seen).to.equal(readFileSync(expectedFile, 'utf8'));
+        expect(scenarios).to.deep.equal([]);
+        expect(diagnostics).to.not.deep.equal([]);
+        expectInside(readFileSync(path.join(fixtures, file), 'utf8'), diagnostics);
+      });
+    }
+  }
+
+  it('are sorted by place, and each is said once for all matrix combinations', () => {
+    const { diagnostics } = validateText(lab('  - { run: x, on: nod1 }', 'matrix: { image: [debian-11, debian-12, debian-13] }\ntags: Bad\n'));
+    expect(lines(diagnostics)).to.deep.equal([
+      '4:7 expected a tag of lower-case letters, digits and dashes, got "Bad"',
+      '8:19 no host "nod1" in this scenario; did you mean "node1"?',
+    ]);
+  });
+
+  it('have a place inside the file wherever it is cut off or damaged', function () {
+    this.timeout(20_000);
+    const whole = readFileSync(path.join(fixtures, 'good/whole.yaml'), 'utf8');
+    const junk = ['\t', '"', ': ', '- ', '{', '}', '&a ', '*a', '!', '${x}', '\r\n', '#', '\u4e2d', '<<: 1\n', '%'];
+    let broken = 0;
+    for (let at = 0; at < whole.length; at += 23) {
+      const damaged = [whole.slice(0, at), whole.slice(0, at) + junk[at % junk.length]! + whole.slice(at), whole.slice(0, at) + whole.slice(at + 9)];
+      for (const text of damaged) {
+        const { diagnostics, scenarios } = validateText(text);
+        expectInside(text, diagnostics);
+        expect(scenarios.length > 0).to.equal(diagnostics.length === 0);
+        if (diagnostics.length > 0) broken += 1;
+      }
+    }
+    expect(broken).to.be.greaterThan(100);
+  });
+
+  it('show the lines around the place, with a caret below', () => {
+    const { diagnostics } = validateText(lab('  - { run: ip link, onn: node1 }'));
+    expect(formatDiagnostics(diagnostics)).to.include(
+      [
+        'lab.yaml:6:21: unknown key "onn"; did you mean "on"? (steps[0].onn)',
+        '  4 | segments: { lan: { subnet: 10.0.0.0/24, hosts: [node1, node2] } }',
+        '  5 | steps:',
+        '> 6 |   - { run: ip link, onn: node1 }',
+        '    |                     ^^^',
+      ].join('\n'),
+    );
+  });
+
+  it('count wide characters and tabs as a terminal shows them', () => {
+    const { diagnostics } = validateText('scenario: lab\ntitle: "\u7f51\u6865"\nhosts: { node1: }\nsteps: [{ step: "\u7f51\u6865\tx", rum: x }]\n');
+    expect(codeFrame(diagnostics[0]!)).to.include(`> 4 | steps: [{ step: "\u7f51\u6865\tx", rum: x }]\n    | ${' '.repeat(17)}    \t    ^^^`);
+  });
+
+  it('cut long lines to the place of the mistake', () => {
+    const { diagnostics } = validateText(lab(`  - { run: "${'x'.repeat(500)}", onn: node1 }`));
+    const frame = codeFrame(diagnostics[0]!).split('\n');
+    const at = frame.findIndex((row) => row.startsWith('>'));
+    expect(frame[at]!.length).to.be.below(130);
+    expect(frame[at]!.slice(frame[at + 1]!.indexOf('^'), frame[at + 1]!.indexOf('^') + 3)).to.equal('onn');
+  });
+
+  it('never hand control sequences of a file to the terminal', () => {
+    const { diagnostics } = validateText('scenario: lab\ntitle: "\\e[2J\\u202e"\nhosts: { "n\\e[31m": }\nsteps: [{ run: x }]\n');
+    expect(diagnostics).to.not.deep.equal([]);
+    expect(formatDiagnostics(diagnostics)).to.not.match(/[\u0000-\u0009\u000b-\u001f\u202e]/);
+  });
+
+  it('are coloured only when asked', () => {
+    const { diagnostics } = validateText('x: 1\n');
+    expect(formatDiagnostics(diagnostics, { color: false })).to.not.include('\u001b[');
+    expect(formatDiagnostics(diagnostics, { color: true })).to.include('\u001b[');
+  });
+
+  it('are plain data for programs', () => {
+    const { diagnostics } = validateText(lab('  - { run: ip link, onn: node1 }'));
+    const [first] = JSON.parse(JSON.stringify(diagnosticsToJson(diagnostics))) as Record<string, unknown>[];
+    expect(first).to.include({ file: 'lab.yaml', line: 6, column: 21, length: 3, path: 'steps[0].onn', message: 'unknown key "onn"; did you mean "on"?' });
+    expect(first!.frame).to.include('> 6 |');
+  });
+});

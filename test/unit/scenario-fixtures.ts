@@ -1,0 +1,42 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Diagnostic } from '../../src/scenario/diagnostic.js';
+import type { Scenario } from '../../src/scenario/scenario.js';
+import { readSource } from '../../src/scenario/source.js';
+import { validateSource } from '../../src/scenario/validate.js';
+import { testKinds } from './scenario-kinds.js';
+
+/** The package's root, seen from the compiled test. */
+export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
+export const fixtures = path.join(root, 'test/fixtures/scenarios');
+
+export interface Read {
+  scenarios: Scenario[];
+  diagnostics: Diagnostic[];
+}
+
+/** Validates a text with the small language of these tests. */
+export function validateText(text: string): Read {
+  return validateSource(readSource(text, 'lab.yaml'), '/labs/lab.yaml', testKinds);
+}
+
+export function validateFixture(name: string): Read {
+  return validateText(readFileSync(path.join(fixtures, name), 'utf8'));
+}
+
+/** `line:column message` of each. */
+export function lines(diagnostics: readonly Diagnostic[]): string[] {
+  return diagnostics.map((one) => `${one.line}:${one.column} ${one.message}`);
+}
+
+/** A valid scenario around some lines of `steps:`, on node1 and node2 with one segment. */
+export function lab(steps: string, top = ''): string {
+  return `scenario: lab
+title: A lab
+${top}hosts: { node1: , node2: }
+segments: { lan: { subnet: 10.0.0.0/24, hosts: [node1, node2] } }
+steps:
+${steps}
+`;
+}
