@@ -47,8 +47,13 @@ export async function takeLock(file: string, options: LockOptions): Promise<Held
   const waiting = setTimeout(() => {
     void holderOf(file).then((holder) => progress(`waiting for ${holder}, which holds ${subject} (for up to ${formatDuration(deadlineMs)})`));
   }, quietMs);
-  const abort = (): void => void child.kill('SIGKILL');
+  const abort = (): void => {
+    child.stdin.end();
+    child.kill('SIGKILL');
+  };
   signal.addEventListener('abort', abort);
+  // aborted while the file was being opened
+  if (signal.aborted) abort();
   try {
     await new Promise<void>((resolve, reject) => {
       child.stdout.once('data', () => resolve());

@@ -87,14 +87,20 @@ describe('images/lock', function () {
     expect(performance.now() - begin).to.be.below(3000);
   });
 
-  it('stops waiting when aborted', async () => {
-    const first = await takeLock(file, options(1000));
-    const controller = new AbortController();
-    const waiting = rejection(takeLock(file, options(15_000, controller.signal)));
-    controller.abort();
-    expect((await waiting).code).to.equal('NETRIG_INTERRUPTED');
-    await first.release();
-  });
+  for (const afterMs of [0, 100, 500]) {
+    it(`stops waiting when aborted ${afterMs} ms after the call`, async () => {
+      const first = await takeLock(file, options(1000));
+      const controller = new AbortController();
+      const begin = performance.now();
+      const waiting = rejection(takeLock(file, options(15_000, controller.signal)));
+      if (afterMs === 0) controller.abort();
+      else setTimeout(() => controller.abort(), afterMs);
+      expect((await waiting).code).to.equal('NETRIG_INTERRUPTED');
+      expect(performance.now() - begin).to.be.below(5000);
+      await first.release();
+      await (await takeLock(file, options(1000))).release();
+    });
+  }
 });
 
 describe('images/use', () => {
