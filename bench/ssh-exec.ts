@@ -39,7 +39,7 @@ async function paired(name: string, count: number, bare: () => Promise<unknown>,
     const o = pairs.map((pair) => pair.ours[measure]);
     const ratios = pairs.map((pair) => pair.ours[measure] / pair.bare[measure]);
     console.log(
-      `${name.padEnd(34)} ${measure === 'wallMs' ? 'wall' : 'cpu '}  ssh2 ${quantile(b, 0.5).toFixed(2)} ms  netrig ${quantile(o, 0.5).toFixed(2)} ms` +
+      `${name.padEnd(27)} ${measure === 'wallMs' ? 'wall' : 'cpu '}  ssh2 ${quantile(b, 0.5).toFixed(2)} ms  netrig ${quantile(o, 0.5).toFixed(2)} ms` +
       `  ratio ${(quantile(o, 0.5) / quantile(b, 0.5)).toFixed(2)} (paired ${quantile(ratios, 0.25).toFixed(2)} to ${quantile(ratios, 0.75).toFixed(2)})`,
     );
   }
@@ -77,16 +77,17 @@ async function bareClose(client: Client): Promise<void> {
   await closed;
 }
 
-const found = findSshdRoot();
+const found = await findSshdRoot();
 if ('missing' in found) throw new Error(found.missing);
 const server = startTestServer({ root: found.root });
 const client = await bareConnect(server.target);
 const host = await connect(server.target);
 
 await paired('true', rounds, () => bareExec(client, 'true'), () => host.exec('true'));
-await paired('ip -V, or the like: id -u', rounds, () => bareExec(client, 'id -u'), () => host.exec('id -u'));
-const eight = Array.from({ length: 8 });
-await paired('8 x true in parallel', Math.ceil(rounds / 4), () => Promise.all(eight.map(() => bareExec(client, 'true'))), () => Promise.all(eight.map(() => host.exec('true'))));
+await paired('id -u', rounds, () => bareExec(client, 'id -u'), () => host.exec('id -u'));
+// Five, since bare ssh2 fails at eight: sshd (MaxSessions 10) still counts the last round's sessions when the next one comes.
+const five = Array.from({ length: 5 });
+await paired('5 x true in parallel', Math.ceil(rounds / 4), () => Promise.all(five.map(() => bareExec(client, 'true'))), () => Promise.all(five.map(() => host.exec('true'))));
 await paired('10 MB of output', 5, () => bareExec(client, 'head -c 10000000 /dev/zero'), () => host.exec('head -c 10000000 /dev/zero'));
 await paired('connect, one command, end', connects,
   async () => { const one = await bareConnect(server.target); await bareExec(one, 'true'); await bareClose(one); },

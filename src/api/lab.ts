@@ -5,7 +5,7 @@ import type { CheckKind } from '../checks/kind.js';
 import { checkKinds } from '../checks/registry.js';
 import { NetrigError } from '../errors.js';
 import type { Outcome } from '../model/verdict.js';
-import type { LabSession } from '../lab/session.js';
+import type { LabSession } from '../session/session.js';
 import { providerNamed } from '../providers/registry.js';
 import { createScenarioRun, type ScenarioRun } from '../run/scenario-run.js';
 import { formatDiagnostics, loadScenarioFile } from '../scenario/load.js';

@@ -231,7 +231,7 @@ const zBeaconLink = z.looseObject({
  */
 async function beaconFor(context: ProbeContext, vantage: Vantage, name: string): Promise<Beacon | { none: string }> {
   const mark = randomBytes(16);
-  const ping = ['ping', '-c', '1', '-W', '0.1', '-p', mark.toString('hex')];
+  const ping = ['ping', '-c', '1', '-W', '0.01', '-p', mark.toString('hex')];
   if (name === 'any' || name === 'lo') {
     return { filter: 'icmp and dst host 127.0.0.1', argv: [...ping, '127.0.0.1'], mark, text: 'a ping of its own to 127.0.0.1' };
   }
@@ -543,7 +543,7 @@ export const captureCheck = defineCheck<Spec>({
         ? 'nothing'
         : none !== undefined
           ? `nothing with ${describePacket(none)}`
-          : [`${describeMatcher(packets ?? { 'at-least': 1 })} packets${some === undefined ? '' : ` with ${describePacket(some)}`}`, each === undefined ? '' : `each with ${describePacket(each)}`].filter((part) => part !== '').join(', ');
+          : [`${packets === undefined ? 'packets' : `${describeMatcher(packets)} packets`}${some === undefined ? '' : ` with ${describePacket(some)}`}`, each === undefined ? '' : `each with ${describePacket(each)}`].filter((part) => part !== '').join(', ');
     const when = spec.during === undefined ? `within ${formatDuration(spec.listen ?? 0)}` : `while ${probes[spec.during.name]!.describe(spec.during.spec)}`;
     return `${spec.interface ?? spec.segment} of ${spec.on} shows ${wanted}${spec.filter === undefined ? '' : ` (${spec.filter})`} ${when}`;
   },

@@ -37,7 +37,7 @@ const zSpec = z
     kv: z
       .strictObject({
         key: z.string().min(1).optional().describe('One key.'),
-        prefix: z.string().min(1).optional().describe('All keys that begin so.'),
+        prefix: z.string().min(1).optional().describe('All keys that begin so; the entry of a folder itself does not count.'),
         exists: z.boolean().default(true).describe('Whether there is one.'),
         value: zMatcher.optional().describe('key: its value, as text.'),
         json: zFields.optional().describe('key: fields of the JSON document that is its value.'),
@@ -145,13 +145,18 @@ async function judgeKv(spec: Spec, context: ProbeContext, vantage: Vantage, want
   const answer = await ask(spec, context, vantage, path, !wanted.exists);
   if ('outcome' in answer) return answer.outcome;
   // The store answers 404 with an empty body; an address that is no Consul's answers with a page.
-  if (answer.status === 404 && answer.body.trim() === '') {
-    return wanted.exists ? fail('absent', `Consul’s store does not hold ${what}`, { expected: what, actual: 'absent' }) : pass(`Consul’s store does not hold ${what}`, { controls: [{ title: `Consul’s store answers on ${spec.on}`, held: true, seen: 'HTTP 404 without a body: no such key' }] });
-  }
+  const missing = (): Outcome =>
+    wanted.exists
+      ? fail('absent', `Consul’s store does not hold ${what}`, { expected: what, actual: 'absent' })
+      : pass(`Consul’s store does not hold ${what}`, { controls: [{ title: `Consul’s store answers on ${spec.on}`, held: true, seen: `HTTP ${answer.status}` }] });
+  if (answer.status === 404 && answer.body.trim() === '') return missing();
   if (answer.status !== 200) return strange(what, answer.status, answer.body);
   if (wanted.key === undefined) {
-    const keys = parse(z.array(z.string()).min(1), answer.body);
-    if (keys === null) return strange(what, answer.status, answer.body);
+    const listed = parse(z.array(z.string()).min(1), answer.body);
+    if (listed === null) return strange(what, answer.status, answer.body);
+    // The entry of the folder itself, which stays when all below it is gone.
+    const keys = listed.filter((key) => key !== name || !key.endsWith('/'));
+    if (keys.length === 0) return missing();
     const shown = `${keys.length} (${keys.slice(0, 5).join(', ')}${keys.length > 5 ? ', …' : ''})`;
     if (!wanted.exists) return fail('present', `Consul’s store holds keys that begin with ${name}: ${shown}`, { expected: 'absent', actual: keys.join('\n') });
     const checks: [string, Matcher | undefined, unknown][] = [['the number of keys', wanted.count, keys.length], ['the list of keys', wanted.keys, keys]];

@@ -19,7 +19,7 @@ export interface ImageRecipe {
   packages: string[];
   dpkgOptions: string[];
   aptOptions: string[];
-  /** Paths (a directory counts with what it holds) that are removed from the tree. */
+  /** Paths (a directory counts with what it holds) that are removed from the tree. A star at the end stands for any rest of the name. */
   remove: string[];
   files: ImageFile[];
   /** Symbolic links, path → target; they replace what is there. */
@@ -153,8 +153,7 @@ export function imageRecipe(row: HostImageRow): ImageRecipe {
       'etc/apt/apt.conf.d/99mmdebstrap', 'etc/apt/sources.list', 'etc/apt/sources.list.d', 'etc/apt/auth.conf.d',
       'var/log/apt', 'var/log/alternatives.log', 'var/log/bootstrap.log', 'var/log/dpkg.log', 'var/log/fontconfig.log',
       // what every host must have of its own
-      'etc/ssh/ssh_host_rsa_key', 'etc/ssh/ssh_host_rsa_key.pub', 'etc/ssh/ssh_host_ecdsa_key', 'etc/ssh/ssh_host_ecdsa_key.pub',
-      'etc/ssh/ssh_host_ed25519_key', 'etc/ssh/ssh_host_ed25519_key.pub',
+      'etc/ssh/ssh_host_*',
       'etc/openvswitch/conf.db', 'etc/openvswitch/system-id.conf', 'etc/docker/key.json', 'var/lib/dbus/machine-id', 'var/lib/systemd/random-seed',
       'var/lib/docker', 'var/lib/containerd',
     ],

@@ -362,7 +362,16 @@ async function bootstrap(recipe: ImageRecipe, mirror: { lines: string[]; aptOpti
 /** Writes the recipe's own files, links and unit states into the tree. */
 async function configure(recipe: ImageRecipe, root: string): Promise<void> {
   const units = join(root, 'etc/systemd/system');
-  for (const path of recipe.remove) await rm(join(root, path), { recursive: true, force: true });
+  for (const path of recipe.remove) {
+    if (!path.endsWith('*')) {
+      await rm(join(root, path), { recursive: true, force: true });
+      continue;
+    }
+    const prefix = basename(path).slice(0, -1);
+    for (const entry of await readdir(join(root, dirname(path))).catch(() => [])) {
+      if (entry.startsWith(prefix)) await rm(join(root, dirname(path), entry), { recursive: true, force: true });
+    }
+  }
   for (const unit of recipe.disabled) {
     for (const entry of await readdir(units)) {
       if (entry.endsWith('.wants') || entry.endsWith('.requires')) await rm(join(units, entry, unit), { force: true });

@@ -6,7 +6,7 @@
  * in the main process.
  */
 import Module from 'node:module';
-import { upDetached } from '../lab/detached.js';
+import { upDetached } from '../holder/detached.js';
 import type { RunEventBody } from '../model/events.js';
 import { planLab } from '../plan/plan.js';
 import { openEventLog, type EventLog } from '../run/event-log.js';

@@ -62,7 +62,9 @@ function tableHtml(table: readonly (readonly string[])[]): string {
   const [head = [], ...body] = table;
   const header = head.map((cell) => `<th scope="col">${escLine(cell)}</th>`).join('');
   const rows = body.map((row) => `<tr>${row.map((cell, index) => (index === 0 ? `<th scope="row">${escLine(cell)}</th>` : `<td${cellClass(cell)}>${escLine(cell)}</td>`)).join('')}</tr>`);
-  return `<div class="scroll" tabindex="0" role="region" aria-label="table"><table class="grid"><thead><tr>${header}</tr></thead><tbody>${rows.join('')}</tbody></table></div>`;
+  // A grid of short cells is read by position; a list with sentences in it is read from the left.
+  const list = table.some((row) => row.slice(1).some((cell) => cell.length > 16));
+  return `<div class="scroll" tabindex="0" role="region" aria-label="table"><table class="grid${list ? ' list' : ''}"><thead><tr>${header}</tr></thead><tbody>${rows.join('')}</tbody></table></div>`;
 }
 
 function gantt(item: ItemResult, attempt: AttemptResult): string {
@@ -351,7 +353,7 @@ ${totalsBar(model.totals)}
 <main id="main">
 ${problems}${findingsHtml(model)}${overview(model)}${skipsHtml(model)}
 ${logs.length === 0 ? '' : `<section class="card" aria-labelledby="log"><h2 id="log">Warnings</h2><ul>${logs.map((line) => `<li><b>${line.level}</b> ${esc(line.text)}</li>`).join('')}</ul></section>`}
-<div class="tools" role="search"><input id="search" type="search" placeholder="Search titles, reasons, addresses ( / )" aria-label="Search steps and checks" autocomplete="off" spellcheck="false"><div class="chips" role="group" aria-label="Show only">${chips}</div><button type="button" id="open-all">Open all</button><span id="shown" role="status"></span></div>
+<div class="tools" role="search"><input id="search" type="search" placeholder="Search (press / )" aria-label="Search steps and checks" autocomplete="off" spellcheck="false"><div class="chips" role="group" aria-label="Show only">${chips}</div><button type="button" id="open-all">Open all</button><span id="shown" role="status"></span></div>
 ${model.scenarios.map((scenario, index) => scenarioHtml(model, scenario, index)).join('\n')}
 </main>
 <footer>Made from run.jsonl by netrig ${escLine(model.netrig)}. Times are those of the machine that ran the labs.</footer>

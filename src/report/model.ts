@@ -330,8 +330,9 @@ export function createRunReducer(): RunReducer {
     if (state === 'interrupted' && !problems.some((p) => p.code === 'NETRIG_INTERRUPTED')) {
       problems.push({ code: 'NETRIG_INTERRUPTED', message: errorCatalogue.NETRIG_INTERRUPTED.meaning });
     }
-    // Steps prove nothing by themselves: only a check that was decided does.
-    if (checks.planned === checks.skipped && state !== 'interrupted') {
+    // Steps prove nothing by themselves: only a check that was decided does. Said where nothing else says already why not.
+    const explained = problems.length > 0 || totals.fail + totals.inconclusive + totals.error > 0;
+    if (checks.planned === checks.skipped && !explained) {
       problems.push({ code: 'NETRIG_NOTHING_RAN', message: errorCatalogue.NETRIG_NOTHING_RAN.meaning });
     }
 

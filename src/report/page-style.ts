@@ -12,7 +12,7 @@ export const pageStyle = `
 @media (prefers-color-scheme:dark){:root:not([data-theme=light]){DARK}}
 :root[data-theme=dark]{DARK}
 *{box-sizing:border-box}
-html{scroll-padding-top:4.5rem;-webkit-text-size-adjust:100%}
+html{scroll-padding-top:5.6rem;-webkit-text-size-adjust:100%}
 body{margin:0;background:var(--bg);color:var(--ink);font:15px/1.5 var(--sans)}
 main,header.top>div,footer{max-width:76rem;margin:0 auto;padding:0 1.25rem}
 a{color:inherit;text-underline-offset:.15em}
@@ -51,10 +51,11 @@ td.num,th.num{text-align:right;font-variant-numeric:tabular-nums}
 .overview .bar{width:9rem;height:7px;margin:.45rem 0 0}
 .tools{position:sticky;top:0;z-index:5;background:var(--bg);padding:.65rem 0;display:none;flex-wrap:wrap;gap:.5rem;align-items:center;border-bottom:1px solid transparent}
 .js .tools{display:flex}
-.tools input{flex:1 1 17rem;min-width:0;font:inherit;font-size:.92rem;padding:.38rem .7rem;border:1px solid var(--line);border-radius:7px;background:var(--card);color:inherit}
+.tools input{flex:1 1 13rem;min-width:0;font:inherit;font-size:.92rem;padding:.38rem .7rem;border:1px solid var(--line);border-radius:7px;background:var(--card);color:inherit}
 button{font:inherit;font-size:.85rem;color:inherit;background:var(--card);border:1px solid var(--line);border-radius:7px;padding:.34rem .7rem;cursor:pointer}
 button:hover{border-color:var(--dim)}
 .chips{display:flex;flex-wrap:wrap;gap:.3rem}
+.chip{padding:.34rem .55rem}
 .chip[aria-pressed=true]{background:var(--vb);border-color:var(--v);color:var(--v);font-weight:600}
 .chip[aria-pressed=false]{color:var(--dim)}
 .chip .mono{margin-left:.25em}
@@ -95,6 +96,7 @@ h3{font-size:.82rem;text-transform:uppercase;letter-spacing:.05em;color:var(--di
 .controls li{margin:.1rem 0;overflow-wrap:anywhere}.controls .sign{display:inline-block;width:1.3em}
 .grid td,.grid th{padding:.12rem .5rem;text-align:center;border:1px solid var(--line);font-family:var(--mono);font-size:.8rem;white-space:nowrap}
 .grid th:first-child,.grid td:first-child{text-align:left;position:sticky;left:0;background:var(--card);color:var(--dim);font-weight:600}
+.grid.list td,.grid.list th{text-align:left;white-space:normal}.grid.list th:first-child{white-space:nowrap}
 .grid td.good{background:var(--pass-bg);color:var(--pass)}.grid td.bad{background:var(--fail-bg);color:var(--fail)}
 .tx{margin:.5rem 0}
 .cmd{border:1px solid var(--line);border-radius:7px;margin:.5rem 0;overflow:hidden;background:var(--code)}

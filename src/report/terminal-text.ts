@@ -1,4 +1,8 @@
-import { stripVTControlCharacters } from 'node:util';
+/**
+ * Control sequences of ECMA-48 that carry no text: CSI (colours, cursor), OSC (titles, links), character sets, resets. Only
+ * whole ones: Node's `stripVTControlCharacters` also swallows text that merely follows an escape character.
+ */
+const sequences = /(?:\u001b\[|\u009b)[0-?]*[ -/]*[@-~]|\u001b\][^\u0007\u001b\u009c\n]*(?:\u0007|\u001b\\|\u009c)|\u001b[()][0-9A-Z]|\u001b[=>78cM]/g;
 
 /**
  * Text from a lab host made harmless for a terminal and for logs: colour and cursor sequences are dropped, any other
@@ -6,7 +10,7 @@ import { stripVTControlCharacters } from 'node:util';
  * and tabs stay.
  */
 export function neutralise(text: string): string {
-  return stripVTControlCharacters(text.replace(/\r\n/g, '\n')).replace(
+  return text.replace(/\r\n/g, '\n').replace(sequences, '').replace(
     // Everything of C0 but \t and \n, DEL, C1, and U+202A-202E, U+2066-2069, U+200E-200F, U+061C.
     /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069\u200e\u200f\u061c\ufeff]/g,
     (sign) => {

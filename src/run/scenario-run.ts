@@ -1,8 +1,8 @@
 import semver from 'semver';
 import type { ProbeHost } from '../checks/kind.js';
 import { isNetrigError, messageOf, NetrigError } from '../errors.js';
-import { provision } from '../lab/provision.js';
-import { openSession, type LabSession, type RecordTranscript } from '../lab/session.js';
+import { provision } from '../session/provision.js';
+import { openSession, type LabSession, type RecordTranscript } from '../session/session.js';
 import { formatDuration } from '../model/duration.js';
 import type { EmitEvent } from '../model/events.js';
 import type { Outcome } from '../model/verdict.js';

@@ -1,5 +1,3 @@
-import { mkdir, writeFile } from 'node:fs/promises';
-import path from 'node:path';
 import { scenarioJsonSchema } from './json-schema.js';
 import { builtInKinds } from './kinds.js';
 import type { Kinds } from './kinds.js';
@@ -11,16 +9,4 @@ export function generatedScenarioFiles(kinds: Kinds = builtInKinds): Map<string,
     ['schema/scenario.schema.json', `${JSON.stringify(scenarioJsonSchema(kinds), null, 2)}\n`],
     ['docs/scenario-reference.md', scenarioReferenceMarkdown(kinds)],
   ]);
-}
-
-/** Writes them anew below `root`; resolves to their paths. */
-export async function writeScenarioFiles(root: string): Promise<string[]> {
-  const written: string[] = [];
-  for (const [name, content] of generatedScenarioFiles()) {
-    const file = path.join(root, name);
-    await mkdir(path.dirname(file), { recursive: true });
-    await writeFile(file, content);
-    written.push(file);
-  }
-  return written;
 }

@@ -12,8 +12,8 @@ import { linkCheck } from '../../src/checks/link.js';
 import { parsePcap } from '../../src/checks/pcap.js';
 import { routeCheck } from '../../src/checks/route.js';
 import { isNetrigError } from '../../src/errors.js';
-import { openSession } from '../../src/lab/session.js';
-import type { LabSession } from '../../src/lab/session.js';
+import { openSession } from '../../src/session/session.js';
+import type { LabSession } from '../../src/session/session.js';
 import type { Outcome } from '../../src/model/verdict.js';
 import type { HostPlan, LabPlan } from '../../src/plan/lab-plan.js';
 import { localProvider } from '../../src/providers/local/provider.js';
@@ -294,7 +294,7 @@ describe('checks of state, on real hosts', function () {
       await run('node1', start('node1', "-server -bootstrap -bind 10.10.10.11 -hcl 'performance { raft_multiplier = 1 }'"));
       await run('node2', start('node2', '-bind 10.10.10.12 -retry-join 10.10.10.11 -retry-interval 1s'));
       await becomes(consulCheck, { on: 'node2', leader: true, members: { count: 2 } }, 20_000);
-      await run('node1', `consul kv put lab/one 'hello wörld' && consul kv put lab/two '{"id":[1,2]}'`);
+      await run('node1', `consul kv put lab/one 'hello wörld' && consul kv put lab/two '{"id":[1,2]}' && consul kv put lab/ && consul kv put empty/`);
     });
     it('passes', async () => {
       await comesTo({ verdict: 'pass' }, consulCheck, { on: 'node2', leader: '10.10.10.11:8300', members: { count: 2, status: 'alive', names: ['node2', 'node1'] } });
@@ -308,6 +308,7 @@ describe('checks of state, on real hosts', function () {
       await comesTo({ verdict: 'fail', cause: 'wrong-value' }, consulCheck, { on: 'node1', members: { names: ['node1'] } });
       await comesTo({ verdict: 'fail', cause: 'present' }, consulCheck, { on: 'node1', leader: false });
       await comesTo({ verdict: 'fail', cause: 'absent' }, consulCheck, { on: 'node1', kv: { key: 'lab/three' } });
+      await comesTo({ verdict: 'fail', cause: 'absent' }, consulCheck, { on: 'node1', kv: { prefix: 'empty/' } });
       await comesTo({ verdict: 'fail', cause: 'present' }, consulCheck, { on: 'node1', kv: { prefix: 'lab/', exists: false } });
       await comesTo({ verdict: 'fail', cause: 'wrong-value' }, consulCheck, { on: 'node1', kv: { key: 'lab/one', value: { not: { contains: 'hello' } } } });
     });

@@ -9,7 +9,7 @@ import { quoteArg } from '../../src/ssh/quote.js';
 import type { HostConnection } from '../../src/ssh/ssh.js';
 import { findSshdRoot, isRoot, startTestServer, type TestServer, type TestServerOptions } from './ssh-server.js';
 
-const found = findSshdRoot();
+const found = await findSshdRoot();
 
 async function rejection(work: Promise<unknown>): Promise<Error> {
   try {
@@ -374,7 +374,7 @@ describe('ssh/connection, over a real sshd', function () {
       const commands = Array.from({ length: 12 }, (_, index) => connection.exec(`echo $$; exec sleep 10.${index}`, { onOutput }));
       // Eight of the twelve have a slot.
       await eventually('nine commands run', () => pids.length === 9);
-      own.servers[0]?.kill('SIGKILL');
+      own.kill();
       const errors = await Promise.all([process.done, ...commands].map((pending) => rejectsWith('NETRIG_SSH_LOST', pending)));
       expect(errors[0]?.message).to.match(/^node1: the SSH connection ended during `echo \$\$; exec sleep 1000`: /);
       expect(errors[12]?.message).to.include('sleep 10.11`');

@@ -1,9 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import path from 'node:path';
 import type { Duplex } from 'node:stream';
 import { imagesDirectory } from '../../src/images/store.js';
+import { noteUse } from '../../src/images/use.js';
 import { generateLabKeys, type LabKeys } from '../../src/ssh/keys.js';
 import type { SshTarget } from '../../src/ssh/ssh.js';
 
@@ -16,6 +17,8 @@ export interface TestServer {
   keys: LabKeys;
   /** What runs the sshd of each connection, oldest first. As root the sshd is that very process: everything execs. */
   servers: ChildProcess[];
+  /** Kills, without a word to anybody, the processes of sshd that serve the connections; not the commands they started. */
+  kill(): void;
   /** What sshd wrote to its log. */
   log(): string;
   close(): Promise<void>;
@@ -25,13 +28,14 @@ export interface TestServer {
 export type SshdRoot = string;
 
 /** The first usable sshd: the machine's own, else one in a host image of the cache or in `NETRIG_TEST_SSHD_ROOT`. */
-export function findSshdRoot(): { root: SshdRoot } | { missing: string } {
+export async function findSshdRoot(): Promise<{ root: SshdRoot } | { missing: string }> {
   const named = process.env['NETRIG_TEST_SSHD_ROOT'];
   const candidates = named !== undefined ? [named] : ['/', ...(isRoot() ? cachedTrees() : [])];
   const root = candidates.find((tree) => existsSync(path.join(tree, 'usr/sbin/sshd')));
-  return root === undefined
-    ? { missing: `no sshd: looked for usr/sbin/sshd in ${candidates.join(', ')} (package openssh-server, or a host image in the cache)` }
-    : { root };
+  if (root === undefined) return { missing: `no sshd: looked for usr/sbin/sshd in ${candidates.join(', ')} (package openssh-server, or a host image in the cache)` };
+  // So that nobody rebuilds or removes the image under a running test.
+  if (path.dirname(path.dirname(root)) === imagesDirectory()) await noteUse(path.dirname(root));
+  return { root };
 }
 
 export function isRoot(): boolean {
@@ -96,8 +100,15 @@ export function startTestServer(options: TestServerOptions): TestServer {
     keys,
     servers,
     log: () => log,
+    kill() {
+      // From OpenSSH 9.8 on root's connection has a monitor (the process we started) and a child that holds the socket.
+      for (const { pid } of servers) for (const one of pid === undefined ? [] : [...sshdChildren(pid), pid]) process.kill(one, 'SIGKILL');
+    },
     target: { host: 'node1', username: userInfo().username, privateKey: keys.privateKey, hostKey: keys.hostPublicKey, open },
     async close() {
+      for (const { pid, exitCode, signalCode } of servers) {
+        if (pid !== undefined && exitCode === null && signalCode === null) for (const child of sshdChildren(pid)) process.kill(child, 'SIGKILL');
+      }
       await Promise.all(servers.map(async (server) => {
         if (server.exitCode !== null || server.signalCode !== null) return;
         const gone = new Promise((resolve) => server.once('exit', resolve));
@@ -107,4 +118,14 @@ export function startTestServer(options: TestServerOptions): TestServer {
       rmSync(directory, { recursive: true, force: true });
     },
   };
+}
+
+/** The children of a live process that are sshd's own. */
+function sshdChildren(pid: number): number[] {
+  try {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim().split(' ').map(Number)
+      .filter((child) => child > 0 && /^sshd/.test(readFileSync(`/proc/${child}/comm`, 'latin1')));
+  } catch {
+    return [];
+  }
 }

@@ -5,7 +5,7 @@ import { openLink, type Link } from '../../src/ssh/link.js';
 import { joinTerminal } from '../../src/ssh/terminal.js';
 import { findSshdRoot, startTestServer, type TestServer } from './ssh-server.js';
 
-const found = findSshdRoot();
+const found = await findSshdRoot();
 
 /** Stands for this process's terminal; what netrig does to it is on record. */
 function terminal(isTTY: boolean, size = { columns: 100, rows: 30 }) {
@@ -94,7 +94,7 @@ describe('ssh/terminal, over a real sshd', function () {
         (error: unknown) => (isNetrigError(error) ? error.code : String(error)),
       );
       await own.shows('ready');
-      mortal.servers[0]?.kill('SIGKILL');
+      mortal.kill();
       expect(await status).to.equal('NETRIG_SSH_LOST');
       expect(own.modes).to.deep.equal([true, true]);
     } finally {

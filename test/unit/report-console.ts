@@ -40,7 +40,6 @@ function screen(text: string, columns = 80): string[] {
 describe('report: the console', () => {
   it('writes plain lines with the time, and no control sequence, where there is no terminal', () => {
     const text = tell(overlayRun());
-    // eslint-disable-next-line no-control-regex
     expect(text).to.not.match(/[\u0000-\u0008\u000b-\u001f\u007f]/);
     expect(text).to.include('10:11:15   ✓ A Consul server on node1  1.6 s\n');
     expect(text).to.include('15 planned, 15 reported: 10 passed, 2 failed, 1 inconclusive, 1 error, 1 skipped');
@@ -101,7 +100,6 @@ describe('report: the console', () => {
     for (const tty of [true, false]) {
       const text = tell(hostileRun(), { tty });
       const left = text.replace(/\u001b\[(?:\d+A|J|[\d;]*m)|\r\u001b\[J|[\r\n]/g, '');
-      // eslint-disable-next-line no-control-regex
       expect(left).to.not.match(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e]/);
       expect(text).to.not.include('owned');
     }
@@ -130,7 +128,8 @@ describe('report: the console', () => {
 
 describe('report: text for terminals', () => {
   it('makes control characters visible or drops them', () => {
-    expect(neutralise('a\u001b[31mb\u001b[0m\u0007\u0008c\r\nd\te')).to.equal('ab␇␈c\nd\te');
+    expect(neutralise('a\u001b[1;31mb\u001b[0m\u0008\u001bXc\u0007\r\nd\u0000\te')).to.equal('ab␈␛Xc␇\nd␀\te');
+    expect(neutralise('\u001b]0;title\u0007x\u001b]8;;http://a/\u001b\\y\u009b2J\u001b(B\u001b[')).to.equal('xy␛[');
     expect(neutralise('x\u202ey')).to.equal('x<U+202E>y');
     expect(neutralise('a\rb')).to.equal('a␍b');
   });

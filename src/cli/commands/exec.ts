@@ -1,5 +1,5 @@
 import { NetrigError } from '../../errors.js';
-import { openSession } from '../../lab/session.js';
+import { openSession } from '../../session/session.js';
 import { exitStatus } from '../../model/verdict.js';
 import { parseVantage } from '../../scenario/endpoint.js';
 import { quoteArgv } from '../../ssh/quote.js';

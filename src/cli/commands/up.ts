@@ -1,6 +1,6 @@
 import pc from 'picocolors';
 import { NetrigError } from '../../errors.js';
-import { upDetached } from '../../lab/detached.js';
+import { upDetached } from '../../holder/detached.js';
 import { formatDuration } from '../../model/duration.js';
 import type { RunEventBody } from '../../model/events.js';
 import { exitStatus } from '../../model/verdict.js';

@@ -6,7 +6,7 @@ import type { LabPlan } from '../plan/lab-plan.js';
 import { providerNamed } from '../providers/registry.js';
 import type { RunningLab } from '../providers/provider.js';
 import type { HoldOrder, HoldReport } from './holder.js';
-import { readRecord } from './store.js';
+import { readRecord } from '../lab/store.js';
 
 const holderFile = fileURLToPath(new URL('./holder.js', import.meta.url));
 

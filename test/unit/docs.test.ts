@@ -1,0 +1,27 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { generatedFiles } from '../../src/docs/generated-files.js';
+import { errorCatalogue } from '../../src/errors.js';
+import { sourceFiles } from './source-files.js';
+
+const root = join(import.meta.dirname, '..', '..', '..');
+
+describe('Generated files', () => {
+  for (const { path, content } of generatedFiles()) {
+    it(`${path} is what the code says (npm run docs)`, () => {
+      expect(readFileSync(join(root, path), 'utf8') === content, `${path} is stale: run \`npm run docs\``).to.equal(true);
+    });
+  }
+});
+
+describe('The error catalogue', () => {
+  it('has no code that nothing raises', () => {
+    const text = sourceFiles(join(root, 'src'))
+      .filter(({ path }) => !path.endsWith('src/errors.ts'))
+      .map(({ text }) => text)
+      .join('\n');
+    const unused = Object.keys(errorCatalogue).filter((code) => !text.includes(`'${code}'`));
+    expect(unused).to.deep.equal([]);
+  });
+});
