@@ -4,7 +4,10 @@ import { fetchFailure, withoutCredentials } from './mirror.js';
 /** ENOSPC and EDQUOT as the C library, apt and tar put them; apt checks beforehand and has words of its own. */
 const noSpace = /No space left on device|Disk quota exceeded|You don't have enough free space|ENOSPC|EDQUOT/;
 
-const fetchFailed = /^E: Failed to fetch |^Err:\d+ |Temporary failure resolving|Could not connect to |^E: The repository '.*' (?:does not have a Release file|is not signed)/m;
+const fetchFailed = /^E: Failed to fetch |Temporary failure resolving|Could not connect to |^E: The repository '.*' does not have a Release file/m;
+
+/** The mirror answered, but with what this machine's keys do not vouch for: an outdated keyring, or something worse. */
+const unsigned = /^(?:W: GPG error: .*|E: The repository '.*' is not signed.*)$/m;
 
 export function isNoSpace(error: unknown): boolean {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
@@ -29,6 +32,12 @@ export function classifyBuildFailure(output: string, context: { image: string; s
   const { image, step, cache, logFile } = context;
   if (noSpace.test(output)) {
     return new NetrigError('NETRIG_CACHE_FULL', `no space left in ${cache} while building ${image} (${step}): ${tellingLine(output)}`);
+  }
+  const signature = unsigned.exec(output);
+  if (signature !== null) {
+    return new NetrigError('NETRIG_IMAGE_BUILD', `building ${image} failed (${step}): the mirror's signature could not be verified: ${withoutCredentials(signature[0])}; the log is ${logFile}`, {
+      hint: 'Bring the package debian-archive-keyring up to date; if it is, do not trust this mirror.',
+    });
   }
   if (fetchFailed.test(output)) {
     return new NetrigError('NETRIG_MIRROR_UNREACHABLE', `the package mirror failed while building ${image} (${step}): ${fetchFailure(output)}; the log is ${logFile}`);

@@ -182,7 +182,7 @@ export async function warmEngineData(directory: string, recipes: readonly Contai
     await stageContainerImage(root, recipe, stage, context);
     requireSuccess(
       `pack the container image ${recipe.name}`,
-      await runCommand(['tar', '--create', '--file', join(archives, `${recipe.name}.tar`), '--directory', stage, '--numeric-owner', '--owner=0', '--group=0', '--sort=name', '--mtime=@0', '.'], context),
+      await runCommand(['tar', '--create', '--force-local', '--file', join(archives, `${recipe.name}.tar`), '--directory', stage, '--numeric-owner', '--owner=0', '--group=0', '--sort=name', '--mtime=@0', '.'], context),
     );
     await writeFile(join(archives, `${recipe.name}.changes`), recipe.changes.map((change) => `${change}\n`).join(''));
     await rm(stage, { recursive: true, force: true });

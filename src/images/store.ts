@@ -275,14 +275,15 @@ async function build(recipe: ImageRecipe, context: { signal: AbortSignal; progre
   const directory = join(images, `.build-${name}-${process.pid}-${randomBytes(3).toString('hex')}`);
   const root = join(directory, 'root');
   const logFile = join(dirname(images), 'logs', `image-${name}.log`);
-  await mkdir(join(directory, 'tmp'), { recursive: true });
+  await mkdir(directory);
+  await mkdir(join(directory, 'tmp'));
   await mkdir(dirname(logFile), { recursive: true });
   const log = createWriteStream(logFile);
   // a full disk shows in the build itself; the log must not bring the process down
   log.on('error', () => undefined);
   let step = 'mmdebstrap';
   try {
-    await bootstrap(recipe, mirror, { root, temporary: join(directory, 'tmp'), signal, log, progress });
+    await bootstrap(recipe, mirror, { directory, signal, log, progress });
     step = 'configuration';
     progress('configuring');
     await configure(recipe, root);
@@ -331,10 +332,15 @@ interface StepContext {
   log: Writable;
 }
 
-async function bootstrap(recipe: ImageRecipe, mirror: { lines: string[]; aptOptions: string[] }, context: StepContext & { root: string; temporary: string; progress(text: string): void }): Promise<void> {
-  const { root, temporary, progress, ...rest } = context;
+/** In the build's own mount namespace, the build directory is here too: apt can't work in a directory with a space or comma in its path. */
+const plainPlace = '/mnt';
+const plainPlaceScript = `mount --bind "$1" ${plainPlace} && shift && exec "$@"`;
+
+async function bootstrap(recipe: ImageRecipe, mirror: { lines: string[]; aptOptions: string[] }, context: StepContext & { directory: string; progress(text: string): void }): Promise<void> {
+  const { directory, progress, ...rest } = context;
   const result = await runIsolated(
     [
+      'sh', '-c', plainPlaceScript, 'sh', directory,
       'mmdebstrap',
       '--mode=root',
       '--variant=minbase',
@@ -343,13 +349,13 @@ async function bootstrap(recipe: ImageRecipe, mirror: { lines: string[]; aptOpti
       ...recipe.dpkgOptions.map((option) => `--dpkgopt=${option}`),
       ...[...mirror.aptOptions, ...recipe.aptOptions].map((option) => `--aptopt=${option}`),
       recipe.suite,
-      root,
+      `${plainPlace}/root`,
       '-',
     ],
     {
       ...rest,
       input: mirror.lines.map((line) => `${line}\n`).join(''),
-      environment: { TMPDIR: temporary },
+      environment: { TMPDIR: `${plainPlace}/tmp` },
       onLine: (line) => {
         const said = /^I: (running apt-get update|downloading packages|extracting archives|installing [\w ]+packages)/.exec(line);
         if (said?.[1] !== undefined) progress(said[1]);

@@ -69,13 +69,14 @@ async function build(options: { environment: Record<string, string>; onLine?: st
   return answer;
 }
 
-/** Processes whose command line names the text: what a build under that cache directory has started. */
+/** Processes whose command line or environment names the text: what a build with that cache directory has started. */
 async function processesNaming(text: string): Promise<string[]> {
   const found: string[] = [];
   for (const pid of await readdir('/proc')) {
     if (!/^\d+$/.test(pid) || Number(pid) === process.pid) continue;
     const line = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
-    if (line.includes(text)) found.push(`${pid} ${line.replaceAll('\0', ' ')}`);
+    const environment = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '');
+    if (line.includes(text) || environment.includes(text)) found.push(`${pid} ${line.replaceAll('\0', ' ')}`);
   }
   return found;
 }
@@ -201,7 +202,16 @@ describe('images: builds that fail', function () {
 
   it('killed, takes its processes and mounts along, and the next build sweeps its directory', async () => {
     const before = await mountTable();
-    const answer = await build({ environment: { XDG_CACHE_HOME: cache }, watch: (line, kill) => line.includes('extracting archives') && kill() });
+    let alive: Promise<string[]> = Promise.resolve([]);
+    const answer = await build({
+      environment: { XDG_CACHE_HOME: cache },
+      watch: (line, kill) => {
+        if (!line.includes('extracting archives')) return;
+        alive = processesNaming(cache);
+        void alive.then(kill);
+      },
+    });
+    expect((await alive).some((process) => process.includes('mmdebstrap')), 'a build was at work when it was killed').to.equal(true);
     expect(answer.signal).to.equal('SIGKILL');
     expect(await gone(cache)).to.deep.equal([]);
     expect(await mountTable()).to.equal(before);

@@ -41,6 +41,7 @@ async function expectFinishedTree(image: HostImage): Promise<void> {
 describe('images: life of an image', function () {
   this.timeout(400_000);
   let directory: string;
+  let cache: string;
 
   if (missing !== null) {
     it(`is skipped: this machine lacks ${missing}`, function () {
@@ -51,14 +52,15 @@ describe('images: life of an image', function () {
 
   before(async () => {
     directory = await mkdtemp(join(tmpdir(), 'netrig-images-'));
-    await mkdir(join(directory, 'cache'));
+    cache = join(directory, 'a cache, with: odd name');
+    await mkdir(cache);
   });
   after(() => rm(directory, { recursive: true, force: true }));
 
   const store = new URL('../../src/images/store.js', import.meta.url).href;
   const inOwnCache = (code: string): Promise<string[]> => {
     const whole = `import * as store from ${JSON.stringify(store)}; const say = (v) => console.log(JSON.stringify(v)); const o = { signal: new AbortController().signal, progress: (line) => say(line) }; try { ${code} } catch (error) { say(error.code ?? error.stack) }`;
-    const child = spawn(process.execPath, ['--input-type=module', '-e', whole], { env: { ...process.env, XDG_CACHE_HOME: join(directory, 'cache') }, stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, ['--input-type=module', '-e', whole], { env: { ...process.env, XDG_CACHE_HOME: cache }, stdio: ['ignore', 'pipe', 'inherit'] });
     let text = '';
     child.stdout.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
     return new Promise((resolve) => child.once('close', () => resolve(text.split('\n').filter((line) => line !== ''))));
@@ -87,7 +89,7 @@ describe('images: life of an image', function () {
     expect(answers.map((line) => JSON.parse(line) as unknown)).to.deep.equal([['debian-13 ready'], 'NETRIG_CACHE_LOCKED', ['debian-13 ready']]);
     const [freed] = await inOwnCache("say(await store.removeHostImage('debian-13'))");
     expect(Number(freed)).to.be.above(100_000_000);
-    expect((await readdir(join(directory, 'cache/netrig/images'))).filter((name) => !/^\.(lock-debian-13|users)$/.test(name))).to.deep.equal([]);
+    expect((await readdir(join(cache, 'netrig/images'))).filter((name) => !/^\.(lock-debian-13|users)$/.test(name))).to.deep.equal([]);
   });
 });
 

@@ -12,6 +12,7 @@ describe('images/build-failure', () => {
     fullWhileFetching: 'NETRIG_CACHE_FULL',
     fullWhileUnpacking: 'NETRIG_CACHE_FULL',
     noPackage: 'NETRIG_IMAGE_BUILD',
+    unsigned: 'NETRIG_IMAGE_BUILD',
   } as const;
   for (const [name, code] of Object.entries(expected)) {
     it(`calls ${name} ${code}`, () => {
@@ -25,6 +26,12 @@ describe('images/build-failure', () => {
     expect(classifyBuildFailure(mmdebstrapOutputs.refused, context).message).to.include('Could not connect to 127.0.0.1:9').and.not.to.include('failed to run');
     expect(classifyBuildFailure(mmdebstrapOutputs.noPackage, context).message).to.include('Unable to locate package nosuchpackage').and.to.include(context.logFile);
     expect(classifyBuildFailure(mmdebstrapOutputs.fullWhileUnpacking, context).message).to.include('warnings.pm: Cannot write: No space left on device').and.to.include(context.cache);
+  });
+
+  it('does not call a mirror unreachable whose signature is not to be trusted', () => {
+    const error = classifyBuildFailure(mmdebstrapOutputs.unsigned, context);
+    expect(error.message).to.include('NO_PUBKEY BDE6D2B9216EC7A8');
+    expect(error.hint).to.include('debian-archive-keyring');
   });
 
   it('has words for output that says nothing', () => {

@@ -48,6 +48,14 @@ tar: ./usr/share/doc/perl/AUTHORS.gz: Cannot write: No space left on device
 tar: Exiting with failure status due to previous errors
 E: tar --extract failed: 512
 ${tail}`,
+  unsigned: `${head}Get:1 http://mirror.example/debian-security trixie-security InRelease [43.4 kB]
+Err:1 http://mirror.example/debian-security trixie-security InRelease
+  The following signatures couldn't be verified because the public key is not available: NO_PUBKEY BDE6D2B9216EC7A8 NO_PUBKEY 8E9F831205B4BA95
+Reading package lists...
+W: GPG error: http://mirror.example/debian-security trixie-security InRelease: The following signatures couldn't be verified because the public key is not available: NO_PUBKEY BDE6D2B9216EC7A8 NO_PUBKEY 8E9F831205B4BA95
+E: The repository 'http://mirror.example/debian-security trixie-security InRelease' is not signed.
+E: apt-get update --error-on=any -oAPT::Status-Fd=<$fd> -oDpkg::Use-Pty=false failed
+${tail}`,
   noPackage: `I: installing remaining packages inside the chroot...
 Reading package lists...
 Building dependency tree...

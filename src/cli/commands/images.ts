@@ -1,4 +1,3 @@
-import pc from 'picocolors';
 import { NetrigError } from '../../errors.js';
 import { buildHostImage, listHostImages, removeHostImage } from '../../images/store.js';
 import { formatDuration } from '../../model/duration.js';
@@ -32,7 +31,7 @@ export async function build(names: string[], flags: { force?: boolean }): Promis
       await buildHostImage(name, {
         force: flags.force ?? false,
         signal: interrupt.signal,
-        progress: (line) => process.stderr.write(`${pc.dim(name)} ${line}\n`),
+        progress: (line) => process.stderr.write(`${line}\n`),
       });
       process.stdout.write(`${name} is ready, after ${formatDuration(performance.now() - begin)}\n`);
     }
