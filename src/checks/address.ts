@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { zCidr, zDockerName, zEndpoint } from '../scenario/fields.js';
+import { zCidr, zDockerName, zEndpoint } from '../language/fields.js';
 import { canonicalAddress, contains, isAddress, networkAddress, parseCidr } from '../model/cidr.js';
 import type { Cidr } from '../model/cidr.js';
 import type { Outcome } from '../model/verdict.js';

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
-import { zEndpoint } from '../scenario/fields.js';
+import { zEndpoint } from '../language/fields.js';
 import { formatDuration } from '../model/duration.js';
 import type { Outcome } from '../model/verdict.js';
 import { quoteArgv } from '../ssh/quote.js';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { zEndpoint } from '../scenario/fields.js';
+import { zEndpoint } from '../language/fields.js';
 import type { Cause, Outcome } from '../model/verdict.js';
 import { httpGet } from './answer.js';
 import { isVantage, parseEndpoint } from './endpoint.js';

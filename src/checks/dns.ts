@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { canonicalAddress, familyOf, isAddress } from '../model/cidr.js';
 import type { Outcome } from '../model/verdict.js';
-import { oneOrMany, zAddress, zDuration, zEndpoint, zTarget } from '../scenario/fields.js';
+import { oneOrMany, zAddress, zDuration, zEndpoint, zTarget } from '../language/fields.js';
 import { resolverControl, stackAlive } from './control.js';
 import { recordTypes, reverseName } from './dns-message.js';
 import type { RecordType } from './dns-message.js';

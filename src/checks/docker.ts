@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { zDockerName, zName, oneOrMany } from '../scenario/fields.js';
+import { zDockerName, zName, oneOrMany } from '../language/fields.js';
 import type { Outcome } from '../model/verdict.js';
 import { engineGet, engineObjects } from './engine.js';
 import type { EngineObject } from './engine.js';

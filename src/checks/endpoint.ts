@@ -1,5 +1,5 @@
-import { parseTarget } from '../scenario/endpoint.js';
-import type { Target, Vantage as VantageText } from '../scenario/endpoint.js';
+import { parseTarget } from '../language/endpoint.js';
+import type { Target, Vantage as VantageText } from '../language/endpoint.js';
 
 /** A place inside the lab that probes can start from. */
 export type VantageEndpoint = VantageText;

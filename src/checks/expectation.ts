@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Cause, Control, Measure, Outcome, ProbeCause } from '../model/verdict.js';
-import { zCauses, zEndpoint, zTarget } from '../scenario/fields.js';
+import { zCauses, zEndpoint, zTarget } from '../language/fields.js';
 import { inconclusive } from './outcome.js';
 
 /** `expect: { fails: … }`: the probe must not succeed, and for one of the causes named. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { zDockerName, zEndpoint } from '../scenario/fields.js';
+import { zDockerName, zEndpoint } from '../language/fields.js';
 import type { Outcome } from '../model/verdict.js';
 import { askIp } from './answer.js';
 import { isVantage, parseEndpoint } from './endpoint.js';

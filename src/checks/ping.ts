@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Cause, Control, Measure, ProbeCause } from '../model/verdict.js';
-import { zDuration, zEndpoint, zTarget } from '../scenario/fields.js';
+import { zDuration, zEndpoint, zTarget } from '../language/fields.js';
 import { quoteArgv } from '../ssh/quote.js';
 import { networkControls, resolverControl } from './control.js';
 import { isVantage, parseEndpoint } from './endpoint.js';

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { zDuration, zEndpoint, zPort, zTarget } from '../scenario/fields.js';
+import { zDuration, zEndpoint, zPort, zTarget } from '../language/fields.js';
 import { connectSighting, sendConnect } from './connect-send.js';
-import { networkControls, resolverControl, stackAlive } from './control.js';
+import { networkControls, ownerSide, resolverControl, stackAlive } from './control.js';
 import { isVantage, parseEndpoint } from './endpoint.js';
 import { judge, zControl, zFails } from './expectation.js';
 import type { Sighting } from './expectation.js';
@@ -93,6 +93,7 @@ export const portCheck = defineCheck<PortSpec>({
           send: async (a, b) => (await attempt(a, b)).sighting,
           sourceAlive: () => stackAlive(context, source),
         }),
+      diagnose: (cause) => ownerSide(context, source, target, cause, async (a, b) => (await attempt(a, b)).sighting),
     });
   },
 });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Cause, Control, Outcome } from '../model/verdict.js';
-import { zDuration, zEndpoint, zPort } from '../scenario/fields.js';
+import { zDuration, zEndpoint, zPort } from '../language/fields.js';
 import { quoteArg, quoteArgv } from '../ssh/quote.js';
 import { causeOfError, connectCommand, connectProgram, readConnectOutput } from './connect-probe.js';
 import { isVantage, parseEndpoint } from './endpoint.js';

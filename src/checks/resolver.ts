@@ -12,7 +12,7 @@ import type { Vantage } from './vantage.js';
 /** What one name server said to one question, or what happened instead. */
 export type ServerAnswer =
   | { saw: 'answer'; server: string; name: string; records: DnsRecord[] }
-  | { saw: 'failure'; server: string; name: string; cause: ProbeCause; text: string; /** The server itself said so, which proves that it is alive. */ replied: boolean }
+  | { saw: 'failure'; server: string; name: string; cause: ProbeCause; text: string; /** The server said so, or its host that nobody listens there: either proves that it is alive. */ replied: boolean }
   | { saw: 'nothing'; server: string; name: string; text: string };
 
 export interface Question {
@@ -42,7 +42,7 @@ export function readAnswer(question: Question, id: number, sighting: ConnectSigh
   if (sighting.saw === 'error') {
     const cause = causeOfError(sighting, server.includes(':') ? 6 : 4);
     const text = `${server} could not be asked for ${name}: ${describeError(sighting)}`;
-    return cause === null ? nothing(text) : failure(cause, text, false);
+    return cause === null ? nothing(text) : failure(cause, text, cause === 'refused');
   }
   const reply = decodeReply(sighting.data);
   if (!reply || reply.id !== id) return nothing(`${server} sent a datagram that is no answer to the question for ${name}`);

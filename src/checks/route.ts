@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { canonicalAddress, familyOf, isAddress, networkAddress, parseCidr } from '../model/cidr.js';
-import { zEndpoint } from '../scenario/fields.js';
+import { zEndpoint } from '../language/fields.js';
 import type { Cause } from '../model/verdict.js';
 import { askIp } from './answer.js';
 import { isVantage, parseEndpoint } from './endpoint.js';

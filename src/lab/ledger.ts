@@ -12,6 +12,8 @@ export type LedgerEntry =
   | { kind: 'process'; role: string; pid: number; startTime: number };
 
 export interface Ledger {
+  /** All that was added, also when the file is gone. */
+  readonly entries: readonly LedgerEntry[];
   add(entry: LedgerEntry): void;
   close(): void;
 }
@@ -27,9 +29,12 @@ const fileName = 'ledger.jsonl';
  */
 export function openLedger(directory: string): Ledger {
   const fd = openSync(join(directory, fileName), 'a', 0o600);
+  const entries: LedgerEntry[] = [];
   let open = true;
   return {
+    entries,
     add: (entry) => {
+      entries.push(entry);
       writeSync(fd, `${JSON.stringify(entry)}\n`);
     },
     close: () => {

@@ -26,7 +26,8 @@ export function labsDirectory(): string {
 
 /** A new lab's id: its slug and a random part. */
 export function newLabId(slug: string): string {
-  return `${slug}-${randomBytes(3).toString('hex')}`;
+  // An id is never taken for an option of a command.
+  return `${slug.replace(/^-+/, '') || 'lab'}-${randomBytes(3).toString('hex')}`;
 }
 
 /** Throws NETRIG_LAB_UNKNOWN for a text that can't be a lab's id, so that no id leads out of the directory of labs. */

@@ -8,7 +8,7 @@ import type { EmitEvent } from '../model/events.js';
 import type { Outcome } from '../model/verdict.js';
 import { planLab } from '../plan/plan.js';
 import type { Provider, RunningLab } from '../providers/provider.js';
-import { parseVantage } from '../scenario/endpoint.js';
+import { parseVantage } from '../language/endpoint.js';
 import type { CheckItem, Scenario, ScenarioItem, StepItem } from '../scenario/scenario.js';
 import { quoteArg } from '../ssh/quote.js';
 import type { BackgroundProcess } from '../steps/kind.js';

@@ -4,7 +4,7 @@ import type { Cidr } from '../model/cidr.js';
 import type { Path } from './diagnostic.js';
 import type { Problem } from './issues.js';
 import type { HostShape, SegmentShape } from './schema.js';
-import { suggestion } from './wording.js';
+import { suggestion } from '../language/wording.js';
 
 const value = (path: Path, message: string): Problem => ({ path, message, at: 'value' });
 const key = (path: Path, message: string): Problem => ({ path, message, at: 'key' });

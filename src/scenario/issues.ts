@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Path } from './diagnostic.js';
 import { isDataMap } from './source.js';
-import { nearest, shown, suggestion } from './wording.js';
+import { nearest, shown, suggestion } from '../language/wording.js';
 
 /** A mistake with its place as a path; `at` says whether the key or the value is to blame. */
 export interface Problem {

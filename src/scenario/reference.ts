@@ -1,5 +1,5 @@
 import { hostImageRows } from '../images/host-image.js';
-import { parseVantage } from './endpoint.js';
+import { parseVantage } from '../language/endpoint.js';
 import { scenarioJsonSchema } from './json-schema.js';
 import type { JsonSchema } from './json-schema.js';
 import { builtInKinds } from './kinds.js';

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { hostImageRows } from '../images/host-image.js';
 import { expandCovers } from './covers.js';
-import { oneOrMany, zAddress, zCidr, zDockerName, zDuration, zName, zSemverRange, zText } from './fields.js';
-import { shown, suggestion } from './wording.js';
+import { oneOrMany, zAddress, zCidr, zDockerName, zDuration, zName, zSemverRange, zText } from '../language/fields.js';
+import { shown, suggestion } from '../language/wording.js';
 
 /**
  * The scenario language, once: types, validation, JSON Schema and the reference page all come from these definitions. Step

@@ -3,7 +3,7 @@ import type { Document, Node, Pair, YAMLError } from 'yaml';
 import { formatPath } from './diagnostic.js';
 import type { Diagnostic, Path, Stretch } from './diagnostic.js';
 import type { SourcePlace } from './scenario.js';
-import { shown } from './wording.js';
+import { shown } from '../language/wording.js';
 
 export type Data = null | boolean | number | string | Data[] | DataMap;
 export interface DataMap {

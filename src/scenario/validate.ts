@@ -9,8 +9,8 @@ import { dockerProblems, overlapProblems, routeProblems, segmentAddresses, segme
 import { expandCovers } from './covers.js';
 import { formatPath, sortedDiagnostics } from './diagnostic.js';
 import type { Diagnostic, Path } from './diagnostic.js';
-import { parseTarget, parseVantage } from './endpoint.js';
-import { zName } from './fields.js';
+import { parseTarget, parseVantage } from '../language/endpoint.js';
+import { zName } from '../language/fields.js';
 import { check as checkShape, keysAt } from './issues.js';
 import type { Checked, Problem } from './issues.js';
 import type { Kinds } from './kinds.js';
@@ -21,7 +21,7 @@ import { isDataMap } from './source.js';
 import type { Data, DataMap, ScenarioSource } from './source.js';
 import { replaceVariables } from './variables.js';
 import type { Scalar } from './variables.js';
-import { nearest, shown, suggestion } from './wording.js';
+import { nearest, shown, suggestion } from '../language/wording.js';
 
 const hourMs = 3_600_000;
 const maxCombinations = 64;

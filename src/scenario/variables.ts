@@ -1,7 +1,7 @@
 import type { Path } from './diagnostic.js';
 import { isDataMap } from './source.js';
 import type { Data, DataMap } from './source.js';
-import { suggestion } from './wording.js';
+import { suggestion } from '../language/wording.js';
 
 export type Scalar = string | number | boolean;
 

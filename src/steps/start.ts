@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { formatDuration } from '../model/duration.js';
 import type { Outcome } from '../model/verdict.js';
-import { zDuration } from '../scenario/fields.js';
+import { zDuration } from '../language/fields.js';
 import { quoteArg, quoteArgv } from '../ssh/quote.js';
 import { defineStep, type StepContext } from './kind.js';
 import { lastWords, onEachHost } from './on-hosts.js';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { CheckKind, EndpointUse } from '../../src/checks/kind.js';
-import { zCauses, zDuration, zEndpoint, zPort, zTarget } from '../../src/scenario/fields.js';
+import { zCauses, zDuration, zEndpoint, zPort, zTarget } from '../../src/language/fields.js';
 import type { Kinds } from '../../src/scenario/kinds.js';
 import type { StepKind } from '../../src/steps/kind.js';
 

@@ -1,7 +1,7 @@
 import { NetrigError } from '../../errors.js';
 import { openSession } from '../../session/session.js';
 import { exitStatus } from '../../model/verdict.js';
-import { parseVantage } from '../../scenario/endpoint.js';
+import { parseVantage } from '../../language/endpoint.js';
 import { quoteArgv } from '../../ssh/quote.js';
 import { pickRunningLab } from '../pick-lab.js';
 import type { LabFlags } from '../program.js';

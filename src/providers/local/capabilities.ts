@@ -1,5 +1,4 @@
 import { mkdirSync, rmdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { messageOf } from '../../errors.js';
 import type { Capability } from '../provider.js';
 import { ownIdentity } from '../../lab/process.js';
@@ -151,7 +150,7 @@ function cgroupCapability(): Capability {
 
 function cgroup2Capability(): Capability {
   const { unified } = cgroupLayout();
-  if (unified !== null) return { name: 'cgroup2', have: true, seen: `cgroup2 is mounted at ${join(unified)}.` };
+  if (unified !== null) return { name: 'cgroup2', have: true, seen: `cgroup2 is mounted at ${unified}.` };
   return { name: 'cgroup2', have: false, seen: 'cgroup2 is not mounted.', mend: 'Images whose systemd is 257 or later need it.' };
 }
 

@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { basename } from 'node:path';
+import { messageOf, NetrigError } from '../../errors.js';
 import type { LedgerEntry } from '../../lab/ledger.js';
 import { readLedger } from '../../lab/ledger.js';
 import { type ProcessIdentity, signalProcess, waitUntilGone } from '../../lab/process.js';
@@ -44,8 +45,11 @@ export interface LocalAccess {
   hosts: Record<string, { init: 'systemd' | 'light'; pid1: ProcessIdentity }>;
 }
 
+/** Throws NETRIG_LAB_GONE when the record has none: nothing can be reached by it. */
 export function accessOf(record: LabRecord): LocalAccess {
-  return record.access as LocalAccess;
+  const access = record.access as Partial<LocalAccess> | null | undefined;
+  if (access?.pidNamespace && access.bootId && access.hosts) return access as LocalAccess;
+  throw new NetrigError('NETRIG_LAB_GONE', `The record of the lab ${record.id} does not say how to reach its hosts.`);
 }
 
 /** Whether the lab's holder is dead for sure: not when its pid belongs to a pid namespace that is not ours to judge. */
@@ -73,11 +77,16 @@ export async function sweepLocal(): Promise<SweepReport> {
     if (what.length > 0) report.removed.push({ lab, what });
     for (const one of left) report.left.push({ lab, ...one });
   };
-  const abandoned = listRecords().filter((record) => record.provider === 'local' && isAbandoned(record));
   await Promise.all(
-    abandoned.map(async (record) => {
-      const { removed, left } = await removeLeftovers(record);
-      note(record.id, removed, left);
+    listRecords().map(async (record) => {
+      if (record.provider !== 'local') return;
+      try {
+        if (!isAbandoned(record)) return;
+        const { removed, left } = await removeLeftovers(record);
+        note(record.id, removed, left);
+      } catch (error) {
+        note(record.id, [], [{ what: `its record, ${labDirectory(record.id)}`, why: messageOf(error) }]);
+      }
     }),
   );
   const orphans = orphanCgroups(cgroupLayout());

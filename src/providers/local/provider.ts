@@ -1,12 +1,13 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { messageOf, NetrigError } from '../../errors.js';
 import type { HostImage } from '../../images/host-image.js';
 import { ensureHostImage } from '../../images/store.js';
-import { type Ledger, openLedger, readLedger } from '../../lab/ledger.js';
+import { type Ledger, openLedger } from '../../lab/ledger.js';
 import { isAlive, ownIdentity, signalProcess, waitUntilGone } from '../../lab/process.js';
-import { consoleLog, createRecord, holderAlive, keepLog, labDirectory, newLabId, removeRecord, updateRecord } from '../../lab/store.js';
+import { consoleLog, createRecord, holderAlive, keepLog, newLabId, removeRecord, updateRecord } from '../../lab/store.js';
 import type { EmitEvent } from '../../model/events.js';
 import type { HostPlan, LabPlan } from '../../plan/lab-plan.js';
 import { generateLabKeys } from '../../ssh/keys.js';
@@ -35,6 +36,8 @@ const consoleLines = 30;
 /** sshd drops a connection without a login after its LoginGraceTime, 30 s in the images; ours is dropped before. */
 const firstStreamMs = 20_000;
 const holderMs = 30_000;
+/** Hosts that boot at once, for each processor: more would only share it, and wait for it within their deadline. */
+const hostsPerProcessor = 16;
 
 /** Labs that this process holds, so that `destroy` of one of them does not signal the process itself. */
 const ownLabs = new Map<string, RunningLab>();
@@ -52,7 +55,7 @@ function lastLines(file: string): string {
 async function boundLayersOf(image: HostImage): Promise<string[]> {
   if (image.dockerData === null) return [];
   const layers = join(image.dockerData, 'overlay2');
-  // -maxdepth keeps `l`, the directory of short links, out: it has no `diff`.
+  // `l`, the directory of short links, has no `diff`.
   const result = await runCommand(['sh', '-c', 'cd "$0" && for layer in */diff; do [ -d "$layer" ] && du -sk "$layer"; done; true', layers], { timeoutMs: 30_000 });
   return result.stdout.split('\n').flatMap((line) => {
     const match = /^(\d+)\t([A-Za-z0-9-]+)\/diff$/.exec(line);
@@ -106,9 +109,8 @@ function takeDown(parts: LabParts): () => Promise<void> {
     for (const stream of first.values()) stream.destroy();
     first.clear();
     ledger.close();
-    const directory = labDirectory(record.id);
     parts.segments?.end();
-    const { left } = await undo(readLedger(directory));
+    const { left } = await undo(ledger.entries);
     emit({ type: 'phase', scenario, phase: 'teardown', state: 'end', text: `lab ${record.id}`, durationMs: performance.now() - begin });
     if (left.length > 0) {
       const what = left.map((one) => `${one.what} (${one.why})`).join(', ');
@@ -176,7 +178,11 @@ async function bring(plan: LabPlan, options: UpOptions & { detached?: boolean; s
     down: async () => {
       if (record.state === 'up') {
         record.state = 'stopping';
-        updateRecord(record);
+        try {
+          updateRecord(record);
+        } catch {
+          // Somebody removed the record; the lab is to go all the same.
+        }
       }
       await down();
     },
@@ -240,7 +246,7 @@ async function bootAll(site: LabSite, plan: LabPlan, options: UpOptions, booted:
     emit({ type: 'phase', scenario, phase: 'boot', state: 'end', host: host.name, text: `${host.name} answers SSH`, durationMs: performance.now() - begin });
   }
 
-  await inParallel(plan.hosts, plan.hosts.length, async (host, index) => {
+  await inParallel(plan.hosts, hostsPerProcessor * cpus().length, async (host, index) => {
     try {
       await bootOne(host, index);
     } catch (error) {
@@ -293,7 +299,9 @@ async function destroyLab(record: LabRecord): Promise<void> {
   if (accessOf(record).pidNamespace !== ownPidNamespace() && accessOf(record).bootId === bootId()) {
     throw new NetrigError('NETRIG_CLEANUP', `The lab ${record.id} is held by a process of another pid namespace.`, { hint: 'Run `netrig down` where the lab was started.' });
   }
-  if (signalProcess(record.holder, 'SIGTERM')) {
+  const self = ownIdentity();
+  const heldHere = record.holder.pid === self.pid && record.holder.startTime === self.startTime;
+  if (!heldHere && signalProcess(record.holder, 'SIGTERM')) {
     const left = await waitUntilGone([record.holder], holderMs);
     for (const one of left) signalProcess(one, 'SIGKILL');
     const stuck = await waitUntilGone(left, 5000);
