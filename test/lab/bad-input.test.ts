@@ -24,7 +24,7 @@ describe('What goes wrong, and what netrig says', function () {
   it('an image that does not exist: 2, with the place and those that do', async () => {
     const { status, output, remove } = await run(`${header('bad-image', '{ a: { image: debian-99 }, b: }')}  - check: x\n    ping: { from: a, to: b }\n`);
     expect(status, output).to.equal(2);
-    expect(output).to.match(/one\.yaml:4:\d+/).and.to.contain('debian-99').and.to.contain('debian-12');
+    expect(output).to.match(/one\.yaml:4:\d+/).and.to.contain('debian-99').and.to.match(/did you mean "debian-1\d"/);
     remove();
   });
 
@@ -54,11 +54,11 @@ describe('What goes wrong, and what netrig says', function () {
   });
 
   it('an engine option that the engine does not have: the step fails with the engine’s words', async () => {
-    const { status, output, dir, remove } = await run(`${header('bad-option', engine)}  - on: a\n    run: docker network create -d nosuchdriver n1\n  - check: x\n    ping: { from: a, to: b }\n`);
+    const { status, output, dir, remove } = await run(`${header('bad-option', engine)}  - on: a\n    run: docker run --network nosuchnet busybox true\n  - check: x\n    ping: { from: a, to: b }\n`);
     expect(status, output).to.equal(1);
     const [step, check] = latestOutcomes(dir);
     expect(step).to.include({ verdict: 'fail', cause: 'exit-status' });
-    expect(step!.reason).to.contain('nosuchdriver');
+    expect(step!.reason).to.contain('nosuchnet');
     expect(check!.verdict).to.equal('skipped');
     remove();
   });

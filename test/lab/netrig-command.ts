@@ -109,7 +109,9 @@ export function leftovers(prefix: string): string[] {
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
     try {
       const cgroup = readFileSync(`/proc/${pid}/cgroup`, 'utf8');
-      if (cgroup.includes('netrig-') && cgroup.includes(prefix)) found.push(`process ${pid}: ${readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')}`);
+      // A zombie holds nothing any more: it only waits for the machine's own init to take note.
+      const zombie = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /, '').startsWith('Z');
+      if (!zombie && cgroup.includes('netrig-') && cgroup.includes(prefix)) found.push(`process ${pid}: ${readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')}`);
     } catch {
       // It has just ended.
     }

@@ -69,7 +69,7 @@ describe('Steps on real hosts', function () {
       $(id) \${HOME} 'quoted' "twice"
     mode: "0600"
   - check: as written
-    command: { on: a, run: "stat -c %a /etc/new/place/file; cat /etc/new/place/file", expect: { stdout: "600\\n$(id) \${HOME} 'quoted' \\"twice\\"" } }
+    command: { on: a, run: "stat -c %a /etc/new/place/file; cat /etc/new/place/file", expect: { stdout: "600\\n$(id) $\${HOME} 'quoted' \\"twice\\"" } }
 `,
     );
     expect(status, output).to.equal(0);

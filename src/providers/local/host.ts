@@ -159,12 +159,17 @@ export async function bootHost(
     const first = await waitForSshd(access, stop);
     return { access, guard, cgroups, first };
   } catch (error) {
+    // Told apart before the killing below, which is a cause of its own kind.
+    const reason: unknown = options.signal.aborted
+      ? options.signal.reason
+      : deadline.aborted
+        ? new BootFailure(`it did not answer SSH within ${options.timeoutMs} ms`)
+        : failed.signal.aborted
+          ? failed.signal.reason
+          : error;
     for (const one of [...processes].reverse()) signalProcess(one, 'SIGKILL');
     await waitUntilGone(processes, teardownMs);
     await removeCgroups(cgroups, teardownMs);
-    if (options.signal.aborted) throw options.signal.reason;
-    if (deadline.aborted) throw new BootFailure(`it did not answer SSH within ${options.timeoutMs} ms`);
-    if (failed.signal.aborted) throw failed.signal.reason;
-    throw error;
+    throw reason;
   }
 }

@@ -29,16 +29,16 @@ interface WireRequest {
 const nameLimit = 15;
 const commandTimeoutMs = 20_000;
 
-/** A segment's bridge. The names are for people who look in; `#` keeps a stand-in for a long name apart from all others. */
+/** A segment's bridge. The names are for people who look in; `+` keeps a stand-in for a long name apart from all others (`#` would begin a comment for `ip -batch`). */
 export function bridgeName(index: number, segment: string): string {
   const name = `seg-${segment}`;
-  return name.length <= nameLimit ? name : `seg#${index}`;
+  return name.length <= nameLimit ? name : `seg+${index}`;
 }
 
 /** The segment's end of a host's interface. */
 export function portName(hostIndex: number, host: string, nic: string): string {
   const name = `${host}.${nic}`;
-  return name.length <= nameLimit ? name : `h#${hostIndex}.${nic}`;
+  return name.length <= nameLimit ? name : `h+${hostIndex}.${nic}`;
 }
 
 /** The lines for `ip -batch` that make the bridges: no spanning tree, nothing dropped for want of a group's member. */

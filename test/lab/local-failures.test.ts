@@ -1,0 +1,166 @@
+import { spawnSync } from 'node:child_process';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import type { HostImage } from '../../src/images/host-image.js';
+import { ensureHostImage } from '../../src/images/store.js';
+import { listRecords, readRecord } from '../../src/lab/store.js';
+import { createLocalProvider, localProvider } from '../../src/providers/local/provider.js';
+import type { Provider } from '../../src/providers/provider.js';
+import { cgroupsOf, endOf, expectNothingLeft, hostPlan, labPlan, machineState, made, missing, onHost, rejectsWith, startHolder, upOptions } from './local-labs.js';
+
+const title = `the local provider when things go wrong${missing ? ` (needs ${missing})` : ''}`;
+const signal = new AbortController().signal;
+
+(missing ? describe.skip : describe)(title, () => {
+  let state: string;
+  let untouched: ReturnType<typeof machineState>;
+  const oldState = process.env['XDG_STATE_HOME'];
+
+  beforeEach(() => {
+    state = mkdtempSync(join(tmpdir(), 'netrig-state-'));
+    process.env['XDG_STATE_HOME'] = state;
+    untouched = machineState();
+  });
+
+  afterEach(() => {
+    if (oldState === undefined) delete process.env['XDG_STATE_HOME'];
+    else process.env['XDG_STATE_HOME'] = oldState;
+    rmSync(state, { recursive: true });
+  });
+
+  /** A provider whose image is a tree with nothing in it but what the boot script runs, and an init of our own. */
+  async function withInit(script: string): Promise<Provider> {
+    const debian = await ensureHostImage('debian-11', { signal, progress: () => undefined });
+    const root = join(state, 'image');
+    for (const directory of ['bin', 'sbin', 'usr/bin', 'etc/ssh', 'root', 'proc', 'sys', 'dev', 'run', 'tmp', 'lib/systemd']) mkdirSync(join(root, directory), { recursive: true });
+    copyFileSync(join(debian.root, 'bin/busybox'), join(root, 'bin/busybox'));
+    const programs = { 'sbin/ip': 'exit 0', 'usr/bin/env': script };
+    for (const [path, text] of Object.entries(programs)) {
+      writeFileSync(join(root, path), `#!/bin/busybox sh\n${text}\n`);
+      chmodSync(join(root, path), 0o755);
+    }
+    const image: HostImage = { ...debian, root, dockerData: null };
+    return createLocalProvider({ image: async () => image });
+  }
+
+  async function expectBootFailure(provider: Provider, bootTimeoutMs: number): Promise<{ message: string; hint: string; ms: number }> {
+    const options = upOptions();
+    const begin = performance.now();
+    const error = await rejectsWith('NETRIG_HOST_BOOT', provider.up(labPlan('broken', [hostPlan('bad', 11, ['net1'], { init: 'systemd' })], { bootTimeoutMs }), options));
+    const ms = performance.now() - begin;
+    expect(listRecords()).to.deep.equal([]);
+    expect(cgroupsOf('broken-')).to.deep.equal([]);
+    expect(machineState()).to.deep.equal(untouched);
+    expect(options.events.filter((event) => event.type === 'log' && event.level === 'warn' && event.text.includes('trying once more'))).to.have.length(1);
+    return { message: error.message, hint: error.hint, ms };
+  }
+
+  it('says at once that a host ended while it booted, with the end of its console', async () => {
+    const { message, hint, ms } = await expectBootFailure(await withInit('echo no disk, no fun; exit 3'), 60_000);
+    expect(message).to.contain('bad did not boot, twice').and.to.contain('no disk, no fun');
+    const log = /\/\S+\.console/.exec(hint)?.[0] ?? '';
+    expect(readFileSync(log, 'utf8').match(/no disk, no fun/g)).to.have.length(2);
+    // Nobody waits for the deadline of a host that is dead.
+    expect(ms).to.be.lessThan(20_000);
+  });
+
+  it('waits for a host that hangs no longer than its deadline, twice', async () => {
+    const { message, ms } = await expectBootFailure(await withInit('echo thinking; exec /bin/busybox sleep 1000'), 1_000);
+    expect(message).to.contain('did not answer SSH within 1000 ms').and.to.contain('thinking');
+    expect(ms).to.be.greaterThan(2_000).and.lessThan(20_000);
+  });
+
+  it('takes away what it made when it is interrupted while hosts boot', async () => {
+    const abort = new AbortController();
+    const options = upOptions(abort.signal);
+    const seen: string[] = [];
+    const emit: typeof options.emit = (event) => {
+      options.emit(event);
+      if (event.type === 'phase' && event.phase === 'boot' && event.state === 'start') {
+        seen.push(event.text);
+        setTimeout(() => abort.abort(), 60);
+      }
+    };
+    const plan = labPlan('aborted', [hostPlan('a', 11, ['net1'], { init: 'systemd' }), hostPlan('b', 12, ['net1'], { init: 'systemd' })]);
+    await rejectsWith('NETRIG_INTERRUPTED', localProvider.up(plan, { ...options, emit }));
+    expect(seen).to.have.length(2);
+    expect(options.events.some((event) => event.type === 'phase' && event.phase === 'boot' && event.state === 'end')).to.equal(false);
+    expect(listRecords()).to.deep.equal([]);
+    expect(cgroupsOf('aborted-')).to.deep.equal([]);
+    expect(machineState()).to.deep.equal(untouched);
+  });
+
+  it('names the interface that could not be made, and leaves nothing', async () => {
+    const plan = labPlan('twins', [hostPlan('a', 11, ['net1']), hostPlan('b', 12, ['net1'])]);
+    plan.hosts[1]!.interfaces[0]!.mac = 'not-a-mac';
+    const error = await rejectsWith('NETRIG_SEGMENT', localProvider.up(plan, upOptions()));
+    expect(error.message).to.contain('link add name b.eth0');
+    expect(listRecords()).to.deep.equal([]);
+    expect(machineState()).to.deep.equal(untouched);
+  });
+
+  it('two labs at once with the same addresses; kill -9 of one holder, two sweeps at once: that one is gone, the other is not touched', async () => {
+    const elsewhere = mkdtempSync(join(tmpdir(), 'netrig-state-'));
+    const plan = (slug: string) => labPlan(slug, [hostPlan('a', 11, ['net1'], { init: 'systemd' }), hostPlan('b', 12, ['net1'])]);
+    const doomed = await startHolder(plan('doomed'));
+    const other = await startHolder(plan('other'), { ...process.env, XDG_STATE_HOME: elsewhere });
+    try {
+      const entries = made(doomed.id);
+      const record = readRecord(doomed.id);
+      expect(cgroupsOf(doomed.id)).not.to.deep.equal([]);
+      await endOf(doomed.child, 'SIGKILL');
+      await rejectsWith('NETRIG_LAB_GONE', localProvider.attach(record));
+      const [first, second] = await Promise.all([localProvider.sweep(), localProvider.sweep()]);
+      expect([...first.left, ...second.left].filter((one) => one.lab === doomed.id || one.lab === other.id)).to.deep.equal([]);
+      expect([...first.removed, ...second.removed].map((one) => one.lab)).to.include(doomed.id).and.not.to.include(other.id);
+      expectNothingLeft(doomed.id, entries, untouched);
+
+      process.env['XDG_STATE_HOME'] = elsewhere;
+      const attached = await localProvider.attach(readRecord(other.id));
+      expect((await onHost(attached, 'b', 'ping -c 1 -W 2 10.20.1.11')).exitCode).to.equal(0);
+      const others = made(other.id);
+      // The holder's own way down, asked for by another process.
+      await localProvider.destroy(readRecord(other.id));
+      expect(other.child.exitCode ?? (await new Promise((resolve) => other.child.once('exit', resolve)))).to.equal(0);
+      expectNothingLeft(other.id, others, untouched);
+    } finally {
+      process.env['XDG_STATE_HOME'] = state;
+      await endOf(doomed.child, 'SIGKILL');
+      await endOf(other.child, 'SIGTERM');
+      rmSync(elsewhere, { recursive: true });
+    }
+  });
+
+  it('finds cgroups of a dead holder whose record is lost', async () => {
+    const holder = await startHolder(labPlan('lost', [hostPlan('a', 11, ['net1'], { init: 'systemd' })]));
+    const entries = made(holder.id);
+    rmSync(join(state, 'netrig', 'labs', holder.id), { recursive: true });
+    await endOf(holder.child, 'SIGKILL');
+    const report = await localProvider.sweep();
+    expect(report.removed.find((one) => one.lab === holder.id)?.what.join()).to.match(/^\d+ cgroups without a record$/);
+    expectNothingLeft(holder.id, entries, untouched);
+  });
+
+  it('names the Debian package of a program that is not there', () => {
+    const empty = join(state, 'empty');
+    mkdirSync(empty);
+    const provider = new URL('../../src/providers/local/provider.js', import.meta.url).href;
+    const code = `const { localProvider } = await import(${JSON.stringify(provider)}); await localProvider.preflight(${JSON.stringify(labPlan('bare', []))}).catch((e) => console.log(e.code, e.hint));`;
+    const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', code], { encoding: 'utf8', env: { PATH: empty } });
+    expect(stdout).to.contain('NETRIG_TOOL_MISSING').and.to.contain('apt-get install util-linux');
+  });
+
+  it('says what the machine can do by doing it, and changes nothing', async () => {
+    const capabilities = await localProvider.capabilities();
+    const have = new Map(capabilities.map((one) => [one.name, one]));
+    for (const name of ['root', 'tool:unshare', 'tool:ip', 'namespaces', 'kernel:veth', 'kernel:bridge', 'kernel:overlayfs', 'kernel:8021q', 'kernel:esp', 'cgroups', 'inotify', 'neighbours']) {
+      expect(have.has(name), name).to.equal(true);
+    }
+    expect(have.get('kernel:veth')?.have).to.equal(true);
+    for (const one of capabilities) if (!one.have) expect(one.mend, one.name).to.be.a('string');
+    expect(machineState()).to.deep.equal(untouched);
+    expect(existsSync('/mnt/l')).to.equal(false);
+  });
+});
