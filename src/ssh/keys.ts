@@ -35,7 +35,7 @@ export function generateKeyPair(comment: string): KeyPair {
   return { privateKey: `${pair.private.trimEnd()}\n`, publicKeyLine, publicKey };
 }
 
-/** The two key pairs of one lab, in under 2 ms. `lab` goes into the comments. Throws as `generateKeyPair` does. */
+/** The two key pairs of one lab. `lab` goes into the comments. Throws as `generateKeyPair` does. */
 export function generateLabKeys(lab: string): LabKeys {
   const login = generateKeyPair(`netrig lab ${lab}`);
   const host = generateKeyPair(`netrig host of ${lab}`);

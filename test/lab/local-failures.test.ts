@@ -34,7 +34,7 @@ const signal = new AbortController().signal;
   async function withInit(script: string): Promise<Provider> {
     const debian = await ensureHostImage('debian-11', { signal, progress: () => undefined });
     const root = join(state, 'image');
-    for (const directory of ['bin', 'sbin', 'usr/bin', 'etc/ssh', 'root', 'proc', 'sys', 'dev', 'run', 'tmp', 'lib/systemd']) mkdirSync(join(root, directory), { recursive: true });
+    for (const directory of ['bin', 'sbin', 'usr/bin', 'etc/ssh', 'root', 'proc', 'sys', 'dev', 'run', 'tmp', 'etc/systemd/system']) mkdirSync(join(root, directory), { recursive: true });
     copyFileSync(join(debian.root, 'bin/busybox'), join(root, 'bin/busybox'));
     const programs = { 'sbin/ip': 'exit 0', 'usr/bin/env': script };
     for (const [path, text] of Object.entries(programs)) {
@@ -59,7 +59,7 @@ const signal = new AbortController().signal;
 
   it('says at once that a host ended while it booted, with the end of its console', async () => {
     const { message, hint, ms } = await expectBootFailure(await withInit('echo no disk, no fun; exit 3'), 60_000);
-    expect(message).to.contain('bad did not boot, twice').and.to.contain('no disk, no fun');
+    expect(message, message).to.contain('bad did not boot, twice').and.to.contain('no disk, no fun');
     const log = /\/\S+\.console/.exec(hint)?.[0] ?? '';
     expect(readFileSync(log, 'utf8').match(/no disk, no fun/g)).to.have.length(2);
     // Nobody waits for the deadline of a host that is dead.
@@ -67,8 +67,8 @@ const signal = new AbortController().signal;
   });
 
   it('waits for a host that hangs no longer than its deadline, twice', async () => {
-    const { message, ms } = await expectBootFailure(await withInit('echo thinking; exec /bin/busybox sleep 1000'), 1_000);
-    expect(message).to.contain('did not answer SSH within 1000 ms').and.to.contain('thinking');
+    const { message, ms } = await expectBootFailure(await withInit('echo "<30>init: thinking" >/dev/kmsg; exec /bin/busybox sleep 1000'), 1_000);
+    expect(message, message).to.contain('did not answer SSH within 1000 ms').and.to.contain('\ninit: thinking');
     expect(ms).to.be.greaterThan(2_000).and.lessThan(20_000);
   });
 

@@ -99,6 +99,8 @@ chmod 600 etc/ssh/ssh_host_ed25519_key root/.ssh/authorized_keys
 
 if [ "$NETRIG_INIT" = systemd ]; then
   mount -t mqueue mqueue dev/mqueue
+  # Until its journal runs, systemd writes to the kernel's log: the holder reads it here, and it is not the machine's.
+  mknod -m 600 dev/kmsg p
   mount -t tmpfs -o mode=755,nosuid,nodev run run
   mkdir run/lock
   if [ "$NETRIG_CGROUP" = v2 ]; then
@@ -153,7 +155,7 @@ END
 echo ready >&3
 if [ "$NETRIG_INIT" = systemd ]; then
   exec /usr/bin/env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin container=netrig TERM=dumb \\
-    /lib/systemd/systemd --system --log-target=console --show-status=1 </dev/null 3>&-
+    /lib/systemd/systemd --system --log-target=journal-or-kmsg --show-status=0 </dev/null 3>&-
 fi
 # With SIGCHLD ignored the kernel reaps whatever is left to this PID 1 (sigaction(2)).
 exec /usr/bin/env -i --ignore-signal=CHLD PATH=/usr/sbin:/usr/bin:/sbin:/bin container=netrig sleep infinity </dev/null 3>&-

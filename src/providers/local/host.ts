@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { closeSync, existsSync, openSync } from 'node:fs';
+import { appendFileSync, closeSync, existsSync, openSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Duplex, Readable } from 'node:stream';
-import { NetrigError } from '../../errors.js';
+import { messageOf, NetrigError } from '../../errors.js';
 import type { HostImage } from '../../images/host-image.js';
 import type { Ledger } from '../../lab/ledger.js';
 import { identify, type ProcessIdentity, signalProcess, waitUntilGone } from '../../lab/process.js';
@@ -12,6 +12,7 @@ import type { HostPlan } from '../../plan/lab-plan.js';
 import { enterScript } from './boot-script.js';
 import { type CgroupLayout, cgroupDirectories, cgroupName, makeCgroup, removeCgroups, viewFor } from './cgroups.js';
 import { findProgram, machineEnvironment } from './command.js';
+import { journalOf, type KernelLogReader, readKernelLog } from './console.js';
 import { addressLines, type SegmentSpace } from './segments.js';
 import { type HostAccess, waitForSshd } from './transport.js';
 
@@ -34,6 +35,7 @@ export interface BootedHost {
   /** The `unshare` whose end is the host's. */
   guard: ProcessIdentity;
   cgroups: string[];
+  kernelLog: KernelLogReader | null;
   /** A stream to the host's sshd that has said its banner and nothing else. */
   first: Duplex;
 }
@@ -115,6 +117,9 @@ export async function bootHost(
   // A light host has no use for cgroups: nothing in it manages them, and its processes end with its PID 1.
   const view = host.init === 'systemd' ? viewFor(site.layout, image.cgroup) : null;
   const cgroups = view === null ? [] : cgroupDirectories(site.layout, view, cgroupName(site.holder, site.id, host.name));
+  const logFile = consoleLog(site.id, host.name);
+  let access: HostAccess | null = null;
+  let kernelLog: KernelLogReader | null = null;
   const failed = new AbortController();
   const deadline = AbortSignal.timeout(options.timeoutMs);
   const stop = AbortSignal.any([options.signal, deadline, failed.signal]);
@@ -123,7 +128,7 @@ export async function bootHost(
       if (!options.again) site.ledger.add({ kind: 'cgroup', path });
       makeCgroup(path);
     }
-    const log = openSync(consoleLog(site.id, host.name), 'a', 0o600);
+    const log = openSync(logFile, 'a', 0o600);
     // A session of its own: Ctrl-C at the terminal is for netrig, not for the PID 1 of each host.
     const child = spawn(env['NETRIG_BUSYBOX'] ?? '', ['sh', '-c', enterScript, 'netrig-enter', ...cgroups, '--'], {
       env,
@@ -155,9 +160,11 @@ export async function bootHost(
     await Promise.race([site.segments.wire(index, host, pid1.pid, options.again), stopped]);
     stdin.end(`${[...addressLines(host), 'go'].join('\n')}\n`);
     if ((await Promise.race([nextLine(), stopped])) !== 'ready') throw new BootFailure('its boot script ended early');
-    const access: HostAccess = { init: host.init, pid1 };
+    access = { init: host.init, pid1 };
+    kernelLog = readKernelLog(access, logFile);
     const first = await waitForSshd(access, stop);
-    return { access, guard, cgroups, first };
+    kernelLog?.hide();
+    return { access, guard, cgroups, kernelLog, first };
   } catch (error) {
     // Told apart before the killing below, which is a cause of its own kind.
     const reason: unknown = options.signal.aborted
@@ -166,9 +173,16 @@ export async function bootHost(
         ? new BootFailure(`it did not answer SSH within ${options.timeoutMs} ms`)
         : failed.signal.aborted
           ? failed.signal.reason
-          : error;
+          : error instanceof NetrigError || error instanceof BootFailure
+            ? error
+            : new BootFailure(messageOf(error), { cause: error });
+    if (deadline.aborted && access) {
+      const journal = await journalOf(access);
+      if (journal !== '') appendFileSync(logFile, `${journal}\n`);
+    }
     for (const one of [...processes].reverse()) signalProcess(one, 'SIGKILL');
     await waitUntilGone(processes, teardownMs);
+    kernelLog?.close();
     await removeCgroups(cgroups, teardownMs);
     throw reason;
   }

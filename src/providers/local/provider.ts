@@ -17,6 +17,7 @@ import { bootScript } from './boot-script.js';
 import { localCapabilities } from './capabilities.js';
 import { cgroupLayout, ownPidNamespace } from './cgroups.js';
 import { runCommand } from './command.js';
+import { journalOf, type KernelLogReader, lastLines } from './console.js';
 import { BootFailure, type BootedHost, bootHost, type LabSite } from './host.js';
 import { accessOf, type LocalAccess, removeLeftovers, sweepLocal, undo } from './leftovers.js';
 import { bootId } from './machine.js';
@@ -31,8 +32,6 @@ export interface LocalProviderOptions {
 
 /** Layers of at least this many KiB are bound read-only into a host instead of copied. */
 const boundLayerKiB = 16 * 1024;
-const consoleBytes = 16 * 1024;
-const consoleLines = 30;
 /** sshd drops a connection without a login after its LoginGraceTime, 30 s in the images; ours is dropped before. */
 const firstStreamMs = 20_000;
 const holderMs = 30_000;
@@ -42,14 +41,11 @@ const hostsPerProcessor = 16;
 /** Labs that this process holds, so that `destroy` of one of them does not signal the process itself. */
 const ownLabs = new Map<string, RunningLab>();
 
-function lastLines(file: string): string {
-  let bytes: Buffer;
-  try {
-    bytes = readFileSync(file);
-  } catch {
-    return '';
-  }
-  return bytes.subarray(-consoleBytes).toString('utf8').trimEnd().split('\n').slice(-consoleLines).join('\n');
+/** What a host said last: its console log, and its journal while it runs. */
+async function consoleOf(record: LabRecord, host: string): Promise<string> {
+  const access = accessOf(record).hosts[host];
+  const parts = [lastLines(consoleLog(record.id, host)), access ? await journalOf(access) : ''];
+  return parts.filter((text) => text !== '').join('\n');
 }
 
 async function boundLayersOf(image: HostImage): Promise<string[]> {
@@ -98,6 +94,7 @@ interface LabParts {
   scenario: string;
   segments: SegmentSpace | null;
   first: Map<string, Duplex>;
+  kernelLogs: KernelLogReader[];
 }
 
 function takeDown(parts: LabParts): () => Promise<void> {
@@ -111,6 +108,7 @@ function takeDown(parts: LabParts): () => Promise<void> {
     ledger.close();
     parts.segments?.end();
     const { left } = await undo(ledger.entries);
+    for (const reader of parts.kernelLogs) reader.close();
     emit({ type: 'phase', scenario, phase: 'teardown', state: 'end', text: `lab ${record.id}`, durationMs: performance.now() - begin });
     if (left.length > 0) {
       const what = left.map((one) => `${one.what} (${one.why})`).join(', ');
@@ -167,14 +165,14 @@ async function bring(plan: LabPlan, options: UpOptions & { detached?: boolean; s
   const directory = createRecord(record);
   const ledger = openLedger(directory);
   const first = new Map<string, Duplex>();
-  const parts: LabParts = { record, ledger, emit, scenario, segments: null, first };
+  const parts: LabParts = { record, ledger, emit, scenario, segments: null, first, kernelLogs: [] };
   const down = takeDown(parts);
   const lab: RunningLab = {
     id,
     plan,
     record,
     target: (host) => targetOf(record, host, first),
-    console: async (host) => lastLines(consoleLog(id, host)),
+    console: (host) => consoleOf(record, host),
     down: async () => {
       if (record.state === 'up') {
         record.state = 'stopping';
@@ -200,6 +198,7 @@ async function bring(plan: LabPlan, options: UpOptions & { detached?: boolean; s
     await bootAll(site, plan, options, (host, booted) => {
       access.hosts[host.name] = booted.access;
       keepFirst(first, host.name, booted.first);
+      if (booted.kernelLog) parts.kernelLogs.push(booted.kernelLog);
     });
     interrupted(signal);
     record.state = 'up';
@@ -288,7 +287,7 @@ async function attachTo(record: LabRecord): Promise<RunningLab> {
     plan: record.plan,
     record,
     target: (host) => targetOf(record, host, first),
-    console: async (host) => lastLines(consoleLog(record.id, host)),
+    console: (host) => consoleOf(record, host),
     down: () => destroyLab(record),
   };
 }

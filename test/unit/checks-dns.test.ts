@@ -1,0 +1,105 @@
+import { expect } from 'chai';
+import { decodeReply, encodeQuery, reverseName } from '../../src/checks/dns-message.js';
+import { readHostsFile, readResolvConf, searchCandidates } from '../../src/checks/name-files.js';
+import { readAnswer } from '../../src/checks/resolver.js';
+
+/** An answer to `query`: its question, the rcode and flags, and the records given as bytes after their name. */
+function answerTo(query: Buffer, rcode: number, records: Buffer[] = [], flags = 0x8180): Buffer {
+  const header = Buffer.from(query.subarray(0, 12));
+  header.writeUInt16BE(flags | rcode, 2);
+  header.writeUInt16BE(records.length, 6);
+  return Buffer.concat([header, query.subarray(12), ...records]);
+}
+
+/** A record whose name points back to the question's. */
+function record(type: number, data: Buffer): Buffer {
+  const head = Buffer.alloc(12);
+  head.writeUInt16BE(0xc00c, 0);
+  head.writeUInt16BE(type, 2);
+  head.writeUInt16BE(1, 4);
+  head.writeUInt32BE(600, 6);
+  head.writeUInt16BE(data.length, 10);
+  return Buffer.concat([head, data]);
+}
+
+const question = { server: '127.0.0.11', name: 'web', type: 'A' as const };
+const query = encodeQuery(7, 'web', 'A')!;
+const seen = (data: Buffer) => readAnswer(question, 7, { saw: 'data', ms: 1, data });
+const address = record(1, Buffer.from([10, 0, 0, 2]));
+
+describe('DNS messages', () => {
+  it('ask for a name as RFC 1035 has it', () => {
+    expect(query.toString('hex')).to.equal('0007010000010000000000000377656200' + '00010001');
+  });
+  it('can carry no empty or overlong label', () => {
+    for (const name of ['a..b', `${'x'.repeat(64)}.test`, '', Array.from({ length: 60 }, () => 'abcde').join('.')]) expect(encodeQuery(1, name, 'A'), name).to.equal(null);
+    expect(encodeQuery(1, 'web.', 'A')!.equals(encodeQuery(1, 'web', 'A')!)).to.equal(true);
+  });
+  it('are read with compressed names, addresses of both families and texts', () => {
+    const reply = decodeReply(answerTo(query, 0, [address, record(28, Buffer.from('fd000000000000000000000000000001', 'hex')), record(5, Buffer.from([1, 120, 0xc0, 12])), record(16, Buffer.from([2, 104, 105]))]))!;
+    expect(reply.answers.map(({ name, type, data }) => [name, type, data])).to.deep.equal([['web', 'A', '10.0.0.2'], ['web', 'AAAA', 'fd00::1'], ['web', 'CNAME', 'x.web'], ['web', 'TXT', 'hi']]);
+  });
+  it('that are broken are no answer, and end', () => {
+    const loop = answerTo(query, 0, [record(5, Buffer.from([0xc0, 12 + 4 + 5 + 12]))]);
+    for (const message of [Buffer.alloc(0), Buffer.alloc(11), query, answerTo(query, 0, [address]).subarray(0, -2), loop, answerTo(query, 0, [record(1, Buffer.from([1, 2, 3]))])]) expect(decodeReply(message), message.toString('hex')).to.equal(null);
+  });
+  it('survive any bytes', () => {
+    let state = 1;
+    for (let round = 0; round < 3000; round += 1) {
+      const message = answerTo(query, 0, [address, address]);
+      for (let i = 0; i < 4; i += 1) {
+        state = (state * 1103515245 + 12345) % 2147483648;
+        message[2 + (state % (message.length - 2))] = (state >> 8) & 255;
+      }
+      const reply = decodeReply(message);
+      if (reply) expect(reply.answers.length).to.be.lessThan(300);
+    }
+  });
+  it('name addresses backwards', () => {
+    expect(reverseName('172.18.0.3')).to.equal('3.0.18.172.in-addr.arpa');
+    expect(reverseName('2001:db8::1')).to.equal('1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa');
+    expect(reverseName('::1')).to.equal(`1.${'0.'.repeat(31)}ip6.arpa`);
+  });
+});
+
+describe('the answer of a name server', () => {
+  it('has a typed cause for every way of saying no', () => {
+    for (const [rcode, cause] of [[3, 'nxdomain'], [2, 'servfail'], [5, 'dns-refused'], [0, 'no-answer']] as const) expect(seen(answerTo(query, rcode))).to.include({ saw: 'failure', cause, replied: true });
+    expect(readAnswer(question, 7, { saw: 'silent' })).to.include({ saw: 'failure', cause: 'timeout', replied: false });
+  });
+  it('is alive by its host’s refusal, but not by a router’s or the sender’s own error', () => {
+    const error = (errno: string, where: 'local' | 'remote') => readAnswer(question, 7, { saw: 'error', where, errno, icmp: null });
+    expect(error('ECONNREFUSED', 'remote')).to.include({ cause: 'refused', replied: true });
+    expect(error('EHOSTUNREACH', 'remote')).to.include({ cause: 'host-unreachable', replied: false });
+    expect(error('ENETUNREACH', 'local')).to.include({ cause: 'no-route', replied: false });
+    expect(error('EMFILE', 'local')).to.include({ saw: 'nothing' });
+  });
+  it('counts only for the question that was asked', () => {
+    expect(seen(answerTo(query, 0, [address]))).to.include({ saw: 'answer' });
+    expect(seen(answerTo(encodeQuery(8, 'web', 'A')!, 0, [address]))).to.include({ saw: 'nothing' });
+    expect(seen(answerTo(encodeQuery(7, 'other', 'A')!, 0, [address]))).to.include({ saw: 'nothing' });
+    expect(seen(answerTo(query, 0, [address], 0x8380))).to.include({ saw: 'nothing' });
+    expect(seen(answerTo(query, 4))).to.include({ saw: 'nothing' });
+    expect(seen(Buffer.from('no DNS'))).to.include({ saw: 'nothing' });
+  });
+});
+
+describe('the files that name resolution reads', () => {
+  it('resolv.conf: three servers, the last search list, ndots', () => {
+    expect(readResolvConf('; c\nnameserver 10.0.0.1\nnameserver nope\nsearch a b\ndomain c.test\nnameserver 10.0.0.2\nnameserver 10.0.0.3\nnameserver 10.0.0.4\noptions ndots:2 timeout:1\n')).to.deep.equal({ servers: ['10.0.0.1', '10.0.0.2', '10.0.0.3'], search: ['c.test'], ndots: 2 });
+    expect(readResolvConf('')).to.deep.equal({ servers: [], search: [], ndots: 1 });
+  });
+  it('hosts: by whole names in any case, of one family, without comments', () => {
+    const hosts = '127.0.0.1 localhost\n10.0.0.2 web.n1 Web # alias app\nfd00::2 web\n10.0.0.3 website\n';
+    expect(readHostsFile(hosts, 'web', 4)).to.deep.equal(['10.0.0.2']);
+    expect(readHostsFile(hosts, 'WEB.', 6)).to.deep.equal(['fd00::2']);
+    expect(readHostsFile(hosts, 'app', 4)).to.deep.equal([]);
+  });
+  it('the search list goes before or after the plain name, by ndots', () => {
+    const config = { servers: [], search: ['a.test', 'b.test.'], ndots: 1 };
+    expect(searchCandidates('web', config)).to.deep.equal(['web.a.test', 'web.b.test', 'web']);
+    expect(searchCandidates('web.x', config)).to.deep.equal(['web.x', 'web.x.a.test', 'web.x.b.test']);
+    expect(searchCandidates('web', { ...config, ndots: 0 })[0]).to.equal('web');
+    expect(searchCandidates('web.', config)).to.deep.equal(['web']);
+  });
+});
