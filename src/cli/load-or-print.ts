@@ -1,4 +1,4 @@
-import pc from 'picocolors';
+import { err } from './colours.js';
 import { NetrigError } from '../errors.js';
 import { formatDiagnostics, loadScenarioFiles, type LoadedScenario } from '../scenario/load.js';
 
@@ -11,7 +11,7 @@ export async function loadOrPrint(files: readonly string[]): Promise<LoadedScena
   const loaded = await loadScenarioFiles(files);
   const diagnostics = loaded.flatMap((one) => one.diagnostics);
   if (diagnostics.length === 0) return loaded;
-  process.stderr.write(formatDiagnostics(diagnostics, { color: pc.isColorSupported }));
+  process.stderr.write(formatDiagnostics(diagnostics, { color: err.isColorSupported }));
   const bad = new Set(diagnostics.map((one) => one.file)).size;
   throw new NetrigError('NETRIG_SCENARIO_INVALID', `${diagnostics.length} ${diagnostics.length === 1 ? 'mistake' : 'mistakes'} in ${bad} of ${files.length} ${files.length === 1 ? 'file' : 'files'}; nothing was started.`, {
     hint: 'Mend the places named above.',

@@ -1,6 +1,6 @@
 import { access, constants } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
-import pc from 'picocolors';
+import { out } from '../colours.js';
 import { listHostImages } from '../../images/store.js';
 import { exitStatus } from '../../model/verdict.js';
 import type { Capability } from '../../providers/provider.js';
@@ -40,11 +40,11 @@ export async function doctor(flags: { json?: boolean; provider?: string }): Prom
     process.stdout.write(`${JSON.stringify(findings, null, 2)}\n`);
   } else {
     for (const { provider, capabilities } of findings) {
-      process.stdout.write(`${pc.bold(provider)}\n`);
+      process.stdout.write(`${out.bold(provider)}\n`);
       const width = Math.max(...capabilities.map((one) => one.name.length));
       for (const { name, have, seen, mend } of capabilities) {
-        process.stdout.write(`  ${have ? pc.green('yes') : pc.yellow('no ')} ${name.padEnd(width)}  ${seen}\n`);
-        if (!have && mend) process.stdout.write(`      ${' '.repeat(width)}  ${pc.dim(`to mend: ${mend}`)}\n`);
+        process.stdout.write(`  ${have ? out.green('yes') : out.yellow('no ')} ${name.padEnd(width)}  ${seen}\n`);
+        if (!have && mend) process.stdout.write(`      ${' '.repeat(width)}  ${out.dim(`to mend: ${mend}`)}\n`);
       }
     }
   }

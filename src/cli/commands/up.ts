@@ -1,4 +1,4 @@
-import pc from 'picocolors';
+import { err } from '../colours.js';
 import { NetrigError } from '../../errors.js';
 import { upDetached } from '../../holder/detached.js';
 import { formatDuration } from '../../model/duration.js';
@@ -29,10 +29,10 @@ export async function up(file: string, flags: { provider?: string; scenario?: st
   const say = (line: string): void => void process.stderr.write(`${line}\n`);
   const titles = new Map(scenario.items.map((item) => [item.id, item.title]));
   const emit = (event: RunEventBody): void => {
-    if (event.type === 'phase' && event.state === 'end' && event.phase !== 'teardown') say(`${pc.green('✓')} ${event.text}${event.durationMs === undefined ? '' : pc.dim(` ${formatDuration(event.durationMs)}`)}`);
+    if (event.type === 'phase' && event.state === 'end' && event.phase !== 'teardown') say(`${err.green('✓')} ${event.text}${event.durationMs === undefined ? '' : err.dim(` ${formatDuration(event.durationMs)}`)}`);
     if (event.type === 'phase' && event.state === 'start' && event.phase === 'image') say(event.text);
     if (event.type === 'log') say(`${event.level}: ${event.text}`);
-    if (event.type === 'item:end' && event.outcome.verdict !== 'skipped') say(`${event.outcome.verdict === 'pass' ? pc.green('✓') : pc.red('✗')} ${titles.get(event.item) ?? event.item}${event.outcome.verdict === 'pass' ? pc.dim(` ${formatDuration(event.durationMs)}`) : `: ${event.outcome.reason}`}`);
+    if (event.type === 'item:end' && event.outcome.verdict !== 'skipped') say(`${event.outcome.verdict === 'pass' ? err.green('✓') : err.red('✗')} ${titles.get(event.item) ?? event.item}${event.outcome.verdict === 'pass' ? err.dim(` ${formatDuration(event.durationMs)}`) : `: ${event.outcome.reason}`}`);
   };
   const interrupt = onInterrupt(() => say('netrig: interrupted, taking the lab down'));
   const provider = providerNamed(flags.provider ?? scenario.provider ?? 'local');
@@ -40,7 +40,7 @@ export async function up(file: string, flags: { provider?: string; scenario?: st
   try {
     const lab = await bringUp();
     process.stdout.write(`${lab}\n`);
-    say(pc.dim(`netrig ssh ${scenario.hosts[0]!.name}   netrig check   netrig down ${lab}`));
+    say(err.dim(`netrig ssh ${scenario.hosts[0]!.name}   netrig check   netrig down ${lab}`));
     return exitStatus.passed;
   } finally {
     interrupt.dispose();

@@ -1,4 +1,4 @@
-import pc from 'picocolors';
+import { err } from '../colours.js';
 import { exitStatus } from '../../model/verdict.js';
 import { diagnosticsToJson, findScenarioFiles, formatDiagnostics, loadScenarioFiles } from '../../scenario/load.js';
 
@@ -9,7 +9,7 @@ export async function validate(paths: string[], flags: { json?: boolean }): Prom
   if (flags.json) {
     process.stdout.write(`${JSON.stringify({ files: files.length, diagnostics: diagnosticsToJson(diagnostics) }, null, 2)}\n`);
   } else if (diagnostics.length > 0) {
-    process.stderr.write(formatDiagnostics(diagnostics, { color: pc.isColorSupported }));
+    process.stderr.write(formatDiagnostics(diagnostics, { color: err.isColorSupported }));
     const bad = new Set(diagnostics.map((one) => one.file)).size;
     process.stderr.write(`\n${diagnostics.length} ${diagnostics.length === 1 ? 'mistake' : 'mistakes'} in ${bad} of ${files.length} files\n`);
   } else {
