@@ -107,3 +107,28 @@ describe('Steps on real hosts', function () {
     remove();
   });
 });
+
+describe('SSH', function () {
+  this.timeout(120_000);
+
+  it('is one connection a host and lab, by the word of sshd’s own log', async () => {
+    const many = Array.from({ length: 20 }, (_, at) => `  - check: command ${at}\n    command: { on: a, run: "true" }\n`).join('');
+    const { dir, remove } = workDirectory({
+      'one.yaml': `
+scenario: one-connection
+title: One connection
+hosts: { a: { image: debian-12 }, b: { image: debian-12, init: light } }
+segments: { lan: { subnet: 10.84.0.0/24, hosts: [a, b] } }
+steps:
+  - on: a
+    write: /etc/motd
+    content: by SFTP
+${many}  - check: sshd accepted one connection
+    command: { on: a, run: "journalctl --no-pager -o cat | grep -c 'Accepted publickey for root'", expect: { stdout: "1" } }
+`,
+    });
+    const end = await netrig(['run', 'one.yaml', '--no-allure-report'], { cwd: dir }).ended;
+    expect(end.status, end.stdout + end.stderr).to.equal(0);
+    remove();
+  });
+});
