@@ -1,14 +1,14 @@
 import { err } from './colours.js';
 import { NetrigError } from '../errors.js';
-import { formatDiagnostics, loadScenarioFiles, type LoadedScenario } from '../scenario/load.js';
+import { formatDiagnostics, loadScenarioFiles, type LoadedScenario, type LoadOptions } from '../scenario/load.js';
 
 /**
  * Loads scenario files; what is wrong in them is printed.
  *
  * @throws NETRIG_SCENARIO_INVALID after printing.
  */
-export async function loadOrPrint(files: readonly string[]): Promise<LoadedScenario[]> {
-  const loaded = await loadScenarioFiles(files);
+export async function loadOrPrint(files: readonly string[], options: LoadOptions = {}): Promise<LoadedScenario[]> {
+  const loaded = await loadScenarioFiles(files, options);
   const diagnostics = loaded.flatMap((one) => one.diagnostics);
   if (diagnostics.length === 0) return loaded;
   process.stderr.write(formatDiagnostics(diagnostics, { color: err.isColorSupported }));

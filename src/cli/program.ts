@@ -27,8 +27,16 @@ function pattern(text: string): string {
   return text;
 }
 
+/** `image=debian-12,debian-13` */
+function matrixValues(text: string, before: Record<string, string[]>): Record<string, string[]> {
+  const match = /^([A-Za-z][\w-]*)=(.+)$/.exec(text);
+  if (!match) throw new InvalidArgumentError('It takes a name with values, such as image=debian-12,debian-13.');
+  return { ...before, [match[1]!]: [...(before[match[1]!] ?? []), ...match[2]!.split(',')] };
+}
+
 export interface RunFlags {
   provider?: string;
+  matrix: Record<string, string[]>;
   grep?: string;
   tag: string[];
   jobs?: number;
@@ -106,6 +114,7 @@ Start with:  netrig init && netrig run`,
     .addOption(provider())
     .addOption(new Option('-g, --grep <pattern>', 'only steps and checks whose title (scenario: title check title) matches; steps that a check needs are run all the same').argParser(pattern))
     .addOption(new Option('-t, --tag <tags>', 'only scenarios with one of these tags (comma-separated, repeatable)').argParser(collect).default([], 'all'))
+    .addOption(new Option('-m, --matrix <name=values>', 'only these values of a scenario’s matrix (comma-separated, repeatable); `image` also sets the image of hosts that leave theirs open').argParser(matrixValues).default({}, 'all'))
     .addOption(new Option('-j, --jobs <n>', 'scenario files at once (default: one per processor, at most 4)').argParser(wholeNumber(1)))
     .addOption(new Option('-b, --bail', 'stop at the first check that does not pass'))
     .addOption(new Option('-k, --keep-on-fail', 'leave a lab up when something in it did not pass; `netrig down` ends it'))

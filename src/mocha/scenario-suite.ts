@@ -80,11 +80,11 @@ function defineScenario(scenario: Scenario, options: SuiteOptions): void {
  * @throws NETRIG_SCENARIO_INVALID with every mistake of the file.
  */
 export function defineScenarioFile(file: string, options: SuiteOptions): void {
-  const loaded = loadScenarioFileSync(file);
+  const settings = options.settings();
+  const loaded = loadScenarioFileSync(file, settings ? { matrix: settings.matrix } : {});
   if (loaded.diagnostics.length > 0) {
     throw new NetrigError('NETRIG_SCENARIO_INVALID', `${loaded.diagnostics.length} mistakes in ${file}\n${formatDiagnostics(loaded.diagnostics, { color: false })}`);
   }
-  const settings = options.settings();
   for (const scenario of loaded.scenarios) {
     if (settings?.scenarios && !settings.scenarios.includes(scenario.id)) continue;
     const tags = settings?.tags ?? [];

@@ -16,6 +16,8 @@ export interface RunSettings {
   scenarios: string[] | null;
   /** Only scenarios with one of these tags; empty: all. */
   tags: string[];
+  /** Matrix values wanted, by name; empty: all. */
+  matrix: Record<string, string[]>;
 }
 
 const variable = 'NETRIG_RUN_SETTINGS';

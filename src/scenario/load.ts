@@ -17,6 +17,8 @@ export type { Diagnostic, JsonDiagnostic } from './diagnostic.js';
 export interface LoadOptions {
   /** Kinds that the language has; default: those of the registries. */
   kinds?: Kinds;
+  /** Matrix values wanted, by name: of a name that the file declares, only these; `image` also where hosts leave theirs open. */
+  matrix?: Record<string, readonly string[]>;
 }
 
 /** A scenario file: its scenarios (one for each combination of its matrix), or what is wrong with it. */
@@ -35,7 +37,7 @@ export interface LoadedScenario {
 export function loadScenarioText(text: string, file: string, options: LoadOptions = {}): LoadedScenario {
   const absolute = path.resolve(file);
   const source = readSource(text, shownPath(absolute));
-  const { scenarios, diagnostics } = validateSource(source, absolute, options.kinds ?? builtInKinds);
+  const { scenarios, diagnostics } = validateSource(source, absolute, options.kinds ?? builtInKinds, options.matrix);
   const name = (source.data as { scenario?: unknown } | null)?.scenario;
   return { file: absolute, scenarios, diagnostics, name: typeof name === 'string' ? name : null, source };
 }

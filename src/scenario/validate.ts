@@ -40,7 +40,7 @@ interface WhenSeen {
 }
 
 /** All scenarios of a source, one for each matrix combination, and everything that is wrong with it. With mistakes there are no scenarios. */
-export function validateSource(source: ScenarioSource, absoluteFile: string, kinds: Kinds): { scenarios: Scenario[]; diagnostics: Diagnostic[] } {
+export function validateSource(source: ScenarioSource, absoluteFile: string, kinds: Kinds, wanted: Record<string, readonly string[]> = {}): { scenarios: Scenario[]; diagnostics: Diagnostic[] } {
   const diagnostics = [...source.diagnostics];
   const report: Report = (path, message, at) => diagnostics.push(source.diagnostic(path, message, at));
   const data = source.data;
@@ -51,6 +51,9 @@ export function validateSource(source: ScenarioSource, absoluteFile: string, kin
   }
 
   const variables = variablesOf(source, data, report);
+  // Hosts that leave their image open take the images asked for; mistakes are looked for in what the file itself says.
+  const open = wanted['image'] !== undefined && !variables.matrixNames.includes('image') && usesDefaultImage(data);
+  if (open) variables.combinations = variables.combinations.flatMap((combination) => wanted['image']!.map((image) => new Map([...combination, ['image', image]])));
   const used = new Set<string>();
   const whens = new Map<number, WhenSeen>();
   const scenarios: Scenario[] = [];
@@ -70,9 +73,10 @@ export function validateSource(source: ScenarioSource, absoluteFile: string, kin
     if (!used.has(name)) report(['matrix', name], `\`${name}\` of the matrix is used nowhere: its runs would all be the same`, 'key');
   }
   for (const { path, possible, have } of whens.values()) {
-    if (!possible) report(path, `this can never hold here: ${[...have].join(', ') || 'no host'}`);
+    if (!possible && !open) report(path, `this can never hold here: ${[...have].join(', ') || 'no host'}`);
   }
-  return { scenarios: diagnostics.length > 0 ? [] : scenarios, diagnostics: sortedDiagnostics(diagnostics) };
+  const chosen = scenarios.filter((scenario) => Object.entries(wanted).every(([name, values]) => scenario.matrix[name] === undefined || values.includes(scenario.matrix[name])));
+  return { scenarios: diagnostics.length > 0 ? [] : chosen, diagnostics: sortedDiagnostics(diagnostics) };
 }
 
 function usesDefaultImage(data: DataMap): boolean {

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join, relative } from 'node:path';
 import { messageOf, NetrigError } from '../../errors.js';
+import { findHostImageRow } from '../../images/host-image.js';
 import type { RunEventBody } from '../../model/events.js';
 import { exitStatus } from '../../model/verdict.js';
 import { runMocha } from '../../mocha/run-mocha.js';
@@ -43,12 +44,16 @@ async function notPassed(dir: string): Promise<string[]> {
 /** `netrig run`. */
 export async function run(paths: string[], flags: RunFlags): Promise<number> {
   const files = await findScenarioFiles(paths);
-  const loaded = await loadOrPrint(files);
+  const unknownImage = flags.matrix['image']?.find((name) => !findHostImageRow(name));
+  if (unknownImage !== undefined) throw new NetrigError('NETRIG_IMAGE_UNKNOWN', `There is no host image "${unknownImage}".`);
+  const loaded = await loadOrPrint(files, { matrix: flags.matrix });
   if (flags.provider !== undefined) providerNamed(flags.provider);
   const chosen = loaded.filter((one) => one.scenarios.some((scenario) => flags.tag.length === 0 || scenario.tags.some((tag) => flags.tag.includes(tag))));
   if (chosen.length === 0) {
+    const matrix = Object.entries(flags.matrix).map(([name, values]) => `${name}=${values.join(',')}`);
+    const asked = [...(flags.tag.length > 0 ? [`the tag ${flags.tag.join(' or ')}`] : []), ...matrix];
     const known = [...new Set(loaded.flatMap((one) => one.scenarios.flatMap((scenario) => scenario.tags)))].sort();
-    throw new NetrigError('NETRIG_NO_SCENARIO', `No scenario has the tag ${flags.tag.join(' or ')}.`, { hint: known.length > 0 ? `Tags in use: ${known.join(', ')}.` : 'The scenarios have no tags.' });
+    throw new NetrigError('NETRIG_NO_SCENARIO', `No scenario has ${asked.join(' and ')}.`, { hint: known.length > 0 ? `Tags in use: ${known.join(', ')}.` : 'Look at the `tags` and `matrix` of the scenarios.' });
   }
 
   const quiet = flags.json === true || flags.reporter !== undefined;
@@ -60,7 +65,7 @@ export async function run(paths: string[], flags: RunFlags): Promise<number> {
   const owned = await beginRun({
     argv: process.argv.slice(2),
     reports: flags.reports,
-    settings: { provider: flags.provider ?? null, keepOnFail: flags.keepOnFail ?? false, bail: flags.bail ?? false, tags: flags.tag },
+    settings: { provider: flags.provider ?? null, keepOnFail: flags.keepOnFail ?? false, bail: flags.bail ?? false, tags: flags.tag, matrix: flags.matrix },
   });
   const interrupt = onInterrupt(() => note('interrupted: ending what runs and taking labs down; once more ends at once'));
   const reporter = createConsoleReporter({ stream: process.stdout });
