@@ -33,8 +33,9 @@ async function connectSocket(access: HostAccess, signal: AbortSignal): Promise<D
 
 /** One sshd for one connection, inside the host; it ends when the stream does. */
 async function spawnSshd(access: HostAccess, signal: AbortSignal): Promise<Duplex> {
+  // The root by itself, too: where netrig runs in a chroot, the root of the mount namespace is not the host's.
   // Descriptor 3 is a socket in both directions, where 0 and 1 would be two pipes.
-  const enter = ['--target', String(access.pid1.pid), '--mount', '--uts', '--ipc', '--net', '--pid'];
+  const enter = ['--target', String(access.pid1.pid), '--mount', '--root', '--uts', '--ipc', '--net', '--pid'];
   const child = spawn('nsenter', [...enter, '/bin/sh', '-c', 'exec /usr/sbin/sshd -i -e <&3 >&3 2>>/var/log/sshd.log 3>&-'], {
     stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
     env: lightEnvironment,
