@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -73,6 +74,8 @@ export class Lab implements AsyncDisposable {
     if (!found) throw new NetrigError('NETRIG_USAGE', `${file} has no scenario "${options.scenario}"; it has ${loaded.scenarios.map((one) => one.id).join(', ')}.`);
     const scenario = options.steps === false ? withoutSteps(found) : found;
     const signal = options.signal ?? new AbortController().signal;
+    // Every host and command of the lab listens to it: many are no leak.
+    setMaxListeners(0, signal);
     const files = await mkdtemp(join(tmpdir(), 'netrig-lab-'));
     const run = createScenarioRun(scenario, {
       provider: providerNamed(options.provider ?? scenario.provider ?? 'local'),

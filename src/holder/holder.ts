@@ -4,6 +4,7 @@
  * Its parent hands it the plan over IPC, gets the events of the boot, then lets go. From then on it only waits for SIGTERM
  * (`netrig down`), takes the lab down and ends. Killed, its hosts die with it.
  */
+import { setMaxListeners } from 'node:events';
 import { isNetrigError, messageOf, type ErrorCode } from '../errors.js';
 import type { RunEventBody } from '../model/events.js';
 import type { LabPlan } from '../plan/lab-plan.js';
@@ -34,6 +35,7 @@ function tell(report: HoldReport): Promise<void> {
 
 async function hold(order: HoldOrder): Promise<void> {
   const abort = new AbortController();
+  setMaxListeners(0, abort.signal);
   let lab: RunningLab | null = null;
   let ending = false as boolean;
 

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { exitStatus } from '../model/verdict.js';
 
 export interface Interrupt {
@@ -15,6 +16,8 @@ export interface Interrupt {
  */
 export function onInterrupt(onFirst: (signal: string) => void): Interrupt {
   const controller = new AbortController();
+  // Every host and command of a lab listens to it: many are no leak.
+  setMaxListeners(0, controller.signal);
   const listener = (name: NodeJS.Signals): void => {
     if (controller.signal.aborted) process.exit(exitStatus.interrupted);
     controller.abort();

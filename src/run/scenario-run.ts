@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import semver from 'semver';
 import type { ProbeHost } from '../checks/kind.js';
 import { isNetrigError, messageOf, NetrigError } from '../errors.js';
@@ -116,8 +117,11 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
 
   function contextFor(item: string | null, timeoutMs: number) {
     if (!session) throw new NetrigError('NETRIG_INTERNAL', 'An item ran before its lab was up.');
+    const within = AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(timeoutMs + overrunMs))]);
+    // Every command of the item listens to it: many are no leak.
+    setMaxListeners(0, within);
     return session.context({
-      signal: AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(timeoutMs + overrunMs))]),
+      signal: within,
       timeoutMs,
       record: recorder(item),
       files: { runDir: options.runDir, folder: `${scenario.id.replace(/[^A-Za-z0-9._-]+/g, '-')}/${item ?? 'lab'}` },
