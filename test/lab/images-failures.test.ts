@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { mainFile, notRoot } from './netrig-command.js';
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
@@ -162,8 +163,13 @@ describe('images: builds that fail', function () {
     expect(await kept()).to.deep.equal([]);
   });
 
-  it('needs root, and says so', async () => {
-    const answer = await build({ environment: { XDG_CACHE_HOME: cache }, wrap: ['setpriv', '--reuid', '65534', '--clear-groups'] });
+  it('needs root, and says so', async function () {
+    const wrap = notRoot(mainFile);
+    if (!wrap) {
+      this.test!.title += ' (skipped: neither another user nor a user namespace can read this checkout)';
+      this.skip();
+    }
+    const answer = await build({ environment: { XDG_CACHE_HOME: cache }, wrap: wrap! });
     expect(answer.code).to.equal('NETRIG_NO_ROOT');
     expect(await kept()).to.deep.equal([]);
   });

@@ -19,6 +19,11 @@ steps:
     ping: { from: a, to: b }
 ${more}`;
 
+/** Polls until the condition holds; Mocha's own time limit is the deadline. */
+async function becomes(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 20));
+}
+
 const endless = `  - step: Something long
     on: a
     run: sleep 600
@@ -178,6 +183,7 @@ describe('The main job: from a YAML file to verdicts and reports', function () {
         const { dir, remove } = workDirectory({ 'one.yaml': small(`ctrl-c-${jobs}`, endless), 'two.yaml': small(`ctrl-c-${jobs}-two`, endless) });
         const run = netrig(['run', '--jobs', jobs, ...(jobs === '1' ? ['one.yaml'] : ['one.yaml', 'two.yaml'])], { cwd: dir });
         await run.saw(/a reaches b/);
+        await becomes(() => latestEvents(dir).some((event) => event['type'] === 'item:start' && event['item'] === 's02'));
         run.child.kill('SIGINT');
         const end = await run.ended;
         expect(end.status, end.stdout + end.stderr).to.equal(130);

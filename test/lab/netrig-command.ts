@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -62,6 +62,18 @@ export function start(program: string, args: readonly string[], options: { cwd: 
 
 export function netrig(args: readonly string[], options: { cwd: string; env?: NodeJS.ProcessEnv; detached?: boolean }): Started {
   return start(process.execPath, [mainFile, ...args], options);
+}
+
+/**
+ * The beginning of an argv that runs a program as somebody who is not root but can read `file`: another user, or, for a
+ * checkout in root's home, nobody in a user namespace without a mapping. `null` where neither can.
+ */
+export function notRoot(file: string): string[] | null {
+  const ways = [
+    ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups'],
+    ['unshare', '--user'],
+  ];
+  return ways.find(([program, ...args]) => spawnSync(program!, [...args, 'test', '-r', file]).status === 0) ?? null;
 }
 
 /** A directory for one test, with scenario files in it, removed afterwards. */
