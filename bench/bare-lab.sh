@@ -21,6 +21,8 @@ fail() {
 
 end_lab() {
   trap '' INT TERM
+  # Bash tells of each background process that a signal ended.
+  exec 2>/dev/null
   local host pid
   for host in "${hosts[@]}"; do
     pid=$(cat "$BARE_STATE/$host.pid" 2>/dev/null) && kill -KILL "$pid" 2>/dev/null
@@ -81,22 +83,22 @@ find_large_layer() {
   done < <(du -sk "$BARE_DOCKER"/overlay2/*/diff 2>/dev/null)
 }
 
-# start_host NAME ADDRESS/PREFIX [DOCKER-DATA]: goes on in the background.
+# start_host NAME ADDRESS/PREFIX [DOCKER-DATA]: all of it in the background.
 start_host() {
-  local name=$1 hierarchy group groups=() file
-  for hierarchy in "${hierarchies[@]}"; do
-    group=$hierarchy/netrig-bare-$$-$name
-    mkdir "$group"
-    groups+=("$group")
-    for file in cpuset.cpus cpuset.mems; do
-      [ ! -e "$group/$file" ] || cat "$hierarchy/$file" >"$group/$file"
-    done
-  done
+  local name=$1 groups
+  groups=("${hierarchies[@]/%//netrig-bare-$$-$name}")
   cgroups+=("${groups[@]}")
   hosts+=("$name")
   (
     trap - EXIT
-    for group in "${groups[@]}"; do echo "$BASHPID" >"$group/cgroup.procs"; done
+    mkdir "${groups[@]}"
+    for group in "${groups[@]}"; do
+      # A new cpuset of version 1 has neither processors nor memory nodes, and nothing can join it before it does.
+      for file in cpuset.cpus cpuset.mems; do
+        [ ! -e "$group/$file" ] || { read -r value <"${group%/*}/$file" && echo "$value" >"$group/$file"; }
+      done
+      echo "$BASHPID" >"$group/cgroup.procs"
+    done
     export BARE_NAME=$name BARE_ADDRESS=$2 BARE_DOCKER=${3:-}
     exec setpriv --pdeathsig KILL unshare --mount --pid --uts --ipc --net --cgroup --propagation private --fork --kill-child=KILL \
       "$BARE_IMAGE/bin/busybox" sh "$here/bare-host.sh" </dev/null >"$BARE_STATE/$name.console" 2>&1

@@ -1,4 +1,3 @@
-import { execa } from 'execa';
 import { createInterface } from 'node:readline';
 import type { Writable } from 'node:stream';
 import { NetrigError } from '../errors.js';
@@ -37,6 +36,8 @@ export async function runIsolated(argv: readonly [string, ...string[]], options:
 /** As above, without namespaces: for programs that mount nothing and start nothing. */
 export async function runCommand(argv: readonly [string, ...string[]], options: BuildCommandOptions): Promise<BuildCommandResult> {
   const [program, ...args] = argv;
+  // Loaded when something is built: its hundred files would cost every run 60 ms.
+  const { execa } = await import('execa');
   const child = execa(program, args, {
     reject: false,
     buffer: false,

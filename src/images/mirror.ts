@@ -1,4 +1,3 @@
-import { execa } from 'execa';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -95,6 +94,7 @@ export function fetchFailure(output: string): string {
 }
 
 async function aptText(command: string, args: string[], signal: AbortSignal): Promise<string> {
+  const { execa } = await import('execa');
   const result = await execa(command, args, { reject: false, cancelSignal: signal, forceKillAfterDelay: 1000 });
   if (result.code === 'ENOENT') throw new NetrigError('NETRIG_TOOL_MISSING', `${command} is not installed (Debian package apt)`);
   if (result.exitCode !== 0) throw new NetrigError('NETRIG_IMAGE_BUILD', `${command} ${args[0] ?? ''} failed: ${result.stderr.split('\n')[0] || messageOf(result.cause)}`);
@@ -107,6 +107,7 @@ async function aptText(command: string, args: string[], signal: AbortSignal): Pr
  */
 async function probeSuite(uri: string, suite: string, directory: string, signal: AbortSignal): Promise<string | null> {
   const target = join(directory, `${suite}-${Math.random().toString(36).slice(2)}`);
+  const { execa } = await import('execa');
   const result = await execa(
     '/usr/lib/apt/apt-helper',
     ['-o', 'APT::Sandbox::User=root', '-o', 'Acquire::Retries=1', '-o', 'Acquire::http::Timeout=15', '-o', 'Acquire::https::Timeout=15', 'download-file', `${uri}dists/${suite}/InRelease`, target],

@@ -4,7 +4,6 @@ import { createRequire } from 'node:module';
 import { dirname, join, resolve, sep } from 'node:path';
 import { LabelName, Stage, Status, type Label, type Parameter, type StatusDetails } from 'allure-js-commons';
 import { FileSystemWriter, ReporterRuntime } from 'allure-js-commons/sdk/reporter';
-import { execa } from 'execa';
 import type { Verdict } from '../model/verdict.js';
 import type { ReportFormat } from './format.js';
 import type { AttemptResult, ItemResult, RunModel, ScenarioResult, TimedTranscript } from './model.js';
@@ -211,6 +210,8 @@ export const allureResultsFormat: ReportFormat = {
 /** The version line of the Java on this machine (JAVA_HOME first, as Allure looks for it), or `null` where there is none. */
 export async function findJava(env: NodeJS.ProcessEnv = process.env): Promise<string | null> {
   const java = env['JAVA_HOME'] ? join(env['JAVA_HOME'], 'bin', 'java') : 'java';
+  // Loaded when it is needed: its hundred files would cost every run 60 ms.
+  const { execa } = await import('execa');
   const result = await execa(java, ['-version'], { reject: false, timeout: 10_000, env, extendEnv: false, all: true, stdin: 'ignore' });
   if (result.failed || result.exitCode !== 0) return null;
   return result.all?.split('\n')[0] ?? '';
@@ -230,6 +231,7 @@ export const allureReportFormat: ReportFormat = {
     if (!(await stat(join(dir, resultsName)).catch(() => null))?.isDirectory()) {
       return { files: [], notes: ['allure-report/ was not made: it needs allure-results/, the format `allure`'] };
     }
+    const { execa } = await import('execa');
     const require = createRequire(import.meta.url);
     const program = join(dirname(require.resolve('allure-commandline/package.json')), 'dist', 'bin', 'allure');
     const result = await execa(program, ['generate', '--single-file', '--clean', '--output', join(dir, reportName), join(dir, resultsName)], {

@@ -14,6 +14,7 @@ import type { CheckItem, Scenario, ScenarioItem, StepItem } from '../scenario/sc
 import { quoteArg } from '../ssh/quote.js';
 import type { BackgroundProcess } from '../steps/kind.js';
 import { attemptsOf, type Timed } from './attempts.js';
+import { conditionReason } from './condition.js';
 import { readEngineState } from './engine-state.js';
 import { defaultStepTimeoutMs, itemsOf, plannedItem, topologyOf } from './planned-items.js';
 
@@ -183,7 +184,7 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
     const hosts = hostsOf(item, scenario);
     if (item.when.image) {
       const images = scenario.hosts.filter((host) => hosts.includes(host.name)).map((host) => host.image);
-      if (!images.some((image) => item.when?.image?.includes(image))) return `only for image ${item.when.image.join(' or ')}; here it is ${[...new Set(images)].join(', ')}`;
+      if (!images.some((image) => item.when?.image?.includes(image))) return conditionReason('image', item.when.image.join(' or '), [...new Set(images)].join(', '));
     }
     if (item.when.engine) {
       const context = contextFor(item.id, 30_000);
@@ -192,7 +193,7 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
       const unknown = versions.find(({ version }) => !semver.coerce(version));
       if (unknown) throw new NetrigError('NETRIG_CAPABILITY', `The engine on ${unknown.name} does not state its version, and the item is for engine ${item.when.engine} only.`);
       if (!versions.some(({ version }) => semver.satisfies(semver.coerce(version)!, item.when!.engine!))) {
-        return `only for engine ${item.when.engine}; here it is ${versions.map(({ version }) => version).join(', ') || 'none'}`;
+        return conditionReason('engine', item.when.engine, versions.map(({ version }) => version).join(', ') || 'none');
       }
     }
     return null;
@@ -323,15 +324,12 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
         text: `The lab ${running.id} is kept: look with "netrig ssh ${plan.hosts[0]?.name ?? 'HOST'} --lab ${running.id}", end it with "netrig down ${running.id}".`,
       });
     } else if (running && !options.existing) {
-      const begin = performance.now();
-      emit({ type: 'phase', scenario: scenario.id, phase: 'teardown', state: 'start', text: 'Taking the lab down' });
       try {
         await running.down();
       } catch (error) {
         labError ??= error instanceof NetrigError ? error : new NetrigError('NETRIG_CLEANUP', messageOf(error), { cause: error });
         emit({ type: 'log', scenario: scenario.id, level: 'error', text: messageOf(error) });
       }
-      emit({ type: 'phase', scenario: scenario.id, phase: 'teardown', state: 'end', text: 'The lab is down', durationMs: performance.now() - begin });
     }
     emit({
       type: 'scenario:end',

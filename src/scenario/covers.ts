@@ -15,6 +15,11 @@ function formatItem({ section, number }: CatalogueItem): string {
   return section === 'F' ? `F${number}` : `${section}-${String(number).padStart(2, '0')}`;
 }
 
+/** Every item of the catalogue, by section, in its order. */
+export function catalogueIds(): Map<string, string[]> {
+  return new Map(Object.entries(sections).map(([section, size]) => [section, Array.from({ length: size }, (_, i) => formatItem({ section, number: i + 1 }))]));
+}
+
 /** The catalogue's items that an id or a range stands for, or what is wrong with it. */
 export function expandCovers(text: string): { ids: string[] } | { message: string } {
   const [from, to = from] = text.split('..');

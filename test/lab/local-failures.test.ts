@@ -122,8 +122,9 @@ const signal = new AbortController().signal;
       expect((await onHost(attached, 'b', 'ping -c 1 -W 2 10.20.1.11')).exitCode).to.equal(0);
       const others = made(other.id);
       // The holder's own way down, asked for by another process.
+      const exit = new Promise((resolve) => other.child.once('exit', (code, signal) => resolve(signal ?? code)));
       await localProvider.destroy(readRecord(other.id));
-      expect(other.child.exitCode ?? (await new Promise((resolve) => other.child.once('exit', resolve)))).to.equal(0);
+      expect(await exit).to.equal(0);
       expectNothingLeft(other.id, others, untouched);
     } finally {
       process.env['XDG_STATE_HOME'] = state;

@@ -102,14 +102,14 @@ function takeDown(parts: LabParts): () => Promise<void> {
   let going: Promise<void> | undefined;
   async function down(): Promise<void> {
     const begin = performance.now();
-    emit({ type: 'phase', scenario, phase: 'teardown', state: 'start', text: `lab ${record.id}` });
+    emit({ type: 'phase', scenario, phase: 'teardown', state: 'start', text: 'Taking the lab down' });
     for (const stream of first.values()) stream.destroy();
     first.clear();
     ledger.close();
     parts.segments?.end();
     const { left } = await undo(ledger.entries);
     for (const reader of parts.kernelLogs) reader.close();
-    emit({ type: 'phase', scenario, phase: 'teardown', state: 'end', text: `lab ${record.id}`, durationMs: performance.now() - begin });
+    emit({ type: 'phase', scenario, phase: 'teardown', state: 'end', text: `The lab ${record.id} is down`, durationMs: performance.now() - begin });
     if (left.length > 0) {
       const what = left.map((one) => `${one.what} (${one.why})`).join(', ');
       throw new NetrigError('NETRIG_CLEANUP', `The lab ${record.id} could not be taken away as a whole; left: ${what}.`);
@@ -139,9 +139,9 @@ async function bring(plan: LabPlan, options: UpOptions & { detached?: boolean; s
   const boundLayers = new Map<string, string[]>();
   for (const name of new Set(plan.hosts.map((host) => host.image))) {
     const begin = performance.now();
-    emit({ type: 'phase', scenario, phase: 'image', state: 'start', text: name });
+    emit({ type: 'phase', scenario, phase: 'image', state: 'start', text: `Image ${name}` });
     const image = await find(name, { signal, progress: (line) => log('info', line) });
-    emit({ type: 'phase', scenario, phase: 'image', state: 'end', text: name, durationMs: performance.now() - begin });
+    emit({ type: 'phase', scenario, phase: 'image', state: 'end', text: `Image ${name}`, durationMs: performance.now() - begin });
     images.set(name, image);
     if (plan.hosts.some((host) => host.image === name && host.engine)) boundLayers.set(name, await boundLayersOf(image));
   }

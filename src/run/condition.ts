@@ -1,0 +1,9 @@
+/** Why an item that is for some engines or images only was left out. */
+export function conditionReason(what: 'engine' | 'image', wanted: string, here: string): string {
+  return `only for ${what} ${wanted}; here it is ${here}`;
+}
+
+/** Whether a reason of a skip is one of `conditionReason`: the scenario itself said that the item is not for this host. */
+export function isConditionReason(reason: string): boolean {
+  return /^only for (?:engine|image) .+; here it is /s.test(reason);
+}
