@@ -23,12 +23,23 @@ export interface LabKeys {
 }
 
 /**
+ * ssh2 1.17 strips zero bytes from the front of a new public key, so that one in 256 is too short and can be read by nobody,
+ * ssh2 included (mscdex/ssh2#1390). Such a pair is thrown away.
+ */
+function readableKeyPair(comment: string): { private: string; public: string } {
+  for (;;) {
+    const pair = ssh2.utils.generateKeyPairSync('ed25519', { comment });
+    if (!(ssh2.utils.parseKey(pair.private) instanceof Error) && !(ssh2.utils.parseKey(pair.public) instanceof Error)) return pair;
+  }
+}
+
+/**
  * A new ed25519 key pair. `comment` is for whoever reads the key file.
  * Throws a TypeError when `comment` has a line break, which would begin another line in `authorized_keys`.
  */
 export function generateKeyPair(comment: string): KeyPair {
   if (/[\r\n\0]/.test(comment)) throw new TypeError(`a key's comment is one line: ${JSON.stringify(comment)}`);
-  const pair = ssh2.utils.generateKeyPairSync('ed25519', { comment });
+  const pair = readableKeyPair(comment);
   const publicKeyLine = pair.public.trim();
   const publicKey = publicKeyLine.split(' ')[1];
   if (publicKey === undefined) throw new TypeError('the key generator made a public key line without a key');

@@ -13,6 +13,18 @@ describe('ssh/keys', () => {
     expect(parsed.getPublicSSH().toString('base64')).to.equal(pair.publicKey);
   });
 
+  it('makes no pair that cannot be read, though ssh2 makes one in 256 so', () => {
+    // By chance alone, one of 3000 goes unread with a probability of 1 - (255/256)^3000, which is 0.999992.
+    for (let made = 0; made < 3000; made += 1) {
+      const pair = generateKeyPair('x');
+      for (const half of [pair.privateKey, pair.publicKeyLine]) {
+        const parsed = ssh2.utils.parseKey(half);
+        if (parsed instanceof Error) throw parsed;
+      }
+      expect(Buffer.from(pair.publicKey, 'base64').length).to.equal(51);
+    }
+  });
+
   it('never makes the same twice, and keeps login and host apart', () => {
     const [one, two] = [generateLabKeys('x'), generateLabKeys('x')];
     expect(new Set([one.privateKey, one.hostPrivateKey, two.privateKey, two.hostPrivateKey]).size).to.equal(4);
