@@ -54,7 +54,7 @@ export const hostsBench: Bench = {
   what: `${hostCount} systemd hosts without engine by the local provider, against bench/hosts-bare.sh`,
   async run(context) {
     const image = await benchImage(context);
-    const pairs = await takeTurns(context.quick ? 2 : 7, context, { netrig: () => byNetrig(context), other: () => byScript(image, context) });
+    const pairs = await takeTurns(context.quick ? 2 : 7, context, { netrig: () => byNetrig(context), other: () => byScript(image, context) }, true);
     return [
       comparison(`${hostCount} hosts answer SSH`, 'script', 's', pairs, (side) => side.upMs / 1000, 1.2),
       comparison('all gone again', 'script', 's', pairs, (side) => side.downMs / 1000, null),

@@ -3,9 +3,9 @@ import { cpus, loadavg } from 'node:os';
 import { messageOf } from '../src/errors.js';
 import { commandsBench } from './commands.js';
 import { hostsBench } from './hosts.js';
+import { sweep } from './leftovers.js';
 import { lightBench } from './light.js';
 import { isMet, noise, Unavailable, type Bench, type BenchContext } from './measure.js';
-import { sweepGroups } from './metered.js';
 import { overlayBench } from './overlay.js';
 import { sshBench } from './ssh.js';
 import { startupBench } from './startup.js';
@@ -48,7 +48,7 @@ async function main(args: readonly string[]): Promise<number> {
   };
   process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
 
-  await sweepGroups();
+  await sweep();
   say(`${cpus().length} processors, Node ${process.version}; load ${loadavg().map((value) => value.toFixed(2)).join(' ')}`);
   let failed = 0;
   let missed = 0;

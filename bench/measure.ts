@@ -49,18 +49,33 @@ export interface Bench {
 /** Why a bench is skipped. */
 export class Unavailable extends Error {}
 
-/** `rounds` pairs; who goes first alternates, so that a machine that slows down or speeds up favours nobody. */
-export async function takeTurns<T>(rounds: number, context: BenchContext, sides: { netrig: () => Promise<T>; other: () => Promise<T> }): Promise<Pair<T>[]> {
+/** What a machine may be kept busy by others, and how long to wait for less, ms. */
+const calmBelow = 0.15;
+const longestWaitMs = 3000;
+
+/** Waits for the kernel to be done with what was taken down, and for others to pause; not for long. */
+async function calm(signal: AbortSignal): Promise<void> {
+  const until = performance.now() + longestWaitMs;
+  while (performance.now() < until && !signal.aborted && (await noise(200)) > calmBelow);
+  signal.throwIfAborted();
+}
+
+/**
+ * `rounds` pairs; who goes first alternates, so that a machine that slows down or speeds up favours nobody. With `wait`, each
+ * waits for the machine to be calm: taken-down labs keep the kernel busy for a while.
+ */
+export async function takeTurns<T>(rounds: number, context: BenchContext, sides: { netrig: () => Promise<T>; other: () => Promise<T> }, wait = false): Promise<Pair<T>[]> {
+  const ready = (): Promise<void> | void => (wait ? calm(context.signal) : context.signal.throwIfAborted());
   const pairs: Pair<T>[] = [];
   for (let round = 0; round < rounds; round += 1) {
-    context.signal.throwIfAborted();
+    await ready();
     if (round % 2 === 0) {
       const netrig = await sides.netrig();
-      context.signal.throwIfAborted();
+      await ready();
       pairs.push({ netrig, other: await sides.other() });
     } else {
       const other = await sides.other();
-      context.signal.throwIfAborted();
+      await ready();
       pairs.push({ netrig: await sides.netrig(), other });
     }
   }

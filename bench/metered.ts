@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cgroupLayout, removeCgroups } from '../src/providers/local/cgroups.js';
 import { machineEnvironment } from '../src/providers/local/command.js';
+import { groupName } from './leftovers.js';
 
 /** What one whole command cost, with all that it started. */
 export interface Metered {
@@ -22,7 +23,6 @@ export interface MeteredOptions {
   timeoutMs?: number;
 }
 
-const prefix = 'netrig-bench-';
 const defaultTimeoutMs = 180_000;
 const graceMs = 20_000;
 let count = 0;
@@ -40,7 +40,7 @@ const enter = 'if [ -n "$1" ]; then echo 0 >"$1/cgroup.procs" && mount --bind "$
  */
 export async function runMetered(argv: readonly string[], options: MeteredOptions): Promise<Metered> {
   const { unified } = cgroupLayout();
-  const group = unified === null ? '' : join(unified, `${prefix}${process.pid}-${(count += 1)}`);
+  const group = unified === null ? '' : join(unified, groupName((count += 1)));
   if (group !== '') mkdirSync(group);
   try {
     const from = performance.now();
@@ -93,26 +93,4 @@ function signalGroup(pid: number | undefined, signal: NodeJS.Signals): void {
 function cpuOf(group: string): number {
   const usage = /^usage_usec (\d+)$/m.exec(readFileSync(join(group, 'cpu.stat'), 'utf8'))?.[1];
   return usage === undefined ? Number.NaN : Number(usage) / 1000;
-}
-
-/** Removes groups that a bench which was killed has left. */
-export async function sweepGroups(): Promise<void> {
-  const { hierarchies, unified } = cgroupLayout();
-  const tops = [...hierarchies.map((one) => one.mountPoint), ...(unified === null ? [] : [unified])];
-  const left = tops.flatMap((top) =>
-    readdirSync(top).flatMap((name) => {
-      const pid = /^netrig-(?:bench|bare)-(\d+)-/.exec(name)?.[1];
-      return pid === undefined || isRunning(Number(pid)) ? [] : [join(top, name)];
-    }),
-  );
-  await removeCgroups(left, 5000);
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -1,7 +1,7 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { bareEnvironment, benchImage, netrigProgram, projectDirectory, sourceDirectory } from './bare.js';
+import { makeDirectory } from './leftovers.js';
 import { comparison, takeTurns, type Bench } from './measure.js';
 import { runWhole } from './metered.js';
 
@@ -11,7 +11,7 @@ export const overlayBench: Bench = {
   what: 'scenarios/overlay/consul.yaml by `netrig run`, against bench/overlay-bare.sh',
   async run(context) {
     const image = await benchImage(context);
-    const reports = await mkdtemp(join(tmpdir(), 'netrig-bench-'));
+    const reports = await makeDirectory();
     try {
       const pairs = await takeTurns(context.quick ? 2 : 7, context, {
         netrig: () =>
@@ -19,7 +19,7 @@ export const overlayBench: Bench = {
             signal: context.signal,
           }),
         other: () => runWhole(['bash', join(sourceDirectory, 'overlay-bare.sh')], { signal: context.signal, env: bareEnvironment(image) }),
-      });
+      }, true);
       const measured = pairs.every((pair) => Number.isFinite(pair.netrig.cpuMs) && Number.isFinite(pair.other.cpuMs));
       if (!measured) context.note('CPU is not measured: this machine has no version 2 cgroups mounted.');
       return [

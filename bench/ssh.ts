@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import ssh2, { type Client } from 'ssh2';
@@ -15,6 +14,7 @@ import { connect } from '../src/ssh/connection.js';
 import type { SshTarget } from '../src/ssh/ssh.js';
 import { benchImage, projectDirectory } from './bare.js';
 import { withLab } from './lab.js';
+import { makeDirectory } from './leftovers.js';
 import { type Bench, type BenchContext, comparison, type Comparison, type Figure, type Result, takeTurns, timed } from './measure.js';
 import { hostsPlan } from './plans.js';
 
@@ -103,7 +103,7 @@ async function connectionFigures(context: BenchContext): Promise<Figure[]> {
   const { scenarios } = await loadScenarioFile(join(projectDirectory, 'scenarios', 'overlay', 'consul.yaml'));
   const scenario = scenarios[0];
   if (!scenario) throw new Error('the overlay scenario is not valid');
-  const runDir = await mkdtemp(join(tmpdir(), 'netrig-bench-'));
+  const runDir = await makeDirectory();
   const run = createScenarioRun(scenario, { provider: localProvider, emit: () => undefined, runDir, signal: context.signal });
   try {
     const outcomes = [];

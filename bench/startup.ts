@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { benchImage, netrigProgram, projectDirectory } from './bare.js';
+import { makeDirectory } from './leftovers.js';
 import { type Bench, type BenchContext, comparison, type Figure, type Result, takeTurns } from './measure.js';
 import { runWhole } from './metered.js';
 import { runTimed } from './plain.js';
@@ -87,7 +87,7 @@ export const startupBench: Bench = {
   async run(context): Promise<Result[]> {
     const options = { signal: context.signal };
     const overlay = join(projectDirectory, 'scenarios', 'overlay', 'consul.yaml');
-    const directory = await mkdtemp(join(tmpdir(), 'netrig-bench-'));
+    const directory = await makeDirectory();
     try {
       const help = await takeTurns(context.quick ? 10 : 30, context, {
         netrig: () => runTimed([process.execPath, netrigProgram, '--help'], options),

@@ -83,7 +83,7 @@ async function addressFor(context: ProbeContext, from: Vantage, to: Vantage, spe
 /** The shell text that probes all targets from a vantage at once. What it prints is read by `readAnswers`. */
 function probeShell(spec: ReachSpec, vantage: Vantage, targets: readonly string[]): string {
   if (spec.by === 'ping') {
-    const argv = ['fping', `-${spec.family}`, '-e', '-r', String(tries - 1), '-t', String(Math.ceil(spec.wait / tries)), '-B', '1', '-i', '0.1', ...targets];
+    const argv = ['fping', `-${spec.family}`, '-e', '-r', String(tries - 1), '-t', String(Math.ceil(spec.wait / tries)), '-B', '1', '-i', '0.01', ...targets];
     return inside(vantage, quoteArgv(argv));
   }
   const { tcp } = spec.by;

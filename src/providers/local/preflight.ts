@@ -1,11 +1,17 @@
 import { NetrigError } from '../../errors.js';
-import type { LabPlan } from '../../plan/lab-plan.js';
+import type { HostPlan, LabPlan } from '../../plan/lab-plan.js';
 import { findHostImageRow } from '../../images/host-image.js';
 import { cgroupLayout, viewFor } from './cgroups.js';
 import { inotifySysctl, inotifyUse, missingTools, neighbourLimit } from './machine.js';
 
-/** Inotify instances that one systemd host takes, measured on Debian 11 and 12: systemd 3, dbus 1, and containerd 1 once an engine runs. */
-const inotifyPerHost = { plain: 4, engine: 5 };
+/**
+ * Inotify instances that one systemd host takes, measured with a container running: systemd 3, dbus 1; containerd 1 once an
+ * engine runs; on Debian sid (engine 28) containerd 2 and dockerd 1.
+ */
+function inotifyOf(host: HostPlan): number {
+  if (!host.engine) return 4;
+  return findHostImageRow(host.image)?.cgroup === 'v2' ? 7 : 5;
+}
 
 /** What the names of hosts and segments may be: they become file names and words of commands. */
 const namePattern = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/;
@@ -18,7 +24,7 @@ function checkNames(plan: LabPlan): void {
 
 function checkInotify(plan: LabPlan): void {
   const systemd = plan.hosts.filter((host) => host.init === 'systemd');
-  const need = systemd.reduce((sum, host) => sum + (host.engine ? inotifyPerHost.engine : inotifyPerHost.plain), 0);
+  const need = systemd.reduce((sum, host) => sum + inotifyOf(host), 0);
   if (need === 0) return;
   const use = inotifyUse();
   if (use === null || use.limit - use.used >= need) return;
