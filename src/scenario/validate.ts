@@ -52,8 +52,8 @@ export function validateSource(source: ScenarioSource, absoluteFile: string, kin
 
   const variables = variablesOf(source, data, report);
   // Hosts that leave their image open take the images asked for; mistakes are looked for in what the file itself says.
-  const open = wanted['image'] !== undefined && !variables.matrixNames.includes('image') && usesDefaultImage(data);
-  if (open) variables.combinations = variables.combinations.flatMap((combination) => wanted['image']!.map((image) => new Map([...combination, ['image', image]])));
+  const open = !variables.matrixNames.includes('image') && usesDefaultImage(data);
+  if (open && wanted['image'] !== undefined) variables.combinations = variables.combinations.flatMap((combination) => wanted['image']!.map((image) => new Map([...combination, ['image', image]])));
   const used = new Set<string>();
   const whens = new Map<number, WhenSeen>();
   const scenarios: Scenario[] = [];
@@ -72,8 +72,16 @@ export function validateSource(source: ScenarioSource, absoluteFile: string, kin
   for (const name of variables.matrixNames) {
     if (!used.has(name)) report(['matrix', name], `\`${name}\` of the matrix is used nowhere: its runs would all be the same`, 'key');
   }
+  // A condition may be for images that somebody asks for on the command line.
+  if (open && [...whens.values()].some(({ possible }) => !possible)) {
+    for (const { name } of hostImageRows) {
+      const all = new Map([...variables.vars, ['image', name] as const]);
+      const replaced = replaceVariables(data, all, () => undefined, new Set()) as DataMap;
+      new Combination(source, replaced, new Map([['image', name]]), kinds, () => undefined, whens, new Set()).scenario(absoluteFile);
+    }
+  }
   for (const { path, possible, have } of whens.values()) {
-    if (!possible && !open) report(path, `this can never hold here: ${[...have].join(', ') || 'no host'}`);
+    if (!possible) report(path, `this can never hold here: ${[...have].join(', ') || 'no host'}`);
   }
   const chosen = scenarios.filter((scenario) => Object.entries(wanted).every(([name, values]) => scenario.matrix[name] === undefined || values.includes(scenario.matrix[name])));
   return { scenarios: diagnostics.length > 0 ? [] : chosen, diagnostics: sortedDiagnostics(diagnostics) };

@@ -38,6 +38,14 @@ describe('Matrix values asked for on the command line', () => {
     expect(ids(fixed, { image: ['debian-12', 'debian-13'] })).to.deep.equal(['choice']);
   });
 
+  it('may be what a condition waits for; one that no image meets is a mistake', () => {
+    const conditional = (range: string): string => yaml('', '').replace('  - check: x\n', `  - check: x\n    when: { engine: "${range}" }\n`);
+    expect(ids(conditional('>=28'))).to.deep.equal(['choice']);
+    const never = loadScenarioText(conditional('<1'), '/choice.yaml');
+    expect(never.diagnostics.map(({ message }) => message).join()).to.contain('this can never hold here');
+    expect(loadScenarioText(yaml('matrix: { image: [debian-11, debian-12] }', '').replace('  - check: x\n', '  - check: x\n    when: { engine: ">=28" }\n'), '/choice.yaml').diagnostics).to.have.length(1);
+  });
+
   it('say nothing about names that a file does not have', () => {
     expect(ids(yaml('', ''), { flavour: ['a'] })).to.deep.equal(['choice']);
   });
