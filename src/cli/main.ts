@@ -22,6 +22,7 @@ const handlers: Handlers = {
   imagesRemove: async (...all) => (await import('./commands/images.js')).remove(...all),
   doctor: async (...all) => (await import('./commands/doctor.js')).doctor(...all),
   report: async (...all) => (await import('./commands/report.js')).report(...all),
+  coverage: async (...all) => (await import('./commands/coverage.js')).coverage(...all),
   init: async (...all) => (await import('./commands/init.js')).init(...all),
 };
 

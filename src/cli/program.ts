@@ -49,6 +49,13 @@ export interface RunFlags {
   allureReport: boolean;
 }
 
+export interface CoverageFlags {
+  scenarios: string;
+  reports: string;
+  tutorials?: string;
+  json?: boolean;
+}
+
 export interface LabFlags {
   lab?: string;
   timeout?: number;
@@ -70,6 +77,7 @@ export interface Handlers {
   imagesRemove(names: string[], flags: { all?: boolean }): Promise<number>;
   doctor(flags: { json?: boolean; provider?: string }): Promise<number>;
   report(run: string | undefined, flags: { reports: string; format: string[]; json?: boolean }): Promise<number>;
+  coverage(runs: string[], flags: CoverageFlags): Promise<number>;
   init(directory: string, flags: { force?: boolean }): Promise<number>;
 }
 
@@ -224,6 +232,17 @@ Start with:  netrig init && netrig run`,
     .addOption(new Option('--format <formats>', 'which (comma-separated): results, junit, html, summary, allure, allure-report').argParser(collect).default([], 'all'))
     .addOption(json('the results'))
     .action(does(handlers.report));
+
+  program
+    .command('coverage')
+    .summary('say which item of the tutorials is settled by which check')
+    .description('Lists every item of the catalogue with the checks that cover it and what they came to on each engine, from the records of runs and the scenario files. Ends with 1 when an item has neither a check nor a reason in uncovered.yaml.')
+    .argument('[runs...]', 'ids of runs, or their directories; a later run stands for an earlier one (default: the latest)')
+    .addOption(new Option('-s, --scenarios <dir>', 'directory of the scenario files, with uncovered.yaml and items.yaml').default('scenarios'))
+    .addOption(reports())
+    .addOption(new Option('--tutorials <file>', 'write a Markdown page of what each tutorial claims and what holds, instead of the table'))
+    .addOption(json('it'))
+    .action(does(handlers.coverage));
 
   program
     .command('init')

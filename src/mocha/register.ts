@@ -12,6 +12,7 @@ import { planLab } from '../plan/plan.js';
 import { openEventLog, type EventLog } from '../run/event-log.js';
 import { onInterrupt } from '../run/interrupt.js';
 import { sharedSettings } from '../run/run-settings.js';
+import { isCatalogueFile } from '../scenario/catalogue.js';
 import { defineScenarioFile } from './scenario-suite.js';
 import { beginRun, type OwnedRun } from './whole-run.js';
 
@@ -39,6 +40,8 @@ function emit(event: RunEventBody): void {
 const interrupt = onInterrupt(() => undefined);
 
 function load(_module: unknown, file: string): void {
+  // Mocha hands over every file with the extension.
+  if (isCatalogueFile(file)) return;
   defineScenarioFile(file, {
     settings: sharedSettings,
     emit,

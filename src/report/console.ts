@@ -3,6 +3,7 @@ import { formatDuration } from '../model/duration.js';
 import type { RunEvent } from '../model/events.js';
 import type { Verdict } from '../model/verdict.js';
 import { findings, type ItemResult, type RunModel, type ScenarioResult } from './model.js';
+import { cellText, columnText, differenceText, matrixGrids } from './matrix.js';
 import { displayWidth, lastLines, neutralise, oneLine, truncate, wrap } from './terminal-text.js';
 import { exitText, formatMeasure, headline, placeOf, runVerdict, totalsLine, verdictSign } from './wording.js';
 
@@ -37,6 +38,11 @@ interface LiveScenario {
   hosts: number;
   attempt: number;
 }
+
+/** Where more scenarios than that ran, the slowest of them are named, so many. */
+const slowestShown = 10;
+/** Differences between values of a matrix that the terminal names; the page has all. */
+const differencesShown = 40;
 
 /** At most so many scenarios have a status line of their own. */
 const statusRows = 6;
@@ -285,6 +291,37 @@ export function createConsoleReporter(options: ConsoleOptions): ConsoleReporter 
     return lines;
   };
 
+  const gridLines = (model: RunModel): string[] =>
+    matrixGrids(model).flatMap(({ key, columns, rows, differences }) => {
+      const texts = [[key, ...columns.map(columnText)], ...rows.map(({ name, cells }) => [name, ...cells.map(cellText)])].map((row) => row.map(oneLine));
+      const widths = texts[0]!.map((_, column) => Math.max(...texts.map((row) => displayWidth(row[column]!))));
+      const pad = (text: string, column: number): string => text + ' '.repeat(Math.max(0, widths[column]! - displayWidth(text)));
+      const lines = ['', colour.dim(texts[0]!.map(pad).join('  ').trimEnd())];
+      rows.forEach(({ cells }, index) => {
+        const row = texts[index + 1]!.map(pad);
+        lines.push(row.map((text, column) => (column === 0 ? text : paint[cells[column - 1]?.verdict ?? 'skipped'](text))).join('  ').trimEnd());
+      });
+      lines.push(colour.dim('(checks passed / planned, -skipped)'));
+      if (differences.length > 0) lines.push('', `${differences.length === 1 ? '1 check differs' : `${differences.length} checks differ`} by ${oneLine(key)} (findings, not failures):`);
+      for (const difference of differences.slice(0, differencesShown)) {
+        const [first = '', ...rest] = wrap(`${oneLine(difference.scenario)} › ${oneLine(difference.check)}: ${differenceText(difference)}`, detailWidth());
+        lines.push(`  ${first}`, ...rest.map((line) => `    ${line}`));
+      }
+      if (differences.length > differencesShown) lines.push(colour.dim(`  and ${differences.length - differencesShown} more, all in index.html`));
+      return lines;
+    });
+
+  const slowestLines = (model: RunModel): string[] => {
+    if (model.scenarios.length <= slowestShown) return [];
+    const sum = model.scenarios.reduce((ms, scenario) => ms + scenario.last.durationMs, 0);
+    const slowest = [...model.scenarios].sort((a, b) => b.last.durationMs - a.last.durationMs).slice(0, slowestShown);
+    return [
+      '',
+      `${model.scenarios.length} scenarios took ${formatDuration(sum)} together, ${formatDuration(model.durationMs)} by the clock. The slowest ${slowestShown}:`,
+      ...slowest.map((scenario) => `  ${formatDuration(scenario.last.durationMs).padStart(8)}  ${oneLine(scenario.id)}`),
+    ];
+  };
+
   const finish: ConsoleReporter['finish'] = (model, reports) => {
     stop();
     const lines: string[] = [''];
@@ -307,6 +344,7 @@ export function createConsoleReporter(options: ConsoleOptions): ConsoleReporter 
     for (const { reason, count } of model.skipReasons) {
       lines.push(...wrap(`${count} skipped: ${oneLine(reason)}`, detailWidth()).map((line) => colour.dim(`  ${line}`)));
     }
+    lines.push(...gridLines(model), ...slowestLines(model));
     if (reports) {
       lines.push('', `Reports: ${reports.dir}`);
       if (reports.files.length > 0) lines.push(...wrap(reports.files.join(' '), detailWidth()).map((line) => colour.dim(`  ${line}`)));

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { formatDuration } from '../model/duration.js';
 import { exitStatus, verdicts, type Attachment, type Verdict } from '../model/verdict.js';
 import { writeWhole, type ReportFormat } from './format.js';
+import { cellText, columnText, differenceText, matrixGrids } from './matrix.js';
 import { findings, type AttemptResult, type ItemResult, type RunModel, type ScenarioResult, type TimedTranscript, type Totals } from './model.js';
 import { pageScript } from './page-script.js';
 import { pageStyle } from './page-style.js';
@@ -267,6 +268,25 @@ function overview(model: RunModel): string {
   return `<section class="card" aria-labelledby="overview"><h2 id="overview">${model.scenarios.length} scenarios</h2><div class="scroll"><table class="overview"><thead><tr><th scope="col"></th><th scope="col">scenario</th><th scope="col"></th><th scope="col" class="num">passed</th><th scope="col" class="num">time</th></tr></thead><tbody>${rows.join('')}</tbody></table></div></section>`;
 }
 
+/** Scenarios × values of each matrix key, and what is not the same for all of them. */
+function matrixHtml(model: RunModel): string {
+  return matrixGrids(model)
+    .map(({ key, columns, rows, differences }, index) => {
+      const head = columns.map((column) => `<th scope="col">${escLine(columnText(column))}</th>`).join('');
+      const body = rows.map(({ name, cells }) => {
+        const tds = cells.map((cell) => (cell ? `<td class="${cell.verdict}"><a class="badge ${cell.verdict}" href="#s${cell.scenarios[0] ?? 0}"><span class="sr">${cell.verdict} </span>${escLine(cellText(cell))}</a></td>` : '<td></td>'));
+        return `<tr><th scope="row">${escLine(name)}</th>${tds.join('')}</tr>`;
+      });
+      const list = differences.map((difference) => `<li><b>${escLine(difference.scenario)}</b> › ${escLine(difference.check)}: <span class="dim">${escLine(differenceText(difference))}</span></li>`);
+      const found = list.length === 0 ? '' : `<details class="sub"${list.length <= findingsShown ? ' open' : ''}><summary>${list.length} ${list.length === 1 ? 'check differs' : 'checks differ'} by ${escLine(key)}: findings, not failures</summary><ul class="controls">${list.join('')}</ul></details>`;
+      return (
+        `<section class="card" aria-labelledby="matrix-${index}"><h2 id="matrix-${index}">By ${escLine(key)}</h2><div class="scroll" tabindex="0" role="region" aria-label="By ${escLine(key)}"><table class="matrix">` +
+        `<thead><tr><th scope="col">scenario</th>${head}</tr></thead><tbody>${body.join('')}</tbody></table></div><p class="dim">Checks passed of those planned; -n: skipped.</p>${found}</section>`
+      );
+    })
+    .join('');
+}
+
 /** Findings listed at the top; the rest is a filter away. */
 const findingsShown = 40;
 
@@ -351,7 +371,7 @@ ${totalsBar(model.totals)}
 <dl class="facts">${facts.filter(([, value]) => value !== '').map(([name, value]) => `<div><dt>${name}</dt><dd>${escLine(value)}</dd></div>`).join('')}</dl>
 </div></header>
 <main id="main">
-${problems}${findingsHtml(model)}${overview(model)}${skipsHtml(model)}
+${problems}${findingsHtml(model)}${matrixHtml(model)}${overview(model)}${skipsHtml(model)}
 ${logs.length === 0 ? '' : `<section class="card" aria-labelledby="log"><h2 id="log">Warnings</h2><ul>${logs.map((line) => `<li><b>${line.level}</b> ${esc(line.text)}</li>`).join('')}</ul></section>`}
 <div class="tools" role="search"><input id="search" type="search" placeholder="Search (press / )" aria-label="Search steps and checks" autocomplete="off" spellcheck="false"><div class="chips" role="group" aria-label="Show only">${chips}</div><button type="button" id="open-all">Open all</button><span id="shown" role="status"></span></div>
 ${model.scenarios.map((scenario, index) => scenarioHtml(model, scenario, index)).join('\n')}

@@ -1,6 +1,6 @@
 import type { Verdict } from '../model/verdict.js';
-import { isConditionReason } from '../run/condition.js';
-import { compareVersions, statedVersions } from './engine-version.js';
+import { conditionOf, isConditionReason } from '../run/condition.js';
+import { compareVersions, noEngine, statedVersions } from './engine-version.js';
 import { worstVerdict, type ItemResult, type RunModel, type ScenarioResult } from './model.js';
 import { oneLine } from './terminal-text.js';
 import { uniqueNames, verdictSign } from './wording.js';
@@ -102,7 +102,7 @@ function differencesOf(model: RunModel, key: string, columns: readonly MatrixCol
       const { verdict, reason } = item.outcome;
       const group = groups.find((one) => one.verdict === verdict);
       if (group) group.columns.push(column);
-      else groups.push({ verdict, columns: [column], reason: verdict === 'pass' ? '' : reason });
+      else groups.push({ verdict, columns: [column], reason: verdict === 'pass' ? '' : conditionOf(reason) });
     }
     return groups.length > 1 ? [{ scenario, check, groups }] : [];
   });
@@ -110,7 +110,7 @@ function differencesOf(model: RunModel, key: string, columns: readonly MatrixCol
 
 /**
  * Scenarios × values, one grid for each matrix key of which at least one scenario ran with more than one value. Columns stand
- * in the order of the engines that they brought, then as the run came to them.
+ * in the order of the engines that they brought.
  */
 export function matrixGrids(model: RunModel): MatrixGrid[] {
   const keys = [...new Set(model.scenarios.flatMap((scenario) => Object.keys(scenario.matrix)))];
@@ -125,8 +125,7 @@ export function matrixGrids(model: RunModel): MatrixGrid[] {
         const engines = model.scenarios.filter((scenario) => scenario.matrix[key] === value).flatMap(statedVersions);
         return { value, engines: [...new Set(engines)].sort(compareVersions) };
       })
-      // Two engines in one lab are no order.
-      .sort((a, b) => (a.engines.length === 1 && b.engines.length === 1 ? compareVersions(a.engines[0]!, b.engines[0]!) : 0));
+      .sort((a, b) => compareVersions(a.engines[0] ?? noEngine, b.engines[0] ?? noEngine));
     const rows = rowNames
       .map((name): MatrixRow => ({ name, cells: columns.map(({ value }) => cellOf(model, of(name).filter((scenario) => valueOf(scenario, key) === value))) }))
       .filter((row) => row.cells.some((cell) => cell !== null));
@@ -145,7 +144,7 @@ export function cellText(cell: MatrixCell | null): string {
   return `${verdictSign[cell.verdict]} ${cell.passed}/${cell.planned}${cell.skipped > 0 ? ` -${cell.skipped}` : ''}`;
 }
 
-/** `pass on debian-11 (20.10.5); skipped on debian-sid (28.5.2): only for engine <28; here it is 28.5.2`. */
+/** `pass on debian-11 (20.10.5); skipped on debian-sid (28.5.2): only for engine <28`. */
 export function differenceText(difference: MatrixDifference): string {
   return difference.groups
     .map(({ verdict, columns, reason }) => `${verdict} on ${columns.map(columnText).join(', ')}${reason === '' ? '' : `: ${oneLine(reason)}`}`)

@@ -1,7 +1,8 @@
 import { formatDuration } from '../model/duration.js';
 import { writeWhole, type ReportFormat } from './format.js';
+import { code, plain } from './markdown.js';
+import { cellText, columnText, differenceText, matrixGrids } from './matrix.js';
 import { findings, type RunModel } from './model.js';
-import { oneLine } from './terminal-text.js';
 import { causeAndReason, cutMiddle, headline, placeOf, runVerdict, totalsLine } from './wording.js';
 import type { Verdict } from '../model/verdict.js';
 
@@ -9,20 +10,6 @@ const emblem: Record<Verdict, string> = { pass: '✅', fail: '❌', inconclusive
 
 /** Findings named in full; job pages cut long summaries (GitHub at 1 MiB). */
 const shown = 50;
-
-/** Text as Markdown shows it literally, inside a table cell too. */
-function plain(text: string): string {
-  return oneLine(text).replace(/[\\`*_{}[\]<>#|~&!]/g, (sign) => (sign === '<' ? '&lt;' : sign === '&' ? '&amp;' : `\\${sign}`));
-}
-
-/** Text as a Markdown code span: the fence is longer than any run of backticks inside (CommonMark 6.1). */
-function code(text: string): string {
-  const content = oneLine(text).replace(/\|/g, '\\|');
-  const longest = Math.max(0, ...[...content.matchAll(/`+/g)].map((m) => m[0].length));
-  const fence = '`'.repeat(longest + 1);
-  const pad = content.startsWith('`') || content.endsWith('`') ? ' ' : '';
-  return `${fence}${pad}${content}${pad}${fence}`;
-}
 
 /** A short Markdown page for the summary of a CI job. */
 export function summaryMarkdown(model: RunModel): string {
@@ -36,6 +23,16 @@ export function summaryMarkdown(model: RunModel): string {
         `| ${emblem[verdict]} | ${code(id)} ${plain(title)}${flaky ? ' *(flaky)*' : ''} | ${t.pass} | ${t.fail} | ${t.inconclusive} | ${t.error} | ${t.skipped} | ${formatDuration(last.durationMs)} |`,
       );
     }
+    lines.push('');
+  }
+  for (const { key, columns, rows, differences } of matrixGrids(model)) {
+    lines.push(`### By ${plain(key)}`, '', `| scenario | ${columns.map((column) => plain(columnText(column))).join(' | ')} |`, `|---|${columns.map(() => '---|').join('')}`);
+    for (const { name, cells } of rows) lines.push(`| ${code(name)} | ${cells.map((cell) => (cell ? `${emblem[cell.verdict]} ${plain(cellText(cell).slice(2))}` : '')).join(' | ')} |`);
+    lines.push('', 'Checks passed of those planned; -n: skipped.', '');
+    if (differences.length === 0) continue;
+    lines.push(`What is not the same for every ${plain(key)} (findings, not failures):`, '');
+    for (const difference of differences.slice(0, shown)) lines.push(`- ${code(difference.scenario)} ${plain(difference.check)}: ${plain(cutMiddle(differenceText(difference), 500))}`);
+    if (differences.length > shown) lines.push(`- and ${differences.length - shown} more`);
     lines.push('');
   }
   const bad = findings(model);

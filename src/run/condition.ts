@@ -7,3 +7,8 @@ export function conditionReason(what: 'engine' | 'image', wanted: string, here: 
 export function isConditionReason(reason: string): boolean {
   return /^only for (?:engine|image) .+; here it is /s.test(reason);
 }
+
+/** The condition alone, for readers who see elsewhere where it did not hold; other reasons stay whole. */
+export function conditionOf(reason: string): string {
+  return isConditionReason(reason) ? reason.slice(0, reason.indexOf('; here it is ')) : reason;
+}

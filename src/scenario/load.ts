@@ -2,6 +2,7 @@ import { closeSync, fstatSync, openSync, readdirSync, readSync, realpathSync, st
 import { open } from 'node:fs/promises';
 import path from 'node:path';
 import { messageOf, NetrigError } from '../errors.js';
+import { isCatalogueFile } from './catalogue.js';
 import { sortedDiagnostics } from './diagnostic.js';
 import type { Diagnostic } from './diagnostic.js';
 import { builtInKinds } from './kinds.js';
@@ -139,7 +140,8 @@ const scenarioExtension = /\.ya?ml$/i;
 
 /**
  * The scenario files that paths stand for, absolute, sorted within each directory, each once: a file is taken as it is, of a
- * directory every `.yaml` and `.yml` below it (not in hidden directories and `node_modules`). Rejects with
+ * directory every `.yaml` and `.yml` below it (not in hidden directories and `node_modules`, nor the two files about the
+ * catalogue). Rejects with
  * NETRIG_NO_SCENARIO for a path that is not there or holds none.
  */
 export async function findScenarioFiles(paths: readonly string[]): Promise<string[]> {
@@ -173,6 +175,6 @@ function filesBelow(directory: string): string[] {
       const below = path.join(directory, entry.name);
       if (entry.isDirectory()) return entry.name.startsWith('.') || entry.name === 'node_modules' ? [] : filesBelow(below);
       const file = entry.isFile() || (entry.isSymbolicLink() && statSync(below, { throwIfNoEntry: false })?.isFile() === true);
-      return file && scenarioExtension.test(entry.name) ? [below] : [];
+      return file && scenarioExtension.test(entry.name) && !isCatalogueFile(below) ? [below] : [];
     });
 }

@@ -179,8 +179,18 @@ function stretchOf(node: unknown, fallback: Stretch): Stretch {
   return range ? { start: range[0], end: Math.max(range[1], range[0] + 1) } : fallback;
 }
 
-/** Reads a scenario's YAML (1.2, core schema, merge keys). Never throws for what the text is. */
-export function readSource(input: string, file: string): ScenarioSource {
+/** What a file should be, in the sentences of its mistakes. */
+export interface SourceWording {
+  /** For a file without content; `null` where that is no mistake. */
+  empty: string | null;
+  /** For one that holds something else than a map: what was expected. */
+  map: string;
+}
+
+const scenarioWording: SourceWording = { empty: 'the file is empty: a scenario begins with `scenario: NAME`', map: 'expected a map that begins with `scenario: NAME`' };
+
+/** Reads YAML (1.2, core schema, merge keys), a scenario's where nothing else is said. Never throws for what the text is. */
+export function readSource(input: string, file: string, wording: SourceWording = scenarioWording): ScenarioSource {
   const text = input.replace(/^\ufeff/, '');
   const reading = reader(text, file);
   const diagnostics: Diagnostic[] = [];
@@ -200,7 +210,7 @@ export function readSource(input: string, file: string): ScenarioSource {
   if (documents === null) return unusable();
   const document = documents[0];
   if (document === undefined || document.contents === null || (isScalar(document.contents) && document.contents.value === null && document.errors.length === 0)) {
-    if (document === undefined || document.errors.length === 0) complain({ start: 0, end: 1 }, 'the file is empty: a scenario begins with `scenario: NAME`');
+    if (wording.empty !== null && (document === undefined || document.errors.length === 0)) complain({ start: 0, end: 1 }, wording.empty);
   }
   const second = documents[1];
   if (second !== undefined) {
@@ -226,7 +236,7 @@ export function readSource(input: string, file: string): ScenarioSource {
   const data = toData(document, places, complain, state);
   if (state.broken) return unusable();
   if (data !== null && !isDataMap(data)) {
-    complain(stretchOf(document.contents, { start: 0, end: 1 }), `expected a map that begins with \`scenario: NAME\`, got ${shown(data)}`);
+    complain(stretchOf(document.contents, { start: 0, end: 1 }), `${wording.map}, got ${shown(data)}`);
     return unusable();
   }
   return sourceOf(reading, data, places, diagnostics, true);

@@ -7,7 +7,7 @@ import { eventLogName } from '../../run/event-log.js';
 import { printError } from '../print-error.js';
 
 /** The directory of a run: by its id below the reports' directory, by its own path, or the latest. @throws NETRIG_USAGE. */
-async function runDirectory(run: string | undefined, reports: string): Promise<string> {
+export async function runDirectory(run: string | undefined, reports: string): Promise<string> {
   const candidates = run === undefined ? [join(reports, 'latest')] : [join(reports, run), run];
   for (const dir of candidates) {
     try {
