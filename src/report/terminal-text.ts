@@ -85,8 +85,14 @@ export function wrap(text: string, columns: number): string[] {
   return lines.length > 0 ? lines : [''];
 }
 
-/** The last `count` lines that hold something, neutralised; a carriage return counts as a line's end (progress bars). */
+/** A capture or an archive on standard output: it has NUL bytes, or much that is no UTF-8. */
+function isBinary(text: string): boolean {
+  return text.includes('\0') || (text.match(/\ufffd/g)?.length ?? 0) > text.length / 20;
+}
+
+/** The last `count` lines that hold something, neutralised; a carriage return counts as a line's end (progress bars); one remark for output that is no text. */
 export function lastLines(text: string, count: number): string[] {
+  if (isBinary(text)) return ['(output that is no text)'];
   return neutralise(text.replace(/\r(?!\n)/g, '\n'))
     .split('\n')
     .map((line) => line.trimEnd())

@@ -147,3 +147,13 @@ describe('report: text for terminals', () => {
     expect(lastLines('10%\r50%\r100%\ndone\n\n', 2)).to.deep.equal(['100%', 'done']);
   });
 });
+
+describe('report/terminal-text: lastLines', () => {
+  it('shows text as it is, and says of anything else that it is no text', () => {
+    expect(lastLines('one\n\ntwo\rthree\n', 2)).to.deep.equal(['two', 'three']);
+    expect(lastLines('\u00d4\u00c3\u00b2\u00a1\0\u0002\0', 6)).to.deep.equal(['(output that is no text)']);
+    expect(lastLines('\ufffd\ufffd\ufffd\ufffdabc', 6)).to.deep.equal(['(output that is no text)']);
+    expect(lastLines('a name with one \ufffd in a long line of otherwise plain text', 6)).to.have.length(1);
+    expect(lastLines('', 6)).to.deep.equal([]);
+  });
+});
