@@ -188,7 +188,10 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
     }
     if (item.when.engine) {
       const context = contextFor(item.id, 30_000);
-      const withEngine = hosts.filter((name) => scenario.hosts.find((host) => host.name === name)?.engine);
+      const engines = scenario.hosts.filter((host) => host.engine).map((host) => host.name);
+      const own = hosts.filter((name) => engines.includes(name));
+      // Seen from hosts without an engine (a router, a client), the condition is about the lab's engines.
+      const withEngine = own.length > 0 ? own : engines;
       const versions = await Promise.all(withEngine.map(async (name) => ({ name, version: await engineVersion(context.host(name)) })));
       const unknown = versions.find(({ version }) => !semver.coerce(version));
       if (unknown) throw new NetrigError('NETRIG_CAPABILITY', `The engine on ${unknown.name} does not state its version, and the item is for engine ${item.when.engine} only.`);

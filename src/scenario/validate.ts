@@ -594,7 +594,9 @@ class Combination {
       seen = { path: ['steps', index, 'when'], possible: false, have: new Set() };
       this.whens.set(index, seen);
     }
-    for (const host of hosts) {
+    // Seen from hosts without an engine (a router, a client), the condition is about the lab's engines.
+    const none = when.engine !== undefined && hosts.every((host) => images.has(host) && !this.hasEngine(host, images.get(host)));
+    for (const host of none ? this.hostNames : hosts) {
       const image = images.get(host);
       // A host with a mistake about its image leaves the question open.
       if (image === undefined) {
