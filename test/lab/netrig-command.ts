@@ -91,11 +91,11 @@ export interface ResultItem {
   reason: string;
 }
 
-/** The items of the latest run, by the record itself. */
+/** The items of the latest run, by the record itself; also while it is being written: a line that has no end yet does not count. */
 export function latestEvents(dir: string): Record<string, unknown>[] {
   return readFileSync(join(dir, 'reports', 'latest', 'run.jsonl'), 'utf8')
     .split('\n')
-    .filter((line) => line !== '')
+    .slice(0, -1)
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 }
 
