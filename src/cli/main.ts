@@ -23,6 +23,7 @@ const handlers: Handlers = {
   doctor: async (...all) => (await import('./commands/doctor.js')).doctor(...all),
   report: async (...all) => (await import('./commands/report.js')).report(...all),
   coverage: async (...all) => (await import('./commands/coverage.js')).coverage(...all),
+  compare: async (...all) => (await import('./commands/compare.js')).compare(...all),
   init: async (...all) => (await import('./commands/init.js')).init(...all),
 };
 

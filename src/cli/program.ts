@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { parseDuration } from '../model/duration.js';
+import { parseShard, type Shard } from './shard.js';
 
 function wholeNumber(least: number) {
   return (text: string): number => {
@@ -34,11 +35,18 @@ function matrixValues(text: string, before: Record<string, string[]>): Record<st
   return { ...before, [match[1]!]: [...(before[match[1]!] ?? []), ...match[2]!.split(',')] };
 }
 
+function shard(text: string): Shard {
+  const parsed = parseShard(text);
+  if (!parsed) throw new InvalidArgumentError('It takes a part and how many there are: 2/3 is the second of three.');
+  return parsed;
+}
+
 export interface RunFlags {
   provider?: string;
   matrix: Record<string, string[]>;
   grep?: string;
   tag: string[];
+  shard?: Shard;
   jobs?: number;
   bail?: boolean;
   keepOnFail?: boolean;
@@ -53,6 +61,14 @@ export interface CoverageFlags {
   scenarios: string;
   reports: string;
   tutorials?: string;
+  json?: boolean;
+}
+
+export interface CompareFlags {
+  reports: string;
+  html?: string;
+  markdown?: string;
+  heading?: string;
   json?: boolean;
 }
 
@@ -78,6 +94,7 @@ export interface Handlers {
   doctor(flags: { json?: boolean; provider?: string }): Promise<number>;
   report(run: string | undefined, flags: { reports: string; format: string[]; json?: boolean }): Promise<number>;
   coverage(runs: string[], flags: CoverageFlags): Promise<number>;
+  compare(runs: string[], flags: CompareFlags): Promise<number>;
   init(directory: string, flags: { force?: boolean }): Promise<number>;
 }
 
@@ -123,6 +140,7 @@ Start with:  netrig init && netrig run`,
     .addOption(new Option('-g, --grep <pattern>', 'only steps and checks whose title (scenario: title check title) matches; steps that a check needs are run all the same').argParser(pattern))
     .addOption(new Option('-t, --tag <tags>', 'only scenarios with one of these tags (comma-separated, repeatable)').argParser(collect).default([], 'all'))
     .addOption(new Option('-m, --matrix <name=values>', 'only these values of a scenario’s matrix (comma-separated, repeatable); `image` also sets the image of hosts that leave theirs open').argParser(matrixValues).default({}, 'all'))
+    .addOption(new Option('--shard <part/parts>', 'only this part of the scenario files, such as 2/3, to spread a set over several machines; each file is in exactly one part').argParser(shard))
     .addOption(new Option('-j, --jobs <n>', 'scenario files at once (default: one per processor, at most 4)').argParser(wholeNumber(1)))
     .addOption(new Option('-b, --bail', 'stop at the first check that does not pass'))
     .addOption(new Option('-k, --keep-on-fail', 'leave a lab up when something in it did not pass; `netrig down` ends it'))
@@ -243,6 +261,18 @@ Start with:  netrig init && netrig run`,
     .addOption(new Option('--tutorials <file>', 'write a Markdown page of what each tutorial claims and what holds, instead of the table'))
     .addOption(json('it'))
     .action(does(handlers.coverage));
+
+  program
+    .command('compare')
+    .summary('put runs of the same scenarios side by side')
+    .description('Puts runs side by side: other providers, other engines, or yesterday and today. Lists the checks whose verdicts differ, what got slower or faster, what is new or gone. Ends with 1 when something that passed in the first run fails, breaks or cannot be known in another.')
+    .argument('<runs...>', 'ids of runs, or their directories; the others are held against the first')
+    .addOption(reports())
+    .addOption(new Option('--html <file>', 'write it as an HTML page, too'))
+    .addOption(new Option('--markdown <file>', 'write it as a Markdown page, too'))
+    .addOption(new Option('--heading <text>', 'heading of the Markdown page'))
+    .addOption(json('it'))
+    .action(does(handlers.compare));
 
   program
     .command('init')

@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
 import { formatDuration } from '../model/duration.js';
-import { exitStatus, verdicts, type Attachment, type Verdict } from '../model/verdict.js';
+import { exitStatus, verdicts, type Attachment } from '../model/verdict.js';
 import { writeWhole, type ReportFormat } from './format.js';
+import { badge, esc, escLine, hash } from './markup.js';
 import { cellText, columnText, differenceText, matrixGrids } from './matrix.js';
 import { findings, type AttemptResult, type ItemResult, type RunModel, type ScenarioResult, type TimedTranscript, type Totals } from './model.js';
 import { pageScript } from './page-script.js';
@@ -17,19 +17,6 @@ const pageBudget = 12_000_000;
 
 /** From so many items on, rows that are not in view are not laid out. */
 const manyItems = 150;
-
-/** Text of the lab for the page: control characters and bidirectional overrides visible, markup escaped. */
-function esc(text: string): string {
-  return escapeMarkup(neutralise(text));
-}
-
-function escLine(text: string): string {
-  return escapeMarkup(oneLine(text));
-}
-
-function badge(verdict: Verdict, text: string = verdict): string {
-  return `<span class="badge ${verdict}">${escLine(text)}</span>`;
-}
 
 /** Totals as one stacked bar. */
 function totalsBar(totals: Totals): string {
@@ -319,10 +306,6 @@ const exitMeaning: Record<number, string> = {
   [exitStatus.lab]: 'lab or netrig broke',
   [exitStatus.interrupted]: 'interrupted',
 };
-
-function hash(content: string): string {
-  return `'sha256-${createHash('sha256').update(content).digest('base64')}'`;
-}
 
 /** The whole page: style, script and data inside; a policy in it forbids anything from outside. */
 export function htmlPage(model: RunModel): string {

@@ -18,6 +18,7 @@ import { findScenarioFiles } from '../../scenario/load.js';
 import { loadOrPrint } from '../load-or-print.js';
 import { printError } from '../print-error.js';
 import type { RunFlags } from '../program.js';
+import { partOf } from '../shard.js';
 
 /** Files at once, where nobody says: labs keep a processor each busy while they boot. */
 const mostDefaultJobs = 4;
@@ -48,12 +49,17 @@ export async function run(paths: string[], flags: RunFlags): Promise<number> {
   if (unknownImage !== undefined) throw new NetrigError('NETRIG_IMAGE_UNKNOWN', `There is no host image "${unknownImage}".`);
   const loaded = await loadOrPrint(files, { matrix: flags.matrix });
   if (flags.provider !== undefined) providerNamed(flags.provider);
-  const chosen = loaded.filter((one) => one.scenarios.some((scenario) => flags.tag.length === 0 || scenario.tags.some((tag) => flags.tag.includes(tag))));
-  if (chosen.length === 0) {
+  const tagged = loaded.filter((one) => one.scenarios.some((scenario) => flags.tag.length === 0 || scenario.tags.some((tag) => flags.tag.includes(tag))));
+  const chosen = flags.shard ? partOf(tagged, flags.shard) : tagged;
+  if (tagged.length === 0) {
     const matrix = Object.entries(flags.matrix).map(([name, values]) => `${name}=${values.join(',')}`);
     const asked = [...(flags.tag.length > 0 ? [`the tag ${flags.tag.join(' or ')}`] : []), ...matrix];
     const known = [...new Set(loaded.flatMap((one) => one.scenarios.flatMap((scenario) => scenario.tags)))].sort();
     throw new NetrigError('NETRIG_NO_SCENARIO', `No scenario has ${asked.join(' and ')}.`, { hint: known.length > 0 ? `Tags in use: ${known.join(', ')}.` : 'Look at the `tags` and `matrix` of the scenarios.' });
+  }
+
+  if (chosen.length === 0) {
+    throw new NetrigError('NETRIG_NO_SCENARIO', `Part ${flags.shard!.index} of ${flags.shard!.of} is empty: there ${tagged.length === 1 ? 'is one scenario file' : `are ${tagged.length} scenario files`}.`, { hint: `Use at most ${tagged.length} ${tagged.length === 1 ? 'part' : 'parts'}.` });
   }
 
   const quiet = flags.json === true || flags.reporter !== undefined;

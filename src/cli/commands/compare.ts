@@ -1,0 +1,34 @@
+import { basename, dirname, resolve } from 'node:path';
+import { messageOf, NetrigError } from '../../errors.js';
+import { exitStatus } from '../../model/verdict.js';
+import { compareRuns } from '../../report/compare.js';
+import { comparisonHtml, comparisonMarkdown, comparisonText } from '../../report/compare-pages.js';
+import { writeWhole } from '../../report/format.js';
+import { loadRun } from '../../report/reports.js';
+import type { CompareFlags } from '../program.js';
+import { runDirectory } from './report.js';
+
+async function write(file: string, content: string): Promise<void> {
+  const path = resolve(file);
+  await writeWhole(dirname(path), basename(path), content).catch((error: unknown) => {
+    throw new NetrigError('NETRIG_REPORT_WRITE', `${file} could not be written: ${messageOf(error)}`, { cause: error });
+  });
+  process.stderr.write(`netrig: wrote ${file}\n`);
+}
+
+/** `netrig compare`: ends with 1 when something that passed in the first run does not in another. */
+export async function compare(runs: string[], flags: CompareFlags): Promise<number> {
+  const directories = await Promise.all(runs.map((run) => runDirectory(run, flags.reports)));
+  if (new Set(directories).size < 2) {
+    throw new NetrigError('NETRIG_USAGE', 'A comparison takes two runs or more, each another one.', { hint: 'Name runs by their ids or directories: netrig compare RUN RUN' });
+  }
+  const comparison = compareRuns(await Promise.all([...new Set(directories)].map(async (dir) => ({ id: basename(dir), model: await loadRun(dir) }))));
+  if (comparison.scenarios.every(({ cells }) => cells.filter((cell) => cell !== null).length < 2)) {
+    throw new NetrigError('NETRIG_USAGE', 'These runs have no scenario in common: there is nothing to compare.', { hint: 'Compare runs of the same scenario files.' });
+  }
+  if (flags.html !== undefined) await write(flags.html, comparisonHtml(comparison));
+  if (flags.markdown !== undefined) await write(flags.markdown, comparisonMarkdown(comparison, flags.heading));
+  if (flags.json) process.stdout.write(`${JSON.stringify({ schema: 'netrig-compare/1', ...comparison }, null, 2)}\n`);
+  else process.stdout.write(comparisonText(comparison));
+  return comparison.regressions > 0 ? exitStatus.failed : exitStatus.passed;
+}
