@@ -247,7 +247,7 @@ Start with:  netrig init && netrig run`,
     .description('Makes reports again from the record of a run (run.jsonl).')
     .argument('[run]', 'id of the run, or its directory (default: the latest)')
     .addOption(reports())
-    .addOption(new Option('--format <formats>', 'which (comma-separated): results, junit, html, summary, allure, allure-report').argParser(collect).default([], 'all'))
+    .addOption(new Option('--format <formats>', 'which (comma-separated): results, junit, code-quality, summary, html, allure, allure-report').argParser(collect).default([], 'all'))
     .addOption(json('the results'))
     .action(does(handlers.report));
 

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { messageOf, NetrigError } from '../errors.js';
 import { eventLogName, readEvents } from '../run/event-log.js';
 import { allureReportFormat, allureResultsFormat } from './allure.js';
+import { codeQualityFormat } from './ci.js';
 import type { ReportFormat } from './format.js';
 import { htmlFormat } from './html.js';
 import { junitFormat } from './junit.js';
@@ -10,7 +11,7 @@ import { resultsFormat } from './results-json.js';
 import { summaryFormat } from './summary.js';
 
 /** All formats, in the order in which they are made: quick ones first; `allure-report` needs what `allure` wrote. */
-export const formats: readonly ReportFormat[] = [resultsFormat, junitFormat, summaryFormat, htmlFormat, allureResultsFormat, allureReportFormat];
+export const formats: readonly ReportFormat[] = [resultsFormat, junitFormat, codeQualityFormat, summaryFormat, htmlFormat, allureResultsFormat, allureReportFormat];
 
 export interface WrittenReports {
   model: RunModel;

@@ -13,7 +13,7 @@ import { summaryMarkdown } from '../../src/report/summary.js';
 import { topologySvg } from '../../src/report/topology-svg.js';
 import { buildRun, failed, hostileRun, itemEnd, itemStart, largeRun, overlayRun, passed, planned, runEnd, runStart, scenarioEnd, scenarioStart, wideRun } from '../fixtures/runs/builder.js';
 
-const quick = ['results', 'junit', 'summary', 'html', 'allure'];
+const quick = ['results', 'junit', 'code-quality', 'summary', 'html', 'allure'];
 
 interface AllureResult {
   name: string;
@@ -46,8 +46,8 @@ describe('report: files', () => {
     overlayRun().save(dir);
     const written = await writeReports(dir, { formats: quick });
     expect(written.failures).to.deep.equal([]);
-    expect(written.files).to.deep.equal(['results.json', 'junit.xml', 'summary.md', 'index.html', 'allure-results/']);
-    expect(readdirSync(dir).sort()).to.deep.equal(['allure-results', 'index.html', 'junit.xml', 'results.json', 'run.jsonl', 'summary.md']);
+    expect(written.files).to.deep.equal(['results.json', 'junit.xml', 'code-quality.json', 'summary.md', 'index.html', 'allure-results/']);
+    expect(readdirSync(dir).sort()).to.deep.equal(['allure-results', 'code-quality.json', 'index.html', 'junit.xml', 'results.json', 'run.jsonl', 'summary.md']);
     const again = readFileSync(join(dir, 'index.html'), 'utf8');
     await writeReports(dir, { formats: ['html'] });
     expect(readFileSync(join(dir, 'index.html'), 'utf8')).to.equal(again);

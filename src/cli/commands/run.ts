@@ -10,6 +10,7 @@ import { beginRun } from '../../mocha/whole-run.js';
 import { onEvent } from '../../mocha/register.js';
 import { providerNamed, providers } from '../../providers/registry.js';
 import { allureReportFormat } from '../../report/allure.js';
+import { tellGithub } from '../../report/ci.js';
 import { createConsoleReporter } from '../../report/console.js';
 import { formats, loadRun } from '../../report/reports.js';
 import { eventLogName, followEvents } from '../../run/event-log.js';
@@ -107,6 +108,8 @@ export async function run(paths: string[], flags: RunFlags): Promise<number> {
   else if (flags.reporter !== undefined) process.stdout.write(`reports: ${relative(process.cwd(), owned.dir)}\n`);
   else reporter.finish(model, { dir: owned.dir, files: written, notes });
   for (const { error } of failures) printError(error);
+  // With --json, standard output is one JSON document and nothing else.
+  if (!flags.json) for (const line of await tellGithub(model, process.env, (text) => void process.stdout.write(`${text}\n`))) note(line);
   if (interrupt.signal.aborted) return exitStatus.interrupted;
   return model.exitCode === exitStatus.passed && failures.length > 0 ? exitStatus.lab : model.exitCode;
 }
