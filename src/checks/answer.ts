@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { HostPlan } from '../plan/lab-plan.js';
 import type { ExecResult } from '../ssh/ssh.js';
 import type { ProbeContext } from './kind.js';
 import type { Vantage } from './vantage.js';
@@ -26,6 +27,18 @@ export type IpAnswer<Item> = { items: Item[] } | { refusal: string } | { unknown
  * Runs the host's `ip -j ARGS` in the vantage's network namespace. `schema` states what is read of each element; anything else
  * is `unknown`. A refusal is exit status 1 or 2 with the kernel's words, without the prefix that iproute2 puts before them.
  */
+/** The scenario's names in place of those that a machine has for its interfaces itself. */
+function inScenarioNames(answer: unknown, plan: HostPlan): unknown {
+  const names = new Map(plan.interfaces.flatMap(({ name, device }) => (device === undefined ? [] : [[device, name] as const])));
+  if (names.size === 0) return answer;
+  const rename = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(rename);
+    if (typeof value !== 'object' || value === null) return value;
+    return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, typeof one === 'string' && ['ifname', 'dev', 'oif', 'link', 'master'].includes(key) ? (names.get(one) ?? one) : rename(one)]));
+  };
+  return rename(answer);
+}
+
 export async function askIp<Item>(context: ProbeContext, vantage: Vantage, args: readonly string[], schema: z.ZodType<Item>): Promise<IpAnswer<Item>> {
   const argv = ['ip', '-j', ...args];
   const result = await vantage.host.exec(vantage.enter(argv), { timeoutMs: Math.min(context.timeLeftMs(), 20_000), signal: context.signal, keepBytes: answerBytes });
@@ -46,7 +59,7 @@ export async function askIp<Item>(context: ProbeContext, vantage: Vantage, args:
   } catch {
     return { unknown: `${asked} answered with something that is no JSON: ${result.stdout.trim().slice(0, 120)}` };
   }
-  const items = z.array(schema).safeParse(raw);
+  const items = z.array(schema).safeParse(vantage.endpoint.kind === 'host' ? inScenarioNames(raw, vantage.host.plan) : raw);
   if (!items.success) {
     const issue = items.error.issues[0];
     return { unknown: `${asked} answered in a form that is not known: ${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}`.trimEnd() };

@@ -1,16 +1,21 @@
 import { addressCheck } from './address.js';
+import { bridgeCheck } from './bridge.js';
 import { captureCheck } from './capture.js';
 import { commandCheck } from './command.js';
 import { consulCheck } from './consul.js';
 import { dnsCheck } from './dns.js';
 import { dockerCheck } from './docker.js';
+import { fileCheck } from './file.js';
 import { httpCheck } from './http.js';
 import type { CheckKind } from './kind.js';
 import { linkCheck } from './link.js';
+import { ovsCheck } from './ovs.js';
 import { pingCheck } from './ping.js';
 import { portCheck } from './port.js';
+import { processCheck } from './process.js';
 import { reachCheck } from './reach.js';
 import { routeCheck } from './route.js';
+import { serviceCheck } from './service.js';
 
 /**
  * A kind whose own spec type is put aside: it is only ever given what its own schema made, so that the registry can hold
@@ -30,10 +35,15 @@ export const checkKinds: readonly CheckKind[] = [
   registered(commandCheck),
   registered(addressCheck),
   registered(linkCheck),
+  registered(bridgeCheck),
+  registered(ovsCheck),
   registered(routeCheck),
   registered(dockerCheck),
   registered(captureCheck),
   registered(consulCheck),
+  registered(processCheck),
+  registered(serviceCheck),
+  registered(fileCheck),
 ];
 
 /** The kind that a check's key names, if there is one. */

@@ -43,6 +43,9 @@ function shard(text: string): Shard {
 
 export interface RunFlags {
   provider?: string;
+  inventory?: string;
+  yes?: boolean;
+  checkOnly?: boolean;
   matrix: Record<string, string[]>;
   grep?: string;
   tag: string[];
@@ -72,6 +75,19 @@ export interface CompareFlags {
   json?: boolean;
 }
 
+export interface MutateFlags {
+  provider?: string;
+  matrix: Record<string, string[]>;
+  limit?: number;
+  untilNoticed?: number;
+  sample?: string;
+  jobs?: number;
+  bail?: boolean;
+  json?: boolean;
+  write?: string;
+  reports?: string;
+}
+
 export interface LabFlags {
   lab?: string;
   timeout?: number;
@@ -80,21 +96,22 @@ export interface LabFlags {
 
 export interface Handlers {
   run(paths: string[], flags: RunFlags): Promise<number>;
-  up(file: string, flags: { provider?: string; scenario?: string; steps: boolean }): Promise<number>;
+  up(file: string, flags: { provider?: string; inventory?: string; yes?: boolean; scenario?: string; steps: boolean }): Promise<number>;
   check(flags: { lab?: string; grep?: string; json?: boolean; reports: string }): Promise<number>;
   exec(endpoint: string, command: string[], flags: LabFlags): Promise<number>;
   ssh(host: string, flags: LabFlags): Promise<number>;
   ps(flags: { json?: boolean }): Promise<number>;
   down(labs: string[], flags: { all?: boolean }): Promise<number>;
-  gc(flags: { json?: boolean }): Promise<number>;
+  gc(flags: { inventory?: string; json?: boolean }): Promise<number>;
   validate(paths: string[], flags: { json?: boolean }): Promise<number>;
   imagesList(flags: { json?: boolean }): Promise<number>;
   imagesBuild(names: string[], flags: { force?: boolean }): Promise<number>;
   imagesRemove(names: string[], flags: { all?: boolean }): Promise<number>;
-  doctor(flags: { json?: boolean; provider?: string }): Promise<number>;
+  doctor(flags: { json?: boolean; provider?: string; inventory?: string }): Promise<number>;
   report(run: string | undefined, flags: { reports: string; format: string[]; json?: boolean }): Promise<number>;
   coverage(runs: string[], flags: CoverageFlags): Promise<number>;
   compare(runs: string[], flags: CompareFlags): Promise<number>;
+  mutate(paths: string[], flags: MutateFlags): Promise<number>;
   init(directory: string, flags: { force?: boolean }): Promise<number>;
 }
 
@@ -127,6 +144,8 @@ Start with:  netrig init && netrig run`,
     );
 
   const provider = () => new Option('-p, --provider <name>', 'where hosts come from, over what the scenario asks for');
+  const inventory = () => new Option('-i, --inventory <file>', 'machines that exist already, for the provider ssh (see docs/ssh.md)');
+  const yes = () => new Option('-y, --yes', 'agree to changes on machines that exist already');
   const reports = () => new Option('--reports <dir>', 'where runs write').default('reports');
   const lab = () => new Option('-l, --lab <id>', 'which lab; the beginning of its id is enough (default: the only one that is up)');
   const json = (what: string) => new Option('--json', `print ${what} as JSON`);
@@ -137,6 +156,9 @@ Start with:  netrig init && netrig run`,
     .description('Runs scenarios: brings each lab up, applies its steps, makes its checks, writes reports to reports/<run>/ and takes the lab down.')
     .argument('[paths...]', 'scenario files or directories with some', ['scenarios'])
     .addOption(provider())
+    .addOption(inventory())
+    .addOption(yes())
+    .addOption(new Option('--check-only', 'apply no steps and change nothing: only make the checks that look and probe, on machines that exist already'))
     .addOption(new Option('-g, --grep <pattern>', 'only steps and checks whose title (scenario: title check title) matches; steps that a check needs are run all the same').argParser(pattern))
     .addOption(new Option('-t, --tag <tags>', 'only scenarios with one of these tags (comma-separated, repeatable)').argParser(collect).default([], 'all'))
     .addOption(new Option('-m, --matrix <name=values>', 'only these values of a scenario’s matrix (comma-separated, repeatable); `image` also sets the image of hosts that leave theirs open').argParser(matrixValues).default({}, 'all'))
@@ -165,6 +187,8 @@ Start with:  netrig init && netrig run`,
     .description('Brings up the lab of a scenario, applies its steps, and returns while the lab stays. Prints the lab’s id.')
     .argument('<file>', 'scenario file')
     .addOption(provider())
+    .addOption(inventory())
+    .addOption(yes())
     .addOption(new Option('-s, --scenario <id>', 'which one, where a matrix makes several of the file: `ports[image=debian-12]`'))
     .addOption(new Option('--no-steps', 'hosts and segments only: apply none of the steps'))
     .action(does(handlers.up));
@@ -212,7 +236,8 @@ Start with:  netrig init && netrig run`,
   program
     .command('gc')
     .summary('remove what killed runs left behind')
-    .description('Finds labs whose holder was killed and removes what is left of them. Labs that are in use are not touched.')
+    .description('Finds labs whose holder was killed and removes what is left of them. Labs that are in use are not touched. With an inventory, the machines in it are asked, too.')
+    .addOption(inventory())
     .addOption(json('what was removed'))
     .action(does(handlers.gc));
 
@@ -238,6 +263,7 @@ Start with:  netrig init && netrig run`,
     .summary('say what this machine can do, what is missing, how to mend it')
     .description('Tries what the providers need on this machine and says what is there, what is missing and how to mend it. Changes nothing.')
     .addOption(new Option('-p, --provider <name>', 'only this provider'))
+    .addOption(inventory())
     .addOption(json('the findings'))
     .action(does(handlers.doctor));
 
@@ -273,6 +299,25 @@ Start with:  netrig init && netrig run`,
     .addOption(new Option('--heading <text>', 'heading of the Markdown page'))
     .addOption(json('it'))
     .action(does(handlers.compare));
+
+  program
+    .command('mutate')
+    .summary('find out what the checks of scenarios would notice')
+    .description(
+      'Removes or alters one step, line, option or value of a scenario at a time, runs it on fresh hosts, and lists which checks went red and which mutations nobody noticed. The scenario itself must pass first. Ends with 1 when a mutation was noticed by nobody and no comment "# survives: REASON" at its place says why; with --until-noticed, when a scenario has fewer mutations that a check noticed.',
+    )
+    .argument('<paths...>', 'scenario files or directories with some')
+    .addOption(provider())
+    .addOption(new Option('-m, --matrix <name=values>', 'only these values of a scenario’s matrix (comma-separated, repeatable); without it, the first of each').argParser(matrixValues).default({}, 'the first of each'))
+    .addOption(new Option('-n, --limit <n>', 'run at most this many mutations of a scenario, those first that a check is likeliest to notice').argParser(wholeNumber(1)))
+    .addOption(new Option('-u, --until-noticed <n>', 'go from mutation to mutation of a scenario until so many were noticed by a check').argParser(wholeNumber(1)))
+    .addOption(new Option('-s, --sample <seed>', 'take mutations by chance instead; the same seed takes the same ones'))
+    .addOption(new Option('-j, --jobs <n>', 'runs at once (default: one per processor, at most 4)').argParser(wholeNumber(1)))
+    .addOption(new Option('-b, --bail', 'end the run of a mutation at the first check that notices it'))
+    .addOption(new Option('-w, --write <file>', 'write the result as a Markdown page, too'))
+    .addOption(new Option('--reports <dir>', 'keep the mutated files and the records of all runs below this directory (default: nothing is kept)'))
+    .addOption(json('the results'))
+    .action(does(handlers.mutate));
 
   program
     .command('init')

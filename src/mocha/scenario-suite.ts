@@ -48,6 +48,7 @@ function defineScenario(scenario: Scenario, options: SuiteOptions): void {
         signal: options.signal,
         attempt: settings.attempt,
         keepOnFail: settings.keepOnFail,
+        checkOnly: settings.checkOnly,
         ...(settings.bail ? { notAskedFor: 'the run stopped at the first check that did not pass (--bail)' } : {}),
         ...(settings.keepOnFail ? { up: options.upDetached(scenario) } : {}),
       });

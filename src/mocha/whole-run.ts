@@ -31,7 +31,7 @@ function ownVersion(): string {
 export async function beginRun(options: BeginOptions): Promise<OwnedRun> {
   const { id, dir } = await createRunDir(resolve(options.reports ?? 'reports'));
   const startedAt = performance.now();
-  let settings: RunSettings = { runDir: dir, provider: null, keepOnFail: false, bail: false, attempt: 1, scenarios: null, tags: [], matrix: {}, ...options.settings };
+  let settings: RunSettings = { runDir: dir, provider: null, keepOnFail: false, bail: false, checkOnly: false, attempt: 1, scenarios: null, tags: [], matrix: {}, ...options.settings };
   shareSettings(settings);
   const log = openEventLog(dir);
   log.emit({ type: 'run:start', netrig: ownVersion(), node: process.version, kernel: release(), argv: options.argv, cwd: process.cwd() });

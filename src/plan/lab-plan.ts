@@ -2,6 +2,8 @@
 export interface InterfacePlan {
   /** `eth0`, `eth1`, … in the order in which the scenario's segments name the host. */
   name: string;
+  /** The host's own name for it, where that is another one: on a machine that existed before the lab, which knows `name` as an alternative. */
+  device?: string;
   segment: string;
   address: string | null;
   mac: string;

@@ -19,6 +19,8 @@ export interface UpOptions {
   emit: EmitEvent;
   /** The scenario id that goes into events. */
   scenario: string;
+  /** Hosts that exist already are to be looked at only; asked of no provider without `asks`. */
+  readOnly?: boolean;
 }
 
 /** What `netrig ps`, `exec`, `ssh` and `check` need to reach a lab from another process. JSON-serialisable. */
@@ -74,4 +76,6 @@ export interface Provider {
   destroy(record: LabRecord): Promise<void>;
   /** Finds labs of this provider whose holder is dead and removes what is left of them. Never touches a lab whose holder lives. */
   sweep(): Promise<SweepReport>;
+  /** For a provider that changes what was there before it: what it would change, for the question asked before the first change. */
+  asks?(): Promise<string>;
 }

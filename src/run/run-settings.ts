@@ -10,6 +10,8 @@ export interface RunSettings {
   keepOnFail: boolean;
   /** Stop at the first check that does not pass. */
   bail: boolean;
+  /** Steps are left out, and checks that may change something; nothing is provisioned. */
+  checkOnly: boolean;
   /** Which time the files are being run, from 1. */
   attempt: number;
   /** Ids of the scenarios to run; `null`: all of the files. */

@@ -39,6 +39,8 @@ export interface ScenarioRunOptions {
   keepOnFail?: boolean;
   /** Why items that were never asked for were not run; default: not selected. */
   notAskedFor?: string;
+  /** Nothing is provisioned, steps are not applied, and checks that may change something are left out. */
+  checkOnly?: boolean;
   /** A lab that is up already, its steps done: only checks are run, and it stays. */
   existing?: RunningLab;
 }
@@ -152,9 +154,10 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
       return;
     }
     await options.provider.preflight(plan);
-    const up = options.up ?? ((provider, labPlan) => provider.up(labPlan, { signal, emit, scenario: scenario.id }));
+    const up = options.up ?? ((provider, labPlan) => provider.up(labPlan, { signal, emit, scenario: scenario.id, ...(options.checkOnly ? { readOnly: true } : {}) }));
     running = await up(options.provider, plan);
     session = openSession(running);
+    if (options.checkOnly) return;
     const begin = performance.now();
     emit({ type: 'phase', scenario: scenario.id, phase: 'provision', state: 'start', text: 'Provisioning over SSH' });
     await provision(session, signal);
@@ -236,6 +239,8 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
     if (known) return known;
     const skip = (reason: string): Outcome => settle(item, { outcome: skipped(reason), attempts: 0, durationMs: 0 });
     if (options.existing && item.kind === 'step') return skip('the lab is up already, with its steps done');
+    if (options.checkOnly && item.kind === 'step') return skip('steps are not applied with --check-only');
+    if (options.checkOnly && item.kind === 'check' && item.type.name === 'command') return skip('a command may change something, so it is not run with --check-only');
     if (signal.aborted) stopped ??= 'the run was interrupted';
     if (stopped) return skip(stopped);
     const firstItem = starting === null;
@@ -245,7 +250,7 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
       if (firstItem && labError && !signal.aborted) return settle(item, { outcome: broken(labError), attempts: 0, durationMs: 0 });
       return skip(stopped);
     }
-    if (!options.existing) {
+    if (!options.existing && !options.checkOnly) {
       for (const before of items.slice(0, items.indexOf(item))) {
         if (before.kind === 'step' && !outcomes.has(before.id)) await performOne(before);
       }

@@ -1,9 +1,8 @@
 import { messageOf, NetrigError } from '../errors.js';
+import { hostsFileMarks } from '../model/hosts-file.js';
 import type { HostPlan, LabPlan } from '../plan/lab-plan.js';
 import { quoteArg, quoteArgv } from '../ssh/quote.js';
 import type { LabSession } from './session.js';
-
-const marker = '# netrig: hosts of the lab';
 
 /** The lines of /etc/hosts that let lab hosts call each other by name: each host at its first address. */
 function hostsFileLines(plan: LabPlan): string {
@@ -11,12 +10,12 @@ function hostsFileLines(plan: LabPlan): string {
     const first = host.interfaces.find((nic) => nic.address !== null);
     return first?.address ? [`${first.address.split('/')[0]} ${host.name}`] : [];
   });
-  return [marker, ...lines, ''].join('\n');
+  return [hostsFileMarks.first, ...lines, hostsFileMarks.last, ''].join('\n');
 }
 
 /** One shell script a host: everything that makes it this lab's host, whoever made the machine. */
 function provisionScript(plan: LabPlan, host: HostPlan): string {
-  const lines = ['set -e', `grep -qF ${quoteArg(marker)} /etc/hosts || printf %s ${quoteArg(hostsFileLines(plan))} >>/etc/hosts`];
+  const lines = ['set -e', `grep -qxF ${quoteArg(hostsFileMarks.first)} /etc/hosts || printf %s ${quoteArg(hostsFileLines(plan))} >>/etc/hosts`];
   for (const [key, value] of Object.entries(host.sysctls)) {
     const path = `/proc/sys/${key.replaceAll('.', '/')}`;
     lines.push(`printf '%s\\n' ${quoteArg(value)} >${quoteArg(path)} || { echo ${quoteArg(`sysctl ${key} = ${value} was refused`)} >&2; exit 1; }`);

@@ -24,9 +24,9 @@ describe('report: CI systems', () => {
   });
 
   it('GitHub gets ten errors at most, a broken lab first', () => {
-    const lines = githubAnnotations(run(Array.from({ length: 15 }, () => failed('timeout', 'x')), { code: 'NETRIG_HOST_GONE', message: 'node1 is gone' }), checkout);
+    const lines = githubAnnotations(run(Array.from({ length: 15 }, () => failed('timeout', 'x')), { code: 'NETRIG_LAB_GONE', message: 'node1 is gone' }), checkout);
     expect(lines).to.have.length(10);
-    expect(lines[0]).to.equal('::error title=lan::NETRIG_HOST_GONE: node1 is gone');
+    expect(lines[0]).to.equal('::error title=lan::NETRIG_LAB_GONE: node1 is gone');
   });
 
   it('a run that passed has no annotations', () => {

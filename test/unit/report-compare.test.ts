@@ -61,7 +61,7 @@ describe('report: runs side by side', () => {
 
   it('count a lab that broke before anything was checked as a regression', () => {
     const before = run({ lan: { items: { a: [passed] } } });
-    const after = run({ lan: { items: { a: [passed] }, error: { code: 'NETRIG_BOOT_TIMEOUT', message: 'node1 did not answer' } } });
+    const after = run({ lan: { items: { a: [passed] }, error: { code: 'NETRIG_HOST_BOOT', message: 'node1 did not answer' } } });
     const comparison = compared(before, after);
     expect(comparison.scenarios.map(({ name, regressed }) => [name, regressed])).to.deep.equal([['lan', true]]);
     expect(comparison.regressions).to.equal(1);

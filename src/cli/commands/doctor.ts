@@ -1,6 +1,7 @@
 import { access, constants } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { out } from '../colours.js';
+import { shareInventory } from '../consent.js';
 import { listHostImages } from '../../images/store.js';
 import { exitStatus } from '../../model/verdict.js';
 import type { Capability } from '../../providers/provider.js';
@@ -30,7 +31,8 @@ async function ownFindings(): Promise<Capability[]> {
 }
 
 /** `netrig doctor`: 0 when every provider asked for can bring up a lab. */
-export async function doctor(flags: { json?: boolean; provider?: string }): Promise<number> {
+export async function doctor(flags: { json?: boolean; provider?: string; inventory?: string }): Promise<number> {
+  shareInventory(flags.inventory);
   const chosen = flags.provider === undefined ? Object.values(providers) : [providerNamed(flags.provider)];
   const findings = [
     ...(await Promise.all(chosen.map(async (provider) => ({ provider: provider.name, capabilities: await provider.capabilities() })))),

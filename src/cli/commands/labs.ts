@@ -4,6 +4,8 @@ import { formatDuration } from '../../model/duration.js';
 import { exitStatus } from '../../model/verdict.js';
 import type { LabRecord } from '../../providers/provider.js';
 import { providerNamed, providers } from '../../providers/registry.js';
+import { consentVariable } from '../../providers/ssh/provider.js';
+import { shareInventory } from '../consent.js';
 import { pickLab } from '../pick-lab.js';
 import { formatTable } from '../print-table.js';
 
@@ -59,7 +61,10 @@ export async function down(ids: string[], flags: { all?: boolean }): Promise<num
 }
 
 /** `netrig gc`. */
-export async function gc(flags: { json?: boolean }): Promise<number> {
+export async function gc(flags: { inventory?: string; json?: boolean }): Promise<number> {
+  shareInventory(flags.inventory);
+  // To name the inventory is to agree: nothing but what netrig changed is taken back.
+  if (flags.inventory !== undefined) process.env[consentVariable] = '1';
   const reports = await Promise.all(Object.values(providers).map(async (provider) => ({ provider: provider.name, ...(await provider.sweep()) })));
   if (flags.json) {
     process.stdout.write(`${JSON.stringify(reports, null, 2)}\n`);

@@ -1,14 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join, relative } from 'node:path';
-import { messageOf, NetrigError } from '../../errors.js';
+import { NetrigError } from '../../errors.js';
 import { findHostImageRow } from '../../images/host-image.js';
 import type { RunEventBody } from '../../model/events.js';
 import { exitStatus } from '../../model/verdict.js';
 import { runMocha } from '../../mocha/run-mocha.js';
 import { beginRun } from '../../mocha/whole-run.js';
 import { onEvent } from '../../mocha/register.js';
-import { providerNamed, providers } from '../../providers/registry.js';
+import { providerNamed } from '../../providers/registry.js';
 import { allureReportFormat } from '../../report/allure.js';
 import { tellGithub } from '../../report/ci.js';
 import { createConsoleReporter } from '../../report/console.js';
@@ -16,26 +16,15 @@ import { formats, loadRun } from '../../report/reports.js';
 import { eventLogName, followEvents } from '../../run/event-log.js';
 import { onInterrupt } from '../../run/interrupt.js';
 import { findScenarioFiles } from '../../scenario/load.js';
+import { agree, shareInventory } from '../consent.js';
 import { loadOrPrint } from '../load-or-print.js';
 import { printError } from '../print-error.js';
 import type { RunFlags } from '../program.js';
 import { partOf } from '../shard.js';
+import { sweepFirst } from '../sweep-first.js';
 
 /** Files at once, where nobody says: labs keep a processor each busy while they boot. */
 const mostDefaultJobs = 4;
-
-/** Removes what killed runs left, so that nobody has to call `gc` for it. Never stands in the way of a run. */
-async function sweepFirst(note: (line: string) => void): Promise<void> {
-  for (const provider of Object.values(providers)) {
-    try {
-      const { removed, left } = await provider.sweep();
-      for (const { lab, what } of removed) note(`removed what the killed lab ${lab} had left: ${what.join(', ')}`);
-      for (const { lab, what, why } of left) note(`${lab}: ${what} is left: ${why}`);
-    } catch (error) {
-      note(`what killed runs left was not looked for: ${messageOf(error)}`);
-    }
-  }
-}
 
 /** Ids of the scenarios whose last attempt did not pass. */
 async function notPassed(dir: string): Promise<string[]> {
@@ -50,6 +39,7 @@ export async function run(paths: string[], flags: RunFlags): Promise<number> {
   if (unknownImage !== undefined) throw new NetrigError('NETRIG_IMAGE_UNKNOWN', `There is no host image "${unknownImage}".`);
   const loaded = await loadOrPrint(files, { matrix: flags.matrix });
   if (flags.provider !== undefined) providerNamed(flags.provider);
+  shareInventory(flags.inventory);
   const tagged = loaded.filter((one) => one.scenarios.some((scenario) => flags.tag.length === 0 || scenario.tags.some((tag) => flags.tag.includes(tag))));
   const chosen = flags.shard ? partOf(tagged, flags.shard) : tagged;
   if (tagged.length === 0) {
@@ -64,6 +54,12 @@ export async function run(paths: string[], flags: RunFlags): Promise<number> {
   }
 
   const quiet = flags.json === true || flags.reporter !== undefined;
+  const used = [...new Set(chosen.flatMap((one) => one.scenarios.map((scenario) => flags.provider ?? scenario.provider ?? 'local')))];
+  if (flags.checkOnly) {
+    const making = used.find((name) => !providerNamed(name).asks);
+    if (making !== undefined) throw new NetrigError('NETRIG_USAGE', `--check-only is for machines that exist already; the provider ${making} makes its own.`, { hint: 'Use it with --provider ssh --inventory FILE.' });
+  } else for (const name of used) await agree(providerNamed(name), flags.yes ?? false);
+
   const note = (line: string): void => void process.stderr.write(`netrig: ${line}\n`);
   await sweepFirst(note);
 
@@ -72,7 +68,7 @@ export async function run(paths: string[], flags: RunFlags): Promise<number> {
   const owned = await beginRun({
     argv: process.argv.slice(2),
     reports: flags.reports,
-    settings: { provider: flags.provider ?? null, keepOnFail: flags.keepOnFail ?? false, bail: flags.bail ?? false, tags: flags.tag, matrix: flags.matrix },
+    settings: { provider: flags.provider ?? null, keepOnFail: flags.keepOnFail ?? false, bail: flags.bail ?? false, checkOnly: flags.checkOnly ?? false, tags: flags.tag, matrix: flags.matrix },
   });
   const interrupt = onInterrupt(() => note('interrupted: ending what runs and taking labs down; once more ends at once'));
   const reporter = createConsoleReporter({ stream: process.stdout });

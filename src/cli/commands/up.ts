@@ -13,10 +13,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { withoutSteps } from '../../scenario/without-steps.js';
+import { agree, shareInventory } from '../consent.js';
 import { loadOrPrint } from '../load-or-print.js';
 
 /** `netrig up`: prints the lab's id on standard output, everything else on standard error. */
-export async function up(file: string, flags: { provider?: string; scenario?: string; steps: boolean }): Promise<number> {
+export async function up(file: string, flags: { provider?: string; inventory?: string; yes?: boolean; scenario?: string; steps: boolean }): Promise<number> {
   const [scenarioFile] = await findScenarioFiles([file]);
   const [loaded] = await loadOrPrint([scenarioFile!]);
   const scenarios = loaded!.scenarios;
@@ -35,7 +36,9 @@ export async function up(file: string, flags: { provider?: string; scenario?: st
     if (event.type === 'item:end' && event.outcome.verdict !== 'skipped') say(`${event.outcome.verdict === 'pass' ? err.green('✓') : err.red('✗')} ${titles.get(event.item) ?? event.item}${event.outcome.verdict === 'pass' ? err.dim(` ${formatDuration(event.durationMs)}`) : `: ${event.outcome.reason}`}`);
   };
   const interrupt = onInterrupt(() => say('netrig: interrupted, taking the lab down'));
+  shareInventory(flags.inventory);
   const provider = providerNamed(flags.provider ?? scenario.provider ?? 'local');
+  await agree(provider, flags.yes ?? false);
   const files = await mkdtemp(join(tmpdir(), 'netrig-up-'));
   try {
     const lab = await bringUp();

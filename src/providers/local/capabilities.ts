@@ -18,7 +18,7 @@ interface KernelProbe {
 const moduleMend = (module: string): string => `Load the kernel module \`${module}\`, or use a kernel that has it.`;
 
 // v0 and v1 are the two ends of a veth pair that the veth probe makes; each probe after it leaves them as they were.
-const kernelProbes: readonly KernelProbe[] = [
+export const kernelProbes: readonly KernelProbe[] = [
   {
     name: 'kernel:overlayfs',
     commands: [
@@ -91,13 +91,34 @@ const kernelProbes: readonly KernelProbe[] = [
   },
 ];
 
-/** One script for all probes: a line `NAME have` or `NAME lacks WORDS` each. */
-function probeScript(): string {
+/** One script for all probes, for root in namespaces made for the purpose: a line `NAME have` or `NAME lacks WORDS` each. */
+export function probeScript(): string {
   const lines = ['echo "namespaces have"', 'ip link set lo up'];
   for (const probe of kernelProbes) {
     lines.push(`if seen=$({ ${probe.commands.join(' && ')}; } 2>&1); then echo "${probe.name} have"; else echo "${probe.name} lacks" $seen; fi`);
   }
   return lines.join('\n');
+}
+
+/** What the script said, by probe. */
+function saidByProbes(output: string): Map<string, { have: boolean; words: string }> {
+  return new Map(
+    output.split('\n').flatMap((line) => {
+      const match = /^(\S+) (have|lacks)(?: (.*))?$/.exec(line.trimEnd());
+      return match?.[1] ? [[match[1], { have: match[2] === 'have', words: match[3] ?? '' }] as const] : [];
+    }),
+  );
+}
+
+/** The capabilities that the output of `probeScript` tells of; `stderr` is for a script that ended early. */
+export function readProbes(output: string, stderr = ''): Capability[] {
+  const said = saidByProbes(output);
+  return kernelProbes.map((probe): Capability => {
+    const answer = said.get(probe.name);
+    if (answer?.have) return { name: probe.name, have: true, seen: `Tried: ${probe.works}.` };
+    const words = answer ? answer.words || 'it failed without a word' : `the probe did not come that far: ${stderr.trim()}`;
+    return { name: probe.name, have: false, seen: `Tried whether ${probe.works}: ${words}`, ...(probe.mend ? { mend: probe.mend } : {}) };
+  });
 }
 
 async function kernelCapabilities(root: boolean): Promise<Capability[]> {
@@ -108,21 +129,11 @@ async function kernelCapabilities(root: boolean): Promise<Capability[]> {
   if (!root) return nothing('Only root can make the namespaces.');
   const flags = ['--mount', '--pid', '--uts', '--ipc', '--net', '--cgroup', '--propagation', 'private', '--fork', '--kill-child=KILL'];
   const result = await runCommand(['unshare', ...flags, 'sh', '-c', probeScript()], { timeoutMs: 10_000 });
-  const said = new Map(
-    result.stdout.split('\n').flatMap((line) => {
-      const match = /^(\S+) (have|lacks)(?: (.*))?$/.exec(line);
-      return match?.[1] ? [[match[1], { have: match[2] === 'have', words: match[3] ?? '' }] as const] : [];
-    }),
-  );
+  const said = saidByProbes(result.stdout);
   if (!said.has('namespaces')) return nothing(`unshare failed: ${result.stderr.trim() || `exit status ${result.exitCode}`}`);
   return [
     { name: 'namespaces', have: true, seen: 'unshare made mount, pid, uts, ipc, network and cgroup namespaces.' },
-    ...kernelProbes.map((probe): Capability => {
-      const answer = said.get(probe.name);
-      if (answer?.have) return { name: probe.name, have: true, seen: `Tried: ${probe.works}.` };
-      const words = answer ? answer.words || 'it failed without a word' : `the probe did not come that far: ${result.stderr.trim()}`;
-      return { name: probe.name, have: false, seen: `Tried whether ${probe.works}: ${words}`, ...(probe.mend ? { mend: probe.mend } : {}) };
-    }),
+    ...readProbes(result.stdout, result.stderr),
   ];
 }
 

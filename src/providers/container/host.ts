@@ -1,0 +1,271 @@
+import type { Duplex } from 'node:stream';
+import type Docker from 'dockerode';
+import { GenericContainer, getContainerRuntimeClient, type InspectResult, type WaitStrategy } from 'testcontainers';
+import { randomBytes } from 'node:crypto';
+import { isNetrigError, messageOf, NetrigError } from '../../errors.js';
+import type { HostPlan, LabPlan } from '../../plan/lab-plan.js';
+import { bootDirectory, bootScript, type GivenInterface, wireScript } from './boot-script.js';
+import { ask, changeMs, type EngineEndpoint, type EngineInfo, engineError, engineStatus, isUnreachable, questionMs } from './engine.js';
+import { hostLabel } from './labels.js';
+import type { SegmentNetwork, SegmentNetworks } from './segments.js';
+import { type ContainerAccess, containerState, ExecStream, waitForSshd } from './transport.js';
+
+/** What all hosts of one lab have in common. */
+export interface ContainerSite {
+  id: string;
+  plan: LabPlan;
+  endpoint: EngineEndpoint;
+  engine: Docker;
+  info: EngineInfo;
+  networks: SegmentNetworks;
+  /** Host image → its reference in the engine. */
+  images: ReadonlyMap<string, string>;
+  labels: Record<string, string>;
+  keys: { hostPrivateKey: string; hostPublicKeyLine: string; publicKeyLine: string };
+}
+
+export interface BootedContainer {
+  access: ContainerAccess;
+  /** A stream to the host's sshd that has said its banner and nothing else. */
+  first: Duplex;
+}
+
+/** One attempt at a host that failed; nothing of it is left. */
+export class BootFailure extends Error {
+  constructor(
+    message: string,
+    /** The end of what the container wrote to its console. */
+    readonly console: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+const consoleLines = 30;
+
+/** The end of what a container wrote to its terminal; `''` where there is nothing. */
+export async function containerLog(endpoint: EngineEndpoint, engine: Docker, container: string): Promise<string> {
+  try {
+    const bytes: unknown = await ask(endpoint, 'read a console', questionMs, engine.getContainer(container).logs({ stdout: true, stderr: true, tail: consoleLines, follow: false }));
+    return String(bytes).replaceAll('\r', '').trimEnd();
+  } catch {
+    return '';
+  }
+}
+
+/** Runs a command in a container to its end. Rejects as `ask` does; the exit status is the caller's to judge. */
+export async function execIn(endpoint: EngineEndpoint, engine: Docker, container: string, argv: string[], timeoutMs: number, signal?: AbortSignal): Promise<{ exitCode: number | null; stdout: string; stderr: string }> {
+  const what = 'run a command in a host’s container';
+  const run = async (): Promise<{ exitCode: number | null; stdout: string; stderr: string }> => {
+    const exec = await engine.getContainer(container).exec({ Cmd: argv, AttachStdout: true, AttachStderr: true, Tty: false, User: 'root' });
+    const stream = new ExecStream(await exec.start({ hijack: true, stdin: true, Tty: false }));
+    let stdout = '';
+    for await (const chunk of stream.setEncoding('utf8')) stdout += String(chunk);
+    const { ExitCode } = await exec.inspect();
+    return { exitCode: ExitCode, stdout, stderr: stream.words };
+  };
+  return ask(endpoint, what, timeoutMs, run(), signal);
+}
+
+/** Waits for what `ready` waits for, with whatever end that comes to. */
+function waitFor(ready: () => Promise<void>): WaitStrategy {
+  const strategy: WaitStrategy = {
+    waitUntilReady: ready,
+    withStartupTimeout: () => strategy,
+    isStartupTimeoutSet: () => true,
+    getStartupTimeout: () => 0,
+  };
+  return strategy;
+}
+
+interface Hooks {
+  /** The container is there and does not run yet. */
+  created(container: string): Promise<void>;
+  /** Its PID 1 waits for the pipe. */
+  started(result: InspectResult): Promise<void>;
+}
+
+/**
+ * A host as Testcontainers starts it. All capabilities that the engine itself has, in place of `--privileged`: an engine
+ * without CAP_SYS_RESOURCE (one in a container, mostly) refuses the latter, and the machine's disks are no business of a
+ * lab's host.
+ */
+class HostContainer extends GenericContainer {
+  constructor(
+    image: string,
+    private readonly hooks: Hooks,
+  ) {
+    super(image);
+    this.createOpts.Tty = true;
+    // The type definitions lack them. The empty lists are what the docker command makes of `systempaths=unconfined`.
+    Object.assign(this.hostConfig, { CgroupnsMode: 'private', MaskedPaths: [], ReadonlyPaths: [] });
+    this.hostConfig.DeviceCgroupRules = ['a *:* rwm'];
+    // Where an engine maps users, the root of a lab's host is to be root all the same.
+    this.hostConfig.UsernsMode = 'host';
+    this.hostConfig.LogConfig = { Type: 'json-file', Config: { 'max-size': '10m' } };
+    this.hostConfig.RestartPolicy = { Name: 'no' };
+    this.withAutoCleanup(false)
+      .withAddedCapabilities('ALL')
+      .withSecurityOpt('seccomp=unconfined', 'apparmor=unconfined', 'label=disable')
+      .withEntrypoint(['/bin/busybox', 'sh', `${bootDirectory}/boot.sh`])
+      .withCommand([]);
+  }
+
+  /** A volume of its own for the engine inside, which can't work on the overlay of a container; made from the image's content there. */
+  withEngineVolume(labels: Record<string, string>): this {
+    this.hostConfig.Mounts = [{ Type: 'volume', Source: '', Target: '/var/lib/docker', VolumeOptions: { NoCopy: false, Labels: labels, DriverConfig: { Name: 'local', Options: {} } } }];
+    return this;
+  }
+
+  /** The engine takes one network with a container; others are joined before it starts. */
+  withFirstNetwork(network: string, endpoint: Docker.EndpointSettings): this {
+    this.createOpts.NetworkingConfig = { EndpointsConfig: { [network]: endpoint } };
+    return this.withNetworkMode(network);
+  }
+
+  protected override async containerCreated(id: string): Promise<void> {
+    await this.hooks.created(id);
+  }
+
+  protected override async containerStarting(result: InspectResult): Promise<void> {
+    await this.hooks.started(result);
+  }
+}
+
+/**
+ * Lets Testcontainers find the engine that was chosen, and nothing else: no reaper, whose image may not be to be had, and no
+ * look at the bridge's gateway, which it would dial.
+ */
+export async function prepareTestcontainers(endpoint: EngineEndpoint, engine: Docker): Promise<void> {
+  process.env['DOCKER_HOST'] ??= endpoint.uri;
+  process.env['TESTCONTAINERS_RYUK_DISABLED'] ??= 'true';
+  process.env['TESTCONTAINERS_HOST_OVERRIDE'] ??= '127.0.0.1';
+  const what = 'say what it is';
+  const client = await ask(endpoint, what, changeMs, getContainerRuntimeClient());
+  const [own, theirs] = await Promise.all([ask(endpoint, what, questionMs, engine.info()), ask(endpoint, what, questionMs, client.container.dockerode.info())]);
+  if (own.ID === theirs.ID) return;
+  throw new NetrigError('NETRIG_USAGE', `${endpoint.from} names the Docker engine "${own.Name}", and Testcontainers uses "${theirs.Name}".`, {
+    hint: 'Take `tc.host` and `docker.host` out of ~/.testcontainers.properties, or set DOCKER_HOST to the engine that they name.',
+  });
+}
+
+/** The engine's own MAC for each interface of the plan. */
+async function givenInterfaces(site: ContainerSite, host: HostPlan, container: string, signal: AbortSignal): Promise<GivenInterface[]> {
+  const { NetworkSettings } = await ask(site.endpoint, `look at the container of ${host.name}`, questionMs, site.engine.getContainer(container).inspect(), signal);
+  const networks = Object.values(NetworkSettings.Networks);
+  return host.interfaces.map((nic) => {
+    const network = site.networks.get(nic.segment);
+    const given = networks.find((one) => one.NetworkID === network?.id);
+    if (!network || !given?.MacAddress) throw new NetrigError('NETRIG_SEGMENT', `The Docker engine made no interface for ${host.name} on the segment ${nic.segment}.`);
+    return { name: nic.name, mac: given.MacAddress, network };
+  });
+}
+
+/**
+ * Makes one host and waits until its sshd answers. Rejects with BootFailure when it does not within `timeoutMs` or ends
+ * before; with the reason of `signal` when that aborts; with NETRIG_SEGMENT and NETRIG_ENGINE_UNREACHABLE or _REFUSED. What
+ * is left of it then carries the lab's labels.
+ */
+export async function bootContainer(site: ContainerSite, host: HostPlan, options: { timeoutMs: number; signal: AbortSignal }): Promise<BootedContainer> {
+  const { endpoint, engine } = site;
+  const image = site.images.get(host.image);
+  if (image === undefined) throw new NetrigError('NETRIG_INTERNAL', `No image "${host.image}" was made ready for ${host.name}.`);
+  const deadline = AbortSignal.timeout(options.timeoutMs);
+  const stop = AbortSignal.any([options.signal, deadline]);
+  const labels = { ...site.labels, [hostLabel]: host.name };
+  const segments = [...new Set(host.interfaces.map((nic) => nic.segment))];
+  const networkOf = (segment: string): SegmentNetwork => {
+    const network = site.networks.get(segment);
+    if (network) return network;
+    throw new NetrigError('NETRIG_INTERNAL', `${host.name} has an interface on the segment "${segment}", which the plan does not have.`);
+  };
+  const endpointOf = (segment: string): Docker.EndpointSettings => ({ IPAMConfig: { IPv4Address: networkOf(segment).ends.get(host.name) ?? '' } }) as Docker.EndpointSettings;
+  let id: string | null = null;
+  let first: Duplex | null = null;
+  let log = '';
+  const access = (container: string): ContainerAccess => ({ container, init: host.init });
+
+  const container = new HostContainer(image, {
+    created: async (created) => {
+      id = created;
+      for (const segment of segments.slice(1)) {
+        stop.throwIfAborted();
+        await ask(endpoint, `join ${host.name} to the segment ${segment}`, changeMs, engine.getNetwork(networkOf(segment).id).connect({ Container: created, EndpointConfig: endpointOf(segment) }), stop);
+      }
+      stop.throwIfAborted();
+    },
+    started: async () => {
+      const given = await givenInterfaces(site, host, id ?? '', stop);
+      const result = await execIn(endpoint, engine, id ?? '', ['/bin/busybox', 'sh', '-c', wireScript(host, given)], changeMs, stop);
+      if (result.exitCode === 0) return;
+      const state = await containerState(endpoint, engine, id ?? '');
+      if (!state.running) throw new Error(`its container ${state.text}`);
+      throw new NetrigError('NETRIG_SEGMENT', `The interfaces of ${host.name} could not be made ready: ${result.stderr.trim() || `exit status ${result.exitCode}`}`);
+    },
+  })
+    .withName(`netrig-${site.id}-${host.name}`)
+    .withHostname(host.name)
+    .withLabels(labels)
+    .withEnvironment({
+      NETRIG_HOST: host.name,
+      NETRIG_INIT: host.init,
+      NETRIG_ENGINE: host.engine ? 'yes' : 'no',
+      NETRIG_CGROUP: site.info.cgroupVersion === 2 ? 'v2' : 'v1',
+      NETRIG_MACHINE_ID: randomBytes(16).toString('hex'),
+    })
+    .withCopyContentToContainer([
+      { content: bootScript, target: `${bootDirectory}/boot.sh`, mode: 0o600 },
+      { content: site.keys.hostPrivateKey, target: `${bootDirectory}/host_key`, mode: 0o600 },
+      { content: `${site.keys.hostPublicKeyLine}\n`, target: `${bootDirectory}/host_key.pub`, mode: 0o644 },
+      { content: `${site.keys.publicKeyLine}\n`, target: `${bootDirectory}/login_key.pub`, mode: 0o600 },
+    ])
+    .withWaitStrategy(
+      waitFor(async () => {
+        try {
+          first = await waitForSshd(endpoint, engine, access(id ?? ''), stop);
+        } catch (error) {
+          // Testcontainers removes a container that did not get ready, and its console with it.
+          log = await containerLog(endpoint, engine, id ?? '');
+          throw error;
+        }
+      }),
+    );
+  if (segments[0] === undefined) container.withNetworkMode('none');
+  else container.withFirstNetwork(networkOf(segments[0]).id, endpointOf(segments[0]));
+  if (host.engine && host.init === 'systemd') container.withEngineVolume(labels);
+
+  const starting = container.start();
+  try {
+    await new Promise<void>((resolve, reject) => {
+      starting.then(() => resolve(), reject);
+      // An engine that hangs does not keep us: what it may still make has the lab's labels.
+      const late = (): void => {
+        const timer = setTimeout(() => reject(stop.reason as Error), questionMs);
+        timer.unref();
+        starting.finally(() => clearTimeout(timer)).catch(() => undefined);
+      };
+      if (stop.aborted) late();
+      else stop.addEventListener('abort', late, { once: true });
+    });
+    if (id === null || first === null) throw new NetrigError('NETRIG_INTERNAL', `${host.name} came up without its container.`);
+    return { access: access(id), first };
+  } catch (error) {
+    if (log === '' && id !== null) log = await containerLog(endpoint, engine, id);
+    if (first !== null) (first as Duplex).destroy();
+    await discard(site, host, id);
+    if (options.signal.aborted) throw options.signal.reason;
+    if (isNetrigError(error, 'NETRIG_SEGMENT') || isNetrigError(error, 'NETRIG_INTERNAL')) throw error;
+    if (isUnreachable(error)) throw engineError(endpoint, `start ${host.name}`, error);
+    if (deadline.aborted) throw new BootFailure(`it did not answer SSH within ${options.timeoutMs} ms`, log, { cause: error });
+    if (isNetrigError(error, 'NETRIG_ENGINE_REFUSED')) throw error;
+    // The engine's no is the same the second time.
+    if (engineStatus(error) !== null) throw engineError(endpoint, `start ${host.name}`, error);
+    throw new BootFailure(messageOf(error), log, { cause: error });
+  }
+}
+
+async function discard(site: ContainerSite, host: HostPlan, id: string | null): Promise<void> {
+  const name = id ?? `netrig-${site.id}-${host.name}`;
+  await ask(site.endpoint, `remove the container of ${host.name}`, changeMs, site.engine.getContainer(name).remove({ force: true, v: true })).catch(() => undefined);
+}

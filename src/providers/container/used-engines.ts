@@ -1,0 +1,37 @@
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { labsDirectory } from '../../lab/store.js';
+
+/** Where it stands which engines this user's labs were on: a sweep asks those, and no other. */
+function file(): string {
+  return join(dirname(labsDirectory()), 'container-engines.json');
+}
+
+/** The addresses of engines that labs of this user were on. */
+export function usedEndpoints(): string[] {
+  try {
+    const value: unknown = JSON.parse(readFileSync(file(), 'utf8'));
+    return Array.isArray(value) ? value.filter((one) => typeof one === 'string') : [];
+  } catch {
+    return [];
+  }
+}
+
+function write(uris: readonly string[]): void {
+  const path = file();
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const temporary = `${path}.${process.pid}`;
+  writeFileSync(temporary, `${JSON.stringify(uris)}\n`, { mode: 0o600 });
+  renameSync(temporary, path);
+}
+
+/** Before the first thing is made there. Throws what the file system throws. */
+export function noteEndpoint(uri: string): void {
+  const known = usedEndpoints();
+  if (!known.includes(uri)) write([...known, uri]);
+}
+
+export function forgetEndpoint(uri: string): void {
+  const known = usedEndpoints();
+  if (known.includes(uri)) write(known.filter((one) => one !== uri));
+}
