@@ -7,15 +7,17 @@ import { sweep } from './leftovers.js';
 import { lightBench } from './light.js';
 import { isMet, noise, Unavailable, type Bench, type BenchContext } from './measure.js';
 import { overlayBench } from './overlay.js';
+import { jobsBench, repeatsBench } from './set.js';
 import { sshBench } from './ssh.js';
 import { startupBench } from './startup.js';
 import { tableOf } from './table.js';
 
-const benches: readonly Bench[] = [startupBench, sshBench, commandsBench, hostsBench, lightBench, overlayBench];
+const benches: readonly Bench[] = [startupBench, sshBench, commandsBench, hostsBench, lightBench, overlayBench, jobsBench, repeatsBench];
 
 const usage = `npm run bench [-- [--quick] [BENCH...]]
 
-Measures netrig side by side with what it is compared with; they take turns. Without names, all benches are run.
+Measures netrig side by side with what it is compared with; they take turns. Without names, all benches are run but those that take
+several minutes.
 
   --quick   fewer rounds
 ${benches.map((bench) => `  ${bench.name.padEnd(9)} ${bench.what}`).join('\n')}
@@ -52,7 +54,7 @@ async function main(args: readonly string[]): Promise<number> {
   say(`${cpus().length} processors, Node ${process.version}; load ${loadavg().map((value) => value.toFixed(2)).join(' ')}`);
   let failed = 0;
   let missed = 0;
-  for (const bench of benches.filter((one) => names.length === 0 || names.includes(one.name))) {
+  for (const bench of benches.filter((one) => (names.length === 0 ? !one.onlyNamed : names.includes(one.name)))) {
     const busy = await noise(500);
     say(`\n${bench.name}: ${bench.what}`);
     if (busy > 0.1) say(`(others keep the processors ${(100 * busy).toFixed(0)} % busy)`);

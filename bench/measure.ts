@@ -42,6 +42,8 @@ export interface Bench {
   name: string;
   /** One sentence. */
   what: string;
+  /** Takes so long that it is run only when it is named. */
+  onlyNamed?: boolean;
   /** Throws `Unavailable` when this machine can't run it. */
   run(context: BenchContext): Promise<Result[]>;
 }

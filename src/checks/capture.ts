@@ -8,10 +8,8 @@ import { zDockerName, zDuration, zEndpoint, zName } from '../language/fields.js'
 import type { RemoteProcess } from '../ssh/ssh.js';
 import { addressesOf } from './address.js';
 import { askIp, lastLine } from './answer.js';
-import { commandCheck } from './command.js';
-import { dnsCheck } from './dns.js';
 import { isVantage, parseEndpoint } from './endpoint.js';
-import { httpCheck } from './http.js';
+import { trafficKinds, zTraffic } from './during.js';
 import { defineCheck } from './kind.js';
 import type { CheckKind, EndpointUse, ProbeContext } from './kind.js';
 import { absent, describeMatcher, match, zMatcher } from './match.js';
@@ -20,8 +18,6 @@ import { fail, inconclusive, pass } from './outcome.js';
 import { overlayVni } from './overlay.js';
 import { describeFrame, PcapFormatError, pcapReader, vxlanPorts } from './pcap.js';
 import type { Frame, Packet } from './pcap.js';
-import { pingCheck } from './ping.js';
-import { portCheck } from './port.js';
 import { isVantageProblem, resolveVantage } from './vantage.js';
 import type { Vantage } from './vantage.js';
 
@@ -59,26 +55,13 @@ const zPacket = z
 type PacketFields = z.output<typeof zPacket>;
 type FrameFields = z.output<typeof zInner>;
 
-/** The kinds of check that may make the traffic. Each is run by its own file: nothing here knows how. */
-const probes: Record<string, CheckKind> = Object.fromEntries(
-  [pingCheck, dnsCheck, portCheck, httpCheck, commandCheck].map((kind) => [kind.name, kind as CheckKind<never> as CheckKind]),
-);
-
-const zDuring = z
-  .strictObject(Object.fromEntries(Object.entries(probes).map(([name, kind]) => [name, kind.schema.optional()])))
-  .refine((during) => Object.values(during).filter((spec) => spec !== undefined).length === 1, 'must hold exactly one check')
-  .transform((during): { name: string; spec: unknown } => {
-    const [name, spec] = Object.entries(during).find(([, value]) => value !== undefined) ?? ['', undefined];
-    return { name, spec };
-  });
-
 const zSpec = z
   .strictObject({
     on: zEndpoint.describe('Where packets are captured: a host, a container or a network namespace. Its own tcpdump is not needed, the host’s is.'),
     interface: z.string().min(1).max(15).optional().describe('Interface; any for all of them.'),
     segment: zName.optional().describe('Instead of interface: the host’s interface on this segment.'),
     filter: z.string().min(1).optional().describe('Filter in the syntax of pcap-filter(7): udp port 4789.'),
-    during: zDuring.optional().describe('The check that runs while packets are captured, and must itself pass.'),
+    during: zTraffic.optional().describe('The check that runs while packets are captured, and must itself pass.'),
     listen: zDuration.optional().describe('Instead of during: how long to listen to what goes on by itself.'),
     'vxlan-port': z.int().min(1).max(65535).optional().describe(`UDP port that carries VXLAN, where it is none of ${vxlanPorts.join(', ')}.`),
     expect: z
@@ -454,7 +437,7 @@ async function runCapture(spec: Spec, context: ProbeContext): Promise<Outcome> {
     let probe: Outcome | null = null;
     if (spec.during === undefined) await capture.until(enough, Math.min(spec.listen ?? 0, context.timeLeftMs()));
     else {
-      const kind = probes[spec.during.name]!;
+      const kind = trafficKinds[spec.during.name]!;
       probe = await kind.run(spec.during.spec, context);
     }
     const control: Control | null =
@@ -527,7 +510,7 @@ export const captureCheck = defineCheck<Spec>({
   endpoints: (spec): EndpointUse[] => {
     const uses: EndpointUse[] = [{ endpoint: spec.on, path: ['on'], role: 'vantage' }];
     const { during } = spec;
-    if (during !== undefined) for (const use of probes[during.name]!.endpoints(during.spec)) uses.push({ ...use, path: ['during', during.name, ...use.path] });
+    if (during !== undefined) for (const use of trafficKinds[during.name]!.endpoints(during.spec)) uses.push({ ...use, path: ['during', during.name, ...use.path] });
     for (const { path, fields } of packetSpecs(spec.expect)) {
       const { vni, inner, ...frame } = fields;
       for (const { name, text } of endpointFields(frame)) uses.push({ endpoint: text, path: [...path, name], role: 'vantage' });
@@ -544,7 +527,7 @@ export const captureCheck = defineCheck<Spec>({
         : none !== undefined
           ? `nothing with ${describePacket(none)}`
           : [`${packets === undefined ? 'packets' : `${describeMatcher(packets)} packets`}${some === undefined ? '' : ` with ${describePacket(some)}`}`, each === undefined ? '' : `each with ${describePacket(each)}`].filter((part) => part !== '').join(', ');
-    const when = spec.during === undefined ? `within ${formatDuration(spec.listen ?? 0)}` : `while ${probes[spec.during.name]!.describe(spec.during.spec)}`;
+    const when = spec.during === undefined ? `within ${formatDuration(spec.listen ?? 0)}` : `while ${trafficKinds[spec.during.name]!.describe(spec.during.spec)}`;
     return `${spec.interface ?? spec.segment} of ${spec.on} shows ${wanted}${spec.filter === undefined ? '' : ` (${spec.filter})`} ${when}`;
   },
   run: runCapture,

@@ -1,14 +1,18 @@
 import { addressCheck } from './address.js';
+import { arpCheck } from './arp.js';
 import { bridgeCheck } from './bridge.js';
 import { captureCheck } from './capture.js';
 import { commandCheck } from './command.js';
 import { consulCheck } from './consul.js';
+import { counterCheck } from './counter.js';
 import { dnsCheck } from './dns.js';
 import { dockerCheck } from './docker.js';
 import { fileCheck } from './file.js';
 import { httpCheck } from './http.js';
+import { iptablesCheck } from './iptables.js';
 import type { CheckKind } from './kind.js';
 import { linkCheck } from './link.js';
+import { netnsCheck } from './netns.js';
 import { ovsCheck } from './ovs.js';
 import { pingCheck } from './ping.js';
 import { portCheck } from './port.js';
@@ -16,6 +20,7 @@ import { processCheck } from './process.js';
 import { reachCheck } from './reach.js';
 import { routeCheck } from './route.js';
 import { serviceCheck } from './service.js';
+import { sysctlCheck } from './sysctl.js';
 
 /**
  * A kind whose own spec type is put aside: it is only ever given what its own schema made, so that the registry can hold
@@ -44,6 +49,11 @@ export const checkKinds: readonly CheckKind[] = [
   registered(processCheck),
   registered(serviceCheck),
   registered(fileCheck),
+  registered(iptablesCheck),
+  registered(counterCheck),
+  registered(sysctlCheck),
+  registered(netnsCheck),
+  registered(arpCheck),
 ];
 
 /** The kind that a check's key names, if there is one. */

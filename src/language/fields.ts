@@ -102,3 +102,8 @@ export function oneOrMany<T extends z.ZodType>(one: T) {
     .union([one, z.array(one).min(1, { error: 'the list is empty: name at least one' })])
     .transform((value): z.output<T>[] => (Array.isArray(value) ? (value as z.output<T>[]) : [value as z.output<T>]));
 }
+
+export const zInterfaceName = z
+  .string()
+  .regex(/^[^\s/]{1,15}$/, 'must be the name of an interface: 1 to 15 characters without blanks and slashes')
+  .meta({ title: 'interface', description: 'Name of a network interface.', examples: ['eth0'] });

@@ -147,6 +147,8 @@ export function wireScript(host: HostPlan, given: readonly GivenInterface[]): st
   // Only now: the engine's interfaces may have had these names.
   given.forEach(({ name }, index) => lines.push(`/sbin/ip link set dev tunnel${index} name ${quoteArg(name)}`));
   lines.push('/sbin/ip -batch - <<END', ...addressLines(host), 'END');
+  // A VXLAN interface never tells of a carrier, so that its state would stay UNKNOWN, which a card's is not.
+  given.forEach(({ name }) => lines.push(`/sbin/ip link set dev ${quoteArg(name)} state up`));
   lines.push(`until [ -p ${goPipe} ]; do sleep 0.02; done`, `echo go >${goPipe}`);
   return lines.join('\n');
 }

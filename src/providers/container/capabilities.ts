@@ -23,7 +23,7 @@ async function runProbes({ endpoint, engine }: FoundEngine, reference: string): 
       Cmd: [],
       Tty: true,
       Labels: labLabels(`probe-${process.pid}`, ownMark()),
-      HostConfig: { NetworkMode: 'none', CapAdd: ['ALL'], SecurityOpt: ['seccomp=unconfined', 'apparmor=unconfined', 'label=disable'], UsernsMode: 'host' },
+      HostConfig: { NetworkMode: 'none', CapAdd: ['SYS_ADMIN', 'NET_ADMIN'], SecurityOpt: ['seccomp=unconfined', 'apparmor=unconfined', 'label=disable'], UsernsMode: 'host' },
     }),
   );
   try {

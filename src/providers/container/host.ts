@@ -21,6 +21,8 @@ export interface ContainerSite {
   /** Host image → its reference in the engine. */
   images: ReadonlyMap<string, string>;
   labels: Record<string, string>;
+  /** Capabilities that the engine turned out not to have, without `CAP_`; grows while hosts are made. */
+  lacking: Set<string>;
   keys: { hostPrivateKey: string; hostPublicKeyLine: string; publicKeyLine: string };
 }
 
@@ -88,13 +90,14 @@ interface Hooks {
 
 /**
  * A host as Testcontainers starts it. All capabilities that the engine itself has, in place of `--privileged`: an engine
- * without CAP_SYS_RESOURCE (one in a container, mostly) refuses the latter, and the machine's disks are no business of a
+ * without CAP_SYS_RESOURCE (one in a container, mostly) can't do the latter, and the machine's disks are no business of a
  * lab's host.
  */
 class HostContainer extends GenericContainer {
   constructor(
     image: string,
     private readonly hooks: Hooks,
+    lacking: ReadonlySet<string>,
   ) {
     super(image);
     this.createOpts.Tty = true;
@@ -107,6 +110,7 @@ class HostContainer extends GenericContainer {
     this.hostConfig.RestartPolicy = { Name: 'no' };
     this.withAutoCleanup(false)
       .withAddedCapabilities('ALL')
+      .withDroppedCapabilities(...lacking)
       .withSecurityOpt('seccomp=unconfined', 'apparmor=unconfined', 'label=disable')
       .withEntrypoint(['/bin/busybox', 'sh', `${bootDirectory}/boot.sh`])
       .withCommand([]);
@@ -162,12 +166,19 @@ async function givenInterfaces(site: ContainerSite, host: HostPlan, container: s
   });
 }
 
+interface BootOptions {
+  timeoutMs: number;
+  signal: AbortSignal;
+  /** `lacking` was in force when the host was tried. */
+  lackingKnown?: boolean;
+}
+
 /**
  * Makes one host and waits until its sshd answers. Rejects with BootFailure when it does not within `timeoutMs` or ends
  * before; with the reason of `signal` when that aborts; with NETRIG_SEGMENT and NETRIG_ENGINE_UNREACHABLE or _REFUSED. What
  * is left of it then carries the lab's labels.
  */
-export async function bootContainer(site: ContainerSite, host: HostPlan, options: { timeoutMs: number; signal: AbortSignal }): Promise<BootedContainer> {
+export async function bootContainer(site: ContainerSite, host: HostPlan, options: BootOptions): Promise<BootedContainer> {
   const { endpoint, engine } = site;
   const image = site.images.get(host.image);
   if (image === undefined) throw new NetrigError('NETRIG_INTERNAL', `No image "${host.image}" was made ready for ${host.name}.`);
@@ -186,7 +197,7 @@ export async function bootContainer(site: ContainerSite, host: HostPlan, options
   let log = '';
   const access = (container: string): ContainerAccess => ({ container, init: host.init });
 
-  const container = new HostContainer(image, {
+  const hooks: Hooks = {
     created: async (created) => {
       id = created;
       for (const segment of segments.slice(1)) {
@@ -203,7 +214,8 @@ export async function bootContainer(site: ContainerSite, host: HostPlan, options
       if (!state.running) throw new Error(`its container ${state.text}`);
       throw new NetrigError('NETRIG_SEGMENT', `The interfaces of ${host.name} could not be made ready: ${result.stderr.trim() || `exit status ${result.exitCode}`}`);
     },
-  })
+  };
+  const container = new HostContainer(image, hooks, site.lacking)
     .withName(`netrig-${site.id}-${host.name}`)
     .withHostname(host.name)
     .withLabels(labels)
@@ -253,16 +265,33 @@ export async function bootContainer(site: ContainerSite, host: HostPlan, options
   } catch (error) {
     if (log === '' && id !== null) log = await containerLog(endpoint, engine, id);
     if (first !== null) (first as Duplex).destroy();
-    await discard(site, host, id);
+    // An engine that is gone has nothing to discard now; its labels tell a sweep, later.
+    if (!isUnreachable(error)) await discard(site, host, id);
     if (options.signal.aborted) throw options.signal.reason;
     if (isNetrigError(error, 'NETRIG_SEGMENT') || isNetrigError(error, 'NETRIG_INTERNAL')) throw error;
     if (isUnreachable(error)) throw engineError(endpoint, `start ${host.name}`, error);
     if (deadline.aborted) throw new BootFailure(`it did not answer SSH within ${options.timeoutMs} ms`, log, { cause: error });
     if (isNetrigError(error, 'NETRIG_ENGINE_REFUSED')) throw error;
     // The engine's no is the same the second time.
-    if (engineStatus(error) !== null) throw engineError(endpoint, `start ${host.name}`, error);
+    if (engineStatus(error) !== null) return await withoutLacking(site, host, options, engineError(endpoint, `start ${host.name}`, error));
     throw new BootFailure(messageOf(error), log, { cause: error });
   }
+}
+
+/**
+ * `ALL` means what the engine's own process has, from Docker 26 at the latest; in 20.10 it means all that the kernel knows,
+ * and runc then fails where the engine lacks one. The one that engines lack is CAP_SYS_RESOURCE: without it, then.
+ */
+async function withoutLacking(site: ContainerSite, host: HostPlan, options: BootOptions, refused: NetrigError): Promise<BootedContainer> {
+  if (!/apply caps/.test(refused.message)) throw refused;
+  if (!options.lackingKnown) {
+    site.lacking.add('SYS_RESOURCE');
+    return bootContainer(site, host, { ...options, lackingKnown: true });
+  }
+  throw new NetrigError('NETRIG_CAPABILITY', `The Docker engine "${site.info.name}" lacks capabilities that a lab's host needs: ${refused.message}`, {
+    hint: 'Give the process of the engine all capabilities: run dockerd on the machine itself, or in a container with `--privileged`.',
+    cause: refused,
+  });
 }
 
 async function discard(site: ContainerSite, host: HostPlan, id: string | null): Promise<void> {

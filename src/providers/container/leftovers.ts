@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import { messageOf, NetrigError } from '../../errors.js';
 import { labDirectory, listRecords, removeRecord } from '../../lab/store.js';
@@ -28,19 +29,25 @@ export function accessOf(record: LabRecord): ContainerLabAccess {
   throw new NetrigError('NETRIG_LAB_GONE', `The record of the lab ${record.id} does not say how to reach its hosts.`);
 }
 
-const retries = 3;
+/** How long a thing may be refused because of others that are going at this very moment, ms. */
+const busyMs = 15_000;
+const retryMs = 150;
 
 /** Removes one thing; what is gone already is gone. */
 async function remove(endpoint: EngineEndpoint, what: string, request: () => Promise<unknown>): Promise<Leftover | null> {
-  for (let attempt = 1; ; attempt += 1) {
+  const deadline = performance.now() + busyMs;
+  for (;;) {
     try {
       await ask(endpoint, `remove ${what}`, changeMs, request());
       return null;
     } catch (error) {
+      if (isUnreachable(error)) return { what, why: messageOf(error) };
       const cause = (error as Error).cause ?? error;
-      if (engineStatus(cause) === 404) return null;
-      // 409: somebody else is removing it at this very moment, or the engine has not noticed yet that its users are gone.
-      if (isUnreachable(error) || attempt === retries) return { what, why: isUnreachable(error) ? messageOf(error) : engineWords(cause) };
+      const status = engineStatus(cause);
+      if (status === 404) return null;
+      // Somebody else is removing it, or a container that uses it (another sweep): 409, and 403 for a network.
+      if ((status !== 409 && status !== 403) || performance.now() > deadline) return { what, why: engineWords(cause) };
+      await pause(retryMs);
     }
   }
 }

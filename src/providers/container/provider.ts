@@ -216,7 +216,7 @@ async function bring(plan: LabPlan, options: UpOptions & { detached?: boolean; s
   try {
     const labels = labLabels(id, mark);
     const networks = await makeNetworks(endpoint, engine, id, plan, labels, signal);
-    await bootAll({ id, plan, endpoint, engine, info, networks, images, labels, keys }, options, (host, booted) => {
+    await bootAll({ id, plan, endpoint, engine, info, networks, images, labels, lacking: new Set(), keys }, options, (host, booted) => {
       access.hosts[host.name] = { init: host.init, container: booted.access.container };
       keepFirst(first, host.name, booted.first);
     });

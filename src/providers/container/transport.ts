@@ -30,11 +30,15 @@ export class ExecStream extends Duplex {
   words = '';
   #rest: Buffer[] = [];
   #have = 0;
+  #ended = false;
   readonly #raw: Duplex;
+  readonly #explain: () => Promise<string>;
 
-  constructor(raw: Duplex) {
+  /** `explain` is asked when the other side ended first, and says why, `''` for a plain end. */
+  constructor(raw: Duplex, explain: () => Promise<string> = () => Promise.resolve('')) {
     super({ allowHalfOpen: true });
     this.#raw = raw;
+    this.#explain = explain;
     raw.on('data', (bytes: Buffer) => this.#take(bytes));
     raw.on('end', () => this.#over());
     raw.on('close', () => this.#over());
@@ -42,9 +46,19 @@ export class ExecStream extends Duplex {
   }
 
   #over(): void {
-    if (!this.readableEnded) this.push(null);
-    // Nobody reads what is written from now on.
-    if (!this.writableEnded) this.end();
+    if (this.#ended || this.destroyed) return;
+    this.#ended = true;
+    const end = (): void => {
+      if (this.destroyed) return;
+      this.push(null);
+      // Nobody reads what is written from now on.
+      if (!this.writableEnded) this.end();
+    };
+    if (this.writableEnded) return end();
+    this.#explain().then(
+      (why) => (why === '' ? end() : this.destroy(new Error(why))),
+      () => end(),
+    );
   }
 
   #take(bytes: Buffer): void {
@@ -111,7 +125,11 @@ export async function openTransport(endpoint: EngineEndpoint, engine: Docker, ac
     const starting = exec.start({ hijack: true, stdin: true, Tty: false });
     // A stream that comes when nobody waits for it any more.
     starting.then((raw) => signal.aborted && raw.destroy(), () => undefined);
-    return new ExecStream(await ask(endpoint, 'run a command in a host’s container', questionMs, starting, signal));
+    const raw = await ask(endpoint, 'run a command in a host’s container', questionMs, starting, signal);
+    return new ExecStream(raw, async () => {
+      const { running, text } = await containerState(endpoint, engine, access.container);
+      return running ? '' : `its container ${text}`;
+    });
   } catch (error) {
     if (signal.aborted) throw signal.reason;
     if (isUnreachable(error)) throw error;
