@@ -17,9 +17,9 @@ export const runtimeTools = {
 };
 
 /** What only the project's own tests use. */
-export const testTools = { chromium: 'chromium', java: 'default-jre-headless' };
+export const testTools = { chromium: 'chromium', java: 'default-jre-headless', ssh: 'openssh-client' };
 
-const say = (line) => process.stdout.write(`${line}\n`);
+export const say = (line) => process.stdout.write(`${line}\n`);
 
 export function fail(line) {
   process.stderr.write(`netrig set-up: ${line}\n`);

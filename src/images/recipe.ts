@@ -19,6 +19,8 @@ export interface ImageRecipe {
   packages: string[];
   dpkgOptions: string[];
   aptOptions: string[];
+  /** Shell commands that mmdebstrap runs before the first package is unpacked; `$1` is the tree. */
+  setupHooks?: string[];
   /** Paths (a directory counts with what it holds) that are removed from the tree. A star at the end stands for any rest of the name. */
   remove: string[];
   files: ImageFile[];

@@ -36,13 +36,13 @@ interface ImageManifest {
 }
 
 /** How long to wait for another process that builds the same image: a build takes one to five minutes. */
-const lockDeadlineMs = 15 * 60_000;
+export const lockDeadlineMs = 15 * 60_000;
 
 /** What a build needs at its peak: the tree, the packages before they are unpacked, and the container images. */
 const neededBytes = 1_100_000_000;
 
 /** What a build runs on this machine, with the Debian packages that have it. */
-const buildTools: Record<string, string> = {
+export const buildTools: Readonly<Record<string, string>> = {
   mmdebstrap: 'mmdebstrap',
   'apt-get': 'apt',
   unshare: 'util-linux',
@@ -77,7 +77,7 @@ function hostImage(directory: string, manifest: ImageManifest): HostImage {
 }
 
 /** Directories of finished images of that name, of whatever recipe. */
-async function builtDirectories(name: string): Promise<string[]> {
+export async function builtDirectories(name: string): Promise<string[]> {
   const entries = await readdir(imagesDirectory()).catch(() => []);
   return entries.filter((entry) => entry.startsWith(`${name}-`) && /^[0-9a-f]{12}$/.test(entry.slice(name.length + 1))).map((entry) => join(imagesDirectory(), entry));
 }
@@ -168,7 +168,7 @@ const oldName = /^\.old-(.+)-([0-9a-f]{12})-[0-9a-f]{6}$/;
  * Removes a finished image, and answers null; or answers who uses it, and leaves it. Renamed first, so that an interrupted
  * removal leaves nothing that looks like an image; asked again after, because who takes an image notes it before looking.
  */
-async function discard(directory: string): Promise<number | null> {
+export async function discard(directory: string): Promise<number | null> {
   const before = await userOf(directory);
   if (before !== null) return before.pid;
   const doomed = asidePath(directory);
@@ -183,12 +183,12 @@ async function discard(directory: string): Promise<number | null> {
 }
 
 /** A process that was killed a moment ago may still be writing: retried for a second. */
-async function removeTree(directory: string): Promise<void> {
+export async function removeTree(directory: string): Promise<void> {
   await rm(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 });
 }
 
 /** Removes what dead builds and interrupted removals left. The caller holds the image's lock, so no live one is among them. */
-async function sweep(name: string): Promise<void> {
+export async function sweep(name: string): Promise<void> {
   const images = imagesDirectory();
   for (const entry of await readdir(images)) {
     if (entry.startsWith(`.build-${name}-`)) await removeTree(join(images, entry));
@@ -199,13 +199,13 @@ async function sweep(name: string): Promise<void> {
 }
 
 /** Throws NETRIG_TOOL_MISSING naming the first thing that a build needs and this machine lacks, with its Debian package. */
-async function requireBuildTools(): Promise<void> {
+export async function requireBuildTools(tools: Readonly<Record<string, string>> = buildTools): Promise<void> {
   const directories = (process.env['PATH'] ?? '').split(delimiter).filter((one) => one !== '');
   const missing = (name: string, packageName: string): NetrigError =>
     new NetrigError('NETRIG_TOOL_MISSING', `${name} is not installed, and building a host image needs it (Debian package ${packageName})`, {
       hint: `Install it (\`apt-get install ${packageName}\`), or run \`npm run quickstart\`, which installs what is missing.`,
     });
-  for (const [name, packageName] of Object.entries(buildTools)) {
+  for (const [name, packageName] of Object.entries(tools)) {
     const found = await Promise.all(directories.map((directory) => access(join(directory, name), constants.X_OK).then(() => true, () => false)));
     if (!found.includes(true)) throw missing(name, packageName);
   }
@@ -250,7 +250,7 @@ export async function buildHostImage(name: string, options: ImageOptions & { for
   }
 }
 
-function codedOrBuild(error: unknown, name: string, images: string): unknown {
+export function codedOrBuild(error: unknown, name: string, images: string): unknown {
   const coded = codedIfNoSpace(error, images);
   if (isNetrigError(coded)) return coded;
   return new NetrigError('NETRIG_IMAGE_BUILD', `the image ${name} could not be made ready: ${messageOf(error)}`, { cause: error });
@@ -336,7 +336,7 @@ interface StepContext {
 const plainPlace = '/mnt';
 const plainPlaceScript = `mount --bind "$1" ${plainPlace} && shift && exec "$@"`;
 
-async function bootstrap(recipe: ImageRecipe, mirror: { lines: string[]; aptOptions: string[] }, context: StepContext & { directory: string; progress(text: string): void }): Promise<void> {
+export async function bootstrap(recipe: ImageRecipe, mirror: { lines: string[]; aptOptions: string[] }, context: StepContext & { directory: string; progress(text: string): void }): Promise<void> {
   const { directory, progress, ...rest } = context;
   const result = await runIsolated(
     [
@@ -348,6 +348,7 @@ async function bootstrap(recipe: ImageRecipe, mirror: { lines: string[]; aptOpti
       `--include=${recipe.packages.join(',')}`,
       ...recipe.dpkgOptions.map((option) => `--dpkgopt=${option}`),
       ...[...mirror.aptOptions, ...recipe.aptOptions].map((option) => `--aptopt=${option}`),
+      ...(recipe.setupHooks ?? []).map((hook) => `--setup-hook=${hook}`),
       recipe.suite,
       `${plainPlace}/root`,
       '-',
@@ -366,7 +367,7 @@ async function bootstrap(recipe: ImageRecipe, mirror: { lines: string[]; aptOpti
 }
 
 /** Writes the recipe's own files, links and unit states into the tree. */
-async function configure(recipe: ImageRecipe, root: string): Promise<void> {
+export async function configure(recipe: ImageRecipe, root: string): Promise<void> {
   const units = join(root, 'etc/systemd/system');
   for (const path of recipe.remove) {
     if (!path.endsWith('*')) {
@@ -405,11 +406,11 @@ async function replaceLink(target: string, path: string): Promise<void> {
   await symlink(target, path);
 }
 
-async function diskUsage(directory: string, context: StepContext): Promise<number> {
+export async function diskUsage(directory: string, context: StepContext): Promise<number> {
   const output = requireSuccess('du', await runCommand(['du', '--summarize', '--block-size=1', '--one-file-system', directory], context));
   return Number(output.split('\t')[0]);
 }
 
-function formatBytes(bytes: number): string {
+export function formatBytes(bytes: number): string {
   return bytes < 1e9 ? `${Math.round(bytes / 1e6)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
 }

@@ -65,7 +65,7 @@ export interface SweepReport {
 export interface Provider {
   readonly name: string;
   /** What this machine can do through this provider. */
-  capabilities(): Promise<Capability[]>;
+  capabilities(options?: { /** Make nothing that stays, such as an image: what cannot be tried without is said to be so. */ onlyLook?: boolean }): Promise<Capability[]>;
   /** Throws a coded error when the plan cannot be brought up here at all (no root, missing tool), before anything is made. */
   preflight(plan: LabPlan): Promise<void>;
   /** Host images that the plan needs are built first, with `phase` events of phase `image`. */

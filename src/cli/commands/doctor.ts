@@ -35,7 +35,7 @@ export async function doctor(flags: { json?: boolean; provider?: string; invento
   shareInventory(flags.inventory);
   const chosen = flags.provider === undefined ? Object.values(providers) : [providerNamed(flags.provider)];
   const findings = [
-    ...(await Promise.all(chosen.map(async (provider) => ({ provider: provider.name, capabilities: await provider.capabilities() })))),
+    ...(await Promise.all(chosen.map(async (provider) => ({ provider: provider.name, capabilities: await provider.capabilities({ onlyLook: true }) })))),
     { provider: 'netrig', capabilities: await ownFindings() },
   ];
   if (flags.json) {

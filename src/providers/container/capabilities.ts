@@ -45,7 +45,7 @@ async function probeImage(options: EngineImageOptions): Promise<string> {
  * See `Provider.capabilities`. What the engine's kernel can do is tried in a container of its own; where the engine has no
  * host image yet, one is made first, as a lab would.
  */
-export async function containerCapabilities(): Promise<Capability[]> {
+export async function containerCapabilities({ onlyLook = false }: { onlyLook?: boolean } = {}): Promise<Capability[]> {
   const untried = (why: string): Capability[] => kernelProbes.map((probe) => ({ name: probe.name, have: false, seen: `Not tried: ${why}` }));
   let found: FoundEngine;
   try {
@@ -65,7 +65,9 @@ export async function containerCapabilities(): Promise<Capability[]> {
     },
   ];
   try {
-    const reference = await probeImage({ endpoint, engine, info, signal: AbortSignal.timeout(60 * 60_000), progress: () => undefined });
+    const options: EngineImageOptions = { endpoint, engine, info, signal: AbortSignal.timeout(60 * 60_000), progress: () => undefined };
+    if (onlyLook && (await presentImages(hostImageRows, options)).length === 0) return [...have, ...untried('the engine has no host image yet to try it in; the first lab makes one.')];
+    const reference = await probeImage(options);
     return [...have, ...readProbes(await runProbes(found, reference))];
   } catch (error) {
     return [...have, ...untried(messageOf(error))];
