@@ -30,7 +30,12 @@ async function ownFindings(): Promise<Capability[]> {
   ];
 }
 
-/** `netrig doctor`: 0 when every provider asked for can bring up a lab. */
+/** Without these a provider can bring up no lab at all; kernel features and the like only decide which labs. */
+function isRequired({ name }: Capability): boolean {
+  return /^(?:root|engine|inventory)$|^(?:tool|machine):/.test(name);
+}
+
+/** `netrig doctor`: 0 when the provider asked for, else the local one, can bring up a lab. */
 export async function doctor(flags: { json?: boolean; provider?: string; inventory?: string }): Promise<number> {
   shareInventory(flags.inventory);
   const chosen = flags.provider === undefined ? Object.values(providers) : [providerNamed(flags.provider)];
@@ -50,6 +55,6 @@ export async function doctor(flags: { json?: boolean; provider?: string; invento
       }
     }
   }
-  const required = findings.flatMap(({ capabilities }) => capabilities).filter((one) => one.name === 'root' || one.name.startsWith('tool:'));
+  const required = findings.filter(({ provider }) => provider === (flags.provider ?? 'local')).flatMap(({ capabilities }) => capabilities.filter(isRequired));
   return required.every((one) => one.have) ? exitStatus.passed : exitStatus.lab;
 }

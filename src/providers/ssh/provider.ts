@@ -12,6 +12,7 @@ import { loadInventory, type Inventory, type Machine } from '../../scenario/inve
 import { generateLabKeys } from '../../ssh/keys.js';
 import { quoteArg } from '../../ssh/quote.js';
 import type { SshTarget } from '../../ssh/ssh.js';
+import { kernelProbes, probeScript, readProbes } from '../local/capabilities.js';
 import type { Capability, LabRecord, Provider, RunningLab, SweepReport, UpOptions } from '../provider.js';
 import { imageScript } from './engine-images.js';
 import {
@@ -400,38 +401,31 @@ async function withConfig<T>(inventory: Inventory, work: (access: (machine: Mach
   }
 }
 
-/** What each machine says of itself: its kernel's features by trying them in a network namespace that ends with the trial. */
-const probes: readonly { name: string; script: string }[] = [
-  { name: 'kernel:vxlan', script: 'ip link add v0 type vxlan id 7 dstport 4789' },
-  { name: 'kernel:macvlan', script: 'ip link add p0 type veth peer name p1 && ip link add m0 link p0 type macvlan mode bridge' },
-  { name: 'kernel:8021q', script: 'ip link add p0 type veth peer name p1 && ip link add v0 link p0 type vlan id 7' },
-  { name: 'kernel:bridge', script: 'ip link add b0 type bridge' },
-  { name: 'kernel:ipvlan', script: 'ip link add p0 type veth peer name p1 && ip link add i0 link p0 type ipvlan' },
-  { name: 'kernel:dummy', script: 'ip link add d0 type dummy' },
-];
-
 async function capabilities(): Promise<Capability[]> {
   const file = inventoryFile();
   if (file === null) return [{ name: 'inventory', have: false, seen: 'No inventory of machines was named.', mend: 'Name it: --inventory FILE.' }];
   const inventory = loadInventory(file);
   const found: Capability[] = [{ name: 'inventory', have: true, seen: `${file} names ${inventory.machines.length} machines.` }];
-  const script = probes.map(({ name, script: probe }) => `if why=$(unshare --net sh -c ${quoteArg(probe)} 2>&1); then echo ${quoteArg(`yes ${name}`)}; else echo ${quoteArg(`no ${name}`)} "$why" | tr '\\n' ' '; echo; fi`).join('\n');
+  // As root, in namespaces that end with the trial.
+  const script = `unshare --net --mount sh -c ${quoteArg(probeScript())}`;
   const answers = await withConfig(inventory, (access) =>
     Promise.all(
       inventory.machines.map(async (machine) => {
         try {
-          return { machine, lines: (await runAsRoot(access(machine), script, { timeoutMs: askMs })).stdout.split('\n') };
+          const { stdout, stderr } = await runAsRoot(access(machine), script, { timeoutMs: askMs });
+          return { machine, found: readProbes(stdout, stderr) };
         } catch (error) {
-          return { machine, lines: null, why: messageOf(error) };
+          return { machine, found: null, why: messageOf(error) };
         }
       }),
     ),
   );
-  for (const { machine, lines, why } of answers) found.push({ name: `machine:${machine.name}`, have: lines !== null, seen: lines !== null ? `${machine.address} answers, and ${machine.user} is or becomes root.` : why! });
-  for (const { name } of probes) {
-    const without = answers.flatMap(({ machine, lines }) => (lines === null || lines.some((line) => line.startsWith(`yes ${name}`)) ? [] : [`${machine.name} (${lines.find((line) => line.startsWith(`no ${name}`))?.slice(name.length + 4).trim() ?? 'no answer'})`]));
-    const asked = answers.filter(({ lines }) => lines !== null).length;
-    found.push({ name, have: asked > 0 && without.length === 0, seen: asked === 0 ? 'Not tried: no machine answered.' : without.length === 0 ? `Tried on ${asked === 1 ? 'the machine' : `all ${asked} machines`}.` : `Not on ${without.join(', ')}.` });
+  for (const { machine, found: answer, why } of answers) found.push({ name: `machine:${machine.name}`, have: answer !== null, seen: answer !== null ? `${machine.address} answers, and ${machine.user} is or becomes root.` : why! });
+  const asked = answers.filter((one) => one.found !== null);
+  for (const { name } of kernelProbes) {
+    const each = asked.map(({ machine, found: answer }) => ({ machine, capability: answer!.find((one) => one.name === name)! }));
+    const without = each.filter(({ capability }) => !capability.have).map(({ machine, capability }) => `${machine.name}: ${capability.seen}`);
+    found.push({ name, have: asked.length > 0 && without.length === 0, seen: asked.length === 0 ? 'Not tried: no machine answered.' : without.length === 0 ? `Tried on ${asked.length === 1 ? 'the machine' : `all ${asked.length} machines`}.` : `Not on ${without.join(' ')}` });
   }
   return found;
 }
