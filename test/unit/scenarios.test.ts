@@ -1,8 +1,12 @@
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import { expect } from 'chai';
+import { loadTutorials, loadUncovered } from '../../src/scenario/catalogue.js';
+import { catalogueIds } from '../../src/scenario/covers.js';
 import { findScenarioFiles, formatDiagnostics, loadScenarioFiles } from '../../src/scenario/load.js';
 
-const scenarios = join(import.meta.dirname, '..', '..', '..', 'scenarios');
+const root = join(import.meta.dirname, '..', '..', '..');
+const scenarios = join(root, 'scenarios');
 
 describe('The labs that come with netrig', () => {
   it('are valid, and each makes checks', async () => {
@@ -11,5 +15,28 @@ describe('The labs that come with netrig', () => {
     expect(loaded.length).to.be.greaterThan(10);
     const without = loaded.flatMap((one) => one.scenarios).filter((scenario) => !scenario.items.some((item) => item.kind === 'check'));
     expect(without.map((scenario) => scenario.id)).to.deep.equal([]);
+  });
+
+  it('cover each item of the catalogue by a check, or say why none can', async () => {
+    const loaded = await loadScenarioFiles(await findScenarioFiles([scenarios]));
+    const covered = new Set(loaded.flatMap((one) => one.scenarios.flatMap((scenario) => scenario.items.flatMap((item) => (item.kind === 'check' ? item.covers : [])))));
+    const uncovered = loadUncovered(scenarios, (id) => (covered.has(id) ? 'a check' : null));
+    expect(formatDiagnostics(uncovered.diagnostics)).to.equal('');
+    expect(formatDiagnostics(loadTutorials(scenarios)!.diagnostics)).to.equal('');
+    const ids = [...catalogueIds().values()].flat();
+    expect(ids.filter((id) => !covered.has(id) && !uncovered.reasons.has(id))).to.deep.equal([]);
+    expect(ids.filter((id) => covered.has(id)).length).to.be.at.least(400);
+  });
+
+  it('have each been mutated, and two mutations at least were noticed (docs/mutation.md)', async () => {
+    const page = readFileSync(join(root, 'docs', 'mutation.md'), 'utf8');
+    const sections = page.split(/^## /m).slice(1);
+    const lacking = (await findScenarioFiles([scenarios])).flatMap((file) => {
+      const name = relative(root, file);
+      const own = sections.filter((section) => section.includes(`](../${name}#L1)`));
+      const noticed = own.map((section) => Number(/(\d+) noticed by a check/.exec(section)?.[1] ?? (section.includes('Skipped here') ? 2 : 0)));
+      return noticed.length > 0 && noticed.every((count) => count >= 2) ? [] : [`${name}: run netrig mutate scenarios --until-noticed 2 --write docs/mutation.md`];
+    });
+    expect(lacking).to.deep.equal([]);
   });
 });
