@@ -73,13 +73,28 @@ RestartSec=1
 WantedBy=multi-user.target
 `;
 
+/** Stands for the version of the kernel, which is known once its package is there. */
+export const kernelPlaceholder = '@KERNEL@';
+
+/**
+ * net.ifnames=0: the first network card, Vagrant's own, is eth0 on every hypervisor. The console is a serial line, which a
+ * hypervisor can write to a file. mitigations=off: emulated processors pay most for them, and a lab has one user. apparmor=0:
+ * hosts of the other providers have none, and where the kernel has it the engine wants its tools.
+ */
+const bootConfiguration = `DEFAULT linux
+TIMEOUT 1
+PROMPT 0
+LABEL linux
+  KERNEL /boot/vmlinuz-${kernelPlaceholder}
+  APPEND initrd=/boot/initrd.img-${kernelPlaceholder} root=/dev/vda1 rw net.ifnames=0 console=ttyS0 quiet mitigations=off apparmor=0
+`;
+
 const boxFiles: ImageFile[] = [
   { path: 'etc/systemd/system/netrig-management.service', mode: 0o644, content: managementUnit },
   { path: 'usr/local/lib/netrig/management', mode: 0o755, content: management },
   { path: 'usr/local/lib/netrig/lease', mode: 0o755, content: lease },
   { path: 'etc/hostname', mode: 0o644, content: 'netrig\n' },
-  // Written anew for the kernel that was installed.
-  { path: 'boot/extlinux/extlinux.conf', mode: 0o644, content: '' },
+  { path: 'boot/extlinux/extlinux.conf', mode: 0o644, content: bootConfiguration },
 ];
 
 /** Units that a host of namespaces must not run and a machine with a kernel of its own needs: device nodes of modules not loaded yet, kernel file systems. */

@@ -4,7 +4,7 @@ import { chmod, lstat, mkdir, readdir, readFile, rename, rm, statfs, writeFile }
 import { join } from 'node:path';
 import { isNetrigError, messageOf, NetrigError } from '../errors.js';
 import { formatDuration } from '../model/duration.js';
-import { boxMetadata, boxRecipe, boxVersion, boxVagrantfile, diskGigabytes } from './box-recipe.js';
+import { boxMetadata, boxRecipe, boxVagrantfile, boxVersion, diskGigabytes, kernelPlaceholder } from './box-recipe.js';
 import { runCommand, runIsolated } from './build-command.js';
 import { classifyBuildFailure, codedIfNoSpace } from './build-failure.js';
 import { BuildStepFailure, installedVersion, requireSuccess, upstreamVersion, warmEngineData } from './container-image-build.js';
@@ -244,7 +244,8 @@ async function build(image: string, recipe: ImageRecipe, context: { signal: Abor
     await configure(recipe, root);
     const kernel = (await readdir(join(root, 'boot'))).find((one) => one.startsWith('vmlinuz-'))?.slice('vmlinuz-'.length);
     if (kernel === undefined) throw new BuildStepFailure('configuration', 'error: the kernel package brought no kernel\n');
-    await writeFile(join(root, 'boot/extlinux/extlinux.conf'), bootConfiguration(kernel));
+    const bootFile = join(root, 'boot/extlinux/extlinux.conf');
+    await writeFile(bootFile, (await readFile(bootFile, 'utf8')).replaceAll(kernelPlaceholder, kernel));
 
     await run('make keys', ['chroot', root, 'sh', '-c', "ssh-keygen -q -t ed25519 -N '' -C netrig -f /etc/ssh/ssh_host_ed25519_key && ssh-keygen -q -t ed25519 -N '' -C netrig -f /login_key && mkdir -p -m 700 /root/.ssh && mv /login_key.pub /root/.ssh/authorized_keys"], true);
     await rename(join(root, 'login_key'), join(directory, 'login_key'));
@@ -305,18 +306,4 @@ async function build(image: string, recipe: ImageRecipe, context: { signal: Abor
   } finally {
     await new Promise<void>((resolve) => log.end(() => resolve()));
   }
-}
-
-/**
- * net.ifnames=0: the first network card, Vagrant's own, is eth0 on every hypervisor. The console is a serial line, which a
- * hypervisor can write to a file. mitigations=off: emulated processors pay most for them, and a lab has one user.
- */
-function bootConfiguration(kernel: string): string {
-  return `DEFAULT linux
-TIMEOUT 1
-PROMPT 0
-LABEL linux
-  KERNEL /boot/vmlinuz-${kernel}
-  APPEND initrd=/boot/initrd.img-${kernel} root=/dev/vda1 rw net.ifnames=0 console=ttyS0 quiet mitigations=off
-`;
 }

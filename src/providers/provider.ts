@@ -64,6 +64,8 @@ export interface SweepReport {
 /** Turns planned hosts and segments into hosts that answer SSH, and takes everything away again. */
 export interface Provider {
   readonly name: string;
+  /** Hosts of one lab serve the next labs of the same process, so that a run is quickest with one lab after another. */
+  readonly reusesHosts?: boolean;
   /** What this machine can do through this provider. */
   capabilities(options?: { /** Make nothing that stays, such as an image: what cannot be tried without is said to be so. */ onlyLook?: boolean }): Promise<Capability[]>;
   /** Throws a coded error when the plan cannot be brought up here at all (no root, missing tool), before anything is made. */

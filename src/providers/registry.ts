@@ -2,12 +2,14 @@ import { NetrigError } from '../errors.js';
 import { containerProvider } from './container/provider.js';
 import { localProvider } from './local/provider.js';
 import { sshProvider } from './ssh/provider.js';
+import { vagrantProvider } from './vagrant/provider.js';
 import type { Provider } from './provider.js';
 
 /** Every provider by its name. A new one is a line here. */
 export const providers: Readonly<Record<string, Provider>> = {
   local: localProvider,
   container: containerProvider,
+  vagrant: vagrantProvider,
   ssh: sshProvider,
 };
 

@@ -11,7 +11,7 @@ import { shown, suggestion } from '../language/wording.js';
  */
 
 /** Providers that `provider:` may ask for. */
-export const providerNames = ['local', 'container', 'ssh'] as const;
+export const providerNames = ['local', 'container', 'vagrant', 'ssh'] as const;
 
 export const defaultImage = 'debian-12';
 export const defaultBootTimeoutMs = 60_000;

@@ -8,7 +8,9 @@ import { findScenarioFiles, formatDiagnostics, loadScenarioFiles } from '../../s
 const root = join(import.meta.dirname, '..', '..', '..');
 const scenarios = join(root, 'scenarios');
 
-describe('The labs that come with netrig', () => {
+describe('The labs that come with netrig', function () {
+  this.timeout(60_000);
+
   it('are valid, and each makes checks', async () => {
     const loaded = await loadScenarioFiles(await findScenarioFiles([scenarios]));
     expect(formatDiagnostics(loaded.flatMap((one) => one.diagnostics))).to.equal('');

@@ -1,7 +1,9 @@
 import { NetrigError } from '../../errors.js';
+import { boxImageOf, buildBox, listBoxes, removeBox } from '../../images/box.js';
 import { buildHostImage, listHostImages, removeHostImage } from '../../images/store.js';
 import { formatDuration } from '../../model/duration.js';
 import { exitStatus } from '../../model/verdict.js';
+import { forgetBoxes } from '../../providers/vagrant/machines.js';
 import { onInterrupt } from '../../run/interrupt.js';
 import { formatTable } from '../print-table.js';
 
@@ -17,8 +19,10 @@ export async function list(flags: { json?: boolean }): Promise<number> {
     process.stdout.write(`${JSON.stringify(images, null, 2)}\n`);
     return exitStatus.passed;
   }
+  const boxes = (await listBoxes()).filter((box) => box.state !== 'absent');
   const rows = images.map((image) => [image.name, image.suite, image.engineVersion || '-', image.containerImages.join(' '), states[image.state], megabytes(image.sizeBytes)]);
-  process.stdout.write(formatTable(['IMAGE', 'DEBIAN', 'ENGINE', 'CONTAINER IMAGES', 'STATE', 'SIZE'], rows));
+  const boxRows = boxes.map((box) => [`vagrant:${box.image}`, '', box.engineVersion || '-', '', states[box.state], megabytes(box.sizeBytes)]);
+  process.stdout.write(formatTable(['IMAGE', 'DEBIAN', 'ENGINE', 'CONTAINER IMAGES', 'STATE', 'SIZE'], [...rows, ...boxRows]));
   return exitStatus.passed;
 }
 
@@ -28,11 +32,10 @@ export async function build(names: string[], flags: { force?: boolean }): Promis
   try {
     for (const name of wanted) {
       const begin = performance.now();
-      await buildHostImage(name, {
-        force: flags.force ?? false,
-        signal: interrupt.signal,
-        progress: (line) => process.stderr.write(`${line}\n`),
-      });
+      const options = { force: flags.force ?? false, signal: interrupt.signal, progress: (line: string) => process.stderr.write(`${line}\n`) };
+      const box = boxImageOf(name);
+      if (box === null) await buildHostImage(name, options);
+      else await buildBox(box, options);
       process.stdout.write(`${name} is ready, after ${formatDuration(performance.now() - begin)}\n`);
     }
   } finally {
@@ -44,9 +47,11 @@ export async function build(names: string[], flags: { force?: boolean }): Promis
 export async function remove(names: string[], flags: { all?: boolean }): Promise<number> {
   if (names.length === 0 && !flags.all) throw new NetrigError('NETRIG_USAGE', 'Name the images to remove, or say --all.');
   // All of the table: what dead builds left goes too, also where no image was ever finished.
-  const wanted = flags.all ? (await listHostImages()).map((image) => image.name) : names;
+  const wanted = flags.all ? [...(await listHostImages()).map((image) => image.name), ...(await listBoxes()).filter((box) => box.state !== 'absent').map((box) => `vagrant:${box.image}`)] : names;
   for (const name of wanted) {
-    const freed = await removeHostImage(name);
+    const box = boxImageOf(name);
+    const freed = box === null ? await removeHostImage(name) : await removeBox(box);
+    if (box !== null) await forgetBoxes(box);
     if (freed > 0) process.stdout.write(`${name} removed, ${megabytes(freed)} freed\n`);
     else if (!flags.all) process.stdout.write(`${name} was not built\n`);
   }

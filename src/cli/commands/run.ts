@@ -63,7 +63,7 @@ export async function run(paths: string[], flags: RunFlags): Promise<number> {
   const note = (line: string): void => void process.stderr.write(`netrig: ${line}\n`);
   await sweepFirst(note);
 
-  const jobs = flags.jobs ?? Math.min(mostDefaultJobs, availableParallelism());
+  const jobs = flags.jobs ?? (used.some((name) => providerNamed(name).reusesHosts) ? 1 : Math.min(mostDefaultJobs, availableParallelism()));
   const parallel = jobs > 1 && chosen.length > 1;
   const owned = await beginRun({
     argv: process.argv.slice(2),

@@ -75,6 +75,12 @@ export const kernelProbes: readonly KernelProbe[] = [
     mend: moduleMend('tun'),
   },
   {
+    name: 'kernel:openvswitch',
+    commands: ['genl ctrl get name ovs_datapath >/dev/null'],
+    works: 'the kernel has the netlink family of Open vSwitch datapaths',
+    mend: moduleMend('openvswitch'),
+  },
+  {
     name: 'kernel:ip_vs',
     // IPVS has this file in each network namespace; a new one has no service, only the heading.
     commands: ['head -n 1 /proc/net/ip_vs >/dev/null'],

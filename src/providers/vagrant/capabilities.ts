@@ -1,0 +1,100 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { messageOf } from '../../errors.js';
+import { findBox } from '../../images/box.js';
+import { connect } from '../../ssh/connection.js';
+import type { Capability } from '../provider.js';
+import { kernelProbes, readProbes } from '../local/capabilities.js';
+import { findProgram } from '../local/command.js';
+import { type Backend, findBackend, givenBox, memoryOfMachine } from './backend.js';
+import { guestProbes } from './guest.js';
+import { bringMachines, endMachines, leastBootMs, type Machines, machinesDirectory, machineTarget } from './machines.js';
+
+const probeMs = 120_000;
+const probeImage = 'debian-12';
+
+/** What was found out about a box's kernel is kept: the box's name has the key of its content in it, and its kernel does not change. */
+function keptProbes(box: string): string {
+  return join(dirname(machinesDirectory()), 'probes', `${box.replace(/[^A-Za-z0-9._-]/g, '-')}.txt`);
+}
+
+async function boxNameOf(image: string): Promise<string | null> {
+  return givenBox(image) ?? (await findBox(image))?.boxName ?? null;
+}
+
+/** Tries on a machine what its kernel can do, and keeps the answer. */
+export async function probeMachine(machines: Machines, index: number, box: string): Promise<string> {
+  const connection = await connect(machineTarget(machines, index, machines.plan.machines[index]?.name ?? ''), { readyTimeoutMs: probeMs });
+  try {
+    const result = await connection.exec(guestProbes(), { timeoutMs: probeMs });
+    const file = keptProbes(box);
+    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+    if (/^namespaces have$/m.test(result.stdout)) writeFileSync(file, result.stdout);
+    return result.stdout;
+  } finally {
+    await connection.end();
+  }
+}
+
+function keptAnswer(box: string | null): string | null {
+  if (box === null) return null;
+  try {
+    return readFileSync(keptProbes(box), 'utf8');
+  } catch {
+    return null;
+  }
+}
+
+/** One machine of the image that labs have by default, booted for the purpose. */
+async function probeNewMachine(backend: Backend): Promise<string> {
+  const quiet = (): void => undefined;
+  const machines = await bringMachines({ hosts: [{ image: probeImage, engine: false, segments: [] }], mtus: [] }, backend, {
+    signal: AbortSignal.timeout(60 * 60_000),
+    hostNames: ['probe'],
+    bootTimeoutMs: leastBootMs[backend.driver],
+    progress: quiet,
+    booting: quiet,
+    booted: quiet,
+    image: quiet,
+  });
+  try {
+    return await probeMachine(machines, 0, machines.plan.machines[0]?.box ?? '');
+  } finally {
+    await endMachines(machines);
+  }
+}
+
+/**
+ * See `Provider.capabilities`. What the guests' kernel can do is tried in a machine; the answer for a box is kept, so that it
+ * is booted for this once at most. Where there is no box yet, one is built first, as for a lab.
+ */
+export async function vagrantCapabilities(): Promise<Capability[]> {
+  const untried = (why: string): Capability[] => kernelProbes.map((probe) => ({ name: probe.name, have: false, seen: `Not tried: ${why}` }));
+  const program = findProgram('vagrant');
+  const tool: Capability = { name: 'vagrant', have: program !== null, seen: program === null ? '`vagrant` is not on the path.' : `Vagrant is at ${program}.`, ...(program === null ? { mend: 'apt-get install vagrant vagrant-libvirt libvirt-daemon-system qemu-system-x86' } : {}) };
+  let backend: Backend;
+  try {
+    backend = await findBackend();
+  } catch (error) {
+    const why = messageOf(error);
+    const mend = error instanceof Error && 'hint' in error ? String(error.hint) : '';
+    return [tool, { name: 'hypervisor', have: false, seen: why, ...(mend === '' ? {} : { mend }) }, ...untried('there is no hypervisor.')];
+  }
+  const found: Capability[] = [
+    tool,
+    { name: 'hypervisor', have: true, seen: backend.seen },
+    {
+      name: 'kvm',
+      have: backend.driver === 'kvm',
+      seen: `Of processors: ${backend.processor}.`,
+      ...(backend.driver === 'kvm' ? {} : { mend: 'Enable virtualisation (inside of a virtual machine, nested virtualisation) and let this user at /dev/kvm; without, all takes about ten times as long.' }),
+    },
+    { name: 'snapshots', have: true, seen: `Labs of one run share machines, each lab from a snapshot; a machine has ${memoryOfMachine()} MiB.` },
+  ];
+  if (backend.provider === 'virtualbox' && givenBox(probeImage) === null) return [...found, ...untried('no box is named in NETRIG_VAGRANT_BOX.')];
+  try {
+    return [...found, ...readProbes(keptAnswer(await boxNameOf(probeImage)) ?? (await probeNewMachine(backend)))];
+  } catch (error) {
+    return [...found, ...untried(messageOf(error))];
+  }
+}

@@ -1,0 +1,95 @@
+import { readdirSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { messageOf, NetrigError } from '../../errors.js';
+import { isAlive } from '../../lab/process.js';
+import { holderAlive, listRecords, removeRecord } from '../../lab/store.js';
+import type { LabRecord, SweepReport } from '../provider.js';
+import { ownPidNamespace } from '../local/cgroups.js';
+import { bootId } from '../local/machine.js';
+import { endMachines, machinesDirectory, type MachinesRecord, readMachinesRecord } from './machines.js';
+import type { MachineAccess } from './transport.js';
+
+/** What the vagrant provider keeps in `LabRecord.access`. */
+export interface VagrantLabAccess {
+  /** The machines that the lab has; their directory is below that of all machines. */
+  machines: string;
+  bootId: string;
+  pidNamespace: string;
+  privateKey: string;
+  hostKey: string;
+  hosts: Record<string, MachineAccess & { console: string }>;
+}
+
+/** Throws NETRIG_LAB_GONE when the record has none: nothing can be reached by it. */
+export function accessOf(record: LabRecord): VagrantLabAccess {
+  const access = record.access as Partial<VagrantLabAccess> | null | undefined;
+  if (access?.machines && access.bootId && access.hosts) return access as VagrantLabAccess;
+  throw new NetrigError('NETRIG_LAB_GONE', `The record of the lab ${record.id} does not say how to reach its hosts.`);
+}
+
+/** Whether the holder is dead for sure: not when its pid belongs to a pid namespace that is not ours to judge. */
+function abandoned(of: { bootId: string; pidNamespace: string }, alive: boolean): boolean {
+  return of.bootId !== bootId() || (of.pidNamespace === ownPidNamespace() && !alive);
+}
+
+/** Ends the machines in a directory whose holder is dead. */
+async function removeMachines(directory: string, record: MachinesRecord): Promise<string> {
+  // A libvirtd of another boot is gone; its pid may be anybody's.
+  const libvirtd = record.libvirtd && record.bootId === bootId() ? record.libvirtd : null;
+  if (record.provider === 'libvirt' && libvirtd === null && !readdirSync(directory).includes('vagrant')) {
+    await rm(directory, { recursive: true, force: true });
+  } else if (record.libvirtd && libvirtd === null) {
+    await rm(directory, { recursive: true, force: true });
+  } else {
+    await endMachines({ id: record.id, directory, libvirtd });
+  }
+  return `the virtual machines ${record.id}`;
+}
+
+/** Finishes what the dead holder of one lab left. */
+export async function removeLeftovers(record: LabRecord): Promise<string[]> {
+  const directory = join(machinesDirectory(), accessOf(record).machines);
+  const machines = readMachinesRecord(directory);
+  const removed = machines && abandoned(machines, isAlive(machines.holder)) ? [await removeMachines(directory, machines)] : [];
+  await removeRecord(record.id);
+  return [...removed, 'its record'];
+}
+
+function entries(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
+  }
+}
+
+/** See `Provider.sweep`: records of labs, then machines that no lab has. Two looks at directories where there never were any. */
+export async function sweepVagrant(): Promise<SweepReport> {
+  const report: SweepReport = { removed: [], left: [] };
+  await Promise.all(
+    listRecords().map(async (record) => {
+      if (record.provider !== 'vagrant') return;
+      try {
+        if (!abandoned(accessOf(record), holderAlive(record))) return;
+        report.removed.push({ lab: record.id, what: await removeLeftovers(record) });
+      } catch (error) {
+        report.left.push({ lab: record.id, what: 'its virtual machines', why: messageOf(error) });
+      }
+    }),
+  );
+  const root = machinesDirectory();
+  await Promise.all(
+    entries(root).map(async (name) => {
+      const directory = join(root, name);
+      const record = name.startsWith('.') ? null : readMachinesRecord(directory);
+      if (!record || !abandoned(record, isAlive(record.holder))) return;
+      try {
+        report.removed.push({ lab: `machines-${name}`, what: [await removeMachines(directory, record)] });
+      } catch (error) {
+        report.left.push({ lab: `machines-${name}`, what: `virtual machines, named in ${directory}`, why: messageOf(error) });
+      }
+    }),
+  );
+  return report;
+}

@@ -1,0 +1,434 @@
+import { spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { copyFileSync, linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { isNetrigError, messageOf, NetrigError } from '../../errors.js';
+import { ensureBox, type VagrantBox } from '../../images/box.js';
+import { isAlive, ownIdentity, type ProcessIdentity } from '../../lab/process.js';
+import { keepLog, labsDirectory } from '../../lab/store.js';
+import { connect } from '../../ssh/connection.js';
+import { generateLabKeys, type LabKeys } from '../../ssh/keys.js';
+import { quoteArg } from '../../ssh/quote.js';
+import type { HostConnection, SshTarget } from '../../ssh/ssh.js';
+import { ownPidNamespace } from '../local/cgroups.js';
+import { lastLines } from '../local/console.js';
+import { findProgram } from '../local/command.js';
+import { bootId } from '../local/machine.js';
+import { type Backend, givenBox, hasBox, memoryOfMachine } from './backend.js';
+import { requireVagrant, runVagrant, vagrant, type VagrantCommand, vagrantEnvironment } from './command.js';
+import { prepareScript } from './guest.js';
+import { endLibvirtd, enterArguments, type PrivateLibvirtd, startLibvirtd } from './libvirtd.js';
+import { parseBoxes, parseSshConfig, type MachineLogin, type VagrantMessage } from './machine-readable.js';
+import { findMachineProcess, type MachineAccess, openTransport } from './transport.js';
+import { type LabShape, type VagrantPlan, vagrantPlan } from './vagrant-plan.js';
+
+/**
+ * Machines that are up, for labs of one shape: one lab at a time, each from the snapshot that was taken when they were new.
+ * They end with this process at the latest.
+ */
+export interface Machines {
+  id: string;
+  directory: string;
+  shape: LabShape;
+  plan: VagrantPlan;
+  backend: Backend;
+  keys: LabKeys;
+  /** In the order of the shape's hosts. */
+  access: MachineAccess[];
+  /** Whether the box of each is netrig's own. */
+  ownBoxes: boolean[];
+  libvirtd: PrivateLibvirtd | null;
+  /** Whether a lab has used them since they were as in the snapshot. */
+  used: boolean;
+}
+
+/** What stands on disk of machines, for whoever cleans up after their holder. */
+export interface MachinesRecord {
+  id: string;
+  holder: ProcessIdentity;
+  bootId: string;
+  pidNamespace: string;
+  provider: Backend['provider'];
+  /** Once it runs. */
+  libvirtd: PrivateLibvirtd | null;
+}
+
+/** What machines may take to boot at least, ms, whatever a plan says: an emulated processor has no pace to rely on. */
+export const leastBootMs = { kvm: 180_000, qemu: 600_000 } as const;
+const commandMs = { kvm: 120_000, qemu: 300_000 } as const;
+const sshReadyMs = 60_000;
+const pollMs = 500;
+const snapshotName = 'netrig';
+
+/** `machines` beside the labs: one directory for each set of machines. */
+export function machinesDirectory(): string {
+  return join(dirname(labsDirectory()), 'machines');
+}
+
+export function readMachinesRecord(directory: string): MachinesRecord | null {
+  try {
+    const record = JSON.parse(readFileSync(join(directory, 'machines.json'), 'utf8')) as MachinesRecord;
+    return Number.isSafeInteger(record.holder?.pid) && typeof record.id === 'string' ? record : null;
+  } catch {
+    return null;
+  }
+}
+
+function writeMachinesRecord(directory: string, record: MachinesRecord): void {
+  const file = join(directory, 'machines.json');
+  writeFileSync(`${file}.new`, `${JSON.stringify(record)}\n`, { mode: 0o600 });
+  renameSync(`${file}.new`, file);
+}
+
+/** What `vagrant` needs to know of machines: where to run, and whose. */
+function commandFor(machines: Pick<Machines, 'directory' | 'libvirtd'>): Pick<VagrantCommand, 'enter' | 'plan'> {
+  const { directory, libvirtd } = machines;
+  return {
+    ...(libvirtd ? { enter: enterArguments(libvirtd, directory) } : {}),
+    plan: { file: join(directory, 'plan.json'), dotfile: join(directory, 'vagrant') },
+  };
+}
+
+export interface BringOptions {
+  signal: AbortSignal;
+  /** Names of the hosts, for messages; in the order of the shape. */
+  hostNames: readonly string[];
+  /** For all machines together, ms. */
+  bootTimeoutMs: number;
+  progress(line: string): void;
+  booting(index: number): void;
+  booted(index: number): void;
+  /** Asked before boxes are sought or built, and after. */
+  image(image: string, state: 'start' | 'end'): void;
+}
+
+interface FoundBox {
+  box: string;
+  version?: string;
+  own: VagrantBox | null;
+}
+
+async function findBoxFor(image: string, backend: Backend, options: BringOptions): Promise<FoundBox> {
+  const given = givenBox(image);
+  if (given !== null) {
+    if (await hasBox(given, backend.provider)) return { box: given, own: null };
+    throw new NetrigError('NETRIG_BOX_MISSING', `Vagrant has no box ${JSON.stringify(given)} for ${backend.provider}.`, { hint: `vagrant box add ${given} --provider ${backend.provider}, or take netrig's own: leave NETRIG_VAGRANT_BOX empty.` });
+  }
+  const box = await ensureBox(image, { signal: options.signal, progress: options.progress });
+  if (!(await hasBox(box.boxName, backend.provider, box.version))) {
+    options.progress(`adding the box ${box.boxName} to Vagrant's`);
+    // Vagrant takes a version from a description only, not from a box.
+    const description = { name: box.boxName, versions: [{ version: box.version, providers: [{ name: 'libvirt', url: `file://${box.boxFile}` }] }] };
+    const file = join(machinesDirectory(), `.box-${process.pid}-${randomBytes(3).toString('hex')}.json`);
+    writeFileSync(file, JSON.stringify(description));
+    try {
+      await vagrant(['box', 'add', '--provider', 'libvirt', file], { doing: `add the box ${box.boxName}`, timeoutMs: commandMs.qemu, signal: options.signal });
+    } catch (error) {
+      // Another process may have added it meanwhile.
+      if (options.signal.aborted || !(await hasBox(box.boxName, backend.provider, box.version))) throw error;
+    } finally {
+      rmSync(file, { force: true });
+    }
+  }
+  return { box: box.boxName, version: box.version, own: box };
+}
+
+/** Removes Vagrant's copies of netrig's own boxes of an image, where there is a Vagrant. */
+export async function forgetBoxes(image: string): Promise<void> {
+  if (findProgram('vagrant') === null) return;
+  const { stdout } = await vagrant(['box', 'list'], { doing: 'list its boxes', timeoutMs: commandMs.qemu });
+  const own = new RegExp(`^netrig-${image}-[0-9a-f]{12}$`);
+  for (const name of new Set(parseBoxes(stdout).map((box) => box.name))) {
+    if (own.test(name)) await vagrant(['box', 'remove', '--all', '--force', name], { doing: `remove its box ${name}`, timeoutMs: commandMs.qemu });
+  }
+}
+
+/** The volume that vagrant-libvirt makes of a box; one that is there already is not uploaded. */
+function poolVolume(pool: string, box: VagrantBox): void {
+  const volume = join(pool, `${box.boxName}_vagrant_box_image_${box.version}_box.img`);
+  try {
+    linkSync(box.disk, volume);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EXDEV') throw error;
+    copyFileSync(box.disk, volume);
+  }
+}
+
+/** The storage pool of a private libvirtd: vagrant-libvirt makes one by itself only where it is named `default`. */
+async function makePool(libvirtd: PrivateLibvirtd, directory: string, pool: string, signal: AbortSignal): Promise<void> {
+  const { execa } = await import('execa');
+  const [program, ...args] = enterArguments(libvirtd, directory);
+  const virsh = async (...words: string[]): Promise<void> => {
+    const result = await execa(program, [...args, 'virsh', '--connect', 'qemu:///system', ...words], { reject: false, stdin: 'ignore', timeout: 30_000, cancelSignal: signal, env: vagrantEnvironment(), extendEnv: false });
+    if (signal.aborted) throw new NetrigError('NETRIG_INTERRUPTED', 'Interrupted while the machines were being made.', { cause: signal.reason });
+    if (result.exitCode !== 0) throw new NetrigError('NETRIG_VAGRANT_PROVIDER', `virsh ${words.join(' ')} failed: ${result.stderr.trim() || result.shortMessage}`);
+  };
+  await virsh('pool-define-as', 'netrig', 'dir', '--target', pool);
+  await virsh('pool-start', 'netrig');
+}
+
+const milestones: readonly [RegExp, string][] = [
+  [/Starting domain|Booting VM/, 'its virtual machine starts'],
+  [/Waiting for domain to get an IP/, 'its kernel boots'],
+  [/Waiting for machine to boot/, 'it has an address; waiting for SSH'],
+];
+
+/** Machines that this process has; the end of the process is the end of them. */
+const held = new Set<Machines>();
+let endsWithProcess = false;
+
+function hold(machines: Machines): void {
+  held.add(machines);
+  if (endsWithProcess) return;
+  endsWithProcess = true;
+  process.on('exit', () => {
+    for (const one of held) {
+      if (one.libvirtd) {
+        for (const { pid } of [one.libvirtd.init, one.libvirtd.guard]) {
+          try {
+            process.kill(pid, 'SIGKILL');
+          } catch {
+            // It is gone.
+          }
+        }
+      } else {
+        const { plan } = commandFor(one);
+        const result = spawnSync('vagrant', ['destroy', '--force', '--parallel'], { env: vagrantEnvironment(plan), stdio: 'ignore', timeout: 60_000 });
+        // What is left on disk tells the next sweep what to finish.
+        if (result.status !== 0) continue;
+      }
+      rmSync(one.directory, { recursive: true, force: true, maxRetries: 3 });
+    }
+  });
+}
+
+/** A coded error with the end of the machine's console; all of it is kept. */
+function bootError(machines: Machines, index: number, host: string, why: string, cause?: unknown): NetrigError {
+  const file = machines.plan.machines[index]?.console ?? '';
+  const last = lastLines(file);
+  let kept: string;
+  try {
+    kept = keepLog(machines.id, host, readFileSync(file, 'utf8'));
+  } catch (error) {
+    kept = `(the console could not be kept: ${messageOf(error)})`;
+  }
+  return new NetrigError('NETRIG_HOST_BOOT', `${host} did not boot: ${why}. ${last === '' ? 'Its console is empty.' : `The end of its console:\n${last}`}`, { hint: `The whole console is in ${kept}.`, ...(cause === undefined ? {} : { cause }) });
+}
+
+/** Runs a script on a machine as root. Rejects with `failed` and the script's own words. */
+async function runOn(target: SshTarget, script: string, wanted: string, timeoutMs: number, signal: AbortSignal): Promise<void> {
+  const connection = await connectSlowly(target, signal);
+  try {
+    const result = await connection.exec(script, { timeoutMs, signal });
+    if (result.exitCode === 0 && result.stdout.trimEnd().endsWith(wanted)) return;
+    const why = result.timedOut ? `it took longer than ${timeoutMs / 1000} s` : result.stderr.trim() || `exit status ${result.exitCode}`;
+    throw new NetrigError('NETRIG_HOST_BOOT', `${target.host} could not be made ready: ${why}`);
+  } finally {
+    await connection.end();
+  }
+}
+
+/**
+ * Connects to a machine that is up, or was put back to its snapshot a moment ago: for some seconds its card may not answer,
+ * and an emulated processor takes a while for a handshake.
+ */
+export async function connectSlowly(target: SshTarget, signal: AbortSignal): Promise<HostConnection> {
+  const deadline = performance.now() + sshReadyMs;
+  for (;;) {
+    try {
+      return await connect(target, { signal, readyTimeoutMs: sshReadyMs });
+    } catch (error) {
+      if (signal.aborted || !isNetrigError(error, 'NETRIG_SSH_CONNECT') || performance.now() > deadline) throw error;
+      await pause(pollMs);
+    }
+  }
+}
+
+export function machineTarget(machines: Machines, index: number, host: string): SshTarget {
+  const access = machines.access[index];
+  if (!access) throw new NetrigError('NETRIG_INTERNAL', `${host} has no machine.`);
+  return { host, username: 'root', privateKey: machines.keys.privateKey, hostKey: machines.keys.hostPublicKey, open: (signal) => openTransport(access, signal) };
+}
+
+/**
+ * Brings machines of a shape up, all at once, prepares them and takes the snapshot that labs begin from.
+ * Rejects with NETRIG_BOX_MISSING, NETRIG_HOST_BOOT, NETRIG_VAGRANT, NETRIG_VAGRANT_PROVIDER, NETRIG_INTERRUPTED and what
+ * building a box throws; nothing is left of them then.
+ */
+export async function bringMachines(shape: LabShape, backend: Backend, options: BringOptions): Promise<Machines> {
+  const { signal, hostNames, progress } = options;
+  const root = machinesDirectory();
+  mkdirSync(root, { recursive: true, mode: 0o700 });
+  const boxes = new Map<string, FoundBox>();
+  for (const image of new Set(shape.hosts.map((host) => host.image))) {
+    options.image(image, 'start');
+    boxes.set(image, await findBoxFor(image, backend, options));
+    options.image(image, 'end');
+  }
+  const kinds = new Set([...boxes.values()].map((box) => box.own !== null));
+  if (kinds.size > 1) throw new NetrigError('NETRIG_USAGE', "A lab's machines are all of netrig's own boxes, or all of others.", { hint: 'Name a box for every image of the scenario in NETRIG_VAGRANT_BOX, or for none.' });
+
+  const id = randomBytes(3).toString('hex');
+  const directory = join(root, id);
+  mkdirSync(directory, { mode: 0o700 });
+  const record: MachinesRecord = { id, holder: ownIdentity(), bootId: bootId(), pidNamespace: ownPidNamespace(), provider: backend.provider, libvirtd: null };
+  writeMachinesRecord(directory, record);
+  const pool = join(directory, 'pool');
+  const ownBoxes = [...new Map([...boxes.values()].flatMap((box) => (box.own ? [[box.own.boxName, box.own] as const] : []))).values()];
+  const timeoutMs = options.bootTimeoutMs;
+  const plan = vagrantPlan(shape, {
+    directory,
+    prefix: `netrig-${id}-`,
+    bootTimeoutMs: timeoutMs,
+    memoryMiB: memoryOfMachine(),
+    boxes,
+    ...(ownBoxes.length > 0 ? { ssh: { user: 'root', keys: ownBoxes.map((box) => box.loginKey) } } : {}),
+    libvirt: {
+      uri: 'qemu:///system',
+      driver: backend.driver,
+      // Where Debian's package has its libvirtd, the networks of others may be too: only one of netrig's own has its own pool.
+      ...(backend.ownLibvirtd ? { poolName: 'netrig', poolPath: pool } : {}),
+    },
+  });
+  writeFileSync(join(directory, 'plan.json'), `${JSON.stringify(plan, null, 2)}\n`, { mode: 0o600 });
+  const machines: Machines = { id, directory, shape, plan, backend, keys: generateLabKeys(id), access: [], ownBoxes: shape.hosts.map((host) => boxes.get(host.image)?.own != null), libvirtd: null, used: false };
+  hold(machines);
+  try {
+    if (backend.ownLibvirtd) {
+      mkdirSync(pool);
+      for (const box of ownBoxes) poolVolume(pool, box);
+      machines.libvirtd = await startLibvirtd(directory, signal);
+      writeMachinesRecord(directory, { ...record, libvirtd: machines.libvirtd });
+      await makePool(machines.libvirtd, directory, pool, signal);
+    }
+    shape.hosts.forEach((_, index) => options.booting(index));
+    await upAll(machines, { ...options, timeoutMs });
+    const logins = await loginsOf(machines, signal);
+    machines.access = plan.machines.map(({ name }): MachineAccess => {
+      const login = logins.get(name);
+      if (!login) throw new NetrigError('NETRIG_VAGRANT', `vagrant ssh-config does not name ${name}.`);
+      return { address: login.host, port: login.port, process: findMachineProcess(name), inside: machines.libvirtd?.init ?? null };
+    });
+    await Promise.all(
+      shape.hosts.map(async (host, index) => {
+        const name = hostNames[index] ?? `m${index + 1}`;
+        const box = boxes.get(host.image)?.own ?? null;
+        const script = prepareScript(machines.keys, { engine: host.engine, ownBox: box !== null });
+        if (box) {
+          const target: SshTarget = { ...machineTarget(machines, index, name), privateKey: readFileSync(box.loginKey, 'utf8'), hostKey: box.hostKey };
+          await runOn(target, script, 'prepared', commandMs[backend.driver], signal);
+        } else {
+          await vagrant(['ssh', plan.machines[index]!.name, '--command', `sudo sh -c ${quoteArg(script)}`], { ...commandFor(machines), doing: `make ${name} ready`, timeoutMs: commandMs[backend.driver], signal, plain: true });
+        }
+        options.booted(index);
+      }),
+    );
+    progress('taking a snapshot of the machines');
+    await eachMachine(machines, (name) => vagrant(['snapshot', 'save', name, snapshotName, '--force'], { ...commandFor(machines), doing: 'take a snapshot', timeoutMs: commandMs[backend.driver], signal }));
+    return machines;
+  } catch (error) {
+    await endMachines(machines).catch((second: unknown) => progress(messageOf(second)));
+    if (signal.aborted) throw new NetrigError('NETRIG_INTERRUPTED', 'Interrupted while the machines were coming up.', { cause: signal.reason });
+    throw error;
+  }
+}
+
+async function eachMachine(machines: Machines, work: (name: string) => Promise<unknown>): Promise<void> {
+  const results = await Promise.allSettled(machines.plan.machines.map(({ name }) => work(name)));
+  for (const result of results) if (result.status === 'rejected') throw result.reason;
+}
+
+async function upAll(machines: Machines, options: BringOptions & { timeoutMs: number }): Promise<void> {
+  const { plan, backend } = machines;
+  const { hostNames, progress, timeoutMs } = options;
+  const failed = new AbortController();
+  const signal = AbortSignal.any([options.signal, failed.signal]);
+  const hostOf = (machine: string): string => hostNames[plan.machines.findIndex((one) => one.name === machine)] ?? machine;
+  const onMessage = (message: VagrantMessage): void => {
+    if (message.type !== 'ui') return;
+    const words = message.data.at(-1) ?? '';
+    const milestone = milestones.find(([pattern]) => pattern.test(words));
+    if (milestone && message.target !== '') progress(`${hostOf(message.target)}: ${milestone[1]}`);
+  };
+  // A machine that ends while Vagrant waits for it would be waited for until the deadline.
+  const seen = new Map<string, ProcessIdentity>();
+  const watch = setInterval(() => {
+    // An interrupted Vagrant takes its machines away itself.
+    if (signal.aborted) return;
+    for (const { name } of plan.machines) {
+      const known = seen.get(name);
+      if (known) {
+        if (!isAlive(known)) failed.abort(bootError(machines, plan.machines.findIndex((one) => one.name === name), hostOf(name), 'its virtual machine ended'));
+      } else {
+        const found = findMachineProcess(name);
+        if (found) seen.set(name, found);
+      }
+    }
+    if (machines.libvirtd && !isAlive(machines.libvirtd.init)) failed.abort(new NetrigError('NETRIG_VAGRANT_PROVIDER', "netrig's own libvirtd has ended while machines were booting."));
+  }, pollMs);
+  try {
+    const args = ['up', '--provider', backend.provider, '--no-provision', '--parallel', '--destroy-on-error'];
+    const doing = 'bring the machines up';
+    const result = await runVagrant(args, { ...commandFor(machines), doing, timeoutMs, signal, onMessage });
+    if (result.timedOut) {
+      const silent = plan.machines.findIndex((machine) => !result.messages.some((one) => one.target === machine.name && /booted and ready/.test(one.data.at(-1) ?? '')));
+      const index = Math.max(0, silent);
+      throw bootError(machines, index, hostNames[index] ?? `m${index + 1}`, `it did not answer SSH within ${Math.round(timeoutMs / 1000)} s`);
+    }
+    requireVagrant(result, { doing, timeoutMs });
+  } catch (error) {
+    if (failed.signal.aborted && !options.signal.aborted) throw failed.signal.reason;
+    throw error;
+  } finally {
+    clearInterval(watch);
+  }
+}
+
+async function loginsOf(machines: Machines, signal: AbortSignal): Promise<Map<string, MachineLogin>> {
+  const result = await vagrant(['ssh-config'], { ...commandFor(machines), doing: 'say how its machines are reached', timeoutMs: commandMs[machines.backend.driver], signal, plain: true });
+  try {
+    return parseSshConfig(result.stdout);
+  } catch (error) {
+    throw new NetrigError('NETRIG_VAGRANT', messageOf(error), { cause: error });
+  }
+}
+
+/** Puts machines back into the state of their snapshot. They answer when this resolves. */
+export async function restoreMachines(machines: Machines, signal: AbortSignal): Promise<void> {
+  const timeoutMs = commandMs[machines.backend.driver];
+  await eachMachine(machines, (name) => vagrant(['snapshot', 'restore', name, snapshotName, '--no-provision'], { ...commandFor(machines), doing: 'go back to the snapshot', timeoutMs, signal }));
+  for (const [index, { name }] of machines.plan.machines.entries()) {
+    // VirtualBox starts a new process for a restored machine, and libvirt for one that had ended.
+    const access = machines.access[index];
+    if (access) access.process = await waitForProcess(name, signal);
+  }
+  machines.used = false;
+}
+
+async function waitForProcess(name: string, signal: AbortSignal): Promise<ProcessIdentity | null> {
+  for (let tries = 0; tries < 10; tries += 1) {
+    signal.throwIfAborted();
+    const found = findMachineProcess(name);
+    if (found) return found;
+    await pause(100);
+  }
+  return null;
+}
+
+/** Ends machines and all that belongs to them. Rejects with NETRIG_CLEANUP naming what is left. */
+export async function endMachines(machines: Pick<Machines, 'id' | 'directory' | 'libvirtd'>): Promise<void> {
+  if (machines.libvirtd) {
+    const left = await endLibvirtd(machines.libvirtd);
+    if (left.length > 0) throw new NetrigError('NETRIG_CLEANUP', `The libvirtd of the machines ${machines.id} does not end; left: ${left.map((one) => `process ${one.pid}`).join(', ')}.`);
+  } else {
+    const made = readdirSync(machines.directory).includes('vagrant');
+    const result = made ? await runVagrant(['destroy', '--force', '--parallel'], { ...commandFor(machines), doing: 'take the machines away', timeoutMs: 120_000 }) : null;
+    if (result && result.exitCode !== 0) {
+      throw new NetrigError('NETRIG_CLEANUP', `Vagrant could not take the machines ${machines.id} away: ${result.stderr.trim().split('\n').at(-1) ?? ''}`, { hint: `Run \`netrig gc\` again when the hypervisor works; what Vagrant knows of them is in ${machines.directory}.` });
+    }
+  }
+  await rm(machines.directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
+  for (const one of held) if (one.directory === machines.directory) held.delete(one);
+}

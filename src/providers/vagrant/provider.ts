@@ -1,0 +1,304 @@
+import type { Duplex } from 'node:stream';
+import { messageOf, NetrigError } from '../../errors.js';
+import { ownIdentity, signalProcess, waitUntilGone } from '../../lab/process.js';
+import { createRecord, holderAlive, listRecords, newLabId, removeRecord, updateRecord } from '../../lab/store.js';
+import { formatDuration } from '../../model/duration.js';
+import type { LabPlan } from '../../plan/lab-plan.js';
+import type { SshTarget } from '../../ssh/ssh.js';
+import { ownPidNamespace } from '../local/cgroups.js';
+import { lastLines } from '../local/console.js';
+import { bootId } from '../local/machine.js';
+import type { LabRecord, Provider, RunningLab, UpOptions } from '../provider.js';
+import { vagrantPreflight } from './backend.js';
+import { vagrantCapabilities } from './capabilities.js';
+import { configureScript, containerImagesScript } from './guest.js';
+import { accessOf, removeLeftovers, sweepVagrant, type VagrantLabAccess } from './leftovers.js';
+import { bringMachines, connectSlowly, endMachines, leastBootMs, type Machines, machineTarget, restoreMachines } from './machines.js';
+import { openTransport, whyGone } from './transport.js';
+import { shapeOf } from './vagrant-plan.js';
+
+const holderMs = 60_000;
+const configureMs = 120_000;
+/** How often it is looked whether a host's virtual machine is still there. A killed one sends no end of its connections. */
+const watchMs = 500;
+
+/** Labs that this process holds, so that `destroy` of one of them does not signal the process itself. */
+const ownLabs = new Map<string, RunningLab>();
+
+/** Machines that no lab has at the moment, for the next one of their shape. One set: others would only take memory. */
+let idle: Machines | null = null;
+
+/** Takes away machines that are kept for the next lab of this process, if there are any. */
+export async function endIdleMachines(): Promise<void> {
+  const machines = idle;
+  idle = null;
+  if (machines) await endMachines(machines);
+}
+
+/** The streams to each host, which are destroyed when its machine ends. */
+interface Watch {
+  opened(host: string, stream: Duplex): void;
+  close(): void;
+}
+
+function watchHosts(access: VagrantLabAccess): Watch {
+  const streams = new Map<string, Set<Duplex>>();
+  const timer = setInterval(() => {
+    for (const [host, open] of streams) {
+      const machine = access.hosts[host];
+      const why = open.size > 0 && machine ? whyGone(machine) : null;
+      if (why !== null) for (const stream of open) stream.destroy(new Error(why));
+    }
+  }, watchMs);
+  timer.unref();
+  return {
+    opened(host, stream) {
+      const open = streams.get(host) ?? new Set();
+      streams.set(host, open.add(stream));
+      stream.once('close', () => open.delete(stream));
+    },
+    close: () => clearInterval(timer),
+  };
+}
+
+function targetOf(record: LabRecord, host: string, watch: Watch): SshTarget {
+  const { hosts, privateKey, hostKey } = accessOf(record);
+  const access = hosts[host];
+  if (!access) throw new NetrigError('NETRIG_HOST_UNKNOWN', `The lab ${record.id} has no host "${host}"; it has ${Object.keys(hosts).join(', ')}.`);
+  return {
+    host,
+    username: 'root',
+    privateKey,
+    hostKey,
+    open: async (signal) => {
+      const stream = await openTransport(access, signal);
+      watch.opened(host, stream);
+      return stream;
+    },
+  };
+}
+
+async function consoleOf(record: LabRecord, host: string): Promise<string> {
+  const access = accessOf(record).hosts[host];
+  if (!access) return '';
+  const why = whyGone(access);
+  return [lastLines(access.console), why === null ? '' : `(${why})`].filter((text) => text !== '').join('\n');
+}
+
+function interrupted(signal: AbortSignal): void {
+  if (signal.aborted) throw new NetrigError('NETRIG_INTERRUPTED', 'Interrupted while the lab was coming up.', { cause: signal.reason });
+}
+
+/** Machines for the plan: those kept from the last lab, put back into their snapshot, or new ones. */
+async function machinesFor(plan: LabPlan, options: UpOptions): Promise<Machines> {
+  const { emit, scenario, signal } = options;
+  const log = (text: string): void => emit({ type: 'log', scenario, level: 'info', text });
+  const backend = await vagrantPreflight(plan);
+  const shape = shapeOf(plan);
+  const started = new Map<number, number>();
+  const booting = (index: number): void => {
+    const host = plan.hosts[index];
+    if (!host) return;
+    started.set(index, performance.now());
+    emit({ type: 'phase', scenario, phase: 'boot', state: 'start', host: host.name, text: `${host.name} (${host.image}, virtual machine)` });
+  };
+  const booted = (index: number): void => {
+    const host = plan.hosts[index];
+    if (!host) return;
+    emit({ type: 'phase', scenario, phase: 'boot', state: 'end', host: host.name, text: `${host.name} answers SSH`, durationMs: performance.now() - (started.get(index) ?? 0) });
+  };
+
+  const kept = idle;
+  idle = null;
+  if (kept) {
+    const same = JSON.stringify(kept.shape) === JSON.stringify(shape) && JSON.stringify(kept.backend) === JSON.stringify(backend);
+    if (same && kept.access.every((access) => whyGone(access) === null)) {
+      try {
+        plan.hosts.forEach((_, index) => booting(index));
+        const begin = performance.now();
+        await restoreMachines(kept, signal);
+        log(`the machines are back at their snapshot, after ${formatDuration(performance.now() - begin)}`);
+        plan.hosts.forEach((_, index) => booted(index));
+        return kept;
+      } catch (error) {
+        await endMachines(kept);
+        interrupted(signal);
+        log(`the machines could not be put back (${messageOf(error)}); new ones are made`);
+      }
+    } else {
+      await endMachines(kept);
+    }
+  }
+  interrupted(signal);
+  if (backend.driver === 'qemu') log(`processors are emulated (${backend.processor.replace(/^emulated processors: /, '')}): a machine takes a minute or so to boot, and has ten for it`);
+  const imageStarted = new Map<string, number>();
+  return bringMachines(shape, backend, {
+    signal,
+    hostNames: plan.hosts.map((host) => host.name),
+    bootTimeoutMs: Math.max(plan.bootTimeoutMs, leastBootMs[backend.driver]),
+    progress: log,
+    booting,
+    booted,
+    image: (image, state) => {
+      if (state === 'start') {
+        imageStarted.set(image, performance.now());
+        emit({ type: 'phase', scenario, phase: 'image', state, text: `Box ${image}` });
+      } else {
+        emit({ type: 'phase', scenario, phase: 'image', state, text: `Box ${image}`, durationMs: performance.now() - (imageStarted.get(image) ?? 0) });
+      }
+    },
+  });
+}
+
+/** Makes the machines the plan's hosts, all at once. */
+async function configure(plan: LabPlan, machines: Machines, signal: AbortSignal): Promise<void> {
+  machines.used = true;
+  const results = await Promise.allSettled(
+    plan.hosts.map(async (host, index) => {
+      const connection = await connectSlowly(machineTarget(machines, index, host.name), signal);
+      try {
+        const mtus = host.interfaces.map((nic) => plan.segments.find((segment) => segment.name === nic.segment)?.mtu ?? null);
+        const cards = machines.plan.machines[index]?.interfaces ?? [];
+        const result = await connection.exec(configureScript(host, cards, mtus, Date.now()), { timeoutMs: configureMs, signal });
+        if (result.exitCode !== 0 || !result.stdout.trimEnd().endsWith('configured')) {
+          throw new NetrigError('NETRIG_SEGMENT', `The interfaces of ${host.name} could not be set: ${result.timedOut ? `it took longer than ${configureMs / 1000} s` : result.stderr.trim() || `exit status ${result.exitCode}`}.`);
+        }
+        if (machines.ownBoxes[index] || !host.engine || host.containerImages.length === 0) return;
+        const images = await connection.exec(containerImagesScript(host.containerImages), { timeoutMs: configureMs, signal });
+        if (images.exitCode !== 0) throw new NetrigError('NETRIG_CAPABILITY', `The engine of ${host.name} has no ${host.containerImages.join(', ')}, and they could not be made: ${images.stderr.trim()}.`);
+      } finally {
+        await connection.end();
+      }
+    }),
+  );
+  for (const result of results) if (result.status === 'rejected') throw result.reason;
+}
+
+async function bring(plan: LabPlan, options: UpOptions & { detached?: boolean; scenarioFile?: string }): Promise<RunningLab> {
+  const { emit, scenario, signal } = options;
+  const log = (level: 'info' | 'warn', text: string): void => emit({ type: 'log', scenario, level, text });
+  interrupted(signal);
+  const machines = await machinesFor(plan, options);
+  const id = newLabId(plan.slug);
+  const access: VagrantLabAccess = {
+    machines: machines.id,
+    bootId: bootId(),
+    pidNamespace: ownPidNamespace(),
+    privateKey: machines.keys.privateKey,
+    hostKey: machines.keys.hostPublicKey,
+    hosts: Object.fromEntries(plan.hosts.map((host, index) => [host.name, { ...machines.access[index]!, console: machines.plan.machines[index]!.console }])),
+  };
+  const record: LabRecord = {
+    id,
+    title: plan.title,
+    provider: 'vagrant',
+    holder: ownIdentity(),
+    createdAt: new Date().toISOString(),
+    state: 'starting',
+    detached: options.detached ?? false,
+    plan,
+    ...(options.scenarioFile === undefined ? {} : { scenarioFile: options.scenarioFile }),
+    access,
+  };
+  const watch = watchHosts(access);
+  let keep = false;
+  let going: Promise<void> | undefined;
+  async function takeDown(): Promise<void> {
+    const begin = performance.now();
+    emit({ type: 'phase', scenario, phase: 'teardown', state: 'start', text: 'Taking the lab down' });
+    watch.close();
+    // A machine that died is no ground for another lab; nobody would come for those of a detached one.
+    const reuse = keep && !record.detached && idle === null && machines.access.every((one) => whyGone(one) === null);
+    if (reuse) idle = machines;
+    else await endMachines(machines);
+    await removeRecord(id);
+    ownLabs.delete(id);
+    emit({ type: 'phase', scenario, phase: 'teardown', state: 'end', text: `The lab ${id} is down${reuse ? '; its machines wait for the next one' : ''}`, durationMs: performance.now() - begin });
+  }
+  const lab: RunningLab = {
+    id,
+    plan,
+    record,
+    target: (host) => targetOf(record, host, watch),
+    console: (host) => consoleOf(record, host),
+    down: () => {
+      going ??= takeDown().catch((error: unknown) => {
+        // What is left may go at the next try.
+        going = undefined;
+        throw error;
+      });
+      return going;
+    },
+  };
+  ownLabs.set(id, lab);
+  try {
+    createRecord(record);
+    await configure(plan, machines, signal);
+    interrupted(signal);
+    record.state = 'up';
+    updateRecord(record);
+    keep = true;
+    return lab;
+  } catch (error) {
+    // A leftover is named by the next sweep; what went wrong first is what the caller must know.
+    await lab.down().catch((second: unknown) => log('warn', messageOf(second)));
+    interrupted(signal);
+    throw error;
+  }
+}
+
+async function attachTo(record: LabRecord): Promise<RunningLab> {
+  const own = ownLabs.get(record.id);
+  if (own) return own;
+  const access = accessOf(record);
+  const gone = record.plan.hosts.flatMap(({ name }) => {
+    const host = access.hosts[name];
+    const why = host ? whyGone(host) : 'it was never made';
+    return why === null ? [] : [`${name}: ${why}`];
+  });
+  // Machines may serve another lab by now: the record says whether they are this one's.
+  if (!listRecords().some((one) => one.id === record.id)) gone.push('it was taken down');
+  if (!holderAlive(record) || gone.length > 0) throw new NetrigError('NETRIG_LAB_GONE', `The lab ${record.id} is not up: ${gone.length > 0 ? gone.join('; ') : 'its holder ended'}.`);
+  const watch = watchHosts(access);
+  return {
+    id: record.id,
+    plan: record.plan,
+    record,
+    target: (host) => targetOf(record, host, watch),
+    console: (host) => consoleOf(record, host),
+    down: () => destroyLab(record),
+  };
+}
+
+async function destroyLab(record: LabRecord): Promise<void> {
+  const own = ownLabs.get(record.id);
+  if (own) {
+    await own.down();
+    return;
+  }
+  const access = accessOf(record);
+  if (access.pidNamespace !== ownPidNamespace() && access.bootId === bootId()) {
+    throw new NetrigError('NETRIG_CLEANUP', `The lab ${record.id} is held by a process of another pid namespace.`, { hint: 'Run `netrig down` where the lab was started.' });
+  }
+  const self = ownIdentity();
+  const heldHere = record.holder.pid === self.pid && record.holder.startTime === self.startTime;
+  if (!heldHere && access.bootId === bootId() && signalProcess(record.holder, 'SIGTERM')) {
+    const left = await waitUntilGone([record.holder], holderMs);
+    for (const one of left) signalProcess(one, 'SIGKILL');
+    const stuck = await waitUntilGone(left, 5000);
+    if (stuck.length > 0) throw new NetrigError('NETRIG_CLEANUP', `The holder of the lab ${record.id}, process ${record.holder.pid}, does not end.`);
+  }
+  await removeLeftovers(record);
+}
+
+/** A provider whose hosts are virtual machines that Vagrant makes. */
+export const vagrantProvider: Provider = {
+  name: 'vagrant',
+  reusesHosts: true,
+  capabilities: vagrantCapabilities,
+  preflight: async (plan) => void (await vagrantPreflight(plan)),
+  up: bring,
+  attach: attachTo,
+  destroy: destroyLab,
+  sweep: sweepVagrant,
+};

@@ -1,0 +1,310 @@
+import { spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+import { isNetrigError } from '../../src/errors.js';
+import { isAlive } from '../../src/lab/process.js';
+import { listRecords } from '../../src/lab/store.js';
+import { findBackend } from '../../src/providers/vagrant/backend.js';
+import { vagrantDirectory, vagrantEnvironment } from '../../src/providers/vagrant/command.js';
+import type { VagrantLabAccess } from '../../src/providers/vagrant/leftovers.js';
+import { bringMachines, machinesDirectory, readMachinesRecord } from '../../src/providers/vagrant/machines.js';
+import { endIdleMachines, vagrantProvider } from '../../src/providers/vagrant/provider.js';
+import { shapeOf, vagrantPlan } from '../../src/providers/vagrant/vagrant-plan.js';
+import { hostPlan, labPlan, machineState } from '../lab/local-labs.js';
+import { start } from '../lab/netrig-command.js';
+import { itKeepsTheContract } from '../lab/provider-contract.js';
+
+const here = fileURLToPath(new URL('../../../test/vagrant/', import.meta.url));
+const projectRoot = fileURLToPath(new URL('../../../', import.meta.url));
+const cli = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+const providerUrl = new URL('../../src/providers/vagrant/provider.js', import.meta.url).href;
+
+/** A minute where processors are real, some where they are emulated and shared. */
+const bootMs = 600_000;
+
+let state: string;
+const oldState = process.env['XDG_STATE_HOME'];
+
+function machineSets(): string[] {
+  return existsSync(machinesDirectory()) ? readdirSync(machinesDirectory()) : [];
+}
+
+/** Hypervisor processes of netrig's machines, wherever. */
+function hypervisors(): string[] {
+  return readdirSync('/proc').filter((pid) => {
+    try {
+      return /^\d+$/.test(pid) && /guest=netrig-[0-9a-f]{6}-m/.test(readFileSync(`/proc/${pid}/cmdline`, 'utf8'));
+    } catch {
+      return false;
+    }
+  });
+}
+
+async function until(what: string, met: () => boolean, withinMs: number): Promise<void> {
+  const deadline = performance.now() + withinMs;
+  while (!met()) {
+    if (performance.now() > deadline) throw new Error(`not within ${withinMs} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+before(() => {
+  state = mkdtempSync(join(tmpdir(), 'netrig-state-'));
+  process.env['XDG_STATE_HOME'] = state;
+});
+
+after(async function () {
+  this.timeout(60_000);
+  await endIdleMachines();
+  if (oldState === undefined) delete process.env['XDG_STATE_HOME'];
+  else process.env['XDG_STATE_HOME'] = oldState;
+  rmSync(state, { recursive: true, force: true });
+});
+
+describe('the Vagrantfile', () => {
+  type Call = [string[], ...unknown[]];
+  let calls: Call[];
+  let directory: string;
+
+  before(() => {
+    directory = mkdtempSync(join(tmpdir(), 'netrig-vagrantfile-'));
+    const plan = vagrantPlan(shapeOf(labPlan('boxes', [hostPlan('left', 11, ['net1', 'net2'], { image: 'debian-12' }), hostPlan('right', 12, ['net2'], { image: 'debian-12' })])), {
+      directory,
+      prefix: 'netrig-abc-',
+      bootTimeoutMs: 90_000,
+      memoryMiB: 640,
+      boxes: new Map([['debian-12', { box: 'somebody/debian12' }]]),
+      libvirt: { uri: 'qemu:///system', driver: 'qemu', poolName: 'netrig', poolPath: '/pool' },
+    });
+    writeFileSync(join(directory, 'plan.json'), JSON.stringify(plan));
+    const ran = spawnSync('ruby', [join(here, 'vagrantfile.rb'), join(vagrantDirectory(), 'Vagrantfile')], { encoding: 'utf8', env: { ...process.env, NETRIG_VAGRANT_PLAN: join(directory, 'plan.json') } });
+    expect(ran.status, ran.stderr).to.equal(0);
+    calls = JSON.parse(ran.stdout) as Call[];
+  });
+
+  after(() => rmSync(directory, { recursive: true }));
+
+  const asked = (...path: string[]): unknown[][] => calls.filter(([at]) => JSON.stringify(at) === JSON.stringify(path)).map(([, ...rest]) => rest);
+
+  it('asks VirtualBox for isolated networks whose cards hand on every frame, and a serial line into a file', () => {
+    const machine = ['vm', 'define', 'netrig-abc-m1'];
+    const [first, second] = asked(...machine, 'vm', 'network') as [string, Record<string, unknown>][];
+    expect(first?.[0]).to.equal('private_network');
+    expect(first?.[1]).to.include({ virtualbox__intnet: 'netrig-abc-s1', auto_config: false, nic_type: 'virtio' });
+    expect(first?.[1]['mac']).to.match(/^525400[0-9a-f]{6}$/);
+    expect(second?.[1]).to.include({ virtualbox__intnet: 'netrig-abc-s2' });
+    const box = [...machine, 'vm', 'provider', 'virtualbox'];
+    expect(asked(...box, 'name')).to.deep.equal([['netrig-abc-m1']]);
+    expect(asked(...box, 'memory')).to.deep.equal([[640]]);
+    expect(asked(...box, 'gui')).to.deep.equal([[false]]);
+    const customized = asked(...box, 'customize').map(([words]) => (words as unknown[]).slice(0, 1).concat((words as unknown[]).slice(2)));
+    expect(customized).to.deep.equal([
+      ['modifyvm', '--nicpromisc2', 'allow-all'],
+      ['modifyvm', '--nicpromisc3', 'allow-all'],
+      ['modifyvm', '--uartmode1', 'file', join(directory, 'm1.console'), '--uart1', '0x3F8', '4'],
+    ]);
+    expect(asked('vm', 'define', 'netrig-abc-m2', 'vm', 'provider', 'virtualbox', 'customize')).to.have.length(2);
+  });
+
+  it('asks libvirt for the same, emulated where there is no KVM', () => {
+    const machine = ['vm', 'define', 'netrig-abc-m2'];
+    expect(asked(...machine, 'vm', 'box')).to.deep.equal([['somebody/debian12']]);
+    expect(asked(...machine, 'vm', 'network')[0]?.[1]).to.include({ libvirt__network_name: 'netrig-abc-s2', libvirt__forward_mode: 'veryisolated', libvirt__dhcp_enabled: false });
+    const libvirt = [...machine, 'vm', 'provider', 'libvirt'];
+    expect(asked(...libvirt, 'driver')).to.deep.equal([['qemu']]);
+    expect(asked(...libvirt, 'cpu_model')).to.deep.equal([['qemu64']]);
+    expect(asked(...libvirt, 'storage_pool_path')).to.deep.equal([['/pool']]);
+    expect(asked('ssh', 'insert_key')).to.deep.equal([[false]]);
+    expect(asked('ssh', 'username'), 'boxes of others say themselves').to.deep.equal([]);
+    expect(asked('vm', 'boot_timeout')).to.deep.equal([[90]]);
+  });
+
+  it('is one that Vagrant takes', () => {
+    const env = vagrantEnvironment({ file: join(directory, 'plan.json'), dotfile: join(directory, 'vagrant') });
+    const ran = spawnSync('vagrant', ['validate', '--ignore-provider'], { encoding: 'utf8', env });
+    expect(ran.status, ran.stdout + ran.stderr).to.equal(0);
+  });
+});
+
+describe('what is missing is named', function () {
+  this.timeout(60_000);
+  let programs: string;
+
+  before(() => {
+    programs = mkdtempSync(join(tmpdir(), 'netrig-programs-'));
+  });
+  after(() => rmSync(programs, { recursive: true }));
+
+  /** A directory of programs that say what is given, and nothing else on the path but Node. */
+  function only(name: string, scripts: Record<string, string>): string {
+    const directory = join(programs, name);
+    mkdirSync(directory);
+    for (const [program, script] of Object.entries(scripts)) {
+      writeFileSync(join(directory, program), `#!/bin/sh\n${script}\n`);
+      chmodSync(join(directory, program), 0o755);
+    }
+    return directory;
+  }
+
+  /** What `preflight` says in a process of its own. */
+  function preflight(env: NodeJS.ProcessEnv): { code: string; message: string; hint: string } {
+    const code = `
+      const { vagrantProvider } = await import(${JSON.stringify(providerUrl)});
+      await vagrantProvider.preflight(${JSON.stringify(labPlan('bare', [hostPlan('a', 11, ['net1'], { image: 'debian-12' })]))}).then(
+        () => console.log(JSON.stringify({ code: 'none', message: '', hint: '' })),
+        ({ code, message, hint }) => console.log(JSON.stringify({ code, message, hint })));`;
+    const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', code], { encoding: 'utf8', env: { HOME: '/nonexistent', ...env } });
+    return JSON.parse(stdout || JSON.stringify({ code: stderr, message: '', hint: '' })) as { code: string; message: string; hint: string };
+  }
+
+  it('Vagrant itself', () => {
+    const said = preflight({ PATH: only('none', {}) });
+    expect(said.code, said.message).to.equal('NETRIG_TOOL_MISSING');
+    expect(said.hint).to.contain('apt-get install vagrant');
+  });
+
+  it('its plugin, and VirtualBox beside it', () => {
+    const said = preflight({ PATH: `${only('no-plugin', { vagrant: 'echo "1,,ui,info,No plugins installed."' })}:/usr/bin:/bin` });
+    expect(said.code, said.message).to.equal('NETRIG_VAGRANT_PROVIDER');
+    expect(said.message).to.contain('no plugin vagrant-libvirt').and.to.contain('VBoxManage is not on the path');
+    expect(said.hint).to.contain('vagrant-libvirt');
+  });
+
+  it('a VirtualBox that does not work', () => {
+    const broken = only('broken', { vagrant: 'exit 0', VBoxManage: 'echo "WARNING: The vboxdrv kernel module is not loaded."; echo 7.0.8r1' });
+    const said = preflight({ PATH: `${broken}:/usr/bin:/bin`, NETRIG_VAGRANT_PROVIDER: 'virtualbox' });
+    expect(said.code).to.equal('NETRIG_VAGRANT_PROVIDER');
+    expect(said.message).to.contain('vboxdrv');
+  });
+
+  it('a box for VirtualBox', () => {
+    const good = only('good', { vagrant: 'exit 0', VBoxManage: 'echo 7.0.8r156879' });
+    const env = { PATH: `${good}:/usr/bin:/bin`, NETRIG_VAGRANT_PROVIDER: 'virtualbox' };
+    const said = preflight(env);
+    expect(said.code).to.equal('NETRIG_BOX_MISSING');
+    expect(said.hint).to.contain('NETRIG_VAGRANT_BOX');
+    expect(preflight({ ...env, NETRIG_VAGRANT_BOX: 'somebody/debian12' }).code).to.equal('none');
+  });
+
+  it('a provider that netrig does not know, and memory', () => {
+    const vagrant = only('vagrant', { vagrant: 'exit 0' });
+    expect(preflight({ PATH: `${vagrant}:/usr/bin:/bin`, VAGRANT_DEFAULT_PROVIDER: 'hyperv' }).message).to.contain('"hyperv"');
+    const fat = preflight({ ...process.env, NETRIG_VAGRANT_MEMORY: '100000000' });
+    expect(fat.code, fat.message).to.equal('NETRIG_CAPABILITY');
+    expect(fat.message).to.contain('100000000 MiB');
+  });
+
+  it('a box that was named', async () => {
+    process.env['NETRIG_VAGRANT_BOX'] = 'nobody/nothing';
+    try {
+      const error: unknown = await vagrantProvider.up(labPlan('bare', [hostPlan('a', 11, ['net1'], { image: 'debian-12' })]), { signal: new AbortController().signal, emit: () => undefined, scenario: 'test' }).then(() => null, (reason: unknown) => reason);
+      expect(isNetrigError(error, 'NETRIG_BOX_MISSING'), String(error)).to.equal(true);
+      expect(String(error)).to.contain('nobody/nothing');
+    } finally {
+      delete process.env['NETRIG_VAGRANT_BOX'];
+    }
+    expect(machineSets()).to.deep.equal([]);
+  });
+});
+
+describe('labs on virtual machines', function () {
+  this.timeout(bootMs);
+  let untouched: ReturnType<typeof machineState>;
+
+  before(() => {
+    untouched = machineState();
+  });
+
+  afterEach(() => {
+    expect(machineState().links, 'links of this machine').to.equal(untouched.links);
+    expect(machineState().mounts, 'mounts of this machine').to.equal(untouched.mounts);
+  });
+
+  it('have a kernel with what this machine’s may lack: VLANs, Open vSwitch, ipvlan, dummy', async () => {
+    const capabilities = await vagrantProvider.capabilities();
+    const have = capabilities.filter((one) => one.have).map((one) => one.name);
+    expect(have, JSON.stringify(capabilities.filter((one) => !one.have))).to.include.members(['vagrant', 'hypervisor', 'kernel:8021q', 'kernel:openvswitch', 'kernel:macvlan', 'kernel:vxlan', 'kernel:ipvlan', 'kernel:dummy', 'kernel:ip_vs', 'kernel:esp']);
+    expect(machineSets(), 'the machine that was asked').to.deep.equal([]);
+  });
+
+  it('share machines, each from the snapshot; and one that is killed gives errors, not failures', async () => {
+    const reports = join(state, 'reports');
+    const files = [join(projectRoot, 'scenarios/macvlan/s3-vlans.yaml'), join(projectRoot, 'scenarios/ovs/kernel-datapath.yaml'), join(here, 'scenarios/killed.yaml')];
+    const begun = start(process.execPath, [cli, 'run', ...files, '--provider', 'vagrant', '--no-allure-report', '--reports', reports], { cwd: state });
+    // The step has begun once the check before it is told.
+    await begun.saw(/They reach each other/);
+    const record = listRecords().find((one) => one.provider === 'vagrant');
+    const victim = (record?.access as VagrantLabAccess).hosts['server2']?.process;
+    expect(victim && isAlive(victim)).to.equal(true);
+    process.kill(victim!.pid, 'SIGKILL');
+    const killedAt = performance.now();
+    const ended = await begun.ended;
+    expect(performance.now() - killedAt, 'ms from the kill to the end of the run').to.be.lessThan(45_000);
+    expect(ended.status, ended.stdout + ended.stderr).to.equal(3);
+    const run = readdirSync(reports).find((name) => /^\d{8}T/.test(name))!;
+    const results = JSON.parse(readFileSync(join(reports, run, 'results.json'), 'utf8')) as { scenarios: { id: string; verdict: string; items: { title: string; verdict: string; reason?: string }[] }[] };
+    const verdicts = Object.fromEntries(results.scenarios.map((one) => [one.id, one.verdict]));
+    expect(verdicts, ended.stdout).to.deep.equal({ 's3-vlans': 'pass', 'ovs-kernel-datapath': 'pass', 'vagrant-killed': 'error' });
+    const killed = results.scenarios.find((one) => one.id === 'vagrant-killed')!;
+    expect(killed.items.map((one) => one.verdict), JSON.stringify(killed.items)).to.deep.equal(['pass', 'pass', 'error', 'skipped']);
+    expect(JSON.stringify(killed.items[2])).to.contain('virtual machine has ended');
+    const events = readFileSync(join(reports, run, 'run.jsonl'), 'utf8').trim().split('\n').map((line) => JSON.parse(line) as { t: string; type: string; transcript?: { command: string; stdout: string } });
+    const dated = events.find((event) => event.transcript?.command.includes('date +%s'));
+    expect(Math.abs(Date.parse(dated!.t) / 1000 - Number(dated!.transcript!.stdout)), 'seconds that the clock of the restored machine is off').to.be.lessThan(5);
+    expect(ended.stdout.match(/the machines are back at their snapshot/g), 'restored for the second lab and the third').to.have.length(2);
+    expect(hypervisors()).to.deep.equal([]);
+    expect(machineSets()).to.deep.equal([]);
+    expect(listRecords()).to.deep.equal([]);
+  });
+
+  it('go with a holder that was killed, and the next sweep takes what it left on disk', async () => {
+    const plan = labPlan('held', [hostPlan('a', 11, ['net1'], { image: 'debian-12', init: 'systemd' })]);
+    const holder = start(process.execPath, ['--input-type=module', '-e', `
+      const { vagrantProvider } = await import(${JSON.stringify(providerUrl)});
+      await vagrantProvider.up(${JSON.stringify(plan)}, { signal: new AbortController().signal, emit: (event) => console.log(event.text), scenario: 'held' });`], { cwd: state });
+    await holder.saw(/its kernel boots/);
+    const [set] = machineSets();
+    const record = readMachinesRecord(join(machinesDirectory(), set!));
+    expect(hypervisors()).to.have.length(1);
+    expect((await vagrantProvider.sweep()).removed, 'a sweep while it lives').to.deep.equal([]);
+    holder.child.kill('SIGKILL');
+    await holder.ended;
+    await until('its machines end', () => hypervisors().length === 0 && !isAlive(record!.libvirtd!.guard), 10_000);
+    const { removed, left } = await vagrantProvider.sweep();
+    expect(left).to.deep.equal([]);
+    expect(removed).to.deep.equal([{ lab: `machines-${set}`, what: [`the virtual machines ${set}`] }]);
+    expect(machineSets()).to.deep.equal([]);
+  });
+
+  it('that do not boot in time are told of with the end of their console, and go', async () => {
+    const plan = labPlan('slow', [hostPlan('slow', 11, ['net1'], { image: 'debian-12' })]);
+    const begin = performance.now();
+    const quiet = (): void => undefined;
+    const error: unknown = await bringMachines(shapeOf(plan), await findBackend(), { signal: new AbortController().signal, hostNames: ['slow'], bootTimeoutMs: 8_000, progress: quiet, booting: quiet, booted: quiet, image: quiet }).then(() => null, (reason: unknown) => reason);
+    expect(isNetrigError(error, 'NETRIG_HOST_BOOT'), String(error)).to.equal(true);
+    expect(String(error)).to.match(/slow did not boot: it did not answer SSH within 8 s/).and.to.match(/console/);
+    expect(performance.now() - begin).to.be.lessThan(45_000);
+    expect(hypervisors()).to.deep.equal([]);
+    expect(machineSets()).to.deep.equal([]);
+  });
+});
+
+describe('the vagrant provider keeps the contract', () => {
+  itKeepsTheContract(() => ({
+    provider: vagrantProvider,
+    image: 'debian-12',
+    plannedMacs: true,
+    plannedNames: true,
+    bootTimeoutMs: bootMs,
+    killHost: async (lab, host) => {
+      const victim = (lab.record.access as VagrantLabAccess).hosts[host]?.process;
+      if (!victim) throw new Error(`the hypervisor's process of ${host} is not known`);
+      process.kill(victim.pid, 'SIGKILL');
+      await until(`${host} is gone`, () => !isAlive(victim), 10_000);
+    },
+    leftovers: async (id) => [...listRecords().filter((record) => record.id.startsWith(id)).map((record) => record.id), ...machineSets(), ...hypervisors()],
+  }));
+});
