@@ -9,6 +9,7 @@ import { isAlive } from '../../src/lab/process.js';
 import { listRecords } from '../../src/lab/store.js';
 import { findBackend } from '../../src/providers/vagrant/backend.js';
 import { vagrantDirectory, vagrantEnvironment } from '../../src/providers/vagrant/command.js';
+import { endLibvirtd, enterArguments, startLibvirtd } from '../../src/providers/vagrant/libvirtd.js';
 import type { VagrantLabAccess } from '../../src/providers/vagrant/leftovers.js';
 import { bringMachines, machinesDirectory, readMachinesRecord } from '../../src/providers/vagrant/machines.js';
 import { endIdleMachines, vagrantProvider } from '../../src/providers/vagrant/provider.js';
@@ -277,6 +278,33 @@ describe('labs on virtual machines', function () {
     expect(left).to.deep.equal([]);
     expect(removed).to.deep.equal([{ lab: `machines-${set}`, what: [`the virtual machines ${set}`] }]);
     expect(machineSets()).to.deep.equal([]);
+  });
+
+  it('are destroyed by the next sweep where the libvirtd is not netrig’s and stays when netrig is killed', async () => {
+    // One in namespaces of the test's stands for that of a machine: netrig is run where it answers.
+    const directory = mkdtempSync(join(state, 'given-'));
+    const libvirtd = await startLibvirtd(directory, new AbortController().signal);
+    const [enter, ...args] = enterArguments(libvirtd, state);
+    const inside = (script: string): string => {
+      const { stdout, stderr } = spawnSync(enter, [...args, 'sh', '-c', script], { encoding: 'utf8', env: { ...process.env, NO_COLOR: '1' } });
+      return stdout + stderr;
+    };
+    const list = (): string => inside('virsh -c qemu:///system list --all --name; virsh -c qemu:///system net-list --all --name').trim();
+    try {
+      writeFileSync(join(state, 'held.yaml'), 'scenario: held\ntitle: Held\nhosts:\n  a: { init: light }\nsegments:\n  lan: { subnet: 10.9.1.0/24, hosts: { a: 10.9.1.1 } }\nsteps:\n  - check: It answers\n    ping: { from: a, to: 10.9.1.1 }\n');
+      const begun = start(enter, [...args, 'sh', '-c', `"${process.execPath}" "${cli}" run held.yaml --provider vagrant --no-allure-report --reports reports-held & echo $! >held.pid; wait`], { cwd: state });
+      await begun.saw(/its kernel boots/);
+      expect(list()).to.match(/netrig-[0-9a-f]{6}-m1/).and.to.match(/netrig-[0-9a-f]{6}-s1/);
+      inside('kill -9 $(cat held.pid)');
+      await until('the killed process is noticed', () => inside('kill -0 $(cat held.pid) 2>&1') !== '', 10_000);
+      expect(list(), 'the machine is still there').to.match(/netrig-[0-9a-f]{6}-m1/);
+      expect(inside(`"${process.execPath}" "${cli}" gc`)).to.match(/machines-[0-9a-f]{6}: removed the virtual machines/);
+      expect(list()).to.equal('');
+      expect(machineSets()).to.deep.equal([]);
+      await begun.ended;
+    } finally {
+      await endLibvirtd(libvirtd);
+    }
   });
 
   it('that do not boot in time are told of with the end of their console, and go', async () => {

@@ -32,7 +32,7 @@ async function ownFindings(): Promise<Capability[]> {
 
 /** Without these a provider can bring up no lab at all; kernel features and the like only decide which labs. */
 function isRequired({ name }: Capability): boolean {
-  return /^(?:root|engine|inventory)$|^(?:tool|machine):/.test(name);
+  return /^(?:root|engine|inventory|vagrant|hypervisor)$|^(?:tool|machine):/.test(name);
 }
 
 /** `netrig doctor`: 0 when the provider asked for, else the local one, can bring up a lab. */

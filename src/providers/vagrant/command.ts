@@ -1,7 +1,8 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { NetrigError } from '../../errors.js';
+import { identify, isAlive, type ProcessIdentity, waitUntilGone } from '../../lab/process.js';
 import { machineEnvironment } from '../local/command.js';
 import { errorOf, parseMessage, type VagrantMessage } from './machine-readable.js';
 
@@ -52,6 +53,24 @@ export function vagrantEnvironment(plan?: { file: string; dotfile: string }): No
   };
 }
 
+function commandNote(directory: string, pid: number): string {
+  return join(directory, `.command-${pid}`);
+}
+
+/** Kills what `vagrant` still runs for machines whose holder is dead: it would keep them locked. Each is the leader of its process group. */
+export async function killCommands(directory: string): Promise<void> {
+  const running = readdirSync(directory).flatMap((name) => {
+    if (!name.startsWith('.command-')) return [];
+    try {
+      return [JSON.parse(readFileSync(join(directory, name), 'utf8')) as ProcessIdentity];
+    } catch {
+      return [];
+    }
+  });
+  for (const leader of running) if (isAlive(leader)) process.kill(-leader.pid, 'SIGKILL');
+  await waitUntilGone(running, interruptMs);
+}
+
 /** Runs `vagrant`, whatever comes of it. Throws NETRIG_TOOL_MISSING, and NETRIG_INTERRUPTED after `signal`. */
 export async function runVagrant(args: readonly string[], options: VagrantCommand): Promise<VagrantResult> {
   const { execa } = await import('execa');
@@ -68,6 +87,9 @@ export async function runVagrant(args: readonly string[], options: VagrantComman
     maxBuffer: 8_000_000,
     stripFinalNewline: false,
   });
+  const leader = child.pid === undefined ? null : identify(child.pid);
+  const note = options.plan ? commandNote(dirname(options.plan.file), child.pid ?? 0) : null;
+  if (note !== null && leader) writeFileSync(note, JSON.stringify(leader));
   let rest = '';
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
     const lines = (rest + chunk).split('\n');
@@ -103,6 +125,7 @@ export async function runVagrant(args: readonly string[], options: VagrantComman
   const result = await child;
   clearTimeout(timer);
   clearTimeout(killing);
+  if (note !== null) rmSync(note, { force: true });
   options.signal?.removeEventListener('abort', stop);
   if (options.signal?.aborted) throw new NetrigError('NETRIG_INTERRUPTED', `Interrupted while Vagrant was to ${options.doing}.`, { cause: options.signal.reason });
   if (result.code === 'ENOENT') throw vagrantMissing();

@@ -7,6 +7,7 @@ import { holderAlive, listRecords, removeRecord } from '../../lab/store.js';
 import type { LabRecord, SweepReport } from '../provider.js';
 import { ownPidNamespace } from '../local/cgroups.js';
 import { bootId } from '../local/machine.js';
+import { killCommands } from './command.js';
 import { endMachines, machinesDirectory, type MachinesRecord, readMachinesRecord } from './machines.js';
 import type { MachineAccess } from './transport.js';
 
@@ -35,6 +36,7 @@ function abandoned(of: { bootId: string; pidNamespace: string }, alive: boolean)
 
 /** Ends the machines in a directory whose holder is dead. */
 async function removeMachines(directory: string, record: MachinesRecord): Promise<string> {
+  if (record.bootId === bootId()) await killCommands(directory);
   // A libvirtd of another boot is gone; its pid may be anybody's.
   const libvirtd = record.libvirtd && record.bootId === bootId() ? record.libvirtd : null;
   if (record.provider === 'libvirt' && libvirtd === null && !readdirSync(directory).includes('vagrant')) {

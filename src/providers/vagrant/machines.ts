@@ -17,7 +17,7 @@ import { lastLines } from '../local/console.js';
 import { findProgram } from '../local/command.js';
 import { bootId } from '../local/machine.js';
 import { type Backend, givenBox, hasBox, memoryOfMachine } from './backend.js';
-import { requireVagrant, runVagrant, vagrant, type VagrantCommand, vagrantEnvironment } from './command.js';
+import { requireVagrant, runVagrant, vagrant, type VagrantCommand, vagrantEnvironment, wordsOf } from './command.js';
 import { prepareScript } from './guest.js';
 import { endLibvirtd, enterArguments, type PrivateLibvirtd, startLibvirtd } from './libvirtd.js';
 import { parseBoxes, parseSshConfig, type MachineLogin, type VagrantMessage } from './machine-readable.js';
@@ -426,7 +426,7 @@ export async function endMachines(machines: Pick<Machines, 'id' | 'directory' | 
     const made = readdirSync(machines.directory).includes('vagrant');
     const result = made ? await runVagrant(['destroy', '--force', '--parallel'], { ...commandFor(machines), doing: 'take the machines away', timeoutMs: 120_000 }) : null;
     if (result && result.exitCode !== 0) {
-      throw new NetrigError('NETRIG_CLEANUP', `Vagrant could not take the machines ${machines.id} away: ${result.stderr.trim().split('\n').at(-1) ?? ''}`, { hint: `Run \`netrig gc\` again when the hypervisor works; what Vagrant knows of them is in ${machines.directory}.` });
+      throw new NetrigError('NETRIG_CLEANUP', `Vagrant could not take the machines ${machines.id} away: ${wordsOf(result)}`, { hint: `Run \`netrig gc\` again when the hypervisor works; what Vagrant knows of them is in ${machines.directory}.` });
     }
   }
   await rm(machines.directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
