@@ -92,6 +92,17 @@ const stateScript = `(ip -o address; ip -o link; ip route) | grep -Ev 'docker0|i
     expect(recordsLeft()).to.deep.equal([]);
   });
 
+  it('runs a scenario that comes with netrig, unchanged, as every provider does', async () => {
+    const inventory = given.inventory(given.machines({ one: 'host: docker, dedicated: true' }));
+    const { dir, remove } = workDirectory();
+    const file = join(import.meta.dirname, '..', '..', '..', 'scenarios', 'p2p', 's0-point-to-point.yaml');
+    const end = await netrig(['run', file, '--matrix', 'image=debian-12', '--no-allure-report', '--provider', 'ssh', '--inventory', inventory, '--yes'], { cwd: dir }).ended;
+    expect(end.status, end.stdout + end.stderr).to.equal(0);
+    expect(latestOutcomes(dir).filter(({ verdict }) => verdict === 'pass')).to.have.length.above(20);
+    expect(await given.on('one', 'docker ps -aq')).to.equal('');
+    remove();
+  });
+
   it('builds a segment as VXLAN between the machines', async () => {
     const before = await machinesNow();
     const inventory = given.inventory(`${given.machines({ one: 'host: left, dedicated: true', two: 'host: right' })}segments: { lan: { vxlan: 4242 } }\n`);
