@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -33,11 +33,12 @@ function machineSets(): string[] {
   return existsSync(machinesDirectory()) ? readdirSync(machinesDirectory()) : [];
 }
 
-/** Hypervisor processes of netrig's machines, wherever. */
+/** Processes of hypervisors whose console goes into this test's own state directory: others' machines are not its concern. */
 function hypervisors(): string[] {
   return readdirSync('/proc').filter((pid) => {
     try {
-      return /^\d+$/.test(pid) && /guest=netrig-[0-9a-f]{6}-m/.test(readFileSync(`/proc/${pid}/cmdline`, 'utf8'));
+      if (!/^\d+$/.test(pid) || !/guest=netrig-[0-9a-f]{6}-m/.test(readFileSync(`/proc/${pid}/cmdline`, 'utf8'))) return false;
+      return readdirSync(`/proc/${pid}/fd`).some((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`).startsWith(`${state}/`));
     } catch {
       return false;
     }
