@@ -82,4 +82,4 @@ say('Building the box vagrant:debian-12 where the cache has none …');
 const status = await run(process.execPath, [cli, 'images', 'build', 'vagrant:debian-12']);
 if (status !== 0) process.exit(status);
 const forMocha = args.filter((arg) => !['--yes', '-y'].includes(arg));
-process.exit(await run(process.execPath, [join(root, 'node_modules', 'mocha', 'bin', 'mocha.js'), '--reporter', join(built, 'test', 'reporter.js'), '--timeout', '120000', '--exit', ...forMocha, join(built, 'test', 'vagrant', 'vagrant.test.js')]));
+process.exit(await run(process.execPath, [join(root, 'node_modules', 'mocha', 'bin', 'mocha.js'), '--reporter', join(built, 'test', 'reporter.js'), '--timeout', '120000', ...forMocha, join(built, 'test', 'vagrant', 'vagrant.test.js')]));

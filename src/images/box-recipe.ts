@@ -4,8 +4,13 @@ import { type ImageFile, type ImageRecipe, imageRecipe } from './recipe.js';
 /** The disk's size as a guest sees it; on the machine it takes what is written to it. */
 export const diskGigabytes = 6;
 
-/** The content key is in the box's name: there is one version of each. */
-export const boxVersion = '1.0.0';
+/**
+ * Vagrant's version of a box built then. The content key is in the box's name; but each build makes keys of its own, and what
+ * Vagrant and the pools of a libvirtd keep of an earlier one would not let anybody in. They tell boxes apart by version.
+ */
+export function boxVersion(builtAt: string): string {
+  return `1.0.${Math.floor(Date.parse(builtAt) / 1000)}`;
+}
 
 /** Vagrant's libvirt boxes, version 1: one disk named box.img. */
 export const boxMetadata = `${JSON.stringify({ provider: 'libvirt', format: 'qcow2', virtual_size: diskGigabytes })}\n`;

@@ -24,6 +24,7 @@ export interface VagrantBox {
   image: string;
   /** The name that Vagrant knows it by; it has the content key in it, so a box of another recipe is another box. */
   boxName: string;
+  /** Another one after each build. */
   version: string;
   /** Absolute path of the disk, qcow2. */
   disk: string;
@@ -87,11 +88,11 @@ async function readManifest(directory: string): Promise<BoxManifest | null> {
 }
 
 function boxIn(directory: string, manifest: BoxManifest): VagrantBox {
-  const { image, key, engineVersion, containerImages, hostKey } = manifest;
+  const { image, key, engineVersion, containerImages, hostKey, builtAt } = manifest;
   return {
     image,
     boxName: `netrig-${image}-${key}`,
-    version: boxVersion,
+    version: boxVersion(builtAt),
     disk: join(directory, 'box.img'),
     boxFile: join(directory, 'netrig.box'),
     loginKey: join(directory, 'login_key'),

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { boxImageOf } from '../../src/images/box.js';
-import { boxRecipe } from '../../src/images/box-recipe.js';
+import { boxRecipe, boxVersion } from '../../src/images/box-recipe.js';
 import { hostImageRows } from '../../src/images/host-image.js';
 import { imageRecipe, recipeKey } from '../../src/images/recipe.js';
 import type { LabPlan } from '../../src/plan/lab-plan.js';
@@ -8,6 +8,7 @@ import { givenBox, memoryOfMachine } from '../../src/providers/vagrant/backend.j
 import { requireVagrant } from '../../src/providers/vagrant/command.js';
 import { configureScript } from '../../src/providers/vagrant/guest.js';
 import { errorOf, parseBoxes, parseMessage, parseMessages, parsePlugins, parseSshConfig } from '../../src/providers/vagrant/machine-readable.js';
+import { parseBoxVolumes } from '../../src/providers/vagrant/pool.js';
 import { shapeOf, vagrantPlan, type MachineSettings } from '../../src/providers/vagrant/vagrant-plan.js';
 import { isNetrigError } from '../../src/errors.js';
 import { hostPlan, labPlan } from '../lab/local-labs.js';
@@ -130,6 +131,19 @@ describe('boxes', () => {
       expect(recipe.masked).not.to.include('kmod-static-nodes.service');
       expect(new Set(recipe.files.map((file) => file.path)).size).to.equal(recipe.files.length);
     }
+  });
+
+  it('are told apart by when they were built, as each build has keys of its own', () => {
+    expect(boxVersion('2026-01-02T03:04:05.678Z')).to.equal('1.0.1767323045');
+    expect(boxVersion('2026-01-02T03:04:06.001Z')).not.to.equal(boxVersion('2026-01-02T03:04:05.678Z'));
+  });
+
+  it('have disks in the pool of a libvirtd, which are found among those of others', () => {
+    const disk = 'netrig-debian-12-0123456789ab_vagrant_box_image_1.0.1767323045_box.img';
+    const listed = ` ${disk}   /var/lib/libvirt/images/${disk}\n netrig-debian-12-0123456789ab-mine.img   /var/lib/libvirt/images/netrig-debian-12-0123456789ab-mine.img\n debian-VAGRANTSLASH-bookworm64_vagrant_box_image_12.1_box.img   /var/lib/libvirt/images/x.img\n ${disk.replace('-12-', '-13-')}   /var/lib/libvirt/images/y.img\n`;
+    expect(parseBoxVolumes(listed, 'debian-12')).to.deep.equal([disk]);
+    expect(parseBoxVolumes(listed, 'debian-11')).to.deep.equal([]);
+    expect(parseBoxVolumes('', 'debian-12')).to.deep.equal([]);
   });
 
   it('of others are named for all images, or for one', () => {

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
@@ -8,7 +8,7 @@ import { isNetrigError } from '../../src/errors.js';
 import { isAlive } from '../../src/lab/process.js';
 import { listRecords } from '../../src/lab/store.js';
 import { findBackend } from '../../src/providers/vagrant/backend.js';
-import { vagrantDirectory, vagrantEnvironment } from '../../src/providers/vagrant/command.js';
+import { makeVagrantHome, vagrantDirectory, vagrantEnvironment } from '../../src/providers/vagrant/command.js';
 import { endLibvirtd, enterArguments, startLibvirtd } from '../../src/providers/vagrant/libvirtd.js';
 import type { VagrantLabAccess } from '../../src/providers/vagrant/leftovers.js';
 import { bringMachines, machinesDirectory, readMachinesRecord } from '../../src/providers/vagrant/machines.js';
@@ -126,6 +126,7 @@ describe('the Vagrantfile', () => {
 
   it('is one that Vagrant takes', () => {
     const env = vagrantEnvironment({ file: join(directory, 'plan.json'), dotfile: join(directory, 'vagrant') });
+    makeVagrantHome(directory);
     const ran = spawnSync('vagrant', ['validate', '--ignore-provider'], { encoding: 'utf8', env });
     expect(ran.status, ran.stdout + ran.stderr).to.equal(0);
   });
@@ -215,9 +216,14 @@ describe('what is missing is named', function () {
 describe('labs on virtual machines', function () {
   this.timeout(bootMs);
   let untouched: ReturnType<typeof machineState>;
+  const index = join(process.env['VAGRANT_HOME'] ?? join(homedir(), '.vagrant.d'), 'data', 'machine-index', 'index');
 
   before(() => {
     untouched = machineState();
+  });
+
+  after('none of them is in the user’s books of Vagrant', () => {
+    expect(existsSync(index) ? readFileSync(index, 'utf8') : '').not.to.contain(state);
   });
 
   afterEach(() => {

@@ -35,7 +35,11 @@ export async function build(names: string[], flags: { force?: boolean }): Promis
       const options = { force: flags.force ?? false, signal: interrupt.signal, progress: (line: string) => process.stderr.write(`${line}\n`) };
       const box = boxImageOf(name);
       if (box === null) await buildHostImage(name, options);
-      else await buildBox(box, options);
+      else {
+        await buildBox(box, options);
+        // Copies of the one before have other keys than the new one, and no use.
+        if (options.force) await forgetBoxes(box);
+      }
       process.stdout.write(`${name} is ready, after ${formatDuration(performance.now() - begin)}\n`);
     }
   } finally {

@@ -1,4 +1,5 @@
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { NetrigError } from '../../errors.js';
@@ -41,6 +42,23 @@ export interface VagrantResult {
 
 const interruptMs = 10_000;
 
+function homeOf(directory: string): string {
+  return join(directory, 'home');
+}
+
+/**
+ * A home for Vagrant in the directory of the machines: the user's own boxes and plugins by links, and books of its own.
+ * In the user's, machines that ended without `vagrant destroy`, with their libvirtd, would stand for ever.
+ */
+export function makeVagrantHome(directory: string): void {
+  const home = homeOf(directory);
+  const usual = process.env['VAGRANT_HOME'] ?? join(homedir(), '.vagrant.d');
+  mkdirSync(home, { mode: 0o700 });
+  for (const name of existsSync(usual) ? readdirSync(usual) : []) {
+    if (name !== 'data' && name !== 'tmp') symlinkSync(join(usual, name), join(home, name));
+  }
+}
+
 /** The variables that Vagrant gets: none of a Vagrantfile that netrig was started beside. */
 export function vagrantEnvironment(plan?: { file: string; dotfile: string }): NodeJS.ProcessEnv {
   const { VAGRANT_VAGRANTFILE: _, VAGRANT_LOG: __, ...rest } = machineEnvironment;
@@ -49,7 +67,7 @@ export function vagrantEnvironment(plan?: { file: string; dotfile: string }): No
     VAGRANT_CHECKPOINT_DISABLE: '1',
     VAGRANT_NO_COLOR: '1',
     // What is not about machines reads no Vagrantfile: there is none of this name on the way up from the top.
-    ...(plan ? { VAGRANT_CWD: vagrantDirectory(), NETRIG_VAGRANT_PLAN: plan.file, VAGRANT_DOTFILE_PATH: plan.dotfile } : { VAGRANT_CWD: '/', VAGRANT_VAGRANTFILE: 'netrig-has-none' }),
+    ...(plan ? { VAGRANT_HOME: homeOf(dirname(plan.file)), VAGRANT_CWD: vagrantDirectory(), NETRIG_VAGRANT_PLAN: plan.file, VAGRANT_DOTFILE_PATH: plan.dotfile } : { VAGRANT_CWD: '/', VAGRANT_VAGRANTFILE: 'netrig-has-none' }),
   };
 }
 

@@ -17,10 +17,11 @@ import { lastLines } from '../local/console.js';
 import { findProgram } from '../local/command.js';
 import { bootId } from '../local/machine.js';
 import { type Backend, givenBox, hasBox, memoryOfMachine } from './backend.js';
-import { requireVagrant, runVagrant, vagrant, type VagrantCommand, vagrantEnvironment, wordsOf } from './command.js';
+import { makeVagrantHome, requireVagrant, runVagrant, vagrant, type VagrantCommand, vagrantEnvironment, wordsOf } from './command.js';
 import { prepareScript } from './guest.js';
 import { endLibvirtd, enterArguments, type PrivateLibvirtd, startLibvirtd } from './libvirtd.js';
 import { parseBoxes, parseSshConfig, type MachineLogin, type VagrantMessage } from './machine-readable.js';
+import { deleteBoxVolumes } from './pool.js';
 import { findMachineProcess, type MachineAccess, openTransport } from './transport.js';
 import { type LabShape, type VagrantPlan, vagrantPlan } from './vagrant-plan.js';
 
@@ -135,7 +136,7 @@ async function findBoxFor(image: string, backend: Backend, options: BringOptions
   return { box: box.boxName, version: box.version, own: box };
 }
 
-/** Removes Vagrant's copies of netrig's own boxes of an image, where there is a Vagrant. */
+/** Removes Vagrant's copies of netrig's own boxes of an image, and libvirt's, where there is a Vagrant. */
 export async function forgetBoxes(image: string): Promise<void> {
   if (findProgram('vagrant') === null) return;
   const { stdout } = await vagrant(['box', 'list'], { doing: 'list its boxes', timeoutMs: commandMs.qemu });
@@ -143,6 +144,7 @@ export async function forgetBoxes(image: string): Promise<void> {
   for (const name of new Set(parseBoxes(stdout).map((box) => box.name))) {
     if (own.test(name)) await vagrant(['box', 'remove', '--all', '--force', name], { doing: `remove its box ${name}`, timeoutMs: commandMs.qemu });
   }
+  await deleteBoxVolumes(image);
 }
 
 /** The volume that vagrant-libvirt makes of a box; one that is there already is not uploaded. */
@@ -275,6 +277,7 @@ export async function bringMachines(shape: LabShape, backend: Backend, options: 
   mkdirSync(directory, { mode: 0o700 });
   const record: MachinesRecord = { id, holder: ownIdentity(), bootId: bootId(), pidNamespace: ownPidNamespace(), provider: backend.provider, libvirtd: null };
   writeMachinesRecord(directory, record);
+  makeVagrantHome(directory);
   const pool = join(directory, 'pool');
   const ownBoxes = [...new Map([...boxes.values()].flatMap((box) => (box.own ? [[box.own.boxName, box.own] as const] : []))).values()];
   const timeoutMs = options.bootTimeoutMs;
