@@ -61,13 +61,22 @@ export interface SweepReport {
   left: { lab: string; what: string; why: string }[];
 }
 
+export interface CapabilityOptions {
+  /** Make nothing that stays, such as an image: what cannot be tried without is said to be so. */
+  onlyLook?: boolean;
+  /** Where something must be made or booted to try it in: aborting takes that away and rejects. */
+  signal?: AbortSignal;
+  /** One line for each thing that takes a while. */
+  progress?(line: string): void;
+}
+
 /** Turns planned hosts and segments into hosts that answer SSH, and takes everything away again. */
 export interface Provider {
   readonly name: string;
   /** Hosts of one lab serve the next labs of the same process, so that a run is quickest with one lab after another. */
   readonly reusesHosts?: boolean;
   /** What this machine can do through this provider. */
-  capabilities(options?: { /** Make nothing that stays, such as an image: what cannot be tried without is said to be so. */ onlyLook?: boolean }): Promise<Capability[]>;
+  capabilities(options?: CapabilityOptions): Promise<Capability[]>;
   /** Throws a coded error when the plan cannot be brought up here at all (no root, missing tool), before anything is made. */
   preflight(plan: LabPlan): Promise<void>;
   /** Host images that the plan needs are built first, with `phase` events of phase `image`. */

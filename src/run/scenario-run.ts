@@ -133,7 +133,7 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
 
   async function missingCapability(): Promise<string | null> {
     if (scenario.requires.length === 0) return null;
-    const known = new Map((await options.provider.capabilities()).map((capability) => [capability.name, capability]));
+    const known = new Map((await options.provider.capabilities({ signal, progress: (text) => emit({ type: 'log', scenario: scenario.id, level: 'info', text }) })).map((capability) => [capability.name, capability]));
     for (const name of scenario.requires) {
       const capability = known.get(name);
       if (!capability) return `needs ${name}, which the ${options.provider.name} provider does not know`;

@@ -1,11 +1,13 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { createServer } from 'node:net';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { labDirectory, listRecords, readRecord } from '../../src/lab/store.js';
+import { noteEndpoint } from '../../src/providers/container/used-engines.js';
 import { containerProvider } from '../../src/providers/container/provider.js';
 import { startContainerHolder, startEngine, type TestEngine } from './container-engine.js';
 import { endOf, hostPlan, labPlan, machineState, missing, onHost, rejectsWith } from './local-labs.js';
@@ -75,12 +77,27 @@ function preflight(dockerHost: string | null, before: string[] = []): { code: st
 
   it('asks no engine and says nothing where it was never used', async () => {
     const elsewhere = mkdtempSync(join(tmpdir(), 'netrig-state-'));
+    const socket = join(elsewhere, 'engine.sock');
+    let asked = 0;
+    const listener = createServer((connection) => {
+      asked += 1;
+      connection.destroy();
+    }).listen(socket);
+    await once(listener, 'listening');
+    const oldEngine = process.env['DOCKER_HOST'];
+    process.env['DOCKER_HOST'] = `unix://${socket}`;
     process.env['XDG_STATE_HOME'] = elsewhere;
     try {
-      const begin = performance.now();
       expect(await containerProvider.sweep()).to.deep.equal({ removed: [], left: [] });
-      expect(performance.now() - begin).to.be.lessThan(100);
+      expect(asked).to.equal(0);
+      // An engine that labs were on is asked: the one that counts here, too.
+      noteEndpoint(`unix://${socket}`);
+      await containerProvider.sweep();
+      expect(asked).to.be.greaterThan(0);
     } finally {
+      if (oldEngine === undefined) delete process.env['DOCKER_HOST'];
+      else process.env['DOCKER_HOST'] = oldEngine;
+      listener.close();
       process.env['XDG_STATE_HOME'] = state;
       rmSync(elsewhere, { recursive: true });
     }
@@ -140,7 +157,7 @@ function preflight(dockerHost: string | null, before: string[] = []): { code: st
         '    ping: { from: a, to: b }',
         '  - step: Time for the engine to go',
         '    on: a',
-        '    run: sleep 60',
+        '    run: sleep 600',
         '  - check: a reaches b still',
         '    ping: { from: a, to: b }',
         '',
@@ -154,11 +171,9 @@ function preflight(dockerHost: string | null, before: string[] = []): { code: st
     run.stderr.on('data', onOutput);
     const exit = once(run, 'exit') as Promise<[number | null]>;
     while (!output.includes('a reaches b') && run.exitCode === null) await Promise.race([once(run.stdout, 'data'), exit]);
-    const begin = performance.now();
     const stop = await onHost(engine.lab, 'engine', 'systemctl stop docker.socket docker.service');
     expect(stop.exitCode, stop.stderr).to.equal(0);
     const [code] = await exit;
-    expect(performance.now() - begin).to.be.lessThan(60_000);
     expect(code, output).to.equal(3);
     const [directoryName] = readdirSync(reports).filter((name) => /^\d/.test(name));
     const results = readFileSync(join(reports, directoryName!, 'run.jsonl'), 'utf8')

@@ -164,9 +164,8 @@ for (const name of ['debian-11', 'debian-12', 'debian-13', 'debian-sid']) {
       expect(await run('docker run --rm --network images busybox ping -c 1 -W 2 site')).to.include('1 packets received');
       expect((await host!.exec('docker run --rm --network images busybox ping -c 1 -W 2 nobody')).stderr).to.include('bad address');
       expect(JSON.parse(await run("docker image inspect --format '{{json .Config.ExposedPorts}}' web"))).to.have.property('80/tcp');
-      const stop = await host!.exec('docker stop site');
-      expect(stop.exitCode).to.equal(0);
-      expect(stop.durationMs).to.be.below(5000);
+      expect((await host!.exec('docker stop site')).exitCode).to.equal(0);
+      // By the signal that asks, not by the one that kills after ten seconds (137).
       expect(await run("docker inspect --format '{{.State.ExitCode}}' site")).to.equal('0');
     });
 

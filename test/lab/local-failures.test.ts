@@ -12,6 +12,8 @@ import { cgroupsOf, endOf, expectNothingLeft, hostPlan, labPlan, machineState, m
 
 const title = `the local provider when things go wrong${missing ? ` (needs ${missing})` : ''}`;
 const signal = new AbortController().signal;
+/** A deadline that no test lives to see: who waits for it, although the host is dead, is ended by Mocha. */
+const longMs = 600_000;
 
 (missing ? describe.skip : describe)(title, () => {
   let state: string;
@@ -45,31 +47,26 @@ const signal = new AbortController().signal;
     return createLocalProvider({ image: async () => image });
   }
 
-  async function expectBootFailure(provider: Provider, bootTimeoutMs: number): Promise<{ message: string; hint: string; ms: number }> {
+  async function expectBootFailure(provider: Provider, bootTimeoutMs: number): Promise<{ message: string; hint: string }> {
     const options = upOptions();
-    const begin = performance.now();
     const error = await rejectsWith('NETRIG_HOST_BOOT', provider.up(labPlan('broken', [hostPlan('bad', 11, ['net1'], { init: 'systemd' })], { bootTimeoutMs }), options));
-    const ms = performance.now() - begin;
     expect(listRecords()).to.deep.equal([]);
     expect(cgroupsOf('broken-')).to.deep.equal([]);
     expect(machineState()).to.deep.equal(untouched);
     expect(options.events.filter((event) => event.type === 'log' && event.level === 'warn' && event.text.includes('trying once more'))).to.have.length(1);
-    return { message: error.message, hint: error.hint, ms };
+    return { message: error.message, hint: error.hint };
   }
 
   it('says at once that a host ended while it booted, with the end of its console', async () => {
-    const { message, hint, ms } = await expectBootFailure(await withInit('echo no disk, no fun; exit 3'), 60_000);
+    const { message, hint } = await expectBootFailure(await withInit('echo no disk, no fun; exit 3'), longMs);
     expect(message, message).to.contain('bad did not boot, twice').and.to.contain('no disk, no fun');
     const log = /\/\S+\.console/.exec(hint)?.[0] ?? '';
     expect(readFileSync(log, 'utf8').match(/no disk, no fun/g)).to.have.length(2);
-    // Nobody waits for the deadline of a host that is dead.
-    expect(ms).to.be.lessThan(20_000);
   });
 
   it('waits for a host that hangs no longer than its deadline, twice', async () => {
-    const { message, ms } = await expectBootFailure(await withInit('echo "<30>init: thinking" >/dev/kmsg; exec /bin/busybox sleep 1000'), 1_000);
+    const { message } = await expectBootFailure(await withInit('echo "<30>init: thinking" >/dev/kmsg; exec /bin/busybox sleep 1000'), 1_000);
     expect(message, message).to.contain('did not answer SSH within 1000 ms').and.to.contain('\ninit: thinking');
-    expect(ms).to.be.greaterThan(2_000).and.lessThan(20_000);
   });
 
   it('takes away what it made when it is interrupted while hosts boot', async () => {

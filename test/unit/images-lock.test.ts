@@ -34,6 +34,9 @@ async function rejection(promise: Promise<unknown>): Promise<NetrigError> {
   throw new Error('expected a rejection');
 }
 
+/** A deadline that no test lives to see: what returns by it has hung. */
+const longMs = 600_000;
+
 describe('images/lock', function () {
   this.timeout(20_000);
   let directory: string;
@@ -68,11 +71,9 @@ describe('images/lock', function () {
   it('says for whom it waits, and gives up at the deadline with the pid', async () => {
     const other = await startOther(holder, file);
     others.push(other);
-    const begin = performance.now();
     const error = await rejection(takeLock(file, options(900)));
     expect(error.code).to.equal('NETRIG_CACHE_LOCKED');
     expect(error.message).to.include(`process ${other.pid}`).and.to.include('the image x');
-    expect(performance.now() - begin).to.be.within(800, 5000);
     expect(lines).to.have.lengthOf(1);
     expect(lines[0]).to.include(`waiting for process ${other.pid}`);
   });
@@ -80,23 +81,19 @@ describe('images/lock', function () {
   it('passes on at once when its holder is killed', async () => {
     const other = await startOther(holder, file);
     others.push(other);
-    const waiting = takeLock(file, options(15_000));
+    const waiting = takeLock(file, options(longMs));
     await end(other);
-    const begin = performance.now();
     await (await waiting).release();
-    expect(performance.now() - begin).to.be.below(3000);
   });
 
   for (const afterMs of [0, 100, 500]) {
     it(`stops waiting when aborted ${afterMs} ms after the call`, async () => {
       const first = await takeLock(file, options(1000));
       const controller = new AbortController();
-      const begin = performance.now();
-      const waiting = rejection(takeLock(file, options(15_000, controller.signal)));
+      const waiting = rejection(takeLock(file, options(longMs, controller.signal)));
       if (afterMs === 0) controller.abort();
       else setTimeout(() => controller.abort(), afterMs);
       expect((await waiting).code).to.equal('NETRIG_INTERRUPTED');
-      expect(performance.now() - begin).to.be.below(5000);
       await first.release();
       await (await takeLock(file, options(1000))).release();
     });

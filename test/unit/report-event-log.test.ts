@@ -133,12 +133,9 @@ describe('report: the record of a run', () => {
     const file = join(dir, 'run.jsonl');
     const stop = new AbortController();
     const texts: string[] = [];
-    const gaps: number[] = [];
-    let written = 0;
     const following = followEvents(
       file,
       (event) => {
-        gaps.push(Date.now() - written);
         if (event.type === 'log') texts.push(event.text);
       },
       stop.signal,
@@ -151,7 +148,6 @@ describe('report: the record of a run', () => {
         await new Promise((resolve) => setTimeout(resolve, 5));
       }
     };
-    written = Date.now();
     writeFileSync(file, line('one'));
     await until(1);
     const two = line('zwei ü');
@@ -159,10 +155,8 @@ describe('report: the record of a run', () => {
     appendFileSync(file, two.subarray(0, cut));
     await new Promise((resolve) => setTimeout(resolve, 150));
     expect(texts).to.deep.equal(['one']);
-    written = Date.now();
     appendFileSync(file, two.subarray(cut));
     await until(2);
-    expect(Math.max(...gaps)).to.be.lessThan(2000);
     appendFileSync(file, Buffer.concat([line('three'), line('x'.repeat(200_000))]));
     stop.abort();
     await following;

@@ -7,6 +7,7 @@ import { expect } from 'chai';
 import { isNetrigError } from '../../src/errors.js';
 import { isAlive } from '../../src/lab/process.js';
 import { listRecords } from '../../src/lab/store.js';
+import type { Capability } from '../../src/providers/provider.js';
 import { findBackend } from '../../src/providers/vagrant/backend.js';
 import { makeVagrantHome, vagrantDirectory, vagrantEnvironment } from '../../src/providers/vagrant/command.js';
 import { endLibvirtd, enterArguments, startLibvirtd } from '../../src/providers/vagrant/libvirtd.js';
@@ -152,16 +153,18 @@ describe('what is missing is named', function () {
     return directory;
   }
 
-  /** What `preflight` says in a process of its own. */
-  function preflight(env: NodeJS.ProcessEnv): { code: string; message: string; hint: string } {
+  /** What comes of an expression with `vagrantProvider` in a process of its own. */
+  function asked(expression: string, env: NodeJS.ProcessEnv): { code: string; message: string; hint: string; result?: Capability[] } {
     const code = `
       const { vagrantProvider } = await import(${JSON.stringify(providerUrl)});
-      await vagrantProvider.preflight(${JSON.stringify(labPlan('bare', [hostPlan('a', 11, ['net1'], { image: 'debian-12' })]))}).then(
-        () => console.log(JSON.stringify({ code: 'none', message: '', hint: '' })),
+      await ${expression}.then(
+        (result) => console.log(JSON.stringify({ code: 'none', message: '', hint: '', result })),
         ({ code, message, hint }) => console.log(JSON.stringify({ code, message, hint })));`;
     const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', code], { encoding: 'utf8', env: { HOME: '/nonexistent', ...env } });
-    return JSON.parse(stdout || JSON.stringify({ code: stderr, message: '', hint: '' })) as { code: string; message: string; hint: string };
+    return JSON.parse(stdout || JSON.stringify({ code: stderr, message: '', hint: '' })) as ReturnType<typeof asked>;
   }
+
+  const preflight = (env: NodeJS.ProcessEnv): ReturnType<typeof asked> => asked(`vagrantProvider.preflight(${JSON.stringify(labPlan('bare', [hostPlan('a', 11, ['net1'], { image: 'debian-12' })]))})`, env);
 
   it('Vagrant itself', () => {
     const said = preflight({ PATH: only('none', {}) });
@@ -190,6 +193,25 @@ describe('what is missing is named', function () {
     expect(said.code).to.equal('NETRIG_BOX_MISSING');
     expect(said.hint).to.contain('NETRIG_VAGRANT_BOX');
     expect(preflight({ ...env, NETRIG_VAGRANT_BOX: 'somebody/debian12' }).code).to.equal('none');
+  });
+
+  it('is no ground to skip a scenario that asks for a feature of the kernel, and is told to who only looks', () => {
+    const env = { PATH: join(programs, 'none') };
+    expect(asked('vagrantProvider.capabilities()', env).code).to.equal('NETRIG_TOOL_MISSING');
+    const { result } = asked('vagrantProvider.capabilities({ onlyLook: true })', env);
+    expect(result?.find((one) => one.name === 'vagrant')?.have).to.equal(false);
+    expect(result?.find((one) => one.name === 'kernel:8021q')?.seen).to.contain('Not tried');
+  });
+
+  it('a box, to who only looks: none is built, and nothing is booted', () => {
+    const cache = join(programs, 'cache');
+    mkdirSync(cache);
+    const { code, message, result } = asked('vagrantProvider.capabilities({ onlyLook: true })', { ...process.env, XDG_CACHE_HOME: cache });
+    expect(code, message).to.equal('none');
+    expect(result?.find((one) => one.name === 'hypervisor')?.have, JSON.stringify(result)).to.equal(true);
+    expect(result?.find((one) => one.name === 'kernel:8021q')).to.include({ have: false }).and.to.have.property('seen').that.contains('no box yet');
+    expect(readdirSync(cache)).to.deep.equal([]);
+    expect(machineSets()).to.deep.equal([]);
   });
 
   it('a provider that netrig does not know, and memory', () => {
@@ -248,9 +270,7 @@ describe('labs on virtual machines', function () {
     const victim = (record?.access as VagrantLabAccess).hosts['server2']?.process;
     expect(victim && isAlive(victim)).to.equal(true);
     process.kill(victim!.pid, 'SIGKILL');
-    const killedAt = performance.now();
     const ended = await begun.ended;
-    expect(performance.now() - killedAt, 'ms from the kill to the end of the run').to.be.lessThan(45_000);
     expect(ended.status, ended.stdout + ended.stderr).to.equal(3);
     const run = readdirSync(reports).find((name) => /^\d{8}T/.test(name))!;
     const results = JSON.parse(readFileSync(join(reports, run, 'results.json'), 'utf8')) as { scenarios: { id: string; verdict: string; items: { title: string; verdict: string; reason?: string }[] }[] };
@@ -316,12 +336,10 @@ describe('labs on virtual machines', function () {
 
   it('that do not boot in time are told of with the end of their console, and go', async () => {
     const plan = labPlan('slow', [hostPlan('slow', 11, ['net1'], { image: 'debian-12' })]);
-    const begin = performance.now();
     const quiet = (): void => undefined;
     const error: unknown = await bringMachines(shapeOf(plan), await findBackend(), { signal: new AbortController().signal, hostNames: ['slow'], bootTimeoutMs: 8_000, progress: quiet, booting: quiet, booted: quiet, image: quiet }).then(() => null, (reason: unknown) => reason);
     expect(isNetrigError(error, 'NETRIG_HOST_BOOT'), String(error)).to.equal(true);
     expect(String(error)).to.match(/slow did not boot: it did not answer SSH within 8 s/).and.to.match(/console/);
-    expect(performance.now() - begin).to.be.lessThan(45_000);
     expect(hypervisors()).to.deep.equal([]);
     expect(machineSets()).to.deep.equal([]);
   });

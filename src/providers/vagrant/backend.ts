@@ -146,15 +146,19 @@ function checkHost(host: HostPlan): void {
   }
 }
 
+/** Throws NETRIG_BOX_MISSING where images for which no box was named can't have one of netrig's own. */
+export function requireBoxes(own: readonly string[], backend: Backend): void {
+  if (backend.provider !== 'virtualbox' || own.length === 0) return;
+  throw new NetrigError('NETRIG_BOX_MISSING', `The boxes that netrig builds are for libvirt; for VirtualBox ${own.join(', ')} needs a box that exists.`, { hint: `Name one in ${boxVariable}: \`${own[0]}=NAME\`. docs/vagrant.md says what it must have.` });
+}
+
 /** See `Provider.preflight`; throws what `findBackend` does, too. */
 export async function vagrantPreflight(plan: LabPlan): Promise<Backend> {
   plan.hosts.forEach(checkHost);
   const memory = memoryOfMachine();
   const backend = await findBackend();
   const own = [...new Set(plan.hosts.map((host) => host.image))].filter((image) => givenBox(image) === null);
-  if (backend.provider === 'virtualbox' && own.length > 0) {
-    throw new NetrigError('NETRIG_BOX_MISSING', `The boxes that netrig builds are for libvirt; for VirtualBox ${own.join(', ')} needs a box that exists.`, { hint: `Name one in ${boxVariable}: \`${own[0]}=NAME\`. docs/vagrant.md says what it must have.` });
-  }
+  requireBoxes(own, backend);
   const available = availableKiB();
   const needed = memory * plan.hosts.length;
   if (available !== null && available / 1024 < needed) {

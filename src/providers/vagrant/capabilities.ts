@@ -3,10 +3,10 @@ import { dirname, join } from 'node:path';
 import { messageOf } from '../../errors.js';
 import { findBox } from '../../images/box.js';
 import { connect } from '../../ssh/connection.js';
-import type { Capability } from '../provider.js';
+import type { Capability, CapabilityOptions } from '../provider.js';
 import { kernelProbes, readProbes } from '../local/capabilities.js';
 import { findProgram } from '../local/command.js';
-import { type Backend, findBackend, givenBox, memoryOfMachine } from './backend.js';
+import { type Backend, findBackend, givenBox, hasBox, memoryOfMachine, requireBoxes } from './backend.js';
 import { guestProbes } from './guest.js';
 import { bringMachines, endMachines, leastBootMs, type Machines, machinesDirectory, machineTarget } from './machines.js';
 
@@ -20,6 +20,14 @@ function keptProbes(box: string): string {
 
 async function boxNameOf(image: string): Promise<string | null> {
   return givenBox(image) ?? (await findBox(image))?.boxName ?? null;
+}
+
+/** Whether a machine of the image can be booted with nothing built or added first. */
+async function hasBoxOf(image: string, backend: Backend): Promise<boolean> {
+  const given = givenBox(image);
+  if (given !== null) return hasBox(given, backend.provider);
+  const own = await findBox(image);
+  return own !== null && hasBox(own.boxName, backend.provider, own.version);
 }
 
 /** Tries on a machine what its kernel can do, and keeps the answer. */
@@ -46,13 +54,14 @@ function keptAnswer(box: string | null): string | null {
 }
 
 /** One machine of the image that labs have by default, booted for the purpose. */
-async function probeNewMachine(backend: Backend): Promise<string> {
+async function probeNewMachine(backend: Backend, { signal, progress = () => undefined }: CapabilityOptions): Promise<string> {
   const quiet = (): void => undefined;
+  progress(`trying in a virtual machine what the kernel of ${probeImage} can do; this is done once for each box`);
   const machines = await bringMachines({ hosts: [{ image: probeImage, engine: false, segments: [] }], mtus: [] }, backend, {
-    signal: AbortSignal.timeout(60 * 60_000),
+    signal: signal ?? AbortSignal.timeout(60 * 60_000),
     hostNames: ['probe'],
     bootTimeoutMs: leastBootMs[backend.driver],
-    progress: quiet,
+    progress,
     booting: quiet,
     booted: quiet,
     image: quiet,
@@ -66,9 +75,14 @@ async function probeNewMachine(backend: Backend): Promise<string> {
 
 /**
  * See `Provider.capabilities`. What the guests' kernel can do is tried in a machine; the answer for a box is kept, so that it
- * is booted for this once at most. Where there is no box yet, one is built first, as for a lab.
+ * is booted for this once at most. Where there is no box yet, one is built first, as for a lab; with `onlyLook`, it is said that
+ * there is none.
+ *
+ * Rejects with what `findBackend` and `bringMachines` throw, for a machine that did not boot says nothing of its kernel; with
+ * `onlyLook` that is among the answers.
  */
-export async function vagrantCapabilities(): Promise<Capability[]> {
+export async function vagrantCapabilities(options: CapabilityOptions = {}): Promise<Capability[]> {
+  const { onlyLook = false } = options;
   const untried = (why: string): Capability[] => kernelProbes.map((probe) => ({ name: probe.name, have: false, seen: `Not tried: ${why}` }));
   const program = findProgram('vagrant');
   const tool: Capability = { name: 'vagrant', have: program !== null, seen: program === null ? '`vagrant` is not on the path.' : `Vagrant is at ${program}.`, ...(program === null ? { mend: 'apt-get install vagrant vagrant-libvirt libvirt-daemon-system qemu-system-x86' } : {}) };
@@ -76,6 +90,7 @@ export async function vagrantCapabilities(): Promise<Capability[]> {
   try {
     backend = await findBackend();
   } catch (error) {
+    if (!onlyLook) throw error;
     const why = messageOf(error);
     const mend = error instanceof Error && 'hint' in error ? String(error.hint) : '';
     return [tool, { name: 'hypervisor', have: false, seen: why, ...(mend === '' ? {} : { mend }) }, ...untried('there is no hypervisor.')];
@@ -91,10 +106,14 @@ export async function vagrantCapabilities(): Promise<Capability[]> {
     },
     { name: 'snapshots', have: true, seen: `Labs of one run share machines, each lab from a snapshot; a machine has ${memoryOfMachine()} MiB.` },
   ];
-  if (backend.provider === 'virtualbox' && givenBox(probeImage) === null) return [...found, ...untried('no box is named in NETRIG_VAGRANT_BOX.')];
   try {
-    return [...found, ...readProbes(keptAnswer(await boxNameOf(probeImage)) ?? (await probeNewMachine(backend)))];
+    requireBoxes(givenBox(probeImage) === null ? [probeImage] : [], backend);
+    const kept = keptAnswer(await boxNameOf(probeImage));
+    if (kept !== null) return [...found, ...readProbes(kept)];
+    if (onlyLook && !(await hasBoxOf(probeImage, backend))) return [...found, ...untried('Vagrant has no box yet to try it in; the first lab makes one.')];
+    return [...found, ...readProbes(await probeNewMachine(backend, options))];
   } catch (error) {
+    if (!onlyLook) throw error;
     return [...found, ...untried(messageOf(error))];
   }
 }
