@@ -31,22 +31,47 @@ export function onPath(program) {
   return path.split(delimiter).some((directory) => existsSync(join(directory, program)));
 }
 
-/** Runs a command with its output on the terminal; resolves to its exit status. */
-export function run(command, args, options = {}) {
+/** Resolves to the exit status of a child of this process, once its output is read. */
+function ended(child) {
   return new Promise((resolve) => {
-    const child = spawn(command, args, { cwd: root, stdio: 'inherit', ...options });
     const pass = (signal) => child.kill(signal);
     process.once('SIGTERM', pass);
     // A terminal's Ctrl-C reaches the child by itself; this process waits for it to end well.
     const stay = () => undefined;
     process.on('SIGINT', stay);
     child.on('error', () => resolve(127));
-    child.on('exit', (code, signal) => {
+    child.on('close', (code, signal) => {
       process.off('SIGTERM', pass);
       process.off('SIGINT', stay);
       resolve(code ?? (signal === 'SIGINT' ? 130 : 143));
     });
   });
+}
+
+/** Runs a command with its output on the terminal; resolves to its exit status. */
+export function run(command, args) {
+  return ended(spawn(command, args, { cwd: root, stdio: 'inherit' }));
+}
+
+/** Runs a command that tells much: its words are shown only when it fails. Resolves to its exit status. */
+async function runQuietly(command, args, env) {
+  const words = [];
+  const child = spawn(command, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  child.stdout.on('data', (chunk) => words.push(chunk));
+  child.stderr.on('data', (chunk) => words.push(chunk));
+  const status = await ended(child);
+  if (status !== 0) process.stderr.write(Buffer.concat(words));
+  return status;
+}
+
+/** Installs Debian packages without their recommendations; resolves to the exit status of apt-get. */
+export async function installPackages(names) {
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  const quiet = ['-qq', '-o', 'Dpkg::Use-Pty=0'];
+  say(`Installing Debian packages: ${names.join(' ')} …`);
+  // The package lists of a fresh machine are empty, those of an old one may name versions that are gone.
+  if ((await runQuietly('apt-get', ['update', ...quiet], env)) !== 0) say('apt-get update had errors; going on with the lists that are there.');
+  return runQuietly('apt-get', ['install', '-y', '--no-install-recommends', ...quiet, ...names], env);
 }
 
 async function allowed(question, yes) {
@@ -77,13 +102,7 @@ async function debianPackages(tools, yes) {
   if (process.getuid?.() !== 0) fail(`These Debian packages are missing: ${names}. Install them as root, or run this as root.`);
   if (!onPath('apt-get')) fail(`These programs' Debian packages are missing: ${names}. This machine has no apt-get; install them your way.`);
   if (!(await allowed(`Install these Debian packages: ${names}?`, yes))) fail(`not without: ${names}`);
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  say(`Installing Debian packages: ${names} …`);
-  const quiet = ['-qq', '-o', 'Dpkg::Use-Pty=0'];
-  const install = () => run('apt-get', ['install', '-y', '--no-install-recommends', ...quiet, ...missing], { env, stdio: ['ignore', 'ignore', 'inherit'] });
-  // The package lists of a fresh machine are empty, those of an old one may name versions that are gone.
-  if ((await run('apt-get', ['update', ...quiet], { env, stdio: ['ignore', 'ignore', 'inherit'] })) !== 0) say('apt-get update had errors; going on with the lists that are there.');
-  if ((await install()) !== 0) fail(`apt-get install ${names} failed; its words are above.`);
+  if ((await installPackages(missing)) !== 0) fail(`apt-get install ${names} failed; its words are above.`);
 }
 
 async function build() {

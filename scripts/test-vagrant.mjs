@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { onPath, root, run, setUp } from './setup.mjs';
+import { installPackages, onPath, root, run, say, setUp } from './setup.mjs';
 
 /** What proves a package, and the package. */
 const packages = {
@@ -24,7 +24,6 @@ const packages = {
   socat: ['socat', () => onPath('socat')],
 };
 
-const say = (line) => process.stdout.write(`${line}\n`);
 const policy = '/usr/sbin/policy-rc.d';
 
 /** Ends with the count line, and exit status 0: a machine that can't run them has not failed them. */
@@ -41,9 +40,6 @@ async function install(yes) {
   if (process.getuid?.() !== 0) skip(`these Debian packages are missing, and only root can install them: ${names}`);
   if (!onPath('apt-get')) skip(`this machine has no apt-get, and these Debian packages are missing: ${names}`);
   if (!yes && !process.env.CI) skip(`these Debian packages are missing; say --yes to have them installed: ${names}`);
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  const quiet = ['-qq', '-o', 'Dpkg::Use-Pty=0'];
-  say(`Installing Debian packages: ${names} …`);
   // The package of libvirt starts its daemon, whose default network would put a bridge and an address into this machine's
   // own network namespace. While this policy stands, invoke-rc.d starts nothing (deb-systemd-invoke asks it, too).
   const own = !existsSync(policy);
@@ -61,8 +57,7 @@ async function install(yes) {
   };
   process.once('exit', tidy);
   try {
-    if ((await run('apt-get', ['update', ...quiet], { env, stdio: ['ignore', 'ignore', 'inherit'] })) !== 0) say('apt-get update had errors; going on with the lists that are there.');
-    const status = await run('apt-get', ['install', '-y', '--no-install-recommends', ...quiet, ...missing], { env, stdio: ['ignore', 'ignore', 'inherit'] });
+    const status = await installPackages(missing);
     if (status !== 0) skip(`apt-get install ${names} failed; its words are above`);
   } finally {
     tidy();

@@ -58,8 +58,33 @@ function timeText(time: ComparedTime, labels: readonly string[]): string {
   return `${each.join(', ')} (${time.factor >= 1 ? `${time.factor.toFixed(1)} times as long` : `${(1 / time.factor).toFixed(1)} times as fast`})`;
 }
 
-function title(item: { scenario: string; kind: string; title: string }): string {
+function title(item: { scenario: string; title: string }): string {
   return `${item.scenario} › ${item.title}`;
+}
+
+/** Steps and checks of one scenario of which the same is to be said: all those of a lab that one provider skips, say. */
+interface Alike {
+  title: string;
+  items: ComparedItem[];
+}
+
+function alike(items: readonly ComparedItem[]): Alike[] {
+  const saying = new Map<string, ComparedItem[]>();
+  for (const item of items) {
+    const key = JSON.stringify([item.scenario, item.cells.map((cell) => cell && [cell.verdict, cell.reason])]);
+    saying.set(key, [...(saying.get(key) ?? []), item]);
+  }
+  return [...saying.values()].map((same) => {
+    const [first] = same;
+    return { items: same, title: same.length === 1 ? title(first!) : `${first!.scenario} › ${same.length} steps and checks, from “${first!.title}” to “${same.at(-1)!.title}”` };
+  });
+}
+
+/** Text and Markdown show so many times, the most different ones; the HTML page and the JSON have all. */
+const timesShown = 10;
+
+function timesLeftOut(list: readonly ComparedTime[]): string | null {
+  return list.length > timesShown ? `… and ${list.length - timesShown} more, which --html and --json show` : null;
 }
 
 function groups(comparison: Comparison): { heading: string; change: Change; items: ComparedItem[] }[] {
@@ -85,11 +110,13 @@ export function comparisonText(comparison: Comparison): string {
   lines.push('', ...table.map((row) => row.map((cell, column) => cell.padEnd(widths[column]!)).join('  ').trimEnd()), '(checks passed / planned, -skipped, time)');
   for (const { heading, items } of groups(comparison)) {
     lines.push('', heading);
-    for (const item of items) lines.push(`  ${oneLine(title(item))}`, `      ${itemText(item, labels)}`);
+    for (const same of alike(items)) lines.push(`  ${oneLine(same.title)}`, `      ${itemText(same.items[0]!, labels)}`);
   }
   for (const { heading, times: list } of times(comparison)) {
     lines.push('', `${heading}. ${timesNote}`);
-    for (const time of list) lines.push(`  ${oneLine(title(time))}`, `      ${timeText(time, labels)}`);
+    for (const time of list.slice(0, timesShown)) lines.push(`  ${oneLine(title(time))}`, `      ${timeText(time, labels)}`);
+    const rest = timesLeftOut(list);
+    if (rest !== null) lines.push(`  ${rest}`);
   }
   lines.push('', comparisonHeadline(comparison));
   return `${lines.join('\n')}\n`;
@@ -105,12 +132,14 @@ export function comparisonMarkdown(comparison: Comparison, heading = 'Runs side 
   lines.push('', 'Checks passed of those planned; -n: skipped; time.', '');
   for (const { heading: of, items } of groups(comparison)) {
     lines.push(`## ${plain(of)}`, '');
-    for (const item of items) lines.push(`- ${plain(title(item))}: ${plain(itemText(item, labels))}`);
+    for (const same of alike(items)) lines.push(`- ${plain(same.title)}: ${plain(itemText(same.items[0]!, labels))}`);
     lines.push('');
   }
   for (const { heading: of, times: list } of times(comparison)) {
     lines.push(`## ${of}`, '', timesNote, '');
-    for (const time of list) lines.push(`- ${plain(title(time))}: ${plain(timeText(time, labels))}`);
+    for (const time of list.slice(0, timesShown)) lines.push(`- ${plain(title(time))}: ${plain(timeText(time, labels))}`);
+    const rest = timesLeftOut(list);
+    if (rest !== null) lines.push(`- ${plain(rest)}`);
     lines.push('');
   }
   return lines.join('\n');
@@ -130,7 +159,7 @@ export function comparisonHtml(comparison: Comparison): string {
   const table = (caption: string, body: string): string =>
     `<div class="scroll" tabindex="0" role="region" aria-label="${escLine(caption)}"><table><thead><tr><th scope="col">scenario › check</th>${head}</tr></thead><tbody>${body}</tbody></table></div>`;
   const found = groups(comparison).map(({ heading, items }, index) => {
-    const body = items.map((item) => `<tr><th scope="row">${escLine(title(item))}</th>${itemCells(item)}</tr>`).join('');
+    const body = alike(items).map((same) => `<tr><th scope="row">${escLine(same.title)}</th>${itemCells(same.items[0]!)}</tr>`).join('');
     return `<section class="card" aria-labelledby="g${index}"><h2 id="g${index}">${escLine(heading)} (${items.length})</h2>${table(heading, body)}</section>`;
   });
   const timed = times(comparison).map(({ heading, times: list }, index) => {

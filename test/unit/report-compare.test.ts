@@ -98,6 +98,29 @@ describe('report: runs side by side', () => {
     expect(faster.map(({ title, factor }) => [title, factor])).to.deep.equal([['b', 0.25]]);
   });
 
+  it('say once what holds for many checks of a scenario, and for one with another reason by itself', () => {
+    const lacking = skipped('needs kernel:8021q');
+    const local = run({ lan: { items: { a: [lacking], b: [lacking], c: [lacking], d: [skipped('not today')] } }, wan: { items: { a: [lacking] } } });
+    const vagrant = run({ lan: { items: { a: [passed], b: [passed], c: [passed], d: [passed] } }, wan: { items: { a: [passed] } } });
+    const comparison = compared(local, vagrant);
+    const together = 'lan › 3 steps and checks, from “a” to “c”';
+    expect(comparisonText(comparison).split('\n').filter((line) => line.startsWith('  ') && line.includes('›')).map((line) => line.trim())).to.deep.equal([together, 'lan › d', 'wan › a']);
+    expect(comparisonMarkdown(comparison)).to.include(`- ${together}: run 1 skipped: needs kernel:8021q; run 2 pass`);
+    expect(comparisonHtml(comparison)).to.include(together).and.to.include('(5)');
+    expect(comparison.items).to.have.length(5);
+  });
+
+  it('show the ten clearest differences in time as text, and all on the page', () => {
+    const checks = (ms: number): Ran => ({ items: Object.fromEntries(Array.from({ length: 12 }, (_, at) => [`check ${at + 1}`, [passed, ms * (at + 1)]])) });
+    const comparison = compared(run({ lan: checks(500) }), run({ lan: checks(5000) }));
+    expect(comparison.slower).to.have.length(12);
+    for (const text of [comparisonText(comparison), comparisonMarkdown(comparison)]) {
+      expect(text.match(/times as long/g)).to.have.length(10);
+      expect(text).to.include('… and 2 more');
+    }
+    expect(comparisonHtml(comparison).match(/lan › check/g)).to.have.length(12);
+  });
+
   it('are shown with what came from the lab as text only', () => {
     const evil = '<img src=x onerror=alert(1)>|`\u001b[31m';
     const comparison = compared(run({ lan: { items: { [evil]: [passed] } } }), run({ lan: { items: { [evil]: [failed('timeout', evil)] } } }));
