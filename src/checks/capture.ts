@@ -11,7 +11,7 @@ import { askIp, lastLine } from './answer.js';
 import { isVantage, parseEndpoint } from './endpoint.js';
 import { trafficKinds, zTraffic } from './during.js';
 import { defineCheck } from './kind.js';
-import type { CheckKind, EndpointUse, ProbeContext } from './kind.js';
+import type { EndpointUse, ProbeContext } from './kind.js';
 import { absent, describeMatcher, match, zMatcher } from './match.js';
 import type { Matcher } from './match.js';
 import { fail, inconclusive, pass } from './outcome.js';

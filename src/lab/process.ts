@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 
 /**
@@ -64,4 +64,31 @@ let own: ProcessIdentity | undefined;
 export function ownIdentity(): ProcessIdentity {
   own ??= identify(process.pid) ?? { pid: process.pid, startTime: 0 };
   return own;
+}
+
+/** Where a pid means something: one boot of a kernel, and a pid namespace of it. */
+export interface PidSpace {
+  bootId: string;
+  /** Its inode number. */
+  pidNamespace: string;
+}
+
+/** The boot of the kernel that runs: no process, namespace or cgroup of another one is left. */
+export function bootId(): string {
+  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+}
+
+/** The pid namespace of this process, as its inode number: a pid means nothing in another one. */
+export function ownPidNamespace(): string {
+  return /\d+/.exec(readlinkSync('/proc/self/ns/pid'))?.[0] ?? '0';
+}
+
+/** That of this process. */
+export function ownPidSpace(): PidSpace {
+  return { bootId: bootId(), pidNamespace: ownPidNamespace() };
+}
+
+/** Whether a process is dead for sure: not when its pid belongs to a pid namespace that is not ours to judge. */
+export function isSurelyDead(identity: ProcessIdentity, space: PidSpace): boolean {
+  return space.bootId !== bootId() || (space.pidNamespace === ownPidNamespace() && !isAlive(identity));
 }

@@ -8,7 +8,6 @@ import { iptablesCheck } from '../../src/checks/iptables.js';
 import type { CheckKind } from '../../src/checks/kind.js';
 import { netnsCheck } from '../../src/checks/netns.js';
 import { sysctlCheck } from '../../src/checks/sysctl.js';
-import { isNetrigError } from '../../src/errors.js';
 import type { Outcome } from '../../src/model/verdict.js';
 import type { HostPlan, LabPlan } from '../../src/plan/lab-plan.js';
 import { localProvider } from '../../src/providers/local/provider.js';

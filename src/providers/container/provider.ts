@@ -1,11 +1,10 @@
 import { cpus } from 'node:os';
-import type { Duplex } from 'node:stream';
-import { isNetrigError, messageOf, NetrigError } from '../../errors.js';
-import { ownIdentity, signalProcess, waitUntilGone } from '../../lab/process.js';
-import { createRecord, keepLog, newLabId, removeRecord, updateRecord } from '../../lab/store.js';
+import { isNetrigError, NetrigError } from '../../errors.js';
+import { keepLog, newLabId } from '../../lab/store.js';
 import type { HostPlan, LabPlan } from '../../plan/lab-plan.js';
 import { generateLabKeys } from '../../ssh/keys.js';
 import type { SshTarget } from '../../ssh/ssh.js';
+import { accessTo, attachedLab, endHolder, type GreetedStreams, greetedStreams, heldLab, holdLab, leftOf, newRecord, throwIfInterrupted } from '../held-lab.js';
 import type { LabRecord, Provider, RunningLab, UpOptions } from '../provider.js';
 import { containerCapabilities } from './capabilities.js';
 import { openEngine } from './engine.js';
@@ -18,37 +17,16 @@ import { makeNetworks } from './segments.js';
 import { containerState, openTransport } from './transport.js';
 import { noteEndpoint } from './used-engines.js';
 
-/** sshd drops a connection without a login after its LoginGraceTime, 30 s in the images; ours is dropped before. */
-const firstStreamMs = 20_000;
 const holderMs = 60_000;
 /** Hosts that boot at once, for each processor here: the engine's machine has about as many. */
 const hostsPerProcessor = 4;
 /** A host that does not boot is tried once more; so says NETRIG_HOST_BOOT. */
 const attempts = 2;
 
-/** Labs that this process holds, so that `destroy` of one of them does not signal the process itself. */
-const ownLabs = new Map<string, RunningLab>();
-
-function interrupted(signal: AbortSignal): void {
-  if (signal.aborted) throw new NetrigError('NETRIG_INTERRUPTED', 'Interrupted while the lab was coming up.', { cause: signal.reason });
-}
-
-function targetOf(record: LabRecord, host: string, first: Map<string, Duplex>): SshTarget {
+function targetOf(record: LabRecord, host: string, greeted: GreetedStreams): SshTarget {
   const { endpoint, hosts, privateKey, hostKey } = accessOf(record);
-  const access = hosts[host];
-  if (!access) throw new NetrigError('NETRIG_HOST_UNKNOWN', `The lab ${record.id} has no host "${host}"; it has ${Object.keys(hosts).join(', ')}.`);
-  return {
-    host,
-    username: 'root',
-    privateKey,
-    hostKey,
-    open: async (signal) => {
-      const greeted = first.get(host);
-      first.delete(host);
-      if (greeted && !greeted.destroyed && greeted.readable) return greeted;
-      return openTransport(endpoint, await openEngine(endpoint), access, signal);
-    },
-  };
+  const access = accessTo(record, hosts, host);
+  return { host, username: 'root', privateKey, hostKey, open: async (signal) => greeted.take(host) ?? openTransport(endpoint, await openEngine(endpoint), access, signal) };
 }
 
 /** What a host said last: its container's console, and its journal while it runs. */
@@ -66,28 +44,13 @@ async function consoleOf(record: LabRecord, host: string): Promise<string> {
   return parts.filter((text) => text !== '').join('\n');
 }
 
-function keepFirst(first: Map<string, Duplex>, host: string, stream: Duplex): void {
-  first.set(host, stream);
-  const forget = (): void => {
-    if (first.get(host) !== stream) return;
-    first.delete(host);
-    stream.destroy();
-  };
-  stream.once('close', forget);
-  setTimeout(forget, firstStreamMs).unref();
-}
-
-function cleanupError(id: string, left: readonly { what: string; why: string }[]): NetrigError {
-  return new NetrigError('NETRIG_CLEANUP', `The lab ${id} could not be taken away as a whole; left: ${left.map((one) => `${one.what} (${one.why})`).join(', ')}.`);
-}
-
 /** Takes the lab off its engine. An engine that does not answer keeps the lab's record on disk: the next sweep goes on. */
 async function removeFromEngine(found: FoundEngine, id: string): Promise<void> {
   const { left } = await removeLab(found.endpoint, found.engine, id).catch((error: unknown) => {
     if (!isNetrigError(error)) throw error;
     return { left: [{ what: `containers and networks with the label netrig.lab=${id}`, why: error.message }] };
   });
-  if (left.length > 0) throw cleanupError(id, left);
+  if (left.length > 0) throw leftOf(id, left);
 }
 
 async function bootAll(site: ContainerSite, options: UpOptions, booted: (host: HostPlan, result: BootedContainer) => void): Promise<void> {
@@ -138,7 +101,7 @@ async function bring(plan: LabPlan, options: UpOptions & { detached?: boolean; s
   const log = (level: 'info' | 'warn', text: string): void => emit({ type: 'log', scenario, level, text });
   const found = await containerPreflight(plan);
   const { endpoint, engine, info } = found;
-  interrupted(signal);
+  throwIfInterrupted(signal);
   const { prepareTestcontainers } = await import('./host.js');
   await prepareTestcontainers(endpoint, engine);
 
@@ -151,89 +114,34 @@ async function bring(plan: LabPlan, options: UpOptions & { detached?: boolean; s
     emit({ type: 'phase', scenario, phase: 'image', state: 'end', text: `Image ${name}`, durationMs: performance.now() - begin });
     images.set(name, image.reference);
   }
-  interrupted(signal);
+  throwIfInterrupted(signal);
 
   const id = newLabId(plan.slug);
   const keys = generateLabKeys(id);
   const mark = ownMark();
   const access: ContainerLabAccess = { endpoint, mark, privateKey: keys.privateKey, hostKey: keys.hostPublicKey, hosts: {} };
-  const record: LabRecord = {
-    id,
-    title: plan.title,
-    provider: 'container',
-    holder: ownIdentity(),
-    createdAt: new Date().toISOString(),
-    state: 'starting',
-    detached: options.detached ?? false,
-    plan,
-    ...(options.scenarioFile === undefined ? {} : { scenarioFile: options.scenarioFile }),
-    access,
-  };
-  createRecord(record);
-  const first = new Map<string, Duplex>();
-  const update = (): void => {
-    try {
-      updateRecord(record);
-    } catch {
-      // Somebody removed the record; the lab is to go all the same.
-    }
-  };
-
-  let going: Promise<void> | undefined;
-  async function takeDown(): Promise<void> {
-    const begin = performance.now();
-    if (record.state === 'up') {
-      record.state = 'stopping';
-      update();
-    }
-    emit({ type: 'phase', scenario, phase: 'teardown', state: 'start', text: 'Taking the lab down' });
-    for (const stream of first.values()) stream.destroy();
-    first.clear();
-    try {
-      await removeFromEngine(found, id);
-      await removeRecord(id);
-      ownLabs.delete(id);
-    } finally {
-      emit({ type: 'phase', scenario, phase: 'teardown', state: 'end', text: `The lab ${id} is down`, durationMs: performance.now() - begin });
-    }
-  }
-  const lab: RunningLab = {
-    id,
-    plan,
-    record,
-    target: (host) => targetOf(record, host, first),
+  const record = newRecord(id, 'container', plan, access, options);
+  const greeted = greetedStreams();
+  return holdLab(record, options, {
+    target: (host) => targetOf(record, host, greeted),
     console: (host) => consoleOf(record, host),
-    down: () => {
-      going ??= takeDown().catch((error: unknown) => {
-        // What is left may go at the next try.
-        going = undefined;
-        throw error;
+    bring: async () => {
+      const labels = labLabels(id, mark);
+      const networks = await makeNetworks(endpoint, engine, id, plan, labels, signal);
+      await bootAll({ id, plan, endpoint, engine, info, networks, images, labels, lacking: new Set(), keys }, options, (host, booted) => {
+        access.hosts[host.name] = { init: host.init, container: booted.access.container };
+        greeted.keep(host.name, booted.first);
       });
-      return going;
     },
-  };
-  ownLabs.set(id, lab);
-  try {
-    const labels = labLabels(id, mark);
-    const networks = await makeNetworks(endpoint, engine, id, plan, labels, signal);
-    await bootAll({ id, plan, endpoint, engine, info, networks, images, labels, lacking: new Set(), keys }, options, (host, booted) => {
-      access.hosts[host.name] = { init: host.init, container: booted.access.container };
-      keepFirst(first, host.name, booted.first);
-    });
-    interrupted(signal);
-    record.state = 'up';
-    updateRecord(record);
-    return lab;
-  } catch (error) {
-    // A leftover is named by the next sweep; what went wrong first is what the caller must know.
-    await lab.down().catch((second: unknown) => log('warn', messageOf(second)));
-    interrupted(signal);
-    throw error;
-  }
+    takeAway: async () => {
+      greeted.close();
+      await removeFromEngine(found, id);
+    },
+  });
 }
 
 async function attachTo(record: LabRecord): Promise<RunningLab> {
-  const own = ownLabs.get(record.id);
+  const own = heldLab(record);
   if (own) return own;
   const { endpoint, hosts } = accessOf(record);
   const engine = await openEngine(endpoint);
@@ -248,34 +156,21 @@ async function attachTo(record: LabRecord): Promise<RunningLab> {
     const what = gone.length > 0 ? gone.map((one) => `the container of ${one.name} ${one.state.text}`).join(', ') : 'its holder ended';
     throw new NetrigError('NETRIG_LAB_GONE', `The lab ${record.id} is not up: ${what}.`);
   }
-  const first = new Map<string, Duplex>();
-  return {
-    id: record.id,
-    plan: record.plan,
-    record,
-    target: (host) => targetOf(record, host, first),
-    console: (host) => consoleOf(record, host),
-    down: () => destroyLab(record),
-  };
+  const none = greetedStreams();
+  return attachedLab(record, { target: (host) => targetOf(record, host, none), console: (host) => consoleOf(record, host), down: () => destroyLab(record) });
 }
 
 async function destroyLab(record: LabRecord): Promise<void> {
-  const own = ownLabs.get(record.id);
+  const own = heldLab(record);
   if (own) return own.down();
   const { mark } = accessOf(record);
   const here = ownMark();
   if (mark.machine !== here.machine || (mark.boot === here.boot && mark.pids !== here.pids)) {
     throw new NetrigError('NETRIG_CLEANUP', `The lab ${record.id} is held by a process of another machine or pid namespace (${mark.machine}).`, { hint: 'Run `netrig down` where the lab was started.' });
   }
-  const heldHere = record.holder.pid === here.pid && record.holder.startTime === here.startTime;
-  if (mark.boot === here.boot && !heldHere && signalProcess(record.holder, 'SIGTERM')) {
-    const left = await waitUntilGone([record.holder], holderMs);
-    for (const one of left) signalProcess(one, 'SIGKILL');
-    const stuck = await waitUntilGone(left, 5000);
-    if (stuck.length > 0) throw new NetrigError('NETRIG_CLEANUP', `The holder of the lab ${record.id}, process ${record.holder.pid}, does not end.`);
-  }
+  if (mark.boot === here.boot) await endHolder(record, holderMs);
   const { left } = await removeLeftovers(record);
-  if (left.length > 0) throw cleanupError(record.id, left);
+  if (left.length > 0) throw leftOf(record.id, left);
 }
 
 /** A provider whose hosts are containers of a Docker engine. */

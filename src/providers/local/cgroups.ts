@@ -1,7 +1,7 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { setImmediate as yieldToOthers, setTimeout as pause } from 'node:timers/promises';
-import { isAlive, type ProcessIdentity } from '../../lab/process.js';
+import { isAlive, ownPidNamespace, type ProcessIdentity } from '../../lab/process.js';
 
 /** One mounted version 1 hierarchy. */
 export interface Hierarchy {
@@ -65,11 +65,6 @@ export function viewFor(layout: CgroupLayout, wanted: CgroupView): CgroupView | 
 
 function roots(layout: CgroupLayout): string[] {
   return [...layout.hierarchies.map((one) => one.mountPoint), ...(layout.unified === null ? [] : [layout.unified])];
-}
-
-/** The pid namespace of this process, as its inode number: a pid means nothing in another one. */
-export function ownPidNamespace(): string {
-  return /\d+/.exec(readlinkSync('/proc/self/ns/pid'))?.[0] ?? '0';
 }
 
 /**

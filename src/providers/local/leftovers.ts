@@ -3,11 +3,10 @@ import { basename } from 'node:path';
 import { messageOf, NetrigError } from '../../errors.js';
 import type { LedgerEntry } from '../../lab/ledger.js';
 import { readLedger } from '../../lab/ledger.js';
-import { type ProcessIdentity, signalProcess, waitUntilGone } from '../../lab/process.js';
-import { holderAlive, labDirectory, listRecords, removeRecord, strayDirectories } from '../../lab/store.js';
+import { bootId, isSurelyDead, type ProcessIdentity, signalProcess, waitUntilGone } from '../../lab/process.js';
+import { labDirectory, listRecords, removeRecord, strayDirectories } from '../../lab/store.js';
 import type { LabRecord, SweepReport } from '../provider.js';
-import { cgroupLayout, orphanCgroups, ownPidNamespace, removeCgroups } from './cgroups.js';
-import { bootId } from './machine.js';
+import { cgroupLayout, orphanCgroups, removeCgroups } from './cgroups.js';
 
 /** What `undo` could not take away. */
 export interface Leftover {
@@ -52,13 +51,6 @@ export function accessOf(record: LabRecord): LocalAccess {
   throw new NetrigError('NETRIG_LAB_GONE', `The record of the lab ${record.id} does not say how to reach its hosts.`);
 }
 
-/** Whether the lab's holder is dead for sure: not when its pid belongs to a pid namespace that is not ours to judge. */
-export function isAbandoned(record: LabRecord): boolean {
-  const access = accessOf(record);
-  if (access.bootId !== bootId()) return true;
-  return access.pidNamespace === ownPidNamespace() && !holderAlive(record);
-}
-
 /** Finishes what the dead holder of one lab left. */
 export async function removeLeftovers(record: LabRecord): Promise<{ removed: string[]; left: Leftover[] }> {
   const entries = accessOf(record).bootId === bootId() ? readLedger(labDirectory(record.id)) : [];
@@ -81,7 +73,7 @@ export async function sweepLocal(): Promise<SweepReport> {
     listRecords().map(async (record) => {
       if (record.provider !== 'local') return;
       try {
-        if (!isAbandoned(record)) return;
+        if (!isSurelyDead(record.holder, accessOf(record))) return;
         const { removed, left } = await removeLeftovers(record);
         note(record.id, removed, left);
       } catch (error) {

@@ -59,8 +59,3 @@ function isInotify(link: string): boolean {
 export function neighbourLimit(): number | null {
   return numberIn('/proc/sys/net/ipv4/neigh/default/gc_thresh3');
 }
-
-/** The boot of the kernel that runs: no process, namespace or cgroup of another one is left. */
-export function bootId(): string {
-  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-}

@@ -1,26 +1,24 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
-import type { Duplex } from 'node:stream';
 import { messageOf, NetrigError } from '../../errors.js';
 import type { HostImage } from '../../images/host-image.js';
 import { ensureHostImage } from '../../images/store.js';
 import { type Ledger, openLedger } from '../../lab/ledger.js';
-import { isAlive, ownIdentity, signalProcess, waitUntilGone } from '../../lab/process.js';
-import { consoleLog, createRecord, holderAlive, keepLog, newLabId, removeRecord, updateRecord } from '../../lab/store.js';
-import type { EmitEvent } from '../../model/events.js';
+import { isAlive, ownPidSpace } from '../../lab/process.js';
+import { consoleLog, holderAlive, keepLog, newLabId } from '../../lab/store.js';
 import type { HostPlan, LabPlan } from '../../plan/lab-plan.js';
 import { generateLabKeys } from '../../ssh/keys.js';
 import type { SshTarget } from '../../ssh/ssh.js';
+import { accessTo, attachedLab, endHolder, type GreetedStreams, greetedStreams, heldLab, holdLab, leftOf, newRecord, throwIfInterrupted } from '../held-lab.js';
 import type { LabRecord, Provider, RunningLab, UpOptions } from '../provider.js';
 import { bootScript } from './boot-script.js';
 import { localCapabilities } from './capabilities.js';
-import { cgroupLayout, ownPidNamespace } from './cgroups.js';
+import { cgroupLayout } from './cgroups.js';
 import { runCommand } from './command.js';
 import { journalOf, type KernelLogReader, lastLines } from './console.js';
 import { BootFailure, type BootedHost, bootHost, type LabSite } from './host.js';
 import { accessOf, type LocalAccess, removeLeftovers, sweepLocal, undo } from './leftovers.js';
-import { bootId } from './machine.js';
 import { localPreflight, neighbourWarning } from './preflight.js';
 import { makeSegments, type SegmentSpace } from './segments.js';
 import { openTransport } from './transport.js';
@@ -32,14 +30,9 @@ export interface LocalProviderOptions {
 
 /** Layers of at least this many KiB are bound read-only into a host instead of copied. */
 const boundLayerKiB = 16 * 1024;
-/** sshd drops a connection without a login after its LoginGraceTime, 30 s in the images; ours is dropped before. */
-const firstStreamMs = 20_000;
 const holderMs = 30_000;
 /** Hosts that boot at once, for each processor: more would only share it, and wait for it within their deadline. */
 const hostsPerProcessor = 16;
-
-/** Labs that this process holds, so that `destroy` of one of them does not signal the process itself. */
-const ownLabs = new Map<string, RunningLab>();
 
 /** What a host said last: its console log, and its journal while it runs. */
 async function consoleOf(record: LabRecord, host: string): Promise<string> {
@@ -69,62 +62,10 @@ async function inParallel<T>(items: readonly T[], limit: number, work: (item: T,
   for (const result of results) if (result.status === 'rejected') throw result.reason;
 }
 
-function targetOf(record: LabRecord, host: string, first: Map<string, Duplex>): SshTarget {
+function targetOf(record: LabRecord, host: string, greeted: GreetedStreams): SshTarget {
   const { hosts, privateKey, hostKey } = accessOf(record);
-  const access = hosts[host];
-  if (!access) throw new NetrigError('NETRIG_HOST_UNKNOWN', `The lab ${record.id} has no host "${host}"; it has ${Object.keys(hosts).join(', ')}.`);
-  return {
-    host,
-    username: 'root',
-    privateKey,
-    hostKey,
-    open: async (signal) => {
-      const greeted = first.get(host);
-      first.delete(host);
-      if (greeted && !greeted.destroyed && greeted.readable) return greeted;
-      return openTransport(access, signal);
-    },
-  };
-}
-
-interface LabParts {
-  record: LabRecord;
-  ledger: Ledger;
-  emit: EmitEvent;
-  scenario: string;
-  segments: SegmentSpace | null;
-  first: Map<string, Duplex>;
-  kernelLogs: KernelLogReader[];
-}
-
-function takeDown(parts: LabParts): () => Promise<void> {
-  const { record, ledger, emit, scenario, first } = parts;
-  let going: Promise<void> | undefined;
-  async function down(): Promise<void> {
-    const begin = performance.now();
-    emit({ type: 'phase', scenario, phase: 'teardown', state: 'start', text: 'Taking the lab down' });
-    for (const stream of first.values()) stream.destroy();
-    first.clear();
-    ledger.close();
-    parts.segments?.end();
-    const { left } = await undo(ledger.entries);
-    for (const reader of parts.kernelLogs) reader.close();
-    emit({ type: 'phase', scenario, phase: 'teardown', state: 'end', text: `The lab ${record.id} is down`, durationMs: performance.now() - begin });
-    if (left.length > 0) {
-      const what = left.map((one) => `${one.what} (${one.why})`).join(', ');
-      throw new NetrigError('NETRIG_CLEANUP', `The lab ${record.id} could not be taken away as a whole; left: ${what}.`);
-    }
-    await removeRecord(record.id);
-    ownLabs.delete(record.id);
-  }
-  return () => {
-    going ??= down().catch((error: unknown) => {
-      // What is left may go at the next try.
-      going = undefined;
-      throw error;
-    });
-    return going;
-  };
+  const access = accessTo(record, hosts, host);
+  return { host, username: 'root', privateKey, hostKey, open: async (signal) => greeted.take(host) ?? openTransport(access, signal) };
 }
 
 async function bring(plan: LabPlan, options: UpOptions & { detached?: boolean; scenarioFile?: string }, provider: LocalProviderOptions): Promise<RunningLab> {
@@ -145,86 +86,48 @@ async function bring(plan: LabPlan, options: UpOptions & { detached?: boolean; s
     images.set(name, image);
     if (plan.hosts.some((host) => host.image === name && host.engine)) boundLayers.set(name, await boundLayersOf(image));
   }
-  interrupted(signal);
+  throwIfInterrupted(signal);
 
   const id = newLabId(plan.slug);
   const keys = generateLabKeys(id);
-  const access: LocalAccess = { pidNamespace: ownPidNamespace(), bootId: bootId(), privateKey: keys.privateKey, hostKey: keys.hostPublicKey, hosts: {} };
-  const record: LabRecord = {
-    id,
-    title: plan.title,
-    provider: 'local',
-    holder: ownIdentity(),
-    createdAt: new Date().toISOString(),
-    state: 'starting',
-    detached: options.detached ?? false,
-    plan,
-    ...(options.scenarioFile === undefined ? {} : { scenarioFile: options.scenarioFile }),
-    access,
-  };
-  const directory = createRecord(record);
-  const ledger = openLedger(directory);
-  const first = new Map<string, Duplex>();
-  const parts: LabParts = { record, ledger, emit, scenario, segments: null, first, kernelLogs: [] };
-  const down = takeDown(parts);
-  const lab: RunningLab = {
-    id,
-    plan,
-    record,
-    target: (host) => targetOf(record, host, first),
-    console: (host) => consoleOf(record, host),
-    down: async () => {
-      if (record.state === 'up') {
-        record.state = 'stopping';
-        try {
-          updateRecord(record);
-        } catch {
-          // Somebody removed the record; the lab is to go all the same.
-        }
-      }
-      await down();
-    },
-  };
-  ownLabs.set(id, lab);
-  try {
+  const access: LocalAccess = { ...ownPidSpace(), privateKey: keys.privateKey, hostKey: keys.hostPublicKey, hosts: {} };
+  const record = newRecord(id, 'local', plan, access, options);
+  const greeted = greetedStreams();
+  const kernelLogs: KernelLogReader[] = [];
+  let ledger: Ledger | null = null;
+  let segments: SegmentSpace | null = null;
+
+  async function bringHosts(directory: string): Promise<void> {
+    ledger = openLedger(directory);
     mkdirSync(join(directory, 'root'));
     mkdirSync(join(directory, 'keys'), { mode: 0o700 });
     writeFileSync(join(directory, 'boot.sh'), bootScript, { mode: 0o600 });
     const keyFiles = { host_key: keys.hostPrivateKey, 'host_key.pub': `${keys.hostPublicKeyLine}\n`, 'login_key.pub': `${keys.publicKeyLine}\n` };
     for (const [name, content] of Object.entries(keyFiles)) writeFileSync(join(directory, 'keys', name), content, { mode: 0o600 });
-    const segments = await makeSegments(plan.segments, ledger);
-    parts.segments = segments;
+    segments = await makeSegments(plan.segments, ledger);
     const site: LabSite = { id, directory, holder: record.holder, ledger, layout: cgroupLayout(), segments, images, boundLayers };
     await bootAll(site, plan, options, (host, booted) => {
       access.hosts[host.name] = booted.access;
-      keepFirst(first, host.name, booted.first);
-      if (booted.kernelLog) parts.kernelLogs.push(booted.kernelLog);
+      greeted.keep(host.name, booted.first);
+      if (booted.kernelLog) kernelLogs.push(booted.kernelLog);
     });
-    interrupted(signal);
-    record.state = 'up';
-    updateRecord(record);
-    return lab;
-  } catch (error) {
-    // A leftover is named by the next sweep; what went wrong first is what the caller must know.
-    await lab.down().catch((second: unknown) => log('warn', messageOf(second)));
-    interrupted(signal);
-    throw error;
   }
-}
 
-function interrupted(signal: AbortSignal): void {
-  if (signal.aborted) throw new NetrigError('NETRIG_INTERRUPTED', 'Interrupted while the lab was coming up.', { cause: signal.reason });
-}
+  async function takeAway(): Promise<void> {
+    greeted.close();
+    ledger?.close();
+    segments?.end();
+    const { left } = await undo(ledger?.entries ?? []);
+    for (const reader of kernelLogs) reader.close();
+    if (left.length > 0) throw leftOf(id, left);
+  }
 
-function keepFirst(first: Map<string, Duplex>, host: string, stream: Duplex): void {
-  first.set(host, stream);
-  const forget = (): void => {
-    if (first.get(host) !== stream) return;
-    first.delete(host);
-    stream.destroy();
-  };
-  stream.once('close', forget);
-  setTimeout(forget, firstStreamMs).unref();
+  return holdLab(record, options, {
+    target: (host) => targetOf(record, host, greeted),
+    console: (host) => consoleOf(record, host),
+    bring: bringHosts,
+    takeAway,
+  });
 }
 
 async function bootAll(site: LabSite, plan: LabPlan, options: UpOptions, booted: (host: HostPlan, result: BootedHost) => void): Promise<void> {
@@ -273,7 +176,7 @@ function bootError(site: LabSite, host: HostPlan, failure: BootFailure): NetrigE
 }
 
 async function attachTo(record: LabRecord): Promise<RunningLab> {
-  const own = ownLabs.get(record.id);
+  const own = heldLab(record);
   if (own) return own;
   const { hosts } = accessOf(record);
   const gone = record.plan.hosts.filter((host) => !hosts[host.name] || !isAlive(hosts[host.name]!.pid1)).map((host) => host.name);
@@ -281,33 +184,16 @@ async function attachTo(record: LabRecord): Promise<RunningLab> {
     const what = gone.length > 0 ? `these hosts of it are not there: ${gone.join(', ')}` : 'its holder ended';
     throw new NetrigError('NETRIG_LAB_GONE', `The lab ${record.id} is not up: ${what}.`);
   }
-  const first = new Map<string, Duplex>();
-  return {
-    id: record.id,
-    plan: record.plan,
-    record,
-    target: (host) => targetOf(record, host, first),
-    console: (host) => consoleOf(record, host),
-    down: () => destroyLab(record),
-  };
+  const none = greetedStreams();
+  return attachedLab(record, { target: (host) => targetOf(record, host, none), console: (host) => consoleOf(record, host), down: () => destroyLab(record) });
 }
 
 async function destroyLab(record: LabRecord): Promise<void> {
-  const own = ownLabs.get(record.id);
+  const own = heldLab(record);
   if (own) return own.down();
-  if (accessOf(record).pidNamespace !== ownPidNamespace() && accessOf(record).bootId === bootId()) {
-    throw new NetrigError('NETRIG_CLEANUP', `The lab ${record.id} is held by a process of another pid namespace.`, { hint: 'Run `netrig down` where the lab was started.' });
-  }
-  const self = ownIdentity();
-  const heldHere = record.holder.pid === self.pid && record.holder.startTime === self.startTime;
-  if (!heldHere && signalProcess(record.holder, 'SIGTERM')) {
-    const left = await waitUntilGone([record.holder], holderMs);
-    for (const one of left) signalProcess(one, 'SIGKILL');
-    const stuck = await waitUntilGone(left, 5000);
-    if (stuck.length > 0) throw new NetrigError('NETRIG_CLEANUP', `The holder of the lab ${record.id}, process ${record.holder.pid}, does not end.`);
-  }
+  await endHolder(record, holderMs, { space: accessOf(record) });
   const { left } = await removeLeftovers(record);
-  if (left.length > 0) throw new NetrigError('NETRIG_CLEANUP', `The lab ${record.id} could not be taken away as a whole; left: ${left.map((one) => `${one.what} (${one.why})`).join(', ')}.`);
+  if (left.length > 0) throw leftOf(record.id, left);
 }
 
 /** A provider that makes hosts of this machine's own namespaces. */

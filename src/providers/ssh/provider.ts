@@ -3,9 +3,7 @@ import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { messageOf, NetrigError } from '../../errors.js';
 import { containerImageRecipes } from '../../images/container-images.js';
-import { ownIdentity, signalProcess, waitUntilGone } from '../../lab/process.js';
-import { createRecord, holderAlive, labDirectory as recordDirectory, listRecords, newLabId, removeRecord, updateRecord } from '../../lab/store.js';
-import type { EmitEvent } from '../../model/events.js';
+import { holderAlive, labDirectory as recordDirectory, listRecords, newLabId, removeRecord } from '../../lab/store.js';
 import { hostsFileMarks } from '../../model/hosts-file.js';
 import type { HostPlan, LabPlan } from '../../plan/lab-plan.js';
 import { loadInventory, type Inventory, type Machine } from '../../scenario/inventory.js';
@@ -13,6 +11,7 @@ import { generateLabKeys } from '../../ssh/keys.js';
 import { quoteArg } from '../../ssh/quote.js';
 import type { SshTarget } from '../../ssh/ssh.js';
 import { kernelProbes, probeScript, readProbes } from '../local/capabilities.js';
+import { accessTo, attachedLab, endHolder, heldLab, holdLab, newRecord } from '../held-lab.js';
 import type { Capability, LabRecord, Provider, RunningLab, SweepReport, UpOptions } from '../provider.js';
 import { imageScript } from './engine-images.js';
 import {
@@ -50,8 +49,6 @@ interface SshAccess {
   /** By the scenario's host. */
   hosts: Record<string, MachineAccess>;
 }
-
-const ownLabs = new Map<string, RunningLab>();
 
 function accessOf(record: LabRecord): SshAccess {
   return record.access as SshAccess;
@@ -198,8 +195,7 @@ async function release(access: MachineAccess, lab: string, tell: (text: string) 
 
 function targetOf(record: LabRecord, host: string): SshTarget {
   const { hosts, privateKey, hostKey } = accessOf(record);
-  const access = hosts[host];
-  if (!access) throw new NetrigError('NETRIG_HOST_UNKNOWN', `The lab ${record.id} has no host "${host}"; it has ${Object.keys(hosts).join(', ')}.`);
+  const access = accessTo(record, hosts, host);
   return { host, username: 'root', privateKey, hostKey, open: (signal) => openRootSshd(access, sshdConfigFile, signal) };
 }
 
@@ -220,7 +216,7 @@ async function releaseAll(record: LabRecord, hosts: Iterable<string>, tell: (tex
       [...hosts].map(async (host) => (await release(access[host]!, record.id, tell)).map((what) => `${access[host]!.machine.name}: ${what}`)),
     )
   ).flat();
-  if (left.length === 0) return removeRecord(record.id);
+  if (left.length === 0) return;
   throw new NetrigError('NETRIG_CLEANUP', `The lab ${record.id} could not be taken away as a whole; left: ${left.join('; ')}.`, { hint: `When the machines answer again: netrig gc --inventory ${accessOf(record).inventory}` });
 }
 
@@ -244,40 +240,17 @@ async function bring(plan: LabPlan, options: UpOptions & { detached?: boolean; s
   const id = newLabId(plan.slug);
   const keys = generateLabKeys(id);
   const access: SshAccess = { privateKey: keys.privateKey, hostKey: keys.hostPublicKey, inventory: inventory.file, hosts: {} };
-  const record: LabRecord = {
-    id,
-    title: plan.title,
-    provider: 'ssh',
-    holder: ownIdentity(),
-    createdAt: new Date().toISOString(),
-    state: 'starting',
-    detached: options.detached ?? false,
-    plan: known,
-    ...(options.scenarioFile === undefined ? {} : { scenarioFile: options.scenarioFile }),
-    access,
-  };
+  const record = newRecord(id, 'ssh', known, access, options);
   const configFile = join(recordDirectory(id), 'ssh_config');
   for (const [host, machine] of machines) access.hosts[host] = { machine, configFile };
-  createRecord(record);
-  writeFileSync(configFile, sshConfig([...inventory.machines, ...inventory.jumps]), { mode: 0o600 });
-
   const taken = new Set<string>();
   const log = (level: 'info' | 'warn', text: string): void => emit({ type: 'log', scenario, level, text });
-  let going: Promise<void> | undefined;
-  const down = (): Promise<void> => {
-    going ??= takeDown(record, taken, emit, scenario).catch((error: unknown) => {
-      going = undefined;
-      throw error;
-    });
-    return going;
-  };
-  const lab: RunningLab = { id, plan: known, record, target: (host) => targetOf(record, host), console: (host) => consoleOf(record, host), down };
-  ownLabs.set(id, lab);
 
-  const failed = new AbortController();
-  const together = AbortSignal.any([signal, failed.signal]);
-  try {
-    const results = await Promise.allSettled(
+  async function takeAll(): Promise<void> {
+    writeFileSync(configFile, sshConfig([...inventory.machines, ...inventory.jumps]), { mode: 0o600 });
+    const failed = new AbortController();
+    const together = AbortSignal.any([signal, failed.signal]);
+    await Promise.allSettled(
       plan.hosts.map(async (host) => {
         const begin = performance.now();
         const machine = machines.get(host.name)!;
@@ -286,55 +259,42 @@ async function bring(plan: LabPlan, options: UpOptions & { detached?: boolean; s
           await take(access.hosts[host.name]!, host, plan, { record, inventory, machines, hostPrivateKey: keys.hostPrivateKey, loginKeyLine: keys.publicKeyLine, signal: together, taken, readOnly: options.readOnly ?? false, log });
         } catch (error) {
           failed.abort(error);
-          throw error;
+          return;
         }
         emit({ type: 'phase', scenario, phase: 'boot', state: 'end', host: host.name, text: `${host.name} is ready`, durationMs: performance.now() - begin });
       }),
     );
-    if (signal.aborted) throw new NetrigError('NETRIG_INTERRUPTED', 'Interrupted while the lab was coming up.', { cause: signal.reason });
-    if (results.some(({ status }) => status === 'rejected')) throw failed.signal.reason;
-    record.state = 'up';
-    updateRecord(record);
-    return lab;
-  } catch (error) {
-    await lab.down().catch((second: unknown) => log('warn', messageOf(second)));
-    throw error;
+    // The first failure, not that of a host which was let go because of it.
+    failed.signal.throwIfAborted();
   }
-}
 
-async function takeDown(record: LabRecord, taken: ReadonlySet<string>, emit: EmitEvent, scenario: string): Promise<void> {
-  const begin = performance.now();
-  emit({ type: 'phase', scenario, phase: 'teardown', state: 'start', text: 'Taking back what was changed' });
-  try {
-    await releaseAll(record, taken, (text) => emit({ type: 'log', scenario, level: 'warn', text }));
-    ownLabs.delete(record.id);
-  } finally {
-    emit({ type: 'phase', scenario, phase: 'teardown', state: 'end', text: `The lab ${record.id} is down`, durationMs: performance.now() - begin });
-  }
+  return holdLab(record, options, {
+    target: (host) => targetOf(record, host),
+    console: (host) => consoleOf(record, host),
+    bring: takeAll,
+    takeAway: () => releaseAll(record, taken, (text) => log('warn', text)),
+    wording: { going: 'Taking back what was changed' },
+  });
 }
 
 async function attachTo(record: LabRecord): Promise<RunningLab> {
-  const own = ownLabs.get(record.id);
+  const own = heldLab(record);
   if (own) return own;
   const gone = (): NetrigError => new NetrigError('NETRIG_LAB_GONE', `The lab ${record.id} is not up any more.`);
   if (!holderAlive(record) || !listRecords().some(({ id }) => id === record.id)) throw gone();
   const owners = await Promise.all(Object.values(accessOf(record).hosts).map((access) => runAsRoot(access, ownerScript, { timeoutMs: askMs })));
   if (owners.some(({ stdout }) => stdout.split(' ')[0] !== record.id)) throw gone();
-  return { id: record.id, plan: record.plan, record, target: (host) => targetOf(record, host), console: (host) => consoleOf(record, host), down: () => destroyLab(record) };
+  return attachedLab(record, { target: (host) => targetOf(record, host), console: (host) => consoleOf(record, host), down: () => destroyLab(record) });
 }
 
 async function destroyLab(record: LabRecord): Promise<void> {
-  const own = ownLabs.get(record.id);
+  const own = heldLab(record);
   if (own) return own.down();
-  const self = ownIdentity();
-  const heldHere = record.holder.pid === self.pid && record.holder.startTime === self.startTime;
-  if (!heldHere && signalProcess(record.holder, 'SIGTERM')) {
-    // It takes back what it changed by itself; machines may be slow.
-    const left = await waitUntilGone([record.holder], undoMs * 2);
-    if (left.length > 0) throw new NetrigError('NETRIG_CLEANUP', `The holder of the lab ${record.id}, process ${record.holder.pid}, does not end.`);
-    if (!listRecords().some(({ id }) => id === record.id)) return;
-  }
+  // It takes back what it changed by itself, and nobody else as well; machines may be slow.
+  await endHolder(record, undoMs * 2, { mayKill: false });
+  if (!listRecords().some(({ id }) => id === record.id)) return;
   await releaseAll(record, Object.keys(accessOf(record).hosts), () => undefined);
+  await removeRecord(record.id);
 }
 
 /**
@@ -355,6 +315,7 @@ async function sweep(): Promise<SweepReport> {
   for (const record of dead) {
     try {
       await releaseAll(record, Object.keys(accessOf(record).hosts), (text) => report.left.push({ lab: record.id, what: text, why: 'not netrig’s to remove' }));
+      await removeRecord(record.id);
       report.removed.push({ lab: record.id, what: [`what it changed on ${Object.values(accessOf(record).hosts).map(({ machine }) => machine.name).join(', ')}`] });
     } catch (error) {
       report.left.push({ lab: record.id, what: 'changes', why: messageOf(error) });

@@ -54,7 +54,7 @@ export function configureScript(host: HostPlan, cards: readonly VagrantInterface
     `date -u -s @${(epochMs / 1000).toFixed(3)} >/dev/null`,
     'card() { for entry in /sys/class/net/*; do if [ "$(cat "$entry/address")" = "$1" ]; then echo "${entry##*/}"; return; fi; done; echo "no network card has the address $1" >&2; return 1; }',
   ];
-  host.interfaces.forEach((nic, index) => {
+  host.interfaces.forEach((_, index) => {
     const mac = cards[index]?.mac ?? '';
     lines.push(`old=$(card ${quoteArg(mac)})`, `ip link set dev "$old" down`, `ip link set dev "$old" name netrig${index}`);
   });

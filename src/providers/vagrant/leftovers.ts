@@ -2,11 +2,9 @@ import { readdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf, NetrigError } from '../../errors.js';
-import { isAlive } from '../../lab/process.js';
-import { holderAlive, listRecords, removeRecord } from '../../lab/store.js';
+import { bootId, isSurelyDead } from '../../lab/process.js';
+import { listRecords, removeRecord } from '../../lab/store.js';
 import type { LabRecord, SweepReport } from '../provider.js';
-import { ownPidNamespace } from '../local/cgroups.js';
-import { bootId } from '../local/machine.js';
 import { killCommands } from './command.js';
 import { endMachines, machinesDirectory, type MachinesRecord, readMachinesRecord } from './machines.js';
 import type { MachineAccess } from './transport.js';
@@ -29,11 +27,6 @@ export function accessOf(record: LabRecord): VagrantLabAccess {
   throw new NetrigError('NETRIG_LAB_GONE', `The record of the lab ${record.id} does not say how to reach its hosts.`);
 }
 
-/** Whether the holder is dead for sure: not when its pid belongs to a pid namespace that is not ours to judge. */
-function abandoned(of: { bootId: string; pidNamespace: string }, alive: boolean): boolean {
-  return of.bootId !== bootId() || (of.pidNamespace === ownPidNamespace() && !alive);
-}
-
 /** Ends the machines in a directory whose holder is dead. */
 async function removeMachines(directory: string, record: MachinesRecord): Promise<string> {
   if (record.bootId === bootId()) await killCommands(directory);
@@ -53,7 +46,7 @@ async function removeMachines(directory: string, record: MachinesRecord): Promis
 export async function removeLeftovers(record: LabRecord): Promise<string[]> {
   const directory = join(machinesDirectory(), accessOf(record).machines);
   const machines = readMachinesRecord(directory);
-  const removed = machines && abandoned(machines, isAlive(machines.holder)) ? [await removeMachines(directory, machines)] : [];
+  const removed = machines && isSurelyDead(machines.holder, machines) ? [await removeMachines(directory, machines)] : [];
   await removeRecord(record.id);
   return [...removed, 'its record'];
 }
@@ -73,7 +66,7 @@ export async function sweepVagrant(): Promise<SweepReport> {
     listRecords().map(async (record) => {
       if (record.provider !== 'vagrant') return;
       try {
-        if (!abandoned(accessOf(record), holderAlive(record))) return;
+        if (!isSurelyDead(record.holder, accessOf(record))) return;
         report.removed.push({ lab: record.id, what: await removeLeftovers(record) });
       } catch (error) {
         report.left.push({ lab: record.id, what: 'its virtual machines', why: messageOf(error) });
@@ -85,7 +78,7 @@ export async function sweepVagrant(): Promise<SweepReport> {
     entries(root).map(async (name) => {
       const directory = join(root, name);
       const record = name.startsWith('.') ? null : readMachinesRecord(directory);
-      if (!record || !abandoned(record, isAlive(record.holder))) return;
+      if (!record || !isSurelyDead(record.holder, record)) return;
       try {
         report.removed.push({ lab: `machines-${name}`, what: [await removeMachines(directory, record)] });
       } catch (error) {

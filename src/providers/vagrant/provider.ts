@@ -1,13 +1,12 @@
 import type { Duplex } from 'node:stream';
 import { messageOf, NetrigError } from '../../errors.js';
-import { ownIdentity, signalProcess, waitUntilGone } from '../../lab/process.js';
-import { createRecord, holderAlive, listRecords, newLabId, removeRecord, updateRecord } from '../../lab/store.js';
+import { ownPidSpace } from '../../lab/process.js';
+import { holderAlive, listRecords, newLabId } from '../../lab/store.js';
 import { formatDuration } from '../../model/duration.js';
 import type { LabPlan } from '../../plan/lab-plan.js';
 import type { SshTarget } from '../../ssh/ssh.js';
-import { ownPidNamespace } from '../local/cgroups.js';
 import { lastLines } from '../local/console.js';
-import { bootId } from '../local/machine.js';
+import { accessTo, attachedLab, endHolder, heldLab, holdLab, newRecord, throwIfInterrupted } from '../held-lab.js';
 import type { LabRecord, Provider, RunningLab, UpOptions } from '../provider.js';
 import { vagrantPreflight } from './backend.js';
 import { vagrantCapabilities } from './capabilities.js';
@@ -21,9 +20,6 @@ const holderMs = 60_000;
 const configureMs = 120_000;
 /** How often it is looked whether a host's virtual machine is still there. A killed one sends no end of its connections. */
 const watchMs = 500;
-
-/** Labs that this process holds, so that `destroy` of one of them does not signal the process itself. */
-const ownLabs = new Map<string, RunningLab>();
 
 /** Machines that no lab has at the moment, for the next one of their shape. One set: others would only take memory. */
 let idle: Machines | null = null;
@@ -63,8 +59,7 @@ function watchHosts(access: VagrantLabAccess): Watch {
 
 function targetOf(record: LabRecord, host: string, watch: Watch): SshTarget {
   const { hosts, privateKey, hostKey } = accessOf(record);
-  const access = hosts[host];
-  if (!access) throw new NetrigError('NETRIG_HOST_UNKNOWN', `The lab ${record.id} has no host "${host}"; it has ${Object.keys(hosts).join(', ')}.`);
+  const access = accessTo(record, hosts, host);
   return {
     host,
     username: 'root',
@@ -83,10 +78,6 @@ async function consoleOf(record: LabRecord, host: string): Promise<string> {
   if (!access) return '';
   const why = whyGone(access);
   return [lastLines(access.console), why === null ? '' : `(${why})`].filter((text) => text !== '').join('\n');
-}
-
-function interrupted(signal: AbortSignal): void {
-  if (signal.aborted) throw new NetrigError('NETRIG_INTERRUPTED', 'Interrupted while the lab was coming up.', { cause: signal.reason });
 }
 
 /** Machines for the plan: those kept from the last lab, put back into their snapshot, or new ones. */
@@ -122,14 +113,14 @@ async function machinesFor(plan: LabPlan, options: UpOptions): Promise<Machines>
         return kept;
       } catch (error) {
         await endMachines(kept);
-        interrupted(signal);
+        throwIfInterrupted(signal);
         log(`the machines could not be put back (${messageOf(error)}); new ones are made`);
       }
     } else {
       await endMachines(kept);
     }
   }
-  interrupted(signal);
+  throwIfInterrupted(signal);
   if (backend.driver === 'qemu') log(`processors are emulated (${backend.processor.replace(/^emulated processors: /, '')}): a machine takes a minute or so to boot, and has ten for it`);
   const imageStarted = new Map<string, number>();
   return bringMachines(shape, backend, {
@@ -175,80 +166,42 @@ async function configure(plan: LabPlan, machines: Machines, signal: AbortSignal)
 }
 
 async function bring(plan: LabPlan, options: UpOptions & { detached?: boolean; scenarioFile?: string }): Promise<RunningLab> {
-  const { emit, scenario, signal } = options;
-  const log = (level: 'info' | 'warn', text: string): void => emit({ type: 'log', scenario, level, text });
-  interrupted(signal);
+  const { signal } = options;
+  throwIfInterrupted(signal);
   const machines = await machinesFor(plan, options);
   const id = newLabId(plan.slug);
   const access: VagrantLabAccess = {
     machines: machines.id,
-    bootId: bootId(),
-    pidNamespace: ownPidNamespace(),
+    ...ownPidSpace(),
     privateKey: machines.keys.privateKey,
     hostKey: machines.keys.hostPublicKey,
     hosts: Object.fromEntries(plan.hosts.map((host, index) => [host.name, { ...machines.access[index]!, console: machines.plan.machines[index]!.console }])),
   };
-  const record: LabRecord = {
-    id,
-    title: plan.title,
-    provider: 'vagrant',
-    holder: ownIdentity(),
-    createdAt: new Date().toISOString(),
-    state: 'starting',
-    detached: options.detached ?? false,
-    plan,
-    ...(options.scenarioFile === undefined ? {} : { scenarioFile: options.scenarioFile }),
-    access,
-  };
+  const record = newRecord(id, 'vagrant', plan, access, options);
   const watch = watchHosts(access);
-  let keep = false;
-  let going: Promise<void> | undefined;
-  async function takeDown(): Promise<void> {
-    const begin = performance.now();
-    emit({ type: 'phase', scenario, phase: 'teardown', state: 'start', text: 'Taking the lab down' });
-    watch.close();
-    // A machine that died is no ground for another lab; nobody would come for those of a detached one.
-    const reuse = keep && !record.detached && idle === null && machines.access.every((one) => whyGone(one) === null);
-    if (reuse) idle = machines;
-    else await endMachines(machines);
-    await removeRecord(id);
-    ownLabs.delete(id);
-    emit({ type: 'phase', scenario, phase: 'teardown', state: 'end', text: `The lab ${id} is down${reuse ? '; its machines wait for the next one' : ''}`, durationMs: performance.now() - begin });
-  }
-  const lab: RunningLab = {
-    id,
-    plan,
-    record,
+  let configured = false;
+  let kept = false;
+  return holdLab(record, options, {
     target: (host) => targetOf(record, host, watch),
     console: (host) => consoleOf(record, host),
-    down: () => {
-      going ??= takeDown().catch((error: unknown) => {
-        // What is left may go at the next try.
-        going = undefined;
-        throw error;
-      });
-      return going;
+    bring: async () => {
+      await configure(plan, machines, signal);
+      throwIfInterrupted(signal);
+      configured = true;
     },
-  };
-  ownLabs.set(id, lab);
-  try {
-    createRecord(record);
-    await configure(plan, machines, signal);
-    interrupted(signal);
-    record.state = 'up';
-    updateRecord(record);
-    keep = true;
-    return lab;
-  } catch (error) {
-    // A leftover is named by the next sweep; what went wrong first is what the caller must know.
-    await lab.down().catch((second: unknown) => log('warn', messageOf(second)));
-    interrupted(signal);
-    throw error;
-  }
+    takeAway: async () => {
+      watch.close();
+      // A machine that died is no ground for another lab; nobody would come for those of a detached one.
+      kept = configured && !record.detached && idle === null && machines.access.every((one) => whyGone(one) === null);
+      if (kept) idle = machines;
+      else await endMachines(machines);
+    },
+    wording: { gone: () => `The lab ${id} is down${kept ? '; its machines wait for the next one' : ''}` },
+  });
 }
 
 async function attachTo(record: LabRecord): Promise<RunningLab> {
-  const own = ownLabs.get(record.id);
+  const own = heldLab(record);
   if (own) return own;
   const access = accessOf(record);
   const gone = record.plan.hosts.flatMap(({ name }) => {
@@ -260,34 +213,13 @@ async function attachTo(record: LabRecord): Promise<RunningLab> {
   if (!listRecords().some((one) => one.id === record.id)) gone.push('it was taken down');
   if (!holderAlive(record) || gone.length > 0) throw new NetrigError('NETRIG_LAB_GONE', `The lab ${record.id} is not up: ${gone.length > 0 ? gone.join('; ') : 'its holder ended'}.`);
   const watch = watchHosts(access);
-  return {
-    id: record.id,
-    plan: record.plan,
-    record,
-    target: (host) => targetOf(record, host, watch),
-    console: (host) => consoleOf(record, host),
-    down: () => destroyLab(record),
-  };
+  return attachedLab(record, { target: (host) => targetOf(record, host, watch), console: (host) => consoleOf(record, host), down: () => destroyLab(record) });
 }
 
 async function destroyLab(record: LabRecord): Promise<void> {
-  const own = ownLabs.get(record.id);
-  if (own) {
-    await own.down();
-    return;
-  }
-  const access = accessOf(record);
-  if (access.pidNamespace !== ownPidNamespace() && access.bootId === bootId()) {
-    throw new NetrigError('NETRIG_CLEANUP', `The lab ${record.id} is held by a process of another pid namespace.`, { hint: 'Run `netrig down` where the lab was started.' });
-  }
-  const self = ownIdentity();
-  const heldHere = record.holder.pid === self.pid && record.holder.startTime === self.startTime;
-  if (!heldHere && access.bootId === bootId() && signalProcess(record.holder, 'SIGTERM')) {
-    const left = await waitUntilGone([record.holder], holderMs);
-    for (const one of left) signalProcess(one, 'SIGKILL');
-    const stuck = await waitUntilGone(left, 5000);
-    if (stuck.length > 0) throw new NetrigError('NETRIG_CLEANUP', `The holder of the lab ${record.id}, process ${record.holder.pid}, does not end.`);
-  }
+  const own = heldLab(record);
+  if (own) return own.down();
+  await endHolder(record, holderMs, { space: accessOf(record) });
   await removeLeftovers(record);
 }
 
