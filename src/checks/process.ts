@@ -27,7 +27,7 @@ const zFacts = Object.fromEntries(Object.entries(facts).map(([name, about]) => [
 
 const zSpec = z
   .strictObject({
-    of: zEndpoint.describe('A host (all processes that ps shows there, also those of containers), a container, or a network namespace (processes that are in it).'),
+    of: zEndpoint.describe('A host (all processes that ps shows there, also those of containers), a container (the processes of its control group, whatever else it may see), or a network namespace (processes that are in it).'),
     name: zMatcher.optional().describe('Command name, as ps -o comm shows it: the kernel keeps 15 characters.'),
     argv: zMatcher.optional().describe(facts.argv),
     'command-line': zMatcher.optional().describe(facts['command-line']),
