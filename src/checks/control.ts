@@ -117,18 +117,18 @@ export async function stackAlive(context: ProbeContext, source: Vantage): Promis
  * can answer by itself: the engine's embedded server (127.0.0.11) the container's own name, any other server one for its own
  * address, asked for from its own namespace.
  */
-export async function resolverControl(context: ProbeContext, source: Vantage, server: string | null, replied: boolean): Promise<Control> {
+export async function resolverControl(context: ProbeContext, source: Vantage, server: string | null, replied: boolean, port?: number): Promise<Control> {
   if (server === null) return { title: `${source.label} was asked`, held: true, seen: 'it has no name server, which its resolv.conf says' };
-  const title = `name server ${server} is alive`;
+  const title = `name server ${server}${port === undefined ? '' : ` (port ${port})`} is alive`;
   if (replied) return { title, held: true, seen: 'it replied to the very question' };
   const own = source.container?.id.slice(0, 12);
   if (server === '127.0.0.11' && own !== undefined) {
-    const [answer] = await askServers(context, source, [{ server, name: source.container!.name, type: 'A' }], { waitMs: 2000, tries: 1 });
+    const [answer] = await askServers(context, source, [{ server, port, name: source.container!.name, type: 'A' }], { waitMs: 2000, tries: 1 });
     return { title, held: answer?.saw === 'answer', seen: answer?.saw === 'answer' ? `it resolves ${answer.name}, the container's own name` : (answer?.text ?? 'no answer') };
   }
   const owner = await findOwner(context, source, server);
   if (!owner) return { title, held: false, seen: 'no host and no single container of the lab is known to own its address' };
-  const [answer] = await askServers(context, owner, [{ server, name: 'localhost', type: 'A' }], { waitMs: 2000, tries: 1 });
+  const [answer] = await askServers(context, owner, [{ server, port, name: 'localhost', type: 'A' }], { waitMs: 2000, tries: 1 });
   const alive = answer?.saw === 'answer' || (answer?.saw === 'failure' && answer.replied);
   return { title: `${title}, asked from ${formatEndpoint(owner.endpoint)} itself`, held: alive, seen: alive ? 'it replies there' : (answer?.text ?? 'no answer') };
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { canonicalAddress, familyOf, isAddress } from '../model/cidr.js';
 import type { Outcome } from '../model/verdict.js';
-import { oneOrMany, zAddress, zDuration, zEndpoint, zTarget } from '../language/fields.js';
+import { oneOrMany, zAddress, zDuration, zEndpoint, zPort, zTarget } from '../language/fields.js';
 import { resolverControl, stackAlive } from './control.js';
 import { recordTypes, reverseName } from './dns-message.js';
 import type { RecordType } from './dns-message.js';
@@ -18,24 +18,29 @@ import type { Vantage } from './vantage.js';
 
 const types = Object.keys(recordTypes) as [RecordType, ...RecordType[]];
 
-const schema = z.strictObject({
-  from: zEndpoint.describe('Where the question is asked.'),
-  name: z.string().min(1).max(253).describe('The name to resolve; for type `PTR` an address will do.'),
-  type: z.enum(types).default('A').describe('The record type asked for; `A` by default.'),
-  server: zTarget.optional().describe('Ask this name server, and only it. Left out: as the source’s own resolver would (hosts file, resolv.conf, search list).'),
-  wait: zDuration.default(2000).describe('Time to wait for each server; 2 s by default.'),
-  expect: z
-    .union([
-      z.literal('answer'),
-      z.strictObject({ addresses: oneOrMany(zAddress).describe('Exactly these addresses, in any order.') }),
-      z.strictObject({ is: zEndpoint.describe('Only addresses that this host or container has.') }),
-      z.strictObject({ records: oneOrMany(z.string().min(1)).describe('Exactly these records of the type asked for, in any order: names without their last dot, `MX` and `SRV` with their numbers.') }),
-      zFails,
-    ])
-    .default('answer')
-    .describe('What the answer must be, or `fails` with the causes that will do.'),
-  'answered-by': z.union([zAddress, z.literal('hosts file')]).optional().describe('The server that must have answered: `127.0.0.11` is the engine’s embedded one; `hosts file` where no server was asked.'),
-});
+const schema = z
+  .strictObject({
+    from: zEndpoint.describe('Where the question is asked.'),
+    name: z.string().min(1).max(253).describe('The name to resolve; for type `PTR` an address will do.'),
+    type: z.enum(types).default('A').describe('The record type asked for; `A` by default.'),
+    server: zTarget.optional().describe('Ask this name server, and only it. Left out: as the source’s own resolver would (hosts file, resolv.conf, search list).'),
+    port: zPort.optional().describe('UDP port of that server; 53 by default.'),
+    wait: zDuration.default(2000).describe('Time to wait for each server; 2 s by default.'),
+    expect: z
+      .union([
+        z.literal('answer'),
+        z.strictObject({ addresses: oneOrMany(zAddress).describe('Exactly these addresses, in any order.') }),
+        z.strictObject({ is: zEndpoint.describe('Only addresses that this host or container has.') }),
+        z.strictObject({ records: oneOrMany(z.string().min(1)).describe('Exactly these records of the type asked for, in any order: names without their last dot, `MX` and `SRV` with their numbers.') }),
+        zFails,
+      ])
+      .default('answer')
+      .describe('What the answer must be, or `fails` with the causes that will do.'),
+    'answered-by': z.union([zAddress, z.literal('hosts file')]).optional().describe('The server that must have answered: `127.0.0.11` is the engine’s embedded one; `hosts file` where no server was asked.'),
+  })
+  .check((check) => {
+    if (check.value.port !== undefined && check.value.server === undefined) check.issues.push({ code: 'custom', input: check.value, path: ['port'], continue: true, message: 'needs a server that has it: resolvers ask port 53' });
+  });
 type DnsSpec = z.output<typeof schema>;
 
 type Expectation = Exclude<DnsSpec['expect'], 'answer'>;
@@ -105,7 +110,7 @@ export const dnsCheck = defineCheck<DnsSpec>({
     return uses;
   },
   describe(spec) {
-    const question = `${spec.name}${spec.type === 'A' ? '' : ` (${spec.type})`} at ${spec.from}${spec.server === undefined ? '' : `, asked of ${spec.server}`}`;
+    const question = `${spec.name}${spec.type === 'A' ? '' : ` (${spec.type})`} at ${spec.from}${spec.server === undefined ? '' : `, asked of ${spec.server}${spec.port === undefined ? '' : `, port ${spec.port}`}`}`;
     if (spec.expect === 'answer') return `${question} resolves`;
     if ('fails' in spec.expect) return `${question} does not resolve`;
     if ('is' in spec.expect) return `${question} is ${spec.expect.is}`;
@@ -119,7 +124,7 @@ export const dnsCheck = defineCheck<DnsSpec>({
     const server = spec.server === undefined ? undefined : await serverAddress(context, source, spec.server);
     if (typeof server === 'object') return server;
     const name = spec.type === 'PTR' && familyOf(spec.name) !== 0 ? reverseName(spec.name) : spec.name;
-    const resolution = await resolveName(context, source, name, { type: spec.type, waitMs: spec.wait, ...(server === undefined ? {} : { server }) });
+    const resolution = await resolveName(context, source, name, { type: spec.type, waitMs: spec.wait, ...(server === undefined ? {} : { server, ...(spec.port === undefined ? {} : { port: spec.port }) }) });
     const expected = spec.expect === 'answer' ? null : spec.expect;
     if (resolution.saw === 'answer' && (expected === null || !('fails' in expected))) return compare(context, spec, expected, resolution);
     const asked = resolution.saw === 'failure' ? resolution.server : null;
@@ -130,7 +135,7 @@ export const dnsCheck = defineCheck<DnsSpec>({
           ? { saw: 'success', text: `${spec.name} resolves at ${spec.from} to ${resolution.addresses.join(', ') || resolution.records.map(({ data }) => data).join(', ')}, says ${resolution.by}` }
           : resolution,
       success: `an answer for ${spec.name}`,
-      controls: async () => Promise.all([stackAlive(context, source), resolverControl(context, source, asked, resolution.saw === 'failure' && resolution.replied)]),
+      controls: async () => Promise.all([stackAlive(context, source), resolverControl(context, source, asked, resolution.saw === 'failure' && resolution.replied, spec.port)]),
     });
   },
 });

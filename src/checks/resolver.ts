@@ -15,8 +15,12 @@ export type ServerAnswer =
   | { saw: 'failure'; server: string; name: string; cause: ProbeCause; text: string; /** The server said so, or its host that nobody listens there: either proves that it is alive. */ replied: boolean }
   | { saw: 'nothing'; server: string; name: string; text: string };
 
+const dnsPort = 53;
+
 export interface Question {
   server: string;
+  /** UDP port of the server; 53 where left out. */
+  port?: number;
   name: string;
   type: RecordType;
 }
@@ -35,25 +39,26 @@ function failureOf(rcode: string): ProbeCause | null {
 /** Judges one datagram (or its absence) as the answer to a question. */
 export function readAnswer(question: Question, id: number, sighting: ConnectSighting): ServerAnswer {
   const { server, name } = question;
+  const asked = question.port === undefined || question.port === dnsPort ? server : `${server}, port ${question.port},`;
   const failure = (cause: ProbeCause, text: string, replied: boolean): ServerAnswer => ({ saw: 'failure', server, name, cause, text, replied });
   const nothing = (text: string): ServerAnswer => ({ saw: 'nothing', server, name, text });
-  if (sighting.saw === 'silent') return failure('timeout', `${server} did not answer the question for ${name} (${question.type})`, false);
-  if (sighting.saw === 'open') return nothing(`${server} gave no datagram`);
+  if (sighting.saw === 'silent') return failure('timeout', `${asked} did not answer the question for ${name} (${question.type})`, false);
+  if (sighting.saw === 'open') return nothing(`${asked} gave no datagram`);
   if (sighting.saw === 'error') {
     const cause = causeOfError(sighting, server.includes(':') ? 6 : 4);
-    const text = `${server} could not be asked for ${name}: ${describeError(sighting)}`;
+    const text = `${asked} could not be asked for ${name}: ${describeError(sighting)}`;
     return cause === null ? nothing(text) : failure(cause, text, cause === 'refused');
   }
   const reply = decodeReply(sighting.data);
-  if (!reply || reply.id !== id) return nothing(`${server} sent a datagram that is no answer to the question for ${name}`);
+  if (!reply || reply.id !== id) return nothing(`${asked} sent a datagram that is no answer to the question for ${name}`);
   if (reply.question && (reply.question.name.toLowerCase() !== name.toLowerCase() || reply.question.type !== recordTypes[question.type])) {
-    return nothing(`${server} answered another question than the one for ${name}`);
+    return nothing(`${asked} answered another question than the one for ${name}`);
   }
-  if (reply.truncated) return nothing(`${server} answered for ${name} with more than a datagram holds`);
+  if (reply.truncated) return nothing(`${asked} answered for ${name} with more than a datagram holds`);
   const cause = failureOf(reply.rcode);
-  if (cause !== null) return failure(cause, `${server} answered ${reply.rcode} for ${name} (${question.type})`, true);
-  if (reply.rcode !== 'NOERROR') return nothing(`${server} answered ${reply.rcode} for ${name}`);
-  if (!reply.answers.some((record) => record.type === question.type)) return failure('no-answer', `${server} answered NOERROR for ${name}, without a record of type ${question.type}`, true);
+  if (cause !== null) return failure(cause, `${asked} answered ${reply.rcode} for ${name} (${question.type})`, true);
+  if (reply.rcode !== 'NOERROR') return nothing(`${asked} answered ${reply.rcode} for ${name}`);
+  if (!reply.answers.some((record) => record.type === question.type)) return failure('no-answer', `${asked} answered NOERROR for ${name}, without a record of type ${question.type}`, true);
   return { saw: 'answer', server, name, records: reply.answers };
 }
 
@@ -68,7 +73,7 @@ export async function askServers(context: ProbeContext, vantage: Vantage, questi
     proto: 'udp',
     waitMs: options.waitMs,
     tries: options.tries,
-    targets: questions.map((question, i) => ({ address: question.server, port: 53, payload: encoded[i]! })),
+    targets: questions.map((question, i) => ({ address: question.server, port: question.port ?? dnsPort, payload: encoded[i]! })),
   });
   const result = await vantage.host.exec(inside(vantage, command), {
     stdin: connectProgram,
@@ -97,6 +102,8 @@ export interface ResolveOptions {
   type: RecordType;
   /** Ask this server instead of those in the vantage's resolv.conf; its hosts file is then not read. */
   server?: string;
+  /** UDP port of `server`; 53 where left out. */
+  port?: number;
   /** ms per server; default 2,000. */
   waitMs?: number;
 }
@@ -131,7 +138,7 @@ export async function resolveName(context: ProbeContext, vantage: Vantage, name:
     const answers = await askServers(
       context,
       vantage,
-      candidates.map((candidate) => ({ server, name: candidate, type })),
+      candidates.map((candidate) => ({ server, name: candidate, type, ...(options.port === undefined ? {} : { port: options.port }) })),
       // A datagram on loopback is not lost; elsewhere one resend, as resolvers do.
       { waitMs: options.waitMs ?? 2000, tries: local ? 1 : 2 },
     );

@@ -175,6 +175,17 @@ describe('probes, on real hosts', function () {
       await comesTo({ verdict: 'fail', cause: 'present' }, dnsCheck, { from: 'node1/one', name: 'two', expect: { fails: ['nxdomain', 'servfail', 'timeout'] } });
       await comesTo({ verdict: 'pass', cause: 'no-answer' }, dnsCheck, { from: 'node1/one', name: 'two', type: 'AAAA', expect: { fails: 'no-answer' } });
     });
+    it('asks a server at another port', async () => {
+      const asked = { from: 'node1/one', name: 'two', server: '127.0.0.1', port: 5353 };
+      await comesTo({ verdict: 'pass', cause: 'refused', reason: /127\.0\.0\.1, port 5353,/ }, dnsCheck, { ...asked, expect: { fails: 'refused' } });
+      await run('node1', `nsenter --net --target "$(docker inspect --format '{{.State.Pid}}' one)" socat -T 2 UDP4-LISTEN:5353,bind=127.0.0.1,fork UDP4:127.0.0.11:53 >/dev/null 2>&1 & echo $! >/run/forwarder; for try in 1 2 3 4 5 6 7 8 9 10; do nsenter --net --target "$(docker inspect --format '{{.State.Pid}}' one)" ss -Hlun 'sport = :5353' | grep -q . && break; sleep 0.1; done`);
+      try {
+        await comesTo({ verdict: 'pass' }, dnsCheck, { ...asked, expect: { is: 'node1/two' }, 'answered-by': '127.0.0.1' });
+        await comesTo({ verdict: 'fail', cause: 'present' }, dnsCheck, { ...asked, expect: { fails: 'refused' } });
+      } finally {
+        await run('node1', 'kill "$(cat /run/forwarder)"');
+      }
+    });
     it('takes a refusal by the server’s host for an answer, and a silent nobody for nothing', async () => {
       await comesTo({ verdict: 'pass', cause: 'refused' }, dnsCheck, { from: 'node1', name: 'two', server: 'node2', expect: { fails: 'refused' } });
       await comesTo({ verdict: 'inconclusive', reason: /a control did not hold/ }, dnsCheck, { from: 'node1', name: 'two', server: '10.10.10.99', expect: { fails: ['timeout', 'host-unreachable'] } });

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { dnsCheck } from '../../src/checks/dns.js';
 import { decodeReply, encodeQuery, reverseName } from '../../src/checks/dns-message.js';
 import { readHostsFile, readResolvConf, searchCandidates } from '../../src/checks/name-files.js';
 import { readAnswer } from '../../src/checks/resolver.js';
@@ -63,6 +64,13 @@ describe('DNS messages', () => {
 });
 
 describe('the answer of a name server', () => {
+  it('is told with the port that was asked, which only a named server can have', () => {
+    const silent = readAnswer({ ...question, port: 8600 }, 7, { saw: 'silent' });
+    expect(silent.saw === 'failure' && silent.text).to.include('127.0.0.11, port 8600, did not answer');
+    const { error } = dnsCheck.schema.safeParse({ from: 'node1', name: 'web', port: 8600 });
+    expect(error?.issues.map(({ path, message }) => [path.join('.'), message])).to.deep.equal([['port', 'needs a server that has it: resolvers ask port 53']]);
+    expect(dnsCheck.schema.safeParse({ from: 'node1', name: 'web', server: '10.0.0.2', port: 8600 }).success).to.equal(true);
+  });
   it('has a typed cause for every way of saying no', () => {
     for (const [rcode, cause] of [[3, 'nxdomain'], [2, 'servfail'], [5, 'dns-refused'], [0, 'no-answer']] as const) expect(seen(answerTo(query, rcode))).to.include({ saw: 'failure', cause, replied: true });
     expect(readAnswer(question, 7, { saw: 'silent' })).to.include({ saw: 'failure', cause: 'timeout', replied: false });
