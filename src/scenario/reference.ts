@@ -13,13 +13,27 @@ interface Row {
   meaning: string;
 }
 
-/** Definitions with a section of their own, and its heading. */
-const sections: Record<string, string> = {
-  Host: 'Hosts',
-  Segment: 'Segments',
-  Docker: 'Declared engine state: `docker`',
-  DockerNetwork: 'Networks of an engine',
-  DockerContainer: 'Containers of an engine',
+interface Section {
+  heading: string;
+  /** What a value of it is called in the column of types. */
+  word: string;
+}
+
+/** Definitions with a section of their own, in the order of the page. */
+const sections: Record<string, Section> = {
+  Host: { heading: 'Hosts', word: 'map' },
+  Segment: { heading: 'Segments', word: 'map' },
+  Docker: { heading: 'Declared engine state: `docker`', word: 'map' },
+  DockerNetwork: { heading: 'Networks of an engine', word: 'map' },
+  DockerContainer: { heading: 'Containers of an engine', word: 'map' },
+};
+
+/** Likewise, of values that several kinds of checks share. */
+const sharedSections: Record<string, Section> = {
+  Matcher: { heading: 'Expected values', word: 'expected value' },
+  RuleSelector: { heading: 'Parts of a rule', word: 'parts of a rule' },
+  PacketFields: { heading: 'Fields of a packet', word: 'fields of a packet' },
+  FrameFields: { heading: 'Fields of an inner frame', word: 'fields of an inner frame' },
 };
 
 function anchor(heading: string): string {
@@ -46,8 +60,8 @@ function branches(node: JsonSchema): JsonSchema[] {
 function typeText(node: JsonSchema): string {
   if (node.$ref !== undefined) {
     const name = node.$ref.replace('#/definitions/', '');
-    const heading = sections[name];
-    return heading === undefined ? 'map' : `[map](#${anchor(heading)})`;
+    const section = sections[name] ?? sharedSections[name];
+    return section === undefined ? 'map' : `[${section.word}](#${anchor(section.heading)})`;
   }
   if (node.allOf?.length === 1) return typeText(node.allOf[0] as JsonSchema);
   if (Array.isArray(node.type)) return listed((node.type as string[]).map((type) => typeText({ type } as JsonSchema)));
@@ -101,14 +115,20 @@ function inlineObjects(node: JsonSchema): { object: JsonSchema; list: boolean }[
   return [...own, ...items, ...below, ...branches(node).flatMap(inlineObjects)];
 }
 
+/** The traffic that another check watches is a check itself, with the keys that it has by itself. */
+function trafficText(node: JsonSchema): string {
+  return `one of ${listed(Object.keys(node.properties ?? {}).map((kind) => `[\`${kind}\`](#${kind})`))}`;
+}
+
 /** `alternative`: the object is one of several forms, so that what it requires is required in that form only. */
 function rowsOf(object: JsonSchema, prefix = '', alternative = false): Row[] {
   const required = new Set(object.required ?? []);
   return Object.entries(object.properties ?? {}).flatMap(([name, schema]) => {
     const node = schema as JsonSchema;
     const key = `${prefix}${name}`;
+    if (name === 'during') return [{ key: `\`${key}\``, type: trafficText(node), fallback: fallbackText(node, required.has(name)), meaning: node.description ?? '' }];
     return [
-      { key: `\`${key}\``, type: typeText(node), fallback: alternative && required.has(name) ? 'one form' : fallbackText(node, required.has(name)), meaning: node.description ?? '' },
+      { key: `\`${key}\``, type: typeText(node), fallback: alternative && required.has(name) ? 'one form' : fallbackText(node, required.has(name)), meaning: node.description ?? (node.allOf?.[0] as JsonSchema | undefined)?.description ?? '' },
       ...inlineObjects(node).flatMap(({ object: inner, list }, _, all) => rowsOf(inner, `${key}${list ? '[]' : ''}.`, all.length > 1)),
     ];
   });
@@ -153,7 +173,7 @@ export function scenarioReferenceMarkdown(kinds: Kinds = builtInKinds): string {
     '### Host images',
     ['| Image | Docker Engine |', '|---|---|', ...hostImageRows.map((row) => `| \`${row.name}\` | ${row.engine || 'none'} |`)].join('\n'),
   ];
-  for (const [name, heading] of Object.entries(sections)) {
+  for (const [name, { heading }] of Object.entries(sections)) {
     const definition = definitions[name];
     if (definition === undefined) continue;
     parts.push(`## ${heading}`, definition.description ?? '', table(rowsOf(definition)));
@@ -179,6 +199,13 @@ export function scenarioReferenceMarkdown(kinds: Kinds = builtInKinds): string {
     if (rows.length > 0) parts.push(`Keys below \`${kind.name}\`:`, table(rows));
     else parts.push(`The value is ${typeText(body)}.`);
   }
+  parts.push('## Values that checks share');
+  for (const [name, { heading }] of Object.entries(sharedSections)) {
+    const definition = definitions[name];
+    if (definition === undefined) continue;
+    const rows = inlineObjects(definition).flatMap(({ object }) => rowsOf(object));
+    parts.push(`### ${heading}`, definition.description ?? '', ...(name === 'Matcher' ? [matcherText] : []), table(rows));
+  }
   return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
 }
 
@@ -197,6 +224,11 @@ steps:
   - check: node1 reaches its neighbour by name
     ping: { from: node1, to: neighbour }
 `;
+
+const matcherText = [
+  'What is seen is held against it:',
+  '```yaml\nstate: running                         # equal\nmtu: { at-least: 1450, at-most: 1500 }  # several operators: all must hold\nnames: { contains: web }               # a list with such an element, or a text with that part\nnames: [web, box]                      # a list, element by element\naddress: { not: { in-subnet: 172.17.0.0/16 } }\nname: { one-of: [eth0, eth1] }\nroutes: { length: 2, each: { matches: "^10[.]" } }\nfield: { absent: true }\n```',
+].join('\n\n');
 
 function formOf(text: string): string {
   const kind = parseVantage(text)?.kind;

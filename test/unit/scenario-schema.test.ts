@@ -75,6 +75,17 @@ describe('scenario: reference page', () => {
     }
   });
 
+  it('says of every map of the language which keys it has', () => {
+    const full = scenarioReferenceMarkdown();
+    for (const section of full.split(/^#{2,3} /m)) {
+      const rows = [...section.matchAll(/^\| `([^`]+)` \| (\S.*?) \|/gm)].map(([, key, type]) => ({ key: key!, type: type! }));
+      for (const { key } of rows.filter(({ type }) => type === 'map')) {
+        expect(rows.some((row) => row.key.startsWith(`${key}.`) || row.key.startsWith(`${key}[].`)), `keys below ${key} in: ${section.split('\n')[0]}`).to.equal(true);
+      }
+    }
+    for (const heading of ['Expected values', 'Parts of a rule', 'Fields of a packet', 'Fields of an inner frame']) expect(full).to.include(`### ${heading}\n`);
+  });
+
   it('names no type by what a library calls it', () => {
     expect(page).to.not.match(/undefined|any value|\[object|anyOf|"type"/);
   });
