@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { zDockerName, zEndpoint } from '../language/fields.js';
 import type { Outcome } from '../model/verdict.js';
-import { listLinks, namespaceIds, possibleEnds } from './bridge-members.js';
-import type { BridgeLink } from './bridge-members.js';
+import { listLinks, possibleEnds } from './links.js';
+import type { Link } from './links.js';
+import { namespaceIds } from './netns-ids.js';
 import { engineGet } from './engine.js';
 import { describeWanted, failed, findings, matchSet } from './finding.js';
 import type { Finding } from './finding.js';
@@ -87,7 +88,7 @@ async function findBridge(spec: Spec, context: ProbeContext): Promise<Found | Ou
   if (spec.network === undefined) return { place, name: spec.interface! };
   const answer = await engineGet(context, place.host, 'network', spec.network);
   if ('unknown' in answer) return inconclusive(answer.unknown);
-  if ('missing' in answer) return inconclusive(`the engine of ${spec.of} has no network ${spec.network}`);
+  if ('missing' in answer) return fail('absent', `the engine of ${spec.of} has no network ${spec.network}, so there is no bridge of it`, { expected: `the network ${spec.network}`, actual: 'absent' });
   const network = z.object({ Id: z.string().min(12), Driver: z.string(), Options: z.record(z.string(), z.string()).nullish() }).safeParse(answer.document);
   if (!network.success) return inconclusive(`the engine of ${spec.of} describes the network ${spec.network} in a form that is not known`);
   const { Id, Driver, Options } = network.data;
@@ -99,17 +100,17 @@ async function findBridge(spec: Spec, context: ProbeContext): Promise<Found | Ou
   return { place: { ...place, label: `${spec.of}, network ${spec.network}`, enter: namespace.enter }, path: namespace.path, name: 'br0' };
 }
 
-const isUp = (link: BridgeLink): boolean => link.flags.includes('UP') && link.flags.includes('LOWER_UP');
+const isUp = (link: Link): boolean => link.flags.includes('UP') && link.flags.includes('LOWER_UP');
 
-function factsOf(port: BridgeLink): Record<PortFact, unknown> {
+function factsOf(port: Link): Record<PortFact, unknown> {
   const values = Object.fromEntries((Object.keys(portFacts) as PortFact[]).map((name) => [name, valueAt(port, portFacts[name].path)])) as Record<PortFact, unknown>;
   return { ...values, up: isUp(port) };
 }
 
 /** Which ports are the ends of which of the named members. */
-async function endsOf(context: ProbeContext, { place, path }: Found, ports: readonly BridgeLink[], members: readonly string[]): Promise<Map<string, BridgeLink[]> | Outcome> {
-  const ends = new Map<string, BridgeLink[]>();
-  const claims: { member: string; vantage: Vantage; ports: BridgeLink[] }[] = [];
+async function endsOf(context: ProbeContext, { place, path }: Found, ports: readonly Link[], members: readonly string[]): Promise<Map<string, Link[]> | Outcome> {
+  const ends = new Map<string, Link[]>();
+  const claims: { member: string; vantage: Vantage; ports: Link[] }[] = [];
   for (const member of members) {
     if (!member.includes('/')) {
       ends.set(member, ports.filter((port) => port.ifname === member));
@@ -132,10 +133,10 @@ async function endsOf(context: ProbeContext, { place, path }: Found, ports: read
 
 const names = (list: readonly string[]): string => list.join(', ') || 'none';
 
-function judgeMembers(spec: Spec, ports: readonly BridgeLink[], ends: ReadonlyMap<string, BridgeLink[]>): Finding[] {
+function judgeMembers(spec: Spec, ports: readonly Link[], ends: ReadonlyMap<string, Link[]>): Finding[] {
   const { members, contains, lacks } = spec.expect;
   const isThere = (member: string): boolean => (ends.get(member)?.length ?? 0) > 0;
-  const owners = (port: BridgeLink): string => {
+  const owners = (port: Link): string => {
     const own = [...ends].filter(([, list]) => list.includes(port)).map(([member]) => member);
     return own.length === 0 || own[0] === port.ifname ? port.ifname : `${port.ifname} (${own.join(', ')})`;
   };

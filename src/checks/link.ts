@@ -1,13 +1,15 @@
 import { z } from 'zod';
 import { zDockerName, zEndpoint } from '../language/fields.js';
 import type { Outcome } from '../model/verdict.js';
-import { askIp } from './answer.js';
 import { isVantage, parseEndpoint } from './endpoint.js';
 import { valueAt, zFields, matchFields } from './json-path.js';
 import { defineCheck } from './kind.js';
 import type { EndpointUse, ProbeContext } from './kind.js';
+import { listLinks } from './links.js';
+import type { Link } from './links.js';
 import { absent, describeMatcher, match, showValue, zMatcher } from './match.js';
 import type { Matcher, MatchResult } from './match.js';
+import { namespaceIds } from './netns-ids.js';
 import { fail, inconclusive, pass } from './outcome.js';
 import { overlayNamespace } from './overlay.js';
 import { isVantageProblem, resolveVantage } from './vantage.js';
@@ -81,9 +83,6 @@ const zSpec = z
   });
 type Spec = z.output<typeof zSpec>;
 
-const zLink = z.looseObject({ ifname: z.string(), ifindex: z.number(), flags: z.array(z.string()) });
-type Link = z.output<typeof zLink>;
-
 /** A property of a link, or `absent`. */
 export function propertyOf(link: unknown, name: Property): unknown {
   const property: { path: string; of?: string } = properties[name];
@@ -103,15 +102,6 @@ function wrongProperties(wanted: Partial<Record<Property, Matcher>>, link: unkno
   });
 }
 
-async function linksOf(context: ProbeContext, vantage: Vantage): Promise<Link[] | { unknown: string }> {
-  const answer = await askIp(context, vantage, ['-d', 'link'], zLink);
-  if ('unknown' in answer) return answer;
-  if ('refusal' in answer) return { unknown: `ip would not list the links of ${vantage.label}: ${answer.refusal}` };
-  // Every network namespace has its loopback: a list without it is no list of links, and shows no absence.
-  if (!answer.items.some((link) => link.flags.includes('LOOPBACK'))) return { unknown: `the links of ${vantage.label} were listed without a loopback interface` };
-  return answer.items;
-}
-
 function describeSelect(select: NonNullable<Spec['select']>): string {
   return (Object.entries(select) as [string, Matcher][]).map(([name, matcher]) => `${name} ${describeMatcher(matcher)}`).join(' and ');
 }
@@ -123,7 +113,10 @@ function describeLink(spec: Spec): string {
 
 const placeOf = (spec: Spec): string => (spec.network === undefined ? spec.of : `${spec.of}’s namespace of the network ${spec.network}`);
 
-async function find(context: ProbeContext, text: string, network?: string): Promise<Vantage | Outcome> {
+/** A network namespace; `path` is its file where the engine keeps it for an overlay network. */
+type Place = Vantage & { path?: string };
+
+async function find(context: ProbeContext, text: string, network?: string): Promise<Place | Outcome> {
   const endpoint = parseEndpoint(text, context.plan);
   if (!isVantage(endpoint)) return inconclusive(`${text} is no host, container or network namespace of the lab`);
   const vantage = await resolveVantage(context, endpoint);
@@ -131,7 +124,7 @@ async function find(context: ProbeContext, text: string, network?: string): Prom
   if (network === undefined) return vantage;
   const namespace = await overlayNamespace(context, vantage.host, network);
   if ('unknown' in namespace) return inconclusive(namespace.unknown);
-  return { ...vantage, label: `${text}, network ${network}`, enter: namespace.enter };
+  return { ...vantage, label: `${text}, network ${network}`, enter: namespace.enter, path: namespace.path };
 }
 
 interface Wrong {
@@ -141,18 +134,24 @@ interface Wrong {
   actual: string;
 }
 
-/** The other end of a veth: the link of the peer's namespace that has the index we point to, and points back to ours. */
-async function judgePeer(context: ProbeContext, link: Link, peer: NonNullable<Spec['expect']['peer']>): Promise<Wrong[] | Outcome> {
+/**
+ * The other end of a veth: the link of the peer's namespace that has the index we point to, and points back to ours. Indexes
+ * are counted in every namespace anew, so that the kernel is asked which namespace it means.
+ */
+async function judgePeer(context: ProbeContext, place: Place, link: Link, peer: NonNullable<Spec['expect']['peer']>): Promise<Wrong[] | Outcome> {
   if (propertyOf(link, 'kind') !== 'veth') return [{ name: 'kind', sentence: `is ${showValue(propertyOf(link, 'kind'))}, which has no peer`, expected: '"veth"', actual: showValue(propertyOf(link, 'kind')) }];
   const vantage = await find(context, peer.of);
   if ('verdict' in vantage) return vantage;
-  const links = await linksOf(context, vantage);
+  const links = await listLinks(context, vantage);
   if ('unknown' in links) return inconclusive(links.unknown);
   const { of: _of, ...wanted } = peer;
   const index = propertyOf(link, 'peer-index');
-  const sameNamespace = propertyOf(link, 'parent');
-  const other = links.find((one) => propertyOf(one, 'kind') === 'veth' && (one.ifname === sameNamespace || (one.ifindex === index && propertyOf(one, 'peer-index') === link.ifindex)));
-  if (other === undefined) {
+  // A pair within one namespace is told by names, and has no id of a namespace.
+  const within = link.link_netnsid === undefined ? propertyOf(link, 'parent') : undefined;
+  const other = links.find((one) => propertyOf(one, 'kind') === 'veth' && (within === undefined ? one.ifindex === index && propertyOf(one, 'peer-index') === link.ifindex : one.ifname === within));
+  const ids = other === undefined ? [] : await namespaceIds(context, place, place.path, [vantage]);
+  if ('unknown' in ids) return inconclusive(ids.unknown);
+  if (other === undefined || ids[0] !== (link.link_netnsid ?? 'same')) {
     const actual = links.filter((one) => propertyOf(one, 'kind') === 'veth').map((one) => one.ifname).join(', ') || 'no veth';
     return [{ name: 'peer', sentence: `is not in ${peer.of} (which has ${actual})`, expected: `a veth with index ${showValue(index)} in ${peer.of}`, actual }];
   }
@@ -183,7 +182,7 @@ export const linkCheck = defineCheck<Spec>({
   async run(spec, context) {
     const vantage = await find(context, spec.of, spec.network);
     if ('verdict' in vantage) return vantage;
-    const links = await linksOf(context, vantage);
+    const links = await listLinks(context, vantage);
     if ('unknown' in links) return inconclusive(links.unknown);
     const names = links.map((link) => link.ifname).join(', ');
     const place = placeOf(spec);
@@ -210,7 +209,7 @@ export const linkCheck = defineCheck<Spec>({
     }
     for (const { path, ...result } of fields === undefined ? [] : matchFields(fields, link)) if (!result.ok) wrong.push({ name: path, ...result });
     if (peer !== undefined) {
-      const judged = await judgePeer(context, link, peer);
+      const judged = await judgePeer(context, vantage, link, peer);
       if (!Array.isArray(judged)) return judged;
       wrong.push(...judged);
     }

@@ -7,6 +7,7 @@ import { fileCheck } from '../../src/checks/file.js';
 import type { CheckKind } from '../../src/checks/kind.js';
 import { ovsCheck } from '../../src/checks/ovs.js';
 import { processCheck } from '../../src/checks/process.js';
+import { linkCheck } from '../../src/checks/link.js';
 import { serviceCheck } from '../../src/checks/service.js';
 import { isNetrigError } from '../../src/errors.js';
 import type { Outcome } from '../../src/model/verdict.js';
@@ -244,6 +245,13 @@ describe('checks of bridges, Open vSwitch, processes, services and files, on rea
       await passes(bridgeCheck, { of: 'node1/netns:left', interface: 'br0', expect: { lacks: ['node1/netns:far'] } });
       await fails('wrong-value', bridgeCheck, { of: 'node1/netns:left', interface: 'br0', expect: { contains: ['node1/netns:far'] } });
     });
+    it('nor does the kind link take it for the peer', async () => {
+      await passes(linkCheck, { of: 'node1/netns:left', interface: 'p', expect: { peer: { of: 'node1/netns:right', name: 'q' } } });
+      await fails('wrong-value', linkCheck, { of: 'node1/netns:left', interface: 'p', expect: { peer: { of: 'node1/netns:far' } } }, /peer is not in node1\/netns:far/);
+      await passes(linkCheck, { of: 'node1', interface: 'off0', expect: { peer: { of: 'node1', name: 'off1' } } });
+      await run('node1', 'ip -n far link add off1 type veth peer name other-end');
+      await fails('wrong-value', linkCheck, { of: 'node1', interface: 'off0', expect: { peer: { of: 'node1/netns:far' } } }, /peer is not in node1\/netns:far/);
+    });
     it('fails', async () => {
       await fails('wrong-value', bridgeCheck, { of: 'node1', network: 'net1', expect: { members: ['node1/one'] } }, /members have veth\w+, which must not be there/);
       await fails('wrong-value', bridgeCheck, { of: 'node1', network: 'net1', expect: { contains: ['node1/plain'] } }, /members lack node1\/plain/);
@@ -253,11 +261,11 @@ describe('checks of bridges, Open vSwitch, processes, services and files, on rea
       await fails('wrong-value', bridgeCheck, { of: 'node1', interface: 'brown', expect: { stp: true } });
       await fails('wrong-value', bridgeCheck, { of: 'node1', interface: 'v-grey' }, /type veth, not a bridge/);
       await fails('absent', bridgeCheck, { of: 'node1', interface: 'br7' });
+      await fails('absent', bridgeCheck, { of: 'node1', network: 'nope' }, /no network nope, so there is no bridge/);
       await fails('present', bridgeCheck, { of: 'node1', interface: 'docker0', expect: { absent: true } });
     });
     it('cannot know', async () => {
       await cannotKnow(/not running/, bridgeCheck, { of: 'node1', interface: 'docker0', expect: { lacks: ['node1/dead'] } });
-      await cannotKnow(/no network nope/, bridgeCheck, { of: 'node1', network: 'nope' });
       await cannotKnow(/driver host/, bridgeCheck, { of: 'node1', network: 'host' });
       await cannotKnow(/no engine/, bridgeCheck, { of: 'dark', network: 'bridge' });
     });

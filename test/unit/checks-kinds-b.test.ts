@@ -2,8 +2,9 @@ import { expect } from 'chai';
 import YAML from 'yaml';
 import { z } from 'zod';
 import { bridgeCheck } from '../../src/checks/bridge.js';
-import { parseNamespaceIds, possibleEnds } from '../../src/checks/bridge-members.js';
-import type { BridgeLink } from '../../src/checks/bridge-members.js';
+import { possibleEnds } from '../../src/checks/links.js';
+import type { Link } from '../../src/checks/links.js';
+import { parseNamespaceIds } from '../../src/checks/netns-ids.js';
 import { fileCheck, parseStat } from '../../src/checks/file.js';
 import { failed, findings, matchSet } from '../../src/checks/finding.js';
 import type { CheckKind } from '../../src/checks/kind.js';
@@ -141,7 +142,7 @@ describe('stat and mount table', () => {
 });
 
 describe('ends of veth pairs', () => {
-  const veth = (ifname: string, ifindex: number, link_index: number, link_netnsid?: number): BridgeLink => ({ ifname, ifindex, link_index, flags: [], linkinfo: { info_kind: 'veth' }, ...(link_netnsid === undefined ? {} : { link_netnsid }) });
+  const veth = (ifname: string, ifindex: number, link_index: number, link_netnsid?: number): Link => ({ ifname, ifindex, link_index, flags: [], linkinfo: { info_kind: 'veth' }, ...(link_netnsid === undefined ? {} : { link_netnsid }) });
   it('need both indexes, and another namespace', () => {
     const ports = [veth('a', 5, 4, 1), veth('b', 7, 6, 2), veth('c', 9, 8)];
     expect(possibleEnds(ports, [veth('eth0', 4, 5, 0), veth('eth1', 6, 99, 0), veth('eth2', 8, 9, 0)]).map((one) => one.ifname)).to.deep.equal(['a']);
@@ -150,6 +151,7 @@ describe('ends of veth pairs', () => {
     const inodes = '/mnt/netns/m0 100\n/mnt/netns/m1 200\n/mnt/netns/m2 100\n';
     expect(parseNamespaceIds('[{"nsid":0},{"nsid":3,"name":"m2"}]', inodes, 3)).to.deep.equal([3, null, 3]);
     expect(parseNamespaceIds('', inodes, 3)).to.deep.equal([null, null, null]);
+    expect(parseNamespaceIds('[{"nsid":3,"name":"m1"}]', `/mnt/netns/here 100\n${inodes}`, 3)).to.deep.equal(['same', 3, 'same']);
     expect(parseNamespaceIds('Error', inodes, 3)).to.equal(null);
     expect(parseNamespaceIds('[]', inodes, 4)).to.equal(null);
   });

@@ -1,38 +1,8 @@
 import { z } from 'zod';
 import { quoteArg } from '../ssh/quote.js';
-import { askIp } from './answer.js';
 import type { ProbeContext } from './kind.js';
 import { runScript, whyUnfinished } from './script.js';
 import type { Vantage } from './vantage.js';
-
-const zLink = z.looseObject({
-  ifname: z.string(),
-  ifindex: z.number(),
-  flags: z.array(z.string()),
-  link_index: z.number().optional(),
-  link_netnsid: z.number().optional(),
-  master: z.string().optional(),
-  linkinfo: z.looseObject({ info_kind: z.string().optional() }).optional(),
-});
-export type BridgeLink = z.output<typeof zLink>;
-
-/** All links of a place. */
-export async function listLinks(context: ProbeContext, vantage: Vantage): Promise<BridgeLink[] | { unknown: string }> {
-  const answer = await askIp(context, vantage, ['-d', 'link'], zLink);
-  if ('unknown' in answer) return answer;
-  if ('refusal' in answer) return { unknown: `ip would not list the links of ${vantage.label}: ${answer.refusal}` };
-  // Every network namespace has its loopback: a list without it is no list of links, and shows no absence.
-  if (!answer.items.some((link) => link.flags.includes('LOOPBACK'))) return { unknown: `the links of ${vantage.label} were listed without a loopback interface` };
-  return answer.items;
-}
-
-/**
- * Ports that, by the indexes that both ends of a veth pair state, may be the other ends of links of another namespace. Indexes
- * are counted in every namespace anew: what namespace the kernel means must be asked apart (`namespaceIds`).
- */
-export function possibleEnds(ports: readonly BridgeLink[], links: readonly BridgeLink[]): BridgeLink[] {
-  return ports.filter((port) => port.link_netnsid !== undefined && port.linkinfo?.info_kind === 'veth' && links.some((link) => link.linkinfo?.info_kind === 'veth' && link.link_netnsid !== undefined && link.ifindex === port.link_index && link.link_index === port.ifindex));
-}
 
 /** Shell text for the file of a vantage's network namespace. */
 function namespaceFile(vantage: Vantage, path: string | undefined): string {
@@ -45,8 +15,11 @@ function namespaceFile(vantage: Vantage, path: string | undefined): string {
 
 const zIds = z.array(z.looseObject({ nsid: z.number(), name: z.string().optional() }));
 
+/** The id that a namespace has for another one, `same` where that is itself, `null` where it has none for it. */
+export type NamespaceId = number | 'same' | null;
+
 /** From `ip -j netns list-id` and `stat --printf '%n %i\n'` of the files it had: which of the members' namespaces has which id. */
-export function parseNamespaceIds(listed: string, inodes: string, members: number): (number | null)[] | null {
+export function parseNamespaceIds(listed: string, inodes: string, members: number): NamespaceId[] | null {
   let raw: unknown;
   try {
     raw = listed.trim() === '' ? [] : JSON.parse(listed);
@@ -57,30 +30,30 @@ export function parseNamespaceIds(listed: string, inodes: string, members: numbe
   if (!ids.success) return null;
   const inodeOf = new Map<string, string>();
   for (const line of inodes.split('\n')) {
-    const [, name, inode] = /(?:^|\/)(m\d+) (\d+)$/.exec(line) ?? [];
+    const [, name, inode] = /(?:^|\/)(here|m\d+) (\d+)$/.exec(line) ?? [];
     if (name !== undefined && inode !== undefined) inodeOf.set(name, inode);
   }
   // Two members may share one namespace, of which the list then states one name only.
   const idOf = new Map(ids.data.flatMap(({ nsid, name }) => (name !== undefined && inodeOf.has(name) ? [[inodeOf.get(name), nsid] as const] : [])));
   const result = Array.from({ length: members }, (_unused, i) => inodeOf.get(`m${i}`));
   if (result.includes(undefined)) return null;
-  return result.map((inode) => idOf.get(inode) ?? null);
+  return result.map((inode) => (inode === inodeOf.get('here') ? 'same' : (idOf.get(inode) ?? null)));
 }
 
 /**
- * The ids by which a namespace knows the members' namespaces (`link_netnsid` of its links); `null` for one it has none for.
+ * The ids by which a namespace knows the members' namespaces (`link_netnsid` of its links).
  *
  * `ip netns list-id` can put names to ids only of namespaces below /run/netns: they are bound there in a mount namespace that
  * ends with the command, so that nothing of the host changes.
  */
-export async function namespaceIds(context: ProbeContext, of: Vantage, path: string | undefined, members: readonly Vantage[]): Promise<(number | null)[] | { unknown: string }> {
+export async function namespaceIds(context: ProbeContext, of: Vantage, path: string | undefined, members: readonly Vantage[]): Promise<NamespaceId[] | { unknown: string }> {
   const bind = (name: string, file: string): string => `f=${file}; : >/mnt/netns/${name} && mount --bind "$f" /mnt/netns/${name} || exit 71`;
   const binds = ['mount -t tmpfs netrig /mnt && mkdir /mnt/netns || exit 71', bind('here', namespaceFile(of, path)), ...members.map((member, i) => bind(`m${i}`, namespaceFile(member, undefined))), 'mount --rbind /mnt /run'];
   const script = await runScript(
     of.host,
     [
       { name: 'bind', errors: 'apart', shell: binds.join('\n') },
-      { name: 'inodes', shell: `stat -L --printf '%n %i\\n' /mnt/netns/m*` },
+      { name: 'inodes', shell: `stat -L --printf '%n %i\\n' /mnt/netns/*` },
       { name: 'ids', shell: 'nsenter --net=/mnt/netns/here ip -j netns list-id', errors: 'apart' },
     ],
     { timeoutMs: Math.min(context.timeLeftMs(), 15_000), signal: context.signal, wrap: (shell) => `unshare --mount --propagation private sh -c ${quoteArg(shell)}` },
