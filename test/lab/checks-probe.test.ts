@@ -1,93 +1,23 @@
 import { expect } from 'chai';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { dnsCheck } from '../../src/checks/dns.js';
 import { httpCheck } from '../../src/checks/http.js';
-import type { CheckKind } from '../../src/checks/kind.js';
 import { pingCheck } from '../../src/checks/ping.js';
 import { portCheck } from '../../src/checks/port.js';
 import { reachCheck } from '../../src/checks/reach.js';
-import { isNetrigError } from '../../src/errors.js';
-import type { Outcome } from '../../src/model/verdict.js';
-import type { HostPlan, LabPlan } from '../../src/plan/lab-plan.js';
-import { localProvider } from '../../src/providers/local/provider.js';
-import type { RunningLab } from '../../src/providers/provider.js';
-import { openSession } from '../../src/session/session.js';
-import type { LabSession } from '../../src/session/session.js';
-import type { ExecResult } from '../../src/ssh/ssh.js';
+import { checkLab, lanHost, lanPlan } from './check-lab.js';
 
 const image = process.env.NETRIG_TEST_IMAGE ?? 'debian-11';
 
-function host(name: string, number: number, engine: boolean): HostPlan {
-  return {
-    name,
-    image,
-    init: 'systemd',
-    engine,
-    containerImages: engine ? ['busybox'] : [],
-    interfaces: [{ name: 'eth0', segment: 'lan', address: `10.10.10.${number}/24`, mac: `02:00:0a:0a:0b:${number.toString(16).padStart(2, '0')}` }],
-    routes: [],
-    sysctls: {},
-  };
-}
-
-const plan: LabPlan = {
-  title: 'probes',
-  slug: 'checks-probe',
-  hosts: [host('node1', 11, true), host('node2', 12, false)],
-  segments: [{ name: 'lan', subnet: '10.10.10.0/24', mtu: null }],
-  bootTimeoutMs: 60_000,
-};
-
-type Expected = { verdict: Outcome['verdict']; cause?: string; reason?: RegExp };
+const plan = lanPlan('checks-probe', [lanHost('node1', 11, image, 'systemd', ['busybox']), lanHost('node2', 12, image, 'systemd', null)]);
 
 describe('probes, on real hosts', function () {
   this.timeout(60_000);
-  let lab: RunningLab;
-  let session: LabSession;
-  let runDir: string;
-  let attempts = 0;
-
-  async function comesTo<Spec>(expected: Expected, kind: CheckKind<Spec>, body: unknown): Promise<Outcome> {
-    attempts += 1;
-    const context = session.context({ signal: new AbortController().signal, timeoutMs: 40_000, record: () => undefined, files: { runDir, folder: `p${attempts}` } });
-    const outcome = await kind.run(kind.schema.parse(body), context);
-    expect({ verdict: outcome.verdict, cause: outcome.cause }, outcome.reason).to.deep.equal({ verdict: expected.verdict, cause: expected.cause });
-    if (expected.reason !== undefined) expect(outcome.reason).to.match(expected.reason);
-    return outcome;
-  }
-
-  async function run(on: string, command: string): Promise<ExecResult> {
-    const result = await (await session.connection(on)).exec(command, { timeoutMs: 30_000 });
-    expect(result.exitCode, `${command} on ${on}: ${result.stderr}`).to.equal(0);
-    return result;
-  }
-
-  /** A listener that outlives the command that starts it, ready when this resolves. */
-  async function listen(on: string, name: string, address: string, answer: string): Promise<void> {
-    await run(on, `setsid socat ${address} '${answer}' >/dev/null 2>&1 </dev/null & echo $! > /run/${name}.pid`);
-    const port = /:(\d+)/.exec(address)![1];
-    await run(on, `for i in $(seq 100); do ss -Hlntu | grep -q ':${port} ' && exit 0; sleep 0.02; done; exit 1`);
-  }
-
-  before(async function () {
-    this.timeout(240_000);
-    try {
-      await localProvider.preflight(plan);
-    } catch (error) {
-      if (!isNetrigError(error)) throw error;
-      console.log(`      skipped: ${error.message}`);
-      this.skip();
-    }
-    runDir = mkdtempSync(path.join(tmpdir(), 'netrig-probes-'));
-    lab = await localProvider.up(plan, { signal: new AbortController().signal, emit: () => undefined, scenario: 'checks-probe' });
-    session = openSession(lab);
+  const { session, comesTo, run } = checkLab(plan, async () => {
     await run('node1', 'docker network create --subnet 10.21.0.0/24 net1 && docker network create --subnet 10.22.0.0/24 net2');
     await run('node1', 'for c in one two; do docker run -d --name $c --network net1 busybox sleep 86400; done; docker run -d --name other --network net2 busybox sleep 86400; docker run -d --name alone --network none busybox sleep 86400; docker run -d --name dead busybox true');
     await listen('node2', 'echo', 'TCP-LISTEN:7001,fork,reuseaddr', 'EXEC:cat');
     const page = "#!/bin/sh\nread line\nprintf 'HTTP/1.0 200 OK\\r\\nServer: lab\\r\\n\\r\\nhello from node2\\n'\n";
-    await (await session.connection('node2')).writeFile('/root/page.sh', page, { mode: 0o755 });
+    await (await session().connection('node2')).writeFile('/root/page.sh', page, { mode: 0o755 });
     await listen('node2', 'web', 'TCP-LISTEN:7002,fork,reuseaddr', 'EXEC:/root/page.sh');
     await listen('node2', 'mute', 'TCP-LISTEN:7003,fork,reuseaddr', 'SYSTEM:read line');
     await listen('node2', 'talk', 'TCP-LISTEN:7004,fork,reuseaddr', 'SYSTEM:echo SSH-2.0; read line');
@@ -98,12 +28,12 @@ describe('probes, on real hosts', function () {
     await run('node1', 'ip route add 10.40.0.0/24 via 10.10.10.77; ip route add 10.41.0.0/24 via 10.10.10.12; ip route add prohibit 10.42.0.0/24');
   });
 
-  after(async function () {
-    this.timeout(60_000);
-    if (session !== undefined) await session.close();
-    if (lab !== undefined) await lab.down();
-    if (runDir !== undefined) rmSync(runDir, { recursive: true, force: true });
-  });
+  /** A listener that outlives the command that starts it, ready when this resolves. */
+  async function listen(on: string, name: string, address: string, answer: string): Promise<void> {
+    await run(on, `setsid socat ${address} '${answer}' >/dev/null 2>&1 </dev/null & echo $! > /run/${name}.pid`);
+    const port = /:(\d+)/.exec(address)![1];
+    await run(on, `for i in $(seq 100); do ss -Hlntu | grep -q ':${port} ' && exit 0; sleep 0.02; done; exit 1`);
+  }
 
   describe('ping', () => {
     it('passes between hosts, into containers and out of them, by name and by address', async () => {

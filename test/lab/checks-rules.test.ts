@@ -1,88 +1,23 @@
 import { expect } from 'chai';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { arpCheck } from '../../src/checks/arp.js';
 import { counterCheck } from '../../src/checks/counter.js';
 import { iptablesCheck } from '../../src/checks/iptables.js';
-import type { CheckKind } from '../../src/checks/kind.js';
 import { netnsCheck } from '../../src/checks/netns.js';
 import { sysctlCheck } from '../../src/checks/sysctl.js';
-import type { Outcome } from '../../src/model/verdict.js';
-import type { HostPlan, LabPlan } from '../../src/plan/lab-plan.js';
-import { localProvider } from '../../src/providers/local/provider.js';
-import type { RunningLab } from '../../src/providers/provider.js';
-import { openSession } from '../../src/session/session.js';
-import type { LabSession } from '../../src/session/session.js';
+import { checkLab, lanHost, lanPlan } from './check-lab.js';
 
 const image = process.env['NETRIG_TEST_IMAGE'] ?? 'debian-12';
 
-function host(name: string, number: number, init: HostPlan['init']): HostPlan {
-  return {
-    name,
-    image,
-    init,
-    engine: init === 'systemd',
-    containerImages: init === 'systemd' ? ['busybox', 'web'] : [],
-    interfaces: [{ name: 'eth0', segment: 'lan', address: `10.10.10.${number}/24`, mac: `02:00:0a:0a:0a:${number.toString(16).padStart(2, '0')}` }],
-    routes: [],
-    sysctls: {},
-  };
-}
-
-const plan: LabPlan = {
-  title: 'checks of rules, counters, sysctls, namespaces and ARP',
-  slug: 'checks-rules',
-  hosts: [host('node1', 11, 'systemd'), host('client', 12, 'light'), host('twin', 13, 'light')],
-  segments: [{ name: 'lan', subnet: '10.10.10.0/24', mtu: null }],
-  bootTimeoutMs: 60_000,
-};
-
-type Expected = { verdict: Outcome['verdict']; cause?: string; reason?: RegExp };
+const plan = lanPlan('checks-rules', [lanHost('node1', 11, image, 'systemd', ['busybox', 'web']), lanHost('client', 12, image, 'light', null), lanHost('twin', 13, image, 'light', null)]);
 
 describe('checks of rules, counters, sysctls, namespaces and ARP, on real hosts', function () {
   this.timeout(60_000);
-  let lab: RunningLab;
-  let session: LabSession;
-  let runDir: string;
-  let attempts = 0;
-
-  async function comesTo<Spec>(expected: Expected, kind: CheckKind<Spec>, body: unknown): Promise<Outcome> {
-    attempts += 1;
-    const spec = kind.schema.parse(body);
-    const context = session.context({ signal: new AbortController().signal, timeoutMs: kind.timeoutMs ?? 20_000, record: () => undefined, files: { runDir, folder: `c${attempts}` } });
-    const outcome = await kind.run(spec, context);
-    expect({ verdict: outcome.verdict, cause: outcome.cause }, outcome.reason).to.deep.equal({ verdict: expected.verdict, cause: expected.cause });
-    if (expected.reason !== undefined) expect(outcome.reason).to.match(expected.reason);
-    return outcome;
-  }
-  const passes = <Spec>(kind: CheckKind<Spec>, body: unknown, reason?: RegExp): Promise<Outcome> => comesTo({ verdict: 'pass', ...(reason === undefined ? {} : { reason }) }, kind, body);
-  const fails = <Spec>(cause: string, kind: CheckKind<Spec>, body: unknown, reason?: RegExp): Promise<Outcome> => comesTo({ verdict: 'fail', cause, ...(reason === undefined ? {} : { reason }) }, kind, body);
-  const cannotKnow = <Spec>(reason: RegExp, kind: CheckKind<Spec>, body: unknown): Promise<Outcome> => comesTo({ verdict: 'inconclusive', reason }, kind, body);
-
-  async function run(on: string, command: string): Promise<string> {
-    const result = await (await session.connection(on)).exec(command, { timeoutMs: 30_000 });
-    expect(result.exitCode, `${command} on ${on}: ${result.stderr}`).to.equal(0);
-    return result.stdout.trim();
-  }
-
-  before(async function () {
-    this.timeout(120_000);
-    runDir = mkdtempSync(path.join(tmpdir(), 'netrig-checks-'));
-    lab = await localProvider.up(plan, { signal: new AbortController().signal, emit: () => undefined, scenario: 'checks-rules' });
-    session = openSession(lab);
+  const { passes, fails, cannotKnow, run } = checkLab(plan, async () => {
     await run('node1', 'docker run -d --name web --stop-signal KILL -p 8080:80 web && docker run -d --name same --network host busybox sleep 86400 && docker run -d --name joined --network container:web busybox sleep 86400');
     await run('node1', 'docker network create net1 && docker run -d --name named --network net1 busybox sleep 86400');
     await run('node1', 'docker create --name never busybox true');
     await run('twin', 'ip address add 10.10.10.99/24 dev eth0');
     await run('client', 'until curl -sf http://10.10.10.11:8080/ >/dev/null; do :; done');
-  });
-
-  after(async function () {
-    this.timeout(60_000);
-    if (session !== undefined) await session.close();
-    if (lab !== undefined) await lab.down();
-    if (runDir !== undefined) rmSync(runDir, { recursive: true, force: true });
   });
 
   const masquerade = { source: '172.17.0.0/16', out: '! docker0', jump: 'MASQUERADE' };

@@ -1,6 +1,5 @@
 import { expect } from 'chai';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { addressCheck } from '../../src/checks/address.js';
 import { captureCheck } from '../../src/checks/capture.js';
@@ -11,64 +10,22 @@ import type { CheckKind } from '../../src/checks/kind.js';
 import { linkCheck } from '../../src/checks/link.js';
 import { parsePcap } from '../../src/checks/pcap.js';
 import { routeCheck } from '../../src/checks/route.js';
-import { isNetrigError } from '../../src/errors.js';
-import { openSession } from '../../src/session/session.js';
-import type { LabSession } from '../../src/session/session.js';
 import type { Outcome } from '../../src/model/verdict.js';
-import type { HostPlan, LabPlan } from '../../src/plan/lab-plan.js';
-import { localProvider } from '../../src/providers/local/provider.js';
-import type { RunningLab } from '../../src/providers/provider.js';
-import type { ExecResult } from '../../src/ssh/ssh.js';
+import { checkLab, lanHost, lanPlan } from './check-lab.js';
 
-function host(name: string, number: number): HostPlan {
-  return {
-    name,
-    image: 'debian-11',
-    init: 'systemd',
-    engine: true,
-    containerImages: ['busybox'],
-    interfaces: [{ name: 'eth0', segment: 'lan', address: `10.10.10.${number}/24`, mac: `02:00:0a:0a:0a:${number.toString(16).padStart(2, '0')}` }],
-    routes: [],
-    sysctls: {},
-  };
-}
-
-const plan: LabPlan = {
-  title: 'checks of state',
-  slug: 'checks-state',
-  hosts: [host('node1', 11), host('node2', 12)],
-  segments: [{ name: 'lan', subnet: '10.10.10.0/24', mtu: null }],
-  bootTimeoutMs: 60_000,
-};
-
-type Expected = { verdict: Outcome['verdict']; cause?: string; reason?: RegExp };
+const plan = lanPlan('checks-state', [lanHost('node1', 11, 'debian-11', 'systemd', ['busybox']), lanHost('node2', 12, 'debian-11', 'systemd', ['busybox'])]);
 
 describe('checks of state, on real hosts', function () {
   this.timeout(60_000);
-  let lab: RunningLab;
-  let session: LabSession;
-  let runDir: string;
-  let attempts = 0;
-
-  async function check<Spec>(kind: CheckKind<Spec>, body: unknown, timeoutMs = kind.timeoutMs ?? 20_000): Promise<Outcome> {
-    attempts += 1;
-    const spec = kind.schema.parse(body);
-    const context = session.context({ signal: new AbortController().signal, timeoutMs, record: () => undefined, files: { runDir, folder: `c${attempts}` } });
-    return kind.run(spec, context);
-  }
-
-  async function comesTo<Spec>(expected: Expected, kind: CheckKind<Spec>, body: unknown, timeoutMs?: number): Promise<Outcome> {
-    const outcome = await check(kind, body, timeoutMs);
-    expect({ verdict: outcome.verdict, cause: outcome.cause }, outcome.reason).to.deep.equal({ verdict: expected.verdict, cause: expected.cause });
-    if (expected.reason !== undefined) expect(outcome.reason).to.match(expected.reason);
-    return outcome;
-  }
-
-  async function run(on: string, command: string): Promise<ExecResult> {
-    const result = await (await session.connection(on)).exec(command, { timeoutMs: 30_000 });
-    expect(result.exitCode, `${command} on ${on}: ${result.stderr}`).to.equal(0);
-    return result;
-  }
+  const { check, comesTo, run, runDir } = checkLab(plan, async () => {
+    await run('node1', 'docker swarm init --advertise-addr 10.10.10.11');
+    const token = await run('node1', 'docker swarm join-token -q worker');
+    await run('node2', `docker swarm join --token ${token} 10.10.10.11:2377`);
+    await run('node1', 'docker network create -d overlay --attachable --subnet 10.20.0.0/24 ov_net1');
+    await run('node1', 'docker run -d --name one --network ov_net1 busybox sleep 86400 && docker run -d --name plain busybox sleep 86400');
+    await run('node2', 'docker run -d --name two --network ov_net1 busybox sleep 86400 && docker run -d --name dead busybox true');
+    await becomes(commandCheck, { on: 'node2/two', run: 'ping -c 1 -W 1 one' }, 30_000);
+  });
 
   /** Tries until the check passes: what it waits for takes an engine or Consul some moments. */
   async function becomes<Spec>(kind: CheckKind<Spec>, body: unknown, withinMs: number): Promise<Outcome> {
@@ -80,34 +37,6 @@ describe('checks of state, on real hosts', function () {
       await new Promise((resolve) => setTimeout(resolve, 200));
     }
   }
-
-  before(async function () {
-    this.timeout(240_000);
-    try {
-      await localProvider.preflight(plan);
-    } catch (error) {
-      if (!isNetrigError(error)) throw error;
-      console.log(`      skipped: ${error.message}`);
-      this.skip();
-    }
-    runDir = mkdtempSync(path.join(tmpdir(), 'netrig-checks-'));
-    lab = await localProvider.up(plan, { signal: new AbortController().signal, emit: () => undefined, scenario: 'checks-state' });
-    session = openSession(lab);
-    await run('node1', 'docker swarm init --advertise-addr 10.10.10.11');
-    const token = (await run('node1', 'docker swarm join-token -q worker')).stdout.trim();
-    await run('node2', `docker swarm join --token ${token} 10.10.10.11:2377`);
-    await run('node1', 'docker network create -d overlay --attachable --subnet 10.20.0.0/24 ov_net1');
-    await run('node1', 'docker run -d --name one --network ov_net1 busybox sleep 86400 && docker run -d --name plain busybox sleep 86400');
-    await run('node2', 'docker run -d --name two --network ov_net1 busybox sleep 86400 && docker run -d --name dead busybox true');
-    await becomes(commandCheck, { on: 'node2/two', run: 'ping -c 1 -W 1 one' }, 30_000);
-  });
-
-  after(async function () {
-    this.timeout(60_000);
-    if (session !== undefined) await session.close();
-    if (lab !== undefined) await lab.down();
-    if (runDir !== undefined) rmSync(runDir, { recursive: true, force: true });
-  });
 
   describe('command', () => {
     it('passes on a host, in a container’s file system, and in its network', async () => {
@@ -227,7 +156,7 @@ describe('checks of state, on real hosts', function () {
       await comesTo({ verdict: 'fail', cause: 'present' }, dockerCheck, { on: 'node1', container: 'one', absent: true });
     });
     it('does not take the beginning of an id for a name', async () => {
-      const id = (await run('node1', "docker inspect --format '{{.Id}}' one")).stdout.trim();
+      const id = await run('node1', "docker inspect --format '{{.Id}}' one");
       await comesTo({ verdict: 'fail', cause: 'absent' }, dockerCheck, { on: 'node1', container: id.slice(0, 6) });
       await comesTo({ verdict: 'pass' }, dockerCheck, { on: 'node1', container: id });
     });
@@ -248,7 +177,7 @@ describe('checks of state, on real hosts', function () {
       });
       const [attachment] = outcome.attachments ?? [];
       expect(attachment).to.include({ mime: 'application/vnd.tcpdump.pcap' });
-      const { packets, cutOff } = parsePcap(readFileSync(path.join(runDir, attachment!.file)));
+      const { packets, cutOff } = parsePcap(readFileSync(path.join(runDir(), attachment!.file)));
       expect(cutOff).to.equal(false);
       expect(packets.some((packet) => packet.frame.vni !== undefined && packet.frame.inner?.proto === 'icmp')).to.equal(true);
       expect(outcome.controls?.[0]).to.include({ held: true });
@@ -259,7 +188,7 @@ describe('checks of state, on real hosts', function () {
     });
     it('passes inside a container, on a port of a bridge, on loopback', async () => {
       await comesTo({ verdict: 'pass' }, captureCheck, { on: 'node2/two', interface: 'eth0', filter: 'icmp', during: ping, expect: { some: { src: 'node1/one', 'icmp-type': 8 }, packets: { 'at-least': 1, 'at-most': 20 } } });
-      const ports = JSON.parse((await run('node1', 'ip -j link show master docker0')).stdout) as { ifname: string }[];
+      const ports = JSON.parse((await run('node1', 'ip -j link show master docker0'))) as { ifname: string }[];
       await comesTo({ verdict: 'pass' }, captureCheck, { on: 'node1', interface: ports[0]!.ifname, filter: 'tcp', during: { ping: { from: 'node1/plain', to: '172.17.0.1' } }, expect: { none: true } });
       await comesTo({ verdict: 'pass' }, captureCheck, { on: 'node1', interface: 'lo', filter: 'tcp port 81', during: { command: { on: 'node1', run: 'curl -s http://127.0.0.1:81/', expect: { exit: 7 } } }, expect: { some: { dport: 81, 'tcp-flags': 'S' } } });
     });
@@ -325,7 +254,7 @@ describe('checks of state, on real hosts', function () {
     const shown = (tool: string, directory: string): string => `mv ${directory}/${tool}.hidden ${directory}/${tool}`;
 
     it('nothing can be known of links, addresses and routes without ip', async () => {
-      const directory = path.posix.dirname((await run('node2', 'readlink -f "$(command -v ip)"')).stdout.trim());
+      const directory = path.posix.dirname((await run('node2', 'readlink -f "$(command -v ip)"')));
       await run('node2', `mv ${directory}/ip ${directory}/ip.hidden`);
       try {
         await comesTo({ verdict: 'inconclusive', reason: /no usable ip/ }, linkCheck, { of: 'node2', interface: 'br7', expect: { absent: true } });
@@ -336,7 +265,7 @@ describe('checks of state, on real hosts', function () {
       }
     });
     it('nothing can be captured without tcpdump', async () => {
-      const directory = path.posix.dirname((await run('node2', 'command -v tcpdump')).stdout.trim());
+      const directory = path.posix.dirname((await run('node2', 'command -v tcpdump')));
       await run('node2', hidden('tcpdump'));
       try {
         await comesTo({ verdict: 'inconclusive', reason: /tcpdump/ }, captureCheck, { on: 'node2', interface: 'eth0', listen: '1s', expect: { none: true } });

@@ -1,97 +1,23 @@
-import { expect } from 'chai';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { bridgeCheck } from '../../src/checks/bridge.js';
 import { fileCheck } from '../../src/checks/file.js';
-import type { CheckKind } from '../../src/checks/kind.js';
 import { ovsCheck } from '../../src/checks/ovs.js';
 import { processCheck } from '../../src/checks/process.js';
 import { linkCheck } from '../../src/checks/link.js';
 import { serviceCheck } from '../../src/checks/service.js';
-import { isNetrigError } from '../../src/errors.js';
-import type { Outcome } from '../../src/model/verdict.js';
-import type { HostPlan, LabPlan } from '../../src/plan/lab-plan.js';
-import { localProvider } from '../../src/providers/local/provider.js';
-import type { RunningLab } from '../../src/providers/provider.js';
-import { openSession } from '../../src/session/session.js';
-import type { LabSession } from '../../src/session/session.js';
+import { checkLab, lanHost, lanPlan } from './check-lab.js';
 
 const image = process.env['NETRIG_TEST_IMAGE'] ?? 'debian-12';
 
-function host(name: string, number: number, init: HostPlan['init']): HostPlan {
-  return {
-    name,
-    image,
-    init,
-    engine: init === 'systemd',
-    containerImages: init === 'systemd' ? ['busybox'] : [],
-    interfaces: [{ name: 'eth0', segment: 'lan', address: `10.10.10.${number}/24`, mac: `02:00:0a:0a:0a:${number.toString(16).padStart(2, '0')}` }],
-    routes: [],
-    sysctls: {},
-  };
-}
-
-const plan: LabPlan = {
-  title: 'checks of bridges, processes, services and files',
-  slug: 'checks-kinds-b',
-  hosts: [host('node1', 11, 'systemd'), host('dark', 12, 'light')],
-  segments: [{ name: 'lan', subnet: '10.10.10.0/24', mtu: null }],
-  bootTimeoutMs: 60_000,
-};
-
-type Expected = { verdict: Outcome['verdict']; cause?: string; reason?: RegExp };
+const plan = lanPlan('checks-system', [lanHost('node1', 11, image, 'systemd', ['busybox']), lanHost('dark', 12, image, 'light', null)]);
 
 describe('checks of bridges, Open vSwitch, processes, services and files, on real hosts', function () {
   this.timeout(60_000);
-  let lab: RunningLab;
-  let session: LabSession;
-  let runDir: string;
-  let attempts = 0;
-
-  async function comesTo<Spec>(expected: Expected, kind: CheckKind<Spec>, body: unknown): Promise<Outcome> {
-    attempts += 1;
-    const spec = kind.schema.parse(body);
-    const context = session.context({ signal: new AbortController().signal, timeoutMs: kind.timeoutMs ?? 20_000, record: () => undefined, files: { runDir, folder: `c${attempts}` } });
-    const outcome = await kind.run(spec, context);
-    expect({ verdict: outcome.verdict, cause: outcome.cause }, outcome.reason).to.deep.equal({ verdict: expected.verdict, cause: expected.cause });
-    if (expected.reason !== undefined) expect(outcome.reason).to.match(expected.reason);
-    return outcome;
-  }
-  const passes = <Spec>(kind: CheckKind<Spec>, body: unknown, reason?: RegExp): Promise<Outcome> => comesTo({ verdict: 'pass', ...(reason === undefined ? {} : { reason }) }, kind, body);
-  const fails = <Spec>(cause: string, kind: CheckKind<Spec>, body: unknown, reason?: RegExp): Promise<Outcome> => comesTo({ verdict: 'fail', cause, ...(reason === undefined ? {} : { reason }) }, kind, body);
-  const cannotKnow = <Spec>(reason: RegExp, kind: CheckKind<Spec>, body: unknown): Promise<Outcome> => comesTo({ verdict: 'inconclusive', reason }, kind, body);
-
-  async function run(on: string, command: string): Promise<string> {
-    const result = await (await session.connection(on)).exec(command, { timeoutMs: 30_000 });
-    expect(result.exitCode, `${command} on ${on}: ${result.stderr}`).to.equal(0);
-    return result.stdout.trim();
-  }
-
-  before(async function () {
-    this.timeout(240_000);
-    try {
-      await localProvider.preflight(plan);
-    } catch (error) {
-      if (!isNetrigError(error)) throw error;
-      console.log(`      skipped: ${error.message}`);
-      this.skip();
-    }
-    runDir = mkdtempSync(path.join(tmpdir(), 'netrig-checks-'));
-    lab = await localProvider.up(plan, { signal: new AbortController().signal, emit: () => undefined, scenario: 'checks-kinds-b' });
-    session = openSession(lab);
+  const { passes, fails, cannotKnow, run } = checkLab(plan, async () => {
     await run('node1', 'mkdir -p /srv/data && echo shared >/srv/data/page');
     await run('node1', 'docker network create net1 && docker network create -o com.docker.network.bridge.name=br-mine named');
     await run('node1', 'docker run -d --name one --network net1 -p 8080:80 -v /srv/data:/data:ro --tmpfs /scratch:size=64k busybox sleep 86400');
     await run('node1', 'docker run -d --name two --network net1 busybox sleep 86401 && docker run -d --name plain busybox sleep 86402 && docker run -d --name sharer --network container:one busybox sleep 86403');
     await run('node1', 'docker run -d --name dead busybox true');
-  });
-
-  after(async function () {
-    this.timeout(60_000);
-    if (session !== undefined) await session.close();
-    if (lab !== undefined) await lab.down();
-    if (runDir !== undefined) rmSync(runDir, { recursive: true, force: true });
   });
 
   describe('process', () => {
