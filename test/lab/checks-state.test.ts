@@ -188,7 +188,7 @@ describe('checks of state, on real hosts', function () {
     });
     it('passes inside a container, on a port of a bridge, on loopback', async () => {
       await comesTo({ verdict: 'pass' }, captureCheck, { on: 'node2/two', interface: 'eth0', filter: 'icmp', during: ping, expect: { some: { src: 'node1/one', 'icmp-type': 8 }, packets: { 'at-least': 1, 'at-most': 20 } } });
-      const ports = JSON.parse((await run('node1', 'ip -j link show master docker0'))) as { ifname: string }[];
+      const ports = JSON.parse(await run('node1', 'ip -j link show master docker0')) as { ifname: string }[];
       await comesTo({ verdict: 'pass' }, captureCheck, { on: 'node1', interface: ports[0]!.ifname, filter: 'tcp', during: { ping: { from: 'node1/plain', to: '172.17.0.1' } }, expect: { none: true } });
       await comesTo({ verdict: 'pass' }, captureCheck, { on: 'node1', interface: 'lo', filter: 'tcp port 81', during: { command: { on: 'node1', run: 'curl -s http://127.0.0.1:81/', expect: { exit: 7 } } }, expect: { some: { dport: 81, 'tcp-flags': 'S' } } });
     });
@@ -254,7 +254,7 @@ describe('checks of state, on real hosts', function () {
     const shown = (tool: string, directory: string): string => `mv ${directory}/${tool}.hidden ${directory}/${tool}`;
 
     it('nothing can be known of links, addresses and routes without ip', async () => {
-      const directory = path.posix.dirname((await run('node2', 'readlink -f "$(command -v ip)"')));
+      const directory = path.posix.dirname(await run('node2', 'readlink -f "$(command -v ip)"'));
       await run('node2', `mv ${directory}/ip ${directory}/ip.hidden`);
       try {
         await comesTo({ verdict: 'inconclusive', reason: /no usable ip/ }, linkCheck, { of: 'node2', interface: 'br7', expect: { absent: true } });
@@ -265,7 +265,7 @@ describe('checks of state, on real hosts', function () {
       }
     });
     it('nothing can be captured without tcpdump', async () => {
-      const directory = path.posix.dirname((await run('node2', 'command -v tcpdump')));
+      const directory = path.posix.dirname(await run('node2', 'command -v tcpdump'));
       await run('node2', hidden('tcpdump'));
       try {
         await comesTo({ verdict: 'inconclusive', reason: /tcpdump/ }, captureCheck, { on: 'node2', interface: 'eth0', listen: '1s', expect: { none: true } });
