@@ -10,8 +10,9 @@ import { shown, suggestion } from '../language/wording.js';
  * and `validate.ts`.
  */
 
-/** Providers that `provider:` may ask for. */
+/** What `provider:` may say; each has its line in `providers/registry.ts`, as the compiler sees to. */
 export const providerNames = ['local', 'container', 'vagrant', 'ssh'] as const;
+export type ProviderName = (typeof providerNames)[number];
 
 export const defaultImage = 'debian-12';
 export const defaultBootTimeoutMs = 60_000;
