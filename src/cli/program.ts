@@ -112,7 +112,7 @@ export interface Handlers {
   coverage(runs: string[], flags: CoverageFlags): Promise<number>;
   compare(runs: string[], flags: CompareFlags): Promise<number>;
   mutate(paths: string[], flags: MutateFlags): Promise<number>;
-  init(directory: string, flags: { force?: boolean }): Promise<number>;
+  init(where: string, flags: { force?: boolean }): Promise<number>;
 }
 
 /**
@@ -322,8 +322,8 @@ Start with:  netrig init && netrig run`,
   program
     .command('init')
     .summary('write a first scenario')
-    .description('Writes scenarios/first.yaml, a small scenario that runs as it stands, to start from.')
-    .argument('[directory]', 'where', '.')
+    .description('Writes scenarios/first.yaml, or the file that is named, with a small scenario that runs as it stands, to start from.')
+    .argument('[where]', 'a directory, or a file by a name that ends in .yaml', '.')
     .addOption(new Option('-f, --force', 'write over a file that is there'))
     .action(does(handlers.init));
 

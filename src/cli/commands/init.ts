@@ -1,11 +1,11 @@
 import { access, mkdir, writeFile } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { dirname, isAbsolute, join, relative } from 'node:path';
 import { NetrigError } from '../../errors.js';
 import { exitStatus } from '../../model/verdict.js';
 
-const first = `# A first lab: two hosts on one segment, a web server in a container on one of them.
-# Run it:              netrig run scenarios/first.yaml
-# Look around in it:   netrig up scenarios/first.yaml, then netrig ssh server
+const first = (file: string): string => `# A first lab: two hosts on one segment, a web server in a container on one of them.
+# Run it:              netrig run ${file}
+# Look around in it:   netrig up ${file}, then netrig ssh server
 scenario: first
 title: A container publishes a port, and another host reaches it
 hosts:
@@ -29,16 +29,21 @@ steps:
     port: { from: visitor, to: server, port: 8081, expect: { fails: refused } }
 `;
 
-/** `netrig init`. */
-export async function init(directory: string, flags: { force?: boolean }): Promise<number> {
-  const file = join(directory, 'scenarios', 'first.yaml');
+/**
+ * `netrig init`.
+ *
+ * @param where A directory, which gets `scenarios/first.yaml`, or the file itself by a name that ends in .yaml or .yml.
+ */
+export async function init(where: string, flags: { force?: boolean }): Promise<number> {
+  const file = /\.ya?ml$/i.test(where) ? where : join(where, 'scenarios', 'first.yaml');
   const there = await access(file).then(
     () => true,
     () => false,
   );
   if (there && !flags.force) throw new NetrigError('NETRIG_USAGE', `${file} is there already.`, { hint: 'Say --force to write over it.' });
-  await mkdir(join(directory, 'scenarios'), { recursive: true });
-  await writeFile(file, first);
-  process.stdout.write(`${file} written. Run it:  netrig run ${relative(process.cwd(), file) || file}\n`);
+  const named = isAbsolute(file) ? file : relative(process.cwd(), file);
+  await mkdir(dirname(file), { recursive: true });
+  await writeFile(file, first(named));
+  process.stdout.write(`${file} written. Run it:  netrig run ${named}\n`);
   return exitStatus.passed;
 }
