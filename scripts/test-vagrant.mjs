@@ -71,10 +71,9 @@ if (process.platform !== 'linux' || process.arch !== 'x64') skip(`netrig's boxes
 if (process.getuid?.() !== 0) skip('they need root, for a libvirtd in namespaces of its own');
 await install(yes);
 await setUp({ yes, images: [], tools: {} });
-const built = 'dist';
-const cli = join(root, built, 'src', 'cli', 'main.js');
+const cli = join(root, 'dist', 'src', 'cli', 'main.js');
 say('Building the box vagrant:debian-12 where the cache has none …');
 const status = await run(process.execPath, [cli, 'images', 'build', 'vagrant:debian-12']);
 if (status !== 0) process.exit(status);
 const forMocha = args.filter((arg) => !['--yes', '-y'].includes(arg));
-process.exit(await run(process.execPath, [join(root, 'node_modules', 'mocha', 'bin', 'mocha.js'), '--reporter', join(built, 'test', 'reporter.js'), '--timeout', '120000', ...forMocha, join(built, 'test', 'vagrant', 'vagrant.test.js')]));
+process.exit(await run(process.execPath, [join(root, 'node_modules', 'mocha', 'bin', 'mocha.js'), '--reporter', join('dist', 'test', 'reporter.js'), '--timeout', '120000', ...forMocha, join('dist', 'test', 'vagrant', 'vagrant.test.js')]));

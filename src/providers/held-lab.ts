@@ -80,13 +80,15 @@ export async function holdLab(record: LabRecord, options: UpOptions, parts: LabP
       }
     }
     emit({ type: 'phase', scenario, phase: 'teardown', state: 'start', text: parts.wording?.going ?? 'Taking the lab down' });
+    let text = `The lab ${id} is not wholly down`;
     try {
       await parts.takeAway();
       // A record that could not be made may be another lab's.
       if (recorded) await removeRecord(id);
       held.delete(id);
+      text = parts.wording?.gone?.() ?? `The lab ${id} is down`;
     } finally {
-      emit({ type: 'phase', scenario, phase: 'teardown', state: 'end', text: parts.wording?.gone?.() ?? `The lab ${id} is down`, durationMs: performance.now() - begin });
+      emit({ type: 'phase', scenario, phase: 'teardown', state: 'end', text, durationMs: performance.now() - begin });
     }
   }
 

@@ -20,7 +20,6 @@ interface Answer {
   lines: string[];
   exit: number | null;
   signal: NodeJS.Signals | null;
-  durationMs: number;
 }
 
 /**
@@ -43,9 +42,8 @@ try {
 
 async function build(options: { environment: Record<string, string>; onLine?: string; wrap?: string[]; watch?(line: string, kill: () => void): void }): Promise<Answer> {
   const argv = [...(options.wrap ?? []), process.execPath, '--input-type=module', '-e', buildCode, options.onLine ?? '() => undefined'];
-  const begin = performance.now();
   const child = spawn(argv[0] ?? '', argv.slice(1), { env: { ...process.env, ...options.environment }, stdio: ['ignore', 'pipe', 'inherit'] });
-  const answer: Answer = { lines: [], exit: null, signal: null, durationMs: 0 };
+  const answer: Answer = { lines: [], exit: null, signal: null };
   let rest = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     const whole = (rest + text).split('\n');
@@ -66,7 +64,6 @@ async function build(options: { environment: Record<string, string>; onLine?: st
       resolve();
     }),
   );
-  answer.durationMs = performance.now() - begin;
   return answer;
 }
 

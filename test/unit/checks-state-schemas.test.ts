@@ -1,5 +1,4 @@
 import { expect } from 'chai';
-import { z } from 'zod';
 import { addressCheck } from '../../src/checks/address.js';
 import { captureCheck, growsTruer, isLike, judgePackets, readDropped } from '../../src/checks/capture.js';
 import { commandCheck } from '../../src/checks/command.js';
@@ -10,26 +9,12 @@ import { linkCheck, propertyOf } from '../../src/checks/link.js';
 import { absent } from '../../src/checks/match.js';
 import type { Frame, Packet } from '../../src/checks/pcap.js';
 import { routeCheck } from '../../src/checks/route.js';
-import YAML from 'yaml';
+import { areWellMade } from './well-made-kinds.js';
 
-const kinds = [commandCheck, addressCheck, linkCheck, routeCheck, dockerCheck, captureCheck, consulCheck].map((kind) => kind as CheckKind<never> as CheckKind);
+const kinds = [commandCheck, addressCheck, linkCheck, routeCheck, dockerCheck, captureCheck, consulCheck] as CheckKind<never>[];
 
 describe('kinds of check about the state of hosts', () => {
-  for (const kind of kinds) {
-    it(`${kind.name}: its example is valid, its endpoints stand where it says, it has a JSON Schema`, () => {
-      const [item] = YAML.parse(kind.example) as Record<string, unknown>[];
-      const body = item![kind.name];
-      const spec = kind.schema.parse(body);
-      const uses = kind.endpoints(spec);
-      expect(uses).to.have.length.above(0);
-      for (const use of uses) {
-        const found = use.path.reduce<unknown>((value, key) => (value as Record<string | number, unknown>)[key], body);
-        expect(found, use.path.join('.')).to.equal(use.endpoint);
-      }
-      expect(kind.describe(spec)).to.match(/^[^\n]{10,}$/);
-      expect(() => z.toJSONSchema(kind.schema, { io: 'input' })).not.to.throw();
-    });
-  }
+  areWellMade(kinds);
 
   const mistakes: [CheckKind<never>, unknown, RegExp][] = [
     [addressCheck as CheckKind<never>, { of: 'node1' }, /must say which address/],

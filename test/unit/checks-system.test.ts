@@ -1,6 +1,4 @@
 import { expect } from 'chai';
-import YAML from 'yaml';
-import { z } from 'zod';
 import { bridgeCheck } from '../../src/checks/bridge.js';
 import { possibleEnds } from '../../src/checks/links.js';
 import type { Link } from '../../src/checks/links.js';
@@ -14,25 +12,12 @@ import { ovsCheck } from '../../src/checks/ovs.js';
 import { parseHolders, parsePasswd, parsePids, parseProcesses, parseSockets } from '../../src/checks/proc-listing.js';
 import { processCheck } from '../../src/checks/process.js';
 import { parseShow, serviceCheck } from '../../src/checks/service.js';
+import { areWellMade } from './well-made-kinds.js';
 
-const kinds = [processCheck, serviceCheck, fileCheck, bridgeCheck, ovsCheck].map((kind) => kind as CheckKind<never> as CheckKind);
+const kinds = [processCheck, serviceCheck, fileCheck, bridgeCheck, ovsCheck] as CheckKind<never>[];
 
 describe('kinds of check about bridges, Open vSwitch, processes, services and files', () => {
-  for (const kind of kinds) {
-    it(`${kind.name}: its example is valid, its endpoints stand where it says, it has a JSON Schema`, () => {
-      const [item] = YAML.parse(kind.example) as Record<string, unknown>[];
-      const body = item![kind.name];
-      const spec = kind.schema.parse(body);
-      const uses = kind.endpoints(spec);
-      expect(uses).to.have.length.above(0);
-      for (const use of uses) {
-        const found = use.path.reduce<unknown>((value, key) => (value as Record<string | number, unknown>)[key], body);
-        expect(found, use.path.join('.')).to.equal(use.endpoint);
-      }
-      expect(kind.describe(spec)).to.match(/^[^\n]{10,}$/);
-      expect(() => z.toJSONSchema(kind.schema, { io: 'input' })).not.to.throw();
-    });
-  }
+  areWellMade(kinds);
 
   const mistakes: [CheckKind, unknown, RegExp][] = (
     [
