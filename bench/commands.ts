@@ -37,7 +37,10 @@ ${commands.map((command) => `    - raw: "${command}"`).join('\n')}
 function inventory(lab: RunningLab, directory: string): string {
   const { hosts } = accessOf(lab.record);
   return `[all]\n${hostNames
-    .map((name) => `${name} ansible_ssh_common_args='-o ProxyCommand="socat - UNIX-CONNECT:/proc/${hosts[name]?.pid1.pid}/root/run/netrig-ssh.sock"'`)
+    .map(
+      (name) =>
+        `${name} ansible_ssh_common_args='-o ProxyCommand="socat - UNIX-CONNECT:/proc/${hosts[name]?.pid1.pid}/root/run/netrig-ssh.sock"'`,
+    )
     .join('\n')}
 [all:vars]
 ansible_user=root
@@ -69,7 +72,11 @@ async function byNetrig(argv: [string, ...string[]], context: BenchContext): Pro
 }
 
 /** Ansible says each task's name before it, and flushes: the times are of what it says. */
-async function byAnsible(argv: [string, ...string[]], env: Record<string, string>, context: BenchContext): Promise<Times> {
+async function byAnsible(
+  argv: [string, ...string[]],
+  env: Record<string, string>,
+  context: BenchContext,
+): Promise<Times> {
   let said = '';
   let from = Number.NaN;
   let to = Number.NaN;
@@ -83,7 +90,8 @@ async function byAnsible(argv: [string, ...string[]], env: Record<string, string
     },
   });
   const done = said.match(/^(?:changed|ok): \[/gm)?.length ?? 0;
-  if (done !== commands.length * hostNames.length) throw new Error(`Ansible ran ${done} commands:\n${said.trim().split('\n').slice(-10).join('\n')}`);
+  if (done !== commands.length * hostNames.length)
+    throw new Error(`Ansible ran ${done} commands:\n${said.trim().split('\n').slice(-10).join('\n')}`);
   return { wholeMs, commandsMs: to - from };
 }
 
@@ -114,19 +122,46 @@ export const commandsBench: Bench = {
         await writeFile(file('playbook.yaml'), playbookText);
         const env = { ANSIBLE_CONFIG: file('ansible.cfg'), ANSIBLE_HOME: file('ansible'), HOME: directory };
         const endConnections = async (): Promise<void> => {
-          for (const name of hostNames) await runCommand(['ssh', '-o', `ControlPath=${directory}/${name}`, '-O', 'exit', name], { timeoutMs: 5000 });
+          for (const name of hostNames)
+            await runCommand(['ssh', '-o', `ControlPath=${directory}/${name}`, '-O', 'exit', name], {
+              timeoutMs: 5000,
+            });
         };
         try {
           const pairs = await takeTurns(context.quick ? 3 : 9, context, {
-            netrig: () => byNetrig([process.execPath, join(import.meta.dirname, 'twenty-commands.js'), file('commands.yaml'), lab.id, file('run')], context),
+            netrig: () =>
+              byNetrig(
+                [
+                  process.execPath,
+                  join(import.meta.dirname, 'twenty-commands.js'),
+                  file('commands.yaml'),
+                  lab.id,
+                  file('run'),
+                ],
+                context,
+              ),
             other: async () => {
               await endConnections();
               return byAnsible(['ansible-playbook', file('playbook.yaml')], env, context);
             },
           });
           return [
-            comparison('twenty commands, in a run under way', 'Ansible', 's', pairs, (side) => side.commandsMs / 1000, 1 / 3),
-            comparison('whole program: start, connect, 21 commands', 'Ansible', 's', pairs, (side) => side.wholeMs / 1000, 1 / 3),
+            comparison(
+              'twenty commands, in a run under way',
+              'Ansible',
+              's',
+              pairs,
+              (side) => side.commandsMs / 1000,
+              1 / 3,
+            ),
+            comparison(
+              'whole program: start, connect, 21 commands',
+              'Ansible',
+              's',
+              pairs,
+              (side) => side.wholeMs / 1000,
+              1 / 3,
+            ),
           ];
         } finally {
           await endConnections();

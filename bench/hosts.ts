@@ -25,11 +25,15 @@ async function byNetrig(context: BenchContext): Promise<Times> {
 
 async function byScript(image: HostImage, context: BenchContext): Promise<Times> {
   const from = performance.now();
-  const child = spawn('setpriv', ['--pdeathsig', 'TERM', 'bash', join(sourceDirectory, 'hosts-bare.sh'), String(hostCount)], {
-    stdio: ['pipe', 'pipe', 'pipe'],
-    detached: true,
-    env: { ...machineEnvironment, ...bareEnvironment(image) },
-  });
+  const child = spawn(
+    'setpriv',
+    ['--pdeathsig', 'TERM', 'bash', join(sourceDirectory, 'hosts-bare.sh'), String(hostCount)],
+    {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      detached: true,
+      env: { ...machineEnvironment, ...bareEnvironment(image) },
+    },
+  );
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
   const end = (): void => void child.kill('SIGTERM');
@@ -54,7 +58,12 @@ export const hostsBench: Bench = {
   what: `${hostCount} systemd hosts without engine by the local provider, against bench/hosts-bare.sh`,
   async run(context) {
     const image = await benchImage(context);
-    const pairs = await takeTurns(context.quick ? 2 : 7, context, { netrig: () => byNetrig(context), other: () => byScript(image, context) }, true);
+    const pairs = await takeTurns(
+      context.quick ? 2 : 7,
+      context,
+      { netrig: () => byNetrig(context), other: () => byScript(image, context) },
+      true,
+    );
     return [
       comparison(`${hostCount} hosts answer SSH`, 'script', 's', pairs, (side) => side.upMs / 1000, 1.2),
       comparison('all gone again', 'script', 's', pairs, (side) => side.downMs / 1000, null),

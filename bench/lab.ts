@@ -16,7 +16,11 @@ export async function bringUp(plan: LabPlan, context: BenchContext): Promise<Run
 }
 
 /** Brings a lab up, hands it on, and takes it down, whatever happens. */
-export async function withLab<T>(plan: LabPlan, context: BenchContext, work: (lab: RunningLab) => Promise<T>): Promise<T> {
+export async function withLab<T>(
+  plan: LabPlan,
+  context: BenchContext,
+  work: (lab: RunningLab) => Promise<T>,
+): Promise<T> {
   const lab = await bringUp(plan, context);
   try {
     return await work(lab);

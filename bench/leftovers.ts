@@ -21,8 +21,16 @@ export function groupName(count: number): string {
 export async function sweep(): Promise<void> {
   const { hierarchies, unified } = cgroupLayout();
   const tops = [...hierarchies.map((one) => one.mountPoint), ...(unified === null ? [] : [unified])];
-  await removeCgroups(tops.flatMap((top) => readdirSync(top).filter(isDead).map((name) => join(top, name))), 5000);
-  for (const name of (await readdir(temporary)).filter(isDead)) await rm(join(temporary, name), { recursive: true, force: true });
+  await removeCgroups(
+    tops.flatMap((top) =>
+      readdirSync(top)
+        .filter(isDead)
+        .map((name) => join(top, name)),
+    ),
+    5000,
+  );
+  for (const name of (await readdir(temporary)).filter(isDead))
+    await rm(join(temporary, name), { recursive: true, force: true });
 }
 
 function isDead(name: string): boolean {

@@ -56,8 +56,23 @@ exec /usr/bin/python3 "$@"
 `;
 
 async function byMininet(context: BenchContext): Promise<Times> {
-  const own = ['unshare', '--net', '--mount', '--pid', '--fork', '--kill-child=KILL', '--propagation', 'private', 'sh', '-ec', mininetScript, 'mininet'];
-  const { stdout } = await runWhole([...own, join(sourceDirectory, 'mininet-pingall.py'), String(hostCount)], { signal: context.signal });
+  const own = [
+    'unshare',
+    '--net',
+    '--mount',
+    '--pid',
+    '--fork',
+    '--kill-child=KILL',
+    '--propagation',
+    'private',
+    'sh',
+    '-ec',
+    mininetScript,
+    'mininet',
+  ];
+  const { stdout } = await runWhole([...own, join(sourceDirectory, 'mininet-pingall.py'), String(hostCount)], {
+    signal: context.signal,
+  });
   const { up, pingall, lost } = zMininet.parse(JSON.parse(stdout));
   if (lost > 0) throw new Error(`${lost} % of the packets of Mininet's pingall were lost`);
   return { upMs: up * 1000, readyMs: up * 1000, reachMs: pingall * 1000 };
@@ -76,7 +91,12 @@ export const lightBench: Bench = {
       ],
       context,
     );
-    const pairs = await takeTurns(context.quick ? 2 : 9, context, { netrig: () => byNetrig(context), other: () => byMininet(context) }, true);
+    const pairs = await takeTurns(
+      context.quick ? 2 : 9,
+      context,
+      { netrig: () => byNetrig(context), other: () => byMininet(context) },
+      true,
+    );
     return [
       comparison(`${hostCount} hosts up, SSH answers`, 'Mininet', 's', pairs, (side) => side.upMs / 1000, 2),
       comparison('… and logged into', 'Mininet', 's', pairs, (side) => side.readyMs / 1000, 2),

@@ -12,7 +12,16 @@ import { sshBench } from './ssh.js';
 import { startupBench } from './startup.js';
 import { tableOf } from './table.js';
 
-const benches: readonly Bench[] = [startupBench, sshBench, commandsBench, hostsBench, lightBench, overlayBench, jobsBench, repeatsBench];
+const benches: readonly Bench[] = [
+  startupBench,
+  sshBench,
+  commandsBench,
+  hostsBench,
+  lightBench,
+  overlayBench,
+  jobsBench,
+  repeatsBench,
+];
 
 const usage = `npm run bench [-- [--quick] [BENCH...]]
 
@@ -51,14 +60,22 @@ async function main(args: readonly string[]): Promise<number> {
   process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
 
   await sweep();
-  say(`${cpus().length} processors, Node ${process.version}; load ${loadavg().map((value) => value.toFixed(2)).join(' ')}`);
+  say(
+    `${cpus().length} processors, Node ${process.version}; load ${loadavg()
+      .map((value) => value.toFixed(2))
+      .join(' ')}`,
+  );
   let failed = 0;
   let missed = 0;
   for (const bench of benches.filter((one) => (names.length === 0 ? !one.onlyNamed : names.includes(one.name)))) {
     const busy = await noise(500);
     say(`\n${bench.name}: ${bench.what}`);
     if (busy > 0.1) say(`(others keep the processors ${(100 * busy).toFixed(0)} % busy)`);
-    const context: BenchContext = { quick: args.includes('--quick'), signal: abort.signal, note: (line) => say(`  ${line}`) };
+    const context: BenchContext = {
+      quick: args.includes('--quick'),
+      signal: abort.signal,
+      note: (line) => say(`  ${line}`),
+    };
     try {
       const results = await bench.run(context);
       say(tableOf(results));
@@ -69,7 +86,13 @@ async function main(args: readonly string[]): Promise<number> {
       say(error instanceof Unavailable ? `skipped: ${error.message}` : `failed: ${messageOf(error)}`);
     }
   }
-  say(`\nload ${loadavg().map((value) => value.toFixed(2)).join(' ')}; ${missed === 0 ? 'no goal was missed' : `${missed} ${missed === 1 ? 'goal was' : 'goals were'} missed`}${failed === 0 ? '' : `; ${failed} could not be measured`}`);
+  say(
+    `\nload ${loadavg()
+      .map((value) => value.toFixed(2))
+      .join(
+        ' ',
+      )}; ${missed === 0 ? 'no goal was missed' : `${missed} ${missed === 1 ? 'goal was' : 'goals were'} missed`}${failed === 0 ? '' : `; ${failed} could not be measured`}`,
+  );
   return failed === 0 ? 0 : 3;
 }
 

@@ -66,7 +66,12 @@ async function calm(signal: AbortSignal): Promise<void> {
  * `rounds` pairs; who goes first alternates, so that a machine that slows down or speeds up favours nobody. With `wait`, each
  * waits for the machine to be calm: taken-down labs keep the kernel busy for a while.
  */
-export async function takeTurns<T>(rounds: number, context: BenchContext, sides: { netrig: () => Promise<T>; other: () => Promise<T> }, wait = false): Promise<Pair<T>[]> {
+export async function takeTurns<T>(
+  rounds: number,
+  context: BenchContext,
+  sides: { netrig: () => Promise<T>; other: () => Promise<T> },
+  wait = false,
+): Promise<Pair<T>[]> {
   const ready = (): Promise<void> | void => (wait ? calm(context.signal) : context.signal.throwIfAborted());
   const pairs: Pair<T>[] = [];
   for (let round = 0; round < rounds; round += 1) {
@@ -84,8 +89,22 @@ export async function takeTurns<T>(rounds: number, context: BenchContext, sides:
   return pairs;
 }
 
-export function comparison<T>(title: string, against: string, unit: Unit, pairs: readonly Pair<T>[], value: (side: T) => number, atMost: number | null): Comparison {
-  return { kind: 'comparison', title, against, unit, atMost, pairs: pairs.map((pair) => ({ netrig: value(pair.netrig), other: value(pair.other) })) };
+export function comparison<T>(
+  title: string,
+  against: string,
+  unit: Unit,
+  pairs: readonly Pair<T>[],
+  value: (side: T) => number,
+  atMost: number | null,
+): Comparison {
+  return {
+    kind: 'comparison',
+    title,
+    against,
+    unit,
+    atMost,
+    pairs: pairs.map((pair) => ({ netrig: value(pair.netrig), other: value(pair.other) })),
+  };
 }
 
 export function median(values: readonly number[]): number {

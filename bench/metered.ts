@@ -31,7 +31,8 @@ let count = 0;
  * Joins the group, and shows it to the command as the top of the hierarchy: the groups that lab hosts get are made at the
  * top, and so all come to be below this one, where the kernel adds up their processor time.
  */
-const enter = 'if [ -n "$1" ]; then echo 0 >"$1/cgroup.procs" && mount --bind "$1" "$2" || exit 125; fi; shift 2; exec "$@"';
+const enter =
+  'if [ -n "$1" ]; then echo 0 >"$1/cgroup.procs" && mount --bind "$1" "$2" || exit 125; fi; shift 2; exec "$@"';
 
 /**
  * Runs a command to its end, in a mount namespace of its own. Its processor time is the kernel's own account of a cgroup
@@ -44,11 +45,29 @@ export async function runMetered(argv: readonly string[], options: MeteredOption
   if (group !== '') mkdirSync(group);
   try {
     const from = performance.now();
-    const child = spawn('setpriv', ['--pdeathsig', 'TERM', 'unshare', '--mount', '--propagation', 'private', 'sh', '-c', enter, 'enter', group, unified ?? '', ...argv], {
-      detached: true,
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...machineEnvironment, ...options.env },
-    });
+    const child = spawn(
+      'setpriv',
+      [
+        '--pdeathsig',
+        'TERM',
+        'unshare',
+        '--mount',
+        '--propagation',
+        'private',
+        'sh',
+        '-c',
+        enter,
+        'enter',
+        group,
+        unified ?? '',
+        ...argv,
+      ],
+      {
+        detached: true,
+        stdio: ['ignore', 'pipe', 'pipe'],
+        env: { ...machineEnvironment, ...options.env },
+      },
+    );
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
@@ -79,7 +98,9 @@ export async function runMetered(argv: readonly string[], options: MeteredOption
 export async function runWhole(argv: readonly string[], options: MeteredOptions): Promise<Metered> {
   const result = await runMetered(argv, options);
   if (result.exitCode === 0) return result;
-  throw new Error(`${argv.join(' ')} ended with status ${result.exitCode}:\n${`${result.stdout}${result.stderr}`.trim().split('\n').slice(-15).join('\n')}`);
+  throw new Error(
+    `${argv.join(' ')} ended with status ${result.exitCode}:\n${`${result.stdout}${result.stderr}`.trim().split('\n').slice(-15).join('\n')}`,
+  );
 }
 
 function signalGroup(pid: number | undefined, signal: NodeJS.Signals): void {

@@ -13,18 +13,40 @@ export const overlayBench: Bench = {
     const image = await benchImage(context);
     const reports = await makeDirectory();
     try {
-      const pairs = await takeTurns(context.quick ? 2 : 7, context, {
-        netrig: () =>
-          runWhole([process.execPath, netrigProgram, 'run', join(projectDirectory, 'scenarios', 'overlay', 'consul.yaml'), '--no-allure-report', '--reports', reports], {
-            signal: context.signal,
-          }),
-        other: () => runWhole(['bash', join(sourceDirectory, 'overlay-bare.sh')], { signal: context.signal, env: bareEnvironment(image) }),
-      }, true);
+      const pairs = await takeTurns(
+        context.quick ? 2 : 7,
+        context,
+        {
+          netrig: () =>
+            runWhole(
+              [
+                process.execPath,
+                netrigProgram,
+                'run',
+                join(projectDirectory, 'scenarios', 'overlay', 'consul.yaml'),
+                '--no-allure-report',
+                '--reports',
+                reports,
+              ],
+              {
+                signal: context.signal,
+              },
+            ),
+          other: () =>
+            runWhole(['bash', join(sourceDirectory, 'overlay-bare.sh')], {
+              signal: context.signal,
+              env: bareEnvironment(image),
+            }),
+        },
+        true,
+      );
       const measured = pairs.every((pair) => Number.isFinite(pair.netrig.cpuMs) && Number.isFinite(pair.other.cpuMs));
       if (!measured) context.note('CPU is not measured: this machine has no version 2 cgroups mounted.');
       return [
         comparison('wall', 'script', 's', pairs, (side) => side.wallMs / 1000, 1.15),
-        ...(measured ? [comparison('CPU, hosts included', 'script', 's', pairs, (side) => side.cpuMs / 1000, 1.5)] : []),
+        ...(measured
+          ? [comparison('CPU, hosts included', 'script', 's', pairs, (side) => side.cpuMs / 1000, 1.5)]
+          : []),
       ];
     } finally {
       await rm(reports, { recursive: true, force: true });

@@ -12,7 +12,11 @@ export interface PlainOptions {
 export async function runTimed(argv: readonly [string, ...string[]], options: PlainOptions): Promise<number> {
   const [program, ...args] = argv;
   const from = performance.now();
-  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...machineEnvironment, ...options.env }, signal: options.signal });
+  const child = spawn(program, args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...machineEnvironment, ...options.env },
+    signal: options.signal,
+  });
   let said = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     said += text;

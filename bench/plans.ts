@@ -14,7 +14,14 @@ export function hostsPlan(count: number, init: 'systemd' | 'light'): LabPlan {
       init,
       engine: false,
       containerImages: [],
-      interfaces: [{ name: 'eth0', segment: 'lan', address: `10.20.0.${number}/24`, mac: `0a:6e:00:00:00:${number.toString(16).padStart(2, '0')}` }],
+      interfaces: [
+        {
+          name: 'eth0',
+          segment: 'lan',
+          address: `10.20.0.${number}/24`,
+          mac: `0a:6e:00:00:00:${number.toString(16).padStart(2, '0')}`,
+        },
+      ],
       routes: [],
       sysctls: {},
     })),

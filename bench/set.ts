@@ -17,8 +17,25 @@ const quickTags = 'bridge,modes,options,dns,access,ports,p2p';
 const slowest = 10;
 
 async function runSet(args: readonly string[], reports: string, context: BenchContext): Promise<RunModel> {
-  const run = await runWhole([process.execPath, netrigProgram, 'run', join(projectDirectory, 'scenarios'), '--matrix', `image=${image}`, '--no-allure-report', '--reports', reports, ...args], { signal: context.signal, timeoutMs: setMs });
-  if (run.exitCode !== exitStatus.passed) throw new Error(`a run of the set ended with ${run.exitCode}; its end:\n${run.stdout.slice(-2000)}${run.stderr.slice(-1000)}`);
+  const run = await runWhole(
+    [
+      process.execPath,
+      netrigProgram,
+      'run',
+      join(projectDirectory, 'scenarios'),
+      '--matrix',
+      `image=${image}`,
+      '--no-allure-report',
+      '--reports',
+      reports,
+      ...args,
+    ],
+    { signal: context.signal, timeoutMs: setMs },
+  );
+  if (run.exitCode !== exitStatus.passed)
+    throw new Error(
+      `a run of the set ended with ${run.exitCode}; its end:\n${run.stdout.slice(-2000)}${run.stderr.slice(-1000)}`,
+    );
   return loadRun(join(reports, 'latest'));
 }
 
@@ -39,10 +56,13 @@ export const jobsBench: Bench = {
   run: (context) =>
     withReports(async (reports) => {
       let last: RunModel | null = null;
-      const once = (jobs: number) => () => timed(async () => void (last = await runSet(['--jobs', String(jobs)], reports, context)));
+      const once = (jobs: number) => () =>
+        timed(async () => void (last = await runSet(['--jobs', String(jobs)], reports, context)));
       const pairs = await takeTurns(context.quick ? 1 : 2, context, { netrig: once(2), other: once(1) });
       const scenarios = last!.scenarios.toSorted((a, b) => b.last.durationMs - a.last.durationMs).slice(0, slowest);
-      context.note(`the slowest of ${last!.scenarios.length}: ${scenarios.map(({ id, last: attempt }) => `${baseName(id)} ${(attempt.durationMs / 1000).toFixed(1)} s`).join(', ')}`);
+      context.note(
+        `the slowest of ${last!.scenarios.length}: ${scenarios.map(({ id, last: attempt }) => `${baseName(id)} ${(attempt.durationMs / 1000).toFixed(1)} s`).join(', ')}`,
+      );
       return [comparison('whole set, two jobs', 'one job', 's', pairs, (ms) => ms / 1000, 1 / 1.6)];
     }),
 };
@@ -55,11 +75,25 @@ export const repeatsBench: Bench = {
   run: (context) =>
     withReports(async (reports) => {
       const rounds = context.quick ? 3 : 10;
-      for (let round = 0; round < rounds; round += 1) await runSet(['--jobs', '2', '--tag', quickTags], reports, context);
+      for (let round = 0; round < rounds; round += 1)
+        await runSet(['--jobs', '2', '--tag', quickTags], reports, context);
       const ids = (await readdir(reports)).filter((name) => name !== 'latest').sort();
-      const compared = compareRuns(await Promise.all(ids.map(async (id) => ({ id, model: await loadRun(join(reports, id)) }))));
-      for (const { scenario, title, cells } of compared.items) context.note(`${scenario} › ${title}: ${cells.map((cell) => cell?.verdict ?? 'not there').join(', ')}`);
-      context.note(`${ids.length} runs of ${compared.scenarios.length} scenarios: ${compared.agreed} steps and checks the same in all`);
-      return [{ kind: 'figure', title: `steps and checks that differ between ${rounds} runs`, unit: '', values: [compared.items.length], atMost: 0 }];
+      const compared = compareRuns(
+        await Promise.all(ids.map(async (id) => ({ id, model: await loadRun(join(reports, id)) }))),
+      );
+      for (const { scenario, title, cells } of compared.items)
+        context.note(`${scenario} › ${title}: ${cells.map((cell) => cell?.verdict ?? 'not there').join(', ')}`);
+      context.note(
+        `${ids.length} runs of ${compared.scenarios.length} scenarios: ${compared.agreed} steps and checks the same in all`,
+      );
+      return [
+        {
+          kind: 'figure',
+          title: `steps and checks that differ between ${rounds} runs`,
+          unit: '',
+          values: [compared.items.length],
+          atMost: 0,
+        },
+      ];
     }),
 };

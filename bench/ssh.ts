@@ -15,7 +15,16 @@ import type { SshTarget } from '../src/ssh/ssh.js';
 import { benchImage, projectDirectory } from './bare.js';
 import { withLab } from './lab.js';
 import { makeDirectory } from './leftovers.js';
-import { type Bench, type BenchContext, comparison, type Comparison, type Figure, type Result, takeTurns, timed } from './measure.js';
+import {
+  type Bench,
+  type BenchContext,
+  comparison,
+  type Comparison,
+  type Figure,
+  type Result,
+  takeTurns,
+  timed,
+} from './measure.js';
 import { hostsPlan } from './plans.js';
 
 async function bareConnect(target: SshTarget): Promise<Client> {
@@ -23,7 +32,12 @@ async function bareConnect(target: SshTarget): Promise<Client> {
   return new Promise((resolve, reject) => {
     const client = new ssh2.Client();
     client.on('ready', () => resolve(client)).on('error', reject);
-    client.connect({ sock: sock as Readable, username: target.username, privateKey: target.privateKey, hostVerifier: (key: Buffer) => key.toString('base64') === target.hostKey });
+    client.connect({
+      sock: sock as Readable,
+      username: target.username,
+      privateKey: target.privateKey,
+      hostVerifier: (key: Buffer) => key.toString('base64') === target.hostKey,
+    });
   });
 }
 
@@ -53,7 +67,13 @@ async function commandFigures(lab: RunningLab, context: BenchContext): Promise<C
   const rounds = context.quick ? 60 : 300;
   const eight = Array.from({ length: 8 });
 
-  async function paired(title: string, count: number, atMost: number | null, ours: () => Promise<unknown>, bare: () => Promise<unknown>): Promise<Comparison> {
+  async function paired(
+    title: string,
+    count: number,
+    atMost: number | null,
+    ours: () => Promise<unknown>,
+    bare: () => Promise<unknown>,
+  ): Promise<Comparison> {
     // The first few warm both up.
     await takeTurns(5, context, { netrig: ours, other: bare });
     const pairs = await takeTurns(count, context, { netrig: () => timed(ours), other: () => timed(bare) });
@@ -62,11 +82,38 @@ async function commandFigures(lab: RunningLab, context: BenchContext): Promise<C
 
   try {
     return [
-      await paired('`true`', rounds, 1.3, () => host.exec('true'), () => bareExec(client, 'true')),
-      await paired('`ip -j addr`', rounds, 1.3, () => host.exec('ip -j addr'), () => bareExec(client, 'ip -j addr')),
-      await paired('8 × `true` at once', Math.ceil(rounds / 4), null, () => Promise.all(eight.map(() => host.exec('true'))), () => Promise.all(eight.map(() => bareExec(client, 'true')))),
-      await paired('10 MB of output', 10, null, () => host.exec('head -c 10000000 /dev/zero'), () => bareExec(client, 'head -c 10000000 /dev/zero')),
-      await paired('connect, `true`, end', Math.ceil(rounds / 10), null,
+      await paired(
+        '`true`',
+        rounds,
+        1.3,
+        () => host.exec('true'),
+        () => bareExec(client, 'true'),
+      ),
+      await paired(
+        '`ip -j addr`',
+        rounds,
+        1.3,
+        () => host.exec('ip -j addr'),
+        () => bareExec(client, 'ip -j addr'),
+      ),
+      await paired(
+        '8 × `true` at once',
+        Math.ceil(rounds / 4),
+        null,
+        () => Promise.all(eight.map(() => host.exec('true'))),
+        () => Promise.all(eight.map(() => bareExec(client, 'true'))),
+      ),
+      await paired(
+        '10 MB of output',
+        10,
+        null,
+        () => host.exec('head -c 10000000 /dev/zero'),
+        () => bareExec(client, 'head -c 10000000 /dev/zero'),
+      ),
+      await paired(
+        'connect, `true`, end',
+        Math.ceil(rounds / 10),
+        null,
         async () => {
           const one = await connect(target);
           await one.exec('true');
@@ -76,7 +123,8 @@ async function commandFigures(lab: RunningLab, context: BenchContext): Promise<C
           const one = await bareConnect(target);
           await bareExec(one, 'true');
           await bareEnd(one);
-        }),
+        },
+      ),
     ];
   } finally {
     await host.end();
@@ -86,15 +134,21 @@ async function commandFigures(lab: RunningLab, context: BenchContext): Promise<C
 
 /** Follows the journal of a host, from outside and not by SSH, until the host ends. Resolves to the log-ins that sshd noted. */
 function countLogins(pid1: number): { ready: Promise<unknown>; logins: Promise<number> } {
-  const child = spawn('nsenter', ['--all', '--target', String(pid1), 'journalctl', '--no-pager', '--output=cat', '--lines=all', '--follow'], {
-    stdio: ['ignore', 'pipe', 'ignore'],
-    env: machineEnvironment,
-  });
+  const child = spawn(
+    'nsenter',
+    ['--all', '--target', String(pid1), 'journalctl', '--no-pager', '--output=cat', '--lines=all', '--follow'],
+    {
+      stdio: ['ignore', 'pipe', 'ignore'],
+      env: machineEnvironment,
+    },
+  );
   let text = '';
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
   return {
     ready: once(child.stdout, 'data'),
-    logins: once(child, 'close').then(() => text.split('\n').filter((line) => line.startsWith('Accepted publickey for ')).length),
+    logins: once(child, 'close').then(
+      () => text.split('\n').filter((line) => line.startsWith('Accepted publickey for ')).length,
+    ),
   };
 }
 
@@ -104,18 +158,32 @@ async function connectionFigures(context: BenchContext): Promise<Figure[]> {
   const scenario = scenarios[0];
   if (!scenario) throw new Error('the overlay scenario is not valid');
   const runDir = await makeDirectory();
-  const run = createScenarioRun(scenario, { provider: localProvider, emit: () => undefined, runDir, signal: context.signal });
+  const run = createScenarioRun(scenario, {
+    provider: localProvider,
+    emit: () => undefined,
+    runDir,
+    signal: context.signal,
+  });
   try {
     const outcomes = [];
     for (const item of run.items) outcomes.push(await run.perform(item.id));
     const bad = outcomes.find((outcome) => outcome.verdict !== 'pass');
     const lab = run.lab();
     if (bad || !lab) throw new Error(`the overlay scenario did not pass: ${bad?.reason ?? 'no lab'}`);
-    const hosts = Object.entries(accessOf(lab.record).hosts).map(([name, { pid1 }]) => ({ name, ...countLogins(pid1.pid) }));
+    const hosts = Object.entries(accessOf(lab.record).hosts).map(([name, { pid1 }]) => ({
+      name,
+      ...countLogins(pid1.pid),
+    }));
     await Promise.all(hosts.map((host) => host.ready));
     await run.finish();
     return await Promise.all(
-      hosts.map(async ({ name, logins }): Promise<Figure> => ({ kind: 'figure', title: `connections to ${name} in a whole run`, unit: '', values: [await logins], atMost: 1 })),
+      hosts.map(async ({ name, logins }): Promise<Figure> => ({
+        kind: 'figure',
+        title: `connections to ${name} in a whole run`,
+        unit: '',
+        values: [await logins],
+        atMost: 1,
+      })),
     );
   } finally {
     await run.finish();

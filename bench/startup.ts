@@ -59,7 +59,10 @@ async function memoryOf(args: readonly string[], context: BenchContext): Promise
     seen.together = Math.max(seen.together, (own.reduce((sum, kB) => sum + kB, 0) + Math.max(0, ...shared)) / 1024);
   };
   try {
-    await runWhole([process.execPath, netrigProgram, ...args], { signal: context.signal, onStart: (pid) => (timer = setInterval(() => look(pid), 40)) });
+    await runWhole([process.execPath, netrigProgram, ...args], {
+      signal: context.signal,
+      onStart: (pid) => (timer = setInterval(() => look(pid), 40)),
+    });
   } finally {
     clearInterval(timer);
   }
@@ -104,7 +107,8 @@ export const startupBench: Bench = {
       await benchImage(context);
       const reports = ['--no-allure-report', '--reports', join(directory, 'reports')];
       const one: Memory[] = [];
-      for (let round = 0; round < (context.quick ? 1 : 3); round += 1) one.push(await memoryOf(['run', overlay, ...reports], context));
+      for (let round = 0; round < (context.quick ? 1 : 3); round += 1)
+        one.push(await memoryOf(['run', overlay, ...reports], context));
       const files = await Promise.all(
         [1, 2, 3, 4].map(async (number) => {
           const file = join(directory, `small-${number}.yaml`);
@@ -116,8 +120,18 @@ export const startupBench: Bench = {
       return [
         comparison('`netrig --help`', 'node -e 0', 'ms', help, (ms) => ms, 3),
         figure(`\`netrig validate\`, ${scenarioCount} scenarios`, 's', validate, 1),
-        figure('memory of the overlay scenario, largest process', 'MB', one.map((memory) => memory.largest), 200),
-        figure('… all of netrig’s processes', 'MB', one.map((memory) => memory.together), 200),
+        figure(
+          'memory of the overlay scenario, largest process',
+          'MB',
+          one.map((memory) => memory.largest),
+          200,
+        ),
+        figure(
+          '… all of netrig’s processes',
+          'MB',
+          one.map((memory) => memory.together),
+          200,
+        ),
         figure('memory of four files, in parallel, largest process', 'MB', [four.largest], 200),
         figure('… all of netrig’s processes', 'MB', [four.together], null),
       ];

@@ -8,13 +8,18 @@ function number(value: number, unit: Unit): string {
 function spread(values: readonly number[], unit: Unit): string {
   const [least, most] = [Math.min(...values), Math.max(...values)];
   const suffix = unit === '' ? '' : ` ${unit}`;
-  return values.length === 1 ? `${number(values[0]!, unit)}${suffix}` : `${number(median(values), unit)}${suffix} (${number(least, unit)}–${number(most, unit)})`;
+  return values.length === 1
+    ? `${number(values[0]!, unit)}${suffix}`
+    : `${number(median(values), unit)}${suffix} (${number(least, unit)}–${number(most, unit)})`;
 }
 
 function goalOf(result: Result): string {
   if (result.atMost === null) return '';
   const met = isMet(result) ? 'met' : 'MISSED';
-  const bound = result.kind === 'figure' ? `${number(result.atMost, result.unit)}${result.unit === '' ? '' : ` ${result.unit}`}` : result.atMost.toFixed(2);
+  const bound =
+    result.kind === 'figure'
+      ? `${number(result.atMost, result.unit)}${result.unit === '' ? '' : ` ${result.unit}`}`
+      : result.atMost.toFixed(2);
   return `≤ ${bound}: ${met}`;
 }
 
@@ -26,13 +31,20 @@ export function tableOf(results: readonly Result[]): string {
       ? [result.title, spread(result.values, result.unit), '', '', goalOf(result)]
       : [
           result.title,
-          spread(result.pairs.map((pair) => pair.netrig), result.unit),
-          `${result.against} ${spread(result.pairs.map((pair) => pair.other), result.unit)}`,
+          spread(
+            result.pairs.map((pair) => pair.netrig),
+            result.unit,
+          ),
+          `${result.against} ${spread(
+            result.pairs.map((pair) => pair.other),
+            result.unit,
+          )}`,
           `${ratioOf(result).toFixed(2)} (${Math.min(...ratiosOf(result)).toFixed(2)}–${Math.max(...ratiosOf(result)).toFixed(2)})`,
           goalOf(result),
         ],
   );
   const widths = head.map((text, column) => Math.max(text.length, ...rows.map((row) => row[column]!.length)));
-  const line = (cells: readonly string[]): string => `| ${cells.map((cell, column) => cell.padEnd(widths[column]!)).join(' | ')} |`;
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((cell, column) => cell.padEnd(widths[column]!)).join(' | ')} |`;
   return [line(head), `|${widths.map((width) => '-'.repeat(width + 2)).join('|')}|`, ...rows.map(line)].join('\n');
 }

@@ -12,7 +12,11 @@ const suites = [
 
 /** Runs one suite with its output passed on. A suite that did not count its tests has failed as a whole. */
 async function runSuite([name, args]) {
-  const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, CI: process.env['CI'] ?? 'true' } });
+  const child = spawn(process.execPath, args, {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, CI: process.env['CI'] ?? 'true' },
+  });
   let counts = null;
   for await (const line of createInterface({ input: child.stdout })) {
     process.stdout.write(`${line}\n`);

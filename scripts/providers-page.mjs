@@ -13,7 +13,13 @@ const wanted = process.argv.slice(2);
 const providers = wanted.length > 0 ? wanted : ['local', 'container', 'vagrant'];
 
 function netrig(args, env = {}) {
-  return spawnSync(process.execPath, [cli, ...args], { cwd: root, encoding: 'utf8', env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'inherit'], maxBuffer: 64 * 1024 * 1024 });
+  return spawnSync(process.execPath, [cli, ...args], {
+    cwd: root,
+    encoding: 'utf8',
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'inherit'],
+    maxBuffer: 64 * 1024 * 1024,
+  });
 }
 
 const work = mkdtempSync(join(tmpdir(), 'netrig-providers-'));
@@ -22,7 +28,10 @@ let engineLab = null;
 /** The socket of a Docker engine in a host of the local provider. */
 function startEngine() {
   const file = join(work, 'engine.yaml');
-  writeFileSync(file, 'scenario: engine\ntitle: A Docker engine\nhosts: { engine: { image: debian-13 } }\nsegments: { lan: { subnet: 10.90.0.0/24, hosts: [engine] } }\nsteps:\n  - step: The engine answers\n    on: engine\n    run: docker version\n  - check: It answers\n    docker: { on: engine, info: { ServerVersion: { absent: false } } }\n');
+  writeFileSync(
+    file,
+    'scenario: engine\ntitle: A Docker engine\nhosts: { engine: { image: debian-13 } }\nsegments: { lan: { subnet: 10.90.0.0/24, hosts: [engine] } }\nsteps:\n  - step: The engine answers\n    on: engine\n    run: docker version\n  - check: It answers\n    docker: { on: engine, info: { ServerVersion: { absent: false } } }\n',
+  );
   const up = netrig(['up', file]);
   if (up.status !== 0) throw new Error('the engine’s host did not come up');
   engineLab = up.stdout.trim();
@@ -38,13 +47,37 @@ try {
     say(`Running the portable scenarios on ${provider} …`);
     const env = provider === 'container' ? { DOCKER_HOST: startEngine() } : {};
     const reports = join(work, provider);
-    const run = netrig(['run', 'scenarios', '--tag', 'portable', '--matrix', 'image=debian-12', '--provider', provider, '--jobs', '1', '--no-allure-report', '--reports', reports], env);
+    const run = netrig(
+      [
+        'run',
+        'scenarios',
+        '--tag',
+        'portable',
+        '--matrix',
+        'image=debian-12',
+        '--provider',
+        provider,
+        '--jobs',
+        '1',
+        '--no-allure-report',
+        '--reports',
+        reports,
+      ],
+      env,
+    );
     process.stdout.write(run.stdout.split('\n').slice(-12).join('\n'));
     if (run.status !== 0) status = 1;
     // A provider that could not bring a single lab up has nothing to compare.
     if (run.status === 0 || run.status === 1 || run.status === 3) runs.push(realpathSync(join(reports, 'latest')));
   }
-  const compared = netrig(['compare', ...runs, '--markdown', page, '--heading', 'The same scenarios on every provider']);
+  const compared = netrig([
+    'compare',
+    ...runs,
+    '--markdown',
+    page,
+    '--heading',
+    'The same scenarios on every provider',
+  ]);
   process.stdout.write(compared.stdout);
   if (compared.status !== 0) status = compared.status ?? 3;
 } finally {

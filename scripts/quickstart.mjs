@@ -13,4 +13,10 @@ CI is set.
   process.exit(0);
 }
 await setUp({ yes: args.includes('--yes') || args.includes('-y'), images: ['debian-11'], tools: {} });
-process.exit(await run(process.execPath, [join(root, 'dist', 'src', 'cli', 'main.js'), 'run', join('scenarios', 'overlay', 'consul.yaml')]));
+process.exit(
+  await run(process.execPath, [
+    join(root, 'dist', 'src', 'cli', 'main.js'),
+    'run',
+    join('scenarios', 'overlay', 'consul.yaml'),
+  ]),
+);

@@ -70,7 +70,8 @@ export async function installPackages(names) {
   const quiet = ['-qq', '-o', 'Dpkg::Use-Pty=0'];
   say(`Installing Debian packages: ${names.join(' ')} …`);
   // The package lists of a fresh machine are empty, those of an old one may name versions that are gone.
-  if ((await runQuietly('apt-get', ['update', ...quiet], env)) !== 0) say('apt-get update had errors; going on with the lists that are there.');
+  if ((await runQuietly('apt-get', ['update', ...quiet], env)) !== 0)
+    say('apt-get update had errors; going on with the lists that are there.');
   return runQuietly('apt-get', ['install', '-y', '--no-install-recommends', ...quiet, ...names], env);
 }
 
@@ -96,18 +97,30 @@ async function npmPackages() {
 }
 
 async function debianPackages(tools, yes) {
-  const missing = [...new Set(Object.entries(tools).filter(([program]) => !onPath(program)).map(([, name]) => name))];
+  const missing = [
+    ...new Set(
+      Object.entries(tools)
+        .filter(([program]) => !onPath(program))
+        .map(([, name]) => name),
+    ),
+  ];
   if (missing.length === 0) return;
   const names = missing.join(' ');
-  if (process.getuid?.() !== 0) fail(`These Debian packages are missing: ${names}. Install them as root, or run this as root.`);
-  if (!onPath('apt-get')) fail(`These programs' Debian packages are missing: ${names}. This machine has no apt-get; install them your way.`);
+  if (process.getuid?.() !== 0)
+    fail(`These Debian packages are missing: ${names}. Install them as root, or run this as root.`);
+  if (!onPath('apt-get'))
+    fail(`These programs' Debian packages are missing: ${names}. This machine has no apt-get; install them your way.`);
   if (!(await allowed(`Install these Debian packages: ${names}?`, yes))) fail(`not without: ${names}`);
   if ((await installPackages(missing)) !== 0) fail(`apt-get install ${names} failed; its words are above.`);
 }
 
 async function build() {
   say('Building netrig (tsc) …');
-  const status = await run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.json']);
+  const status = await run(process.execPath, [
+    join(root, 'node_modules', 'typescript', 'bin', 'tsc'),
+    '-p',
+    'tsconfig.json',
+  ]);
   if (status !== 0) fail('the build failed; the compiler’s words are above.');
 }
 
@@ -115,10 +128,20 @@ async function hostImages(images, yes) {
   const cli = join(root, 'dist', 'src', 'cli', 'main.js');
   const listed = spawnSync(process.execPath, [cli, 'images', 'list', '--json'], { encoding: 'utf8' });
   if (listed.status !== 0) fail(`netrig images list failed: ${listed.stderr}`);
-  const built = new Set(JSON.parse(listed.stdout).filter((image) => image.state === 'ready').map((image) => image.name));
+  const built = new Set(
+    JSON.parse(listed.stdout)
+      .filter((image) => image.state === 'ready')
+      .map((image) => image.name),
+  );
   const missing = images.filter((name) => !built.has(name));
   if (missing.length === 0) return;
-  if (!(await allowed(`Build the host image ${missing.join(' and ')} (about 600 MB each in the cache, a minute or two)?`, yes))) fail(`not without the image ${missing.join(' and ')}`);
+  if (
+    !(await allowed(
+      `Build the host image ${missing.join(' and ')} (about 600 MB each in the cache, a minute or two)?`,
+      yes,
+    ))
+  )
+    fail(`not without the image ${missing.join(' and ')}`);
   const status = await run(process.execPath, [cli, 'images', 'build', ...missing]);
   if (status !== 0) process.exit(status);
 }
@@ -127,7 +150,8 @@ async function hostImages(images, yes) {
 export async function setUp({ yes, images, tools }) {
   const { engines } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   const [least] = engines.node.match(/\d+/g) ?? ['0'];
-  if (Number(process.versions.node.split('.')[0]) < Number(least)) fail(`Node ${engines.node} is needed; this is ${process.version}.`);
+  if (Number(process.versions.node.split('.')[0]) < Number(least))
+    fail(`Node ${engines.node} is needed; this is ${process.version}.`);
   await npmPackages();
   await debianPackages({ ...runtimeTools, ...tools }, yes);
   await build();

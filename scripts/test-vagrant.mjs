@@ -10,7 +10,10 @@ const packages = {
   vagrant: ['vagrant', () => onPath('vagrant')],
   plugin: ['vagrant-libvirt', () => existsSync('/var/lib/dpkg/info/vagrant-libvirt.list')],
   libvirtd: ['libvirt-daemon', () => onPath('libvirtd')],
-  'libvirt-driver': ['libvirt-daemon-driver-qemu', () => existsSync('/usr/lib/x86_64-linux-gnu/libvirt/connection-driver/libvirt_driver_qemu.so')],
+  'libvirt-driver': [
+    'libvirt-daemon-driver-qemu',
+    () => existsSync('/usr/lib/x86_64-linux-gnu/libvirt/connection-driver/libvirt_driver_qemu.so'),
+  ],
   'libvirt-system': ['libvirt-daemon-system', () => existsSync('/var/lib/libvirt/qemu')],
   virsh: ['libvirt-clients', () => onPath('virsh')],
   qemu: ['qemu-system-x86', () => onPath('qemu-system-x86_64')],
@@ -34,7 +37,13 @@ function skip(why) {
 }
 
 async function install(yes) {
-  const missing = [...new Set(Object.values(packages).filter(([, there]) => !there()).map(([name]) => name))];
+  const missing = [
+    ...new Set(
+      Object.values(packages)
+        .filter(([, there]) => !there())
+        .map(([name]) => name),
+    ),
+  ];
   if (missing.length === 0) return;
   const names = missing.join(' ');
   if (process.getuid?.() !== 0) skip(`these Debian packages are missing, and only root can install them: ${names}`);
@@ -50,7 +59,9 @@ async function install(yes) {
   } else if (spawnSync(policy, ['libvirtd', 'start'], { stdio: 'ignore' }).status === 101) {
     say('No service is started by that: this machine’s own /usr/sbin/policy-rc.d forbids it.');
   } else {
-    skip(`installing ${names} would start services, as this machine's own /usr/sbin/policy-rc.d allows it; install them your way`);
+    skip(
+      `installing ${names} would start services, as this machine's own /usr/sbin/policy-rc.d allows it; install them your way`,
+    );
   }
   const tidy = () => {
     if (own) rmSync(policy, { force: true });
@@ -67,7 +78,8 @@ async function install(yes) {
 
 const args = process.argv.slice(2);
 const yes = args.includes('--yes') || args.includes('-y');
-if (process.platform !== 'linux' || process.arch !== 'x64') skip(`netrig's boxes are for x86-64 Linux, and this is ${process.platform} ${process.arch}`);
+if (process.platform !== 'linux' || process.arch !== 'x64')
+  skip(`netrig's boxes are for x86-64 Linux, and this is ${process.platform} ${process.arch}`);
 if (process.getuid?.() !== 0) skip('they need root, for a libvirtd in namespaces of its own');
 await install(yes);
 await setUp({ yes, images: [], tools: {} });
@@ -76,4 +88,14 @@ say('Building the box vagrant:debian-12 where the cache has none …');
 const status = await run(process.execPath, [cli, 'images', 'build', 'vagrant:debian-12']);
 if (status !== 0) process.exit(status);
 const forMocha = args.filter((arg) => !['--yes', '-y'].includes(arg));
-process.exit(await run(process.execPath, [join(root, 'node_modules', 'mocha', 'bin', 'mocha.js'), '--reporter', join('dist', 'test', 'reporter.js'), '--timeout', '120000', ...forMocha, join('dist', 'test', 'vagrant', 'vagrant.test.js')]));
+process.exit(
+  await run(process.execPath, [
+    join(root, 'node_modules', 'mocha', 'bin', 'mocha.js'),
+    '--reporter',
+    join('dist', 'test', 'reporter.js'),
+    '--timeout',
+    '120000',
+    ...forMocha,
+    join('dist', 'test', 'vagrant', 'vagrant.test.js'),
+  ]),
+);

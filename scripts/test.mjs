@@ -15,4 +15,14 @@ const testFiles = (folder) =>
     .filter((file) => existsSync(join(root, file)));
 const files = [...testFiles('unit'), ...(unitOnly ? [] : testFiles('lab'))];
 const forMocha = args.filter((arg) => !['--yes', '-y', '--unit'].includes(arg));
-process.exit(await run(process.execPath, [join(root, 'node_modules', 'mocha', 'bin', 'mocha.js'), '--reporter', join('dist', 'test', 'reporter.js'), '--timeout', '120000', ...forMocha, ...files]));
+process.exit(
+  await run(process.execPath, [
+    join(root, 'node_modules', 'mocha', 'bin', 'mocha.js'),
+    '--reporter',
+    join('dist', 'test', 'reporter.js'),
+    '--timeout',
+    '120000',
+    ...forMocha,
+    ...files,
+  ]),
+);

@@ -12,40 +12,177 @@ const { usage, lab, failed } = exitStatus;
 
 /** Every error that netrig raises on purpose. `docs/errors.md` is generated from this table. */
 export const errorCatalogue = {
-  NETRIG_USAGE: { meaning: 'A command was called with arguments it does not take.', mend: 'See `netrig COMMAND --help`.', exit: usage },
-  NETRIG_NO_SCENARIO: { meaning: 'No scenario file matches what was asked for.', mend: 'Name a `.yaml` file or a directory that holds some; `netrig init` writes a first one.', exit: usage },
-  NETRIG_SCENARIO_INVALID: { meaning: 'A scenario file has one or more mistakes; each is listed with its place.', mend: 'Mend the places named, then run `netrig validate FILE`.', exit: usage },
-  NETRIG_SCENARIO_READ: { meaning: 'A scenario file cannot be read.', mend: 'Check the path and its permissions.', exit: usage },
-  NETRIG_NOTHING_RAN: { meaning: 'The run ended without a single probe sent, so it proves nothing.', mend: 'Check `--grep`, `--tag` and the reasons of the skipped checks.', exit: failed },
-  NETRIG_INVENTORY: { meaning: 'The inventory of existing machines has mistakes, does not fit the scenario, or does not fit the machines.', mend: 'The message names the place in the file, or the machine and what it has instead; docs/ssh.md describes the file.', exit: usage },
-  NETRIG_ENGINE_UNREACHABLE: { meaning: 'The Docker engine that the container provider makes hosts on does not answer.', mend: 'Start it, or set DOCKER_HOST to where it listens; `netrig doctor` says what was tried.', exit: lab },
-  NETRIG_ENGINE_REFUSED: { meaning: 'The Docker engine refused what the container provider asked of it.', mend: 'The message has the engine’s words.', exit: lab },
-  NETRIG_VAGRANT: { meaning: 'Vagrant did not do what the vagrant provider asked of it.', mend: 'The message has Vagrant’s words.', exit: lab },
-  NETRIG_VAGRANT_PROVIDER: { meaning: 'Vagrant has no hypervisor here that netrig can use, or the one that it has does not work.', mend: 'Install VirtualBox, or libvirt with the plugin vagrant-libvirt; `netrig doctor --provider vagrant` says what was tried.', exit: lab },
-  NETRIG_BOX_MISSING: { meaning: 'There is no box for Vagrant to make a host of.', mend: '`netrig images build vagrant:IMAGE` builds one for libvirt; NETRIG_VAGRANT_BOX names one that exists (docs/vagrant.md).', exit: usage },
-  NETRIG_NO_ROOT: { meaning: 'The local provider needs root for namespaces, mounts and cgroups.', mend: 'Run as root, or choose another provider.', exit: lab },
-  NETRIG_TOOL_MISSING: { meaning: 'A program that the work needs is not installed on this machine.', mend: 'Run `netrig doctor` to see which package has it, or `npm run quickstart` to install what is missing.', exit: lab },
-  NETRIG_IMAGE_UNKNOWN: { meaning: 'There is no host image of that name.', mend: '`netrig images list` names those that exist.', exit: usage },
-  NETRIG_IMAGE_BUILD: { meaning: 'Building a host image failed.', mend: 'The message says at which step; the full log is at the path it names. Nothing half-built is kept.', exit: lab },
-  NETRIG_MIRROR_UNREACHABLE: { meaning: "The package mirror of this machine's own apt configuration did not answer.", mend: 'Check `apt-get update` on this machine; an image that is cached already needs no mirror.', exit: lab },
-  NETRIG_CACHE_FULL: { meaning: 'The file system of the cache has no room left.', mend: 'Free space, remove images by `netrig images rm`, or point XDG_CACHE_HOME elsewhere.', exit: lab },
-  NETRIG_CACHE_LOCKED: { meaning: 'Another netrig process holds the lock on an image for longer than the deadline.', mend: 'Wait for it to finish, or end it if it hangs: its pid is named.', exit: lab },
-  NETRIG_HOST_BOOT: { meaning: 'A lab host did not come up within its deadline, twice.', mend: "The host's console is in the log the message names.", exit: lab },
-  NETRIG_SEGMENT: { meaning: 'A segment or an interface of the lab could not be made.', mend: 'The message has the command and the kernel’s words.', exit: lab },
-  NETRIG_CAPABILITY: { meaning: 'The lab needs something that this machine or image does not have.', mend: '`netrig doctor` lists what this machine can do.', exit: lab },
-  NETRIG_SSH_CONNECT: { meaning: 'No SSH connection to a lab host could be made.', mend: 'See the host’s console log; `netrig run --keep-on-fail` keeps the lab for a look.', exit: lab },
-  NETRIG_SSH_HOST_KEY: { meaning: 'A host showed another SSH host key than the one pinned for it.', mend: 'Something else answers at that address: do not go on before you know what.', exit: lab },
-  NETRIG_SSH_LOST: { meaning: 'The SSH connection to a lab host ended while it was in use.', mend: 'See the host’s console log; the host may have been stopped or run out of memory.', exit: lab },
-  NETRIG_SFTP: { meaning: 'A file could not be written to or read from a lab host.', mend: 'The message has the path and the server’s words.', exit: lab },
-  NETRIG_STEP_FAILED: { meaning: 'A step of the scenario failed; what comes after it was skipped.', mend: 'Its transcript is in the report.', exit: failed },
-  NETRIG_LAB_UNKNOWN: { meaning: 'There is no lab of that name.', mend: '`netrig ps` lists the labs that are up.', exit: usage },
-  NETRIG_LAB_GONE: { meaning: 'The lab exists on paper, but its hosts are gone.', mend: 'Run `netrig gc`, then `netrig up` again.', exit: lab },
-  NETRIG_HOST_UNKNOWN: { meaning: 'The lab has no host or container of that name.', mend: '`netrig ps` lists the hosts of each lab.', exit: usage },
-  NETRIG_CLEANUP: { meaning: 'Something that netrig made could not be taken away.', mend: 'Run `netrig gc`; the message names what is left.', exit: lab },
-  NETRIG_RUN_UNKNOWN: { meaning: 'There is no record of a run (`run.jsonl`) in the directory that was named.', mend: 'Name a directory below `reports/`, or `reports/latest`.', exit: usage },
-  NETRIG_REPORT_WRITE: { meaning: 'The record of the run or a report made from it could not be written.', mend: 'Free space or change the permissions of the reports directory; a report can be made again from `run.jsonl` by `netrig report`.', exit: lab },
-  NETRIG_INTERRUPTED: { meaning: 'The run was interrupted.', mend: 'Nothing: the lab was taken down.', exit: exitStatus.interrupted },
-  NETRIG_INTERNAL: { meaning: 'netrig itself is broken.', mend: 'Please report it with the stack that was printed.', exit: lab },
+  NETRIG_USAGE: {
+    meaning: 'A command was called with arguments it does not take.',
+    mend: 'See `netrig COMMAND --help`.',
+    exit: usage,
+  },
+  NETRIG_NO_SCENARIO: {
+    meaning: 'No scenario file matches what was asked for.',
+    mend: 'Name a `.yaml` file or a directory that holds some; `netrig init` writes a first one.',
+    exit: usage,
+  },
+  NETRIG_SCENARIO_INVALID: {
+    meaning: 'A scenario file has one or more mistakes; each is listed with its place.',
+    mend: 'Mend the places named, then run `netrig validate FILE`.',
+    exit: usage,
+  },
+  NETRIG_SCENARIO_READ: {
+    meaning: 'A scenario file cannot be read.',
+    mend: 'Check the path and its permissions.',
+    exit: usage,
+  },
+  NETRIG_NOTHING_RAN: {
+    meaning: 'The run ended without a single probe sent, so it proves nothing.',
+    mend: 'Check `--grep`, `--tag` and the reasons of the skipped checks.',
+    exit: failed,
+  },
+  NETRIG_INVENTORY: {
+    meaning:
+      'The inventory of existing machines has mistakes, does not fit the scenario, or does not fit the machines.',
+    mend: 'The message names the place in the file, or the machine and what it has instead; docs/ssh.md describes the file.',
+    exit: usage,
+  },
+  NETRIG_ENGINE_UNREACHABLE: {
+    meaning: 'The Docker engine that the container provider makes hosts on does not answer.',
+    mend: 'Start it, or set DOCKER_HOST to where it listens; `netrig doctor` says what was tried.',
+    exit: lab,
+  },
+  NETRIG_ENGINE_REFUSED: {
+    meaning: 'The Docker engine refused what the container provider asked of it.',
+    mend: 'The message has the engine’s words.',
+    exit: lab,
+  },
+  NETRIG_VAGRANT: {
+    meaning: 'Vagrant did not do what the vagrant provider asked of it.',
+    mend: 'The message has Vagrant’s words.',
+    exit: lab,
+  },
+  NETRIG_VAGRANT_PROVIDER: {
+    meaning: 'Vagrant has no hypervisor here that netrig can use, or the one that it has does not work.',
+    mend: 'Install VirtualBox, or libvirt with the plugin vagrant-libvirt; `netrig doctor --provider vagrant` says what was tried.',
+    exit: lab,
+  },
+  NETRIG_BOX_MISSING: {
+    meaning: 'There is no box for Vagrant to make a host of.',
+    mend: '`netrig images build vagrant:IMAGE` builds one for libvirt; NETRIG_VAGRANT_BOX names one that exists (docs/vagrant.md).',
+    exit: usage,
+  },
+  NETRIG_NO_ROOT: {
+    meaning: 'The local provider needs root for namespaces, mounts and cgroups.',
+    mend: 'Run as root, or choose another provider.',
+    exit: lab,
+  },
+  NETRIG_TOOL_MISSING: {
+    meaning: 'A program that the work needs is not installed on this machine.',
+    mend: 'Run `netrig doctor` to see which package has it, or `npm run quickstart` to install what is missing.',
+    exit: lab,
+  },
+  NETRIG_IMAGE_UNKNOWN: {
+    meaning: 'There is no host image of that name.',
+    mend: '`netrig images list` names those that exist.',
+    exit: usage,
+  },
+  NETRIG_IMAGE_BUILD: {
+    meaning: 'Building a host image failed.',
+    mend: 'The message says at which step; the full log is at the path it names. Nothing half-built is kept.',
+    exit: lab,
+  },
+  NETRIG_MIRROR_UNREACHABLE: {
+    meaning: "The package mirror of this machine's own apt configuration did not answer.",
+    mend: 'Check `apt-get update` on this machine; an image that is cached already needs no mirror.',
+    exit: lab,
+  },
+  NETRIG_CACHE_FULL: {
+    meaning: 'The file system of the cache has no room left.',
+    mend: 'Free space, remove images by `netrig images rm`, or point XDG_CACHE_HOME elsewhere.',
+    exit: lab,
+  },
+  NETRIG_CACHE_LOCKED: {
+    meaning: 'Another netrig process holds the lock on an image for longer than the deadline.',
+    mend: 'Wait for it to finish, or end it if it hangs: its pid is named.',
+    exit: lab,
+  },
+  NETRIG_HOST_BOOT: {
+    meaning: 'A lab host did not come up within its deadline, twice.',
+    mend: "The host's console is in the log the message names.",
+    exit: lab,
+  },
+  NETRIG_SEGMENT: {
+    meaning: 'A segment or an interface of the lab could not be made.',
+    mend: 'The message has the command and the kernel’s words.',
+    exit: lab,
+  },
+  NETRIG_CAPABILITY: {
+    meaning: 'The lab needs something that this machine or image does not have.',
+    mend: '`netrig doctor` lists what this machine can do.',
+    exit: lab,
+  },
+  NETRIG_SSH_CONNECT: {
+    meaning: 'No SSH connection to a lab host could be made.',
+    mend: 'See the host’s console log; `netrig run --keep-on-fail` keeps the lab for a look.',
+    exit: lab,
+  },
+  NETRIG_SSH_HOST_KEY: {
+    meaning: 'A host showed another SSH host key than the one pinned for it.',
+    mend: 'Something else answers at that address: do not go on before you know what.',
+    exit: lab,
+  },
+  NETRIG_SSH_LOST: {
+    meaning: 'The SSH connection to a lab host ended while it was in use.',
+    mend: 'See the host’s console log; the host may have been stopped or run out of memory.',
+    exit: lab,
+  },
+  NETRIG_SFTP: {
+    meaning: 'A file could not be written to or read from a lab host.',
+    mend: 'The message has the path and the server’s words.',
+    exit: lab,
+  },
+  NETRIG_STEP_FAILED: {
+    meaning: 'A step of the scenario failed; what comes after it was skipped.',
+    mend: 'Its transcript is in the report.',
+    exit: failed,
+  },
+  NETRIG_LAB_UNKNOWN: {
+    meaning: 'There is no lab of that name.',
+    mend: '`netrig ps` lists the labs that are up.',
+    exit: usage,
+  },
+  NETRIG_LAB_GONE: {
+    meaning: 'The lab exists on paper, but its hosts are gone.',
+    mend: 'Run `netrig gc`, then `netrig up` again.',
+    exit: lab,
+  },
+  NETRIG_HOST_UNKNOWN: {
+    meaning: 'The lab has no host or container of that name.',
+    mend: '`netrig ps` lists the hosts of each lab.',
+    exit: usage,
+  },
+  NETRIG_CLEANUP: {
+    meaning: 'Something that netrig made could not be taken away.',
+    mend: 'Run `netrig gc`; the message names what is left.',
+    exit: lab,
+  },
+  NETRIG_RUN_UNKNOWN: {
+    meaning: 'There is no record of a run (`run.jsonl`) in the directory that was named.',
+    mend: 'Name a directory below `reports/`, or `reports/latest`.',
+    exit: usage,
+  },
+  NETRIG_REPORT_WRITE: {
+    meaning: 'The record of the run or a report made from it could not be written.',
+    mend: 'Free space or change the permissions of the reports directory; a report can be made again from `run.jsonl` by `netrig report`.',
+    exit: lab,
+  },
+  NETRIG_INTERRUPTED: {
+    meaning: 'The run was interrupted.',
+    mend: 'Nothing: the lab was taken down.',
+    exit: exitStatus.interrupted,
+  },
+  NETRIG_INTERNAL: {
+    meaning: 'netrig itself is broken.',
+    mend: 'Please report it with the stack that was printed.',
+    exit: lab,
+  },
 } as const satisfies Record<string, ErrorEntry>;
 
 export type ErrorCode = keyof typeof errorCatalogue;

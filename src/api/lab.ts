@@ -69,9 +69,17 @@ export class Lab implements AsyncDisposable {
    */
   static async up(file: string, options: LabOptions = {}): Promise<Lab> {
     const loaded = await loadScenarioFile(resolve(file));
-    if (loaded.diagnostics.length > 0) throw new NetrigError('NETRIG_SCENARIO_INVALID', formatDiagnostics(loaded.diagnostics));
-    const found = options.scenario === undefined ? loaded.scenarios[0] : loaded.scenarios.find((one) => one.id === options.scenario);
-    if (!found) throw new NetrigError('NETRIG_USAGE', `${file} has no scenario "${options.scenario}"; it has ${loaded.scenarios.map((one) => one.id).join(', ')}.`);
+    if (loaded.diagnostics.length > 0)
+      throw new NetrigError('NETRIG_SCENARIO_INVALID', formatDiagnostics(loaded.diagnostics));
+    const found =
+      options.scenario === undefined
+        ? loaded.scenarios[0]
+        : loaded.scenarios.find((one) => one.id === options.scenario);
+    if (!found)
+      throw new NetrigError(
+        'NETRIG_USAGE',
+        `${file} has no scenario "${options.scenario}"; it has ${loaded.scenarios.map((one) => one.id).join(', ')}.`,
+      );
     const scenario = options.steps === false ? withoutSteps(found) : found;
     const signal = options.signal ?? new AbortController().signal;
     // Every host and command of the lab listens to it: many are no leak.
@@ -88,7 +96,13 @@ export class Lab implements AsyncDisposable {
     if (failed === null && session) return new Lab(run, session, signal, files);
     await run.finish();
     await rm(files, { recursive: true, force: true });
-    throw failed ?? new NetrigError('NETRIG_CAPABILITY', `The lab of ${scenario.id} cannot be brought up here: it needs ${scenario.requires.join(', ')}.`);
+    throw (
+      failed ??
+      new NetrigError(
+        'NETRIG_CAPABILITY',
+        `The lab of ${scenario.id} cannot be brought up here: it needs ${scenario.requires.join(', ')}.`,
+      )
+    );
   }
 
   get id(): string {
@@ -103,7 +117,10 @@ export class Lab implements AsyncDisposable {
   host(name: string): LabHost {
     const session = this.#session;
     if (!session.lab.plan.hosts.some((plan) => plan.name === name)) {
-      throw new NetrigError('NETRIG_HOST_UNKNOWN', `The lab ${session.lab.id} has no host "${name}"; it has ${session.lab.plan.hosts.map((plan) => plan.name).join(', ')}.`);
+      throw new NetrigError(
+        'NETRIG_HOST_UNKNOWN',
+        `The lab ${session.lab.id} has no host "${name}"; it has ${session.lab.plan.hosts.map((plan) => plan.name).join(', ')}.`,
+      );
     }
     const lab: Lab = this;
     return {
@@ -117,7 +134,16 @@ export class Lab implements AsyncDisposable {
         endpoint: `${name}/${container}`,
         lab,
         exec: async (command, options) =>
-          (await session.connection(name)).exec(['docker', 'exec', ...(options?.stdin === undefined ? [] : ['-i']), container, ...(typeof command === 'string' ? ['sh', '-c', command] : command)], options),
+          (await session.connection(name)).exec(
+            [
+              'docker',
+              'exec',
+              ...(options?.stdin === undefined ? [] : ['-i']),
+              container,
+              ...(typeof command === 'string' ? ['sh', '-c', command] : command),
+            ],
+            options,
+          ),
       }),
     };
   }
@@ -130,11 +156,26 @@ export class Lab implements AsyncDisposable {
    */
   async check(kind: string, spec: Record<string, unknown>, options: { timeoutMs?: number } = {}): Promise<Outcome> {
     const found = (checkKinds as readonly CheckKind[]).find((one) => one.name === kind);
-    if (!found) throw new NetrigError('NETRIG_USAGE', `There is no kind of check "${kind}"; there are ${checkKinds.map((one) => one.name).join(', ')}.`);
+    if (!found)
+      throw new NetrigError(
+        'NETRIG_USAGE',
+        `There is no kind of check "${kind}"; there are ${checkKinds.map((one) => one.name).join(', ')}.`,
+      );
     const checked = found.schema.safeParse(spec);
-    if (!checked.success) throw new NetrigError('NETRIG_USAGE', `${kind}: ${checked.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ')}`);
+    if (!checked.success)
+      throw new NetrigError(
+        'NETRIG_USAGE',
+        `${kind}: ${checked.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ')}`,
+      );
     const timeoutMs = options.timeoutMs ?? found.timeoutMs ?? 15_000;
-    return found.run(checked.data, this.#session.context({ signal: AbortSignal.any([this.#signal, AbortSignal.timeout(Math.ceil(timeoutMs + 5000))]), timeoutMs, record: () => undefined }));
+    return found.run(
+      checked.data,
+      this.#session.context({
+        signal: AbortSignal.any([this.#signal, AbortSignal.timeout(Math.ceil(timeoutMs + 5000))]),
+        timeoutMs,
+        record: () => undefined,
+      }),
+    );
   }
 
   /** Takes the lab down. Safe to call twice. @throws NETRIG_CLEANUP */

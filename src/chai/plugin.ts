@@ -31,7 +31,16 @@ declare global {
 }
 
 /** What a probe may come to, where `.not` names no cause. */
-const anyNetworkFailure: ProbeCause[] = ['timeout', 'refused', 'reset', 'no-route', 'net-unreachable', 'host-unreachable', 'port-unreachable', 'prohibited'];
+const anyNetworkFailure: ProbeCause[] = [
+  'timeout',
+  'refused',
+  'reset',
+  'no-route',
+  'net-unreachable',
+  'host-unreachable',
+  'port-unreachable',
+  'prohibited',
+];
 const anyNameFailure: ProbeCause[] = ['nxdomain', 'servfail', 'dns-refused', 'no-answer', 'unknown-host', 'timeout'];
 
 function isProber(value: unknown): value is Prober {
@@ -48,7 +57,11 @@ function isProber(value: unknown): value is Prober {
 export function netrigChai(chai: Chai.ChaiStatic, util: Chai.ChaiUtils): void {
   const { Assertion } = chai;
 
-  async function settle(assertion: object, attempt: () => Promise<Outcome>, withinMs: number | undefined): Promise<void> {
+  async function settle(
+    assertion: object,
+    attempt: () => Promise<Outcome>,
+    withinMs: number | undefined,
+  ): Promise<void> {
     const deadline = performance.now() + (withinMs ?? 0);
     let outcome = await attempt();
     while (outcome.verdict !== 'pass' && outcome.verdict !== 'error' && performance.now() < deadline) {
@@ -57,7 +70,11 @@ export function netrigChai(chai: Chai.ChaiStatic, util: Chai.ChaiUtils): void {
     }
     if (outcome.verdict === 'pass') return;
     const message = `${outcome.verdict}${outcome.cause ? ` (${outcome.cause})` : ''}: ${outcome.reason}`;
-    throw new chai.AssertionError(message, { expected: outcome.expected, actual: outcome.actual, showDiff: false }, util.flag(assertion, 'ssfi') as () => void);
+    throw new chai.AssertionError(
+      message,
+      { expected: outcome.expected, actual: outcome.actual, showDiff: false },
+      util.flag(assertion, 'ssfi') as () => void,
+    );
   }
 
   function proberOf(assertion: object): Prober {
@@ -73,12 +90,9 @@ export function netrigChai(chai: Chai.ChaiStatic, util: Chai.ChaiUtils): void {
     return { expect: { fails: named === undefined ? all : Array.isArray(named) ? named : [named] } };
   }
 
-  Assertion.addChainableMethod(
-    'failing',
-    function failing(this: object, cause: ProbeCause | ProbeCause[]) {
-      util.flag(this, 'netrigCause', cause);
-    } as never,
-  );
+  Assertion.addChainableMethod('failing', function failing(this: object, cause: ProbeCause | ProbeCause[]) {
+    util.flag(this, 'netrigCause', cause);
+  } as never);
 
   Assertion.addMethod('ping', function ping(this: object, target: string, options: PingOptions = {}) {
     const { endpoint, lab } = proberOf(this);
@@ -87,16 +101,31 @@ export function netrigChai(chai: Chai.ChaiStatic, util: Chai.ChaiUtils): void {
     return settle(this, () => lab.check('ping', spec), withinMs);
   } as never);
 
-  Assertion.addMethod('reachPort', function reachPort(this: object, target: string, port: number, options: ProbeOptions = {}) {
+  Assertion.addMethod('reachPort', function reachPort(
+    this: object,
+    target: string,
+    port: number,
+    options: ProbeOptions = {},
+  ) {
     const { endpoint, lab } = proberOf(this);
     const spec = { from: endpoint, to: target, port, ...expectation(this, anyNetworkFailure) };
     return settle(this, () => lab.check('port', spec), options.withinMs);
   } as never);
 
-  Assertion.addMethod('resolve', function resolve(this: object, name: string, addresses?: string[], options: ProbeOptions = {}) {
+  Assertion.addMethod('resolve', function resolve(
+    this: object,
+    name: string,
+    addresses?: string[],
+    options: ProbeOptions = {},
+  ) {
     const { endpoint, lab } = proberOf(this);
     const negative = expectation(this, anyNameFailure);
-    const spec = { from: endpoint, name, ...(addresses && !negative.expect ? { expect: { addresses } } : {}), ...negative };
+    const spec = {
+      from: endpoint,
+      name,
+      ...(addresses && !negative.expect ? { expect: { addresses } } : {}),
+      ...negative,
+    };
     return settle(this, () => lab.check('dns', spec), options.withinMs);
   } as never);
 
@@ -104,8 +133,15 @@ export function netrigChai(chai: Chai.ChaiStatic, util: Chai.ChaiUtils): void {
     const { endpoint, lab } = proberOf(this);
     const { withinMs, status, body } = options;
     const negative = expectation(this, anyNetworkFailure);
-    const positive = { ...(status === undefined ? {} : { status }), ...(body === undefined ? {} : { body: { contains: body } }) };
-    const spec = { from: endpoint, url, ...(negative.expect ? negative : Object.keys(positive).length > 0 ? { expect: positive } : {}) };
+    const positive = {
+      ...(status === undefined ? {} : { status }),
+      ...(body === undefined ? {} : { body: { contains: body } }),
+    };
+    const spec = {
+      from: endpoint,
+      url,
+      ...(negative.expect ? negative : Object.keys(positive).length > 0 ? { expect: positive } : {}),
+    };
     return settle(this, () => lab.check('http', spec), withinMs);
   } as never);
 }

@@ -18,25 +18,39 @@ const zVia = zDockerName.describe('For containers: only the interface on this ne
 const zSpec = z
   .strictObject({
     of: zEndpoint.optional().describe('Whose addresses: a host, a container or a network namespace.'),
-    distinct: z.array(zEndpoint).min(2).optional().describe('Instead of `of`: each of these has an address of its own, all in one subnet.'),
+    distinct: z
+      .array(zEndpoint)
+      .min(2)
+      .optional()
+      .describe('Instead of `of`: each of these has an address of its own, all in one subnet.'),
     interface: z.string().min(1).optional().describe('Only addresses of this interface.'),
     via: zVia.optional(),
     is: zMatcher
       .optional()
-      .describe('The address, with its prefix length (10.0.0.2/24) or without; or a matcher on the address without it, that one of the addresses must meet.'),
-    in: zCidr.optional().describe('A subnet that the address must lie in. Without it, distinct takes the subnet that the prefix lengths say.'),
+      .describe(
+        'The address, with its prefix length (10.0.0.2/24) or without; or a matcher on the address without it, that one of the addresses must meet.',
+      ),
+    in: zCidr
+      .optional()
+      .describe(
+        'A subnet that the address must lie in. Without it, distinct takes the subnet that the prefix lengths say.',
+      ),
     absent: z.literal(true).optional().describe('There is no such address.'),
   })
   .check((check) => {
     const spec = check.value;
-    const wrong = (path: string[], message: string): void => void check.issues.push({ code: 'custom', input: spec, path, continue: true, message });
-    if ((spec.of === undefined) === (spec.distinct === undefined)) return wrong([], 'must have exactly one of the keys of and distinct');
+    const wrong = (path: string[], message: string): void =>
+      void check.issues.push({ code: 'custom', input: spec, path, continue: true, message });
+    if ((spec.of === undefined) === (spec.distinct === undefined))
+      return wrong([], 'must have exactly one of the keys of and distinct');
     if (spec.distinct !== undefined) {
       if (new Set(spec.distinct).size < spec.distinct.length) wrong(['distinct'], 'names an endpoint twice');
-      for (const key of ['interface', 'is', 'absent'] as const) if (spec[key] !== undefined) wrong([key], `does not go with distinct`);
+      for (const key of ['interface', 'is', 'absent'] as const)
+        if (spec[key] !== undefined) wrong([key], `does not go with distinct`);
       return;
     }
-    if (spec.is === undefined && spec.in === undefined && spec.interface === undefined && spec.via === undefined) wrong([], 'must say which address: is, in, interface or via');
+    if (spec.is === undefined && spec.in === undefined && spec.interface === undefined && spec.via === undefined)
+      wrong([], 'must say which address: is, in, interface or via');
     if (holdsNot(spec.is)) wrong(['is'], 'not would be met by any other address: use absent: true');
   });
 type Spec = z.output<typeof zSpec>;
@@ -78,17 +92,35 @@ export interface OwnAddress {
 }
 
 /** All addresses that the vantage's interfaces carry and may use; or why that cannot be told. */
-export async function addressesOf(context: ProbeContext, vantage: Vantage): Promise<{ interfaces: string[]; addresses: OwnAddress[] } | { unknown: string }> {
+export async function addressesOf(
+  context: ProbeContext,
+  vantage: Vantage,
+): Promise<{ interfaces: string[]; addresses: OwnAddress[] } | { unknown: string }> {
   const answer = await askIp(context, vantage, ['addr'], zLink);
   if ('unknown' in answer) return answer;
   if ('refusal' in answer) return { unknown: `ip would not list the addresses of ${vantage.label}: ${answer.refusal}` };
   // Every network namespace has its loopback: a list without it is no list of interfaces.
-  if (!answer.items.some((link) => link.flags.includes('LOOPBACK'))) return { unknown: `the interfaces of ${vantage.label} were listed without a loopback interface` };
+  if (!answer.items.some((link) => link.flags.includes('LOOPBACK')))
+    return { unknown: `the interfaces of ${vantage.label} were listed without a loopback interface` };
   const addresses = answer.items.flatMap((link) =>
     link.addr_info.flatMap((info): OwnAddress[] => {
-      if (info.local === undefined || info.prefixlen === undefined || info.tentative === true || info.dadfailed === true) return [];
+      if (
+        info.local === undefined ||
+        info.prefixlen === undefined ||
+        info.tentative === true ||
+        info.dadfailed === true
+      )
+        return [];
       if (info.family !== 'inet' && info.family !== 'inet6') return [];
-      return [{ interface: link.ifname, address: canonicalAddress(info.local), prefix: info.prefixlen, family: info.family === 'inet' ? 4 : 6, scope: info.scope ?? 'global' }];
+      return [
+        {
+          interface: link.ifname,
+          address: canonicalAddress(info.local),
+          prefix: info.prefixlen,
+          family: info.family === 'inet' ? 4 : 6,
+          scope: info.scope ?? 'global',
+        },
+      ];
     }),
   );
   return { interfaces: answer.items.map((link) => link.ifname), addresses };
@@ -104,12 +136,22 @@ function show(list: readonly OwnAddress[]): string {
 }
 
 /** Those addresses that the container has on one of its engine's networks: what the engine states, where an interface really carries it. */
-function onNetwork(vantage: Vantage, network: string, all: readonly OwnAddress[]): { addresses: OwnAddress[] } | { wrong: Outcome } {
-  if (vantage.container === null) return { wrong: inconclusive(`${vantage.label} is no container: via names a network of an engine`) };
+function onNetwork(
+  vantage: Vantage,
+  network: string,
+  all: readonly OwnAddress[],
+): { addresses: OwnAddress[] } | { wrong: Outcome } {
+  if (vantage.container === null)
+    return { wrong: inconclusive(`${vantage.label} is no container: via names a network of an engine`) };
   const found = vantage.container.networks.find((one) => one.name === network);
   if (found === undefined) {
     const names = vantage.container.networks.map((one) => one.name).join(', ') || 'none';
-    return { wrong: fail('absent', `${vantage.label} is not on the network ${network}; its networks: ${names}`, { expected: `${vantage.label} on ${network}`, actual: names }) };
+    return {
+      wrong: fail('absent', `${vantage.label} is not on the network ${network}; its networks: ${names}`, {
+        expected: `${vantage.label} on ${network}`,
+        actual: names,
+      }),
+    };
   }
   const stated = ([4, 6] as const).flatMap((family) => {
     const address = addressOn(found, family);
@@ -118,7 +160,13 @@ function onNetwork(vantage: Vantage, network: string, all: readonly OwnAddress[]
   const addresses = all.filter((one) => stated.includes(one.address));
   const lost = stated.filter((address) => !addresses.some((one) => one.address === address));
   if (lost.length > 0) {
-    return { wrong: fail('wrong-value', `the engine says that ${vantage.label} has ${lost.join(' and ')} on ${network}, but its interfaces carry ${show(all)}`, { expected: lost.join(', '), actual: show(all) }) };
+    return {
+      wrong: fail(
+        'wrong-value',
+        `the engine says that ${vantage.label} has ${lost.join(' and ')} on ${network}, but its interfaces carry ${show(all)}`,
+        { expected: lost.join(', '), actual: show(all) },
+      ),
+    };
   }
   return { addresses };
 }
@@ -133,7 +181,11 @@ function isMeant(is: Matcher, own: OwnAddress): boolean {
 
 function describeWanted(spec: Spec): string {
   const parts = [
-    spec.is === undefined ? '' : typeof spec.is === 'string' ? spec.is : `an address that is ${describeMatcher(spec.is)}`,
+    spec.is === undefined
+      ? ''
+      : typeof spec.is === 'string'
+        ? spec.is
+        : `an address that is ${describeMatcher(spec.is)}`,
     spec.in === undefined ? '' : spec.is === undefined ? `an address in ${spec.in}` : `in ${spec.in}`,
   ].filter((part) => part !== '');
   const what = parts.length === 0 ? 'an address' : parts.join(' ');
@@ -158,13 +210,16 @@ async function runOne(spec: One, context: ProbeContext): Promise<Outcome> {
     if (!listed.interfaces.includes(spec.interface)) {
       const reason = `${spec.of} has no interface ${spec.interface}; it has ${listed.interfaces.join(', ')}`;
       // "No address on an interface that is not there" would be true of every misspelt name.
-      return spec.absent ? inconclusive(reason) : fail('absent', reason, { expected: wanted, actual: `interfaces ${listed.interfaces.join(', ')}` });
+      return spec.absent
+        ? inconclusive(reason)
+        : fail('absent', reason, { expected: wanted, actual: `interfaces ${listed.interfaces.join(', ')}` });
     }
     candidates = candidates.filter((one) => one.interface === spec.interface);
   }
   if (spec.via !== undefined) {
     const narrowed = onNetwork(vantage, spec.via, candidates);
-    if ('wrong' in narrowed) return spec.absent && narrowed.wrong.verdict === 'fail' ? inconclusive(narrowed.wrong.reason) : narrowed.wrong;
+    if ('wrong' in narrowed)
+      return spec.absent && narrowed.wrong.verdict === 'fail' ? inconclusive(narrowed.wrong.reason) : narrowed.wrong;
     candidates = narrowed.addresses;
   }
   const subnet = spec.in === undefined ? null : parseCidr(spec.in);
@@ -177,11 +232,22 @@ async function runOne(spec: One, context: ProbeContext): Promise<Outcome> {
   const actual = show(candidates);
   if (spec.absent) {
     return met.length === 0
-      ? pass(`${spec.of} does not have ${wanted}; it has ${show(listed.addresses)}`, { controls: [{ title: `the addresses of ${spec.of} can be listed`, held: true, seen: show(listed.addresses) }] })
-      : fail('present', `${spec.of} has ${met.map((one) => `${one.address}/${one.prefix} on ${one.interface}`).join(', ')}, which must not be there`, { expected: `not ${wanted}`, actual });
+      ? pass(`${spec.of} does not have ${wanted}; it has ${show(listed.addresses)}`, {
+          controls: [{ title: `the addresses of ${spec.of} can be listed`, held: true, seen: show(listed.addresses) }],
+        })
+      : fail(
+          'present',
+          `${spec.of} has ${met.map((one) => `${one.address}/${one.prefix} on ${one.interface}`).join(', ')}, which must not be there`,
+          { expected: `not ${wanted}`, actual },
+        );
   }
-  if (met.length > 0) return pass(`${spec.of} has ${met.map((one) => `${one.address}/${one.prefix} on ${one.interface}`).join(', ')}`);
-  return fail(candidates.length === 0 ? 'absent' : 'wrong-value', `${spec.of} does not have ${wanted}; it has ${actual}`, { expected: wanted, actual });
+  if (met.length > 0)
+    return pass(`${spec.of} has ${met.map((one) => `${one.address}/${one.prefix} on ${one.interface}`).join(', ')}`);
+  return fail(
+    candidates.length === 0 ? 'absent' : 'wrong-value',
+    `${spec.of} does not have ${wanted}; it has ${actual}`,
+    { expected: wanted, actual },
+  );
 }
 
 async function runDistinct(spec: Distinct, context: ProbeContext): Promise<Outcome> {
@@ -200,13 +266,23 @@ async function runDistinct(spec: Distinct, context: ProbeContext): Promise<Outco
       }
       if (stated === null) {
         candidates = candidates.filter((one) => one.family === 4);
-        if (candidates.length > 1) return inconclusive(`${text} has more than one address (${show(candidates)}): say which by in or via`);
-        if (candidates.length === 0) return fail('absent', `${text} has no IPv4 address${spec.via === undefined ? '' : ` on ${spec.via}`}; it has ${show(listed.addresses)}`, { expected: 'an address', actual: show(listed.addresses) });
+        if (candidates.length > 1)
+          return inconclusive(`${text} has more than one address (${show(candidates)}): say which by in or via`);
+        if (candidates.length === 0)
+          return fail(
+            'absent',
+            `${text} has no IPv4 address${spec.via === undefined ? '' : ` on ${spec.via}`}; it has ${show(listed.addresses)}`,
+            { expected: 'an address', actual: show(listed.addresses) },
+          );
         return { text, addresses: candidates };
       }
       const inside = candidates.filter((one) => contains(stated, one.address));
       if (inside.length === 0) {
-        return fail(candidates.length === 0 ? 'absent' : 'wrong-value', `${text} has no address in ${spec.in}; it has ${show(listed.addresses)}`, { expected: `an address in ${spec.in}`, actual: show(listed.addresses) });
+        return fail(
+          candidates.length === 0 ? 'absent' : 'wrong-value',
+          `${text} has no address in ${spec.in}; it has ${show(listed.addresses)}`,
+          { expected: `an address in ${spec.in}`, actual: show(listed.addresses) },
+        );
       }
       return { text, addresses: inside };
     }),
@@ -221,22 +297,36 @@ async function runDistinct(spec: Distinct, context: ProbeContext): Promise<Outco
   for (const owner of owners) {
     for (const { address } of owner.addresses) {
       const other = holders.get(address);
-      if (other !== undefined && other !== owner.text) return fail('wrong-value', `${other} and ${owner.text} both have ${address}`, { expected: 'distinct addresses', actual });
+      if (other !== undefined && other !== owner.text)
+        return fail('wrong-value', `${other} and ${owner.text} both have ${address}`, {
+          expected: 'distinct addresses',
+          actual,
+        });
       holders.set(address, owner.text);
     }
   }
   let subnet = spec.in;
   if (stated === null) {
-    const subnets = new Set(owners.flatMap((owner) => owner.addresses.map((one) => `${networkAddress(one satisfies Cidr)}/${one.prefix}`)));
-    if (subnets.size > 1) return fail('wrong-value', `the addresses lie in different subnets: ${[...subnets].join(', ')}`, { expected: 'addresses in one subnet', actual });
+    const subnets = new Set(
+      owners.flatMap((owner) => owner.addresses.map((one) => `${networkAddress(one satisfies Cidr)}/${one.prefix}`)),
+    );
+    if (subnets.size > 1)
+      return fail('wrong-value', `the addresses lie in different subnets: ${[...subnets].join(', ')}`, {
+        expected: 'addresses in one subnet',
+        actual,
+      });
     subnet = [...subnets][0];
   }
-  return pass(`${owners.map((owner) => `${owner.text} has ${owner.addresses.map((one) => one.address).join(' and ')}`).join(', ')}: all distinct, all in ${subnet}`, { actual });
+  return pass(
+    `${owners.map((owner) => `${owner.text} has ${owner.addresses.map((one) => one.address).join(' and ')}`).join(', ')}: all distinct, all in ${subnet}`,
+    { actual },
+  );
 }
 
 export const addressCheck = defineCheck<Spec>({
   name: 'address',
-  summary: 'An interface carries (or does not carry) an address; several endpoints have distinct addresses in one subnet.',
+  summary:
+    'An interface carries (or does not carry) an address; several endpoints have distinct addresses in one subnet.',
   example: `- check: both containers have addresses of the overlay's subnet
   address: { distinct: [node1/test, node2/test1], in: 10.0.0.0/24 }`,
   schema: zSpec as z.ZodType<Spec>,

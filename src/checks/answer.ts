@@ -12,7 +12,8 @@ export function whyNoAnswer(tool: string, result: ExecResult): string | null {
   if (result.timedOut) return `${tool} did not end within ${Math.round(result.durationMs)} ms`;
   if (result.aborted) return 'it was interrupted';
   if (result.exitCode === null) return `signal ${result.signal ?? '?'} ended ${tool}`;
-  if (result.exitCode === 127 || result.exitCode === 126) return `${result.host} has no usable ${tool}: ${lastLine(result.stderr) || `exit status ${result.exitCode}`}`;
+  if (result.exitCode === 127 || result.exitCode === 126)
+    return `${result.host} has no usable ${tool}: ${lastLine(result.stderr) || `exit status ${result.exitCode}`}`;
   return null;
 }
 
@@ -29,29 +30,50 @@ export type IpAnswer<Item> = { items: Item[] } | { refusal: string } | { unknown
  */
 /** The scenario's names in place of those that a machine has for its interfaces itself. */
 function inScenarioNames(answer: unknown, plan: HostPlan): unknown {
-  const names = new Map(plan.interfaces.flatMap(({ name, device }) => (device === undefined ? [] : [[device, name] as const])));
+  const names = new Map(
+    plan.interfaces.flatMap(({ name, device }) => (device === undefined ? [] : [[device, name] as const])),
+  );
   if (names.size === 0) return answer;
   const rename = (value: unknown): unknown => {
     if (Array.isArray(value)) return value.map(rename);
     if (typeof value !== 'object' || value === null) return value;
-    return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, typeof one === 'string' && ['ifname', 'dev', 'oif', 'link', 'master'].includes(key) ? (names.get(one) ?? one) : rename(one)]));
+    return Object.fromEntries(
+      Object.entries(value).map(([key, one]) => [
+        key,
+        typeof one === 'string' && ['ifname', 'dev', 'oif', 'link', 'master'].includes(key)
+          ? (names.get(one) ?? one)
+          : rename(one),
+      ]),
+    );
   };
   return rename(answer);
 }
 
-export async function askIp<Item>(context: ProbeContext, vantage: Vantage, args: readonly string[], schema: z.ZodType<Item>): Promise<IpAnswer<Item>> {
+export async function askIp<Item>(
+  context: ProbeContext,
+  vantage: Vantage,
+  args: readonly string[],
+  schema: z.ZodType<Item>,
+): Promise<IpAnswer<Item>> {
   const argv = ['ip', '-j', ...args];
-  const result = await vantage.host.exec(vantage.enter(argv), { timeoutMs: Math.min(context.timeLeftMs(), 20_000), signal: context.signal, keepBytes: answerBytes });
+  const result = await vantage.host.exec(vantage.enter(argv), {
+    timeoutMs: Math.min(context.timeLeftMs(), 20_000),
+    signal: context.signal,
+    keepBytes: answerBytes,
+  });
   const why = whyNoAnswer('ip', result);
   const asked = `“${argv.join(' ')}” in ${vantage.label}`;
   if (why !== null) return { unknown: `${asked} gave no answer: ${why}` };
   if (result.exitCode !== 0) {
     // A listing that breaks off adds "Dump terminated" after the reason.
-    const words = result.stderr.split('\n').find((line) => /^(?:RTNETLINK answers|Error): /.test(line)) ?? lastLine(result.stderr);
-    if (words.startsWith('nsenter:')) return { unknown: `the network namespace of ${vantage.label} could not be entered: ${words}` };
+    const words =
+      result.stderr.split('\n').find((line) => /^(?:RTNETLINK answers|Error): /.test(line)) ?? lastLine(result.stderr);
+    if (words.startsWith('nsenter:'))
+      return { unknown: `the network namespace of ${vantage.label} could not be entered: ${words}` };
     return { refusal: words.replace(/^(?:RTNETLINK answers|Error): /, '') || `exit status ${result.exitCode}` };
   }
-  if (result.stdoutBytes > answerBytes) return { unknown: `${asked} answered with ${result.stdoutBytes} bytes, more than is read` };
+  if (result.stdoutBytes > answerBytes)
+    return { unknown: `${asked} answered with ${result.stdoutBytes} bytes, more than is read` };
   let raw: unknown;
   try {
     // iproute2 prints nothing at all for some empty lists.
@@ -59,10 +81,15 @@ export async function askIp<Item>(context: ProbeContext, vantage: Vantage, args:
   } catch {
     return { unknown: `${asked} answered with something that is no JSON: ${result.stdout.trim().slice(0, 120)}` };
   }
-  const items = z.array(schema).safeParse(vantage.endpoint.kind === 'host' ? inScenarioNames(raw, vantage.host.plan) : raw);
+  const items = z
+    .array(schema)
+    .safeParse(vantage.endpoint.kind === 'host' ? inScenarioNames(raw, vantage.host.plan) : raw);
   if (!items.success) {
     const issue = items.error.issues[0];
-    return { unknown: `${asked} answered in a form that is not known: ${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}`.trimEnd() };
+    return {
+      unknown:
+        `${asked} answered in a form that is not known: ${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}`.trimEnd(),
+    };
   }
   return { items: items.data };
 }
@@ -74,16 +101,42 @@ export type HttpAnswer = { status: number; body: string } | { unanswered: string
  * One GET by the host's curl, from the vantage's network namespace. `socket`: over that unix socket instead of TCP.
  * curl's exit statuses are documented: 6 name, 7 connection, 28 time limit, 52 empty answer, 56 reset.
  */
-export async function httpGet(context: ProbeContext, vantage: Vantage, url: string, socket?: string): Promise<HttpAnswer> {
+export async function httpGet(
+  context: ProbeContext,
+  vantage: Vantage,
+  url: string,
+  socket?: string,
+): Promise<HttpAnswer> {
   const seconds = Math.max(1, Math.ceil(Math.min(context.timeLeftMs(), 20_000) / 1000));
-  const argv = ['curl', '-sS', '--noproxy', '*', '--max-time', String(seconds), ...(socket === undefined ? [] : ['--unix-socket', socket]), '-w', '\\n%{http_code}', url];
-  const result = await vantage.host.exec(vantage.enter(argv), { timeoutMs: seconds * 1000 + 2000, signal: context.signal, keepBytes: answerBytes });
+  const argv = [
+    'curl',
+    '-sS',
+    '--noproxy',
+    '*',
+    '--max-time',
+    String(seconds),
+    ...(socket === undefined ? [] : ['--unix-socket', socket]),
+    '-w',
+    '\\n%{http_code}',
+    url,
+  ];
+  const result = await vantage.host.exec(vantage.enter(argv), {
+    timeoutMs: seconds * 1000 + 2000,
+    signal: context.signal,
+    keepBytes: answerBytes,
+  });
   const why = whyNoAnswer('curl', result);
   if (why !== null) return { unanswered: why, curlExit: null };
-  if (result.exitCode !== 0) return { unanswered: lastLine(result.stderr) || `curl ended with exit status ${result.exitCode}`, curlExit: result.exitCode };
-  if (result.stdoutBytes > answerBytes) return { unanswered: `the answer has ${result.stdoutBytes} bytes, more than is read`, curlExit: 0 };
+  if (result.exitCode !== 0)
+    return {
+      unanswered: lastLine(result.stderr) || `curl ended with exit status ${result.exitCode}`,
+      curlExit: result.exitCode,
+    };
+  if (result.stdoutBytes > answerBytes)
+    return { unanswered: `the answer has ${result.stdoutBytes} bytes, more than is read`, curlExit: 0 };
   const cut = result.stdout.lastIndexOf('\n');
   const status = Number(result.stdout.slice(cut + 1));
-  if (cut < 0 || !Number.isInteger(status) || status < 100) return { unanswered: 'curl did not state the status of the answer', curlExit: 0 };
+  if (cut < 0 || !Number.isInteger(status) || status < 100)
+    return { unanswered: 'curl did not state the status of the answer', curlExit: 0 };
   return { status, body: result.stdout.slice(0, cut) };
 }

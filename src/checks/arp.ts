@@ -13,24 +13,41 @@ import type { Vantage } from './vantage.js';
 
 const zAddress4 = z.string().refine((text) => familyOf(text) === 4, 'must be an IPv4 address');
 
-const zSpec = z
-  .strictObject({
-    from: zEndpoint.describe('Who asks: a host, a container or a network namespace.'),
-    interface: zInterfaceName.describe('Interface that the question goes out by.'),
-    address: zAddress4.describe('The IPv4 address that is asked for.'),
-    questions: z.int().min(1).max(20).default(2).describe('How many requests are broadcast, one a second; each is listened after for a second.'),
-    control: zAddress4.optional().describe('An address that must answer for “nobody” to count. Where left out, that of another host of the lab on the same segment.'),
-    expect: z
-      .strictObject({
-        answers: zMatcher.optional().describe('How many different hardware addresses answer: 1 means that nobody else has the address.'),
-        macs: zMatcher.optional().describe('The hardware addresses that answer, in lower case, in any order.'),
-        none: z.literal(true).optional().describe('Nobody answers.'),
-      })
-      .check((check) => {
-        if (check.value.none && Object.keys(check.value).length > 1) check.issues.push({ code: 'custom', input: check.value, path: ['none'], continue: true, message: 'does not go with answers or macs' });
-      })
-      .prefault({ answers: 1 }),
-  });
+const zSpec = z.strictObject({
+  from: zEndpoint.describe('Who asks: a host, a container or a network namespace.'),
+  interface: zInterfaceName.describe('Interface that the question goes out by.'),
+  address: zAddress4.describe('The IPv4 address that is asked for.'),
+  questions: z
+    .int()
+    .min(1)
+    .max(20)
+    .default(2)
+    .describe('How many requests are broadcast, one a second; each is listened after for a second.'),
+  control: zAddress4
+    .optional()
+    .describe(
+      'An address that must answer for “nobody” to count. Where left out, that of another host of the lab on the same segment.',
+    ),
+  expect: z
+    .strictObject({
+      answers: zMatcher
+        .optional()
+        .describe('How many different hardware addresses answer: 1 means that nobody else has the address.'),
+      macs: zMatcher.optional().describe('The hardware addresses that answer, in lower case, in any order.'),
+      none: z.literal(true).optional().describe('Nobody answers.'),
+    })
+    .check((check) => {
+      if (check.value.none && Object.keys(check.value).length > 1)
+        check.issues.push({
+          code: 'custom',
+          input: check.value,
+          path: ['none'],
+          continue: true,
+          message: 'does not go with answers or macs',
+        });
+    })
+    .prefault({ answers: 1 }),
+});
 type Spec = z.output<typeof zSpec>;
 
 const zLink = z.looseObject({ ifname: z.string(), flags: z.array(z.string()) });
@@ -47,18 +64,34 @@ export function parseArping(text: string, address: string): ArpAnswers | null {
   const received = /^Received (\d+) response/m.exec(text)?.[1];
   const found = [...text.matchAll(/^(?:Unicast|Broadcast) reply from (\S+) \[([0-9A-F:]{17})\]/gim)];
   if (sent === 0 || received === undefined || Number(received) !== found.length) return null;
-  return { sent, macs: [...new Set(found.filter(([, from]) => from === address).map(([, , mac]) => mac!.toLowerCase()))] };
+  return {
+    sent,
+    macs: [...new Set(found.filter(([, from]) => from === address).map(([, , mac]) => mac!.toLowerCase()))],
+  };
 }
 
 /** Asks for one address, once a second for `seconds`. Rejects only with NETRIG_SSH_*. */
-async function askWho(context: ProbeContext, vantage: Vantage, device: string, address: string, seconds: number): Promise<ArpAnswers | { unknown: string }> {
+async function askWho(
+  context: ProbeContext,
+  vantage: Vantage,
+  device: string,
+  address: string,
+  seconds: number,
+): Promise<ArpAnswers | { unknown: string }> {
   // -b: every request is broadcast; after the first answer arping would ask that one alone. No -c, with which it ends after so
   // many answers, not requests: the second owner of the address would go unheard (iputils 20210202 to 20250605).
   const argv = ['arping', '-b', '-w', String(seconds), '-I', device, address];
-  const result = await vantage.host.exec(vantage.enter(argv), { timeoutMs: Math.min(context.timeLeftMs(), seconds * 1000 + 10_000), signal: context.signal });
+  const result = await vantage.host.exec(vantage.enter(argv), {
+    timeoutMs: Math.min(context.timeLeftMs(), seconds * 1000 + 10_000),
+    signal: context.signal,
+  });
   const why = whyNoAnswer('arping', result);
   if (why !== null) return { unknown: `arping gave no answer in ${vantage.label}: ${why}` };
-  return parseArping(result.stdout, address) ?? { unknown: `arping in ${vantage.label} asked nobody for ${address}: ${lastLine(result.stderr) || lastLine(result.stdout) || `exit status ${result.exitCode}`}` };
+  return (
+    parseArping(result.stdout, address) ?? {
+      unknown: `arping in ${vantage.label} asked nobody for ${address}: ${lastLine(result.stderr) || lastLine(result.stdout) || `exit status ${result.exitCode}`}`,
+    }
+  );
 }
 
 /** Addresses of other hosts of the lab that should hear what is asked there: they are on the host's segment of that interface. */
@@ -75,12 +108,21 @@ function neighbours(context: ProbeContext, vantage: Vantage, name: string, addre
 
 /** Nobody's answer is worth something only where somebody could have answered. */
 async function controlOf(spec: Spec, context: ProbeContext, vantage: Vantage, device: string): Promise<Control> {
-  const candidates = spec.control === undefined ? neighbours(context, vantage, spec.interface, spec.address).slice(0, 3) : [spec.control];
-  if (candidates.length === 0) return { title: 'somebody else answers there', held: false, seen: 'nobody is known who should: name an address with control' };
+  const candidates =
+    spec.control === undefined
+      ? neighbours(context, vantage, spec.interface, spec.address).slice(0, 3)
+      : [spec.control];
+  if (candidates.length === 0)
+    return {
+      title: 'somebody else answers there',
+      held: false,
+      seen: 'nobody is known who should: name an address with control',
+    };
   let seen = '';
   for (const address of candidates) {
     const answers = await askWho(context, vantage, device, address, 1);
-    if (!('unknown' in answers) && answers.macs.length > 0) return { title: `${address} answers there`, held: true, seen: answers.macs.join(' and ') };
+    if (!('unknown' in answers) && answers.macs.length > 0)
+      return { title: `${address} answers there`, held: true, seen: answers.macs.join(' and ') };
     seen = 'unknown' in answers ? answers.unknown : 'nobody answers';
   }
   return { title: `${candidates.join(' or ')} answers there`, held: false, seen };
@@ -88,13 +130,15 @@ async function controlOf(spec: Spec, context: ProbeContext, vantage: Vantage, de
 
 export const arpCheck = defineCheck<Spec>({
   name: 'arp',
-  summary: 'Who answers when an IPv4 address is asked for on a wire: one interface, none, or two that have the same address.',
+  summary:
+    'Who answers when an IPv4 address is asked for on a wire: one interface, none, or two that have the same address.',
   example: `- check: nobody else on the wire has the container's address
   arp: { from: client, interface: eth0, address: 192.168.1.20, expect: { answers: 1 } }`,
   schema: zSpec as z.ZodType<Spec>,
   timeoutMs: 30_000,
   endpoints: (spec) => [{ endpoint: spec.from, path: ['from'], role: 'vantage' }],
-  describe: (spec) => `${spec.from} asks on ${spec.interface} who has ${spec.address}: ${spec.expect.none ? 'nobody' : describeWanted({ answers: spec.expect.answers, macs: spec.expect.macs }).join(', ')}`,
+  describe: (spec) =>
+    `${spec.from} asks on ${spec.interface} who has ${spec.address}: ${spec.expect.none ? 'nobody' : describeWanted({ answers: spec.expect.answers, macs: spec.expect.macs }).join(', ')}`,
   async run(spec, context) {
     const vantage = await placeAt(context, spec.from);
     if ('verdict' in vantage) return vantage;
@@ -102,28 +146,56 @@ export const arpCheck = defineCheck<Spec>({
     if ('unknown' in links) return inconclusive(links.unknown);
     if ('refusal' in links) return inconclusive(`the links of ${vantage.label} could not be listed: ${links.refusal}`);
     const link = links.items.find((one) => one.ifname === spec.interface);
-    if (!link) return inconclusive(`${vantage.label} has no interface ${spec.interface}; it has ${links.items.map((one) => one.ifname).join(', ')}`);
-    if (!link.flags.includes('LOWER_UP') || !link.flags.includes('UP')) return inconclusive(`${spec.interface} of ${vantage.label} is down or has no carrier, so nobody could be asked`);
+    if (!link)
+      return inconclusive(
+        `${vantage.label} has no interface ${spec.interface}; it has ${links.items.map((one) => one.ifname).join(', ')}`,
+      );
+    if (!link.flags.includes('LOWER_UP') || !link.flags.includes('UP'))
+      return inconclusive(`${spec.interface} of ${vantage.label} is down or has no carrier, so nobody could be asked`);
     // A machine may have another name for the interface than the scenario.
-    const device = (vantage.endpoint.kind === 'host' ? vantage.host.plan.interfaces.find((one) => one.name === spec.interface)?.device : undefined) ?? spec.interface;
+    const device =
+      (vantage.endpoint.kind === 'host'
+        ? vantage.host.plan.interfaces.find((one) => one.name === spec.interface)?.device
+        : undefined) ?? spec.interface;
     const answers = await askWho(context, vantage, device, spec.address, spec.questions);
     if ('unknown' in answers) return inconclusive(answers.unknown);
     const { macs } = answers;
-    const seen = macs.length === 0 ? `nobody answers for ${spec.address}` : `${macs.join(' and ')} ${macs.length === 1 ? 'answers' : 'answer'} for ${spec.address}`;
-    const asked = { title: `${vantage.label} asks on ${spec.interface}`, held: true, seen: `${answers.sent} requests sent` };
-    const wanted = spec.expect.none ? 'nobody' : describeWanted({ answers: spec.expect.answers, macs: spec.expect.macs }).join(', ');
+    const seen =
+      macs.length === 0
+        ? `nobody answers for ${spec.address}`
+        : `${macs.join(' and ')} ${macs.length === 1 ? 'answers' : 'answer'} for ${spec.address}`;
+    const asked = {
+      title: `${vantage.label} asks on ${spec.interface}`,
+      held: true,
+      seen: `${answers.sent} requests sent`,
+    };
+    const wanted = spec.expect.none
+      ? 'nobody'
+      : describeWanted({ answers: spec.expect.answers, macs: spec.expect.macs }).join(', ');
     const wrong = spec.expect.none
       ? []
-      : [...findings({ answers: spec.expect.answers }, { answers: macs.length }), ...findings({ macs: spec.expect.macs }, { macs }, matchSet)];
+      : [
+          ...findings({ answers: spec.expect.answers }, { answers: macs.length }),
+          ...findings({ macs: spec.expect.macs }, { macs }, matchSet),
+        ];
     if (macs.length === 0) {
       const control = await controlOf(spec, context, vantage, device);
       const controls = [asked, control];
-      if (!control.held) return inconclusive(`${seen} on ${spec.interface} of ${vantage.label}, but a control did not hold, so that proves nothing: ${control.title}: ${control.seen}`, { expected: wanted, actual: 'nobody', controls });
+      if (!control.held)
+        return inconclusive(
+          `${seen} on ${spec.interface} of ${vantage.label}, but a control did not hold, so that proves nothing: ${control.title}: ${control.seen}`,
+          { expected: wanted, actual: 'nobody', controls },
+        );
       if (wrong.length === 0) return pass(seen, { controls });
-      return fail('no-answer', `${seen} on ${spec.interface} of ${vantage.label}`, { expected: wanted, actual: 'nobody', controls });
+      return fail('no-answer', `${seen} on ${spec.interface} of ${vantage.label}`, {
+        expected: wanted,
+        actual: 'nobody',
+        controls,
+      });
     }
     const controls = [asked];
-    if (spec.expect.none) return fail('present', `${seen}, where nobody should`, { expected: wanted, actual: macs.join(', '), controls });
+    if (spec.expect.none)
+      return fail('present', `${seen}, where nobody should`, { expected: wanted, actual: macs.join(', '), controls });
     return wrong.length > 0 ? { ...failed(seen, wrong), controls } : pass(seen, { controls });
   },
 });

@@ -22,7 +22,10 @@ import { isVantageProblem, resolveVantage } from './vantage.js';
 import type { Vantage } from './vantage.js';
 
 const zAddressField = zMatcher
-  .refine((matcher) => typeof matcher !== 'string' || isAddress(matcher) || vantagePattern.test(matcher), 'must be an address, an endpoint of the lab (host, host/container) or a matcher')
+  .refine(
+    (matcher) => typeof matcher !== 'string' || isAddress(matcher) || vantagePattern.test(matcher),
+    'must be an address, an endpoint of the lab (host, host/container) or a matcher',
+  )
   .describe('An address, an endpoint (any address that it has), or a matcher.');
 
 const frameFields = {
@@ -36,18 +39,33 @@ const frameFields = {
   ethertype: zMatcher.optional().describe('ipv4, ipv6, arp, or the number as 0x88cc.'),
   vlan: zMatcher.optional().describe('Id of the outermost VLAN tag; absent in untagged frames.'),
   ttl: zMatcher.optional().describe('TTL or hop limit.'),
-  'icmp-type': zMatcher.optional().describe('Type of an ICMP message: 8 request, 0 reply, 3 unreachable (ICMPv6: 128, 129, 1).'),
-  'tcp-flags': zMatcher.optional().describe('Letters of FSRPAU: S is a request for a connection, SA its acceptance, RA a refusal.'),
+  'icmp-type': zMatcher
+    .optional()
+    .describe('Type of an ICMP message: 8 request, 0 reply, 3 unreachable (ICMPv6: 128, 129, 1).'),
+  'tcp-flags': zMatcher
+    .optional()
+    .describe('Letters of FSRPAU: S is a request for a connection, SA its acceptance, RA a refusal.'),
 };
 
-const zInner = z.strictObject(frameFields).refine((fields) => Object.keys(fields).length > 0, 'must name at least one field').meta({ id: 'FrameFields' });
+const zInner = z
+  .strictObject(frameFields)
+  .refine((fields) => Object.keys(fields).length > 0, 'must name at least one field')
+  .meta({ id: 'FrameFields' });
 const zPacket = z
   .strictObject({
     ...frameFields,
     vni: z
-      .union([z.strictObject({ network: zDockerName.describe('An overlay network.'), on: zName.optional().describe('The host whose kernel is asked; the capture’s own where left out.') }), zMatcher])
+      .union([
+        z.strictObject({
+          network: zDockerName.describe('An overlay network.'),
+          on: zName.optional().describe('The host whose kernel is asked; the capture’s own where left out.'),
+        }),
+        zMatcher,
+      ])
       .optional()
-      .describe('VXLAN network identifier: a number, or that which the kernel has for an overlay network: { network: ov_net1 }.'),
+      .describe(
+        'VXLAN network identifier: a number, or that which the kernel has for an overlay network: { network: ov_net1 }.',
+      ),
     inner: zInner.optional().describe('Fields of the frame inside a VXLAN packet.'),
   })
   .refine((fields) => Object.keys(fields).length > 0, 'must name at least one field')
@@ -57,31 +75,53 @@ type FrameFields = z.output<typeof zInner>;
 
 const zSpec = z
   .strictObject({
-    on: zEndpoint.describe('Where packets are captured: a host, a container or a network namespace. Its own tcpdump is not needed, the host’s is.'),
+    on: zEndpoint.describe(
+      'Where packets are captured: a host, a container or a network namespace. Its own tcpdump is not needed, the host’s is.',
+    ),
     interface: z.string().min(1).max(15).optional().describe('Interface; any for all of them.'),
     segment: zName.optional().describe('Instead of interface: the host’s interface on this segment.'),
     filter: z.string().min(1).optional().describe('Filter in the syntax of pcap-filter(7): udp port 4789.'),
     during: zTraffic.optional().describe('The check that runs while packets are captured, and must itself pass.'),
     listen: zDuration.optional().describe('Instead of during: how long to listen to what goes on by itself.'),
-    'vxlan-port': z.int().min(1).max(65535).optional().describe(`UDP port that carries VXLAN, where it is none of ${vxlanPorts.join(', ')}.`),
+    'vxlan-port': z
+      .int()
+      .min(1)
+      .max(65535)
+      .optional()
+      .describe(`UDP port that carries VXLAN, where it is none of ${vxlanPorts.join(', ')}.`),
     expect: z
       .strictObject({
-        packets: zMatcher.optional().describe('How many packets; with some, how many of those. At least one where nothing is said.'),
+        packets: zMatcher
+          .optional()
+          .describe('How many packets; with some, how many of those. At least one where nothing is said.'),
         some: zPacket.optional().describe('There are packets like this.'),
         each: zPacket.optional().describe('Every captured packet is like this.'),
-        none: z.union([z.literal(true), zPacket]).optional().describe('true: nothing is captured. Fields: nothing like this.'),
+        none: z
+          .union([z.literal(true), zPacket])
+          .optional()
+          .describe('true: nothing is captured. Fields: nothing like this.'),
       })
       .check((check) => {
-        if (check.value.none !== undefined && Object.keys(check.value).length > 1) check.issues.push({ code: 'custom', input: check.value, path: ['none'], continue: true, message: 'does not go with packets, some or each' });
+        if (check.value.none !== undefined && Object.keys(check.value).length > 1)
+          check.issues.push({
+            code: 'custom',
+            input: check.value,
+            path: ['none'],
+            continue: true,
+            message: 'does not go with packets, some or each',
+          });
       })
       .prefault({}),
   })
   .check((check) => {
     const { interface: name, segment, during, listen, on } = check.value;
-    const wrong = (path: string[], message: string): void => void check.issues.push({ code: 'custom', input: check.value, path, continue: true, message });
-    if ((name === undefined) === (segment === undefined)) wrong([], 'must have exactly one of the keys interface and segment');
+    const wrong = (path: string[], message: string): void =>
+      void check.issues.push({ code: 'custom', input: check.value, path, continue: true, message });
+    if ((name === undefined) === (segment === undefined))
+      wrong([], 'must have exactly one of the keys interface and segment');
     if (segment !== undefined && on.includes('/')) wrong(['segment'], 'goes with a host only');
-    if ((during === undefined) === (listen === undefined)) wrong([], 'must have exactly one of the keys during and listen');
+    if ((during === undefined) === (listen === undefined))
+      wrong([], 'must have exactly one of the keys during and listen');
   });
 type Spec = z.output<typeof zSpec>;
 type Expect = Spec['expect'];
@@ -136,7 +176,9 @@ function endpointFields(fields: FrameFields): { name: 'src' | 'dst'; text: strin
 }
 
 function describeFields(fields: FrameFields): string {
-  return (Object.entries(fields) as [string, Matcher][]).map(([name, matcher]) => `${name} ${describeMatcher(matcher)}`).join(', ');
+  return (Object.entries(fields) as [string, Matcher][])
+    .map(([name, matcher]) => `${name} ${describeMatcher(matcher)}`)
+    .join(', ');
 }
 
 function describePacket({ vni, inner, ...frame }: PacketFields): string {
@@ -148,13 +190,16 @@ function describePacket({ vni, inner, ...frame }: PacketFields): string {
   return parts.filter((part) => part !== '').join(', ');
 }
 
-function isNetworkVni(vni: Matcher | { network: string; on?: string | undefined }): vni is { network: string; on?: string | undefined } {
+function isNetworkVni(
+  vni: Matcher | { network: string; on?: string | undefined },
+): vni is { network: string; on?: string | undefined } {
   return typeof vni === 'object' && vni !== null && !Array.isArray(vni) && 'network' in vni;
 }
 
 async function readyFrame(context: ProbeContext, fields: FrameFields): Promise<FrameFields | { unknown: string }> {
   const ready = { ...fields };
-  for (const name of ['src', 'dst'] as const) if (typeof ready[name] === 'string' && isAddress(ready[name])) ready[name] = canonicalAddress(ready[name]);
+  for (const name of ['src', 'dst'] as const)
+    if (typeof ready[name] === 'string' && isAddress(ready[name])) ready[name] = canonicalAddress(ready[name]);
   for (const { name, text } of endpointFields(fields)) {
     const endpoint = parseEndpoint(text, context.plan);
     if (!isVantage(endpoint)) return { unknown: `${text} is no host, container or network namespace of the lab` };
@@ -169,7 +214,11 @@ async function readyFrame(context: ProbeContext, fields: FrameFields): Promise<F
   return ready;
 }
 
-async function readyFields(context: ProbeContext, vantage: Vantage, fields: PacketFields): Promise<ReadyFields | { unknown: string }> {
+async function readyFields(
+  context: ProbeContext,
+  vantage: Vantage,
+  fields: PacketFields,
+): Promise<ReadyFields | { unknown: string }> {
   const { vni, inner, ...frame } = fields;
   const readyOuter = await readyFrame(context, frame);
   if ('unknown' in readyOuter) return readyOuter as { unknown: string };
@@ -216,22 +265,40 @@ async function beaconFor(context: ProbeContext, vantage: Vantage, name: string):
   const mark = randomBytes(16);
   const ping = ['ping', '-c', '1', '-W', '0.01', '-p', mark.toString('hex')];
   if (name === 'any' || name === 'lo') {
-    return { filter: 'icmp and dst host 127.0.0.1', argv: [...ping, '127.0.0.1'], mark, text: 'a ping of its own to 127.0.0.1' };
+    return {
+      filter: 'icmp and dst host 127.0.0.1',
+      argv: [...ping, '127.0.0.1'],
+      mark,
+      text: 'a ping of its own to 127.0.0.1',
+    };
   }
   const answer = await askIp(context, vantage, ['addr'], zBeaconLink);
   if ('unknown' in answer) return { none: answer.unknown };
   if ('refusal' in answer) return { none: answer.refusal };
   const link = answer.items.find((one) => one.ifname === name);
-  if (link === undefined) return { none: `${vantage.label} has no interface ${name}; it has ${answer.items.map((one) => one.ifname).join(', ')}` };
+  if (link === undefined)
+    return {
+      none: `${vantage.label} has no interface ${name}; it has ${answer.items.map((one) => one.ifname).join(', ')}`,
+    };
   const senders = [link, ...answer.items.filter((one) => one.ifname === link.master)];
   for (const sender of senders) {
     if (sender.addr_info.some((info) => info.family === 'inet')) {
-      return { filter: 'icmp and dst host 224.0.0.1', argv: [...ping, '-I', sender.ifname, '224.0.0.1'], mark, text: `a ping of its own from ${sender.ifname} to 224.0.0.1` };
+      return {
+        filter: 'icmp and dst host 224.0.0.1',
+        argv: [...ping, '-I', sender.ifname, '224.0.0.1'],
+        mark,
+        text: `a ping of its own from ${sender.ifname} to 224.0.0.1`,
+      };
     }
   }
   for (const sender of senders) {
     if (sender.addr_info.some((info) => info.family === 'inet6' && info.tentative !== true)) {
-      return { filter: 'icmp6 and dst host ff02::1', argv: [...ping, '-6', '-I', sender.ifname, 'ff02::1'], mark, text: `a ping of its own from ${sender.ifname} to ff02::1` };
+      return {
+        filter: 'icmp6 and dst host ff02::1',
+        argv: [...ping, '-6', '-I', sender.ifname, 'ff02::1'],
+        mark,
+        text: `a ping of its own from ${sender.ifname} to ff02::1`,
+      };
     }
   }
   return { none: `${name} of ${vantage.label} has no address to send a packet of its own from` };
@@ -252,7 +319,14 @@ interface RunningCapture {
   until(met: () => boolean, ms: number): Promise<boolean>;
 }
 
-function startCapture(vantage: Vantage, context: ProbeContext, name: string, filter: string | undefined, beacon: Beacon | null, ports: readonly number[]): RunningCapture {
+function startCapture(
+  vantage: Vantage,
+  context: ProbeContext,
+  name: string,
+  filter: string | undefined,
+  beacon: Beacon | null,
+  ports: readonly number[],
+): RunningCapture {
   const reader = pcapReader(ports);
   const chunks: Buffer[] = [];
   const packets: Packet[] = [];
@@ -262,8 +336,23 @@ function startCapture(vantage: Vantage, context: ProbeContext, name: string, fil
   let over = false;
   let damaged: string | null = null;
   // The beacon's clause stands first: the keyword vlan shifts what follows it in an expression.
-  const expression = filter === undefined ? [] : [beacon === null ? `(${filter})` : `(${beacon.filter}) or (${filter})`];
-  const argv = ['tcpdump', '-n', '-i', name, '-w', '-', '-U', '--immediate-mode', '-s', String(snapBytes), '-c', String(mostPackets), ...expression];
+  const expression =
+    filter === undefined ? [] : [beacon === null ? `(${filter})` : `(${beacon.filter}) or (${filter})`];
+  const argv = [
+    'tcpdump',
+    '-n',
+    '-i',
+    name,
+    '-w',
+    '-',
+    '-U',
+    '--immediate-mode',
+    '-s',
+    String(snapBytes),
+    '-c',
+    String(mostPackets),
+    ...expression,
+  ];
   const process = vantage.host.spawn(vantage.enter(argv), {
     timeoutMs: Math.max(1000, context.timeLeftMs()),
     signal: context.signal,
@@ -333,16 +422,26 @@ async function stopCapture(capture: RunningCapture): Promise<void> {
 }
 
 /** Sends a packet of our own until it arrives: what was on the link before it has then arrived too, since a capture keeps the order. */
-async function sendBeacon(context: ProbeContext, vantage: Vantage, capture: RunningCapture, beacon: Beacon): Promise<Control> {
+async function sendBeacon(
+  context: ProbeContext,
+  vantage: Vantage,
+  capture: RunningCapture,
+  beacon: Beacon,
+): Promise<Control> {
   const title = `the capture sees ${beacon.text}, sent last`;
   const before = capture.beaconsSeen();
   let words = '';
   for (let attempt = 1; attempt <= 3 && !capture.over(); attempt += 1) {
     const sent = vantage.host.exec(vantage.enter(beacon.argv), { timeoutMs: 3000, signal: context.signal });
-    const [result] = await Promise.all([sent, capture.until(() => capture.beaconsSeen() > before, Math.min(1000, context.timeLeftMs()))]);
-    if (capture.beaconsSeen() > before) return { title, held: true, seen: attempt === 1 ? 'it arrived' : `it arrived at attempt ${attempt}` };
+    const [result] = await Promise.all([
+      sent,
+      capture.until(() => capture.beaconsSeen() > before, Math.min(1000, context.timeLeftMs())),
+    ]);
+    if (capture.beaconsSeen() > before)
+      return { title, held: true, seen: attempt === 1 ? 'it arrived' : `it arrived at attempt ${attempt}` };
     // ping ends with 1 when nobody answers, as here; 2 and above is that it could not send.
-    if (result.exitCode !== 1 && result.exitCode !== 0) words = lastLine(result.stderr) || `ping ended with ${result.exitCode ?? result.signal ?? 'no'} status`;
+    if (result.exitCode !== 1 && result.exitCode !== 0)
+      words = lastLine(result.stderr) || `ping ended with ${result.exitCode ?? result.signal ?? 'no'} status`;
   }
   return { title, held: false, seen: words === '' ? 'it did not arrive' : words };
 }
@@ -352,7 +451,12 @@ export function growsTruer(expect: Expect): boolean {
   if (expect.none !== undefined || expect.each !== undefined) return false;
   const { packets } = expect;
   if (packets === undefined) return true;
-  return typeof packets === 'object' && packets !== null && !Array.isArray(packets) && Object.keys(packets).every((key) => key === 'at-least');
+  return (
+    typeof packets === 'object' &&
+    packets !== null &&
+    !Array.isArray(packets) &&
+    Object.keys(packets).every((key) => key === 'at-least')
+  );
 }
 
 interface Ready {
@@ -362,28 +466,55 @@ interface Ready {
   none: ReadyFields | true | null;
 }
 
-type Judged = { met: true; text: string } | { met: false; certain: boolean; cause: 'absent' | 'present' | 'wrong-value'; text: string; expected: string };
+type Judged =
+  | { met: true; text: string }
+  | { met: false; certain: boolean; cause: 'absent' | 'present' | 'wrong-value'; text: string; expected: string };
 
 const count = (n: number): string => (n === 1 ? '1 packet' : `${n} packets`);
 
 /** What the captured packets come to. `certain`: no packet that might have been missed could change it. */
 export function judgePackets(ready: Ready, packets: readonly Packet[]): Judged {
-  const seen = (list: readonly Packet[]): string => (list.length === 0 ? 'nothing was captured' : `captured: ${list.slice(0, 3).map((packet) => describeFrame(packet.frame)).join('; ')}${list.length > 3 ? `; and ${list.length - 3} more` : ''}`);
+  const seen = (list: readonly Packet[]): string =>
+    list.length === 0
+      ? 'nothing was captured'
+      : `captured: ${list
+          .slice(0, 3)
+          .map((packet) => describeFrame(packet.frame))
+          .join('; ')}${list.length > 3 ? `; and ${list.length - 3} more` : ''}`;
   if (ready.none !== null) {
     const none = ready.none;
     const offenders = none === true ? packets : packets.filter((packet) => isLike(none, packet.frame));
     const what = none === true ? 'nothing' : `nothing with ${none.text}`;
-    return offenders.length === 0 ? { met: true, text: `${what} was captured` } : { met: false, certain: true, cause: 'present', text: `${count(offenders.length)} that must not be there: ${seen(offenders)}`, expected: what };
+    return offenders.length === 0
+      ? { met: true, text: `${what} was captured` }
+      : {
+          met: false,
+          certain: true,
+          cause: 'present',
+          text: `${count(offenders.length)} that must not be there: ${seen(offenders)}`,
+          expected: what,
+        };
   }
   const { some, each } = ready;
   if (each !== null) {
     const others = packets.filter((packet) => !isLike(each, packet.frame));
-    if (others.length > 0) return { met: false, certain: true, cause: 'wrong-value', text: `${others.length} of ${count(packets.length)} are not like ${each.text}: ${seen(others)}`, expected: `every packet with ${each.text}` };
+    if (others.length > 0)
+      return {
+        met: false,
+        certain: true,
+        cause: 'wrong-value',
+        text: `${others.length} of ${count(packets.length)} are not like ${each.text}: ${seen(others)}`,
+        expected: `every packet with ${each.text}`,
+      };
   }
   const counted = some === null ? packets : packets.filter((packet) => isLike(some, packet.frame));
   const like = some === null ? '' : ` with ${some.text}`;
   const enough = match(ready.packets, counted.length);
-  if (enough.ok && (each === null || packets.length > 0)) return { met: true, text: `${count(counted.length)}${like}${each === null ? '' : `, each with ${each.text}`}, such as ${counted[0] === undefined ? 'none' : describeFrame(counted[0].frame)}` };
+  if (enough.ok && (each === null || packets.length > 0))
+    return {
+      met: true,
+      text: `${count(counted.length)}${like}${each === null ? '' : `, each with ${each.text}`}, such as ${counted[0] === undefined ? 'none' : describeFrame(counted[0].frame)}`,
+    };
   return {
     met: false,
     certain: false,
@@ -393,11 +524,25 @@ export function judgePackets(ready: Ready, packets: readonly Packet[]): Judged {
   };
 }
 
-async function readyExpectation(context: ProbeContext, vantage: Vantage, expect: Expect): Promise<Ready | { unknown: string }> {
-  const look = async (fields: PacketFields | undefined): Promise<ReadyFields | null | { unknown: string }> => (fields === undefined ? null : readyFields(context, vantage, fields));
-  const [some, each, none] = await Promise.all([look(expect.some), look(expect.each), expect.none === true ? Promise.resolve(true as const) : look(expect.none)]);
+async function readyExpectation(
+  context: ProbeContext,
+  vantage: Vantage,
+  expect: Expect,
+): Promise<Ready | { unknown: string }> {
+  const look = async (fields: PacketFields | undefined): Promise<ReadyFields | null | { unknown: string }> =>
+    fields === undefined ? null : readyFields(context, vantage, fields);
+  const [some, each, none] = await Promise.all([
+    look(expect.some),
+    look(expect.each),
+    expect.none === true ? Promise.resolve(true as const) : look(expect.none),
+  ]);
   for (const one of [some, each, none]) if (one !== null && one !== true && 'unknown' in one) return one;
-  return { packets: expect.packets ?? { 'at-least': 1 }, some: some as ReadyFields | null, each: each as ReadyFields | null, none: none as ReadyFields | true | null };
+  return {
+    packets: expect.packets ?? { 'at-least': 1 },
+    some: some as ReadyFields | null,
+    each: each as ReadyFields | null,
+    none: none as ReadyFields | true | null,
+  };
 }
 
 function interfaceOf(spec: Spec, context: ProbeContext): string | { unknown: string } {
@@ -420,7 +565,10 @@ async function runCapture(spec: Spec, context: ProbeContext): Promise<Outcome> {
   if (isVantageProblem(vantage)) return inconclusive(vantage.reason);
   const name = interfaceOf(spec, context);
   if (typeof name !== 'string') return inconclusive(name.unknown);
-  const [ready, beacon] = await Promise.all([readyExpectation(context, vantage, spec.expect), beaconFor(context, vantage, name)]);
+  const [ready, beacon] = await Promise.all([
+    readyExpectation(context, vantage, spec.expect),
+    beaconFor(context, vantage, name),
+  ]);
   if ('unknown' in ready) return inconclusive(ready.unknown);
   const ports = spec['vxlan-port'] === undefined ? vxlanPorts : [spec['vxlan-port']];
   const capture = startCapture(vantage, context, name, spec.filter, 'none' in beacon ? null : beacon, ports);
@@ -429,8 +577,14 @@ async function runCapture(spec: Spec, context: ProbeContext): Promise<Outcome> {
     // tcpdump says so after the filter is set and the socket bound: from here on nothing is missed.
     if (!(await capture.until(() => /listening on /.test(capture.stderr()), Math.min(10_000, context.timeLeftMs())))) {
       capture.rethrow();
-      const words = capture.stderr().split('\n').find((line) => line.startsWith('tcpdump: ')) ?? lastLine(capture.stderr());
-      return inconclusive(`packets on ${place} could not be captured: ${words || ('none' in beacon ? beacon.none : 'tcpdump did not begin to listen')}`);
+      const words =
+        capture
+          .stderr()
+          .split('\n')
+          .find((line) => line.startsWith('tcpdump: ')) ?? lastLine(capture.stderr());
+      return inconclusive(
+        `packets on ${place} could not be captured: ${words || ('none' in beacon ? beacon.none : 'tcpdump did not begin to listen')}`,
+      );
     }
     const met = (): boolean => judgePackets(ready, capture.packets).met;
     const enough = (): boolean => growsTruer(spec.expect) && met();
@@ -440,32 +594,65 @@ async function runCapture(spec: Spec, context: ProbeContext): Promise<Outcome> {
       const kind = trafficKinds[spec.during.name]!;
       probe = await kind.run(spec.during.spec, context);
     }
-    const control: Control | null =
-      enough() ? null : 'none' in beacon ? { title: 'the capture can be shown to see what there is', held: false, seen: beacon.none } : await sendBeacon(context, vantage, capture, beacon);
+    const control: Control | null = enough()
+      ? null
+      : 'none' in beacon
+        ? { title: 'the capture can be shown to see what there is', held: false, seen: beacon.none }
+        : await sendBeacon(context, vantage, capture, beacon);
     await stopCapture(capture);
     capture.rethrow();
     const attachments: Attachment[] = [];
-    if (capture.bytes().length > 0) attachments.push(await context.attach(`Packets on ${place}`, `${spec.on.replaceAll(/[^a-z0-9]+/gi, '-')}-${name.replaceAll(/[^a-z0-9]+/gi, '-')}.pcap`, 'application/vnd.tcpdump.pcap', capture.bytes()));
+    if (capture.bytes().length > 0)
+      attachments.push(
+        await context.attach(
+          `Packets on ${place}`,
+          `${spec.on.replaceAll(/[^a-z0-9]+/gi, '-')}-${name.replaceAll(/[^a-z0-9]+/gi, '-')}.pcap`,
+          'application/vnd.tcpdump.pcap',
+          capture.bytes(),
+        ),
+      );
     return judgeCapture(spec, ready, capture, control, probe, attachments, place);
   } finally {
     await stopCapture(capture);
   }
 }
 
-function judgeCapture(spec: Spec, ready: Ready, capture: RunningCapture, control: Control | null, probe: Outcome | null, attachments: Attachment[], place: string): Outcome {
+function judgeCapture(
+  spec: Spec,
+  ready: Ready,
+  capture: RunningCapture,
+  control: Control | null,
+  probe: Outcome | null,
+  attachments: Attachment[],
+  place: string,
+): Outcome {
   const { packets } = capture;
   const begin = packets[0]?.timeMs ?? 0;
-  const table = [['after', 'packet'], ...packets.slice(0, shownPackets).map((packet) => [formatDuration(packet.timeMs - begin), describeFrame(packet.frame)])];
+  const table = [
+    ['after', 'packet'],
+    ...packets
+      .slice(0, shownPackets)
+      .map((packet) => [formatDuration(packet.timeMs - begin), describeFrame(packet.frame)]),
+  ];
   const extra = {
     attachments,
     measures: [{ name: 'packets', value: packets.length, unit: 'count' as const }, ...(probe?.measures ?? [])],
-    ...(control === null && probe?.controls === undefined ? {} : { controls: [...(control === null ? [] : [control]), ...(probe?.controls ?? [])] }),
+    ...(control === null && probe?.controls === undefined
+      ? {}
+      : { controls: [...(control === null ? [] : [control]), ...(probe?.controls ?? [])] }),
     ...(packets.length === 0 ? {} : { table }),
   };
   if (probe !== null && probe.verdict !== 'pass') {
     const reason = `the ${spec.during?.name} during the capture: ${probe.reason}`;
     const { cause, expected, actual } = probe;
-    return { verdict: probe.verdict, ...(cause === undefined ? {} : { cause }), reason, ...(expected === undefined ? {} : { expected }), ...(actual === undefined ? {} : { actual }), ...extra };
+    return {
+      verdict: probe.verdict,
+      ...(cause === undefined ? {} : { cause }),
+      reason,
+      ...(expected === undefined ? {} : { expected }),
+      ...(actual === undefined ? {} : { actual }),
+      ...extra,
+    };
   }
   const damaged = capture.damaged();
   if (damaged !== null) return inconclusive(`the packets on ${place} could not be read: ${damaged}`, extra);
@@ -484,7 +671,12 @@ function judgeCapture(spec: Spec, ready: Ready, capture: RunningCapture, control
     if (whole || growsTruer(spec.expect)) return pass(`${place}: ${judged.text}`, extra);
     return inconclusive(`${place}: ${judged.text}, but packets may have been missed: ${why()}`, extra);
   }
-  if (whole || judged.certain) return fail(judged.cause, `${place}: ${judged.text}`, { expected: judged.expected, actual: count(packets.length), ...extra });
+  if (whole || judged.certain)
+    return fail(judged.cause, `${place}: ${judged.text}`, {
+      expected: judged.expected,
+      actual: count(packets.length),
+      ...extra,
+    });
   return inconclusive(`${place}: ${judged.text}; but packets may have been missed: ${why()}`, extra);
 }
 
@@ -497,7 +689,8 @@ function packetSpecs(expect: Expect): { path: (string | number)[]; fields: Packe
 
 export const captureCheck = defineCheck<Spec>({
   name: 'capture',
-  summary: 'Packets seen on an interface while another check runs: which there are, what every one is like, or that there are none.',
+  summary:
+    'Packets seen on an interface while another check runs: which there are, what every one is like, or that there are none.',
   example: `- check: the traffic is VXLAN with the network's own identifier
   capture:
     on: node1
@@ -510,12 +703,17 @@ export const captureCheck = defineCheck<Spec>({
   endpoints: (spec): EndpointUse[] => {
     const uses: EndpointUse[] = [{ endpoint: spec.on, path: ['on'], role: 'vantage' }];
     const { during } = spec;
-    if (during !== undefined) for (const use of trafficKinds[during.name]!.endpoints(during.spec)) uses.push({ ...use, path: ['during', during.name, ...use.path] });
+    if (during !== undefined)
+      for (const use of trafficKinds[during.name]!.endpoints(during.spec))
+        uses.push({ ...use, path: ['during', during.name, ...use.path] });
     for (const { path, fields } of packetSpecs(spec.expect)) {
       const { vni, inner, ...frame } = fields;
-      for (const { name, text } of endpointFields(frame)) uses.push({ endpoint: text, path: [...path, name], role: 'vantage' });
-      for (const { name, text } of inner === undefined ? [] : endpointFields(inner)) uses.push({ endpoint: text, path: [...path, 'inner', name], role: 'vantage' });
-      if (vni !== undefined && isNetworkVni(vni) && vni.on !== undefined) uses.push({ endpoint: vni.on, path: [...path, 'vni', 'on'], role: 'vantage' });
+      for (const { name, text } of endpointFields(frame))
+        uses.push({ endpoint: text, path: [...path, name], role: 'vantage' });
+      for (const { name, text } of inner === undefined ? [] : endpointFields(inner))
+        uses.push({ endpoint: text, path: [...path, 'inner', name], role: 'vantage' });
+      if (vni !== undefined && isNetworkVni(vni) && vni.on !== undefined)
+        uses.push({ endpoint: vni.on, path: [...path, 'vni', 'on'], role: 'vantage' });
     }
     return uses;
   },
@@ -526,8 +724,16 @@ export const captureCheck = defineCheck<Spec>({
         ? 'nothing'
         : none !== undefined
           ? `nothing with ${describePacket(none)}`
-          : [`${packets === undefined ? 'packets' : `${describeMatcher(packets)} packets`}${some === undefined ? '' : ` with ${describePacket(some)}`}`, each === undefined ? '' : `each with ${describePacket(each)}`].filter((part) => part !== '').join(', ');
-    const when = spec.during === undefined ? `within ${formatDuration(spec.listen ?? 0)}` : `while ${trafficKinds[spec.during.name]!.describe(spec.during.spec)}`;
+          : [
+              `${packets === undefined ? 'packets' : `${describeMatcher(packets)} packets`}${some === undefined ? '' : ` with ${describePacket(some)}`}`,
+              each === undefined ? '' : `each with ${describePacket(each)}`,
+            ]
+              .filter((part) => part !== '')
+              .join(', ');
+    const when =
+      spec.during === undefined
+        ? `within ${formatDuration(spec.listen ?? 0)}`
+        : `while ${trafficKinds[spec.during.name]!.describe(spec.during.spec)}`;
     return `${spec.interface ?? spec.segment} of ${spec.on} shows ${wanted}${spec.filter === undefined ? '' : ` (${spec.filter})`} ${when}`;
   },
   run: runCapture,

@@ -25,7 +25,9 @@ const zSpec = z.strictObject({
   'exec-in': z
     .enum(['container', 'network'])
     .default('container')
-    .describe('For containers. container: its own programs, by docker exec. network: programs of the host, in the network namespace of the container.'),
+    .describe(
+      'For containers. container: its own programs, by docker exec. network: programs of the host, in the network namespace of the container.',
+    ),
   stdin: z.string().optional().describe('Text for its standard input.'),
   expect: z
     .strictObject({
@@ -46,17 +48,27 @@ const shownCommand = (spec: Spec): string => (typeof spec.run === 'string' ? spe
 /** The words with which shells, nsenter and container runtimes say that there is no such program. */
 const notFound = /not found|No such file or directory|no such file or directory|Permission denied|permission denied/;
 /** How the docker client begins a line when the engine, not the command, is the reason. */
-const engineWords = /^(?:Error response from daemon|Error: No such container|Cannot connect to the Docker daemon|OCI runtime exec failed)/m;
+const engineWords =
+  /^(?:Error response from daemon|Error: No such container|Cannot connect to the Docker daemon|OCI runtime exec failed)/m;
 
 /** Killing the client of `docker exec` leaves the process in the container: it is found by a variable that only it and its children have. */
 async function killInside(vantage: Vantage, mark: string): Promise<void> {
-  const script = 'for e in /proc/[0-9]*/environ; do if grep -qzxF "$1" "$e" 2>/dev/null; then p=${e#/proc/}; kill -KILL "${p%/environ}" 2>/dev/null; fi; done; true';
+  const script =
+    'for e in /proc/[0-9]*/environ; do if grep -qzxF "$1" "$e" 2>/dev/null; then p=${e#/proc/}; kill -KILL "${p%/environ}" 2>/dev/null; fi; done; true';
   // Its own signal: the check's may be the very reason why there is something to kill.
-  await vantage.host.exec(['sh', '-c', script, 'sh', `NETRIG_COMMAND=${mark}`], { timeoutMs: 10_000, signal: new AbortController().signal });
+  await vantage.host.exec(['sh', '-c', script, 'sh', `NETRIG_COMMAND=${mark}`], {
+    timeoutMs: 10_000,
+    signal: new AbortController().signal,
+  });
 }
 
 async function runCommand(spec: Spec, context: ProbeContext, vantage: Vantage): Promise<ExecResult> {
-  const options = { timeoutMs: context.timeLeftMs(), signal: context.signal, keepBytes: keptBytes, ...(spec.stdin === undefined ? {} : { stdin: spec.stdin }) };
+  const options = {
+    timeoutMs: context.timeLeftMs(),
+    signal: context.signal,
+    keepBytes: keptBytes,
+    ...(spec.stdin === undefined ? {} : { stdin: spec.stdin }),
+  };
   const argv = typeof spec.run === 'string' ? ['sh', '-c', spec.run] : spec.run;
   if (vantage.container === null || spec['exec-in'] === 'network') {
     // On the host itself a line goes to the login shell as it stands, as a reader of the scenario would type it.
@@ -64,7 +76,15 @@ async function runCommand(spec: Spec, context: ProbeContext, vantage: Vantage): 
     return vantage.host.exec(vantage.enter(argv), options);
   }
   const mark = randomBytes(8).toString('hex');
-  const exec = ['docker', 'exec', ...(spec.stdin === undefined ? [] : ['-i']), '-e', `NETRIG_COMMAND=${mark}`, vantage.container.id, ...argv];
+  const exec = [
+    'docker',
+    'exec',
+    ...(spec.stdin === undefined ? [] : ['-i']),
+    '-e',
+    `NETRIG_COMMAND=${mark}`,
+    vantage.container.id,
+    ...argv,
+  ];
   const result = await vantage.host.exec(exec, options);
   if (result.timedOut || result.aborted) await killInside(vantage, mark);
   return result;
@@ -77,26 +97,47 @@ export function judgeCommand(spec: Spec, result: ExecResult, inContainer: boolea
   const { expect } = spec;
   const command = `“${shownCommand(spec)}” on ${spec.on}`;
   const measures = [{ name: 'duration', value: result.durationMs, unit: 'ms' as const }];
-  if (result.aborted) return inconclusive(`${command} was interrupted after ${formatDuration(result.durationMs)}`, { measures });
-  if (result.timedOut) return fail('timeout', `${command} did not end within ${formatDuration(result.durationMs)} and was killed`, { measures });
+  if (result.aborted)
+    return inconclusive(`${command} was interrupted after ${formatDuration(result.durationMs)}`, { measures });
+  if (result.timedOut)
+    return fail('timeout', `${command} did not end within ${formatDuration(result.durationMs)} and was killed`, {
+      measures,
+    });
   const { exitCode } = result;
-  if (exitCode === null) return fail('exit-status', `${command} was ended by signal ${result.signal ?? 'unknown'}`, { expected: describeExit(expect.exit), actual: `signal ${result.signal ?? 'unknown'}`, measures });
+  if (exitCode === null)
+    return fail('exit-status', `${command} was ended by signal ${result.signal ?? 'unknown'}`, {
+      expected: describeExit(expect.exit),
+      actual: `signal ${result.signal ?? 'unknown'}`,
+      measures,
+    });
   const words = lastLine(result.stderr);
   if (exitCode !== expect.exit) {
-    if ((exitCode === 127 || exitCode === 126) && (notFound.test(result.stderr) || notFound.test(lastLine(result.stdout)))) {
+    if (
+      (exitCode === 127 || exitCode === 126) &&
+      (notFound.test(result.stderr) || notFound.test(lastLine(result.stdout)))
+    ) {
       return inconclusive(`${command} could not be started: ${words || lastLine(result.stdout)}`, { measures });
     }
-    if (inContainer && engineWords.test(result.stderr)) return inconclusive(`the engine could not run ${command}: ${words}`, { measures });
+    if (inContainer && engineWords.test(result.stderr))
+      return inconclusive(`the engine could not run ${command}: ${words}`, { measures });
   }
   const exitOk = expect.exit === 'any' || (expect.exit === 'nonzero' ? exitCode !== 0 : exitCode === expect.exit);
   if (!exitOk) {
-    return fail('exit-status', `${command} ended with exit status ${exitCode}, expected ${describeExit(expect.exit)}${words === '' ? '' : `: ${words}`}`, {
-      expected: `exit status ${describeExit(expect.exit)}`,
-      actual: `exit status ${exitCode}`,
-      measures,
-    });
+    return fail(
+      'exit-status',
+      `${command} ended with exit status ${exitCode}, expected ${describeExit(expect.exit)}${words === '' ? '' : `: ${words}`}`,
+      {
+        expected: `exit status ${describeExit(expect.exit)}`,
+        actual: `exit status ${exitCode}`,
+        measures,
+      },
+    );
   }
-  const cut = (stream: 'standard output' | 'standard error', bytes: number): Outcome => inconclusive(`${command} wrote ${bytes} bytes to ${stream}, of which only ${keptBytes} are kept: what was asked of it cannot be judged`, { measures });
+  const cut = (stream: 'standard output' | 'standard error', bytes: number): Outcome =>
+    inconclusive(
+      `${command} wrote ${bytes} bytes to ${stream}, of which only ${keptBytes} are kept: what was asked of it cannot be judged`,
+      { measures },
+    );
   const wrong: { what: string; sentence: string; expected: string; actual: string }[] = [];
   for (const stream of ['stdout', 'stderr'] as const) {
     const matcher = expect[stream];
@@ -113,9 +154,14 @@ export function judgeCommand(spec: Spec, result: ExecResult, inContainer: boolea
     try {
       document = JSON.parse(result.stdout);
     } catch {
-      return fail('wrong-value', `${command} printed no JSON document: ${showValue(trimmed(result.stdout))}`, { expected: 'a JSON document', actual: showValue(trimmed(result.stdout)), measures });
+      return fail('wrong-value', `${command} printed no JSON document: ${showValue(trimmed(result.stdout))}`, {
+        expected: 'a JSON document',
+        actual: showValue(trimmed(result.stdout)),
+        measures,
+      });
     }
-    for (const { ok, path, ...rest } of matchFields(expect.json, document)) if (!ok) wrong.push({ what: path, ...rest });
+    for (const { ok, path, ...rest } of matchFields(expect.json, document))
+      if (!ok) wrong.push({ what: path, ...rest });
   }
   if (wrong.length > 0) {
     return fail('wrong-value', `${command}: ${wrong.map(({ what, sentence }) => `${what} ${sentence}`).join('; ')}`, {
@@ -125,7 +171,10 @@ export function judgeCommand(spec: Spec, result: ExecResult, inContainer: boolea
     });
   }
   const seen = trimmed(result.stdout);
-  return pass(`${command} ended with exit status ${exitCode} after ${formatDuration(result.durationMs)}${seen !== '' && seen.length <= 80 && !seen.includes('\n') ? `: ${seen}` : ''}`, { measures, ...(seen === '' ? {} : { actual: showValue(seen) }) });
+  return pass(
+    `${command} ended with exit status ${exitCode} after ${formatDuration(result.durationMs)}${seen !== '' && seen.length <= 80 && !seen.includes('\n') ? `: ${seen}` : ''}`,
+    { measures, ...(seen === '' ? {} : { actual: showValue(seen) }) },
+  );
 }
 
 function describeExit(exit: Spec['expect']['exit']): string {

@@ -135,11 +135,23 @@ export interface ConnectProbe {
 
 /** The shell command for a probe. It reads its program, `connectProgram`, from standard input. */
 export function connectCommand(probe: ConnectProbe): string {
-  const targets = probe.targets.flatMap(({ address, port, payload }) => [address, String(port), payload && payload.length > 0 ? payload.toString('hex') : '-']);
-  return quoteArgv(['perl', '-', probe.proto, String(Math.max(1, Math.round(probe.waitMs))), String(probe.tries ?? 1), ...targets]);
+  const targets = probe.targets.flatMap(({ address, port, payload }) => [
+    address,
+    String(port),
+    payload && payload.length > 0 ? payload.toString('hex') : '-',
+  ]);
+  return quoteArgv([
+    'perl',
+    '-',
+    probe.proto,
+    String(Math.max(1, Math.round(probe.waitMs))),
+    String(probe.tries ?? 1),
+    ...targets,
+  ]);
 }
 
-const linePattern = /^(\d+) (?:(silent)|open (\d+(?:\.\d+)?)|data (\d+(?:\.\d+)?) (-|[0-9a-f]+)|error (local|remote) ([A-Z][A-Z0-9]*|errno\d+)(?: icmp (\d+) (\d+) ([0-9a-f.:]+))?)$/;
+const linePattern =
+  /^(\d+) (?:(silent)|open (\d+(?:\.\d+)?)|data (\d+(?:\.\d+)?) (-|[0-9a-f]+)|error (local|remote) ([A-Z][A-Z0-9]*|errno\d+)(?: icmp (\d+) (\d+) ([0-9a-f.:]+))?)$/;
 
 /** Reads the program's output: one sighting a target, in their order; `null` when it is not complete to the last line. */
 export function readConnectOutput(output: string, targets: number): ConnectSighting[] | null {
@@ -153,7 +165,12 @@ export function readConnectOutput(output: string, targets: number): ConnectSight
     if (index >= targets || sightings[index]) return null;
     if (match[2] !== undefined) sightings[index] = { saw: 'silent' };
     else if (match[3] !== undefined) sightings[index] = { saw: 'open', ms: Number(match[3]) };
-    else if (match[4] !== undefined) sightings[index] = { saw: 'data', ms: Number(match[4]), data: match[5] === '-' ? Buffer.alloc(0) : Buffer.from(match[5]!, 'hex') };
+    else if (match[4] !== undefined)
+      sightings[index] = {
+        saw: 'data',
+        ms: Number(match[4]),
+        data: match[5] === '-' ? Buffer.alloc(0) : Buffer.from(match[5]!, 'hex'),
+      };
     else {
       const icmp = match[8] === undefined ? null : { type: Number(match[8]), code: Number(match[9]), from: match[10]! };
       sightings[index] = { saw: 'error', where: match[6] as 'local' | 'remote', errno: match[7]!, icmp };
@@ -169,12 +186,36 @@ export function icmpCause(type: number, code: number, family: 4 | 6): ProbeCause
     // A hop limit that ran out means a loop: nothing carries packets to that network.
     if (type === 3) return 'net-unreachable';
     if (type !== 1) return null;
-    return ({ 0: 'net-unreachable', 1: 'prohibited', 2: 'net-unreachable', 3: 'host-unreachable', 4: 'port-unreachable', 5: 'prohibited', 6: 'prohibited' } as const)[code] ?? null;
+    return (
+      (
+        {
+          0: 'net-unreachable',
+          1: 'prohibited',
+          2: 'net-unreachable',
+          3: 'host-unreachable',
+          4: 'port-unreachable',
+          5: 'prohibited',
+          6: 'prohibited',
+        } as const
+      )[code] ?? null
+    );
   }
   if (type === 11) return 'net-unreachable';
   if (type !== 3) return null;
   return (
-    ({ 0: 'net-unreachable', 1: 'host-unreachable', 3: 'port-unreachable', 4: 'too-big', 6: 'net-unreachable', 7: 'host-unreachable', 9: 'prohibited', 10: 'prohibited', 13: 'prohibited' } as const)[code] ?? null
+    (
+      {
+        0: 'net-unreachable',
+        1: 'host-unreachable',
+        3: 'port-unreachable',
+        4: 'too-big',
+        6: 'net-unreachable',
+        7: 'host-unreachable',
+        9: 'prohibited',
+        10: 'prohibited',
+        13: 'prohibited',
+      } as const
+    )[code] ?? null
   );
 }
 
@@ -210,6 +251,9 @@ export function causeOfError(sighting: ConnectSighting & { saw: 'error' }, famil
 
 /** What was seen, as a clause: "10.10.10.12 port 81: refused". */
 export function describeError(sighting: ConnectSighting & { saw: 'error' }): string {
-  if (sighting.icmp) return `${sighting.icmp.from} answered with ICMP type ${sighting.icmp.type} code ${sighting.icmp.code}`;
-  return sighting.where === 'local' ? `the sender's own kernel answered ${sighting.errno}` : `the connection attempt ended with ${sighting.errno}`;
+  if (sighting.icmp)
+    return `${sighting.icmp.from} answered with ICMP type ${sighting.icmp.type} code ${sighting.icmp.code}`;
+  return sighting.where === 'local'
+    ? `the sender's own kernel answered ${sighting.errno}`
+    : `the connection attempt ended with ${sighting.errno}`;
 }

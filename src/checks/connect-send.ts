@@ -21,28 +21,58 @@ export interface ConnectResult {
 }
 
 /** Reads parts made by `connectParts`. */
-export function readConnect(part: PartResult | undefined, parts: ReadonlyMap<string, PartResult>, source: Vantage, address: string, why: string): ConnectResult {
+export function readConnect(
+  part: PartResult | undefined,
+  parts: ReadonlyMap<string, PartResult>,
+  source: Vantage,
+  address: string,
+  why: string,
+): ConnectResult {
   const nothing = (unknown: string): ConnectResult => ({ sighting: null, unknown, path: null, answeredBy: null });
   if (!part) return nothing(`no probe could be sent from ${source.label}: ${why}`);
   if (part.exitCode === 127) return nothing(`${source.endpoint.host} has no perl, which sends the probe`);
   const sighting = readConnectOutput(part.output, 1)?.[0];
-  if (!sighting) return nothing(`the probe at ${source.label} said something that is not understood: “${part.output.trim().split('\n').at(-1) ?? ''}”`);
+  if (!sighting)
+    return nothing(
+      `the probe at ${source.label} said something that is not understood: “${part.output.trim().split('\n').at(-1) ?? ''}”`,
+    );
   const path = readPath(parts, address);
-  if (sighting.saw !== 'error') return { sighting, unknown: '', path, answeredBy: sighting.saw === 'silent' ? null : address };
+  if (sighting.saw !== 'error')
+    return { sighting, unknown: '', path, answeredBy: sighting.saw === 'silent' ? null : address };
   const own = path?.route && 'source' in path.route ? path.route.source : null;
   // The kernel's own "host unreachable" after unanswered ARP requests is an ICMP message from the sender's own address.
-  const answeredBy = sighting.where === 'local' || sighting.icmp?.from === own ? null : (sighting.icmp?.from ?? address);
+  const answeredBy =
+    sighting.where === 'local' || sighting.icmp?.from === own ? null : (sighting.icmp?.from ?? address);
   return { sighting, unknown: '', path, answeredBy };
 }
 
-export async function sendConnect(context: ProbeContext, source: Vantage, target: ResolvedTarget, probe: Omit<ConnectProbe, 'targets'> & { port: number; payload?: Buffer }): Promise<ConnectResult> {
+export async function sendConnect(
+  context: ProbeContext,
+  source: Vantage,
+  target: ResolvedTarget,
+  probe: Omit<ConnectProbe, 'targets'> & { port: number; payload?: Buffer },
+): Promise<ConnectResult> {
   const { port, payload, ...rest } = probe;
-  const command = connectCommand({ ...rest, targets: [{ address: target.address, port, ...(payload ? { payload } : {}) }] });
+  const command = connectCommand({
+    ...rest,
+    targets: [{ address: target.address, port, ...(payload ? { payload } : {}) }],
+  });
   const { parts, exec } = await runScript(
     source.host,
     // A probe that was answered ends its line with a time; only then is the path left unasked.
-    [{ name: 'connect', shell: `o=$(${command} 2>&1); s=$?; printf '%s\\n' "$o"; if [ "$s" = 0 ]; then case $o in '0 open '*|'0 data '*) (exit 0) ;; *) (exit 1) ;; esac; else (exit "$s"); fi` }, ...pathParts(target.address)],
-    { timeoutMs: rest.waitMs + 15_000, signal: context.signal, stdin: connectProgram, wrap: (shell) => inside(source, shell) },
+    [
+      {
+        name: 'connect',
+        shell: `o=$(${command} 2>&1); s=$?; printf '%s\\n' "$o"; if [ "$s" = 0 ]; then case $o in '0 open '*|'0 data '*) (exit 0) ;; *) (exit 1) ;; esac; else (exit "$s"); fi`,
+      },
+      ...pathParts(target.address),
+    ],
+    {
+      timeoutMs: rest.waitMs + 15_000,
+      signal: context.signal,
+      stdin: connectProgram,
+      wrap: (shell) => inside(source, shell),
+    },
   );
   return readConnect(parts.get('connect'), parts, source, target.address, whyUnfinished(exec));
 }
@@ -55,10 +85,27 @@ export function connectSighting(result: ConnectResult, what: string, source: str
   if (sighting.saw === 'data') return { saw: 'success', text: `${what} answers ${source}` };
   const broken = firstBrokenHop(path, source, address);
   if (sighting.saw === 'silent') {
-    return { saw: 'failure', cause: neighbourSilent(path) ? 'host-unreachable' : 'timeout', text: `${what} does not answer ${source}${broken === null ? '' : `: ${broken}`}` };
+    return {
+      saw: 'failure',
+      cause: neighbourSilent(path) ? 'host-unreachable' : 'timeout',
+      text: `${what} does not answer ${source}${broken === null ? '' : `: ${broken}`}`,
+    };
   }
   const cause = causeOfError(sighting, address.includes(':') ? 6 : 4);
-  if (cause === null) return { saw: 'nothing', text: `the probe from ${source} to ${what} met ${sighting.errno}, which no network makes` };
-  if (cause === 'refused') return { saw: 'failure', cause, text: `${what} refuses ${source}${sighting.icmp ? ` (${describeError(sighting)})` : ''}` };
-  return { saw: 'failure', cause, text: `${what} cannot be reached from ${source}: ${result.answeredBy === null && broken !== null ? broken : describeError(sighting)}` };
+  if (cause === null)
+    return {
+      saw: 'nothing',
+      text: `the probe from ${source} to ${what} met ${sighting.errno}, which no network makes`,
+    };
+  if (cause === 'refused')
+    return {
+      saw: 'failure',
+      cause,
+      text: `${what} refuses ${source}${sighting.icmp ? ` (${describeError(sighting)})` : ''}`,
+    };
+  return {
+    saw: 'failure',
+    cause,
+    text: `${what} cannot be reached from ${source}: ${result.answeredBy === null && broken !== null ? broken : describeError(sighting)}`,
+  };
 }

@@ -24,10 +24,17 @@ const zSpec = z
       .regex(/^https?:\/\/[^\s/]+$/, 'must be a URL without path, such as http://127.0.0.1:8500')
       .default('http://127.0.0.1:8500')
       .describe('Where the API listens, seen from there.'),
-    leader: zMatcher.optional().describe('true: the servers have a leader. false: they have none. Else: its address and port, 10.10.10.11:8300.'),
+    leader: zMatcher
+      .optional()
+      .describe(
+        'true: the servers have a leader. false: they have none. Else: its address and port, 10.10.10.11:8300.',
+      ),
     members: z
       .strictObject({
-        status: z.enum(Object.keys(memberStates) as [MemberState, ...MemberState[]]).default('alive').describe('Members in this state are looked at.'),
+        status: z
+          .enum(Object.keys(memberStates) as [MemberState, ...MemberState[]])
+          .default('alive')
+          .describe('Members in this state are looked at.'),
         count: zMatcher.optional().describe('How many there are.'),
         names: z.array(z.string().min(1)).optional().describe('Their names: all of them, in any order.'),
       })
@@ -37,7 +44,11 @@ const zSpec = z
     kv: z
       .strictObject({
         key: z.string().min(1).optional().describe('One key.'),
-        prefix: z.string().min(1).optional().describe('All keys that begin so; the entry of a folder itself does not count.'),
+        prefix: z
+          .string()
+          .min(1)
+          .optional()
+          .describe('All keys that begin so; the entry of a folder itself does not count.'),
         exists: z.boolean().default(true).describe('Whether there is one.'),
         value: zMatcher.optional().describe('key: its value, as text.'),
         json: zFields.optional().describe('key: fields of the JSON document that is its value.'),
@@ -46,11 +57,16 @@ const zSpec = z
       })
       .check((check) => {
         const kv = check.value;
-        const wrong = (path: string[], message: string): void => void check.issues.push({ code: 'custom', input: kv, path, continue: true, message });
-        if ((kv.key === undefined) === (kv.prefix === undefined)) return wrong([], 'must have exactly one of key and prefix');
-        for (const name of ['value', 'json'] as const) if (kv[name] !== undefined && kv.key === undefined) wrong([name], 'goes with key');
-        for (const name of ['count', 'keys'] as const) if (kv[name] !== undefined && kv.prefix === undefined) wrong([name], 'goes with prefix');
-        if (!kv.exists && (['value', 'json', 'count', 'keys'] as const).some((name) => kv[name] !== undefined)) wrong(['exists'], 'what does not exist has no value');
+        const wrong = (path: string[], message: string): void =>
+          void check.issues.push({ code: 'custom', input: kv, path, continue: true, message });
+        if ((kv.key === undefined) === (kv.prefix === undefined))
+          return wrong([], 'must have exactly one of key and prefix');
+        for (const name of ['value', 'json'] as const)
+          if (kv[name] !== undefined && kv.key === undefined) wrong([name], 'goes with key');
+        for (const name of ['count', 'keys'] as const)
+          if (kv[name] !== undefined && kv.prefix === undefined) wrong([name], 'goes with prefix');
+        if (!kv.exists && (['value', 'json', 'count', 'keys'] as const).some((name) => kv[name] !== undefined))
+          wrong(['exists'], 'what does not exist has no value');
       })
       .optional()
       .describe('What stands in the key-value store.'),
@@ -62,7 +78,11 @@ const zSpec = z
       .optional()
       .describe('How many instances of a service are healthy.'),
   })
-  .refine((spec) => spec.leader !== undefined || spec.members !== undefined || spec.kv !== undefined || spec.health !== undefined, 'must ask for something: leader, members, kv or health');
+  .refine(
+    (spec) =>
+      spec.leader !== undefined || spec.members !== undefined || spec.kv !== undefined || spec.health !== undefined,
+    'must ask for something: leader, members, kv or health',
+  );
 type Spec = z.output<typeof zSpec>;
 
 /** curl's exit statuses that tell what the network did. */
@@ -74,14 +94,27 @@ type Answer = { status: number; body: string } | { outcome: Outcome };
  * One request. An API that does not answer fails what is expected to be there, with the network's cause; of what is expected to
  * be missing it says nothing.
  */
-async function ask(spec: Spec, context: ProbeContext, vantage: Vantage, path: string, negative: boolean): Promise<Answer> {
+async function ask(
+  spec: Spec,
+  context: ProbeContext,
+  vantage: Vantage,
+  path: string,
+  negative: boolean,
+): Promise<Answer> {
   const answer = await httpGet(context, vantage, `${spec.api}${path}`);
   if ('status' in answer) return answer;
   const reason = `Consul’s API at ${spec.api} did not answer on ${spec.on}: ${answer.unanswered}`;
   const cause = answer.curlExit === null ? undefined : curlCauses[answer.curlExit];
   // 7 is any failure to connect; only curl's words tell a refusal from the others.
-  const certain = cause !== undefined && (cause !== 'refused' || /Connection refused|Couldn't connect to server/.test(answer.unanswered));
-  return { outcome: certain && !negative ? fail(cause, reason, { expected: 'an answer', actual: answer.unanswered }) : inconclusive(reason) };
+  const certain =
+    cause !== undefined &&
+    (cause !== 'refused' || /Connection refused|Couldn't connect to server/.test(answer.unanswered));
+  return {
+    outcome:
+      certain && !negative
+        ? fail(cause, reason, { expected: 'an answer', actual: answer.unanswered })
+        : inconclusive(reason),
+  };
 }
 
 function parse<T>(schema: z.ZodType<T>, body: string): T | null {
@@ -92,7 +125,8 @@ function parse<T>(schema: z.ZodType<T>, body: string): T | null {
   }
 }
 
-const strange = (what: string, status: number, body: string): Outcome => inconclusive(`Consul answered the question for ${what} with HTTP ${status}: ${showValue(body.trim())}`);
+const strange = (what: string, status: number, body: string): Outcome =>
+  inconclusive(`Consul answered the question for ${what} with HTTP ${status}: ${showValue(body.trim())}`);
 
 async function judgeLeader(spec: Spec, context: ProbeContext, vantage: Vantage, wanted: Matcher): Promise<Outcome> {
   const answer = await ask(spec, context, vantage, '/v1/status/leader', wanted === false);
@@ -103,25 +137,48 @@ async function judgeLeader(spec: Spec, context: ProbeContext, vantage: Vantage, 
     // What servers that it does not know have is no matter it can speak of.
     if (answer.status === 500 && /No known Consul servers|No cluster leader/.test(answer.body)) {
       if (wanted === false) return strange('its leader', answer.status, answer.body);
-      return fail('absent', `Consul on ${spec.on} knows no leader: ${answer.body.trim()}`, { expected: 'a leader', actual: answer.body.trim() });
+      return fail('absent', `Consul on ${spec.on} knows no leader: ${answer.body.trim()}`, {
+        expected: 'a leader',
+        actual: answer.body.trim(),
+      });
     }
     return strange('its leader', answer.status, answer.body);
   }
-  if (leader === '') return wanted === false ? pass(`Consul on ${spec.on} has no leader`) : fail('absent', `Consul on ${spec.on} has no leader`, { expected: 'a leader', actual: 'none' });
+  if (leader === '')
+    return wanted === false
+      ? pass(`Consul on ${spec.on} has no leader`)
+      : fail('absent', `Consul on ${spec.on} has no leader`, { expected: 'a leader', actual: 'none' });
   if (wanted === true) return pass(`Consul’s leader is ${leader}`);
-  if (wanted === false) return fail('present', `Consul on ${spec.on} has the leader ${leader}, and must have none`, { expected: 'no leader', actual: leader });
+  if (wanted === false)
+    return fail('present', `Consul on ${spec.on} has the leader ${leader}, and must have none`, {
+      expected: 'no leader',
+      actual: leader,
+    });
   const { ok, sentence, ...rest } = match(wanted, leader);
   return ok ? pass(`Consul’s leader is ${leader}`) : fail('wrong-value', `Consul’s leader ${sentence}`, rest);
 }
 
-async function judgeMembers(spec: Spec, context: ProbeContext, vantage: Vantage, wanted: NonNullable<Spec['members']>): Promise<Outcome> {
+async function judgeMembers(
+  spec: Spec,
+  context: ProbeContext,
+  vantage: Vantage,
+  wanted: NonNullable<Spec['members']>,
+): Promise<Outcome> {
   const answer = await ask(spec, context, vantage, '/v1/agent/members', false);
   if ('outcome' in answer) return answer.outcome;
-  const members = answer.status === 200 ? parse(z.array(z.object({ Name: z.string(), Addr: z.string(), Status: z.number() })), answer.body) : null;
+  const members =
+    answer.status === 200
+      ? parse(z.array(z.object({ Name: z.string(), Addr: z.string(), Status: z.number() })), answer.body)
+      : null;
   if (members === null) return strange('its members', answer.status, answer.body);
-  const stateName = (status: number): string => (Object.keys(memberStates) as MemberState[]).find((name) => memberStates[name] === status) ?? `in state ${status}`;
-  const seen = members.map((member) => `${member.Name} (${member.Addr}) ${stateName(member.Status)}`).join(', ') || 'none';
-  const names = members.filter((member) => member.Status === memberStates[wanted.status]).map((member) => member.Name).sort();
+  const stateName = (status: number): string =>
+    (Object.keys(memberStates) as MemberState[]).find((name) => memberStates[name] === status) ?? `in state ${status}`;
+  const seen =
+    members.map((member) => `${member.Name} (${member.Addr}) ${stateName(member.Status)}`).join(', ') || 'none';
+  const names = members
+    .filter((member) => member.Status === memberStates[wanted.status])
+    .map((member) => member.Name)
+    .sort();
   const wrong: string[] = [];
   const expected: string[] = [];
   if (wanted.count !== undefined) {
@@ -131,14 +188,27 @@ async function judgeMembers(spec: Spec, context: ProbeContext, vantage: Vantage,
   }
   if (wanted.names !== undefined) {
     expected.push(`${wanted.status}: ${[...wanted.names].sort().join(', ')}`);
-    if (JSON.stringify([...wanted.names].sort()) !== JSON.stringify(names)) wrong.push(`members ${wanted.status} are ${names.join(', ') || 'none'}, expected ${[...wanted.names].sort().join(', ')}`);
+    if (JSON.stringify([...wanted.names].sort()) !== JSON.stringify(names))
+      wrong.push(
+        `members ${wanted.status} are ${names.join(', ') || 'none'}, expected ${[...wanted.names].sort().join(', ')}`,
+      );
   }
-  return wrong.length === 0 ? pass(`Consul on ${spec.on} knows the members ${seen}`) : fail('wrong-value', `Consul on ${spec.on}: ${wrong.join('; ')} (members: ${seen})`, { expected: expected.join('; '), actual: seen });
+  return wrong.length === 0
+    ? pass(`Consul on ${spec.on} knows the members ${seen}`)
+    : fail('wrong-value', `Consul on ${spec.on}: ${wrong.join('; ')} (members: ${seen})`, {
+        expected: expected.join('; '),
+        actual: seen,
+      });
 }
 
 const zEntries = z.array(z.object({ Key: z.string(), Value: z.string().nullable() })).min(1);
 
-async function judgeKv(spec: Spec, context: ProbeContext, vantage: Vantage, wanted: NonNullable<Spec['kv']>): Promise<Outcome> {
+async function judgeKv(
+  spec: Spec,
+  context: ProbeContext,
+  vantage: Vantage,
+  wanted: NonNullable<Spec['kv']>,
+): Promise<Outcome> {
   const name = wanted.key ?? wanted.prefix ?? '';
   const what = wanted.key === undefined ? `a key that begins with ${name}` : `the key ${name}`;
   const path = `/v1/kv/${name.split('/').map(encodeURIComponent).join('/')}${wanted.key === undefined ? '?keys' : ''}`;
@@ -148,7 +218,9 @@ async function judgeKv(spec: Spec, context: ProbeContext, vantage: Vantage, want
   const missing = (): Outcome =>
     wanted.exists
       ? fail('absent', `Consul’s store does not hold ${what}`, { expected: what, actual: 'absent' })
-      : pass(`Consul’s store does not hold ${what}`, { controls: [{ title: `Consul’s store answers on ${spec.on}`, held: true, seen: `HTTP ${answer.status}` }] });
+      : pass(`Consul’s store does not hold ${what}`, {
+          controls: [{ title: `Consul’s store answers on ${spec.on}`, held: true, seen: `HTTP ${answer.status}` }],
+        });
   if (answer.status === 404 && answer.body.trim() === '') return missing();
   if (answer.status !== 200) return strange(what, answer.status, answer.body);
   if (wanted.key === undefined) {
@@ -158,8 +230,15 @@ async function judgeKv(spec: Spec, context: ProbeContext, vantage: Vantage, want
     const keys = listed.filter((key) => key !== name || !key.endsWith('/'));
     if (keys.length === 0) return missing();
     const shown = `${keys.length} (${keys.slice(0, 5).join(', ')}${keys.length > 5 ? ', …' : ''})`;
-    if (!wanted.exists) return fail('present', `Consul’s store holds keys that begin with ${name}: ${shown}`, { expected: 'absent', actual: keys.join('\n') });
-    const checks: [string, Matcher | undefined, unknown][] = [['the number of keys', wanted.count, keys.length], ['the list of keys', wanted.keys, keys]];
+    if (!wanted.exists)
+      return fail('present', `Consul’s store holds keys that begin with ${name}: ${shown}`, {
+        expected: 'absent',
+        actual: keys.join('\n'),
+      });
+    const checks: [string, Matcher | undefined, unknown][] = [
+      ['the number of keys', wanted.count, keys.length],
+      ['the list of keys', wanted.keys, keys],
+    ];
     return verdictOf(`Consul’s store holds keys that begin with ${name}: ${shown}`, checks);
   }
   const entry = parse(zEntries, answer.body)?.find((one) => one.Key === wanted.key);
@@ -177,7 +256,14 @@ async function judgeKv(spec: Spec, context: ProbeContext, vantage: Vantage, want
   }
   const wrong = matchFields(wanted.json, document).filter((one) => !one.ok);
   if (wrong.length === 0) return judged;
-  return fail('wrong-value', `${what} of Consul’s store: ${wrong.map((one) => `${one.path} ${one.sentence}`).join('; ')}`, { expected: wrong.map((one) => `${one.path}: ${one.expected}`).join('\n'), actual: wrong.map((one) => `${one.path}: ${one.actual}`).join('\n') });
+  return fail(
+    'wrong-value',
+    `${what} of Consul’s store: ${wrong.map((one) => `${one.path} ${one.sentence}`).join('; ')}`,
+    {
+      expected: wrong.map((one) => `${one.path}: ${one.expected}`).join('\n'),
+      actual: wrong.map((one) => `${one.path}: ${one.actual}`).join('\n'),
+    },
+  );
 }
 
 function verdictOf(seen: string, checks: [string, Matcher | undefined, unknown][]): Outcome {
@@ -186,25 +272,56 @@ function verdictOf(seen: string, checks: [string, Matcher | undefined, unknown][
     return result === null || result.ok ? [] : [{ what, ...result }];
   });
   if (wrong.length === 0) return pass(seen);
-  return fail('wrong-value', `${seen}; ${wrong.map((one) => `${one.what} ${one.sentence}`).join('; ')}`, { expected: wrong.map((one) => `${one.what}: ${one.expected}`).join('\n'), actual: wrong.map((one) => `${one.what}: ${one.actual}`).join('\n') });
+  return fail('wrong-value', `${seen}; ${wrong.map((one) => `${one.what} ${one.sentence}`).join('; ')}`, {
+    expected: wrong.map((one) => `${one.what}: ${one.expected}`).join('\n'),
+    actual: wrong.map((one) => `${one.what}: ${one.actual}`).join('\n'),
+  });
 }
 
-async function judgeHealth(spec: Spec, context: ProbeContext, vantage: Vantage, wanted: NonNullable<Spec['health']>): Promise<Outcome> {
+async function judgeHealth(
+  spec: Spec,
+  context: ProbeContext,
+  vantage: Vantage,
+  wanted: NonNullable<Spec['health']>,
+): Promise<Outcome> {
   const answer = await ask(spec, context, vantage, `/v1/health/service/${encodeURIComponent(wanted.service)}`, false);
   if ('outcome' in answer) return answer.outcome;
-  const instances = answer.status === 200 ? parse(z.array(z.object({ Node: z.object({ Node: z.string() }), Checks: z.array(z.object({ Status: z.string() })) })), answer.body) : null;
+  const instances =
+    answer.status === 200
+      ? parse(
+          z.array(
+            z.object({ Node: z.object({ Node: z.string() }), Checks: z.array(z.object({ Status: z.string() })) }),
+          ),
+          answer.body,
+        )
+      : null;
   if (instances === null) return strange(`the service ${wanted.service}`, answer.status, answer.body);
-  const seen = instances.map((one) => `${one.Node.Node} ${one.Checks.every((check) => check.Status === 'passing') ? 'passing' : one.Checks.map((check) => check.Status).join('/')}`).join(', ') || 'no instance';
+  const seen =
+    instances
+      .map(
+        (one) =>
+          `${one.Node.Node} ${one.Checks.every((check) => check.Status === 'passing') ? 'passing' : one.Checks.map((check) => check.Status).join('/')}`,
+      )
+      .join(', ') || 'no instance';
   const passing = instances.filter((one) => one.Checks.every((check) => check.Status === 'passing')).length;
   const result = match(wanted.passing, passing);
-  return result.ok ? pass(`the service ${wanted.service}: ${seen}`) : fail(instances.length === 0 ? 'absent' : 'wrong-value', `the number of passing instances of ${wanted.service} ${result.sentence} (${seen})`, { expected: result.expected, actual: seen });
+  return result.ok
+    ? pass(`the service ${wanted.service}: ${seen}`)
+    : fail(
+        instances.length === 0 ? 'absent' : 'wrong-value',
+        `the number of passing instances of ${wanted.service} ${result.sentence} (${seen})`,
+        { expected: result.expected, actual: seen },
+      );
 }
 
 /** The worst of several outcomes stands for all: a certain failure before what is not known, that before success. */
 function together(outcomes: Outcome[]): Outcome {
   const worst = outcomes.find((one) => one.verdict === 'fail') ?? outcomes.find((one) => one.verdict !== 'pass');
   if (worst !== undefined) return worst;
-  return { ...pass(outcomes.map((one) => one.reason).join('; ')), controls: outcomes.flatMap((one) => one.controls ?? []) };
+  return {
+    ...pass(outcomes.map((one) => one.reason).join('; ')),
+    controls: outcomes.flatMap((one) => one.controls ?? []),
+  };
 }
 
 export const consulCheck = defineCheck<Spec>({
@@ -217,10 +334,29 @@ export const consulCheck = defineCheck<Spec>({
   endpoints: (spec) => [{ endpoint: spec.on, path: ['on'], role: 'vantage' }],
   describe: (spec) => {
     const parts = [
-      spec.leader === undefined ? '' : spec.leader === true ? 'a leader' : spec.leader === false ? 'no leader' : `the leader ${describeMatcher(spec.leader)}`,
-      spec.members === undefined ? '' : [spec.members.count === undefined ? '' : `${describeMatcher(spec.members.count)} members ${spec.members.status}`, spec.members.names === undefined ? '' : `the members ${spec.members.names.join(', ')}`].filter((part) => part !== '').join(', '),
-      spec.kv === undefined ? '' : `${spec.kv.exists ? '' : 'no '}${spec.kv.key === undefined ? `keys that begin with ${spec.kv.prefix}` : `key ${spec.kv.key}`}`,
-      spec.health === undefined ? '' : `${describeMatcher(spec.health.passing)} passing instances of ${spec.health.service}`,
+      spec.leader === undefined
+        ? ''
+        : spec.leader === true
+          ? 'a leader'
+          : spec.leader === false
+            ? 'no leader'
+            : `the leader ${describeMatcher(spec.leader)}`,
+      spec.members === undefined
+        ? ''
+        : [
+            spec.members.count === undefined
+              ? ''
+              : `${describeMatcher(spec.members.count)} members ${spec.members.status}`,
+            spec.members.names === undefined ? '' : `the members ${spec.members.names.join(', ')}`,
+          ]
+            .filter((part) => part !== '')
+            .join(', '),
+      spec.kv === undefined
+        ? ''
+        : `${spec.kv.exists ? '' : 'no '}${spec.kv.key === undefined ? `keys that begin with ${spec.kv.prefix}` : `key ${spec.kv.key}`}`,
+      spec.health === undefined
+        ? ''
+        : `${describeMatcher(spec.health.passing)} passing instances of ${spec.health.service}`,
     ].filter((part) => part !== '');
     return `Consul on ${spec.on} has ${parts.join(', ')}`;
   },

@@ -36,7 +36,11 @@ function fromSighting(title: string, sighting: Sighting): Control {
 function linkControl(source: Vantage, path: PathEvidence | null): Control | null {
   if (!path?.link) return null;
   const { name, up, carrier } = path.link;
-  return { title: `${source.label}'s link ${name} carries packets`, held: up && carrier, seen: up ? (carrier ? 'it is up' : 'it has no carrier') : 'it is down' };
+  return {
+    title: `${source.label}'s link ${name} carries packets`,
+    held: up && carrier,
+    seen: up ? (carrier ? 'it is up' : 'it has no carrier') : 'it is down',
+  };
 }
 
 async function authorControl(request: ControlRequest, author: ControlSpec): Promise<Control> {
@@ -82,32 +86,48 @@ export async function networkControls(request: ControlRequest): Promise<Control[
       : cause === 'no-route'
         ? Promise.resolve(null)
         : answeredBy !== null && cause !== 'host-unreachable'
-          ? Promise.resolve<Control>({ title: `the way to ${target.address} was answered for`, held: true, seen: `${answeredBy} answered: ${cause}` })
+          ? Promise.resolve<Control>({
+              title: `the way to ${target.address} was answered for`,
+              held: true,
+              seen: `${answeredBy} answered: ${cause}`,
+            })
           : targetAlive(request),
   ]);
   return [alive, ...(link ? [link] : []), ...(reached ? [reached] : [])];
 }
 
 /** For a positive that failed: whether the target's owner itself gets through, as a clause; `null` when that can't matter or is not known. */
-export async function ownerSide(context: ProbeContext, source: Vantage, target: ResolvedTarget, cause: Cause, send: SendProbe): Promise<string | null> {
+export async function ownerSide(
+  context: ProbeContext,
+  source: Vantage,
+  target: ResolvedTarget,
+  cause: Cause,
+  send: SendProbe,
+): Promise<string | null> {
   if (cause === 'no-route') return null;
   const owner = target.owner ?? (await findOwner(context, source, target.address));
   if (!owner || owner.label === source.label) return null;
   const sighting = await send(owner, target);
   if (sighting.saw === 'nothing') return null;
-  return sighting.saw === 'success' ? `${owner.label} itself gets through, so the break is between them` : `${owner.label} itself does not get through either: ${sighting.text}`;
+  return sighting.saw === 'success'
+    ? `${owner.label} itself gets through, so the break is between them`
+    : `${owner.label} itself does not get through either: ${sighting.text}`;
 }
 
 /** For TCP and UDP: the source's own stack answers a connection attempt to its own loopback, whatever it answers. */
 export async function stackAlive(context: ProbeContext, source: Vantage): Promise<Control> {
   const title = `${source.label} can open connections (to itself)`;
-  const result = await source.host.exec(inside(source, connectCommand({ proto: 'tcp', waitMs: 1000, targets: [{ address: '127.0.0.1', port: 1 }] })), {
-    stdin: connectProgram,
-    timeoutMs: 10_000,
-    signal: context.signal,
-  });
+  const result = await source.host.exec(
+    inside(source, connectCommand({ proto: 'tcp', waitMs: 1000, targets: [{ address: '127.0.0.1', port: 1 }] })),
+    {
+      stdin: connectProgram,
+      timeoutMs: 10_000,
+      signal: context.signal,
+    },
+  );
   const sighting = readConnectOutput(result.stdout, 1)?.[0];
-  if (!sighting) return { title, held: false, seen: result.stderr.trim().split('\n').at(-1) || `exit status ${result.exitCode}` };
+  if (!sighting)
+    return { title, held: false, seen: result.stderr.trim().split('\n').at(-1) || `exit status ${result.exitCode}` };
   const held = sighting.saw === 'open' || (sighting.saw === 'error' && sighting.errno === 'ECONNREFUSED');
   return { title, held, seen: held ? 'its own stack answered' : sighting.saw === 'error' ? sighting.errno : 'silence' };
 }
@@ -117,18 +137,47 @@ export async function stackAlive(context: ProbeContext, source: Vantage): Promis
  * can answer by itself: the engine's embedded server (127.0.0.11) the container's own name, any other server one for its own
  * address, asked for from its own namespace.
  */
-export async function resolverControl(context: ProbeContext, source: Vantage, server: string | null, replied: boolean, port?: number): Promise<Control> {
-  if (server === null) return { title: `${source.label} was asked`, held: true, seen: 'it has no name server, which its resolv.conf says' };
+export async function resolverControl(
+  context: ProbeContext,
+  source: Vantage,
+  server: string | null,
+  replied: boolean,
+  port?: number,
+): Promise<Control> {
+  if (server === null)
+    return {
+      title: `${source.label} was asked`,
+      held: true,
+      seen: 'it has no name server, which its resolv.conf says',
+    };
   const title = `name server ${server}${port === undefined ? '' : ` (port ${port})`} is alive`;
   if (replied) return { title, held: true, seen: 'it replied to the very question' };
   const own = source.container?.id.slice(0, 12);
   if (server === '127.0.0.11' && own !== undefined) {
-    const [answer] = await askServers(context, source, [{ server, port, name: source.container!.name, type: 'A' }], { waitMs: 2000, tries: 1 });
-    return { title, held: answer?.saw === 'answer', seen: answer?.saw === 'answer' ? `it resolves ${answer.name}, the container's own name` : (answer?.text ?? 'no answer') };
+    const [answer] = await askServers(context, source, [{ server, port, name: source.container!.name, type: 'A' }], {
+      waitMs: 2000,
+      tries: 1,
+    });
+    return {
+      title,
+      held: answer?.saw === 'answer',
+      seen:
+        answer?.saw === 'answer'
+          ? `it resolves ${answer.name}, the container's own name`
+          : (answer?.text ?? 'no answer'),
+    };
   }
   const owner = await findOwner(context, source, server);
-  if (!owner) return { title, held: false, seen: 'no host and no single container of the lab is known to own its address' };
-  const [answer] = await askServers(context, owner, [{ server, port, name: 'localhost', type: 'A' }], { waitMs: 2000, tries: 1 });
+  if (!owner)
+    return { title, held: false, seen: 'no host and no single container of the lab is known to own its address' };
+  const [answer] = await askServers(context, owner, [{ server, port, name: 'localhost', type: 'A' }], {
+    waitMs: 2000,
+    tries: 1,
+  });
   const alive = answer?.saw === 'answer' || (answer?.saw === 'failure' && answer.replied);
-  return { title: `${title}, asked from ${formatEndpoint(owner.endpoint)} itself`, held: alive, seen: alive ? 'it replies there' : (answer?.text ?? 'no answer') };
+  return {
+    title: `${title}, asked from ${formatEndpoint(owner.endpoint)} itself`,
+    held: alive,
+    seen: alive ? 'it replies there' : (answer?.text ?? 'no answer'),
+  };
 }

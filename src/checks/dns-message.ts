@@ -95,11 +95,13 @@ function readData(message: Buffer, type: DnsRecord['type'], at: number, length: 
     case 'SRV': {
       if (length < 7) return null;
       const target = nameAt(at + 6);
-      return target === null ? null : `${message.readUInt16BE(at)} ${message.readUInt16BE(at + 2)} ${message.readUInt16BE(at + 4)} ${target}`;
+      return target === null
+        ? null
+        : `${message.readUInt16BE(at)} ${message.readUInt16BE(at + 2)} ${message.readUInt16BE(at + 4)} ${target}`;
     }
     case 'TXT': {
       const texts: string[] = [];
-      for (let i = at; i < at + length; ) {
+      for (let i = at; i < at + length;) {
         const size = message[i]!;
         if (i + 1 + size > at + length) return null;
         texts.push(message.toString('utf8', i + 1, i + 1 + size));

@@ -23,7 +23,11 @@ const schema = z
     from: zEndpoint.describe('Where the question is asked.'),
     name: z.string().min(1).max(253).describe('The name to resolve; for type `PTR` an address will do.'),
     type: z.enum(types).default('A').describe('The record type asked for; `A` by default.'),
-    server: zTarget.optional().describe('Ask this name server, and only it. Left out: as the source’s own resolver would (hosts file, resolv.conf, search list).'),
+    server: zTarget
+      .optional()
+      .describe(
+        'Ask this name server, and only it. Left out: as the source’s own resolver would (hosts file, resolv.conf, search list).',
+      ),
     port: zPort.optional().describe('UDP port of that server; 53 by default.'),
     wait: zDuration.default(2000).describe('Time to wait for each server; 2 s by default.'),
     expect: z
@@ -31,15 +35,31 @@ const schema = z
         z.literal('answer'),
         z.strictObject({ addresses: oneOrMany(zAddress).describe('Exactly these addresses, in any order.') }),
         z.strictObject({ is: zEndpoint.describe('Only addresses that this host or container has.') }),
-        z.strictObject({ records: oneOrMany(z.string().min(1)).describe('Exactly these records of the type asked for, in any order: names without their last dot, `MX` and `SRV` with their numbers.') }),
+        z.strictObject({
+          records: oneOrMany(z.string().min(1)).describe(
+            'Exactly these records of the type asked for, in any order: names without their last dot, `MX` and `SRV` with their numbers.',
+          ),
+        }),
         zFails,
       ])
       .default('answer')
       .describe('What the answer must be, or `fails` with the causes that will do.'),
-    'answered-by': z.union([zAddress, z.literal('hosts file')]).optional().describe('The server that must have answered: `127.0.0.11` is the engine’s embedded one; `hosts file` where no server was asked.'),
+    'answered-by': z
+      .union([zAddress, z.literal('hosts file')])
+      .optional()
+      .describe(
+        'The server that must have answered: `127.0.0.11` is the engine’s embedded one; `hosts file` where no server was asked.',
+      ),
   })
   .check((check) => {
-    if (check.value.port !== undefined && check.value.server === undefined) check.issues.push({ code: 'custom', input: check.value, path: ['port'], continue: true, message: 'needs a server that has it: resolvers ask port 53' });
+    if (check.value.port !== undefined && check.value.server === undefined)
+      check.issues.push({
+        code: 'custom',
+        input: check.value,
+        path: ['port'],
+        continue: true,
+        message: 'needs a server that has it: resolvers ask port 53',
+      });
   });
 type DnsSpec = z.output<typeof schema>;
 
@@ -52,27 +72,46 @@ function sorted(values: readonly string[]): string[] {
 const sameSet = (a: readonly string[], b: readonly string[]): boolean => sorted(a).join('\n') === sorted(b).join('\n');
 
 /** Every address that an endpoint of the lab has, or a sentence why that can't be said. */
-async function addressesOfEndpoint(context: ProbeContext, text: string): Promise<string[] | { unknown: string } | { absent: string }> {
+async function addressesOfEndpoint(
+  context: ProbeContext,
+  text: string,
+): Promise<string[] | { unknown: string } | { absent: string }> {
   const endpoint = parseEndpoint(text, context.plan);
   if (endpoint.kind === 'host') {
     const host = context.plan.hosts.find(({ name }) => name === endpoint.host);
-    return (host?.interfaces ?? []).flatMap(({ address }) => (address === null ? [] : [canonicalAddress(address.split('/')[0]!)]));
+    return (host?.interfaces ?? []).flatMap(({ address }) =>
+      address === null ? [] : [canonicalAddress(address.split('/')[0]!)],
+    );
   }
   if (endpoint.kind !== 'container') return { unknown: `${text} has no addresses that the lab states` };
   const vantage = await resolveVantage(context, endpoint);
-  if (isVantageProblem(vantage)) return vantage.problem === 'no-engine' || vantage.problem === 'unreadable' ? { unknown: vantage.reason } : { absent: vantage.reason };
-  return vantage.container!.networks.flatMap((network) => [addressOn(network, 4), addressOn(network, 6)]).flatMap((address) => (address === null ? [] : [canonicalAddress(address)]));
+  if (isVantageProblem(vantage))
+    return vantage.problem === 'no-engine' || vantage.problem === 'unreadable'
+      ? { unknown: vantage.reason }
+      : { absent: vantage.reason };
+  return vantage
+    .container!.networks.flatMap((network) => [addressOn(network, 4), addressOn(network, 6)])
+    .flatMap((address) => (address === null ? [] : [canonicalAddress(address)]));
 }
 
-async function compare(context: ProbeContext, spec: DnsSpec, expected: Exclude<Expectation, { fails: unknown }> | null, answer: Resolution & { saw: 'answer' }): Promise<Outcome> {
+async function compare(
+  context: ProbeContext,
+  spec: DnsSpec,
+  expected: Exclude<Expectation, { fails: unknown }> | null,
+  answer: Resolution & { saw: 'answer' },
+): Promise<Outcome> {
   const said = answer.records.filter((record) => record.type === spec.type).map((record) => record.data);
   const values = answer.addresses.length > 0 ? answer.addresses.map(canonicalAddress) : said;
   const seen = `${spec.name} is ${values.join(', ')} at ${spec.from}, says ${answer.by}`;
   const actual = values.join(', ');
-  const wrong = (wanted: string): Outcome => fail('wrong-answer', `${seen}; expected ${wanted}`, { expected: wanted, actual });
+  const wrong = (wanted: string): Outcome =>
+    fail('wrong-answer', `${seen}; expected ${wanted}`, { expected: wanted, actual });
   const by = spec['answered-by'];
   if (by !== undefined && (isAddress(by) ? canonicalAddress(by) !== answer.by : by !== answer.by)) {
-    return fail('wrong-answer', `${seen}; expected that ${by} says so`, { expected: `an answer by ${by}`, actual: `an answer by ${answer.by}` });
+    return fail('wrong-answer', `${seen}; expected that ${by} says so`, {
+      expected: `an answer by ${by}`,
+      actual: `an answer by ${answer.by}`,
+    });
   }
   if (expected === null) return pass(seen);
   if ('addresses' in expected) {
@@ -85,9 +124,12 @@ async function compare(context: ProbeContext, spec: DnsSpec, expected: Exclude<E
   }
   const own = await addressesOfEndpoint(context, expected.is);
   if ('unknown' in own) return inconclusive(`${seen}, but ${own.unknown}`);
-  if ('absent' in own) return fail('wrong-answer', `${seen}, but ${own.absent}`, { expected: `an address of ${expected.is}`, actual });
+  if ('absent' in own)
+    return fail('wrong-answer', `${seen}, but ${own.absent}`, { expected: `an address of ${expected.is}`, actual });
   const wanted = `an address of ${expected.is} (${own.join(', ') || 'it has none'})`;
-  return values.length > 0 && values.every((value) => own.includes(value)) ? pass(`${seen}: ${expected.is}`, { expected: wanted, actual }) : wrong(wanted);
+  return values.length > 0 && values.every((value) => own.includes(value))
+    ? pass(`${seen}: ${expected.is}`, { expected: wanted, actual })
+    : wrong(wanted);
 }
 
 async function serverAddress(context: ProbeContext, source: Vantage, server: string): Promise<string | Outcome> {
@@ -99,14 +141,17 @@ async function serverAddress(context: ProbeContext, source: Vantage, server: str
 /** Kind `dns`. The question is asked from inside the vantage's network namespace, in DNS's own wire format. */
 export const dnsCheck = defineCheck<DnsSpec>({
   name: 'dns',
-  summary: 'A name resolves at a vantage to what it should, as its own resolver would do it, or fails to for a named cause.',
-  example: '- check: the embedded server knows web\n  dns: { from: node1/app, name: web, expect: { is: node1/web }, answered-by: 127.0.0.11 }',
+  summary:
+    'A name resolves at a vantage to what it should, as its own resolver would do it, or fails to for a named cause.',
+  example:
+    '- check: the embedded server knows web\n  dns: { from: node1/app, name: web, expect: { is: node1/web }, answered-by: 127.0.0.11 }',
   schema: schema as z.ZodType<DnsSpec>,
   timeoutMs: 40_000,
   endpoints(spec) {
     const uses: EndpointUse[] = [{ endpoint: spec.from, path: ['from'], role: 'vantage' }];
     if (spec.server !== undefined) uses.push({ endpoint: spec.server, path: ['server'], role: 'target' });
-    if (typeof spec.expect === 'object' && 'is' in spec.expect) uses.push({ endpoint: spec.expect.is, path: ['expect', 'is'], role: 'target' });
+    if (typeof spec.expect === 'object' && 'is' in spec.expect)
+      uses.push({ endpoint: spec.expect.is, path: ['expect', 'is'], role: 'target' });
     return uses;
   },
   describe(spec) {
@@ -124,18 +169,30 @@ export const dnsCheck = defineCheck<DnsSpec>({
     const server = spec.server === undefined ? undefined : await serverAddress(context, source, spec.server);
     if (typeof server === 'object') return server;
     const name = spec.type === 'PTR' && familyOf(spec.name) !== 0 ? reverseName(spec.name) : spec.name;
-    const resolution = await resolveName(context, source, name, { type: spec.type, waitMs: spec.wait, ...(server === undefined ? {} : { server, ...(spec.port === undefined ? {} : { port: spec.port }) }) });
+    const resolution = await resolveName(context, source, name, {
+      type: spec.type,
+      waitMs: spec.wait,
+      ...(server === undefined ? {} : { server, ...(spec.port === undefined ? {} : { port: spec.port }) }),
+    });
     const expected = spec.expect === 'answer' ? null : spec.expect;
-    if (resolution.saw === 'answer' && (expected === null || !('fails' in expected))) return compare(context, spec, expected, resolution);
+    if (resolution.saw === 'answer' && (expected === null || !('fails' in expected)))
+      return compare(context, spec, expected, resolution);
     const asked = resolution.saw === 'failure' ? resolution.server : null;
     return judge({
       fails: expected !== null && 'fails' in expected ? expected.fails : null,
       sighting:
         resolution.saw === 'answer'
-          ? { saw: 'success', text: `${spec.name} resolves at ${spec.from} to ${resolution.addresses.join(', ') || resolution.records.map(({ data }) => data).join(', ')}, says ${resolution.by}` }
+          ? {
+              saw: 'success',
+              text: `${spec.name} resolves at ${spec.from} to ${resolution.addresses.join(', ') || resolution.records.map(({ data }) => data).join(', ')}, says ${resolution.by}`,
+            }
           : resolution,
       success: `an answer for ${spec.name}`,
-      controls: async () => Promise.all([stackAlive(context, source), resolverControl(context, source, asked, resolution.saw === 'failure' && resolution.replied, spec.port)]),
+      controls: async () =>
+        Promise.all([
+          stackAlive(context, source),
+          resolverControl(context, source, asked, resolution.saw === 'failure' && resolution.replied, spec.port),
+        ]),
     });
   },
 });

@@ -23,12 +23,19 @@ const zSpec = z
   })
   .check((check) => {
     const spec = check.value;
-    const wrong = (path: string[], message: string): void => void check.issues.push({ code: 'custom', input: spec, path, continue: true, message });
+    const wrong = (path: string[], message: string): void =>
+      void check.issues.push({ code: 'custom', input: spec, path, continue: true, message });
     const asked = [...engineObjects, 'info' as const].filter((key) => spec[key] !== undefined);
-    if (asked.length !== 1) wrong([], `must have exactly one of the keys ${[...engineObjects, 'info'].join(', ')}${asked.length === 0 ? '' : `, not ${asked.join(' and ')}`}`);
+    if (asked.length !== 1)
+      wrong(
+        [],
+        `must have exactly one of the keys ${[...engineObjects, 'info'].join(', ')}${asked.length === 0 ? '' : `, not ${asked.join(' and ')}`}`,
+      );
     if (new Set(spec.on).size < spec.on.length) wrong(['on'], 'names a host twice');
-    if (spec.info !== undefined && spec.expect !== undefined) wrong(['expect'], 'goes with an object: the fields of docker info stand below info');
-    if (spec.absent && (spec.expect !== undefined || spec.same !== undefined || spec.info !== undefined)) wrong(['absent'], 'an object that is absent has no fields');
+    if (spec.info !== undefined && spec.expect !== undefined)
+      wrong(['expect'], 'goes with an object: the fields of docker info stand below info');
+    if (spec.absent && (spec.expect !== undefined || spec.same !== undefined || spec.info !== undefined))
+      wrong(['absent'], 'an object that is absent has no fields');
     if (spec.same !== undefined && spec.on.length < 2) wrong(['same'], 'compares hosts: name more than one in on');
   });
 type Spec = z.output<typeof zSpec>;
@@ -50,7 +57,9 @@ const titleOf = (spec: Spec): string => {
 function canonical(value: unknown): string {
   if (value === absent) return 'absent';
   return JSON.stringify(value, (_key, part: unknown) =>
-    typeof part === 'object' && part !== null && !Array.isArray(part) ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1))) : part,
+    typeof part === 'object' && part !== null && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : part,
   );
 }
 
@@ -66,22 +75,44 @@ interface Wrong {
 function judge(spec: Spec, documents: { host: string; document: unknown }[]): Outcome {
   const fields = spec.info ?? spec.expect ?? {};
   const wrong: Wrong[] = documents.flatMap(({ host, document }) =>
-    matchFields(fields, document).flatMap(({ path, ok, ...result }) => (ok ? [] : [{ host, what: path, ...result, missing: valueAt(document, path) === absent }])),
+    matchFields(fields, document).flatMap(({ path, ok, ...result }) =>
+      ok ? [] : [{ host, what: path, ...result, missing: valueAt(document, path) === absent }],
+    ),
   );
   const agreed: string[] = [];
   for (const path of spec.same ?? []) {
     const values = documents.map(({ host, document }) => ({ host, value: valueAt(document, path) }));
     const lacking = values.find(({ value }) => value === absent);
     const actual = values.map(({ host, value }) => `${host}: ${showValue(value)}`).join(', ');
-    if (lacking !== undefined) wrong.push({ host: lacking.host, what: path, sentence: 'is absent, so that it cannot be the same', expected: 'the same on all hosts', actual, missing: true });
-    else if (new Set(values.map(({ value }) => canonical(value))).size > 1) wrong.push({ host: 'the hosts', what: path, sentence: `differs (${actual})`, expected: 'the same on all hosts', actual, missing: false });
+    if (lacking !== undefined)
+      wrong.push({
+        host: lacking.host,
+        what: path,
+        sentence: 'is absent, so that it cannot be the same',
+        expected: 'the same on all hosts',
+        actual,
+        missing: true,
+      });
+    else if (new Set(values.map(({ value }) => canonical(value))).size > 1)
+      wrong.push({
+        host: 'the hosts',
+        what: path,
+        sentence: `differs (${actual})`,
+        expected: 'the same on all hosts',
+        actual,
+        missing: false,
+      });
     else agreed.push(`${path} is ${showValue(values[0]?.value)} on ${documents.map(({ host }) => host).join(' and ')}`);
   }
   if (wrong.length > 0) {
-    return fail(wrong.every((one) => one.missing) ? 'absent' : 'wrong-value', `${titleOf(spec)}: ${wrong.map((one) => `on ${one.host} ${one.what} ${one.sentence}`).join('; ')}`, {
-      expected: wrong.map((one) => `${one.host}: ${one.what}: ${one.expected}`).join('\n'),
-      actual: wrong.map((one) => `${one.host}: ${one.what}: ${one.actual}`).join('\n'),
-    });
+    return fail(
+      wrong.every((one) => one.missing) ? 'absent' : 'wrong-value',
+      `${titleOf(spec)}: ${wrong.map((one) => `on ${one.host} ${one.what} ${one.sentence}`).join('; ')}`,
+      {
+        expected: wrong.map((one) => `${one.host}: ${one.what}: ${one.expected}`).join('\n'),
+        actual: wrong.map((one) => `${one.host}: ${one.what}: ${one.actual}`).join('\n'),
+      },
+    );
   }
   const first = documents[0]?.document;
   const seen = [...agreed, ...Object.keys(fields).map((path) => `${path} is ${showValue(valueAt(first, path))}`)];
@@ -91,25 +122,44 @@ function judge(spec: Spec, documents: { host: string; document: unknown }[]): Ou
 
 async function ask(spec: Spec, context: ProbeContext): Promise<Outcome> {
   const { kind, name } = objectOf(spec);
-  const answers = await Promise.all(spec.on.map(async (host) => ({ host, answer: await engineGet(context, context.host(host), kind, name) })));
+  const answers = await Promise.all(
+    spec.on.map(async (host) => ({ host, answer: await engineGet(context, context.host(host), kind, name) })),
+  );
   const title = titleOf(spec);
   const unknown = answers.flatMap(({ answer }) => ('unknown' in answer ? [answer.unknown] : []));
   const missing = answers.filter(({ answer }) => 'missing' in answer).map(({ host }) => host);
-  const documents = answers.flatMap(({ host, answer }) => ('document' in answer ? [{ host, document: answer.document }] : []));
+  const documents = answers.flatMap(({ host, answer }) =>
+    'document' in answer ? [{ host, document: answer.document }] : [],
+  );
   if (spec.absent) {
     // One that is there settles it, whatever the others would say.
-    if (documents.length > 0) return fail('present', `${title} is on ${documents.map(({ host }) => host).join(' and ')}, where it must not be`, { expected: 'absent', actual: 'present' });
+    if (documents.length > 0)
+      return fail(
+        'present',
+        `${title} is on ${documents.map(({ host }) => host).join(' and ')}, where it must not be`,
+        { expected: 'absent', actual: 'present' },
+      );
     if (unknown.length > 0) return inconclusive(unknown.join('; '));
-    return pass(`${title} is not on ${missing.join(' and ')}`, { controls: [{ title: `the engine of ${missing.join(' and ')} answers`, held: true, seen: `it states that it has no such ${kind}` }] });
+    return pass(`${title} is not on ${missing.join(' and ')}`, {
+      controls: [
+        {
+          title: `the engine of ${missing.join(' and ')} answers`,
+          held: true,
+          seen: `it states that it has no such ${kind}`,
+        },
+      ],
+    });
   }
-  if (missing.length > 0) return fail('absent', `${title} is not on ${missing.join(' and ')}`, { expected: 'present', actual: 'absent' });
+  if (missing.length > 0)
+    return fail('absent', `${title} is not on ${missing.join(' and ')}`, { expected: 'present', actual: 'absent' });
   if (unknown.length > 0) return inconclusive(unknown.join('; '));
   return judge(spec, documents);
 }
 
 export const dockerCheck = defineCheck<Spec>({
   name: 'docker',
-  summary: 'A container, network, image, volume or the engine itself is as expected, field by field; on several hosts also the same.',
+  summary:
+    'A container, network, image, volume or the engine itself is as expected, field by field; on several hosts also the same.',
   example: `- check: both engines list the overlay network
   docker:
     on: [node1, node2]
@@ -118,7 +168,8 @@ export const dockerCheck = defineCheck<Spec>({
     expect: { Scope: global, Driver: overlay, "IPAM.Config[0].Subnet": { in-subnet: 10.0.0.0/8 } }`,
   schema: zSpec as unknown as z.ZodType<Spec>,
   timeoutMs: 30_000,
-  endpoints: (spec): EndpointUse[] => spec.on.map((endpoint, i) => ({ endpoint, path: spec.on.length === 1 ? ['on'] : ['on', i], role: 'vantage' })),
+  endpoints: (spec): EndpointUse[] =>
+    spec.on.map((endpoint, i) => ({ endpoint, path: spec.on.length === 1 ? ['on'] : ['on', i], role: 'vantage' })),
   describe: (spec) => {
     const hosts = spec.on.join(' and ');
     if (spec.absent) return `${hosts}: ${titleOf(spec)} is absent`;

@@ -18,7 +18,12 @@ export interface HostNames {
  * possible endpoint comes back as a `name`, which no vantage accepts and no resolver knows.
  */
 export function parseEndpoint(text: string, lab: HostNames): Endpoint {
-  return parseTarget(text, lab.hosts.map((host) => host.name)) ?? { kind: 'name', name: text };
+  return (
+    parseTarget(
+      text,
+      lab.hosts.map((host) => host.name),
+    ) ?? { kind: 'name', name: text }
+  );
 }
 
 export function isVantage(endpoint: Endpoint): endpoint is VantageEndpoint {

@@ -20,7 +20,9 @@ const apiPath: Record<EngineObject, (name: string) => string> = {
 
 /** The engine also takes the beginning of an id for a name: an answer about another object is no answer about this one. */
 function isNamed(kind: EngineObject, name: string, document: unknown): boolean {
-  const about = z.object({ Id: z.string().optional(), Name: z.string().optional(), RepoTags: z.array(z.string()).nullish() }).safeParse(document);
+  const about = z
+    .object({ Id: z.string().optional(), Name: z.string().optional(), RepoTags: z.array(z.string()).nullish() })
+    .safeParse(document);
   if (!about.success) return false;
   const { Id, Name, RepoTags } = about.data;
   if (Id === name) return true;
@@ -34,9 +36,21 @@ function isNamed(kind: EngineObject, name: string, document: unknown): boolean {
  * An object of a host's engine as `docker inspect` shows it, asked over the engine's socket: its HTTP status says whether the
  * object is missing or the engine could not tell, which the docker client only says in words.
  */
-export async function engineGet(context: ProbeContext, host: ProbeHost, kind: EngineObject | 'info', name: string): Promise<EngineAnswer> {
+export async function engineGet(
+  context: ProbeContext,
+  host: ProbeHost,
+  kind: EngineObject | 'info',
+  name: string,
+): Promise<EngineAnswer> {
   const path = kind === 'info' ? '/info' : apiPath[kind](name);
-  const vantage = { endpoint: { kind: 'host', host: host.name }, label: host.name, host, enter: (argv: readonly string[]) => [...argv], nameFiles: null, container: null } as const;
+  const vantage = {
+    endpoint: { kind: 'host', host: host.name },
+    label: host.name,
+    host,
+    enter: (argv: readonly string[]) => [...argv],
+    nameFiles: null,
+    container: null,
+  } as const;
   const answer = await httpGet(context, vantage, `http://docker${path}`, engineSocket);
   const what = kind === 'info' ? 'about itself' : `about the ${kind} ${name}`;
   if ('unanswered' in answer) return { unknown: `no engine on ${host.name} answered ${what}: ${answer.unanswered}` };
@@ -53,5 +67,7 @@ export async function engineGet(context: ProbeContext, host: ProbeHost, kind: En
   const { message = '' } = z.object({ message: z.string().optional() }).safeParse(document).data ?? {};
   // "page not found" is the answer of an API without such a request.
   if (answer.status === 404 && message !== '' && message !== 'page not found') return { missing: message };
-  return { unknown: `the engine of ${host.name} answered ${what} with HTTP ${answer.status}: ${message || 'no message'}` };
+  return {
+    unknown: `the engine of ${host.name} answered ${what} with HTTP ${answer.status}: ${message || 'no message'}`,
+  };
 }

@@ -72,15 +72,45 @@ export async function judge({ fails, sighting, success, controls, diagnose }: Ju
     };
   }
   const expected = `failure: ${oneOf(fails)}`;
-  if (sighting.saw === 'success') return { verdict: 'fail', cause: 'present', reason: `${sighting.text}, although it must fail with ${oneOf(fails)}`, expected, actual: 'success', ...measures };
+  if (sighting.saw === 'success')
+    return {
+      verdict: 'fail',
+      cause: 'present',
+      reason: `${sighting.text}, although it must fail with ${oneOf(fails)}`,
+      expected,
+      actual: 'success',
+      ...measures,
+    };
   const held = await controls(sighting.cause);
   const broken = held.filter((control) => !control.held);
   if (broken.length > 0) {
     const named = broken.map((control) => `${control.title}: ${control.seen}`).join('; ');
-    return { verdict: 'inconclusive', reason: `${sighting.text}, but a control did not hold, so that proves nothing: ${named}`, expected, actual: sighting.cause, controls: held };
+    return {
+      verdict: 'inconclusive',
+      reason: `${sighting.text}, but a control did not hold, so that proves nothing: ${named}`,
+      expected,
+      actual: sighting.cause,
+      controls: held,
+    };
   }
   if (!causeMeets(fails, sighting.cause)) {
-    return { verdict: 'fail', cause: sighting.cause, reason: `${sighting.text}: that is ${sighting.cause}, not ${oneOf(fails)}`, expected, actual: sighting.cause, controls: held, ...measures };
+    return {
+      verdict: 'fail',
+      cause: sighting.cause,
+      reason: `${sighting.text}: that is ${sighting.cause}, not ${oneOf(fails)}`,
+      expected,
+      actual: sighting.cause,
+      controls: held,
+      ...measures,
+    };
   }
-  return { verdict: 'pass', cause: sighting.cause, reason: `${sighting.text}, as it must (${sighting.cause})`, expected, actual: sighting.cause, controls: held, ...measures };
+  return {
+    verdict: 'pass',
+    cause: sighting.cause,
+    reason: `${sighting.text}, as it must (${sighting.cause})`,
+    expected,
+    actual: sighting.cause,
+    controls: held,
+    ...measures,
+  };
 }

@@ -19,7 +19,9 @@ import type { Vantage } from './vantage.js';
 const zMount = z.strictObject({
   source: zMatcher.optional().describe('Device, server or name: /dev/vda, tmpfs, overlay.'),
   fstype: zMatcher.optional().describe('Type of the file system: ext4, tmpfs, overlay, proc, …'),
-  root: zMatcher.optional().describe('Directory or file of that file system that is shown: / for all of it, another for bind mounts.'),
+  root: zMatcher
+    .optional()
+    .describe('Directory or file of that file system that is shown: / for all of it, another for bind mounts.'),
   options: zMatcher.optional().describe('Set of the options: ro or rw, nosuid, size=64k, …'),
 });
 
@@ -29,12 +31,19 @@ const zSpec = z
     path: z
       .string()
       .regex(/^\/[^\0]*$/, 'must be an absolute path')
-      .refine((path) => !/^\/proc\/(?:self|thread-self)(?:\/|$)/.test(path), 'means whoever reads it: name a process, such as /proc/1')
+      .refine(
+        (path) => !/^\/proc\/(?:self|thread-self)(?:\/|$)/.test(path),
+        'means whoever reads it: name a process, such as /proc/1',
+      )
       .describe('Absolute path. Symbolic links on the way are followed, as the host or container sees them.'),
     expect: z
       .strictObject({
         absent: z.literal(true).optional().describe('Nothing has this path.'),
-        type: zMatcher.optional().describe('file, directory, symlink, socket, fifo, block-device, character-device: of the path itself, links not followed.'),
+        type: zMatcher
+          .optional()
+          .describe(
+            'file, directory, symlink, socket, fifo, block-device, character-device: of the path itself, links not followed.',
+          ),
         mode: zMatcher.optional().describe('Permissions as four octal digits, in quotes: "0644".'),
         owner: zMatcher.optional().describe('Name of the owner, or the id where passwd has no name for it.'),
         group: zMatcher.optional().describe('Name of the group, or the id.'),
@@ -53,7 +62,8 @@ const zSpec = z
   })
   .check((check) => {
     const { expect, on } = check.value;
-    const wrong = (path: string[], message: string): void => void check.issues.push({ code: 'custom', input: check.value, path, continue: true, message });
+    const wrong = (path: string[], message: string): void =>
+      void check.issues.push({ code: 'custom', input: check.value, path, continue: true, message });
     if (on.includes('/netns:')) wrong(['on'], 'a network namespace has no file system of its own: name its host');
     if (expect.absent && Object.keys(expect).length > 1) wrong(['expect'], 'a file that is absent has no properties');
   });
@@ -79,7 +89,15 @@ const walk = [
   'else cur=$cur/$c; fi; done; [ -n "$cur" ] || cur=/; }',
 ].join('\n');
 
-const types: Record<number, string> = { 0o14: 'socket', 0o12: 'symlink', 0o10: 'file', 0o06: 'block-device', 0o04: 'directory', 0o02: 'character-device', 0o01: 'fifo' };
+const types: Record<number, string> = {
+  0o14: 'socket',
+  0o12: 'symlink',
+  0o10: 'file',
+  0o06: 'block-device',
+  0o04: 'directory',
+  0o02: 'character-device',
+  0o01: 'fifo',
+};
 
 interface FileStat {
   type: string;
@@ -95,7 +113,13 @@ export function parseStat(text: string): FileStat | null {
   const mode = parseInt(raw ?? '', 16);
   const type = types[mode >> 12];
   if (type === undefined) return null;
-  return { type, mode: (mode & 0o7777).toString(8).padStart(4, '0'), uid: Number(uid), gid: Number(gid), size: Number(size) };
+  return {
+    type,
+    mode: (mode & 0o7777).toString(8).padStart(4, '0'),
+    uid: Number(uid),
+    gid: Number(gid),
+    size: Number(size),
+  };
 }
 
 interface FileFacts {
@@ -114,10 +138,16 @@ interface FileFacts {
 /** How stat(1) says ENOENT and ENOTDIR in the C locale. */
 const notThere = /: (?:No such file or directory|Not a directory)$/;
 
-async function readFacts(context: ProbeContext, place: Vantage, path: string): Promise<FileFacts | { missing: string } | { unknown: string }> {
+async function readFacts(
+  context: ProbeContext,
+  place: Vantage,
+  path: string,
+): Promise<FileFacts | { missing: string } | { unknown: string }> {
   const { container } = place;
   const root = container === null ? '' : `/proc/${container.pid}/root`;
-  const unknown = (why: string): { unknown: string } => ({ unknown: `${path} of ${place.label} could not be read: ${why}` });
+  const unknown = (why: string): { unknown: string } => ({
+    unknown: `${path} of ${place.label} could not be read: ${why}`,
+  });
   const mountinfo = container === null ? '/proc/self/mountinfo' : `/proc/${container.pid}/mountinfo`;
   const script = await runScript(
     place.host,
@@ -127,7 +157,11 @@ async function readFacts(context: ProbeContext, place: Vantage, path: string): P
       { name: 'at', shell: `walk ${quoteArg(path)} ''; s=$?; at=$cur; printf '%s' "$at"; [ $s = 0 ]`, errors: 'apart' },
       { name: 'stat', shell: `stat --printf '%f %u %g %s' "$root$at"` },
       { name: 'target', shell: `readlink -n "$root$at"`, errors: 'apart' },
-      { name: 'leads', shell: `if walk ${quoteArg(path)} follow; then end=$cur; printf '%s' "$end"; [ -e "$root$end" ]; else end=; false; fi`, errors: 'apart' },
+      {
+        name: 'leads',
+        shell: `if walk ${quoteArg(path)} follow; then end=$cur; printf '%s' "$end"; [ -e "$root$end" ]; else end=; false; fi`,
+        errors: 'apart',
+      },
       // Anything but a regular file may keep its reader waiting.
       { name: 'regular', shell: `[ -n "$end" ] && [ -f "$root$end" ]` },
       { name: 'content', shell: `if [ "$s" = 0 ]; then head -c ${keptBytes + 1} <"$root$end"; fi` },
@@ -141,13 +175,17 @@ async function readFacts(context: ProbeContext, place: Vantage, path: string): P
       prelude: `LC_ALL=C; export LC_ALL; root=${quoteArg(root)}\n${walk}`,
       keepBytes: 8 << 20,
       // Files below /proc/sys show what is true of the reader: it reads from inside the namespaces that they are about.
-      ...(container === null ? {} : { wrap: (shell: string) => `nsenter -t ${container.pid} -n -u -i -- sh -c ${quoteArg(shell)}` }),
+      ...(container === null
+        ? {}
+        : { wrap: (shell: string) => `nsenter -t ${container.pid} -n -u -i -- sh -c ${quoteArg(shell)}` }),
     },
   );
-  const part = (name: string): { output: string; exitCode: number } => script.parts.get(name) ?? { output: '', exitCode: -1 };
+  const part = (name: string): { output: string; exitCode: number } =>
+    script.parts.get(name) ?? { output: '', exitCode: -1 };
   if (!script.parts.has('mounts')) return unknown(whyUnfinished(script.exec));
   if (part('root').exitCode !== 0) return unknown(part('root').output.trim());
-  if (part('at').exitCode !== 0) return unknown(script.exec.stderr.trim().split('\n')[0] || 'a link on the way leads nowhere that can be told');
+  if (part('at').exitCode !== 0)
+    return unknown(script.exec.stderr.trim().split('\n')[0] || 'a link on the way leads nowhere that can be told');
   if (part('stat').exitCode !== 0) {
     const words = part('stat').output.trim();
     return notThere.test(words) ? { missing: words } : unknown(words);
@@ -198,17 +236,30 @@ function judge(spec: Spec, facts: FileFacts): Outcome {
   });
   if (content !== undefined || lines !== undefined || json !== undefined) {
     if ('unread' in facts.content) {
-      if (facts.leads !== null && stat.type !== 'directory' && facts.content.unread !== 'it is no regular file') return inconclusive(`${placeOf(spec)} could not be read: ${facts.content.unread}`);
-      return fail(facts.leads === null ? 'absent' : 'wrong-value', `${seen}, whose content cannot be as expected: ${facts.content.unread}`, { expected: 'a regular file', actual: facts.leads === null ? 'a link to nothing' : stat.type });
+      if (facts.leads !== null && stat.type !== 'directory' && facts.content.unread !== 'it is no regular file')
+        return inconclusive(`${placeOf(spec)} could not be read: ${facts.content.unread}`);
+      return fail(
+        facts.leads === null ? 'absent' : 'wrong-value',
+        `${seen}, whose content cannot be as expected: ${facts.content.unread}`,
+        { expected: 'a regular file', actual: facts.leads === null ? 'a link to nothing' : stat.type },
+      );
     }
-    if (facts.content.bytes > keptBytes) return inconclusive(`${placeOf(spec)} is longer than the ${keptBytes} bytes that are read: its content cannot be judged`);
-    wrong.push(...findings({ content, lines }, { content: trimmed(facts.content.text), lines: linesOf(facts.content.text) }));
+    if (facts.content.bytes > keptBytes)
+      return inconclusive(
+        `${placeOf(spec)} is longer than the ${keptBytes} bytes that are read: its content cannot be judged`,
+      );
+    wrong.push(
+      ...findings({ content, lines }, { content: trimmed(facts.content.text), lines: linesOf(facts.content.text) }),
+    );
     if (json !== undefined) {
       let document: unknown;
       try {
         document = JSON.parse(facts.content.text);
       } catch {
-        return fail('wrong-value', `${placeOf(spec)} is no JSON document: ${showValue(trimmed(facts.content.text))}`, { expected: 'a JSON document', actual: showValue(trimmed(facts.content.text)) });
+        return fail('wrong-value', `${placeOf(spec)} is no JSON document: ${showValue(trimmed(facts.content.text))}`, {
+          expected: 'a JSON document',
+          actual: showValue(trimmed(facts.content.text)),
+        });
       }
       for (const { ok, path, ...rest } of matchFields(json, document)) if (!ok) wrong.push({ name: path, ...rest });
     }
@@ -219,23 +270,50 @@ function judge(spec: Spec, facts: FileFacts): Outcome {
     // A link that leads to a mounted place is taken for that place, as mount(8) and findmnt(8) do.
     const at = facts.leads ?? facts.at;
     const mount = facts.mounts.findLast((one) => one.at === at);
-    mountText = mount === undefined ? '; nothing is mounted there' : `; ${mount.source} (${mount.fstype}) is mounted there: ${mount.options.join(',')}`;
+    mountText =
+      mount === undefined
+        ? '; nothing is mounted there'
+        : `; ${mount.source} (${mount.fstype}) is mounted there: ${mount.options.join(',')}`;
     const here = mount === undefined ? 'nothing is mounted there' : `${mount.source} (${mount.fstype})`;
     if (mounted === false) {
-      if (mount !== undefined) wrong.push({ name: 'mount', sentence: `is ${here}, which must not be there`, expected: 'nothing is mounted there', actual: here });
-    } else if (mount === undefined) wrong.push({ name: 'mount', sentence: 'is missing: nothing is mounted exactly there', expected: 'a mount', actual: here });
+      if (mount !== undefined)
+        wrong.push({
+          name: 'mount',
+          sentence: `is ${here}, which must not be there`,
+          expected: 'nothing is mounted there',
+          actual: here,
+        });
+    } else if (mount === undefined)
+      wrong.push({
+        name: 'mount',
+        sentence: 'is missing: nothing is mounted exactly there',
+        expected: 'a mount',
+        actual: here,
+      });
     else if (mounted !== true) {
       const { options, ...rest } = mounted;
-      wrong.push(...[...findings(rest, { ...mount }), ...findings({ options }, { options: mount.options }, matchSet)].map((one) => ({ ...one, name: `mount ${one.name}` })));
+      wrong.push(
+        ...[...findings(rest, { ...mount }), ...findings({ options }, { options: mount.options }, matchSet)].map(
+          (one) => ({ ...one, name: `mount ${one.name}` }),
+        ),
+      );
     }
   }
-  if (wrong.length > 0) return failed(`${seen}${mountText}, but`, wrong, wrong.every((one) => one.actual === 'absent') ? 'absent' : 'wrong-value');
-  return pass(`${seen}${mountText}`, { ...('text' in facts.content && content !== undefined ? { actual: showValue(trimmed(facts.content.text)) } : {}) });
+  if (wrong.length > 0)
+    return failed(
+      `${seen}${mountText}, but`,
+      wrong,
+      wrong.every((one) => one.actual === 'absent') ? 'absent' : 'wrong-value',
+    );
+  return pass(`${seen}${mountText}`, {
+    ...('text' in facts.content && content !== undefined ? { actual: showValue(trimmed(facts.content.text)) } : {}),
+  });
 }
 
 export const fileCheck = defineCheck<Spec>({
   name: 'file',
-  summary: 'A file of a host or container is there (or not), with the type, mode, owner, target, content or mount expected.',
+  summary:
+    'A file of a host or container is there (or not), with the type, mode, owner, target, content or mount expected.',
   example: `- check: the engine mounts a hosts file of its own into the container, with the container's address
   file:
     on: node1/web
@@ -250,7 +328,17 @@ export const fileCheck = defineCheck<Spec>({
     const wanted = [
       ...describeWanted(plain as Record<string, Matcher>),
       ...Object.entries(json ?? {}).map(([path, matcher]) => `${path} ${describeMatcher(matcher)}`),
-      ...(mounted === undefined ? [] : [mounted === true ? 'a mount' : mounted === false ? 'no mount' : `a mount${describeWanted(mounted).map((one) => ` with ${one}`).join('')}`]),
+      ...(mounted === undefined
+        ? []
+        : [
+            mounted === true
+              ? 'a mount'
+              : mounted === false
+                ? 'no mount'
+                : `a mount${describeWanted(mounted)
+                    .map((one) => ` with ${one}`)
+                    .join('')}`,
+          ]),
     ];
     return `${spec.on} has ${spec.path}${wanted.length === 0 ? '' : `: ${wanted.join(', ')}`}`.replaceAll('\n', ' ');
   },
@@ -260,10 +348,18 @@ export const fileCheck = defineCheck<Spec>({
     const facts = await readFacts(context, place, spec.path);
     if ('unknown' in facts) return inconclusive(facts.unknown);
     if ('missing' in facts) {
-      if (spec.expect.absent) return pass(`${spec.on} has no ${spec.path}`, { controls: [{ title: `the file system of ${spec.on} can be read`, held: true, seen: facts.missing }] });
+      if (spec.expect.absent)
+        return pass(`${spec.on} has no ${spec.path}`, {
+          controls: [{ title: `the file system of ${spec.on} can be read`, held: true, seen: facts.missing }],
+        });
       return fail('absent', `${spec.on} has no ${spec.path}`, { expected: spec.path, actual: facts.missing });
     }
-    if (spec.expect.absent) return fail('present', `${spec.on} has ${spec.path}, which must not be there: a ${facts.stat.type} of ${facts.stat.size} bytes`, { expected: 'absent', actual: facts.stat.type });
+    if (spec.expect.absent)
+      return fail(
+        'present',
+        `${spec.on} has ${spec.path}, which must not be there: a ${facts.stat.type} of ${facts.stat.size} bytes`,
+        { expected: 'absent', actual: facts.stat.type },
+      );
     return judge(spec, facts);
   },
 });

@@ -9,7 +9,11 @@ export interface Finding extends Omit<MatchResult, 'ok'> {
 }
 
 /** Those of the wanted properties that are not as they should be, in the order in which they were written. */
-export function findings(wanted: Readonly<Record<string, Matcher | undefined>>, values: Readonly<Record<string, unknown>>, matching = match): Finding[] {
+export function findings(
+  wanted: Readonly<Record<string, Matcher | undefined>>,
+  values: Readonly<Record<string, unknown>>,
+  matching = match,
+): Finding[] {
   return Object.entries(wanted).flatMap(([name, matcher]) => {
     if (matcher === undefined) return [];
     const { ok, ...rest } = matching(matcher, values[name]);
@@ -32,12 +36,15 @@ const text = (value: unknown): string => String(value);
  * value must be a list whose elements differ from each other.
  */
 export function matchSet(matcher: Matcher, actual: unknown): MatchResult {
-  if (!Array.isArray(matcher) || !Array.isArray(actual) || matcher.some((one) => typeof one === 'object')) return match(matcher, actual);
+  if (!Array.isArray(matcher) || !Array.isArray(actual) || matcher.some((one) => typeof one === 'object'))
+    return match(matcher, actual);
   const sorted = (list: readonly unknown[]): string[] => list.map(text).sort();
   return match(sorted(matcher), sorted(actual));
 }
 
 /** Properties as a reader sees them: `active "active", sub one of "running", "listening"`. */
 export function describeWanted(wanted: Readonly<Record<string, Matcher | undefined>>): string[] {
-  return Object.entries(wanted).flatMap(([name, matcher]) => (matcher === undefined ? [] : [`${name} ${describeMatcher(matcher)}`]));
+  return Object.entries(wanted).flatMap(([name, matcher]) =>
+    matcher === undefined ? [] : [`${name} ${describeMatcher(matcher)}`],
+  );
 }

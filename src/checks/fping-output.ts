@@ -1,7 +1,8 @@
 import type { ProbeCause } from '../model/verdict.js';
 
 /** What fping said of one target. */
-export type FpingSighting = { saw: 'reply'; ms: number | null } | { saw: 'silence' } | { saw: 'error'; cause: ProbeCause; text: string };
+export type FpingSighting =
+  { saw: 'reply'; ms: number | null } | { saw: 'silence' } | { saw: 'error'; cause: ProbeCause; text: string };
 
 const linePattern = /^(\S+) is (alive|unreachable)(?: \((\d+(?:\.\d+)?) ms\))?$/;
 const icmpPattern = /^(ICMP .+?) from (\S+) for ICMP Echo sent to (\S+)$/;
@@ -43,7 +44,12 @@ export function readFping(output: string, targets: readonly string[]): Map<strin
     if (answer) {
       const target = answer[1]!;
       if (!wanted.has(target) || answers.has(target)) return null;
-      answers.set(target, answer[2] === 'alive' ? { saw: 'reply', ms: answer[3] === undefined ? null : Number(answer[3]) } : { saw: 'silence' });
+      answers.set(
+        target,
+        answer[2] === 'alive'
+          ? { saw: 'reply', ms: answer[3] === undefined ? null : Number(answer[3]) }
+          : { saw: 'silence' },
+      );
       continue;
     }
     const icmp = icmpPattern.exec(line);

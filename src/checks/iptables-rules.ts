@@ -36,7 +36,10 @@ export const ruleFields = {
   'src-type': { options: ['--src-type'], about: 'Type of the source address: LOCAL.' },
   'dst-type': { options: ['--dst-type'], about: 'Type of the destination address: LOCAL.' },
   'icmp-type': { options: ['--icmp-type', '--icmpv6-type'], about: 'Type of the ICMP message, as a number.' },
-  'tcp-flags': { options: ['--tcp-flags'], about: 'Flags that are looked at, and those of them that are set: FIN,SYN,RST,ACK SYN.' },
+  'tcp-flags': {
+    options: ['--tcp-flags'],
+    about: 'Flags that are looked at, and those of them that are set: FIN,SYN,RST,ACK SYN.',
+  },
   'match-set': { options: ['--match-set'], about: 'Set of ipset, with the directions.' },
   mark: { options: ['--mark'], about: 'Mark of the packet.' },
   comment: { options: ['--comment'], about: 'Comment.' },
@@ -45,7 +48,9 @@ export const ruleFields = {
   'reject-with': { options: ['--reject-with'], about: 'What REJECT answers with.' },
 } as const satisfies Record<string, { options: readonly string[]; about: string }>;
 
-const fieldOf = new Map<string, string>(Object.entries(ruleFields).flatMap(([name, { options }]) => options.map((option) => [option, name] as const)));
+const fieldOf = new Map<string, string>(
+  Object.entries(ruleFields).flatMap(([name, { options }]) => options.map((option) => [option, name] as const)),
+);
 
 /** Chains that a table has by itself. The nft variant of iptables lists a table only once somebody has used it. */
 const builtIn: Readonly<Record<string, readonly string[]>> = {
@@ -79,7 +84,9 @@ function words(line: string): Word[] | null {
 
 /** A single address is listed with its prefix length, /32 or /128, which people leave out. */
 export function plainAddress(value: string): string {
-  return value.replace(/^((?:! )?\d+\.\d+\.\d+\.\d+)\/32$/, '$1').replace(/^((?:! )?[0-9a-f:]*:[0-9a-f:.]*)\/128$/i, '$1');
+  return value
+    .replace(/^((?:! )?\d+\.\d+\.\d+\.\d+)\/32$/, '$1')
+    .replace(/^((?:! )?[0-9a-f:]*:[0-9a-f:.]*)\/128$/i, '$1');
 }
 
 /** `[12:720] -A FORWARD -i docker0 -j ACCEPT`. `null` for what is no rule. */
@@ -100,7 +107,8 @@ export function parseRule(line: string): Rule | null {
     const operands = list.slice(at + 1, at + 1 + several);
     if (operands.length < several || operands.some((one) => !one.quoted && fieldOf.has(one.text))) return null;
     const value = operands.map((one) => one.text).join(' ');
-    values[field] = `${negated ? '! ' : ''}${field === 'source' || field === 'destination' ? plainAddress(value) : value}`;
+    values[field] =
+      `${negated ? '! ' : ''}${field === 'source' || field === 'destination' ? plainAddress(value) : value}`;
     at += several;
   }
   return { chain, values, raw: text, packets: Number(packets ?? 0), bytes: Number(bytes ?? 0) };
@@ -113,7 +121,11 @@ export function parseRule(line: string): Rule | null {
  * status 0 (seen in 1.8.7 and 1.8.13): of such a table nothing is known.
  */
 export function parseTable(name: string, text: string): Table | null {
-  const table: Table = { name, chains: new Map((builtIn[name] ?? []).map((chain) => [chain, { policy: 'ACCEPT', packets: 0, bytes: 0 }])), rules: [] };
+  const table: Table = {
+    name,
+    chains: new Map((builtIn[name] ?? []).map((chain) => [chain, { policy: 'ACCEPT', packets: 0, bytes: 0 }])),
+    rules: [],
+  };
   let inside = false;
   for (const line of text.split('\n')) {
     if (/^# Table .* is incompatible/.test(line)) return null;
@@ -129,7 +141,11 @@ export function parseTable(name: string, text: string): Table | null {
     if (!inside) return null;
     const chain = /^:(\S+) (\S+) \[(\d+):(\d+)\]$/.exec(line.trimEnd());
     if (chain) {
-      table.chains.set(chain[1]!, { policy: chain[2] === '-' ? null : chain[2]!, packets: Number(chain[3]), bytes: Number(chain[4]) });
+      table.chains.set(chain[1]!, {
+        policy: chain[2] === '-' ? null : chain[2]!,
+        packets: Number(chain[3]),
+        bytes: Number(chain[4]),
+      });
       continue;
     }
     const rule = parseRule(line);

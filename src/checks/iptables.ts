@@ -18,16 +18,25 @@ const tableNames = ['filter', 'nat', 'mangle', 'raw', 'security'] as const;
 
 export const zRuleSelector = z
   .strictObject({
-    ...(Object.fromEntries(Object.entries(ruleFields).map(([name, { about }]) => [name, zMatcher.optional().describe(about)])) as unknown as Record<keyof typeof ruleFields, z.ZodOptional<z.ZodType<Matcher>>>),
+    ...(Object.fromEntries(
+      Object.entries(ruleFields).map(([name, { about }]) => [name, zMatcher.optional().describe(about)]),
+    ) as unknown as Record<keyof typeof ruleFields, z.ZodOptional<z.ZodType<Matcher>>>),
     raw: zMatcher.optional().describe('The whole rule as iptables-save prints it: -A FORWARD -i docker0 -j ACCEPT.'),
   })
   .refine((fields) => Object.keys(fields).length > 0, 'must name at least one part of a rule')
-  .meta({ id: 'RuleSelector', description: 'Parts of a rule, by the long names of iptables’ options. A value that a rule negates begins with "! ": out: "! docker0".' });
+  .meta({
+    id: 'RuleSelector',
+    description:
+      'Parts of a rule, by the long names of iptables’ options. A value that a rule negates begins with "! ": out: "! docker0".',
+  });
 
 /** Where rules are looked for; shared with the kind `counter`. */
 export const rulePlace = {
   on: zEndpoint.describe('Whose rules: a host, or the network namespace of a container or of a name.'),
-  family: z.union([z.literal(4), z.literal(6)]).default(4).describe('4: iptables. 6: ip6tables.'),
+  family: z
+    .union([z.literal(4), z.literal(6)])
+    .default(4)
+    .describe('4: iptables. 6: ip6tables.'),
   table: z.enum(tableNames).default('filter').describe('The table.'),
   chain: z.string().min(1).max(64).optional().describe('The chain; all of the table where left out.'),
 };
@@ -35,12 +44,20 @@ export const rulePlace = {
 const zSpec = z
   .strictObject({
     ...rulePlace,
-    rule: zRuleSelector.optional().describe('The rule, by its parts; at least one such rule must be there. Without it, the check is about the chain.'),
+    rule: zRuleSelector
+      .optional()
+      .describe(
+        'The rule, by its parts; at least one such rule must be there. Without it, the check is about the chain.',
+      ),
     expect: z
       .strictObject({
         absent: z.literal(true).optional().describe('There is no such rule (or, without rule, no such chain).'),
-        count: zMatcher.optional().describe('How many such rules there are (or, without rule, how many rules the chain has).'),
-        before: zRuleSelector.optional().describe('Every such rule stands before the first rule of its chain that is like this.'),
+        count: zMatcher
+          .optional()
+          .describe('How many such rules there are (or, without rule, how many rules the chain has).'),
+        before: zRuleSelector
+          .optional()
+          .describe('Every such rule stands before the first rule of its chain that is like this.'),
         position: zMatcher.optional().describe('Number of the first such rule in its chain, from 1.'),
         policy: zMatcher.optional().describe('Policy of the chain: ACCEPT or DROP.'),
       })
@@ -48,11 +65,15 @@ const zSpec = z
   })
   .check((check) => {
     const { rule, chain, expect } = check.value;
-    const wrong = (path: string[], message: string): void => void check.issues.push({ code: 'custom', input: check.value, path, continue: true, message });
+    const wrong = (path: string[], message: string): void =>
+      void check.issues.push({ code: 'custom', input: check.value, path, continue: true, message });
     if (rule === undefined && chain === undefined) wrong([], 'must have at least one of the keys chain and rule');
-    if (expect.absent && Object.keys(expect).length > 1) wrong(['expect'], 'what is absent has no count, order or policy');
-    if (expect.before !== undefined && rule === undefined) wrong(['expect', 'before'], 'needs a rule that is to stand before it');
-    if (expect.position !== undefined && (rule === undefined || chain === undefined)) wrong(['expect', 'position'], 'is that of a rule in a chain: name both');
+    if (expect.absent && Object.keys(expect).length > 1)
+      wrong(['expect'], 'what is absent has no count, order or policy');
+    if (expect.before !== undefined && rule === undefined)
+      wrong(['expect', 'before'], 'needs a rule that is to stand before it');
+    if (expect.position !== undefined && (rule === undefined || chain === undefined))
+      wrong(['expect', 'position'], 'is that of a rule in a chain: name both');
     if (expect.policy !== undefined && chain === undefined) wrong(['expect', 'policy'], 'belongs to a chain: name it');
   });
 type Spec = z.output<typeof zSpec>;
@@ -69,13 +90,31 @@ function plainMatcher(matcher: Matcher): Matcher {
   if (Array.isArray(matcher)) return matcher.map(plainMatcher);
   if (typeof matcher !== 'object' || matcher === null) return matcher;
   const { not, 'one-of': oneOf } = matcher;
-  return { ...matcher, ...(not === undefined ? {} : { not: plainMatcher(not) }), ...(oneOf === undefined ? {} : { 'one-of': oneOf.map(plainMatcher) }) };
+  return {
+    ...matcher,
+    ...(not === undefined ? {} : { not: plainMatcher(not) }),
+    ...(oneOf === undefined ? {} : { 'one-of': oneOf.map(plainMatcher) }),
+  };
 }
 
-const spelled: readonly string[] = ['source', 'destination', 'in', 'out', 'protocol', 'sport', 'dport'] satisfies (keyof RuleSelector)[];
+const spelled: readonly string[] = [
+  'source',
+  'destination',
+  'in',
+  'out',
+  'protocol',
+  'sport',
+  'dport',
+] satisfies (keyof RuleSelector)[];
 
 export function isRule(selector: RuleSelector, rule: Rule): boolean {
-  return Object.entries(selector).every(([name, matcher]) => match(spelled.includes(name) ? plainMatcher(matcher) : matcher, name === 'raw' ? rule.raw : (rule.values[name] ?? absent)).ok);
+  return Object.entries(selector).every(
+    ([name, matcher]) =>
+      match(
+        spelled.includes(name) ? plainMatcher(matcher) : matcher,
+        name === 'raw' ? rule.raw : (rule.values[name] ?? absent),
+      ).ok,
+  );
 }
 
 /** What iptables may print of one table. */
@@ -87,21 +126,48 @@ const tableBytes = 4 << 20;
  * The program is the host's `iptables-save`, of the variant that its `iptables` is too, which is what engines call: nft on
  * Debian since 10. Rules of the other variant are in force beside these, so a host that has some can't be judged by one of the two.
  */
-export async function readTable(context: ProbeContext, vantage: Vantage, family: 4 | 6, name: string): Promise<Table | Outcome> {
+export async function readTable(
+  context: ProbeContext,
+  vantage: Vantage,
+  family: 4 | 6,
+  name: string,
+): Promise<Table | Outcome> {
   const program = family === 4 ? 'iptables-save' : 'ip6tables-save';
-  const result = await vantage.host.exec(vantage.enter([program, '-c', '-t', name]), { timeoutMs: Math.min(context.timeLeftMs(), 15_000), signal: context.signal, keepBytes: tableBytes });
+  const result = await vantage.host.exec(vantage.enter([program, '-c', '-t', name]), {
+    timeoutMs: Math.min(context.timeLeftMs(), 15_000),
+    signal: context.signal,
+    keepBytes: tableBytes,
+  });
   const why = whyNoAnswer(program, result);
   if (why !== null) return inconclusive(`${program} gave no answer in ${vantage.label}: ${why}`);
-  if (result.exitCode !== 0) return inconclusive(`the rules of ${vantage.label} could not be read: ${lastLine(result.stderr) || `exit status ${result.exitCode}`}`);
-  if (result.stdoutBytes > tableBytes) return inconclusive(`${program} in ${vantage.label} printed ${result.stdoutBytes} bytes, more than is read`);
+  if (result.exitCode !== 0)
+    return inconclusive(
+      `the rules of ${vantage.label} could not be read: ${lastLine(result.stderr) || `exit status ${result.exitCode}`}`,
+    );
+  if (result.stdoutBytes > tableBytes)
+    return inconclusive(`${program} in ${vantage.label} printed ${result.stdoutBytes} bytes, more than is read`);
   const other = /^# Warning: (ip6?tables-legacy) tables present/m.exec(`${result.stderr}\n${result.stdout}`)?.[1];
   if (other !== undefined) {
-    const legacy = await vantage.host.exec(vantage.enter([`${other}-save`, '-t', name]), { timeoutMs: Math.min(context.timeLeftMs(), 15_000), signal: context.signal, keepBytes: tableBytes });
+    const legacy = await vantage.host.exec(vantage.enter([`${other}-save`, '-t', name]), {
+      timeoutMs: Math.min(context.timeLeftMs(), 15_000),
+      signal: context.signal,
+      keepBytes: tableBytes,
+    });
     // An empty table of the other variant does nothing: a mere look at it is enough to make it.
-    const empty = legacy.exitCode === 0 && legacy.stdout.split('\n').every((line) => /^(?:|#.*|\*\w+|COMMIT|:\w+ ACCEPT .*)$/.test(line.trimEnd()));
-    if (!empty) return inconclusive(`${vantage.label} has rules of ${other} in the table ${name} besides those that ${program} lists: what holds there cannot be told from these alone`);
+    const empty =
+      legacy.exitCode === 0 &&
+      legacy.stdout.split('\n').every((line) => /^(?:|#.*|\*\w+|COMMIT|:\w+ ACCEPT .*)$/.test(line.trimEnd()));
+    if (!empty)
+      return inconclusive(
+        `${vantage.label} has rules of ${other} in the table ${name} besides those that ${program} lists: what holds there cannot be told from these alone`,
+      );
   }
-  return parseTable(name, result.stdout) ?? inconclusive(`${program} in ${vantage.label} printed something that is not known: ${lastLine(result.stdout.replaceAll(/^(?:# Completed.*|COMMIT)$/gm, ''))}`);
+  return (
+    parseTable(name, result.stdout) ??
+    inconclusive(
+      `${program} in ${vantage.label} printed something that is not known: ${lastLine(result.stdout.replaceAll(/^(?:# Completed.*|COMMIT)$/gm, ''))}`,
+    )
+  );
 }
 
 function placeOf(spec: Pick<Spec, 'table' | 'chain' | 'family'>): string {
@@ -111,12 +177,18 @@ function placeOf(spec: Pick<Spec, 'table' | 'chain' | 'family'>): string {
 /** Rules of the chain (or with the selector's target), for a reader who wonders why none fits. */
 export function nearRules(table: Table, chain: string | undefined): string {
   const near = table.rules.filter((rule) => chain === undefined || rule.chain === chain);
-  return near.length === 0 ? 'no rules' : near.slice(0, 30).map((rule) => rule.raw).join('\n') + (near.length > 30 ? `\n… ${near.length - 30} more` : '');
+  return near.length === 0
+    ? 'no rules'
+    : near
+        .slice(0, 30)
+        .map((rule) => rule.raw)
+        .join('\n') + (near.length > 30 ? `\n… ${near.length - 30} more` : '');
 }
 
 export const iptablesCheck = defineCheck<Spec>({
   name: 'iptables',
-  summary: 'A rule of iptables is there or not, how often, at which place, before which other one; a chain is there, with its policy.',
+  summary:
+    'A rule of iptables is there or not, how often, at which place, before which other one; a chain is there, with its policy.',
   example: `- check: containers' packets leave with the host's address
   iptables:
     on: node1
@@ -129,7 +201,11 @@ export const iptablesCheck = defineCheck<Spec>({
   describe: (spec) => {
     const { absent: none, count, before, position, policy } = spec.expect;
     const parts = [
-      count === undefined ? '' : spec.rule === undefined ? `rules: ${describeMatcher(count)}` : `${describeMatcher(count)} times`,
+      count === undefined
+        ? ''
+        : spec.rule === undefined
+          ? `rules: ${describeMatcher(count)}`
+          : `${describeMatcher(count)} times`,
       position === undefined ? '' : `at position ${describeMatcher(position)}`,
       before === undefined ? '' : `before ${describeRule(before)}`,
       policy === undefined ? '' : `policy ${describeMatcher(policy)}`,
@@ -143,41 +219,91 @@ export const iptablesCheck = defineCheck<Spec>({
     const table = await readTable(context, vantage, spec.family, spec.table);
     if ('verdict' in table) return table;
     const where = `${placeOf(spec)} of ${vantage.label}`;
-    const control = { title: `the rules of ${vantage.label} can be read`, held: true, seen: `${table.rules.length} rules in ${table.chains.size} chains of table ${spec.table}` };
+    const control = {
+      title: `the rules of ${vantage.label} can be read`,
+      held: true,
+      seen: `${table.rules.length} rules in ${table.chains.size} chains of table ${spec.table}`,
+    };
     const chainThere = spec.chain === undefined || table.chains.has(spec.chain);
     const { absent: none, count, before, position, policy } = spec.expect;
 
     if (spec.rule === undefined) {
-      if (none) return chainThere ? fail('present', `${where} is there, which must not be`, { expected: 'absent', actual: nearRules(table, spec.chain) }) : pass(`${vantage.label} has no ${placeOf(spec)}`, { controls: [control] });
-      if (!chainThere) return fail('absent', `${vantage.label} has no ${placeOf(spec)}`, { expected: spec.chain!, actual: [...table.chains.keys()].join(', ') });
+      if (none)
+        return chainThere
+          ? fail('present', `${where} is there, which must not be`, {
+              expected: 'absent',
+              actual: nearRules(table, spec.chain),
+            })
+          : pass(`${vantage.label} has no ${placeOf(spec)}`, { controls: [control] });
+      if (!chainThere)
+        return fail('absent', `${vantage.label} has no ${placeOf(spec)}`, {
+          expected: spec.chain!,
+          actual: [...table.chains.keys()].join(', '),
+        });
       const rules = table.rules.filter((rule) => rule.chain === spec.chain).length;
       const own = table.chains.get(spec.chain!)?.policy ?? absent;
       const wrong = findings({ count, policy }, { count: rules, policy: own });
-      return wrong.length > 0 ? { ...failed(where, wrong), actual: `${wrong.map((one) => `${one.name}: ${one.actual}`).join('\n')}\n${nearRules(table, spec.chain)}` } : pass(`${where} has ${rules} rules${own === absent ? '' : `, policy ${own}`}`);
+      return wrong.length > 0
+        ? {
+            ...failed(where, wrong),
+            actual: `${wrong.map((one) => `${one.name}: ${one.actual}`).join('\n')}\n${nearRules(table, spec.chain)}`,
+          }
+        : pass(`${where} has ${rules} rules${own === absent ? '' : `, policy ${own}`}`);
     }
     // Of a chain that is not there, a rule's absence would be true of anything.
-    if (!chainThere) return fail('absent', `${vantage.label} has no ${placeOf(spec)}`, { expected: `chain ${spec.chain!}`, actual: `chains ${[...table.chains.keys()].join(', ')}` });
+    if (!chainThere)
+      return fail('absent', `${vantage.label} has no ${placeOf(spec)}`, {
+        expected: `chain ${spec.chain!}`,
+        actual: `chains ${[...table.chains.keys()].join(', ')}`,
+      });
 
     const scope = table.rules.filter((rule) => spec.chain === undefined || rule.chain === spec.chain);
     const found = scope.filter((rule) => isRule(spec.rule!, rule));
     const wanted = describeRule(spec.rule);
     const seen = found.map((rule) => rule.raw).join('; ');
     if (none) {
-      if (found.length > 0) return fail('present', `${where} has a rule that must not be there: ${seen}`, { expected: `none with ${wanted}`, actual: seen });
+      if (found.length > 0)
+        return fail('present', `${where} has a rule that must not be there: ${seen}`, {
+          expected: `none with ${wanted}`,
+          actual: seen,
+        });
       return pass(`${where} has no rule with ${wanted}`, { controls: [control] });
     }
     if (found.length === 0 && count === undefined) {
-      return fail('absent', `${where} has no rule with ${wanted}`, { expected: wanted, actual: nearRules(table, spec.chain) });
+      return fail('absent', `${where} has no rule with ${wanted}`, {
+        expected: wanted,
+        actual: nearRules(table, spec.chain),
+      });
     }
     const place = scope.findIndex((rule) => rule === found[0]);
-    const wrong = findings({ count, position, policy }, { count: found.length, position: place < 0 ? absent : place + 1, policy: (spec.chain === undefined ? undefined : table.chains.get(spec.chain)?.policy) ?? absent });
-    if (wrong.length > 0) return { ...failed(`${where}, rules with ${wanted}${seen === '' ? '' : ` (${seen})`}`, wrong), actual: `${wrong.map((one) => `${one.name}: ${one.actual}`).join('\n')}\n${nearRules(table, spec.chain)}` };
+    const wrong = findings(
+      { count, position, policy },
+      {
+        count: found.length,
+        position: place < 0 ? absent : place + 1,
+        policy: (spec.chain === undefined ? undefined : table.chains.get(spec.chain)?.policy) ?? absent,
+      },
+    );
+    if (wrong.length > 0)
+      return {
+        ...failed(`${where}, rules with ${wanted}${seen === '' ? '' : ` (${seen})`}`, wrong),
+        actual: `${wrong.map((one) => `${one.name}: ${one.actual}`).join('\n')}\n${nearRules(table, spec.chain)}`,
+      };
     if (before !== undefined) {
       for (const rule of found) {
         const chain = table.rules.filter((one) => one.chain === rule.chain);
         const other = chain.findIndex((one) => isRule(before, one));
-        if (other < 0) return fail('absent', `${where} has no rule with ${describeRule(before)}, before which ${rule.raw} could stand`, { expected: describeRule(before), actual: nearRules(table, rule.chain) });
-        if (chain.indexOf(rule) > other) return fail('wrong-value', `in ${where}, ${rule.raw} stands after ${chain[other]!.raw}`, { expected: `${wanted} before ${describeRule(before)}`, actual: chain.map((one) => one.raw).join('\n') });
+        if (other < 0)
+          return fail(
+            'absent',
+            `${where} has no rule with ${describeRule(before)}, before which ${rule.raw} could stand`,
+            { expected: describeRule(before), actual: nearRules(table, rule.chain) },
+          );
+        if (chain.indexOf(rule) > other)
+          return fail('wrong-value', `in ${where}, ${rule.raw} stands after ${chain[other]!.raw}`, {
+            expected: `${wanted} before ${describeRule(before)}`,
+            actual: chain.map((one) => one.raw).join('\n'),
+          });
       }
     }
     return pass(`${where} has ${seen === '' ? `no rule with ${wanted}` : seen}`);

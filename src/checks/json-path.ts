@@ -56,7 +56,8 @@ function walk(value: unknown, steps: PathStep[], from: number): unknown {
   const step = steps[from];
   if (step === undefined) return value;
   if ('key' in step) {
-    if (typeof value !== 'object' || value === null || Array.isArray(value) || !Object.hasOwn(value, step.key)) return absent;
+    if (typeof value !== 'object' || value === null || Array.isArray(value) || !Object.hasOwn(value, step.key))
+      return absent;
     return walk((value as Record<string, unknown>)[step.key], steps, from + 1);
   }
   if ('index' in step) {
@@ -92,12 +93,24 @@ export const zFields: z.ZodType<Record<string, Matcher>> = z
   .record(z.string(), zMatcher)
   .check((check) => {
     const paths = Object.keys(check.value);
-    if (paths.length === 0) check.issues.push({ code: 'custom', input: check.value, continue: true, message: 'must name at least one field' });
+    if (paths.length === 0)
+      check.issues.push({
+        code: 'custom',
+        input: check.value,
+        continue: true,
+        message: 'must name at least one field',
+      });
     for (const path of paths) {
       try {
         parsePath(path);
       } catch (error) {
-        check.issues.push({ code: 'custom', input: path, path: [path], continue: true, message: (error as Error).message });
+        check.issues.push({
+          code: 'custom',
+          input: path,
+          path: [path],
+          continue: true,
+          message: (error as Error).message,
+        });
       }
     }
   })

@@ -22,7 +22,10 @@ import type { Vantage } from './vantage.js';
 const properties = {
   name: { path: 'ifname', about: 'Name.' },
   index: { path: 'ifindex', about: 'Interface index.' },
-  kind: { path: 'linkinfo.info_kind', about: 'Type: veth, bridge, vxlan, macvlan, vlan, …; absent for lo and for hardware.' },
+  kind: {
+    path: 'linkinfo.info_kind',
+    about: 'Type: veth, bridge, vxlan, macvlan, vlan, …; absent for lo and for hardware.',
+  },
   state: { path: 'operstate', about: 'Operational state: UP, DOWN, LOWERLAYERDOWN, UNKNOWN.' },
   flags: { path: 'flags', about: 'List of flags: UP (set up by somebody), LOWER_UP (has a carrier), MASTER, …' },
   mtu: { path: 'mtu', about: 'MTU in bytes.' },
@@ -41,9 +44,20 @@ const properties = {
   vlan: { path: 'linkinfo.info_data.id', of: 'vlan', about: 'vlan: the id.' },
   'vlan-protocol': { path: 'linkinfo.info_data.protocol', of: 'vlan', about: 'vlan: 802.1Q or 802.1ad.' },
   mode: { path: 'linkinfo.info_data.mode', about: 'macvlan, ipvlan: bridge, private, vepa, passthru, l2, l3, …' },
-  stp: { path: 'linkinfo.info_data.stp_state', of: 'bridge', about: 'bridge: 1 with the spanning tree protocol, 0 without.' },
-  'vlan-filtering': { path: 'linkinfo.info_data.vlan_filtering', of: 'bridge', about: 'bridge: 1 when it filters VLANs.' },
-  hairpin: { path: 'linkinfo.info_slave_data.hairpin', about: 'port of a bridge: whether frames may leave by the port they came in at.' },
+  stp: {
+    path: 'linkinfo.info_data.stp_state',
+    of: 'bridge',
+    about: 'bridge: 1 with the spanning tree protocol, 0 without.',
+  },
+  'vlan-filtering': {
+    path: 'linkinfo.info_data.vlan_filtering',
+    of: 'bridge',
+    about: 'bridge: 1 when it filters VLANs.',
+  },
+  hairpin: {
+    path: 'linkinfo.info_slave_data.hairpin',
+    about: 'port of a bridge: whether frames may leave by the port they came in at.',
+  },
 } as const satisfies Record<string, { path: string; of?: string; about: string }>;
 type Property = keyof typeof properties;
 
@@ -51,12 +65,16 @@ const zProperties = Object.fromEntries(
   Object.entries(properties).map(([name, { about }]) => [name, zMatcher.optional().describe(about)]),
 ) as unknown as Record<Property, z.ZodOptional<z.ZodType<Matcher>>>;
 
-const zSelect = z.strictObject(zProperties).refine((fields) => Object.keys(fields).length > 0, 'must name at least one property');
+const zSelect = z
+  .strictObject(zProperties)
+  .refine((fields) => Object.keys(fields).length > 0, 'must name at least one property');
 
 const zSpec = z
   .strictObject({
     of: zEndpoint.describe('Where the link is: a host, a container or a network namespace.'),
-    network: zDockerName.optional().describe('Look in the namespace that the engine of this host keeps for this overlay network.'),
+    network: zDockerName
+      .optional()
+      .describe('Look in the namespace that the engine of this host keeps for this overlay network.'),
     interface: z.string().min(1).max(15).optional().describe('The link by its name.'),
     select: zSelect.optional().describe('The link by its properties; exactly one may have them.'),
     expect: z
@@ -75,11 +93,13 @@ const zSpec = z
   })
   .check((check) => {
     const { interface: name, select, expect, of, network } = check.value;
-    const wrong = (path: string[], message: string): void => void check.issues.push({ code: 'custom', input: check.value, path, continue: true, message });
+    const wrong = (path: string[], message: string): void =>
+      void check.issues.push({ code: 'custom', input: check.value, path, continue: true, message });
     if (name === undefined && select === undefined) wrong([], 'must say which link: interface or select');
     if (expect.absent && Object.keys(expect).length > 1) wrong(['expect'], 'a link that is absent has no properties');
     if (network !== undefined && of.includes('/')) wrong(['network'], 'goes with a host only');
-    if (expect.peer !== undefined && expect.peer.of.split('/')[0] !== of.split('/')[0]) wrong(['expect', 'peer', 'of'], 'must be on the same host: a veth pair never leaves its kernel’s host');
+    if (expect.peer !== undefined && expect.peer.of.split('/')[0] !== of.split('/')[0])
+      wrong(['expect', 'peer', 'of'], 'must be on the same host: a veth pair never leaves its kernel’s host');
   });
 type Spec = z.output<typeof zSpec>;
 
@@ -91,7 +111,10 @@ export function propertyOf(link: unknown, name: Property): unknown {
 }
 
 /** Those of the named properties that are not as they should be. */
-function wrongProperties(wanted: Partial<Record<Property, Matcher>>, link: unknown): ({ name: string } & MatchResult)[] {
+function wrongProperties(
+  wanted: Partial<Record<Property, Matcher>>,
+  link: unknown,
+): ({ name: string } & MatchResult)[] {
   return (Object.keys(properties) as Property[]).flatMap((name) => {
     const matcher = wanted[name];
     if (matcher === undefined) return [];
@@ -103,15 +126,20 @@ function wrongProperties(wanted: Partial<Record<Property, Matcher>>, link: unkno
 }
 
 function describeSelect(select: NonNullable<Spec['select']>): string {
-  return (Object.entries(select) as [string, Matcher][]).map(([name, matcher]) => `${name} ${describeMatcher(matcher)}`).join(' and ');
+  return (Object.entries(select) as [string, Matcher][])
+    .map(([name, matcher]) => `${name} ${describeMatcher(matcher)}`)
+    .join(' and ');
 }
 
 function describeLink(spec: Spec): string {
   const which = spec.interface !== undefined ? spec.interface : `a link with ${describeSelect(spec.select ?? {})}`;
-  return spec.interface !== undefined && spec.select !== undefined ? `${which} with ${describeSelect(spec.select)}` : which;
+  return spec.interface !== undefined && spec.select !== undefined
+    ? `${which} with ${describeSelect(spec.select)}`
+    : which;
 }
 
-const placeOf = (spec: Spec): string => (spec.network === undefined ? spec.of : `${spec.of}’s namespace of the network ${spec.network}`);
+const placeOf = (spec: Spec): string =>
+  spec.network === undefined ? spec.of : `${spec.of}’s namespace of the network ${spec.network}`;
 
 /** A network namespace; `path` is its file where the engine keeps it for an overlay network. */
 type Place = Vantage & { path?: string };
@@ -138,8 +166,21 @@ interface Wrong {
  * The other end of a veth: the link of the peer's namespace that has the index we point to, and points back to ours. Indexes
  * are counted in every namespace anew, so that the kernel is asked which namespace it means.
  */
-async function judgePeer(context: ProbeContext, place: Place, link: Link, peer: NonNullable<Spec['expect']['peer']>): Promise<Wrong[] | Outcome> {
-  if (propertyOf(link, 'kind') !== 'veth') return [{ name: 'kind', sentence: `is ${showValue(propertyOf(link, 'kind'))}, which has no peer`, expected: '"veth"', actual: showValue(propertyOf(link, 'kind')) }];
+async function judgePeer(
+  context: ProbeContext,
+  place: Place,
+  link: Link,
+  peer: NonNullable<Spec['expect']['peer']>,
+): Promise<Wrong[] | Outcome> {
+  if (propertyOf(link, 'kind') !== 'veth')
+    return [
+      {
+        name: 'kind',
+        sentence: `is ${showValue(propertyOf(link, 'kind'))}, which has no peer`,
+        expected: '"veth"',
+        actual: showValue(propertyOf(link, 'kind')),
+      },
+    ];
   const vantage = await find(context, peer.of);
   if ('verdict' in vantage) return vantage;
   const links = await listLinks(context, vantage);
@@ -148,12 +189,29 @@ async function judgePeer(context: ProbeContext, place: Place, link: Link, peer: 
   const index = propertyOf(link, 'peer-index');
   // A pair within one namespace is told by names, and has no id of a namespace.
   const within = link.link_netnsid === undefined ? propertyOf(link, 'parent') : undefined;
-  const other = links.find((one) => propertyOf(one, 'kind') === 'veth' && (within === undefined ? one.ifindex === index && propertyOf(one, 'peer-index') === link.ifindex : one.ifname === within));
+  const other = links.find(
+    (one) =>
+      propertyOf(one, 'kind') === 'veth' &&
+      (within === undefined
+        ? one.ifindex === index && propertyOf(one, 'peer-index') === link.ifindex
+        : one.ifname === within),
+  );
   const ids = other === undefined ? [] : await namespaceIds(context, place, place.path, [vantage]);
   if ('unknown' in ids) return inconclusive(ids.unknown);
   if (other === undefined || ids[0] !== (link.link_netnsid ?? 'same')) {
-    const actual = links.filter((one) => propertyOf(one, 'kind') === 'veth').map((one) => one.ifname).join(', ') || 'no veth';
-    return [{ name: 'peer', sentence: `is not in ${peer.of} (which has ${actual})`, expected: `a veth with index ${showValue(index)} in ${peer.of}`, actual }];
+    const actual =
+      links
+        .filter((one) => propertyOf(one, 'kind') === 'veth')
+        .map((one) => one.ifname)
+        .join(', ') || 'no veth';
+    return [
+      {
+        name: 'peer',
+        sentence: `is not in ${peer.of} (which has ${actual})`,
+        expected: `a veth with index ${showValue(index)} in ${peer.of}`,
+        actual,
+      },
+    ];
   }
   return wrongProperties(wanted, other).map((one) => ({ ...one, name: `${one.name} of the peer ${other.ifname}` }));
 }
@@ -167,7 +225,9 @@ export const linkCheck = defineCheck<Spec>({
   timeoutMs: 20_000,
   endpoints: (spec): EndpointUse[] => [
     { endpoint: spec.of, path: ['of'], role: 'vantage' },
-    ...(spec.expect.peer === undefined ? [] : [{ endpoint: spec.expect.peer.of, path: ['expect', 'peer', 'of'], role: 'vantage' } satisfies EndpointUse]),
+    ...(spec.expect.peer === undefined
+      ? []
+      : [{ endpoint: spec.expect.peer.of, path: ['expect', 'peer', 'of'], role: 'vantage' } satisfies EndpointUse]),
   ],
   describe: (spec) => {
     if (spec.expect.absent) return `${placeOf(spec)} has no ${describeLink(spec).replace(/^a /, '')}`;
@@ -186,40 +246,70 @@ export const linkCheck = defineCheck<Spec>({
     if ('unknown' in links) return inconclusive(links.unknown);
     const names = links.map((link) => link.ifname).join(', ');
     const place = placeOf(spec);
-    const found = links.filter((link) => (spec.interface === undefined || link.ifname === spec.interface) && (spec.select === undefined || wrongProperties(spec.select, link).length === 0));
+    const found = links.filter(
+      (link) =>
+        (spec.interface === undefined || link.ifname === spec.interface) &&
+        (spec.select === undefined || wrongProperties(spec.select, link).length === 0),
+    );
     if (spec.expect.absent) {
       const control = { title: `the links of ${place} can be listed`, held: true, seen: names };
       return found.length === 0
         ? pass(`${place} has no ${describeLink(spec).replace(/^a /, '')}; its links: ${names}`, { controls: [control] })
-        : fail('present', `${place} has ${found.map((link) => link.ifname).join(', ')}, which must not be there`, { expected: 'absent', actual: names });
+        : fail('present', `${place} has ${found.map((link) => link.ifname).join(', ')}, which must not be there`, {
+            expected: 'absent',
+            actual: names,
+          });
     }
     const link = found[0];
-    if (link === undefined) return fail('absent', `${place} has no ${describeLink(spec).replace(/^a /, '')}; its links: ${names}`, { expected: describeLink(spec), actual: names });
-    if (found.length > 1) return inconclusive(`${place} has ${found.length} links that ${describeLink(spec)} could mean: ${found.map((one) => one.ifname).join(', ')}`);
+    if (link === undefined)
+      return fail('absent', `${place} has no ${describeLink(spec).replace(/^a /, '')}; its links: ${names}`, {
+        expected: describeLink(spec),
+        actual: names,
+      });
+    if (found.length > 1)
+      return inconclusive(
+        `${place} has ${found.length} links that ${describeLink(spec)} could mean: ${found.map((one) => one.ifname).join(', ')}`,
+      );
     const { absent: _absent, up, ports, peer, fields, ...wanted } = spec.expect;
     const wrong: Wrong[] = wrongProperties(wanted, link);
     if (up !== undefined) {
       const isUp = link.flags.includes('UP') && link.flags.includes('LOWER_UP');
-      if (isUp !== up) wrong.push({ name: 'up', sentence: `is ${isUp} (flags ${link.flags.join(', ')}), expected ${up}`, expected: String(up), actual: String(isUp) });
+      if (isUp !== up)
+        wrong.push({
+          name: 'up',
+          sentence: `is ${isUp} (flags ${link.flags.join(', ')}), expected ${up}`,
+          expected: String(up),
+          actual: String(isUp),
+        });
     }
     if (ports !== undefined) {
-      const own = propertyOf(link, 'kind') === 'bridge' ? links.filter((one) => propertyOf(one, 'master') === link.ifname).map((one) => one.ifname) : absent;
+      const own =
+        propertyOf(link, 'kind') === 'bridge'
+          ? links.filter((one) => propertyOf(one, 'master') === link.ifname).map((one) => one.ifname)
+          : absent;
       const result = match(ports, own);
       if (!result.ok) wrong.push({ name: 'ports', ...result });
     }
-    for (const { path, ...result } of fields === undefined ? [] : matchFields(fields, link)) if (!result.ok) wrong.push({ name: path, ...result });
+    for (const { path, ...result } of fields === undefined ? [] : matchFields(fields, link))
+      if (!result.ok) wrong.push({ name: path, ...result });
     if (peer !== undefined) {
       const judged = await judgePeer(context, vantage, link, peer);
       if (!Array.isArray(judged)) return judged;
       wrong.push(...judged);
     }
     if (wrong.length > 0) {
-      return fail('wrong-value', `${link.ifname} of ${place}: ${wrong.map((one) => `${one.name} ${one.sentence}`).join('; ')}`, {
-        expected: wrong.map((one) => `${one.name}: ${one.expected}`).join('\n'),
-        actual: wrong.map((one) => `${one.name}: ${one.actual}`).join('\n'),
-      });
+      return fail(
+        'wrong-value',
+        `${link.ifname} of ${place}: ${wrong.map((one) => `${one.name} ${one.sentence}`).join('; ')}`,
+        {
+          expected: wrong.map((one) => `${one.name}: ${one.expected}`).join('\n'),
+          actual: wrong.map((one) => `${one.name}: ${one.actual}`).join('\n'),
+        },
+      );
     }
     const kind = propertyOf(link, 'kind');
-    return pass(`${place} has ${link.ifname}${kind === absent ? '' : ` (${String(kind)})`}: MTU ${showValue(propertyOf(link, 'mtu'))}, state ${String(propertyOf(link, 'state') === absent ? 'unknown' : propertyOf(link, 'state'))}`);
+    return pass(
+      `${place} has ${link.ifname}${kind === absent ? '' : ` (${String(kind)})`}: MTU ${showValue(propertyOf(link, 'mtu'))}, state ${String(propertyOf(link, 'state') === absent ? 'unknown' : propertyOf(link, 'state'))}`,
+    );
   },
 });

@@ -20,7 +20,8 @@ export async function listLinks(context: ProbeContext, vantage: Vantage): Promis
   if ('unknown' in answer) return answer;
   if ('refusal' in answer) return { unknown: `ip would not list the links of ${vantage.label}: ${answer.refusal}` };
   // Every network namespace has its loopback: a list without it is no list of links, and shows no absence.
-  if (!answer.items.some((link) => link.flags.includes('LOOPBACK'))) return { unknown: `the links of ${vantage.label} were listed without a loopback interface` };
+  if (!answer.items.some((link) => link.flags.includes('LOOPBACK')))
+    return { unknown: `the links of ${vantage.label} were listed without a loopback interface` };
   return answer.items;
 }
 
@@ -29,5 +30,16 @@ export async function listLinks(context: ProbeContext, vantage: Vantage): Promis
  * are counted in every namespace anew: what namespace the kernel means must be asked apart (`namespaceIds`).
  */
 export function possibleEnds(ports: readonly Link[], links: readonly Link[]): Link[] {
-  return ports.filter((port) => port.link_netnsid !== undefined && port.linkinfo?.info_kind === 'veth' && links.some((link) => link.linkinfo?.info_kind === 'veth' && link.link_netnsid !== undefined && link.ifindex === port.link_index && link.link_index === port.ifindex));
+  return ports.filter(
+    (port) =>
+      port.link_netnsid !== undefined &&
+      port.linkinfo?.info_kind === 'veth' &&
+      links.some(
+        (link) =>
+          link.linkinfo?.info_kind === 'veth' &&
+          link.link_netnsid !== undefined &&
+          link.ifindex === port.link_index &&
+          link.link_index === port.ifindex,
+      ),
+  );
 }

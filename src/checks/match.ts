@@ -44,7 +44,12 @@ const zRegex = z
       compile(check.value);
     } catch (error) {
       // Goes on, so that a union around it reports this and not only that nothing fits.
-      check.issues.push({ code: 'custom', input: check.value, continue: true, message: `not a regular expression: ${(error as Error).message}` });
+      check.issues.push({
+        code: 'custom',
+        input: check.value,
+        continue: true,
+        message: `not a regular expression: ${(error as Error).message}`,
+      });
     }
   })
   .describe('A regular expression in JavaScript’s syntax, found anywhere in the text; ^ and $ stand at every line.');
@@ -58,7 +63,9 @@ const zOperators = z
   .strictObject({
     matches: zRegex.optional(),
     get contains(): z.ZodOptional<z.ZodType<Matcher>> {
-      return zMatcher.optional().describe('For text: a part of it. For a list: at least one element is like this.') as never;
+      return zMatcher
+        .optional()
+        .describe('For text: a part of it. For a list: at least one element is like this.') as never;
     },
     get not(): z.ZodOptional<z.ZodType<Matcher>> {
       return zMatcher.optional().describe('The value is there, and is not like this.') as never;
@@ -91,8 +98,10 @@ export const zMatcher: z.ZodType<Matcher> = z
 /** `unfit`: the matcher asks for something that the value cannot answer (at-least of a text); neither it nor its negation holds. */
 type Answer = 'yes' | 'no' | 'unfit';
 
-const all = (answers: Answer[]): Answer => (answers.includes('no') ? 'no' : answers.includes('unfit') ? 'unfit' : 'yes');
-const any = (answers: Answer[]): Answer => (answers.includes('yes') ? 'yes' : answers.includes('unfit') ? 'unfit' : 'no');
+const all = (answers: Answer[]): Answer =>
+  answers.includes('no') ? 'no' : answers.includes('unfit') ? 'unfit' : 'yes';
+const any = (answers: Answer[]): Answer =>
+  answers.includes('yes') ? 'yes' : answers.includes('unfit') ? 'unfit' : 'no';
 const whether = (held: boolean): Answer => (held ? 'yes' : 'no');
 
 function isScalar(value: unknown): value is Scalar {
@@ -129,8 +138,12 @@ function lengthOf(actual: unknown): number | null {
 }
 
 function answerContains(part: Matcher, actual: unknown): Answer {
-  if (Array.isArray(actual)) return any(actual.map((element) => answer(part, element)).map((one) => (one === 'unfit' && isScalar(part) ? 'no' : one)));
-  if (typeof actual === 'string' && (typeof part === 'string' || typeof part === 'number')) return whether(actual.includes(String(part)));
+  if (Array.isArray(actual))
+    return any(
+      actual.map((element) => answer(part, element)).map((one) => (one === 'unfit' && isScalar(part) ? 'no' : one)),
+    );
+  if (typeof actual === 'string' && (typeof part === 'string' || typeof part === 'number'))
+    return whether(actual.includes(String(part)));
   return 'unfit';
 }
 
@@ -144,7 +157,12 @@ function answer(matcher: Matcher, actual: unknown): Answer {
   const answers: Answer[] = [];
   if (matcher.absent !== undefined) answers.push(whether((actual === absent) === matcher.absent));
   if (matcher.matches !== undefined) {
-    const text = typeof actual === 'string' ? actual : typeof actual === 'number' || typeof actual === 'boolean' ? String(actual) : null;
+    const text =
+      typeof actual === 'string'
+        ? actual
+        : typeof actual === 'number' || typeof actual === 'boolean'
+          ? String(actual)
+          : null;
     answers.push(text === null ? 'unfit' : whether(compile(matcher.matches).test(text)));
   }
   if (matcher.contains !== undefined) answers.push(answerContains(matcher.contains, actual));

@@ -14,7 +14,8 @@ export function readResolvConf(text: string): ResolverConfig {
   for (const line of text.split('\n')) {
     if (/^[#;]/.test(line)) continue;
     const [directive, ...values] = line.trim().split(/\s+/);
-    if (directive === 'nameserver' && values[0] !== undefined && familyOf(values[0]) !== 0 && config.servers.length < 3) config.servers.push(values[0]);
+    if (directive === 'nameserver' && values[0] !== undefined && familyOf(values[0]) !== 0 && config.servers.length < 3)
+      config.servers.push(values[0]);
     // The last of `search` and `domain` wins; a lone `.` means no list.
     if (directive === 'search') config.search = values.filter((value) => value !== '.');
     if (directive === 'domain' && values[0] !== undefined) config.search = [values[0]].filter((value) => value !== '.');

@@ -34,7 +34,11 @@ export function parseNamespaceIds(listed: string, inodes: string, members: numbe
     if (name !== undefined && inode !== undefined) inodeOf.set(name, inode);
   }
   // Two members may share one namespace, of which the list then states one name only.
-  const idOf = new Map(ids.data.flatMap(({ nsid, name }) => (name !== undefined && inodeOf.has(name) ? [[inodeOf.get(name), nsid] as const] : [])));
+  const idOf = new Map(
+    ids.data.flatMap(({ nsid, name }) =>
+      name !== undefined && inodeOf.has(name) ? [[inodeOf.get(name), nsid] as const] : [],
+    ),
+  );
   const result = Array.from({ length: members }, (_unused, i) => inodeOf.get(`m${i}`));
   if (result.includes(undefined)) return null;
   return result.map((inode) => (inode === inodeOf.get('here') ? 'same' : (idOf.get(inode) ?? null)));
@@ -46,9 +50,20 @@ export function parseNamespaceIds(listed: string, inodes: string, members: numbe
  * `ip netns list-id` can put names to ids only of namespaces below /run/netns: they are bound there in a mount namespace that
  * ends with the command, so that nothing of the host changes.
  */
-export async function namespaceIds(context: ProbeContext, of: Vantage, path: string | undefined, members: readonly Vantage[]): Promise<NamespaceId[] | { unknown: string }> {
-  const bind = (name: string, file: string): string => `f=${file}; : >/mnt/netns/${name} && mount --bind "$f" /mnt/netns/${name} || exit 71`;
-  const binds = ['mount -t tmpfs netrig /mnt && mkdir /mnt/netns || exit 71', bind('here', namespaceFile(of, path)), ...members.map((member, i) => bind(`m${i}`, namespaceFile(member, undefined))), 'mount --rbind /mnt /run'];
+export async function namespaceIds(
+  context: ProbeContext,
+  of: Vantage,
+  path: string | undefined,
+  members: readonly Vantage[],
+): Promise<NamespaceId[] | { unknown: string }> {
+  const bind = (name: string, file: string): string =>
+    `f=${file}; : >/mnt/netns/${name} && mount --bind "$f" /mnt/netns/${name} || exit 71`;
+  const binds = [
+    'mount -t tmpfs netrig /mnt && mkdir /mnt/netns || exit 71',
+    bind('here', namespaceFile(of, path)),
+    ...members.map((member, i) => bind(`m${i}`, namespaceFile(member, undefined))),
+    'mount --rbind /mnt /run',
+  ];
   const script = await runScript(
     of.host,
     [
@@ -56,10 +71,20 @@ export async function namespaceIds(context: ProbeContext, of: Vantage, path: str
       { name: 'inodes', shell: `stat -L --printf '%n %i\\n' /mnt/netns/*` },
       { name: 'ids', shell: 'nsenter --net=/mnt/netns/here ip -j netns list-id', errors: 'apart' },
     ],
-    { timeoutMs: Math.min(context.timeLeftMs(), 15_000), signal: context.signal, wrap: (shell) => `unshare --mount --propagation private sh -c ${quoteArg(shell)}` },
+    {
+      timeoutMs: Math.min(context.timeLeftMs(), 15_000),
+      signal: context.signal,
+      wrap: (shell) => `unshare --mount --propagation private sh -c ${quoteArg(shell)}`,
+    },
   );
-  const unknown = (why: string): { unknown: string } => ({ unknown: `the ids that ${of.label} has for network namespaces could not be listed: ${why}` });
+  const unknown = (why: string): { unknown: string } => ({
+    unknown: `the ids that ${of.label} has for network namespaces could not be listed: ${why}`,
+  });
   const ids = script.parts.get('ids');
-  if (ids === undefined || ids.exitCode !== 0) return unknown(script.exec.stderr.trim().split('\n').at(-1) || whyUnfinished(script.exec));
-  return parseNamespaceIds(ids.output, script.parts.get('inodes')?.output ?? '', members.length) ?? unknown('they are in a form that is not known');
+  if (ids === undefined || ids.exitCode !== 0)
+    return unknown(script.exec.stderr.trim().split('\n').at(-1) || whyUnfinished(script.exec));
+  return (
+    parseNamespaceIds(ids.output, script.parts.get('inodes')?.output ?? '', members.length) ??
+    unknown('they are in a form that is not known')
+  );
 }

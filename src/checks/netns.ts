@@ -20,21 +20,37 @@ const zSpec = z
   })
   .check((check) => {
     const { of, and, namespace } = check.value;
-    const wrong = (path: string[], message: string): void => void check.issues.push({ code: 'custom', input: check.value, path, continue: true, message });
-    if (of.split('/')[0] !== and.split('/')[0]) wrong(['and'], 'must be on the same host: namespaces of two hosts are never the same');
+    const wrong = (path: string[], message: string): void =>
+      void check.issues.push({ code: 'custom', input: check.value, path, continue: true, message });
+    if (of.split('/')[0] !== and.split('/')[0])
+      wrong(['and'], 'must be on the same host: namespaces of two hosts are never the same');
     if (of === and) wrong(['and'], 'must be another one: anything shares a namespace with itself');
-    for (const [name, value] of [['of', of], ['and', and]] as const) if (namespace !== 'net' && value.includes('/netns:')) wrong([name], 'a named network namespace has no other namespaces');
+    for (const [name, value] of [
+      ['of', of],
+      ['and', and],
+    ] as const)
+      if (namespace !== 'net' && value.includes('/netns:'))
+        wrong([name], 'a named network namespace has no other namespaces');
   });
 type Spec = z.output<typeof zSpec>;
 
 /** The namespace's identifier as the kernel states it: `net:[4026531840]`. */
 async function namespaceOf(context: ProbeContext, vantage: Vantage, kind: NamespaceKind): Promise<string | Outcome> {
   // A container's first process has the namespaces that its engine gave it; a host's has those of the host.
-  const argv = kind === 'net' ? vantage.enter(['readlink', '/proc/self/ns/net']) : ['readlink', `/proc/${vantage.container?.pid ?? 1}/ns/${kind}`];
-  const result = await vantage.host.exec(argv, { timeoutMs: Math.min(context.timeLeftMs(), 10_000), signal: context.signal });
+  const argv =
+    kind === 'net'
+      ? vantage.enter(['readlink', '/proc/self/ns/net'])
+      : ['readlink', `/proc/${vantage.container?.pid ?? 1}/ns/${kind}`];
+  const result = await vantage.host.exec(argv, {
+    timeoutMs: Math.min(context.timeLeftMs(), 10_000),
+    signal: context.signal,
+  });
   const why = whyNoAnswer('readlink', result);
   const text = result.stdout.trim();
-  if (why !== null || !/^\w+:\[\d+\]$/.test(text)) return inconclusive(`the ${kind} namespace of ${vantage.label} is not known: ${why ?? (lastLine(result.stderr) || text || `exit status ${result.exitCode}`)}`);
+  if (why !== null || !/^\w+:\[\d+\]$/.test(text))
+    return inconclusive(
+      `the ${kind} namespace of ${vantage.label} is not known: ${why ?? (lastLine(result.stderr) || text || `exit status ${result.exitCode}`)}`,
+    );
   return text;
 }
 
@@ -49,7 +65,8 @@ export const netnsCheck = defineCheck<Spec>({
     { endpoint: spec.of, path: ['of'], role: 'vantage' },
     { endpoint: spec.and, path: ['and'], role: 'vantage' },
   ],
-  describe: (spec) => `${spec.of} and ${spec.and} have ${spec.expect === 'same' ? 'the same' : 'different'} ${spec.namespace} namespace${spec.expect === 'same' ? '' : 's'}`,
+  describe: (spec) =>
+    `${spec.of} and ${spec.and} have ${spec.expect === 'same' ? 'the same' : 'different'} ${spec.namespace} namespace${spec.expect === 'same' ? '' : 's'}`,
   async run(spec, context) {
     const places = [await placeAt(context, spec.of), await placeAt(context, spec.and)];
     const found: string[] = [];
@@ -60,8 +77,13 @@ export const netnsCheck = defineCheck<Spec>({
       found.push(namespace);
     }
     const same = found[0] === found[1];
-    const seen = same ? `${spec.of} and ${spec.and} share ${found[0]}` : `${spec.of} has ${found[0]}, ${spec.and} ${found[1]}`;
+    const seen = same
+      ? `${spec.of} and ${spec.and} share ${found[0]}`
+      : `${spec.of} has ${found[0]}, ${spec.and} ${found[1]}`;
     if (same === (spec.expect === 'same')) return pass(seen);
-    return fail('wrong-value', `${seen}; expected ${spec.expect === 'same' ? 'the same one' : 'different ones'}`, { expected: spec.expect, actual: found.join(', ') });
+    return fail('wrong-value', `${seen}; expected ${spec.expect === 'same' ? 'the same one' : 'different ones'}`, {
+      expected: spec.expect,
+      actual: found.join(', '),
+    });
   },
 });

@@ -6,14 +6,28 @@ export type OvsRow = Record<string, unknown>;
 const zTable = z.object({ headings: z.array(z.string()), data: z.array(z.array(z.unknown())) });
 
 /** Columns whose values are sets by their schema (ovs-vswitchd.conf.db(5)): a set of one stands in the answer as that one. */
-const setColumns = new Set(['ports', 'interfaces', 'controller', 'mirrors', 'trunks', 'cvlans', 'protocols', 'flood_vlans', 'bridges', 'manager_options', 'datapath_types', 'iface_types']);
+const setColumns = new Set([
+  'ports',
+  'interfaces',
+  'controller',
+  'mirrors',
+  'trunks',
+  'cvlans',
+  'protocols',
+  'flood_vlans',
+  'bridges',
+  'manager_options',
+  'datapath_types',
+  'iface_types',
+]);
 
 function plain(value: unknown): unknown {
   if (!Array.isArray(value)) return value;
   const [kind, body] = value as [unknown, unknown];
   if (kind === 'uuid' || kind === 'named-uuid') return body;
   if (kind === 'set' && Array.isArray(body)) return body.map(plain);
-  if (kind === 'map' && Array.isArray(body)) return Object.fromEntries((body as [unknown, unknown][]).map(([key, one]) => [String(plain(key)), plain(one)]));
+  if (kind === 'map' && Array.isArray(body))
+    return Object.fromEntries((body as [unknown, unknown][]).map(([key, one]) => [String(plain(key)), plain(one)]));
   return value;
 }
 
@@ -59,7 +73,12 @@ export interface OvsBridge {
 }
 
 /** The bridges with what belongs to them. `null`: a row without name, or a reference to a row that is not there. */
-export function joinTables(tables: { bridge: OvsRow[]; port: OvsRow[]; interface: OvsRow[]; controller: OvsRow[] }): OvsBridge[] | null {
+export function joinTables(tables: {
+  bridge: OvsRow[];
+  port: OvsRow[];
+  interface: OvsRow[];
+  controller: OvsRow[];
+}): OvsBridge[] | null {
   const byId = (rows: OvsRow[]): Map<unknown, OvsRow> => new Map(rows.map((row) => [row['_uuid'], row]));
   const [ports, interfaces, controllers] = [byId(tables.port), byId(tables.interface), byId(tables.controller)];
   const all = (ids: unknown, of: Map<unknown, OvsRow>): OvsRow[] | null => {

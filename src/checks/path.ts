@@ -13,7 +13,17 @@ export interface PathEvidence {
   link: { name: string; up: boolean; carrier: boolean } | null;
 }
 
-const zRoutes = z.array(z.object({ type: z.string().optional(), dst: z.string().optional(), dev: z.string().optional(), gateway: z.string().optional(), prefsrc: z.string().optional() })).min(1);
+const zRoutes = z
+  .array(
+    z.object({
+      type: z.string().optional(),
+      dst: z.string().optional(),
+      dev: z.string().optional(),
+      gateway: z.string().optional(),
+      prefsrc: z.string().optional(),
+    }),
+  )
+  .min(1);
 const zNeighbours = z.array(z.object({ dst: z.string(), dev: z.string(), state: z.array(z.string()).optional() }));
 const zLinks = z.array(z.object({ ifname: z.string(), flags: z.array(z.string()) }));
 
@@ -52,14 +62,25 @@ export function readPath(parts: ReadonlyMap<string, PartResult>, address: string
   if (!route?.dev) return null;
   const nextHop = canonicalAddress(route.gateway ?? address);
   const neighbours = zNeighbours.safeParse(json(parts.get('neigh')));
-  const entry = neighbours.success ? neighbours.data.find(({ dst, dev }) => familyOf(dst) !== 0 && canonicalAddress(dst) === nextHop && dev === route.dev) : undefined;
+  const entry = neighbours.success
+    ? neighbours.data.find(
+        ({ dst, dev }) => familyOf(dst) !== 0 && canonicalAddress(dst) === nextHop && dev === route.dev,
+      )
+    : undefined;
   const links = zLinks.safeParse(json(parts.get('link')));
   const link = links.success ? links.data.find(({ ifname }) => ifname === route.dev) : undefined;
   return {
-    route: { dev: route.dev, gateway: route.gateway ?? null, source: route.prefsrc ?? null, local: route.type === 'local' },
+    route: {
+      dev: route.dev,
+      gateway: route.gateway ?? null,
+      source: route.prefsrc ?? null,
+      local: route.type === 'local',
+    },
     neighbour: entry ? (entry.state ?? []) : null,
     nextHop,
-    link: link ? { name: link.ifname, up: link.flags.includes('UP'), carrier: !link.flags.includes('NO-CARRIER') } : null,
+    link: link
+      ? { name: link.ifname, up: link.flags.includes('UP'), carrier: !link.flags.includes('NO-CARRIER') }
+      : null,
   };
 }
 
@@ -71,7 +92,8 @@ export function neighbourSilent(path: PathEvidence | null): boolean {
 /** The first thing on the sender's side that is broken, as a clause; `null` when the sender's side is in order. */
 export function firstBrokenHop(path: PathEvidence | null, source: string, address: string): string | null {
   if (!path?.route) return null;
-  if ('refused' in path.route) return `${source} has no way to ${address}: the kernel's route lookup answers “${path.route.refused}”`;
+  if ('refused' in path.route)
+    return `${source} has no way to ${address}: the kernel's route lookup answers “${path.route.refused}”`;
   const { dev, gateway } = path.route;
   if (path.link && !path.link.up) return `${dev} of ${source} is down`;
   if (path.link && !path.link.carrier) return `${dev} of ${source} has no carrier`;

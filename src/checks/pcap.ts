@@ -52,7 +52,20 @@ export const vxlanPorts: readonly number[] = [4789, 8472];
 const linkTypes = { ethernet: 1, raw: 101, linuxSll: 113, ipv4: 228, ipv6: 229, linuxSll2: 276 } as const;
 
 const protocolNames: Record<number, string> = {
-  1: 'icmp', 2: 'igmp', 4: 'ipip', 6: 'tcp', 17: 'udp', 41: 'ipv6', 47: 'gre', 50: 'esp', 51: 'ah', 58: 'icmpv6', 89: 'ospf', 103: 'pim', 112: 'vrrp', 132: 'sctp',
+  1: 'icmp',
+  2: 'igmp',
+  4: 'ipip',
+  6: 'tcp',
+  17: 'udp',
+  41: 'ipv6',
+  47: 'gre',
+  50: 'esp',
+  51: 'ah',
+  58: 'icmpv6',
+  89: 'ospf',
+  103: 'pim',
+  112: 'vrrp',
+  132: 'sctp',
 };
 /** IPv6 extension headers that have the common form "next header, length in units of 8 bytes, not counting the first 8". */
 const skippableV6 = new Set([0, 43, 60, 135, 139, 140]);
@@ -240,11 +253,13 @@ export function pcapReader(ports: readonly number[] = vxlanPorts): PcapReader {
       0x4d3cb2a1: [true, 1e6],
     };
     const format = formats[magic];
-    if (format === undefined) throw new PcapFormatError(`no pcap file: it begins with 0x${magic.toString(16).padStart(8, '0')}`);
+    if (format === undefined)
+      throw new PcapFormatError(`no pcap file: it begins with 0x${magic.toString(16).padStart(8, '0')}`);
     const [little, fraction] = format;
     // The upper bits of the field tell about the frame check sequence, not about the link type.
     const linkType = (little ? pending.readUInt32LE(20) : pending.readUInt32BE(20)) & 0xffff;
-    if (!Object.values<number>(linkTypes).includes(linkType)) throw new PcapFormatError(`a capture of link type ${linkType}, which is not understood`);
+    if (!Object.values<number>(linkTypes).includes(linkType))
+      throw new PcapFormatError(`a capture of link type ${linkType}, which is not understood`);
     header = { little, fraction, linkType };
     pending = pending.subarray(24);
   };
@@ -261,11 +276,18 @@ export function pcapReader(ports: readonly number[] = vxlanPorts): PcapReader {
       const word = (at: number): number => (little ? pending.readUInt32LE(at) : pending.readUInt32BE(at));
       while (pending.length >= 16) {
         const capturedBytes = word(8);
-        if (capturedBytes > largestPacket) throw new PcapFormatError(`a damaged capture: a packet of ${capturedBytes} bytes`);
+        if (capturedBytes > largestPacket)
+          throw new PcapFormatError(`a damaged capture: a packet of ${capturedBytes} bytes`);
         if (pending.length < 16 + capturedBytes) break;
         // A copy: a slice would keep the whole chunk alive for as long as the packet is.
         const data = Buffer.from(pending.subarray(16, 16 + capturedBytes));
-        packets.push({ timeMs: word(0) * 1e3 + word(4) / fraction, capturedBytes, wireBytes: word(12), data, frame: readFrame(linkType, data, ports) });
+        packets.push({
+          timeMs: word(0) * 1e3 + word(4) / fraction,
+          capturedBytes,
+          wireBytes: word(12),
+          data,
+          frame: readFrame(linkType, data, ports),
+        });
         pending = pending.subarray(16 + capturedBytes);
       }
       return packets;
@@ -276,7 +298,10 @@ export function pcapReader(ports: readonly number[] = vxlanPorts): PcapReader {
 }
 
 /** A whole pcap file. A cut-off last packet is left out, and said. Throws PcapFormatError. */
-export function parsePcap(file: Buffer, ports: readonly number[] = vxlanPorts): { linkType: number; packets: Packet[]; cutOff: boolean } {
+export function parsePcap(
+  file: Buffer,
+  ports: readonly number[] = vxlanPorts,
+): { linkType: number; packets: Packet[]; cutOff: boolean } {
   const reader = pcapReader(ports);
   const packets = reader.push(file);
   const linkType = reader.linkType();
@@ -286,7 +311,8 @@ export function parsePcap(file: Buffer, ports: readonly number[] = vxlanPorts): 
 
 /** A frame in one line, as people read captures: `10.10.10.11:53412 > 10.10.10.12:4789 udp, VNI 4097 [10.0.1.2 > 10.0.1.4 icmp type 8]`. */
 export function describeFrame(frame: Frame): string {
-  const end = (address: string, port: number | undefined): string => (port === undefined ? address : address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`);
+  const end = (address: string, port: number | undefined): string =>
+    port === undefined ? address : address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
   const tags = frame.vlans.map((vlan) => `vlan ${vlan} `).join('');
   if (frame.src === undefined || frame.dst === undefined) {
     if (frame.srcMac === undefined) return `${tags}${frame.ethertype ?? 'a frame cut short'}`;

@@ -39,7 +39,10 @@ const icmpTexts: readonly [RegExp, ProbeCause | null][] = [
   [/^Packet too big: mtu=\d+$/, 'too-big'],
   [/^Time exceeded: Hop limit$/, 'net-unreachable'],
   // A router's hint that another one is nearer: nothing is lost by it.
-  [/^Redirect (?:Network|Host|Type of Service and Network|Type of Service and Host)\(New nexthop: [0-9a-f.:]+\)$/, null],
+  [
+    /^Redirect (?:Network|Host|Type of Service and Network|Type of Service and Host)\(New nexthop: [0-9a-f.:]+\)$/,
+    null,
+  ],
 ];
 
 /** strerror texts of the C locale, as iputils prints them after `ping: connect: ` or `ping: sendmsg: `. */
@@ -54,14 +57,20 @@ const kernelTexts: Readonly<Record<string, ProbeCause>> = {
 };
 
 const address = '[0-9a-f.:]+(?:%[A-Za-z0-9._-]+)?';
-const header = new RegExp(`^PING ${address} ?\\(${address}\\)(?: from ${address}(?: [A-Za-z0-9._-]+)?:)? \\d+(?:\\(\\d+\\))? (?:data )?bytes(?: of data\\.)?$`);
-const reply = new RegExp(`^\\d+ bytes from (${address}): icmp_seq=(\\d+) ttl=\\d+(?: time=(\\d+(?:\\.\\d+)?) ms)?( \\(DUP!\\))?( \\(DIFFERENT ADDRESS!\\))?$`);
+const header = new RegExp(
+  `^PING ${address} ?\\(${address}\\)(?: from ${address}(?: [A-Za-z0-9._-]+)?:)? \\d+(?:\\(\\d+\\))? (?:data )?bytes(?: of data\\.)?$`,
+);
+const reply = new RegExp(
+  `^\\d+ bytes from (${address}): icmp_seq=(\\d+) ttl=\\d+(?: time=(\\d+(?:\\.\\d+)?) ms)?( \\(DUP!\\))?( \\(DIFFERENT ADDRESS!\\))?$`,
+);
 const icmpError = new RegExp(`^From (${address}):? icmp_seq=\\d+ (.+)$`);
 const kernelError = /^ping: (?:connect|sendmsg): (.+)$/;
 const localMtu = /^ping: local error: [Mm]essage too long, mtu[=:] ?\d+$/;
 const statisticsHead = new RegExp(`^--- ${address} ping statistics ---$`);
-const counters = /^(\d+) packets transmitted, (\d+) received(?:, \+(\d+) duplicates)?(?:, \+(\d+) corrupted)?(?:, \+(\d+) errors)?, [\d.]+% packet loss, time \d+ms$/;
-const rttLine = /^rtt min\/avg\/max\/mdev = [\d.]+\/[\d.]+\/[\d.]+\/[\d.]+ ms(?:, pipe \d+)?(?:, ipg\/ewma [\d.]+\/[\d.]+ ms)?$/;
+const counters =
+  /^(\d+) packets transmitted, (\d+) received(?:, \+(\d+) duplicates)?(?:, \+(\d+) corrupted)?(?:, \+(\d+) errors)?, [\d.]+% packet loss, time \d+ms$/;
+const rttLine =
+  /^rtt min\/avg\/max\/mdev = [\d.]+\/[\d.]+\/[\d.]+\/[\d.]+ ms(?:, pipe \d+)?(?:, ipg\/ewma [\d.]+\/[\d.]+ ms)?$/;
 const pipe = /^pipe \d+$/;
 
 /**
@@ -71,14 +80,16 @@ const pipe = /^pipe \d+$/;
  */
 export function readPing(output: string, target: string): PingReport | { unread: string } {
   const wanted = canonicalAddress(target);
-  const same = (text: string): boolean => familyOf(text.split('%')[0]!) !== 0 && canonicalAddress(text.split('%')[0]!) === wanted;
+  const same = (text: string): boolean =>
+    familyOf(text.split('%')[0]!) !== 0 && canonicalAddress(text.split('%')[0]!) === wanted;
   const report: PingReport = { transmitted: 0, received: 0, duplicates: 0, strangers: [], errors: [], rtts: [] };
   let counted: { transmitted: number; received: number; duplicates: number; corrupted: number } | null = null;
   let refused = false;
   const seen = new Set<string>();
   let allReplies = 0;
   for (const line of output.split('\n')) {
-    if (line === '' || header.test(line) || statisticsHead.test(line) || rttLine.test(line) || pipe.test(line)) continue;
+    if (line === '' || header.test(line) || statisticsHead.test(line) || rttLine.test(line) || pipe.test(line))
+      continue;
     const answer = reply.exec(line);
     if (answer) {
       const [, from, sequence, ms, duplicate] = answer;
@@ -119,12 +130,18 @@ export function readPing(output: string, target: string): PingReport | { unread:
     }
     const counts = counters.exec(line);
     if (counts && counted === null) {
-      counted = { transmitted: Number(counts[1]), received: Number(counts[2]), duplicates: Number(counts[3] ?? 0), corrupted: Number(counts[4] ?? 0) };
+      counted = {
+        transmitted: Number(counts[1]),
+        received: Number(counts[2]),
+        duplicates: Number(counts[3] ?? 0),
+        corrupted: Number(counts[4] ?? 0),
+      };
       continue;
     }
     return { unread: line };
   }
-  if (counted === null) return refused ? report : { unread: output.trim() === '' ? 'no output' : 'no line with counters' };
+  if (counted === null)
+    return refused ? report : { unread: output.trim() === '' ? 'no output' : 'no line with counters' };
   if (counted.received !== allReplies || counted.duplicates !== report.duplicates || counted.corrupted > 0) {
     return { unread: `counters that disagree with the replies: ${counted.received} counted, ${allReplies} seen` };
   }

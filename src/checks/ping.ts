@@ -23,15 +23,25 @@ import type { Vantage } from './vantage.js';
 const schema = z.strictObject({
   from: zEndpoint.describe('Where the echo requests are sent from.'),
   to: zTarget.describe('Where they go. A name is resolved from inside the source.'),
-  via: z.string().min(1).optional().describe('The segment (of a host) or network (of a container) to take the target’s address from.'),
-  family: z.union([z.literal(4), z.literal(6)]).optional().describe('IP version for endpoints and names; 4 by default.'),
+  via: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('The segment (of a host) or network (of a container) to take the target’s address from.'),
+  family: z
+    .union([z.literal(4), z.literal(6)])
+    .optional()
+    .describe('IP version for endpoints and names; 4 by default.'),
   count: z.int().min(1).max(100).default(2).describe('Echo requests to send.'),
   interval: zDuration.default(50).describe('Time between two of them; 50 ms by default.'),
   wait: zDuration.default(1000).describe('Time to wait for an answer; 1 s by default.'),
   size: z.int().min(0).max(65_507).optional().describe('Bytes of payload; the IPv4 packet is 28 bytes longer.'),
   df: z.boolean().default(false).describe('Forbid fragmentation: with `size`, this finds the MTU of a path.'),
   'min-received': z.int().min(1).optional().describe('Replies needed to pass; all by default.'),
-  expect: z.union([z.literal('reply'), zFails]).default('reply').describe('`reply`, or `fails` with the causes that will do.'),
+  expect: z
+    .union([z.literal('reply'), zFails])
+    .default('reply')
+    .describe('`reply`, or `fails` with the causes that will do.'),
   control: zControl.optional(),
 });
 type PingSpec = z.output<typeof schema>;
@@ -50,7 +60,14 @@ interface PingSighting {
 function pingArgv(address: string, shape: Shape): string[] {
   const seconds = (ms: number): string => String(Math.max(1, Math.round(ms)) / 1000);
   return [
-    'ping', '-n', '-c', String(shape.count), '-i', seconds(shape.interval), '-W', seconds(shape.wait),
+    'ping',
+    '-n',
+    '-c',
+    String(shape.count),
+    '-i',
+    seconds(shape.interval),
+    '-W',
+    seconds(shape.wait),
     ...(shape.size === undefined ? [] : ['-s', String(shape.size)]),
     ...(shape.df ? ['-M', 'do'] : []),
     address,
@@ -58,14 +75,26 @@ function pingArgv(address: string, shape: Shape): string[] {
 }
 
 function measuresOf(report: PingReport): Measure[] {
-  const loss: Measure[] = report.transmitted > 0 ? [{ name: 'loss', value: (100 * (report.transmitted - report.received)) / report.transmitted, unit: 'percent' }] : [];
+  const loss: Measure[] =
+    report.transmitted > 0
+      ? [{ name: 'loss', value: (100 * (report.transmitted - report.received)) / report.transmitted, unit: 'percent' }]
+      : [];
   if (report.rtts.length === 0) return loss;
   const mean = report.rtts.reduce((sum, ms) => sum + ms, 0) / report.rtts.length;
-  return [{ name: 'rtt min', value: Math.min(...report.rtts), unit: 'ms' }, { name: 'rtt mean', value: Math.round(mean * 1000) / 1000, unit: 'ms' }, ...loss];
+  return [
+    { name: 'rtt min', value: Math.min(...report.rtts), unit: 'ms' },
+    { name: 'rtt mean', value: Math.round(mean * 1000) / 1000, unit: 'ms' },
+    ...loss,
+  ];
 }
 
 /** Turns what ping printed into a sighting. Exported for tests. */
-export function judgePing(report: PingReport, ends: { source: string; target: string; address: string }, minReceived: number | null, path: PathEvidence | null): PingSighting {
+export function judgePing(
+  report: PingReport,
+  ends: { source: string; target: string; address: string },
+  minReceived: number | null,
+  path: PathEvidence | null,
+): PingSighting {
   const { source, target, address } = ends;
   const needed = Math.min(minReceived ?? report.transmitted, report.transmitted);
   const measures = measuresOf(report);
@@ -77,47 +106,95 @@ export function judgePing(report: PingReport, ends: { source: string; target: st
     const text = `${target} answered ${source}: ${report.received} of ${report.transmitted} replies`;
     return { sighting: { saw: 'success', text: [text, ...notes].join('; '), measures }, path, answeredBy: address };
   }
-  const failure = (cause: Cause, text: string, answeredBy: string | null = null): PingSighting => ({ sighting: { saw: 'failure', cause, text, measures }, path, answeredBy });
+  const failure = (cause: Cause, text: string, answeredBy: string | null = null): PingSighting => ({
+    sighting: { saw: 'failure', cause, text, measures },
+    path,
+    answeredBy,
+  });
   const error = report.errors[0];
   if (report.received === 0 && error) {
-    if (error.from === null) return failure(error.cause, `${source} could not send to ${target}: its own kernel says “${error.text}”`);
+    if (error.from === null)
+      return failure(error.cause, `${source} could not send to ${target}: its own kernel says “${error.text}”`);
     // ping shows an unanswered ARP request as an ICMP message from the sender's own address.
     const own = path?.route && 'source' in path.route ? path.route.source : null;
-    if (error.from === own) return failure(error.cause, `${target} does not answer ${source}: ${firstBrokenHop(path, source, address) ?? error.text}`);
+    if (error.from === own)
+      return failure(
+        error.cause,
+        `${target} does not answer ${source}: ${firstBrokenHop(path, source, address) ?? error.text}`,
+      );
     return failure(error.cause, `${error.from} answered ${source} for ${target}: ${error.text}`, error.from);
   }
-  if (report.received > 0) return failure('timeout', `${target} answered ${source} only ${report.received} of ${report.transmitted} times, ${needed} are needed`, address);
-  if (report.strangers.length > 0) return failure('wrong-answer', `replies for ${target} came from ${[...new Set(report.strangers)].join(', ')}`);
+  if (report.received > 0)
+    return failure(
+      'timeout',
+      `${target} answered ${source} only ${report.received} of ${report.transmitted} times, ${needed} are needed`,
+      address,
+    );
+  if (report.strangers.length > 0)
+    return failure('wrong-answer', `replies for ${target} came from ${[...new Set(report.strangers)].join(', ')}`);
   const broken = firstBrokenHop(path, source, address);
   const cause: ProbeCause = neighbourSilent(path) ? 'host-unreachable' : 'timeout';
-  return failure(cause, `${target} does not answer ${source}: ${report.transmitted} sent, none answered${broken === null ? '' : `; ${broken}`}`);
+  return failure(
+    cause,
+    `${target} does not answer ${source}: ${report.transmitted} sent, none answered${broken === null ? '' : `; ${broken}`}`,
+  );
 }
 
-async function sendPing(context: ProbeContext, source: Vantage, target: ResolvedTarget, shape: Shape): Promise<PingSighting> {
+async function sendPing(
+  context: ProbeContext,
+  source: Vantage,
+  target: ResolvedTarget,
+  shape: Shape,
+): Promise<PingSighting> {
   const spent = (shape.count - 1) * shape.interval + shape.wait;
   const { parts, exec } = await runScript(
     source.host,
     [{ name: 'ping', shell: `LC_ALL=C ${quoteArgv(pingArgv(target.address, shape))}` }, ...pathParts(target.address)],
     { timeoutMs: spent + 15_000, signal: context.signal, wrap: (shell) => inside(source, shell) },
   );
-  const unknown = (text: string): PingSighting => ({ sighting: { saw: 'nothing', text }, path: null, answeredBy: null });
+  const unknown = (text: string): PingSighting => ({
+    sighting: { saw: 'nothing', text },
+    path: null,
+    answeredBy: null,
+  });
   const ping = parts.get('ping');
   if (!ping) return unknown(`no ping could be sent from ${source.label}: ${whyUnfinished(exec)}`);
   if (ping.exitCode === 127) return unknown(`${source.endpoint.host} has no ping`);
   const report = readPing(ping.output, target.address);
-  if ('unread' in report) return unknown(`ping at ${source.label} said something that is not understood: “${report.unread}”`);
-  return judgePing(report, { source: source.label, target: target.label, address: target.address }, shape['min-received'] ?? null, readPath(parts, target.address));
+  if ('unread' in report)
+    return unknown(`ping at ${source.label} said something that is not understood: “${report.unread}”`);
+  return judgePing(
+    report,
+    { source: source.label, target: target.label, address: target.address },
+    shape['min-received'] ?? null,
+    readPath(parts, target.address),
+  );
 }
 
 async function sourceAlive(context: ProbeContext, source: Vantage, path: PathEvidence | null): Promise<Control> {
   const own = path?.route && 'source' in path.route && path.route.source !== null ? path.route.source : '127.0.0.1';
-  const self: ResolvedTarget = { address: own, family: own.includes(':') ? 6 : 4, label: own, how: 'its own', owner: source };
+  const self: ResolvedTarget = {
+    address: own,
+    family: own.includes(':') ? 6 : 4,
+    label: own,
+    how: 'its own',
+    owner: source,
+  };
   const { sighting } = await sendPing(context, source, self, plain);
-  return { title: `${source.label} pings its own address ${own}`, held: sighting.saw === 'success', seen: sighting.text };
+  return {
+    title: `${source.label} pings its own address ${own}`,
+    held: sighting.saw === 'success',
+    seen: sighting.text,
+  };
 }
 
 /** The target's side of a path that failed: is the address there, does its owner answer itself, does it know the way back. */
-async function farSide(context: ProbeContext, source: Vantage, target: ResolvedTarget, path: PathEvidence | null): Promise<string | null> {
+async function farSide(
+  context: ProbeContext,
+  source: Vantage,
+  target: ResolvedTarget,
+  path: PathEvidence | null,
+): Promise<string | null> {
   const owner = target.owner ?? (await findOwner(context, source, target.address));
   if (!owner) return null;
   const back = path?.route && 'source' in path.route ? path.route.source : null;
@@ -125,20 +202,31 @@ async function farSide(context: ProbeContext, source: Vantage, target: ResolvedT
   const { parts } = await runScript(
     owner.host,
     [
-      { name: 'address', shell: quoteArgv(['ip', '-j', family, 'addr', 'show', 'to', target.address]), errors: 'apart' },
+      {
+        name: 'address',
+        shell: quoteArgv(['ip', '-j', family, 'addr', 'show', 'to', target.address]),
+        errors: 'apart',
+      },
       { name: 'self', shell: `LC_ALL=C ${quoteArgv(pingArgv(target.address, plain))}` },
       ...(back === null ? [] : pathParts(back, true)),
     ],
     { timeoutMs: 15_000, signal: context.signal, wrap: (shell) => inside(owner, shell) },
   );
   const listed = parts.get('address');
-  if (listed?.exitCode === 0 && !listed.output.includes(`"${target.address}"`)) return `${owner.label} does not have the address ${target.address}`;
+  if (listed?.exitCode === 0 && !listed.output.includes(`"${target.address}"`))
+    return `${owner.label} does not have the address ${target.address}`;
   const self = parts.get('self');
   const answered = self ? readPing(self.output, target.address) : null;
-  if (answered && 'received' in answered && answered.received === 0) return `${owner.label} does not even answer itself at ${target.address}`;
+  if (answered && 'received' in answered && answered.received === 0)
+    return `${owner.label} does not even answer itself at ${target.address}`;
   if (back !== null) {
     const way = readPath(parts, back);
-    const broken = way?.route && 'refused' in way.route ? `${owner.label} has no route back to ${back}` : way?.link && !(way.link.up && way.link.carrier) ? firstBrokenHop(way, owner.label, back) : null;
+    const broken =
+      way?.route && 'refused' in way.route
+        ? `${owner.label} has no route back to ${back}`
+        : way?.link && !(way.link.up && way.link.carrier)
+          ? firstBrokenHop(way, owner.label, back)
+          : null;
     if (broken !== null) return broken;
   }
   return answered && 'received' in answered ? `${owner.label} is up and answers itself` : null;
@@ -147,10 +235,18 @@ async function farSide(context: ProbeContext, source: Vantage, target: ResolvedT
 async function gatewaySide(context: ProbeContext, source: Vantage, path: PathEvidence | null): Promise<string | null> {
   if (!path?.route || 'refused' in path.route || path.route.gateway === null || neighbourSilent(path)) return null;
   const gateway = path.route.gateway;
-  const target: ResolvedTarget = { address: gateway, family: gateway.includes(':') ? 6 : 4, label: `the gateway ${gateway}`, how: '', owner: null };
+  const target: ResolvedTarget = {
+    address: gateway,
+    family: gateway.includes(':') ? 6 : 4,
+    label: `the gateway ${gateway}`,
+    how: '',
+    owner: null,
+  };
   const { sighting } = await sendPing(context, source, target, plain);
   if (sighting.saw === 'nothing') return null;
-  return sighting.saw === 'success' ? `the gateway ${gateway} answers, so the break is behind it` : `the gateway ${gateway} does not answer either`;
+  return sighting.saw === 'success'
+    ? `the gateway ${gateway} answers, so the break is behind it`
+    : `the gateway ${gateway} does not answer either`;
 }
 
 /** Kind `ping`. See `judgePing` for how a silent probe gets its cause. */
@@ -167,7 +263,8 @@ export const pingCheck = defineCheck<PingSpec>({
     ];
     if (spec.control) {
       uses.push({ endpoint: spec.control.from, path: ['control', 'from'], role: 'vantage' });
-      if (spec.control.to !== undefined) uses.push({ endpoint: spec.control.to, path: ['control', 'to'], role: 'target' });
+      if (spec.control.to !== undefined)
+        uses.push({ endpoint: spec.control.to, path: ['control', 'to'], role: 'target' });
     }
     return uses;
   },
@@ -179,7 +276,10 @@ export const pingCheck = defineCheck<PingSpec>({
     const fails = spec.expect === 'reply' ? null : spec.expect.fails;
     const from = parseEndpoint(spec.from, context.plan);
     if (!isVantage(from)) return inconclusive(`${spec.from} is no place a probe can start from`);
-    const ends = await resolveProbe(context, from, parseEndpoint(spec.to, context.plan), { via: spec.via, family: spec.family });
+    const ends = await resolveProbe(context, from, parseEndpoint(spec.to, context.plan), {
+      via: spec.via,
+      family: spec.family,
+    });
     if (ends.state === 'unknown') return inconclusive(ends.reason);
     if (ends.state === 'unresolved') {
       const { source, failure } = ends;
@@ -187,10 +287,22 @@ export const pingCheck = defineCheck<PingSpec>({
         fails,
         sighting: { saw: 'failure', cause: failure.cause, text: failure.reason },
         success: `a reply from ${spec.to}`,
-        controls: async () => [await sourceAlive(context, source, null), await resolverControl(context, source, failure.server, failure.replied)],
+        controls: async () => [
+          await sourceAlive(context, source, null),
+          await resolverControl(context, source, failure.server, failure.replied),
+        ],
       });
     }
-    if (ends.state === 'absent') return fails === null ? { verdict: 'fail', cause: ends.cause, reason: ends.reason, expected: `a reply from ${spec.to}`, actual: ends.cause } : inconclusive(`${ends.reason}, so nothing could be proven about reaching it`);
+    if (ends.state === 'absent')
+      return fails === null
+        ? {
+            verdict: 'fail',
+            cause: ends.cause,
+            reason: ends.reason,
+            expected: `a reply from ${spec.to}`,
+            actual: ends.cause,
+          }
+        : inconclusive(`${ends.reason}, so nothing could be proven about reaching it`);
     const { source, target } = ends;
     const { sighting, path, answeredBy } = await sendPing(context, source, target, spec);
     return judge({
@@ -199,14 +311,23 @@ export const pingCheck = defineCheck<PingSpec>({
       success: `a reply from ${target.address}`,
       controls: (cause) =>
         networkControls({
-          context, source, target, cause, answeredBy, path,
+          context,
+          source,
+          target,
+          cause,
+          answeredBy,
+          path,
           author: spec.control ?? null,
           send: async (a, b) => (await sendPing(context, a, b, plain)).sighting,
           sourceAlive: () => sourceAlive(context, source, path),
         }),
       diagnose: async (cause) => {
-        if (cause === 'no-route' || cause === 'too-big' || (sighting.saw === 'failure' && answeredBy !== null)) return null;
-        const [gateway, far] = await Promise.all([gatewaySide(context, source, path), farSide(context, source, target, path)]);
+        if (cause === 'no-route' || cause === 'too-big' || (sighting.saw === 'failure' && answeredBy !== null))
+          return null;
+        const [gateway, far] = await Promise.all([
+          gatewaySide(context, source, path),
+          farSide(context, source, target, path),
+        ]);
         const words = [gateway, far].filter((text) => text !== null);
         return words.length === 0 ? null : words.join('; ');
       },

@@ -20,15 +20,31 @@ const schema = z
     to: zTarget.describe('Where it goes. A port published by a container is probed at its host: `to: node1`.'),
     port: zPort,
     proto: z.enum(['tcp', 'udp']).default('tcp').describe('`tcp` by default.'),
-    via: z.string().min(1).optional().describe('The segment (of a host) or network (of a container) to take the target’s address from.'),
-    family: z.union([z.literal(4), z.literal(6)]).optional().describe('IP version for endpoints and names; 4 by default.'),
+    via: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('The segment (of a host) or network (of a container) to take the target’s address from.'),
+    family: z
+      .union([z.literal(4), z.literal(6)])
+      .optional()
+      .describe('IP version for endpoints and names; 4 by default.'),
     wait: zDuration.default(2000).describe('Time to wait for an answer; 2 s by default.'),
     send: z.string().max(1400).optional().describe('UDP: the text that the datagram holds; empty by default.'),
-    receive: zMatcher.optional().describe('UDP: what the answer must be. With it, silence is a failure; without it, silence can’t be told from a service that does not answer.'),
-    expect: z.union([z.literal('open'), zFails]).default('open').describe('`open`, or `fails` with the causes that will do.'),
+    receive: zMatcher
+      .optional()
+      .describe(
+        'UDP: what the answer must be. With it, silence is a failure; without it, silence can’t be told from a service that does not answer.',
+      ),
+    expect: z
+      .union([z.literal('open'), zFails])
+      .default('open')
+      .describe('`open`, or `fails` with the causes that will do.'),
     control: zControl.optional(),
   })
-  .refine((spec) => spec.proto === 'udp' || (spec.send === undefined && spec.receive === undefined), { message: '`send` and `receive` are for `proto: udp`; what a TCP service says is for the kinds `http` and `command`' });
+  .refine((spec) => spec.proto === 'udp' || (spec.send === undefined && spec.receive === undefined), {
+    message: '`send` and `receive` are for `proto: udp`; what a TCP service says is for the kinds `http` and `command`',
+  });
 type PortSpec = z.output<typeof schema>;
 
 /** Kind `port`. TCP by a connection attempt with the kernel's own errno; UDP by a datagram and its answer. */
@@ -45,7 +61,8 @@ export const portCheck = defineCheck<PortSpec>({
     ];
     if (spec.control) {
       uses.push({ endpoint: spec.control.from, path: ['control', 'from'], role: 'vantage' });
-      if (spec.control.to !== undefined) uses.push({ endpoint: spec.control.to, path: ['control', 'to'], role: 'target' });
+      if (spec.control.to !== undefined)
+        uses.push({ endpoint: spec.control.to, path: ['control', 'to'], role: 'target' });
     }
     return uses;
   },
@@ -56,7 +73,10 @@ export const portCheck = defineCheck<PortSpec>({
     const fails = spec.expect === 'open' ? null : spec.expect.fails;
     const from = parseEndpoint(spec.from, context.plan);
     if (!isVantage(from)) return inconclusive(`${spec.from} is no place a probe can start from`);
-    const ends = await resolveProbe(context, from, parseEndpoint(spec.to, context.plan), { via: spec.via, family: spec.family });
+    const ends = await resolveProbe(context, from, parseEndpoint(spec.to, context.plan), {
+      via: spec.via,
+      family: spec.family,
+    });
     const success = `${spec.to} port ${spec.port}/${spec.proto} is open`;
     if (ends.state === 'unknown') return inconclusive(ends.reason);
     if (ends.state === 'unresolved') {
@@ -65,21 +85,34 @@ export const portCheck = defineCheck<PortSpec>({
         fails,
         sighting: { saw: 'failure', cause: failure.cause, text: failure.reason },
         success,
-        controls: async () => [await stackAlive(context, source), await resolverControl(context, source, failure.server, failure.replied)],
+        controls: async () => [
+          await stackAlive(context, source),
+          await resolverControl(context, source, failure.server, failure.replied),
+        ],
       });
     }
-    if (ends.state === 'absent') return fails === null ? fail(ends.cause, ends.reason, { expected: success, actual: ends.cause }) : inconclusive(`${ends.reason}, so nothing could be proven about reaching it`);
+    if (ends.state === 'absent')
+      return fails === null
+        ? fail(ends.cause, ends.reason, { expected: success, actual: ends.cause })
+        : inconclusive(`${ends.reason}, so nothing could be proven about reaching it`);
     const { source, target } = ends;
     const attempt = (a: Vantage, b: ResolvedTarget) => tryPort(spec, context, a, b);
     const { result, sighting } = await attempt(source, target);
     if (spec.proto === 'udp' && fails === null) {
       if (result.sighting?.saw === 'silent' && spec.receive === undefined && !neighbourSilent(result.path)) {
-        return inconclusive(`${target.label} port ${spec.port}/udp gave no answer to ${source.label}: open, filtered and not answering look alike; name what it must \`receive\``);
+        return inconclusive(
+          `${target.label} port ${spec.port}/udp gave no answer to ${source.label}: open, filtered and not answering look alike; name what it must \`receive\``,
+        );
       }
       if (result.sighting?.saw === 'data' && spec.receive !== undefined) {
         const text = result.sighting.data.toString('utf8');
         const matched = match(spec.receive, text);
-        if (!matched.ok) return fail('wrong-answer', `${target.label} port ${spec.port}/udp answered, but the answer ${matched.sentence}`, { expected: describeMatcher(spec.receive), actual: text.slice(0, 2000) });
+        if (!matched.ok)
+          return fail(
+            'wrong-answer',
+            `${target.label} port ${spec.port}/udp answered, but the answer ${matched.sentence}`,
+            { expected: describeMatcher(spec.receive), actual: text.slice(0, 2000) },
+          );
       }
     }
     return judge({
@@ -88,7 +121,12 @@ export const portCheck = defineCheck<PortSpec>({
       success,
       controls: (cause) =>
         networkControls({
-          context, source, target, cause, answeredBy: result.answeredBy, path: result.path,
+          context,
+          source,
+          target,
+          cause,
+          answeredBy: result.answeredBy,
+          path: result.path,
           author: spec.control ?? null,
           send: async (a, b) => (await attempt(a, b)).sighting,
           sourceAlive: () => stackAlive(context, source),
@@ -98,7 +136,12 @@ export const portCheck = defineCheck<PortSpec>({
   },
 });
 
-async function tryPort(spec: PortSpec, context: ProbeContext, source: Vantage, target: ResolvedTarget): Promise<{ result: Awaited<ReturnType<typeof sendConnect>>; sighting: Sighting }> {
+async function tryPort(
+  spec: PortSpec,
+  context: ProbeContext,
+  source: Vantage,
+  target: ResolvedTarget,
+): Promise<{ result: Awaited<ReturnType<typeof sendConnect>>; sighting: Sighting }> {
   const result = await sendConnect(context, source, target, {
     proto: spec.proto,
     port: spec.port,
@@ -106,5 +149,8 @@ async function tryPort(spec: PortSpec, context: ProbeContext, source: Vantage, t
     // A datagram may be lost on the way; two resends, as resolvers and other datagram clients do.
     ...(spec.proto === 'udp' ? { tries: 3, payload: Buffer.from(spec.send ?? '', 'utf8') } : {}),
   });
-  return { result, sighting: connectSighting(result, `${target.label} port ${spec.port}/${spec.proto}`, source.label, target.address) };
+  return {
+    result,
+    sighting: connectSighting(result, `${target.label} port ${spec.port}/${spec.proto}`, source.label, target.address),
+  };
 }

@@ -21,7 +21,9 @@ const entry = /^\/proc\/(\d+)\/(?:status|cmdline|cgroup):/;
 
 /** `/proc/PID/status` escapes line ends and backslashes in names. */
 function unescapeName(text: string): string {
-  return text.replace(/\\(n|\\|[0-7]{3})/g, (_all, code: string) => (code === 'n' ? '\n' : code === '\\' ? '\\' : String.fromCharCode(parseInt(code, 8))));
+  return text.replace(/\\(n|\\|[0-7]{3})/g, (_all, code: string) =>
+    code === 'n' ? '\n' : code === '\\' ? '\\' : String.fromCharCode(parseInt(code, 8)),
+  );
 }
 
 /**
@@ -59,7 +61,17 @@ export function parseProcesses(status: string, cmdline: string, namespaces: stri
     const parent = of.get('PPid');
     const uid = of.get('Uid')?.split('\t')[1];
     if (name === undefined || state === undefined || parent === undefined || uid === undefined) return [];
-    return [{ pid, name: unescapeName(name), argv: argvs.get(pid) ?? [], parent: Number(parent), uid: Number(uid), state, netns: netns.get(pid) ?? null }];
+    return [
+      {
+        pid,
+        name: unescapeName(name),
+        argv: argvs.get(pid) ?? [],
+        parent: Number(parent),
+        uid: Number(uid),
+        state,
+        netns: netns.get(pid) ?? null,
+      },
+    ];
   });
 }
 
@@ -78,11 +90,16 @@ export interface ListeningSocket {
 
 /** Addresses in /proc/net stand as 32-bit words in the byte order of the machine: little-endian on all that run these hosts. */
 function addressOf(hex: string): string {
-  const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) => (word.match(/../g) ?? []).reverse().map((byte) => parseInt(byte, 16)));
+  const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) =>
+    (word.match(/../g) ?? []).reverse().map((byte) => parseInt(byte, 16)),
+  );
   if (bytes.length === 4) return bytes.join('.');
   const groups = Array.from({ length: 8 }, (_unused, i) => ((bytes[2 * i]! << 8) | bytes[2 * i + 1]!).toString(16));
   // RFC 5952: the longest run of zeros, from two on, is written as "::".
-  const zeros = groups.join(':').match(/(?:^|:)0(?::0)+(?=:|$)/g)?.sort((a, b) => b.length - a.length)[0];
+  const zeros = groups
+    .join(':')
+    .match(/(?:^|:)0(?::0)+(?=:|$)/g)
+    ?.sort((a, b) => b.length - a.length)[0];
   if (zeros === undefined) return groups.join(':');
   const text = groups.join(':');
   const at = text.indexOf(zeros);
@@ -101,8 +118,16 @@ export function parseSockets(text: string, protocol: 'tcp' | 'udp'): ListeningSo
     const [, local, , state] = columns;
     const inode = columns[9];
     const [, hex, port] = /^((?:[0-9A-F]{8}){1,4}):([0-9A-F]{4})$/.exec(local ?? '') ?? [];
-    if (hex === undefined || port === undefined || (hex.length !== 8 && hex.length !== 32) || !/^[0-9A-F]{2}$/.test(state ?? '') || !/^\d+$/.test(inode ?? '')) return null;
-    if (state === (protocol === 'tcp' ? '0A' : '07')) sockets.push({ protocol, address: addressOf(hex), port: parseInt(port, 16), inode: Number(inode) });
+    if (
+      hex === undefined ||
+      port === undefined ||
+      (hex.length !== 8 && hex.length !== 32) ||
+      !/^[0-9A-F]{2}$/.test(state ?? '') ||
+      !/^\d+$/.test(inode ?? '')
+    )
+      return null;
+    if (state === (protocol === 'tcp' ? '0A' : '07'))
+      sockets.push({ protocol, address: addressOf(hex), port: parseInt(port, 16), inode: Number(inode) });
   }
   return sockets;
 }
@@ -124,7 +149,8 @@ export function parsePasswd(text: string): Map<number, string> {
   const names = new Map<number, string>();
   for (const line of text.split('\n')) {
     const [name, , uid] = line.split(':');
-    if (name !== undefined && name !== '' && uid !== undefined && /^\d+$/.test(uid) && !names.has(Number(uid))) names.set(Number(uid), name);
+    if (name !== undefined && name !== '' && uid !== undefined && /^\d+$/.test(uid) && !names.has(Number(uid)))
+      names.set(Number(uid), name);
   }
   return names;
 }

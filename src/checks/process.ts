@@ -23,11 +23,15 @@ const facts = {
 } as const;
 type Fact = keyof typeof facts;
 
-const zFacts = Object.fromEntries(Object.entries(facts).map(([name, about]) => [name, zMatcher.optional().describe(about)])) as unknown as Record<Fact, z.ZodOptional<z.ZodType<Matcher>>>;
+const zFacts = Object.fromEntries(
+  Object.entries(facts).map(([name, about]) => [name, zMatcher.optional().describe(about)]),
+) as unknown as Record<Fact, z.ZodOptional<z.ZodType<Matcher>>>;
 
 const zSpec = z
   .strictObject({
-    of: zEndpoint.describe('A host (all processes that ps shows there, also those of containers), a container (the processes of its control group, whatever else it may see), or a network namespace (processes that are in it).'),
+    of: zEndpoint.describe(
+      'A host (all processes that ps shows there, also those of containers), a container (the processes of its control group, whatever else it may see), or a network namespace (processes that are in it).',
+    ),
     name: zMatcher.optional().describe('Command name, as ps -o comm shows it: the kernel keeps 15 characters.'),
     argv: zMatcher.optional().describe(facts.argv),
     'command-line': zMatcher.optional().describe(facts['command-line']),
@@ -35,7 +39,10 @@ const zSpec = z
     listens: z
       .strictObject({
         port: zPort.describe('Port that it listens at.'),
-        protocol: z.enum(['tcp', 'udp']).default('tcp').describe('tcp: in the state LISTEN. udp: bound, without a peer.'),
+        protocol: z
+          .enum(['tcp', 'udp'])
+          .default('tcp')
+          .describe('tcp: in the state LISTEN. udp: bound, without a peer.'),
         address: zMatcher.optional().describe('Address that it is bound to: 0.0.0.0, "::", 127.0.0.1, …'),
       })
       .optional()
@@ -51,10 +58,17 @@ const zSpec = z
   })
   .check((check) => {
     const { expect, name, argv, 'command-line': line, user, listens } = check.value;
-    const wrong = (path: string[], message: string): void => void check.issues.push({ code: 'custom', input: check.value, path, continue: true, message });
-    if ([name, argv, line, user, listens].every((one) => one === undefined)) wrong([], 'must say which process: name, argv, command-line, user or listens');
-    if (expect.absent && Object.keys(expect).length > 1) wrong(['expect'], 'a process that is absent has no properties');
-    if (typeof name === 'string' && Buffer.byteLength(name) > 15) wrong(['name'], 'the kernel keeps 15 characters of a name: no process can have this one (command-line has all of it)');
+    const wrong = (path: string[], message: string): void =>
+      void check.issues.push({ code: 'custom', input: check.value, path, continue: true, message });
+    if ([name, argv, line, user, listens].every((one) => one === undefined))
+      wrong([], 'must say which process: name, argv, command-line, user or listens');
+    if (expect.absent && Object.keys(expect).length > 1)
+      wrong(['expect'], 'a process that is absent has no properties');
+    if (typeof name === 'string' && Buffer.byteLength(name) > 15)
+      wrong(
+        ['name'],
+        'the kernel keeps 15 characters of a name: no process can have this one (command-line has all of it)',
+      );
   });
 type Spec = z.output<typeof zSpec>;
 
@@ -71,27 +85,57 @@ const keepBytes = 8 << 20;
 const listingParts = [
   { name: 'status', shell: `grep -asH -E '^(Name|State|PPid|Uid):' /proc/[0-9]*/status`, errors: 'apart' as const },
   { name: 'cmdline', shell: `grep -azsH '' /proc/[0-9]*/cmdline`, errors: 'apart' as const },
-  { name: 'netns', shell: `find /proc/[0-9]*/ns/net -maxdepth 0 -printf '%p %l\\n' 2>/dev/null`, errors: 'apart' as const },
+  {
+    name: 'netns',
+    shell: `find /proc/[0-9]*/ns/net -maxdepth 0 -printf '%p %l\\n' 2>/dev/null`,
+    errors: 'apart' as const,
+  },
 ];
 
 /** The processes of the place. grep and find of the host read them, whatever a container has. */
 async function listProcesses(context: ProbeContext, place: Vantage): Promise<Listing | { unknown: string }> {
   const { container } = place;
-  const own = place.endpoint.kind === 'netns' ? [{ name: 'here', shell: quoteArgv(place.enter(['readlink', '/proc/self/ns/net'])) }] : [];
-  const inside = container === null ? [] : [{ name: 'cgroup', shell: `grep -asHF ${quoteArg(container.id)} /proc/[0-9]*/cgroup`, errors: 'apart' as const }];
+  const own =
+    place.endpoint.kind === 'netns'
+      ? [{ name: 'here', shell: quoteArgv(place.enter(['readlink', '/proc/self/ns/net'])) }]
+      : [];
+  const inside =
+    container === null
+      ? []
+      : [
+          {
+            name: 'cgroup',
+            shell: `grep -asHF ${quoteArg(container.id)} /proc/[0-9]*/cgroup`,
+            errors: 'apart' as const,
+          },
+        ];
   const passwd = container === null ? '/etc/passwd' : `/proc/${container.pid}/root/etc/passwd`;
-  const script = await runScript(place.host, [...listingParts, ...inside, ...own, { name: 'passwd', shell: `cat ${quoteArg(passwd)}`, errors: 'apart' as const }], {
-    timeoutMs: Math.min(context.timeLeftMs(), 15_000),
-    signal: context.signal,
-    prelude: 'LC_ALL=C; export LC_ALL',
-    keepBytes,
+  const script = await runScript(
+    place.host,
+    [
+      ...listingParts,
+      ...inside,
+      ...own,
+      { name: 'passwd', shell: `cat ${quoteArg(passwd)}`, errors: 'apart' as const },
+    ],
+    {
+      timeoutMs: Math.min(context.timeLeftMs(), 15_000),
+      signal: context.signal,
+      prelude: 'LC_ALL=C; export LC_ALL',
+      keepBytes,
+    },
+  );
+  const unknown = (why: string): { unknown: string } => ({
+    unknown: `the processes of ${place.label} could not be listed: ${why}`,
   });
-  const unknown = (why: string): { unknown: string } => ({ unknown: `the processes of ${place.label} could not be listed: ${why}` });
   const part = (name: string): string | null => script.parts.get(name)?.output ?? null;
   const passwdText = part('passwd');
   if (passwdText === null) return unknown(whyUnfinished(script.exec));
   const missing = ['status', 'cmdline', 'netns'].find((name) => (script.parts.get(name)?.exitCode ?? 127) > 2);
-  if (missing !== undefined) return unknown(`${place.host.name} has no usable ${missing === 'netns' ? 'find' : 'grep'}: ${script.exec.stderr.trim().split('\n').at(-1) ?? ''}`);
+  if (missing !== undefined)
+    return unknown(
+      `${place.host.name} has no usable ${missing === 'netns' ? 'find' : 'grep'}: ${script.exec.stderr.trim().split('\n').at(-1) ?? ''}`,
+    );
   if (script.exec.stdoutBytes > keepBytes) return unknown(`${script.exec.stdoutBytes} bytes are more than is read`);
   const all = parseProcesses(part('status') ?? '', part('cmdline') ?? '', part('netns') ?? '');
   if (all === null) return unknown('/proc holds something in a form that is not known');
@@ -101,28 +145,46 @@ async function listProcesses(context: ProbeContext, place: Vantage): Promise<Lis
   const users = parsePasswd(passwdText);
   if (container !== null) {
     const pids = parsePids(part('cgroup') ?? '');
-    if (!pids.has(container.pid)) return unknown(`its first process ${container.pid} is not among those of its control group`);
+    if (!pids.has(container.pid))
+      return unknown(`its first process ${container.pid} is not among those of its control group`);
     return { processes: all.filter((one) => pids.has(one.pid)), names, users };
   }
   if (place.endpoint.kind === 'netns') {
     const here = script.parts.get('here');
-    if (here === undefined || here.exitCode !== 0 || !/^net:\[\d+\]$/.test(here.output.trim())) return unknown(here?.output.trim() || whyUnfinished(script.exec));
+    if (here === undefined || here.exitCode !== 0 || !/^net:\[\d+\]$/.test(here.output.trim()))
+      return unknown(here?.output.trim() || whyUnfinished(script.exec));
     return { processes: all.filter((one) => one.netns === here.output.trim()), names, users };
   }
   return { processes: all, names, users };
 }
 
 /** Which of the processes hold a listening socket like the one wanted. */
-async function listening(context: ProbeContext, place: Vantage, processes: readonly ProcessFacts[], wanted: NonNullable<Spec['listens']>): Promise<{ holders: Map<number, ListeningSocket[]> } | { unknown: string }> {
+async function listening(
+  context: ProbeContext,
+  place: Vantage,
+  processes: readonly ProcessFacts[],
+  wanted: NonNullable<Spec['listens']>,
+): Promise<{ holders: Map<number, ListeningSocket[]> } | { unknown: string }> {
   // Inodes of sockets are unique on a machine, but each namespace lists its own: one process of each speaks for it.
   const speakers = new Map<string, number>();
-  for (const one of processes) if (one.netns !== null && one.state !== 'Z' && !speakers.has(one.netns)) speakers.set(one.netns, one.pid);
-  const unknown = (why: string): { unknown: string } => ({ unknown: `the sockets of ${place.label} could not be listed: ${why}` });
+  for (const one of processes)
+    if (one.netns !== null && one.state !== 'Z' && !speakers.has(one.netns)) speakers.set(one.netns, one.pid);
+  const unknown = (why: string): { unknown: string } => ({
+    unknown: `the sockets of ${place.label} could not be listed: ${why}`,
+  });
   const script = await runScript(
     place.host,
     [
-      ...[...speakers.values()].map((pid) => ({ name: `net.${pid}`, shell: `cat /proc/${pid}/net/${wanted.protocol} && { test ! -e /proc/${pid}/net/${wanted.protocol}6 || cat /proc/${pid}/net/${wanted.protocol}6; }`, errors: 'apart' as const })),
-      { name: 'holders', shell: `find /proc/[0-9]*/fd -lname 'socket:*' -printf '%h %l\\n' 2>/dev/null`, errors: 'apart' as const },
+      ...[...speakers.values()].map((pid) => ({
+        name: `net.${pid}`,
+        shell: `cat /proc/${pid}/net/${wanted.protocol} && { test ! -e /proc/${pid}/net/${wanted.protocol}6 || cat /proc/${pid}/net/${wanted.protocol}6; }`,
+        errors: 'apart' as const,
+      })),
+      {
+        name: 'holders',
+        shell: `find /proc/[0-9]*/fd -lname 'socket:*' -printf '%h %l\\n' 2>/dev/null`,
+        errors: 'apart' as const,
+      },
     ],
     { timeoutMs: Math.min(context.timeLeftMs(), 15_000), signal: context.signal, keepBytes },
   );
@@ -133,12 +195,16 @@ async function listening(context: ProbeContext, place: Vantage, processes: reado
   const sockets: ListeningSocket[] = [];
   for (const [netns, pid] of speakers) {
     const part = script.parts.get(`net.${pid}`);
-    if (part === undefined || part.exitCode !== 0) return unknown(`process ${pid}, which stands for its network namespace ${netns}, ended meanwhile`);
+    if (part === undefined || part.exitCode !== 0)
+      return unknown(`process ${pid}, which stands for its network namespace ${netns}, ended meanwhile`);
     const parsed = parseSockets(part.output, wanted.protocol);
     if (parsed === null) return unknown(`/proc/${pid}/net/${wanted.protocol} is in a form that is not known`);
     sockets.push(...parsed);
   }
-  const like = sockets.filter((socket) => socket.port === wanted.port && (wanted.address === undefined || match(wanted.address, socket.address).ok));
+  const like = sockets.filter(
+    (socket) =>
+      socket.port === wanted.port && (wanted.address === undefined || match(wanted.address, socket.address).ok),
+  );
   const holders = new Map<number, ListeningSocket[]>();
   for (const [pid, inodes] of parseHolders(held.output)) {
     const own = like.filter((socket) => inodes.has(socket.inode));
@@ -149,7 +215,12 @@ async function listening(context: ProbeContext, place: Vantage, processes: reado
 
 function describeProcess(spec: Spec): string {
   const { name, argv, 'command-line': line, user, listens } = spec;
-  const socket = listens === undefined ? [] : [`a socket that listens at ${listens.protocol} port ${listens.port}${listens.address === undefined ? '' : ` of ${describeMatcher(listens.address)}`}`];
+  const socket =
+    listens === undefined
+      ? []
+      : [
+          `a socket that listens at ${listens.protocol} port ${listens.port}${listens.address === undefined ? '' : ` of ${describeMatcher(listens.address)}`}`,
+        ];
   return `process with ${[...describeWanted({ name, argv, 'command-line': line, user }), ...socket].join(' and ')}`;
 }
 
@@ -172,7 +243,8 @@ function show(one: ProcessFacts): string {
 
 export const processCheck = defineCheck<Spec>({
   name: 'process',
-  summary: 'Processes with a certain name, command line, user or listening socket run (or do not), as many as expected, each with the properties expected.',
+  summary:
+    'Processes with a certain name, command line, user or listening socket run (or do not), as many as expected, each with the properties expected.',
   example: `- check: one docker-proxy listens for the published port
   process:
     of: node1
@@ -194,7 +266,9 @@ export const processCheck = defineCheck<Spec>({
     const listing = await listProcesses(context, place);
     if ('unknown' in listing) return inconclusive(listing.unknown);
     const { name, argv, 'command-line': line, user, listens } = spec;
-    const named = listing.processes.filter((one) => findings({ name, argv, 'command-line': line, user }, valuesOf(one, listing)).length === 0);
+    const named = listing.processes.filter(
+      (one) => findings({ name, argv, 'command-line': line, user }, valuesOf(one, listing)).length === 0,
+    );
     let found = named;
     if (listens !== undefined) {
       const sockets = await listening(context, place, named, listens);
@@ -202,21 +276,53 @@ export const processCheck = defineCheck<Spec>({
       found = named.filter((one) => sockets.holders.has(one.pid));
     }
     const seen = found.length === 0 ? 'none' : found.map(show).join('\n');
-    const near = found.length === 0 && named.length > 0 ? `; without that socket: ${named.slice(0, 5).map(show).join('; ')}` : '';
-    const control = { title: `the processes of ${spec.of} can be listed`, held: true, seen: `${listing.processes.length} processes` };
+    const near =
+      found.length === 0 && named.length > 0 ? `; without that socket: ${named.slice(0, 5).map(show).join('; ')}` : '';
+    const control = {
+      title: `the processes of ${spec.of} can be listed`,
+      held: true,
+      seen: `${listing.processes.length} processes`,
+    };
     const { absent: none, count, ...wanted } = spec.expect;
     if (none) {
-      if (found.length === 0) return pass(`${spec.of} has no ${describeProcess(spec)} among ${listing.processes.length} processes${near}`, { controls: [control] });
-      return fail('present', `${spec.of} has a ${describeProcess(spec)}, which must not be there: ${found.map(show).join('; ')}`, { expected: 'absent', actual: seen });
+      if (found.length === 0)
+        return pass(`${spec.of} has no ${describeProcess(spec)} among ${listing.processes.length} processes${near}`, {
+          controls: [control],
+        });
+      return fail(
+        'present',
+        `${spec.of} has a ${describeProcess(spec)}, which must not be there: ${found.map(show).join('; ')}`,
+        { expected: 'absent', actual: seen },
+      );
     }
     const counted = match(count ?? { 'at-least': 1 }, found.length);
     if (!counted.ok) {
-      return fail(found.length === 0 ? 'absent' : 'wrong-value', `${spec.of}: the number of processes that are a ${describeProcess(spec)} ${counted.sentence}${found.length === 0 ? near : `: ${found.map(show).join('; ')}`}`, { expected: counted.expected, actual: seen });
+      return fail(
+        found.length === 0 ? 'absent' : 'wrong-value',
+        `${spec.of}: the number of processes that are a ${describeProcess(spec)} ${counted.sentence}${found.length === 0 ? near : `: ${found.map(show).join('; ')}`}`,
+        { expected: counted.expected, actual: seen },
+      );
     }
-    const wrong = found.flatMap((one) => findings(wanted, valuesOf(one, listing)).map((finding) => ({ ...finding, name: `${finding.name} of ${one.pid}` })));
+    const wrong = found.flatMap((one) =>
+      findings(wanted, valuesOf(one, listing)).map((finding) => ({
+        ...finding,
+        name: `${finding.name} of ${one.pid}`,
+      })),
+    );
     if (wrong.length > 0) return failed(`processes of ${spec.of}`, wrong);
-    if (found.length === 0) return pass(`${spec.of} has no ${describeProcess(spec)} among ${listing.processes.length} processes${near}`, { controls: [control] });
-    const more = Object.keys(wanted).length === 0 ? '' : `, ${Object.keys(wanted).map((key) => `${key} ${showValue(valuesOf(found[0]!, listing)[key as Fact])}`).join(', ')}`;
-    return pass(`${spec.of} has ${found.length === 1 ? 'one' : found.length} ${describeProcess(spec)}: ${found.slice(0, 5).map(show).join('; ')}${more}`, { actual: seen });
+    if (found.length === 0)
+      return pass(`${spec.of} has no ${describeProcess(spec)} among ${listing.processes.length} processes${near}`, {
+        controls: [control],
+      });
+    const more =
+      Object.keys(wanted).length === 0
+        ? ''
+        : `, ${Object.keys(wanted)
+            .map((key) => `${key} ${showValue(valuesOf(found[0]!, listing)[key as Fact])}`)
+            .join(', ')}`;
+    return pass(
+      `${spec.of} has ${found.length === 1 ? 'one' : found.length} ${describeProcess(spec)}: ${found.slice(0, 5).map(show).join('; ')}${more}`,
+      { actual: seen },
+    );
   },
 });

@@ -12,7 +12,14 @@ import type { Vantage } from './vantage.js';
 /** What one name server said to one question, or what happened instead. */
 export type ServerAnswer =
   | { saw: 'answer'; server: string; name: string; records: DnsRecord[] }
-  | { saw: 'failure'; server: string; name: string; cause: ProbeCause; text: string; /** The server said so, or its host that nobody listens there: either proves that it is alive. */ replied: boolean }
+  | {
+      saw: 'failure';
+      server: string;
+      name: string;
+      cause: ProbeCause;
+      text: string;
+      /** The server said so, or its host that nobody listens there: either proves that it is alive. */ replied: boolean;
+    }
   | { saw: 'nothing'; server: string; name: string; text: string };
 
 const dnsPort = 53;
@@ -40,9 +47,17 @@ function failureOf(rcode: string): ProbeCause | null {
 export function readAnswer(question: Question, id: number, sighting: ConnectSighting): ServerAnswer {
   const { server, name } = question;
   const asked = question.port === undefined || question.port === dnsPort ? server : `${server}, port ${question.port},`;
-  const failure = (cause: ProbeCause, text: string, replied: boolean): ServerAnswer => ({ saw: 'failure', server, name, cause, text, replied });
+  const failure = (cause: ProbeCause, text: string, replied: boolean): ServerAnswer => ({
+    saw: 'failure',
+    server,
+    name,
+    cause,
+    text,
+    replied,
+  });
   const nothing = (text: string): ServerAnswer => ({ saw: 'nothing', server, name, text });
-  if (sighting.saw === 'silent') return failure('timeout', `${asked} did not answer the question for ${name} (${question.type})`, false);
+  if (sighting.saw === 'silent')
+    return failure('timeout', `${asked} did not answer the question for ${name} (${question.type})`, false);
   if (sighting.saw === 'open') return nothing(`${asked} gave no datagram`);
   if (sighting.saw === 'error') {
     const cause = causeOfError(sighting, server.includes(':') ? 6 : 4);
@@ -50,30 +65,53 @@ export function readAnswer(question: Question, id: number, sighting: ConnectSigh
     return cause === null ? nothing(text) : failure(cause, text, cause === 'refused');
   }
   const reply = decodeReply(sighting.data);
-  if (!reply || reply.id !== id) return nothing(`${asked} sent a datagram that is no answer to the question for ${name}`);
-  if (reply.question && (reply.question.name.toLowerCase() !== name.toLowerCase() || reply.question.type !== recordTypes[question.type])) {
+  if (!reply || reply.id !== id)
+    return nothing(`${asked} sent a datagram that is no answer to the question for ${name}`);
+  if (
+    reply.question &&
+    (reply.question.name.toLowerCase() !== name.toLowerCase() || reply.question.type !== recordTypes[question.type])
+  ) {
     return nothing(`${asked} answered another question than the one for ${name}`);
   }
   if (reply.truncated) return nothing(`${asked} answered for ${name} with more than a datagram holds`);
   const cause = failureOf(reply.rcode);
   if (cause !== null) return failure(cause, `${asked} answered ${reply.rcode} for ${name} (${question.type})`, true);
   if (reply.rcode !== 'NOERROR') return nothing(`${asked} answered ${reply.rcode} for ${name}`);
-  if (!reply.answers.some((record) => record.type === question.type)) return failure('no-answer', `${asked} answered NOERROR for ${name}, without a record of type ${question.type}`, true);
+  if (!reply.answers.some((record) => record.type === question.type))
+    return failure(
+      'no-answer',
+      `${asked} answered NOERROR for ${name}, without a record of type ${question.type}`,
+      true,
+    );
   return { saw: 'answer', server, name, records: reply.answers };
 }
 
 /** Asks all questions at once from the vantage, in one exec. Answers come in the order of the questions. */
-export async function askServers(context: ProbeContext, vantage: Vantage, questions: readonly Question[], options: AskOptions): Promise<ServerAnswer[]> {
+export async function askServers(
+  context: ProbeContext,
+  vantage: Vantage,
+  questions: readonly Question[],
+  options: AskOptions,
+): Promise<ServerAnswer[]> {
   const prepared = questions.map((question) => ({ question, id: randomInt(1, 65_536) }));
   const encoded = prepared.map(({ question, id }) => encodeQuery(id, question.name, question.type));
   if (encoded.some((payload) => payload === null)) {
-    return questions.map(({ server, name }) => ({ saw: 'nothing', server, name, text: `${name} is no name that DNS can carry` }));
+    return questions.map(({ server, name }) => ({
+      saw: 'nothing',
+      server,
+      name,
+      text: `${name} is no name that DNS can carry`,
+    }));
   }
   const command = connectCommand({
     proto: 'udp',
     waitMs: options.waitMs,
     tries: options.tries,
-    targets: questions.map((question, i) => ({ address: question.server, port: question.port ?? dnsPort, payload: encoded[i]! })),
+    targets: questions.map((question, i) => ({
+      address: question.server,
+      port: question.port ?? dnsPort,
+      payload: encoded[i]!,
+    })),
   });
   const result = await vantage.host.exec(inside(vantage, command), {
     stdin: connectProgram,
@@ -83,7 +121,12 @@ export async function askServers(context: ProbeContext, vantage: Vantage, questi
   const sightings = result.exitCode === 0 ? readConnectOutput(result.stdout, questions.length) : null;
   if (!sightings) {
     const words = result.stderr.trim().split('\n').at(-1) || `exit status ${result.exitCode}`;
-    return questions.map(({ server, name }) => ({ saw: 'nothing', server, name, text: `no question could be sent from ${vantage.label}: ${words}` }));
+    return questions.map(({ server, name }) => ({
+      saw: 'nothing',
+      server,
+      name,
+      text: `no question could be sent from ${vantage.label}: ${words}`,
+    }));
   }
   return prepared.map(({ question, id }, i) => readAnswer(question, id, sightings[i]!));
 }
@@ -113,7 +156,12 @@ export interface ResolveOptions {
  * other, each name of the search list in turn), with every candidate asked for at once. A server that gives no verdict
  * (silence, SERVFAIL, REFUSED) makes the next one be asked, as resolv.conf(5) has it.
  */
-export async function resolveName(context: ProbeContext, vantage: Vantage, name: string, options: ResolveOptions): Promise<Resolution> {
+export async function resolveName(
+  context: ProbeContext,
+  vantage: Vantage,
+  name: string,
+  options: ResolveOptions,
+): Promise<Resolution> {
   const { type } = options;
   const family = type === 'AAAA' ? 6 : 4;
   let servers: string[];
@@ -125,7 +173,14 @@ export async function resolveName(context: ProbeContext, vantage: Vantage, name:
       if (addresses.length > 0) return { saw: 'answer', addresses, records: [], by: 'hosts file', name };
     }
     const config = readResolvConf(files.resolvConf);
-    if (config.servers.length === 0) return { saw: 'failure', cause: 'unknown-host', text: `${vantage.label} has no name server in its resolv.conf, and ${name} is not in its hosts file`, server: null, replied: false };
+    if (config.servers.length === 0)
+      return {
+        saw: 'failure',
+        cause: 'unknown-host',
+        text: `${vantage.label} has no name server in its resolv.conf, and ${name} is not in its hosts file`,
+        server: null,
+        replied: false,
+      };
     servers = config.servers;
     candidates = type === 'PTR' ? [name] : searchCandidates(name, config);
   } else {
@@ -138,17 +193,35 @@ export async function resolveName(context: ProbeContext, vantage: Vantage, name:
     const answers = await askServers(
       context,
       vantage,
-      candidates.map((candidate) => ({ server, name: candidate, type, ...(options.port === undefined ? {} : { port: options.port }) })),
+      candidates.map((candidate) => ({
+        server,
+        name: candidate,
+        type,
+        ...(options.port === undefined ? {} : { port: options.port }),
+      })),
       // A datagram on loopback is not lost; elsewhere one resend, as resolvers do.
       { waitMs: options.waitMs ?? 2000, tries: local ? 1 : 2 },
     );
     const hit = answers.find((answer) => answer.saw === 'answer');
-    if (hit?.saw === 'answer') return { saw: 'answer', addresses: addressesOf(hit.records, family), records: hit.records, by: server, name: hit.name };
+    if (hit?.saw === 'answer')
+      return {
+        saw: 'answer',
+        addresses: addressesOf(hit.records, family),
+        records: hit.records,
+        by: server,
+        name: hit.name,
+      };
     // The candidate that carries the plain name says most about it; a search list is a guess.
     const plain = answers.find((answer) => answer.name === name.replace(/\.$/, '')) ?? answers[0]!;
     if (plain.saw === 'nothing') last ??= { saw: 'nothing', text: plain.text };
     if (plain.saw === 'failure') {
-      const failure: Resolution = { saw: 'failure', cause: plain.cause, text: plain.text, server, replied: plain.replied };
+      const failure: Resolution = {
+        saw: 'failure',
+        cause: plain.cause,
+        text: plain.text,
+        server,
+        replied: plain.replied,
+      };
       if (plain.cause === 'nxdomain' || plain.cause === 'no-answer') return failure;
       last = failure;
     }

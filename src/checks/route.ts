@@ -15,27 +15,62 @@ const zSpec = z
     of: zEndpoint.describe('Whose routes: a host, a container or a network namespace.'),
     to: z
       .string()
-      .refine((text) => text === 'default' || parseCidr(text) !== null || isAddress(text), 'must be default, a subnet such as 10.0.0.0/24, or an address')
-      .describe('default or a subnet: that entry of the routing table. An address: the route that the kernel takes for it.'),
-    family: z.union([z.literal(4), z.literal(6)]).optional().describe('Which default route: 4 (the default) or 6.'),
-    table: z.string().regex(/^[\w-]+$/, 'must be the name or number of a routing table').default('main').describe('Routing table, for default and subnets.'),
+      .refine(
+        (text) => text === 'default' || parseCidr(text) !== null || isAddress(text),
+        'must be default, a subnet such as 10.0.0.0/24, or an address',
+      )
+      .describe(
+        'default or a subnet: that entry of the routing table. An address: the route that the kernel takes for it.',
+      ),
+    family: z
+      .union([z.literal(4), z.literal(6)])
+      .optional()
+      .describe('Which default route: 4 (the default) or 6.'),
+    table: z
+      .string()
+      .regex(/^[\w-]+$/, 'must be the name or number of a routing table')
+      .default('main')
+      .describe('Routing table, for default and subnets.'),
     via: zMatcher.optional().describe('Next hop; { absent: true } for a destination on the link itself.'),
     dev: zMatcher.optional().describe('Interface.'),
     src: zMatcher.optional().describe('Preferred source address.'),
     metric: zMatcher.optional().describe('Metric.'),
     protocol: zMatcher.optional().describe('Who made the route: kernel, boot, static, dhcp, …'),
     scope: zMatcher.optional().describe('Scope: global, link, host.'),
-    type: zMatcher.optional().describe('Type: blackhole, unreachable, prohibit, local, …; without it unicast, and for an address of its own also local.'),
+    type: zMatcher
+      .optional()
+      .describe(
+        'Type: blackhole, unreachable, prohibit, local, …; without it unicast, and for an address of its own also local.',
+      ),
     absent: z.literal(true).optional().describe('There is no such route; for an address: the kernel has none for it.'),
   })
   .check((check) => {
     const { to, family, table } = check.value;
-    if (family !== undefined && to !== 'default') check.issues.push({ code: 'custom', input: family, path: ['family'], continue: true, message: 'goes with to: default only' });
-    if (table !== 'main' && isAddress(to)) check.issues.push({ code: 'custom', input: table, path: ['table'], continue: true, message: 'does not go with an address: the kernel chooses the table' });
+    if (family !== undefined && to !== 'default')
+      check.issues.push({
+        code: 'custom',
+        input: family,
+        path: ['family'],
+        continue: true,
+        message: 'goes with to: default only',
+      });
+    if (table !== 'main' && isAddress(to))
+      check.issues.push({
+        code: 'custom',
+        input: table,
+        path: ['table'],
+        continue: true,
+        message: 'does not go with an address: the kernel chooses the table',
+      });
   });
 type Spec = z.output<typeof zSpec>;
 
-const zHop = z.looseObject({ gateway: z.string().optional(), via: z.looseObject({ host: z.string() }).optional(), dev: z.string().optional(), flags: z.array(z.string()).optional() });
+const zHop = z.looseObject({
+  gateway: z.string().optional(),
+  via: z.looseObject({ host: z.string() }).optional(),
+  dev: z.string().optional(),
+  flags: z.array(z.string()).optional(),
+});
 const zRoute = z.looseObject({
   type: z.string().optional(),
   dst: z.string().optional(),
@@ -76,7 +111,12 @@ function sameDestination(dst: string | undefined, to: string): boolean {
   const wanted = parseCidr(to);
   // iproute2 leaves out the prefix length of routes to a single host.
   const listed = parseCidr(dst) ?? (isAddress(dst) ? parseCidr(`${dst}/${familyOf(dst) === 4 ? 32 : 128}`) : null);
-  return wanted !== null && listed !== null && wanted.prefix === listed.prefix && networkAddress(wanted) === networkAddress(listed);
+  return (
+    wanted !== null &&
+    listed !== null &&
+    wanted.prefix === listed.prefix &&
+    networkAddress(wanted) === networkAddress(listed)
+  );
 }
 
 /** Addresses have many spellings: those of a matcher are brought to the one that the facts have. */
@@ -85,7 +125,8 @@ function normal(value: unknown): unknown {
 }
 
 function meets(spec: Spec, facts: Facts): boolean {
-  if (spec.type === undefined && facts.type !== 'unicast' && !(facts.type === 'local' && isAddress(spec.to))) return false;
+  if (spec.type === undefined && facts.type !== 'unicast' && !(facts.type === 'local' && isAddress(spec.to)))
+    return false;
   return matched.every((name) => {
     const matcher = spec[name];
     return matcher === undefined || match(normal(matcher) as Matcher, normal(facts[name])).ok;
@@ -139,20 +180,40 @@ export const routeCheck = defineCheck<Spec>({
     const expected = `a ${wanted(spec)}`;
     if ('refusal' in answer) {
       const cause = lookup ? refusals[answer.refusal] : undefined;
-      if (cause === undefined) return inconclusive(`${spec.of} could not be asked for its route to ${spec.to}: ${answer.refusal}`);
+      if (cause === undefined)
+        return inconclusive(`${spec.of} could not be asked for its route to ${spec.to}: ${answer.refusal}`);
       const reason = `the kernel of ${spec.of} has no way to ${spec.to}: ${answer.refusal}`;
-      return spec.absent ? pass(reason, { controls: [{ title: `the kernel of ${spec.of} can be asked for routes`, held: true, seen: answer.refusal }] }) : fail(cause, reason, { expected, actual: answer.refusal });
+      return spec.absent
+        ? pass(reason, {
+            controls: [{ title: `the kernel of ${spec.of} can be asked for routes`, held: true, seen: answer.refusal }],
+          })
+        : fail(cause, reason, { expected, actual: answer.refusal });
     }
-    const routes = (lookup ? answer.items : answer.items.filter((route) => sameDestination(route.dst, spec.to))).flatMap(factsOf);
-    if (lookup && routes.length === 0) return inconclusive(`the kernel of ${spec.of} answered the question for its route to ${spec.to} with nothing`);
+    const routes = (
+      lookup ? answer.items : answer.items.filter((route) => sameDestination(route.dst, spec.to))
+    ).flatMap(factsOf);
+    if (lookup && routes.length === 0)
+      return inconclusive(`the kernel of ${spec.of} answered the question for its route to ${spec.to} with nothing`);
     const found = routes.filter((facts) => !facts.dead && meets(spec, facts));
-    const all = answer.items.map((route) => `${route.dst ?? '?'} ${factsOf(route).map(show).join(' and ')}`).join('; ') || 'none';
-    const seen = routes.length === 0 ? `none to ${spec.to}; table ${spec.table} holds: ${all}` : routes.map(show).join('; ');
+    const all =
+      answer.items.map((route) => `${route.dst ?? '?'} ${factsOf(route).map(show).join(' and ')}`).join('; ') || 'none';
+    const seen =
+      routes.length === 0 ? `none to ${spec.to}; table ${spec.table} holds: ${all}` : routes.map(show).join('; ');
     if (spec.absent) {
-      if (found.length > 0) return fail('present', `${spec.of} has a route to ${spec.to} that must not be there: ${found.map(show).join('; ')}`, { expected: `no ${wanted(spec)}`, actual: seen });
-      return pass(`${spec.of} has no ${wanted(spec)}; it has ${seen}`, { controls: [{ title: `the routes of ${spec.of} can be listed`, held: true, seen: all }] });
+      if (found.length > 0)
+        return fail(
+          'present',
+          `${spec.of} has a route to ${spec.to} that must not be there: ${found.map(show).join('; ')}`,
+          { expected: `no ${wanted(spec)}`, actual: seen },
+        );
+      return pass(`${spec.of} has no ${wanted(spec)}; it has ${seen}`, {
+        controls: [{ title: `the routes of ${spec.of} can be listed`, held: true, seen: all }],
+      });
     }
     if (found.length > 0) return pass(`${spec.of} reaches ${spec.to} ${found.map(show).join('; ')}`);
-    return fail(routes.length === 0 ? 'absent' : 'wrong-value', `${spec.of} has no ${wanted(spec)}; it has ${seen}`, { expected, actual: seen });
+    return fail(routes.length === 0 ? 'absent' : 'wrong-value', `${spec.of} has no ${wanted(spec)}; it has ${seen}`, {
+      expected,
+      actual: seen,
+    });
   },
 });

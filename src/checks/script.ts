@@ -61,7 +61,11 @@ export interface ScriptOptions {
 }
 
 /** Runs the parts one after the other in one exec. Rejects only with what `exec` rejects with. */
-export async function runScript(host: ProbeHost, parts: readonly ScriptPart[], options: ScriptOptions): Promise<ScriptResult> {
+export async function runScript(
+  host: ProbeHost,
+  parts: readonly ScriptPart[],
+  options: ScriptOptions,
+): Promise<ScriptResult> {
   const mark = `@@${randomBytes(5).toString('hex')}`;
   const shell = composeScript(parts, mark, options.prelude);
   const exec = await host.exec(options.wrap ? options.wrap(shell) : shell, {

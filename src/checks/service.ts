@@ -12,9 +12,18 @@ const properties = {
   load: { property: 'LoadState', about: 'Whether its file could be read: loaded, masked, bad-setting, error.' },
   active: { property: 'ActiveState', about: 'active, inactive, activating, deactivating, reloading, failed.' },
   sub: { property: 'SubState', about: 'The finer state: running, exited, dead, listening, failed, auto-restart, …' },
-  enabled: { property: 'UnitFileState', about: 'enabled, disabled, static, masked, … (text, as systemctl is-enabled says it).' },
-  result: { property: 'Result', about: 'How it ended the last time: success, exit-code, signal, timeout, start-limit-hit, …' },
-  'exec-main-status': { property: 'ExecMainStatus', about: 'Exit status, or number of the signal, of its main process.' },
+  enabled: {
+    property: 'UnitFileState',
+    about: 'enabled, disabled, static, masked, … (text, as systemctl is-enabled says it).',
+  },
+  result: {
+    property: 'Result',
+    about: 'How it ended the last time: success, exit-code, signal, timeout, start-limit-hit, …',
+  },
+  'exec-main-status': {
+    property: 'ExecMainStatus',
+    about: 'Exit status, or number of the signal, of its main process.',
+  },
   'main-pid': { property: 'MainPID', about: 'Process id of its main process, 0 without one.' },
   restarts: { property: 'NRestarts', about: 'How often systemd has started it again by itself.' },
   fragment: { property: 'FragmentPath', about: 'File that the unit was read from.' },
@@ -25,7 +34,9 @@ const properties = {
 } as const satisfies Record<string, { property: string; about: string }>;
 type Word = keyof typeof properties;
 
-const zWords = Object.fromEntries(Object.entries(properties).map(([name, { about }]) => [name, zMatcher.optional().describe(about)])) as unknown as Record<Word, z.ZodOptional<z.ZodType<Matcher>>>;
+const zWords = Object.fromEntries(
+  Object.entries(properties).map(([name, { about }]) => [name, zMatcher.optional().describe(about)]),
+) as unknown as Record<Word, z.ZodOptional<z.ZodType<Matcher>>>;
 
 const zSpec = z
   .strictObject({
@@ -38,16 +49,30 @@ const zSpec = z
       .strictObject({
         ...zWords,
         properties: z
-          .record(z.string().regex(/^[A-Z][A-Za-z0-9]*$/, 'must be the name of a property of systemctl show, such as ExecStart'), zMatcher)
+          .record(
+            z
+              .string()
+              .regex(/^[A-Z][A-Za-z0-9]*$/, 'must be the name of a property of systemctl show, such as ExecStart'),
+            zMatcher,
+          )
           .optional()
-          .describe('Other properties of systemctl show, by their names. One that occurs several times is one text with several lines.'),
+          .describe(
+            'Other properties of systemctl show, by their names. One that occurs several times is one text with several lines.',
+          ),
         absent: z.literal(true).optional().describe('systemd has no such unit.'),
       })
       .prefault({}),
   })
   .check((check) => {
     const { expect } = check.value;
-    if (expect.absent && Object.keys(expect).length > 1) check.issues.push({ code: 'custom', input: check.value, path: ['expect'], continue: true, message: 'a unit that is absent has no properties' });
+    if (expect.absent && Object.keys(expect).length > 1)
+      check.issues.push({
+        code: 'custom',
+        input: check.value,
+        path: ['expect'],
+        continue: true,
+        message: 'a unit that is absent has no properties',
+      });
   });
 type Spec = z.output<typeof zSpec>;
 
@@ -80,7 +105,8 @@ function wantedOf(spec: Spec): { words: Partial<Record<Word, Matcher>>; properti
 
 export const serviceCheck = defineCheck<Spec>({
   name: 'service',
-  summary: 'A systemd unit of a host is in the state expected: active, enabled, its result, the file that it was read from.',
+  summary:
+    'A systemd unit of a host is in the state expected: active, enabled, its result, the file that it was read from.',
   example: `- check: the engine came up with the options of the drop-in
   service:
     on: node1
@@ -98,29 +124,56 @@ export const serviceCheck = defineCheck<Spec>({
     const host = context.host(spec.on);
     const unit = unitOf(spec);
     const wanted = wantedOf(spec);
-    const asked = [...new Set(['Id', 'LoadState', 'LoadError', ...Object.values(properties).map((one) => one.property), ...Object.keys(wanted.properties)])];
-    const result = await host.exec(['env', 'LC_ALL=C', 'systemctl', 'show', '--no-pager', '--all', `--property=${asked.join(',')}`, '--', unit], { timeoutMs: Math.min(context.timeLeftMs(), 15_000), signal: context.signal });
+    const asked = [
+      ...new Set([
+        'Id',
+        'LoadState',
+        'LoadError',
+        ...Object.values(properties).map((one) => one.property),
+        ...Object.keys(wanted.properties),
+      ]),
+    ];
+    const result = await host.exec(
+      ['env', 'LC_ALL=C', 'systemctl', 'show', '--no-pager', '--all', `--property=${asked.join(',')}`, '--', unit],
+      { timeoutMs: Math.min(context.timeLeftMs(), 15_000), signal: context.signal },
+    );
     const why = whyNoAnswer('systemctl', result);
     if (why !== null) return inconclusive(`systemd of ${spec.on} gave no answer about ${unit}: ${why}`);
     if (result.exitCode !== 0) {
       const words = (result.stderr.trim().split('\n')[0] ?? '') || `exit status ${result.exitCode}`;
-      const light = host.plan.init === 'light' ? `${spec.on} is a light host, which runs no systemd` : `systemd of ${spec.on} could not be asked about ${unit}`;
+      const light =
+        host.plan.init === 'light'
+          ? `${spec.on} is a light host, which runs no systemd`
+          : `systemd of ${spec.on} could not be asked about ${unit}`;
       return inconclusive(`${light}: ${words}`);
     }
     const values = parseShow(result.stdout);
     const load = values?.get('LoadState');
-    if (values === null || load === undefined) return inconclusive(`systemd of ${spec.on} answered about ${unit} in a form that is not known: ${showValue(lastLine(result.stdout))}`);
+    if (values === null || load === undefined)
+      return inconclusive(
+        `systemd of ${spec.on} answered about ${unit} in a form that is not known: ${showValue(lastLine(result.stdout))}`,
+      );
     const control = { title: `systemd of ${spec.on} answers`, held: true, seen: `LoadState=${load}` };
     if (spec.expect.absent) {
       if (load === 'not-found') return pass(`${spec.on} has no unit ${unit}`, { controls: [control] });
-      return fail('present', `${spec.on} has the unit ${unit}, which must not be there: ${load}, ${values.get('FragmentPath') || 'without a file'}`, { expected: 'absent', actual: load });
+      return fail(
+        'present',
+        `${spec.on} has the unit ${unit}, which must not be there: ${load}, ${values.get('FragmentPath') || 'without a file'}`,
+        { expected: 'absent', actual: load },
+      );
     }
-    if (load === 'not-found') return fail('absent', `${spec.on} has no unit ${unit}`, { expected: unit, actual: 'LoadState=not-found' });
-    const byWord = Object.fromEntries((Object.keys(properties) as Word[]).map((word) => [word, values.get(properties[word].property) ?? absent]));
+    if (load === 'not-found')
+      return fail('absent', `${spec.on} has no unit ${unit}`, { expected: unit, actual: 'LoadState=not-found' });
+    const byWord = Object.fromEntries(
+      (Object.keys(properties) as Word[]).map((word) => [word, values.get(properties[word].property) ?? absent]),
+    );
     const byName = Object.fromEntries(Object.keys(wanted.properties).map((name) => [name, values.get(name) ?? absent]));
     const wrong = [...findings(wanted.words, byWord), ...findings(wanted.properties, byName)];
     const state = `${load}, ${values.get('ActiveState') ?? '?'} (${values.get('SubState') ?? '?'})${values.get('UnitFileState') ? `, ${values.get('UnitFileState')}` : ''}`;
-    const ended = values.get('Result') !== undefined && values.get('Result') !== 'success' ? `, result ${values.get('Result')}, status ${values.get('ExecMainStatus') ?? '?'}` : '';
+    const ended =
+      values.get('Result') !== undefined && values.get('Result') !== 'success'
+        ? `, result ${values.get('Result')}, status ${values.get('ExecMainStatus') ?? '?'}`
+        : '';
     if (wrong.length > 0) return failed(`${unit} of ${spec.on} is ${state}${ended}, but`, wrong);
     return pass(`${unit} of ${spec.on} is ${state}${ended}`);
   },

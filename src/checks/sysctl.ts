@@ -7,20 +7,33 @@ import { absent, match, zMatcher } from './match.js';
 import { fail, inconclusive, pass } from './outcome.js';
 import { placeAt } from './place.js';
 
-const zKey = z.string().regex(/^[a-z0-9_]+(?:[./][\w:-]+)+$/i, 'must be the name of a sysctl, such as net.ipv4.ip_forward');
+const zKey = z
+  .string()
+  .regex(/^[a-z0-9_]+(?:[./][\w:-]+)+$/i, 'must be the name of a sysctl, such as net.ipv4.ip_forward');
 
 const zSpec = z
   .strictObject({
-    on: zEndpoint.describe('A host, or the network namespace of a container or of a name, which has values of its own for what begins with net.'),
+    on: zEndpoint.describe(
+      'A host, or the network namespace of a container or of a name, which has values of its own for what begins with net.',
+    ),
     values: z
       .record(zKey, zMatcher)
       .refine((values) => Object.keys(values).length > 0, 'must name at least one sysctl')
-      .describe('Sysctls with the values that they must have. Several numbers in one value are separated by single blanks.'),
+      .describe(
+        'Sysctls with the values that they must have. Several numbers in one value are separated by single blanks.',
+      ),
   })
   .check((check) => {
     const { on, values } = check.value;
     for (const key of Object.keys(values)) {
-      if (on.includes('/') && !key.startsWith('net')) check.issues.push({ code: 'custom', input: check.value, path: ['values', key], continue: true, message: 'only what begins with net. belongs to a network namespace: ask the host' });
+      if (on.includes('/') && !key.startsWith('net'))
+        check.issues.push({
+          code: 'custom',
+          input: check.value,
+          path: ['values', key],
+          continue: true,
+          message: 'only what begins with net. belongs to a network namespace: ask the host',
+        });
     }
   });
 type Spec = z.output<typeof zSpec>;
@@ -47,23 +60,58 @@ export const sysctlCheck = defineCheck<Spec>({
     if ('verdict' in vantage) return vantage;
     const keys = Object.keys(spec.values);
     // The name of the file before each line tells empty values and missing files apart.
-    const result = await vantage.host.exec(vantage.enter(['env', 'LC_ALL=C', 'grep', '-H', '', witness, ...keys.map(pathOf)]), { timeoutMs: Math.min(context.timeLeftMs(), 10_000), signal: context.signal });
+    const result = await vantage.host.exec(
+      vantage.enter(['env', 'LC_ALL=C', 'grep', '-H', '', witness, ...keys.map(pathOf)]),
+      { timeoutMs: Math.min(context.timeLeftMs(), 10_000), signal: context.signal },
+    );
     const why = whyNoAnswer('grep', result);
     if (why !== null) return inconclusive(`the sysctls of ${vantage.label} could not be read: ${why}`);
-    const missing = keys.filter((key) => result.stderr.split('\n').includes(`grep: ${pathOf(key)}: No such file or directory`));
-    const others = result.stderr.split('\n').filter((line) => line !== '' && !missing.some((key) => line === `grep: ${pathOf(key)}: No such file or directory`));
-    const unreadable = others.length > 0 || result.exitCode !== (missing.length > 0 ? 2 : 0) || !result.stdout.split('\n').includes(`${witness}:Linux`);
-    if (unreadable) return inconclusive(`the sysctls of ${vantage.label} could not be read: ${others.at(-1) ?? (lastLine(result.stderr) || `exit status ${result.exitCode}`)}`);
+    const missing = keys.filter((key) =>
+      result.stderr.split('\n').includes(`grep: ${pathOf(key)}: No such file or directory`),
+    );
+    const others = result.stderr
+      .split('\n')
+      .filter(
+        (line) => line !== '' && !missing.some((key) => line === `grep: ${pathOf(key)}: No such file or directory`),
+      );
+    const unreadable =
+      others.length > 0 ||
+      result.exitCode !== (missing.length > 0 ? 2 : 0) ||
+      !result.stdout.split('\n').includes(`${witness}:Linux`);
+    if (unreadable)
+      return inconclusive(
+        `the sysctls of ${vantage.label} could not be read: ${others.at(-1) ?? (lastLine(result.stderr) || `exit status ${result.exitCode}`)}`,
+      );
     const unexpected = missing.filter((key) => !match(spec.values[key]!, absent).ok);
-    if (unexpected.length > 0) return fail('absent', `the kernel of ${vantage.label} has no ${unexpected.join(', ')}`, { expected: describeWanted(spec.values).join('\n'), actual: `no ${missing.join(', ')}` });
+    if (unexpected.length > 0)
+      return fail('absent', `the kernel of ${vantage.label} has no ${unexpected.join(', ')}`, {
+        expected: describeWanted(spec.values).join('\n'),
+        actual: `no ${missing.join(', ')}`,
+      });
     const values: Record<string, unknown> = Object.fromEntries(
       keys.map((key) => {
         if (missing.includes(key)) return [key, absent];
         const lines = result.stdout.split('\n').filter((line) => line.startsWith(`${pathOf(key)}:`));
-        return [key, lines.map((line) => line.slice(pathOf(key).length + 1).trim().replace(/\s+/g, ' ')).join('\n')];
+        return [
+          key,
+          lines
+            .map((line) =>
+              line
+                .slice(pathOf(key).length + 1)
+                .trim()
+                .replace(/\s+/g, ' '),
+            )
+            .join('\n'),
+        ];
       }),
     );
     const wrong = findings(spec.values, values);
-    return wrong.length > 0 ? failed(vantage.label, wrong) : pass(`${vantage.label}: ${Object.entries(values).map(([key, value]) => (value === absent ? `no ${key}` : `${key} = ${String(value)}`)).join(', ')}`);
+    return wrong.length > 0
+      ? failed(vantage.label, wrong)
+      : pass(
+          `${vantage.label}: ${Object.entries(values)
+            .map(([key, value]) => (value === absent ? `no ${key}` : `${key} = ${String(value)}`))
+            .join(', ')}`,
+        );
   },
 });

@@ -51,15 +51,24 @@ function hostAddresses(plan: LabPlan, name: string, family: 4 | 6): { segment: s
 }
 
 /** The address of a host of the plan as a source on another host sees it, or a sentence why there is none. */
-export function hostAddress(plan: LabPlan, source: string, host: string, options: TargetOptions): { address: string; how: string } | string {
+export function hostAddress(
+  plan: LabPlan,
+  source: string,
+  host: string,
+  options: TargetOptions,
+): { address: string; how: string } | string {
   const family = options.family ?? 4;
   const all = hostAddresses(plan, host, family);
   if (options.via !== undefined) {
     const chosen = all.find(({ segment }) => segment === options.via);
-    return chosen ? { address: chosen.address, how: `its address on segment ${options.via}` } : `${host} has no IPv${family} address on segment ${options.via}`;
+    return chosen
+      ? { address: chosen.address, how: `its address on segment ${options.via}` }
+      : `${host} has no IPv${family} address on segment ${options.via}`;
   }
   if (all.length === 0) return `${host} has no IPv${family} address`;
-  const near = new Set(plan.hosts.find((candidate) => candidate.name === source)?.interfaces.map(({ segment }) => segment));
+  const near = new Set(
+    plan.hosts.find((candidate) => candidate.name === source)?.interfaces.map(({ segment }) => segment),
+  );
   const shared = all.filter(({ segment }) => near.has(segment));
   const chosen = shared[0] ?? all[0]!;
   const among = shared.length > 0 ? shared : all;
@@ -68,7 +77,11 @@ export function hostAddress(plan: LabPlan, source: string, host: string, options
 }
 
 /** A container's address as a source sees it: on a network both are on, else on its first network. */
-export function containerAddress(facts: ContainerFacts, source: Vantage, options: TargetOptions): { address: string; how: string } | string {
+export function containerAddress(
+  facts: ContainerFacts,
+  source: Vantage,
+  options: TargetOptions,
+): { address: string; how: string } | string {
   const family = options.family ?? 4;
   const all = facts.networks.flatMap((network) => {
     const address = addressOn(network, family);
@@ -76,7 +89,9 @@ export function containerAddress(facts: ContainerFacts, source: Vantage, options
   });
   if (options.via !== undefined) {
     const chosen = all.find(({ network }) => network.name === options.via);
-    return chosen ? { address: chosen.address, how: `its address on network ${options.via}` } : `${facts.name} has no IPv${family} address on network ${options.via}`;
+    return chosen
+      ? { address: chosen.address, how: `its address on network ${options.via}` }
+      : `${facts.name} has no IPv${family} address on network ${options.via}`;
   }
   if (all.length === 0) return `${facts.name} has no IPv${family} address`;
   const near = new Set(source.container?.networks.map(({ id }) => id));
@@ -88,23 +103,45 @@ export function containerAddress(facts: ContainerFacts, source: Vantage, options
 }
 
 /** The first address with global or host-reachable scope inside a namespace that no plan and no engine describes. */
-async function namespaceAddress(context: ProbeContext, vantage: Vantage, options: TargetOptions): Promise<{ address: string; how: string } | string> {
+async function namespaceAddress(
+  context: ProbeContext,
+  vantage: Vantage,
+  options: TargetOptions,
+): Promise<{ address: string; how: string } | string> {
   const family = options.family ?? 4;
   const argv = ['ip', '-j', family === 4 ? '-4' : '-6', 'addr', 'show', 'scope', 'global'];
-  const result = await vantage.host.exec(vantage.enter(argv), { timeoutMs: Math.min(10_000, context.timeLeftMs()), signal: context.signal });
+  const result = await vantage.host.exec(vantage.enter(argv), {
+    timeoutMs: Math.min(10_000, context.timeLeftMs()),
+    signal: context.signal,
+  });
   if (result.exitCode !== 0) return `the addresses of ${vantage.label} could not be read: ${result.stderr.trim()}`;
-  const links = JSON.parse(result.stdout || '[]') as { ifname?: string; addr_info?: { local?: string; family?: string }[] }[];
-  const all = links.flatMap((link) => (link.addr_info ?? []).flatMap(({ local }) => (local !== undefined && link.ifname !== undefined ? [{ link: link.ifname, address: local }] : [])));
+  const links = JSON.parse(result.stdout || '[]') as {
+    ifname?: string;
+    addr_info?: { local?: string; family?: string }[];
+  }[];
+  const all = links.flatMap((link) =>
+    (link.addr_info ?? []).flatMap(({ local }) =>
+      local !== undefined && link.ifname !== undefined ? [{ link: link.ifname, address: local }] : [],
+    ),
+  );
   const chosen = options.via === undefined ? all[0] : all.find(({ link }) => link === options.via);
-  if (!chosen) return `${vantage.label} has no IPv${family} address${options.via === undefined ? '' : ` on ${options.via}`}`;
-  const choice = options.via === undefined && all.length > 1 ? `; the first of ${all.length}, \`via\` picks another interface` : '';
+  if (!chosen)
+    return `${vantage.label} has no IPv${family} address${options.via === undefined ? '' : ` on ${options.via}`}`;
+  const choice =
+    options.via === undefined && all.length > 1 ? `; the first of ${all.length}, \`via\` picks another interface` : '';
   return { address: chosen.address, how: `its address on ${chosen.link}${choice}` };
 }
 
 /** An engine that shares the network namespace of another container (or of its host) states no address for it. */
-async function borrowedAddress(context: ProbeContext, source: Vantage, owner: Vantage, options: TargetOptions): Promise<{ address: string; how: string } | string> {
+async function borrowedAddress(
+  context: ProbeContext,
+  source: Vantage,
+  owner: Vantage,
+  options: TargetOptions,
+): Promise<{ address: string; how: string } | string> {
   const facts = owner.container!;
-  if (facts.networkMode === 'host') return hostAddress(context.plan, source.endpoint.host, owner.endpoint.host, options);
+  if (facts.networkMode === 'host')
+    return hostAddress(context.plan, source.endpoint.host, owner.endpoint.host, options);
   return namespaceAddress(context, owner, options);
 }
 
@@ -113,32 +150,64 @@ async function borrowedAddress(context: ProbeContext, source: Vantage, owner: Va
  * saying anything (silence, no route to it) is `unknown-host`, so that it can't be taken for a fate of the probe itself.
  */
 function nameCause(cause: ProbeCause): ProbeCause {
-  return cause === 'nxdomain' || cause === 'servfail' || cause === 'dns-refused' || cause === 'no-answer' ? cause : 'unknown-host';
+  return cause === 'nxdomain' || cause === 'servfail' || cause === 'dns-refused' || cause === 'no-answer'
+    ? cause
+    : 'unknown-host';
 }
 
 /**
  * Finds the address to probe. Endpoints are looked up where they live; names are resolved from inside the source. Rejects only
  * with NETRIG_HOST_UNKNOWN and NETRIG_SSH_*.
  */
-export async function resolveTarget(context: ProbeContext, source: Vantage, target: Endpoint, options: TargetOptions = {}): Promise<ResolvedTarget | TargetProblem> {
+export async function resolveTarget(
+  context: ProbeContext,
+  source: Vantage,
+  target: Endpoint,
+  options: TargetOptions = {},
+): Promise<ResolvedTarget | TargetProblem> {
   const label = formatEndpoint(target);
-  const problem = (cause: Cause | null, reason: string, resolution: TargetProblem['resolution'] = null): TargetProblem => ({ problem: 'target', cause, resolution, reason });
+  const problem = (
+    cause: Cause | null,
+    reason: string,
+    resolution: TargetProblem['resolution'] = null,
+  ): TargetProblem => ({ problem: 'target', cause, resolution, reason });
   if (target.kind === 'address') {
-    return { address: canonicalAddress(target.address), family: familyOf(target.address) as 4 | 6, label, how: 'as given', owner: null };
+    return {
+      address: canonicalAddress(target.address),
+      family: familyOf(target.address) as 4 | 6,
+      label,
+      how: 'as given',
+      owner: null,
+    };
   }
   const family = options.family ?? 4;
   if (target.kind === 'name') {
     const resolution = await resolveName(context, source, target.name, { type: family === 4 ? 'A' : 'AAAA' });
     if (resolution.saw === 'nothing') return problem(null, resolution.text);
-    if (resolution.saw === 'failure') return problem(nameCause(resolution.cause), `${label} does not resolve at ${source.label}: ${resolution.text}`, { server: resolution.server, replied: resolution.replied });
+    if (resolution.saw === 'failure')
+      return problem(nameCause(resolution.cause), `${label} does not resolve at ${source.label}: ${resolution.text}`, {
+        server: resolution.server,
+        replied: resolution.replied,
+      });
     const address = resolution.addresses[0];
-    if (address === undefined) return problem('no-answer', `${label} has no IPv${family} address at ${source.label}`, { server: resolution.by, replied: true });
+    if (address === undefined)
+      return problem('no-answer', `${label} has no IPv${family} address at ${source.label}`, {
+        server: resolution.by,
+        replied: true,
+      });
     const more = resolution.addresses.length > 1 ? `; the first of ${resolution.addresses.length} answers` : '';
-    return { address: canonicalAddress(address), family, label: `${label} (${address})`, how: `resolved by ${resolution.by}${more}`, owner: null };
+    return {
+      address: canonicalAddress(address),
+      family,
+      label: `${label} (${address})`,
+      how: `resolved by ${resolution.by}${more}`,
+      owner: null,
+    };
   }
   const owner = await resolveVantage(context, target);
   if (isVantageProblem(owner)) {
-    const absent = owner.problem === 'no-such-container' || owner.problem === 'not-running' || owner.problem === 'no-such-netns';
+    const absent =
+      owner.problem === 'no-such-container' || owner.problem === 'not-running' || owner.problem === 'no-such-netns';
     return problem(absent ? 'absent' : null, owner.reason);
   }
   const found =
@@ -150,7 +219,13 @@ export async function resolveTarget(context: ProbeContext, source: Vantage, targ
           ? containerAddress(owner.container!, source, options)
           : await borrowedAddress(context, source, owner, options);
   if (typeof found === 'string') return problem('absent', found);
-  return { address: canonicalAddress(found.address), family, label: `${label} (${found.address})`, how: found.how, owner };
+  return {
+    address: canonicalAddress(found.address),
+    family,
+    label: `${label} (${found.address})`,
+    how: found.how,
+    owner,
+  };
 }
 
 interface ListedContainer {
@@ -166,7 +241,9 @@ interface ListedContainer {
 export async function findOwner(context: ProbeContext, source: Vantage, address: string): Promise<Vantage | null> {
   const wanted = canonicalAddress(address);
   for (const host of context.plan.hosts) {
-    if (host.interfaces.some((nic) => nic.address !== null && canonicalAddress(nic.address.split('/')[0]!) === wanted)) {
+    if (
+      host.interfaces.some((nic) => nic.address !== null && canonicalAddress(nic.address.split('/')[0]!) === wanted)
+    ) {
       const owner = await resolveVantage(context, { kind: 'host', host: host.name });
       return isVantageProblem(owner) ? null : owner;
     }
@@ -174,11 +251,26 @@ export async function findOwner(context: ProbeContext, source: Vantage, address:
   const engines = context.plan.hosts.filter((host) => host.engine);
   const found = await Promise.all(
     engines.map(async ({ name }): Promise<VantageEndpoint[]> => {
-      const result = await context.host(name).exec(['curl', '-sS', '--noproxy', '*', '--max-time', '10', '--unix-socket', '/var/run/docker.sock', 'http://docker/containers/json'], {
-        timeoutMs: Math.min(15_000, context.timeLeftMs()),
-        signal: context.signal,
-        keepBytes: 4 << 20,
-      });
+      const result = await context
+        .host(name)
+        .exec(
+          [
+            'curl',
+            '-sS',
+            '--noproxy',
+            '*',
+            '--max-time',
+            '10',
+            '--unix-socket',
+            '/var/run/docker.sock',
+            'http://docker/containers/json',
+          ],
+          {
+            timeoutMs: Math.min(15_000, context.timeLeftMs()),
+            signal: context.signal,
+            keepBytes: 4 << 20,
+          },
+        );
       if (result.exitCode !== 0) return [];
       let listed: unknown;
       try {
@@ -188,7 +280,10 @@ export async function findOwner(context: ProbeContext, source: Vantage, address:
       }
       if (!Array.isArray(listed)) return [];
       return (listed as ListedContainer[]).flatMap((container) => {
-        const addresses = Object.values(container.NetworkSettings?.Networks ?? {}).flatMap((network) => [network.IPAddress, network.GlobalIPv6Address]);
+        const addresses = Object.values(container.NetworkSettings?.Networks ?? {}).flatMap((network) => [
+          network.IPAddress,
+          network.GlobalIPv6Address,
+        ]);
         const owns = addresses.some((own) => own !== undefined && own !== '' && canonicalAddress(own) === wanted);
         const own = container.Names?.find((containerName) => containerName.lastIndexOf('/') === 0)?.slice(1);
         return owns && own !== undefined ? [{ kind: 'container' as const, host: name, container: own }] : [];

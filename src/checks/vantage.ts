@@ -100,7 +100,9 @@ const zInspect = z.object({
 });
 
 /** The facts in an engine's answer, or what is wrong with it. Networks are in the order of their names. */
-export function readInspect(json: string): ContainerFacts | { missing: string } | { stopped: string } | { unreadable: string } {
+export function readInspect(
+  json: string,
+): ContainerFacts | { missing: string } | { stopped: string } | { unreadable: string } {
   let raw: unknown;
   try {
     raw = JSON.parse(json);
@@ -108,9 +110,13 @@ export function readInspect(json: string): ContainerFacts | { missing: string } 
     return { unreadable: json.trim().slice(0, 200) };
   }
   const message = z.object({ message: z.string() }).safeParse(raw);
-  if (message.success) return /^No such container: /.test(message.data.message) ? { missing: message.data.message } : { unreadable: message.data.message };
+  if (message.success)
+    return /^No such container: /.test(message.data.message)
+      ? { missing: message.data.message }
+      : { unreadable: message.data.message };
   const parsed = zInspect.safeParse(raw);
-  if (!parsed.success) return { unreadable: `the engine's answer lacks ${parsed.error.issues[0]?.path.join('.') ?? 'fields'}` };
+  if (!parsed.success)
+    return { unreadable: `the engine's answer lacks ${parsed.error.issues[0]?.path.join('.') ?? 'fields'}` };
   const { Id, Name, State, HostConfig, Config, NetworkSettings } = parsed.data;
   if (!State.Running || State.Pid === 0) {
     return { stopped: State.Status === 'exited' ? `exited with status ${State.ExitCode ?? 'unknown'}` : State.Status };
@@ -152,7 +158,17 @@ export function readInspect(json: string): ContainerFacts | { missing: string } 
  * quotes would be escaped, so cutting at its first occurrence is exact.
  */
 function inspectPrelude(container: string): string {
-  const curl = quoteArgv(['curl', '-sS', '--noproxy', '*', '--max-time', '20', '--unix-socket', engineSocket, `http://docker/containers/${encodeURIComponent(container)}/json`]);
+  const curl = quoteArgv([
+    'curl',
+    '-sS',
+    '--noproxy',
+    '*',
+    '--max-time',
+    '20',
+    '--unix-socket',
+    engineSocket,
+    `http://docker/containers/${encodeURIComponent(container)}/json`,
+  ]);
   const docker = quoteArgv(['docker', 'inspect', '--type', 'container', '--format', '{{json .}}', container]);
   return `j=$(${curl} 2>/dev/null) || j=$(${docker} 2>&1)\np=\${j#*'"Pid":'}; p=\${p%%[!0-9]*}`;
 }
@@ -168,23 +184,45 @@ function nameFilesOf(parts: ReadonlyMap<string, { output: string; exitCode: numb
   return { hosts: parts.get('hosts')?.output ?? '', resolvConf: parts.get('resolv')?.output ?? '' };
 }
 
-async function containerVantage(context: ProbeContext, endpoint: VantageEndpoint & { kind: 'container' }): Promise<Vantage | VantageProblem> {
+async function containerVantage(
+  context: ProbeContext,
+  endpoint: VantageEndpoint & { kind: 'container' },
+): Promise<Vantage | VantageProblem> {
   const host = context.host(endpoint.host);
   const label = formatEndpoint(endpoint);
-  const problem = (problem: VantageProblem['problem'], reason: string): VantageProblem => ({ problem, endpoint, label, reason });
+  const problem = (problem: VantageProblem['problem'], reason: string): VantageProblem => ({
+    problem,
+    endpoint,
+    label,
+    reason,
+  });
   const script = await runScript(
     host,
     [{ name: 'inspect', shell: `printf '%s' "$j"` }, ...nameFileParts('/proc/${p:-none}/root/etc')],
-    { timeoutMs: Math.min(context.timeLeftMs(), 30_000), signal: context.signal, prelude: inspectPrelude(endpoint.container), keepBytes: 4 << 20 },
+    {
+      timeoutMs: Math.min(context.timeLeftMs(), 30_000),
+      signal: context.signal,
+      prelude: inspectPrelude(endpoint.container),
+      keepBytes: 4 << 20,
+    },
   );
   const answer = script.parts.get('inspect');
-  if (!answer) return problem('unreadable', `the engine of ${endpoint.host} could not be asked about ${endpoint.container}: ${whyUnfinished(script.exec)}`);
+  if (!answer)
+    return problem(
+      'unreadable',
+      `the engine of ${endpoint.host} could not be asked about ${endpoint.container}: ${whyUnfinished(script.exec)}`,
+    );
   const facts = readInspect(answer.output);
-  if ('missing' in facts) return problem('no-such-container', `${endpoint.host} has no container ${endpoint.container}`);
+  if ('missing' in facts)
+    return problem('no-such-container', `${endpoint.host} has no container ${endpoint.container}`);
   if ('stopped' in facts) return problem('not-running', `container ${label} is not running: ${facts.stopped}`);
   if ('unreadable' in facts) {
-    if (/No such (?:object|container)/.test(facts.unreadable)) return problem('no-such-container', `${endpoint.host} has no container ${endpoint.container}`);
-    return problem('no-engine', `no engine on ${endpoint.host} answered about ${endpoint.container}: ${facts.unreadable}`);
+    if (/No such (?:object|container)/.test(facts.unreadable))
+      return problem('no-such-container', `${endpoint.host} has no container ${endpoint.container}`);
+    return problem(
+      'no-engine',
+      `no engine on ${endpoint.host} answered about ${endpoint.container}: ${facts.unreadable}`,
+    );
   }
   return {
     endpoint,
@@ -196,7 +234,10 @@ async function containerVantage(context: ProbeContext, endpoint: VantageEndpoint
   };
 }
 
-async function netnsVantage(context: ProbeContext, endpoint: VantageEndpoint & { kind: 'netns' }): Promise<Vantage | VantageProblem> {
+async function netnsVantage(
+  context: ProbeContext,
+  endpoint: VantageEndpoint & { kind: 'netns' },
+): Promise<Vantage | VantageProblem> {
   const host = context.host(endpoint.host);
   const label = formatEndpoint(endpoint);
   const name = quoteArg(endpoint.netns);
@@ -205,26 +246,66 @@ async function netnsVantage(context: ProbeContext, endpoint: VantageEndpoint & {
   const script = await runScript(
     host,
     [
-      { name: 'path', shell: `for f in /run/netns/${name} /var/run/docker/netns/${name}; do if [ -e "$f" ]; then printf '%s' "$f"; break; fi; done` },
-      { name: 'hosts', shell: `if [ -e ${own}/hosts ]; then cat ${own}/hosts; else cat /etc/hosts; fi`, errors: 'apart' },
-      { name: 'resolv', shell: `if [ -e ${own}/resolv.conf ]; then cat ${own}/resolv.conf; else cat /etc/resolv.conf; fi`, errors: 'apart' },
+      {
+        name: 'path',
+        shell: `for f in /run/netns/${name} /var/run/docker/netns/${name}; do if [ -e "$f" ]; then printf '%s' "$f"; break; fi; done`,
+      },
+      {
+        name: 'hosts',
+        shell: `if [ -e ${own}/hosts ]; then cat ${own}/hosts; else cat /etc/hosts; fi`,
+        errors: 'apart',
+      },
+      {
+        name: 'resolv',
+        shell: `if [ -e ${own}/resolv.conf ]; then cat ${own}/resolv.conf; else cat /etc/resolv.conf; fi`,
+        errors: 'apart',
+      },
     ],
     { timeoutMs: Math.min(context.timeLeftMs(), 30_000), signal: context.signal },
   );
   const path = script.parts.get('path')?.output;
-  if (path === undefined) return { problem: 'unreadable', endpoint, label, reason: `${endpoint.host} could not be asked about its network namespaces: ${whyUnfinished(script.exec)}` };
-  if (path === '') return { problem: 'no-such-netns', endpoint, label, reason: `${endpoint.host} has no network namespace ${endpoint.netns}` };
-  return { endpoint, label, host, enter: (argv) => ['nsenter', `--net=${path}`, '--', ...argv], nameFiles: nameFilesOf(script.parts), container: null };
+  if (path === undefined)
+    return {
+      problem: 'unreadable',
+      endpoint,
+      label,
+      reason: `${endpoint.host} could not be asked about its network namespaces: ${whyUnfinished(script.exec)}`,
+    };
+  if (path === '')
+    return {
+      problem: 'no-such-netns',
+      endpoint,
+      label,
+      reason: `${endpoint.host} has no network namespace ${endpoint.netns}`,
+    };
+  return {
+    endpoint,
+    label,
+    host,
+    enter: (argv) => ['nsenter', `--net=${path}`, '--', ...argv],
+    nameFiles: nameFilesOf(script.parts),
+    container: null,
+  };
 }
 
 /**
  * Finds a vantage. A host of the plan costs nothing; a container or namespace one exec on its host, which also brings the
  * files that name resolution reads there. Rejects only with NETRIG_HOST_UNKNOWN and NETRIG_SSH_*.
  */
-export async function resolveVantage(context: ProbeContext, endpoint: VantageEndpoint): Promise<Vantage | VantageProblem> {
+export async function resolveVantage(
+  context: ProbeContext,
+  endpoint: VantageEndpoint,
+): Promise<Vantage | VantageProblem> {
   switch (endpoint.kind) {
     case 'host':
-      return { endpoint, label: endpoint.host, host: context.host(endpoint.host), enter: (argv) => [...argv], nameFiles: null, container: null };
+      return {
+        endpoint,
+        label: endpoint.host,
+        host: context.host(endpoint.host),
+        enter: (argv) => [...argv],
+        nameFiles: null,
+        container: null,
+      };
     case 'container':
       return containerVantage(context, endpoint);
     case 'netns':
@@ -235,7 +316,10 @@ export async function resolveVantage(context: ProbeContext, endpoint: VantageEnd
 /** The vantage's `hosts` and `resolv.conf`, read now where they are not known yet. */
 export async function readNameFiles(context: ProbeContext, vantage: Vantage): Promise<NameFiles> {
   if (vantage.nameFiles) return vantage.nameFiles;
-  const script = await runScript(vantage.host, nameFileParts('/etc'), { timeoutMs: Math.min(context.timeLeftMs(), 10_000), signal: context.signal });
+  const script = await runScript(vantage.host, nameFileParts('/etc'), {
+    timeoutMs: Math.min(context.timeLeftMs(), 10_000),
+    signal: context.signal,
+  });
   return nameFilesOf(script.parts);
 }
 

@@ -22,9 +22,13 @@ export async function agree(provider: Provider, yes: boolean): Promise<void> {
     return;
   }
   process.stderr.write(`${question}\n`);
-  if (!process.stdin.isTTY || !process.stderr.isTTY) throw new NetrigError('NETRIG_USAGE', 'Nothing was changed: nobody is at the terminal to agree.', { hint: 'Say --yes.' });
+  if (!process.stdin.isTTY || !process.stderr.isTTY)
+    throw new NetrigError('NETRIG_USAGE', 'Nothing was changed: nobody is at the terminal to agree.', {
+      hint: 'Say --yes.',
+    });
   const reader = createInterface({ input: process.stdin, output: process.stderr });
   const answer = await reader.question('Go on? [y/N] ').finally(() => reader.close());
-  if (!/^y(es)?$/i.test(answer.trim())) throw new NetrigError('NETRIG_USAGE', 'Nothing was changed.', { hint: 'Answer y, or say --yes.' });
+  if (!/^y(es)?$/i.test(answer.trim()))
+    throw new NetrigError('NETRIG_USAGE', 'Nothing was changed.', { hint: 'Answer y, or say --yes.' });
   process.env[consentVariable] = '1';
 }

@@ -13,7 +13,11 @@ export async function loadOrPrint(files: readonly string[], options: LoadOptions
   if (diagnostics.length === 0) return loaded;
   process.stderr.write(formatDiagnostics(diagnostics, { color: err.isColorSupported }));
   const bad = new Set(diagnostics.map((one) => one.file)).size;
-  throw new NetrigError('NETRIG_SCENARIO_INVALID', `${diagnostics.length} ${diagnostics.length === 1 ? 'mistake' : 'mistakes'} in ${bad} of ${files.length} ${files.length === 1 ? 'file' : 'files'}; nothing was started.`, {
-    hint: 'Mend the places named above.',
-  });
+  throw new NetrigError(
+    'NETRIG_SCENARIO_INVALID',
+    `${diagnostics.length} ${diagnostics.length === 1 ? 'mistake' : 'mistakes'} in ${bad} of ${files.length} ${files.length === 1 ? 'file' : 'files'}; nothing was started.`,
+    {
+      hint: 'Mend the places named above.',
+    },
+  );
 }

@@ -4,7 +4,9 @@ import { CommanderError } from 'commander';
 import { exitStatus } from '../model/verdict.js';
 import { buildProgram, type Handlers } from './program.js';
 
-const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string };
+const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
 
 // Each command's code is loaded only when it is called for: `--help` has nothing to wait for.
 const handlers: Handlers = {
@@ -59,4 +61,6 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 
 // Sockets to hosts that are gone may linger; the command is over when its work is.
 const status = await main();
-process.stdout.write('', () => process.exit(process.exitCode === undefined || process.exitCode === 0 ? status : Number(process.exitCode)));
+process.stdout.write('', () =>
+  process.exit(process.exitCode === undefined || process.exitCode === 0 ? status : Number(process.exitCode)),
+);

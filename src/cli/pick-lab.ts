@@ -10,14 +10,26 @@ import type { LabRecord, RunningLab } from '../providers/provider.js';
  */
 export async function pickLab(wanted: string | undefined): Promise<LabRecord> {
   const records = await listRecords();
-  const fitting = wanted === undefined ? records.filter((record) => record.detached) : records.filter((record) => record.id === wanted || record.id.startsWith(wanted));
+  const fitting =
+    wanted === undefined
+      ? records.filter((record) => record.detached)
+      : records.filter((record) => record.id === wanted || record.id.startsWith(wanted));
   const exact = fitting.find((record) => record.id === wanted);
   if (exact) return exact;
   const [only, another] = fitting;
   if (only && !another) return only;
   const known = records.map((record) => record.id).join(', ');
-  if (!only) throw new NetrigError('NETRIG_LAB_UNKNOWN', wanted === undefined ? 'No lab is up.' : `No lab "${wanted}" is up${known ? `; these are: ${known}` : ''}.`, { hint: 'Bring one up with `netrig up FILE`.' });
-  throw new NetrigError('NETRIG_LAB_UNKNOWN', `${wanted === undefined ? 'Several labs are up' : `"${wanted}" fits several labs`}: ${fitting.map((record) => record.id).join(', ')}.`, { hint: 'Name one with --lab.' });
+  if (!only)
+    throw new NetrigError(
+      'NETRIG_LAB_UNKNOWN',
+      wanted === undefined ? 'No lab is up.' : `No lab "${wanted}" is up${known ? `; these are: ${known}` : ''}.`,
+      { hint: 'Bring one up with `netrig up FILE`.' },
+    );
+  throw new NetrigError(
+    'NETRIG_LAB_UNKNOWN',
+    `${wanted === undefined ? 'Several labs are up' : `"${wanted}" fits several labs`}: ${fitting.map((record) => record.id).join(', ')}.`,
+    { hint: 'Name one with --lab.' },
+  );
 }
 
 /** The lab that is meant, ready to be used. @throws NETRIG_LAB_UNKNOWN, NETRIG_LAB_GONE. */

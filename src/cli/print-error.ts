@@ -10,6 +10,8 @@ export function printError(error: unknown): number {
     return error.exit;
   }
   const stack = error instanceof Error ? (error.stack ?? error.message) : messageOf(error);
-  process.stderr.write(`${err.red('netrig:')} netrig itself is broken, please report this: ${stack} ${err.dim('(NETRIG_INTERNAL)')}\n`);
+  process.stderr.write(
+    `${err.red('netrig:')} netrig itself is broken, please report this: ${stack} ${err.dim('(NETRIG_INTERNAL)')}\n`,
+  );
   return exitStatus.lab;
 }

@@ -4,7 +4,8 @@ import { parseShard, type Shard } from './shard.js';
 
 function wholeNumber(least: number) {
   return (text: string): number => {
-    if (!/^\d+$/.test(text) || Number(text) < least) throw new InvalidArgumentError(`It takes a whole number from ${least} up.`);
+    if (!/^\d+$/.test(text) || Number(text) < least)
+      throw new InvalidArgumentError(`It takes a whole number from ${least} up.`);
     return Number(text);
   };
 }
@@ -96,7 +97,10 @@ export interface LabFlags {
 
 export interface Handlers {
   run(paths: string[], flags: RunFlags): Promise<number>;
-  up(file: string, flags: { provider?: string; inventory?: string; yes?: boolean; scenario?: string; steps: boolean }): Promise<number>;
+  up(
+    file: string,
+    flags: { provider?: string; inventory?: string; yes?: boolean; scenario?: string; steps: boolean },
+  ): Promise<number>;
   check(flags: { lab?: string; grep?: string; json?: boolean; reports: string }): Promise<number>;
   exec(endpoint: string, command: string[], flags: LabFlags): Promise<number>;
   ssh(host: string, flags: LabFlags): Promise<number>;
@@ -127,7 +131,9 @@ export function buildProgram(version: string, handlers: Handlers, setStatus: (st
       setStatus(await handler(...(values.slice(0, -1) as Arguments)));
 
   const program = new Command('netrig')
-    .description('Brings up a network lab of real hosts from one YAML scenario, applies its steps, proves what is reachable, and says why when it is not.')
+    .description(
+      'Brings up a network lab of real hosts from one YAML scenario, applies its steps, proves what is reachable, and says why when it is not.',
+    )
     .version(version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print help')
     .helpCommand(false)
@@ -144,31 +150,76 @@ Start with:  netrig init && netrig run`,
     );
 
   const provider = () => new Option('-p, --provider <name>', 'where hosts come from, over what the scenario asks for');
-  const inventory = () => new Option('-i, --inventory <file>', 'machines that exist already, for the provider ssh (see docs/ssh.md)');
+  const inventory = () =>
+    new Option('-i, --inventory <file>', 'machines that exist already, for the provider ssh (see docs/ssh.md)');
   const yes = () => new Option('-y, --yes', 'agree to changes on machines that exist already');
   const reports = () => new Option('--reports <dir>', 'where runs write').default('reports');
-  const lab = () => new Option('-l, --lab <id>', 'which lab; the beginning of its id is enough (default: the only one that is up)');
+  const lab = () =>
+    new Option('-l, --lab <id>', 'which lab; the beginning of its id is enough (default: the only one that is up)');
   const json = (what: string) => new Option('--json', `print ${what} as JSON`);
 
   program
     .command('run')
     .summary('bring labs up, run their steps and checks, write reports, take the labs down')
-    .description('Runs scenarios: brings each lab up, applies its steps, makes its checks, writes reports to reports/<run>/ and takes the lab down.')
+    .description(
+      'Runs scenarios: brings each lab up, applies its steps, makes its checks, writes reports to reports/<run>/ and takes the lab down.',
+    )
     .argument('[paths...]', 'scenario files or directories with some', ['scenarios'])
     .addOption(provider())
     .addOption(inventory())
     .addOption(yes())
-    .addOption(new Option('--check-only', 'apply no steps and change nothing: only make the checks that look and probe, on machines that exist already'))
-    .addOption(new Option('-g, --grep <pattern>', 'only steps and checks whose title (scenario: title check title) matches; steps that a check needs are run all the same').argParser(pattern))
-    .addOption(new Option('-t, --tag <tags>', 'only scenarios with one of these tags (comma-separated, repeatable)').argParser(collect).default([], 'all'))
-    .addOption(new Option('-m, --matrix <name=values>', 'only these values of a scenario’s matrix (comma-separated, repeatable); `image` also sets the image of hosts that leave theirs open').argParser(matrixValues).default({}, 'all'))
-    .addOption(new Option('--shard <part/parts>', 'only this part of the scenario files, such as 2/3, to spread a set over several machines; each file is in exactly one part').argParser(shard))
-    .addOption(new Option('-j, --jobs <n>', 'scenario files at once (default: one per processor, at most 4)').argParser(wholeNumber(1)))
+    .addOption(
+      new Option(
+        '--check-only',
+        'apply no steps and change nothing: only make the checks that look and probe, on machines that exist already',
+      ),
+    )
+    .addOption(
+      new Option(
+        '-g, --grep <pattern>',
+        'only steps and checks whose title (scenario: title check title) matches; steps that a check needs are run all the same',
+      ).argParser(pattern),
+    )
+    .addOption(
+      new Option('-t, --tag <tags>', 'only scenarios with one of these tags (comma-separated, repeatable)')
+        .argParser(collect)
+        .default([], 'all'),
+    )
+    .addOption(
+      new Option(
+        '-m, --matrix <name=values>',
+        'only these values of a scenario’s matrix (comma-separated, repeatable); `image` also sets the image of hosts that leave theirs open',
+      )
+        .argParser(matrixValues)
+        .default({}, 'all'),
+    )
+    .addOption(
+      new Option(
+        '--shard <part/parts>',
+        'only this part of the scenario files, such as 2/3, to spread a set over several machines; each file is in exactly one part',
+      ).argParser(shard),
+    )
+    .addOption(
+      new Option('-j, --jobs <n>', 'scenario files at once (default: one per processor, at most 4)').argParser(
+        wholeNumber(1),
+      ),
+    )
     .addOption(new Option('-b, --bail', 'stop at the first check that does not pass'))
-    .addOption(new Option('-k, --keep-on-fail', 'leave a lab up when something in it did not pass; `netrig down` ends it'))
-    .addOption(new Option('-r, --retries <n>', 'run a scenario again on fresh hosts when it did not pass; one that then passes is marked as flaky').argParser(wholeNumber(0)).default(0))
+    .addOption(
+      new Option('-k, --keep-on-fail', 'leave a lab up when something in it did not pass; `netrig down` ends it'),
+    )
+    .addOption(
+      new Option(
+        '-r, --retries <n>',
+        'run a scenario again on fresh hosts when it did not pass; one that then passes is marked as flaky',
+      )
+        .argParser(wholeNumber(0))
+        .default(0),
+    )
     .addOption(json('the results'))
-    .addOption(new Option('--reporter <name>', 'a Mocha reporter instead of the live console (spec, dot, json, tap, …)'))
+    .addOption(
+      new Option('--reporter <name>', 'a Mocha reporter instead of the live console (spec, dot, json, tap, …)'),
+    )
     .addOption(reports())
     .addOption(new Option('--no-allure-report', 'do not make the Allure page (its results are written all the same)'))
     .action(does(handlers.run));
@@ -176,7 +227,9 @@ Start with:  netrig init && netrig run`,
   program
     .command('validate')
     .summary('check scenario files without starting anything')
-    .description('Reads scenario files and says everything that is wrong in them, with file, line and column. Starts nothing.')
+    .description(
+      'Reads scenario files and says everything that is wrong in them, with file, line and column. Starts nothing.',
+    )
     .argument('[paths...]', 'scenario files or directories with some', ['scenarios'])
     .addOption(json('the findings'))
     .action(does(handlers.validate));
@@ -184,19 +237,28 @@ Start with:  netrig init && netrig run`,
   program
     .command('up')
     .summary('bring a lab up and leave it up')
-    .description('Brings up the lab of a scenario, applies its steps, and returns while the lab stays. Prints the lab’s id.')
+    .description(
+      'Brings up the lab of a scenario, applies its steps, and returns while the lab stays. Prints the lab’s id.',
+    )
     .argument('<file>', 'scenario file')
     .addOption(provider())
     .addOption(inventory())
     .addOption(yes())
-    .addOption(new Option('-s, --scenario <id>', 'which one, where a matrix makes several of the file: `ports[image=debian-12]`'))
+    .addOption(
+      new Option(
+        '-s, --scenario <id>',
+        'which one, where a matrix makes several of the file: `ports[image=debian-12]`',
+      ),
+    )
     .addOption(new Option('--no-steps', 'hosts and segments only: apply none of the steps'))
     .action(does(handlers.up));
 
   program
     .command('check')
     .summary('make the checks of a lab that is up')
-    .description('Makes the checks of the scenario that a lab was brought up from, against the lab as it is now. Writes reports; the lab stays.')
+    .description(
+      'Makes the checks of the scenario that a lab was brought up from, against the lab as it is now. Writes reports; the lab stays.',
+    )
     .addOption(lab())
     .addOption(new Option('-g, --grep <pattern>', 'only checks whose title matches').argParser(pattern))
     .addOption(json('the results'))
@@ -206,7 +268,9 @@ Start with:  netrig init && netrig run`,
   program
     .command('exec')
     .summary('run a command on a host or in a container of a lab')
-    .description('Runs a command on a host (HOST) or in a container (HOST/CONTAINER) of a lab that is up, and ends with its exit status.')
+    .description(
+      'Runs a command on a host (HOST) or in a container (HOST/CONTAINER) of a lab that is up, and ends with its exit status.',
+    )
     .argument('<endpoint>', 'host, or host/container')
     .argument('<command...>', 'command with its arguments, after --')
     .addOption(lab())
@@ -223,7 +287,12 @@ Start with:  netrig init && netrig run`,
     .addOption(lab())
     .action(does(handlers.ssh));
 
-  program.command('ps').summary('list labs that are up').description('Lists the labs that are up, with their hosts and addresses.').addOption(json('them')).action(does(handlers.ps));
+  program
+    .command('ps')
+    .summary('list labs that are up')
+    .description('Lists the labs that are up, with their hosts and addresses.')
+    .addOption(json('them'))
+    .action(does(handlers.ps));
 
   program
     .command('down')
@@ -236,17 +305,29 @@ Start with:  netrig init && netrig run`,
   program
     .command('gc')
     .summary('remove what killed runs left behind')
-    .description('Finds labs whose holder was killed and removes what is left of them. Labs that are in use are not touched. With an inventory, the machines in it are asked, too.')
+    .description(
+      'Finds labs whose holder was killed and removes what is left of them. Labs that are in use are not touched. With an inventory, the machines in it are asked, too.',
+    )
     .addOption(inventory())
     .addOption(json('what was removed'))
     .action(does(handlers.gc));
 
-  const images = program.command('images').summary('list, build and remove host images').description('Host images: root file systems of Debian releases with their Docker engine, cached on this machine.');
-  images.command('list').summary('list images and whether they are built').description('Lists host images, what each carries, and whether it is built.').addOption(json('them')).action(does(handlers.imagesList));
+  const images = program
+    .command('images')
+    .summary('list, build and remove host images')
+    .description('Host images: root file systems of Debian releases with their Docker engine, cached on this machine.');
+  images
+    .command('list')
+    .summary('list images and whether they are built')
+    .description('Lists host images, what each carries, and whether it is built.')
+    .addOption(json('them'))
+    .action(does(handlers.imagesList));
   images
     .command('build')
     .summary('build images')
-    .description('Builds host images from the Debian mirror that this machine’s own apt configuration names. An image that is there already is left alone.')
+    .description(
+      'Builds host images from the Debian mirror that this machine’s own apt configuration names. An image that is there already is left alone.',
+    )
     .argument('<names...>', 'image names, or `all`')
     .addOption(new Option('-f, --force', 'build again even if it is there'))
     .action(does(handlers.imagesBuild));
@@ -261,7 +342,9 @@ Start with:  netrig init && netrig run`,
   program
     .command('doctor')
     .summary('say what this machine can do, what is missing, how to mend it')
-    .description('Tries what the providers need on this machine and says what is there, what is missing and how to mend it. Changes nothing.')
+    .description(
+      'Tries what the providers need on this machine and says what is there, what is missing and how to mend it. Changes nothing.',
+    )
     .addOption(new Option('-p, --provider <name>', 'only this provider'))
     .addOption(inventory())
     .addOption(json('the findings'))
@@ -273,25 +356,49 @@ Start with:  netrig init && netrig run`,
     .description('Makes reports again from the record of a run (run.jsonl).')
     .argument('[run]', 'id of the run, or its directory (default: the latest)')
     .addOption(reports())
-    .addOption(new Option('--format <formats>', 'which (comma-separated): results, junit, code-quality, summary, html, allure, allure-report').argParser(collect).default([], 'all'))
+    .addOption(
+      new Option(
+        '--format <formats>',
+        'which (comma-separated): results, junit, code-quality, summary, html, allure, allure-report',
+      )
+        .argParser(collect)
+        .default([], 'all'),
+    )
     .addOption(json('the results'))
     .action(does(handlers.report));
 
   program
     .command('coverage')
     .summary('say which item of the tutorials is settled by which check')
-    .description('Lists every item of the catalogue with the checks that cover it and what they came to on each engine, from the records of runs and the scenario files. Ends with 1 when an item has neither a check nor a reason in uncovered.yaml.')
-    .argument('[runs...]', 'ids of runs, or their directories; a later run stands for an earlier one (default: the latest)')
-    .addOption(new Option('-s, --scenarios <dir>', 'directory of the scenario files, with uncovered.yaml and items.yaml').default('scenarios'))
+    .description(
+      'Lists every item of the catalogue with the checks that cover it and what they came to on each engine, from the records of runs and the scenario files. Ends with 1 when an item has neither a check nor a reason in uncovered.yaml.',
+    )
+    .argument(
+      '[runs...]',
+      'ids of runs, or their directories; a later run stands for an earlier one (default: the latest)',
+    )
+    .addOption(
+      new Option(
+        '-s, --scenarios <dir>',
+        'directory of the scenario files, with uncovered.yaml and items.yaml',
+      ).default('scenarios'),
+    )
     .addOption(reports())
-    .addOption(new Option('--tutorials <file>', 'write a Markdown page of what each tutorial claims and what holds, instead of the table'))
+    .addOption(
+      new Option(
+        '--tutorials <file>',
+        'write a Markdown page of what each tutorial claims and what holds, instead of the table',
+      ),
+    )
     .addOption(json('it'))
     .action(does(handlers.coverage));
 
   program
     .command('compare')
     .summary('put runs of the same scenarios side by side')
-    .description('Puts runs side by side: other providers, other engines, or yesterday and today. Lists the checks whose verdicts differ, what got slower or faster, what is new or gone. Ends with 1 when something that passed in the first run fails, breaks or cannot be known in another.')
+    .description(
+      'Puts runs side by side: other providers, other engines, or yesterday and today. Lists the checks whose verdicts differ, what got slower or faster, what is new or gone. Ends with 1 when something that passed in the first run fails, breaks or cannot be known in another.',
+    )
     .argument('<runs...>', 'ids of runs, or their directories; the others are held against the first')
     .addOption(reports())
     .addOption(new Option('--html <file>', 'write it as an HTML page, too'))
@@ -308,21 +415,47 @@ Start with:  netrig init && netrig run`,
     )
     .argument('<paths...>', 'scenario files or directories with some')
     .addOption(provider())
-    .addOption(new Option('-m, --matrix <name=values>', 'only these values of a scenario’s matrix (comma-separated, repeatable); without it, the first of each').argParser(matrixValues).default({}, 'the first of each'))
-    .addOption(new Option('-n, --limit <n>', 'run at most this many mutations of a scenario, those first that a check is likeliest to notice').argParser(wholeNumber(1)))
-    .addOption(new Option('-u, --until-noticed <n>', 'go from mutation to mutation of a scenario until so many were noticed by a check').argParser(wholeNumber(1)))
+    .addOption(
+      new Option(
+        '-m, --matrix <name=values>',
+        'only these values of a scenario’s matrix (comma-separated, repeatable); without it, the first of each',
+      )
+        .argParser(matrixValues)
+        .default({}, 'the first of each'),
+    )
+    .addOption(
+      new Option(
+        '-n, --limit <n>',
+        'run at most this many mutations of a scenario, those first that a check is likeliest to notice',
+      ).argParser(wholeNumber(1)),
+    )
+    .addOption(
+      new Option(
+        '-u, --until-noticed <n>',
+        'go from mutation to mutation of a scenario until so many were noticed by a check',
+      ).argParser(wholeNumber(1)),
+    )
     .addOption(new Option('-s, --sample <seed>', 'take mutations by chance instead; the same seed takes the same ones'))
-    .addOption(new Option('-j, --jobs <n>', 'runs at once (default: one per processor, at most 4)').argParser(wholeNumber(1)))
+    .addOption(
+      new Option('-j, --jobs <n>', 'runs at once (default: one per processor, at most 4)').argParser(wholeNumber(1)),
+    )
     .addOption(new Option('-b, --bail', 'end the run of a mutation at the first check that notices it'))
     .addOption(new Option('-w, --write <file>', 'write the result as a Markdown page, too'))
-    .addOption(new Option('--reports <dir>', 'keep the mutated files and the records of all runs below this directory (default: nothing is kept)'))
+    .addOption(
+      new Option(
+        '--reports <dir>',
+        'keep the mutated files and the records of all runs below this directory (default: nothing is kept)',
+      ),
+    )
     .addOption(json('the results'))
     .action(does(handlers.mutate));
 
   program
     .command('init')
     .summary('write a first scenario')
-    .description('Writes scenarios/first.yaml, or the file that is named, with a small scenario that runs as it stands, to start from.')
+    .description(
+      'Writes scenarios/first.yaml, or the file that is named, with a small scenario that runs as it stands, to start from.',
+    )
     .argument('[where]', 'a directory, or a file by a name that ends in .yaml', '.')
     .addOption(new Option('-f, --force', 'write over a file that is there'))
     .action(does(handlers.init));

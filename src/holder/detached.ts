@@ -15,8 +15,16 @@ const holderFile = fileURLToPath(new URL('./holder.js', import.meta.url));
  *
  * @throws what the provider throws; NETRIG_INTERRUPTED after `signal`, with the lab taken down.
  */
-export async function upDetached(provider: string, plan: LabPlan, options: { signal: AbortSignal; emit: EmitEvent; scenario: string; scenarioFile: string | null }): Promise<RunningLab> {
-  const child = spawn(process.execPath, [holderFile], { detached: true, cwd: '/', stdio: ['ignore', 'ignore', 'ignore', 'ipc'] });
+export async function upDetached(
+  provider: string,
+  plan: LabPlan,
+  options: { signal: AbortSignal; emit: EmitEvent; scenario: string; scenarioFile: string | null },
+): Promise<RunningLab> {
+  const child = spawn(process.execPath, [holderFile], {
+    detached: true,
+    cwd: '/',
+    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+  });
   const onAbort = (): void => void child.kill('SIGTERM');
   options.signal.addEventListener('abort', onAbort, { once: true });
   try {
@@ -27,9 +35,20 @@ export async function upDetached(provider: string, plan: LabPlan, options: { sig
         else if (report.type === 'up') resolve(report.id);
         else reject(new NetrigError(report.code, report.message, report.hint ? { hint: report.hint } : {}));
       });
-      child.on('error', (error) => reject(new NetrigError('NETRIG_INTERNAL', `The process that holds the lab could not be started: ${error.message}`)));
+      child.on('error', (error) =>
+        reject(
+          new NetrigError('NETRIG_INTERNAL', `The process that holds the lab could not be started: ${error.message}`),
+        ),
+      );
       child.on('exit', (code, signal) =>
-        reject(options.signal.aborted ? new NetrigError('NETRIG_INTERRUPTED', 'Interrupted while the lab came up.') : new NetrigError('NETRIG_INTERNAL', `The process that holds the lab ended (${signal ?? code}) before the lab was up.`)),
+        reject(
+          options.signal.aborted
+            ? new NetrigError('NETRIG_INTERRUPTED', 'Interrupted while the lab came up.')
+            : new NetrigError(
+                'NETRIG_INTERNAL',
+                `The process that holds the lab ended (${signal ?? code}) before the lab was up.`,
+              ),
+        ),
       );
       const order: HoldOrder = { provider, plan, scenario: options.scenario, scenarioFile: options.scenarioFile };
       child.send(order);

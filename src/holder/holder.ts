@@ -71,7 +71,8 @@ async function hold(order: HoldOrder): Promise<void> {
       ...(order.scenarioFile ? { scenarioFile: order.scenarioFile } : {}),
     });
   } catch (error) {
-    if (isNetrigError(error)) await tell({ type: 'failed', code: error.code, message: error.message, hint: error.hint });
+    if (isNetrigError(error))
+      await tell({ type: 'failed', code: error.code, message: error.message, hint: error.hint });
     else await tell({ type: 'failed', code: 'NETRIG_INTERNAL', message: messageOf(error), hint: '' });
     process.exit(3);
   }

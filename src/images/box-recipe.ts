@@ -104,8 +104,17 @@ const boxFiles: ImageFile[] = [
 
 /** Units that a host of namespaces must not run and a machine with a kernel of its own needs: device nodes of modules not loaded yet, kernel file systems. */
 const unmasked: readonly string[] = [
-  'kmod-static-nodes.service', 'systemd-tmpfiles-setup-dev.service', 'systemd-tmpfiles-setup-dev-early.service', 'systemd-modules-load.service', 'modprobe@.service',
-  'dev-hugepages.mount', 'dev-mqueue.mount', 'sys-kernel-debug.mount', 'sys-kernel-tracing.mount', 'sys-kernel-config.mount', 'sys-fs-fuse-connections.mount',
+  'kmod-static-nodes.service',
+  'systemd-tmpfiles-setup-dev.service',
+  'systemd-tmpfiles-setup-dev-early.service',
+  'systemd-modules-load.service',
+  'modprobe@.service',
+  'dev-hugepages.mount',
+  'dev-mqueue.mount',
+  'sys-kernel-debug.mount',
+  'sys-kernel-tracing.mount',
+  'sys-kernel-config.mount',
+  'sys-fs-fuse-connections.mount',
 ];
 
 /** The recipe of the box that carries a host image: the same system, with a kernel, and a disk to boot it from. */

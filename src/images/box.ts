@@ -7,14 +7,32 @@ import { formatDuration } from '../model/duration.js';
 import { boxMetadata, boxRecipe, boxVagrantfile, boxVersion, diskGigabytes, kernelPlaceholder } from './box-recipe.js';
 import { runCommand, runIsolated } from './build-command.js';
 import { classifyBuildFailure, codedIfNoSpace } from './build-failure.js';
-import { BuildStepFailure, installedVersion, requireSuccess, upstreamVersion, warmEngineData } from './container-image-build.js';
+import {
+  BuildStepFailure,
+  installedVersion,
+  requireSuccess,
+  upstreamVersion,
+  warmEngineData,
+} from './container-image-build.js';
 import { hostImageRows } from './host-image.js';
 import { takeLock } from './lock.js';
 import { findMirror } from './mirror.js';
 import { type ImageRecipe, recipeKey, requireHostImageRow } from './recipe.js';
 import {
-  bootstrap, buildTools, builtDirectories, codedOrBuild, configure, discard, diskUsage, formatBytes, imagesDirectory, lockDeadlineMs, removeTree, requireBuildTools,
-  sweep, type ImageOptions,
+  bootstrap,
+  buildTools,
+  builtDirectories,
+  codedOrBuild,
+  configure,
+  discard,
+  diskUsage,
+  formatBytes,
+  imagesDirectory,
+  lockDeadlineMs,
+  removeTree,
+  requireBuildTools,
+  sweep,
+  type ImageOptions,
 } from './store.js';
 import { noteUse } from './use.js';
 
@@ -63,7 +81,7 @@ const neededBytes = 3_500_000_000;
 const boxTools: Readonly<Record<string, string>> = {
   ...buildTools,
   sfdisk: 'fdisk',
-  'mke2fs': 'e2fsprogs',
+  mke2fs: 'e2fsprogs',
   extlinux: 'extlinux',
   'qemu-img': 'qemu-utils',
 };
@@ -118,11 +136,31 @@ export async function listBoxes(): Promise<BoxStatus[]> {
   return Promise.all(
     hostImageRows.map(async (row): Promise<BoxStatus> => {
       const current = finishedDirectory(boxRecipe(row));
-      const found = await Promise.all((await builtDirectories(cacheName(row.name))).map(async (directory) => ({ directory, manifest: await readManifest(directory) })));
+      const found = await Promise.all(
+        (await builtDirectories(cacheName(row.name))).map(async (directory) => ({
+          directory,
+          manifest: await readManifest(directory),
+        })),
+      );
       const best = found.find((one) => one.directory === current && one.manifest) ?? found.find((one) => one.manifest);
-      if (!best?.manifest) return { image: row.name, state: 'absent', engineVersion: row.engine, directory: null, sizeBytes: 0, builtAt: null };
+      if (!best?.manifest)
+        return {
+          image: row.name,
+          state: 'absent',
+          engineVersion: row.engine,
+          directory: null,
+          sizeBytes: 0,
+          builtAt: null,
+        };
       const { engineVersion, sizeBytes, builtAt } = best.manifest;
-      return { image: row.name, state: best.directory === current ? 'ready' : 'stale', engineVersion, directory: best.directory, sizeBytes, builtAt };
+      return {
+        image: row.name,
+        state: best.directory === current ? 'ready' : 'stale',
+        engineVersion,
+        directory: best.directory,
+        sizeBytes,
+        builtAt,
+      };
     }),
   );
 }
@@ -144,13 +182,23 @@ export async function removeBox(image: string): Promise<number> {
   const images = imagesDirectory();
   if ((await lstat(images).catch(() => null)) === null) return 0;
   const name = cacheName(image);
-  const lock = await takeLock(join(images, `.lock-${name}`), { subject: `the box ${prefix}${image}`, deadlineMs: 1000, signal: new AbortController().signal, progress: () => undefined });
+  const lock = await takeLock(join(images, `.lock-${name}`), {
+    subject: `the box ${prefix}${image}`,
+    deadlineMs: 1000,
+    signal: new AbortController().signal,
+    progress: () => undefined,
+  });
   try {
     let freed = 0;
     for (const directory of await builtDirectories(name)) {
       const size = (await readManifest(directory))?.sizeBytes ?? 0;
       const user = await discard(directory);
-      if (user !== null) throw new NetrigError('NETRIG_CACHE_LOCKED', `the box ${prefix}${image} is in use by process ${user}, which has a lab or is about to`, { hint: 'Take the lab down first, or wait for the run to end.' });
+      if (user !== null)
+        throw new NetrigError(
+          'NETRIG_CACHE_LOCKED',
+          `the box ${prefix}${image} is in use by process ${user}, which has a lab or is about to`,
+          { hint: 'Take the lab down first, or wait for the run to end.' },
+        );
       freed += size;
     }
     await sweep(name);
@@ -166,22 +214,37 @@ export async function removeBox(image: string): Promise<number> {
  *
  * Throws what `buildHostImage` throws. Nothing half-built stays.
  */
-export async function buildBox(image: string, options: ImageOptions & { force?: boolean; lockDeadlineMs?: number }): Promise<VagrantBox> {
+export async function buildBox(
+  image: string,
+  options: ImageOptions & { force?: boolean; lockDeadlineMs?: number },
+): Promise<VagrantBox> {
   const { signal, force = false } = options;
   const recipe = boxRecipe(requireHostImageRow(image));
   const images = imagesDirectory();
-  if (process.arch !== 'x64') throw new NetrigError('NETRIG_IMAGE_BUILD', `boxes are built for x86-64 only, and this machine is ${process.arch}`, { hint: 'Name a box of your own in NETRIG_VAGRANT_BOX; docs/vagrant.md says what it must have.' });
-  if (process.getuid?.() !== 0) throw new NetrigError('NETRIG_NO_ROOT', `building the box ${prefix}${image} needs root`);
+  if (process.arch !== 'x64')
+    throw new NetrigError(
+      'NETRIG_IMAGE_BUILD',
+      `boxes are built for x86-64 only, and this machine is ${process.arch}`,
+      { hint: 'Name a box of your own in NETRIG_VAGRANT_BOX; docs/vagrant.md says what it must have.' },
+    );
+  if (process.getuid?.() !== 0)
+    throw new NetrigError('NETRIG_NO_ROOT', `building the box ${prefix}${image} needs root`);
   await requireBuildTools(boxTools);
   const started = performance.now();
   const calledAt = Date.now();
-  const progress = (text: string): void => options.progress(`${prefix}${image}: ${text} (${formatDuration(performance.now() - started)})`);
+  const progress = (text: string): void =>
+    options.progress(`${prefix}${image}: ${text} (${formatDuration(performance.now() - started)})`);
   try {
     await mkdir(images, { recursive: true });
   } catch (error) {
     throw codedOrBuild(error, prefix + image, images);
   }
-  const lock = await takeLock(join(images, `.lock-${recipe.name}`), { subject: `the box ${prefix}${image}`, deadlineMs: options.lockDeadlineMs ?? lockDeadlineMs, signal, progress }).catch((error: unknown) => {
+  const lock = await takeLock(join(images, `.lock-${recipe.name}`), {
+    subject: `the box ${prefix}${image}`,
+    deadlineMs: options.lockDeadlineMs ?? lockDeadlineMs,
+    signal,
+    progress,
+  }).catch((error: unknown) => {
     throw codedOrBuild(error, prefix + image, images);
   });
   try {
@@ -214,14 +277,22 @@ umount mnt
 rmdir mnt
 `;
 
-async function build(image: string, recipe: ImageRecipe, context: { signal: AbortSignal; progress(text: string): void }): Promise<VagrantBox> {
+async function build(
+  image: string,
+  recipe: ImageRecipe,
+  context: { signal: AbortSignal; progress(text: string): void },
+): Promise<VagrantBox> {
   const { signal, progress } = context;
   const { name } = recipe;
   const images = imagesDirectory();
   const row = requireHostImageRow(image);
   const space = await statfs(images);
   const free = space.bavail * space.bsize;
-  if (free < neededBytes) throw new NetrigError('NETRIG_CACHE_FULL', `building ${name} takes ${formatBytes(neededBytes)} at its peak, and ${images} has ${formatBytes(free)} left`);
+  if (free < neededBytes)
+    throw new NetrigError(
+      'NETRIG_CACHE_FULL',
+      `building ${name} takes ${formatBytes(neededBytes)} at its peak, and ${images} has ${formatBytes(free)} left`,
+    );
   progress(`looking for a mirror of Debian ${recipe.suite}`);
   const mirror = await findMirror(row, signal);
 
@@ -236,26 +307,45 @@ async function build(image: string, recipe: ImageRecipe, context: { signal: Abor
   const run = async (title: string, argv: readonly [string, ...string[]], isolated = false): Promise<string> => {
     step = title;
     const commandContext = { signal, log, cwd: directory };
-    return requireSuccess(title, await (isolated ? runIsolated(argv, { ...commandContext, network: 'none' }) : runCommand(argv, commandContext)));
+    return requireSuccess(
+      title,
+      await (isolated ? runIsolated(argv, { ...commandContext, network: 'none' }) : runCommand(argv, commandContext)),
+    );
   };
   try {
     await bootstrap(recipe, mirror, { directory, signal, log, progress });
     step = 'configuration';
     progress('configuring');
     await configure(recipe, root);
-    const kernel = (await readdir(join(root, 'boot'))).find((one) => one.startsWith('vmlinuz-'))?.slice('vmlinuz-'.length);
-    if (kernel === undefined) throw new BuildStepFailure('configuration', 'error: the kernel package brought no kernel\n');
+    const kernel = (await readdir(join(root, 'boot')))
+      .find((one) => one.startsWith('vmlinuz-'))
+      ?.slice('vmlinuz-'.length);
+    if (kernel === undefined)
+      throw new BuildStepFailure('configuration', 'error: the kernel package brought no kernel\n');
     const bootFile = join(root, 'boot/extlinux/extlinux.conf');
     await writeFile(bootFile, (await readFile(bootFile, 'utf8')).replaceAll(kernelPlaceholder, kernel));
 
-    await run('make keys', ['chroot', root, 'sh', '-c', "ssh-keygen -q -t ed25519 -N '' -C netrig -f /etc/ssh/ssh_host_ed25519_key && ssh-keygen -q -t ed25519 -N '' -C netrig -f /login_key && mkdir -p -m 700 /root/.ssh && mv /login_key.pub /root/.ssh/authorized_keys"], true);
+    await run(
+      'make keys',
+      [
+        'chroot',
+        root,
+        'sh',
+        '-c',
+        "ssh-keygen -q -t ed25519 -N '' -C netrig -f /etc/ssh/ssh_host_ed25519_key && ssh-keygen -q -t ed25519 -N '' -C netrig -f /login_key && mkdir -p -m 700 /root/.ssh && mv /login_key.pub /root/.ssh/authorized_keys",
+      ],
+      true,
+    );
     await rename(join(root, 'login_key'), join(directory, 'login_key'));
     await chmod(join(directory, 'login_key'), 0o600);
     const hostKey = (await readFile(join(root, 'etc/ssh/ssh_host_ed25519_key.pub'), 'utf8')).split(' ')[1] ?? '';
 
     const version = await installedVersion(root, 'docker.io');
     step = 'container images';
-    const warmed = recipe.containerImages.length > 0 ? await warmEngineData(directory, recipe.containerImages, { signal, log }, progress) : null;
+    const warmed =
+      recipe.containerImages.length > 0
+        ? await warmEngineData(directory, recipe.containerImages, { signal, log }, progress)
+        : null;
     if (warmed) {
       await rm(join(root, 'var/lib/docker'), { recursive: true, force: true });
       await rename(join(directory, 'docker'), join(root, 'var/lib/docker'));
@@ -266,18 +356,61 @@ async function build(image: string, recipe: ImageRecipe, context: { signal: Abor
     await run('partition the disk', ['sh', '-c', "echo '2048,,L,*' | sfdisk --quiet disk.raw"]);
     const blocks = (diskGigabytes * 1024 ** 3 - partitionOffset) / 1024;
     // What extlinux can't read yet is left out.
-    await run('make the file system', ['mke2fs', '-q', '-F', '-t', 'ext4', '-O', '^64bit,^metadata_csum', '-L', 'root', '-d', root, '-E', `offset=${partitionOffset}`, 'disk.raw', `${blocks}k`]);
-    await run('write the boot record', ['dd', `if=${masterBootRecord}`, 'of=disk.raw', 'conv=notrunc', 'bs=440', 'count=1', 'status=none']);
+    await run('make the file system', [
+      'mke2fs',
+      '-q',
+      '-F',
+      '-t',
+      'ext4',
+      '-O',
+      '^64bit,^metadata_csum',
+      '-L',
+      'root',
+      '-d',
+      root,
+      '-E',
+      `offset=${partitionOffset}`,
+      'disk.raw',
+      `${blocks}k`,
+    ]);
+    await run('write the boot record', [
+      'dd',
+      `if=${masterBootRecord}`,
+      'of=disk.raw',
+      'conv=notrunc',
+      'bs=440',
+      'count=1',
+      'status=none',
+    ]);
     await run('install the boot loader', ['sh', '-c', bootLoaderScript], true);
     await removeTree(root);
     progress('compressing the disk');
-    await run('compress the disk', ['qemu-img', 'convert', '-O', 'qcow2', '-c', '-o', 'compression_type=zstd', 'disk.raw', 'box.img']);
+    await run('compress the disk', [
+      'qemu-img',
+      'convert',
+      '-O',
+      'qcow2',
+      '-c',
+      '-o',
+      'compression_type=zstd',
+      'disk.raw',
+      'box.img',
+    ]);
     await rm(join(directory, 'disk.raw'));
 
     step = 'packing';
     await writeFile(join(directory, 'metadata.json'), boxMetadata);
     await writeFile(join(directory, 'Vagrantfile'), boxVagrantfile);
-    await run('pack the box', ['tar', '--create', '--force-local', '--file', 'netrig.box', 'metadata.json', 'Vagrantfile', 'box.img']);
+    await run('pack the box', [
+      'tar',
+      '--create',
+      '--force-local',
+      '--file',
+      'netrig.box',
+      'metadata.json',
+      'Vagrantfile',
+      'box.img',
+    ]);
     await removeTree(join(directory, 'tmp'));
     const manifest: BoxManifest = {
       image,
@@ -292,18 +425,29 @@ async function build(image: string, recipe: ImageRecipe, context: { signal: Abor
     await run('sync', ['sync', '--file-system', directory]);
     const final = finishedDirectory(recipe);
     for (const old of await builtDirectories(name)) {
-      if ((await discard(old)) !== null && old === final) throw new NetrigError('NETRIG_CACHE_LOCKED', `the box ${prefix}${image} is in use; it can't be built anew now`, { hint: 'Take the lab down first, or wait for the run to end.' });
+      if ((await discard(old)) !== null && old === final)
+        throw new NetrigError(
+          'NETRIG_CACHE_LOCKED',
+          `the box ${prefix}${image} is in use; it can't be built anew now`,
+          { hint: 'Take the lab down first, or wait for the run to end.' },
+        );
     }
     await rename(directory, final);
     progress(`ready, ${formatBytes(manifest.sizeBytes)}`);
     return boxIn(final, manifest);
   } catch (error) {
     await removeTree(directory);
-    if (signal.aborted) throw new NetrigError('NETRIG_INTERRUPTED', `interrupted while building ${name}`, { cause: error });
-    if (error instanceof BuildStepFailure) throw classifyBuildFailure(error.output, { image: prefix + image, step: error.step, cache: images, logFile });
+    if (signal.aborted)
+      throw new NetrigError('NETRIG_INTERRUPTED', `interrupted while building ${name}`, { cause: error });
+    if (error instanceof BuildStepFailure)
+      throw classifyBuildFailure(error.output, { image: prefix + image, step: error.step, cache: images, logFile });
     const coded = codedIfNoSpace(error, images);
     if (isNetrigError(coded)) throw coded;
-    throw new NetrigError('NETRIG_IMAGE_BUILD', `building ${prefix}${image} failed (${step}): ${messageOf(error)}; the log is ${logFile}`, { cause: error });
+    throw new NetrigError(
+      'NETRIG_IMAGE_BUILD',
+      `building ${prefix}${image} failed (${step}): ${messageOf(error)}; the log is ${logFile}`,
+      { cause: error },
+    );
   } finally {
     await new Promise<void>((resolve) => log.end(() => resolve()));
   }

@@ -20,7 +20,15 @@ export interface BuildCommandResult {
 const keptBytes = 256 * 1024;
 
 /** Debian packages of the programs that a build runs. */
-const packageOf: Record<string, string> = { mmdebstrap: 'mmdebstrap', unshare: 'util-linux', setpriv: 'util-linux', tar: 'tar', chroot: 'coreutils', cp: 'coreutils', sync: 'coreutils' };
+const packageOf: Record<string, string> = {
+  mmdebstrap: 'mmdebstrap',
+  unshare: 'util-linux',
+  setpriv: 'util-linux',
+  tar: 'tar',
+  chroot: 'coreutils',
+  cp: 'coreutils',
+  sync: 'coreutils',
+};
 
 /**
  * Runs a program in mount, PID and further namespaces of its own: what it mounts stays invisible outside, and the kernel
@@ -28,13 +36,34 @@ const packageOf: Record<string, string> = { mmdebstrap: 'mmdebstrap', unshare: '
  *
  * Resolves also for a failing exit status. Throws NETRIG_TOOL_MISSING and NETRIG_INTERRUPTED.
  */
-export async function runIsolated(argv: readonly [string, ...string[]], options: BuildCommandOptions & { network?: 'none' }): Promise<BuildCommandResult> {
+export async function runIsolated(
+  argv: readonly [string, ...string[]],
+  options: BuildCommandOptions & { network?: 'none' },
+): Promise<BuildCommandResult> {
   const namespaces = ['--mount', '--pid', '--ipc', '--uts', ...(options.network === 'none' ? ['--net'] : [])];
-  return runCommand(['setpriv', '--pdeathsig', 'KILL', 'unshare', ...namespaces, '--propagation', 'private', '--fork', '--kill-child', '--mount-proc', ...argv], options);
+  return runCommand(
+    [
+      'setpriv',
+      '--pdeathsig',
+      'KILL',
+      'unshare',
+      ...namespaces,
+      '--propagation',
+      'private',
+      '--fork',
+      '--kill-child',
+      '--mount-proc',
+      ...argv,
+    ],
+    options,
+  );
 }
 
 /** As above, without namespaces: for programs that mount nothing and start nothing. */
-export async function runCommand(argv: readonly [string, ...string[]], options: BuildCommandOptions): Promise<BuildCommandResult> {
+export async function runCommand(
+  argv: readonly [string, ...string[]],
+  options: BuildCommandOptions,
+): Promise<BuildCommandResult> {
   const [program, ...args] = argv;
   // Loaded when something is built: its hundred files would cost every run 60 ms.
   const { execa } = await import('execa');
@@ -65,7 +94,10 @@ export async function runCommand(argv: readonly [string, ...string[]], options: 
   if (options.signal.aborted) throw new NetrigError('NETRIG_INTERRUPTED', `interrupted while ${program} was at work`);
   if (result.code === 'ENOENT') {
     const name = packageOf[program];
-    throw new NetrigError('NETRIG_TOOL_MISSING', `${program} is not installed${name === undefined ? '' : ` (Debian package ${name})`}`);
+    throw new NetrigError(
+      'NETRIG_TOOL_MISSING',
+      `${program} is not installed${name === undefined ? '' : ` (Debian package ${name})`}`,
+    );
   }
   return { exitCode: result.exitCode ?? null, output };
 }

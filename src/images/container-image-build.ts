@@ -32,7 +32,7 @@ export function requireSuccess(step: string, result: BuildCommandResult): string
 export async function resolveInTree(root: string, path: string): Promise<string> {
   let done = '/';
   let rest = path.split('/').filter((part) => part !== '');
-  for (let hops = 0; rest.length > 0; ) {
+  for (let hops = 0; rest.length > 0;) {
     const [part = '', ...others] = rest;
     rest = others;
     const next = posix.join(done, part);
@@ -78,28 +78,39 @@ async function nameServiceLibraries(root: string): Promise<string[]> {
   for (const triplet of await readdir(join(root, base))) {
     if (!triplet.endsWith('-linux-gnu') && !triplet.includes('-linux-gnu')) continue;
     for (const name of await readdir(join(root, base, triplet)).catch(() => [])) {
-      if (/^(libc\.so\.6|libnss_(files|dns)\.so\.2|libresolv\.so\.2|ld-linux[-\w.]*\.so\.\d)$/.test(name)) libraries.push(posix.join('lib', triplet, name));
+      if (/^(libc\.so\.6|libnss_(files|dns)\.so\.2|libresolv\.so\.2|ld-linux[-\w.]*\.so\.\d)$/.test(name))
+        libraries.push(posix.join('lib', triplet, name));
     }
   }
   return libraries;
 }
 
 /** Lays out the file tree of a container image below `stage`. */
-async function stageContainerImage(root: string, recipe: ContainerImageRecipe, stage: string, context: BuildContext): Promise<void> {
+async function stageContainerImage(
+  root: string,
+  recipe: ContainerImageRecipe,
+  stage: string,
+  context: BuildContext,
+): Promise<void> {
   for (const directory of recipe.directories) await mkdir(join(stage, directory), { recursive: true });
   for (const directory of ['tmp', 'var/tmp']) await chmod(join(stage, directory), 0o1777);
   const busybox = join(root, await resolveInTree(root, 'bin/busybox'));
   await mkdir(join(stage, 'bin'), { recursive: true });
   await copyFile(busybox, join(stage, 'bin/busybox'));
   await chmod(join(stage, 'bin/busybox'), 0o755);
-  const applets = requireSuccess('list the applets of busybox', await runCommand([busybox, '--list'], context)).split('\n');
+  const applets = requireSuccess('list the applets of busybox', await runCommand([busybox, '--list'], context)).split(
+    '\n',
+  );
   for (const applet of applets) {
     if (applet !== '' && applet !== 'busybox') await symlink('busybox', join(stage, 'bin', applet));
   }
   const libraries = new Set(await nameServiceLibraries(root));
   for (const program of recipe.programs) {
     await copyFromTree(root, program, stage);
-    const listed = requireSuccess(`list the libraries of ${program}`, await runIsolated(['chroot', root, 'ldd', `/${program}`], { ...context, network: 'none' }));
+    const listed = requireSuccess(
+      `list the libraries of ${program}`,
+      await runIsolated(['chroot', root, 'ldd', `/${program}`], { ...context, network: 'none' }),
+    );
     for (const library of parseLdd(listed)) libraries.add(library.slice(1));
   }
   for (const library of libraries) await copyFromTree(root, library, stage);
@@ -171,7 +182,12 @@ export interface WarmedData {
  * Fills `DIRECTORY/docker` with an engine's data root that holds the container images, made from `DIRECTORY/root`.
  * Throws `BuildStepFailure`, NETRIG_INTERRUPTED, and what the file system throws.
  */
-export async function warmEngineData(directory: string, recipes: readonly ContainerImageRecipe[], context: BuildContext, progress: (text: string) => void): Promise<WarmedData> {
+export async function warmEngineData(
+  directory: string,
+  recipes: readonly ContainerImageRecipe[],
+  context: BuildContext,
+  progress: (text: string) => void,
+): Promise<WarmedData> {
   const root = join(directory, 'root');
   const archives = join(directory, 'archives');
   await mkdir(archives);
@@ -182,7 +198,24 @@ export async function warmEngineData(directory: string, recipes: readonly Contai
     await stageContainerImage(root, recipe, stage, context);
     requireSuccess(
       `pack the container image ${recipe.name}`,
-      await runCommand(['tar', '--create', '--force-local', '--file', join(archives, `${recipe.name}.tar`), '--directory', stage, '--numeric-owner', '--owner=0', '--group=0', '--sort=name', '--mtime=@0', '.'], context),
+      await runCommand(
+        [
+          'tar',
+          '--create',
+          '--force-local',
+          '--file',
+          join(archives, `${recipe.name}.tar`),
+          '--directory',
+          stage,
+          '--numeric-owner',
+          '--owner=0',
+          '--group=0',
+          '--sort=name',
+          '--mtime=@0',
+          '.',
+        ],
+        context,
+      ),
     );
     await writeFile(join(archives, `${recipe.name}.changes`), recipe.changes.map((change) => `${change}\n`).join(''));
     await rm(stage, { recursive: true, force: true });
@@ -191,14 +224,26 @@ export async function warmEngineData(directory: string, recipes: readonly Contai
   await mkdir(join(directory, 'warm'));
   const output = requireSuccess(
     'import the container images',
-    await runIsolated(['sh', '-c', warmScript, 'sh', 'root', 'warm', 'archives', 'docker'], { ...context, cwd: directory, network: 'none' }),
+    await runIsolated(['sh', '-c', warmScript, 'sh', 'root', 'warm', 'archives', 'docker'], {
+      ...context,
+      cwd: directory,
+      network: 'none',
+    }),
   );
   await rm(join(directory, 'warm'), { recursive: true, force: true });
   await rm(archives, { recursive: true, force: true });
-  const said = (key: string): string[] => output.split('\n').filter((line) => line.startsWith(`netrig-${key} `)).map((line) => line.slice(key.length + 8));
+  const said = (key: string): string[] =>
+    output
+      .split('\n')
+      .filter((line) => line.startsWith(`netrig-${key} `))
+      .map((line) => line.slice(key.length + 8));
   const containerImages = said('image').sort();
   const missing = recipes.filter((recipe) => !containerImages.includes(recipe.name));
-  if (missing.length > 0) throw new BuildStepFailure('import the container images', `error: the engine lists no image named ${missing.map((one) => one.name).join(', ')}\n`);
+  if (missing.length > 0)
+    throw new BuildStepFailure(
+      'import the container images',
+      `error: the engine lists no image named ${missing.map((one) => one.name).join(', ')}\n`,
+    );
   return { engineVersion: said('engine')[0] ?? '', containerImages };
 }
 
@@ -212,5 +257,8 @@ export async function installedVersion(root: string, packageName: string): Promi
 
 /** `20.10.5+dfsg1-1+deb11u4` → `20.10.5`: without epoch, Debian revision and repacking suffix. */
 export function upstreamVersion(packageVersion: string): string {
-  return packageVersion.replace(/^\d+:/, '').replace(/-[^-]*$/, '').replace(/[+~].*$/, '');
+  return packageVersion
+    .replace(/^\d+:/, '')
+    .replace(/-[^-]*$/, '')
+    .replace(/[+~].*$/, '');
 }

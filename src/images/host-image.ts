@@ -55,8 +55,13 @@ const noSshdPenalties = ['PerSourcePenalties no'];
 
 /** Services of systemd 256 and later that listen from the start: for consoles, images and credentials that a lab host has none of. */
 const newerSockets = [
-  'systemd-ask-password.socket', 'systemd-creds.socket', 'systemd-factory-reset.socket', 'systemd-journalctl.socket',
-  'systemd-mute-console.socket', 'systemd-sysext.socket', 'systemd-sysinstall.socket',
+  'systemd-ask-password.socket',
+  'systemd-creds.socket',
+  'systemd-factory-reset.socket',
+  'systemd-journalctl.socket',
+  'systemd-mute-console.socket',
+  'systemd-sysext.socket',
+  'systemd-sysinstall.socket',
 ];
 
 /** The Debian releases that lab hosts can be made of. A new one is a row here. */

@@ -35,17 +35,33 @@ export async function takeLock(file: string, options: LockOptions): Promise<Held
   if (signal.aborted) throw new NetrigError('NETRIG_INTERRUPTED', `interrupted before ${subject} was locked`);
   // opened for writing here, so that a full or read-only cache shows as what it is
   await writeFile(file, '', { flag: 'a' });
-  const child = spawn('flock', ['--exclusive', '--wait', String(deadlineMs / 1000), '--conflict-exit-code', String(lockedStatus), file, 'sh', '-c', 'echo held; exec cat'], {
-    stdio: ['pipe', 'pipe', 'pipe'],
-    // a Ctrl-C on the terminal goes to the whole foreground group; who holds the lock decides when to let go
-    detached: true,
-  });
+  const child = spawn(
+    'flock',
+    [
+      '--exclusive',
+      '--wait',
+      String(deadlineMs / 1000),
+      '--conflict-exit-code',
+      String(lockedStatus),
+      file,
+      'sh',
+      '-c',
+      'echo held; exec cat',
+    ],
+    {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      // a Ctrl-C on the terminal goes to the whole foreground group; who holds the lock decides when to let go
+      detached: true,
+    },
+  );
   child.stdin.on('error', () => undefined);
   let stderr = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
   const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
   const waiting = setTimeout(() => {
-    void holderOf(file).then((holder) => progress(`waiting for ${holder}, which holds ${subject} (for up to ${formatDuration(deadlineMs)})`));
+    void holderOf(file).then((holder) =>
+      progress(`waiting for ${holder}, which holds ${subject} (for up to ${formatDuration(deadlineMs)})`),
+    );
   }, quietMs);
   const abort = (): void => {
     child.stdin.end();
@@ -58,13 +74,32 @@ export async function takeLock(file: string, options: LockOptions): Promise<Held
     await new Promise<void>((resolve, reject) => {
       child.stdout.once('data', () => resolve());
       child.once('error', (error: NodeJS.ErrnoException) =>
-        reject(error.code === 'ENOENT' ? new NetrigError('NETRIG_TOOL_MISSING', 'flock is not installed (Debian package util-linux)', { cause: error }) : error),
+        reject(
+          error.code === 'ENOENT'
+            ? new NetrigError('NETRIG_TOOL_MISSING', 'flock is not installed (Debian package util-linux)', {
+                cause: error,
+              })
+            : error,
+        ),
       );
       child.once('close', (status) => {
         if (signal.aborted) reject(new NetrigError('NETRIG_INTERRUPTED', `interrupted while waiting for ${subject}`));
         else if (status === lockedStatus) {
-          void holderOf(file).then((holder) => reject(new NetrigError('NETRIG_CACHE_LOCKED', `${holder} has held ${subject} for longer than ${formatDuration(deadlineMs)}`)));
-        } else reject(new NetrigError('NETRIG_IMAGE_BUILD', `cannot lock ${file}: ${stderr.trim() || `flock ended with status ${status}`}`));
+          void holderOf(file).then((holder) =>
+            reject(
+              new NetrigError(
+                'NETRIG_CACHE_LOCKED',
+                `${holder} has held ${subject} for longer than ${formatDuration(deadlineMs)}`,
+              ),
+            ),
+          );
+        } else
+          reject(
+            new NetrigError(
+              'NETRIG_IMAGE_BUILD',
+              `cannot lock ${file}: ${stderr.trim() || `flock ended with status ${status}`}`,
+            ),
+          );
       });
     });
     const release = async (): Promise<void> => {

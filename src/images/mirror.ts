@@ -37,14 +37,23 @@ const targetFormat = ['$(ORIGIN)', '$(LABEL)', '$(RELEASE)', '$(COMPONENT)', '$(
 export function parseIndexTargets(text: string): IndexTarget[] {
   const targets: IndexTarget[] = [];
   for (const line of text.split('\n')) {
-    const [origin, label, release, component, repositoryUri] = line.split('\t').map((field) => (field.startsWith('$(') ? '' : field));
+    const [origin, label, release, component, repositoryUri] = line
+      .split('\t')
+      .map((field) => (field.startsWith('$(') ? '' : field));
     if (origin === undefined || label === undefined || !release || component === undefined || !repositoryUri) continue;
-    targets.push({ origin, label, release, component, repositoryUri: repositoryUri.endsWith('/') ? repositoryUri : `${repositoryUri}/` });
+    targets.push({
+      origin,
+      label,
+      release,
+      component,
+      repositoryUri: repositoryUri.endsWith('/') ? repositoryUri : `${repositoryUri}/`,
+    });
   }
   return targets;
 }
 
-const debianSuite = /^(buster|bullseye|bookworm|trixie|forky|duke|sid|oldoldstable|oldstable|stable|testing|unstable)(-updates|-security|-proposed-updates|-backports|\/updates)?$/;
+const debianSuite =
+  /^(buster|bullseye|bookworm|trixie|forky|duke|sid|oldoldstable|oldstable|stable|testing|unstable)(-updates|-security|-proposed-updates|-backports|\/updates)?$/;
 
 /**
  * A repository counts as Debian's by the origin of its signed Release file, or, before the first `apt-get update`, by the
@@ -69,7 +78,8 @@ export function mirrorCandidates(targets: readonly IndexTarget[]): MirrorCandida
   return { archive: [...archive], security: [...security] };
 }
 
-const passedOn = /^(Acquire::(?:http|https|ftp|tor|mirror|Retries|ForceIPv4|ForceIPv6|Check-Date|AllowInsecureRepositories|AllowWeakRepositories|AllowDowngradeToInsecureRepositories)(?:::[^ ]*)?) "(.+)";$/;
+const passedOn =
+  /^(Acquire::(?:http|https|ftp|tor|mirror|Retries|ForceIPv4|ForceIPv6|Check-Date|AllowInsecureRepositories|AllowWeakRepositories|AllowDowngradeToInsecureRepositories)(?:::[^ ]*)?) "(.+)";$/;
 
 /** The settings of `apt-config dump` that decide how a mirror is reached: proxies, certificates, retries, time-outs. */
 export function parseAptSettings(dump: string): string[] {
@@ -89,15 +99,23 @@ export function withoutCredentials(text: string): string {
 /** The lines that say why apt could not fetch something, as apt wrote them. */
 export function fetchFailure(output: string): string {
   const lines = output.split('\n').map((line) => line.trim());
-  const line = lines.find((one) => /^E: Failed to fetch /.test(one)) ?? lines.find((one) => /^(E|Err): ?/.test(one)) ?? lines.filter((one) => one !== '').at(-1);
+  const line =
+    lines.find((one) => /^E: Failed to fetch /.test(one)) ??
+    lines.find((one) => /^(E|Err): ?/.test(one)) ??
+    lines.filter((one) => one !== '').at(-1);
   return withoutCredentials(line ?? 'apt said nothing');
 }
 
 async function aptText(command: string, args: string[], signal: AbortSignal): Promise<string> {
   const { execa } = await import('execa');
   const result = await execa(command, args, { reject: false, cancelSignal: signal, forceKillAfterDelay: 1000 });
-  if (result.code === 'ENOENT') throw new NetrigError('NETRIG_TOOL_MISSING', `${command} is not installed (Debian package apt)`);
-  if (result.exitCode !== 0) throw new NetrigError('NETRIG_IMAGE_BUILD', `${command} ${args[0] ?? ''} failed: ${result.stderr.split('\n')[0] || messageOf(result.cause)}`);
+  if (result.code === 'ENOENT')
+    throw new NetrigError('NETRIG_TOOL_MISSING', `${command} is not installed (Debian package apt)`);
+  if (result.exitCode !== 0)
+    throw new NetrigError(
+      'NETRIG_IMAGE_BUILD',
+      `${command} ${args[0] ?? ''} failed: ${result.stderr.split('\n')[0] || messageOf(result.cause)}`,
+    );
   return result.stdout;
 }
 
@@ -110,7 +128,19 @@ async function probeSuite(uri: string, suite: string, directory: string, signal:
   const { execa } = await import('execa');
   const result = await execa(
     '/usr/lib/apt/apt-helper',
-    ['-o', 'APT::Sandbox::User=root', '-o', 'Acquire::Retries=1', '-o', 'Acquire::http::Timeout=15', '-o', 'Acquire::https::Timeout=15', 'download-file', `${uri}dists/${suite}/InRelease`, target],
+    [
+      '-o',
+      'APT::Sandbox::User=root',
+      '-o',
+      'Acquire::Retries=1',
+      '-o',
+      'Acquire::http::Timeout=15',
+      '-o',
+      'Acquire::https::Timeout=15',
+      'download-file',
+      `${uri}dists/${suite}/InRelease`,
+      target,
+    ],
     { reject: false, all: true, timeout: 60_000, cancelSignal: signal, forceKillAfterDelay: 1000 },
   );
   if (result.exitCode === 0) return null;
@@ -118,13 +148,33 @@ async function probeSuite(uri: string, suite: string, directory: string, signal:
   return fetchFailure(result.all || messageOf(result.cause));
 }
 
-async function configuredMirrors(row: HostImageRow, signal: AbortSignal, environment: NodeJS.ProcessEnv): Promise<MirrorCandidates> {
+async function configuredMirrors(
+  row: HostImageRow,
+  signal: AbortSignal,
+  environment: NodeJS.ProcessEnv,
+): Promise<MirrorCandidates> {
   const named = environment['NETRIG_DEBIAN_MIRROR'];
   if (named) {
-    return mirrorCandidates([{ origin: '', label: '', release: row.suite, component: 'main', repositoryUri: named.endsWith('/') ? named : `${named}/` }]);
+    return mirrorCandidates([
+      {
+        origin: '',
+        label: '',
+        release: row.suite,
+        component: 'main',
+        repositoryUri: named.endsWith('/') ? named : `${named}/`,
+      },
+    ]);
   }
   const ask = async (...options: string[]): Promise<MirrorCandidates> =>
-    mirrorCandidates(parseIndexTargets(await aptText('apt-get', ['indextargets', ...options, '--format', targetFormat, 'Created-By: Packages'], signal)));
+    mirrorCandidates(
+      parseIndexTargets(
+        await aptText(
+          'apt-get',
+          ['indextargets', ...options, '--format', targetFormat, 'Created-By: Packages'],
+          signal,
+        ),
+      ),
+    );
   const known = await ask();
   if (known.archive.length > 0) return known;
   // before the first `apt-get update` there are no Release files, and apt lists what needs none only when told so
@@ -141,7 +191,11 @@ async function configuredMirrors(row: HostImageRow, signal: AbortSignal, environ
  *
  * Throws NETRIG_MIRROR_UNREACHABLE with apt's words, NETRIG_TOOL_MISSING, NETRIG_INTERRUPTED.
  */
-export async function findMirror(row: HostImageRow, signal: AbortSignal, environment: NodeJS.ProcessEnv = process.env): Promise<MirrorSources> {
+export async function findMirror(
+  row: HostImageRow,
+  signal: AbortSignal,
+  environment: NodeJS.ProcessEnv = process.env,
+): Promise<MirrorSources> {
   const candidates = await configuredMirrors(row, signal, environment);
   const aptOptions = [
     ...parseAptSettings(await aptText('apt-config', ['dump'], signal)),
@@ -155,7 +209,8 @@ export async function findMirror(row: HostImageRow, signal: AbortSignal, environ
       let why = 'none is configured';
       for (const uri of uris) {
         const failure = await probeSuite(uri, suite, directory, signal);
-        if (signal.aborted) throw new NetrigError('NETRIG_INTERRUPTED', 'interrupted while looking for a package mirror');
+        if (signal.aborted)
+          throw new NetrigError('NETRIG_INTERRUPTED', 'interrupted while looking for a package mirror');
         if (failure === null) return { uri };
         why = failure;
       }
@@ -163,14 +218,25 @@ export async function findMirror(row: HostImageRow, signal: AbortSignal, environ
     };
     const wanted = [
       { suite: row.suite, uris: candidates.archive },
-      ...(row.hasUpdates ? [{ suite: `${row.suite}-updates`, uris: candidates.archive }, { suite: `${row.suite}-security`, uris: candidates.security }] : []),
+      ...(row.hasUpdates
+        ? [
+            { suite: `${row.suite}-updates`, uris: candidates.archive },
+            { suite: `${row.suite}-security`, uris: candidates.security },
+          ]
+        : []),
     ];
-    const answers = await Promise.all(wanted.map(async ({ suite, uris }) => ({ suite, answer: await first(uris, suite) })));
+    const answers = await Promise.all(
+      wanted.map(async ({ suite, uris }) => ({ suite, answer: await first(uris, suite) })),
+    );
     const lines: string[] = [];
     const missing: string[] = [];
     for (const { suite, answer } of answers) {
       if ('uri' in answer) lines.push(`deb ${answer.uri} ${suite} main`);
-      else if (suite === row.suite) throw new NetrigError('NETRIG_MIRROR_UNREACHABLE', `no mirror of this machine gives Debian ${row.suite}: ${answer.why}`);
+      else if (suite === row.suite)
+        throw new NetrigError(
+          'NETRIG_MIRROR_UNREACHABLE',
+          `no mirror of this machine gives Debian ${row.suite}: ${answer.why}`,
+        );
       else missing.push(suite);
     }
     return { lines, aptOptions, missing };

@@ -36,13 +36,32 @@ export interface ImageRecipe {
 
 const commonPackages = [
   // a host that boots
-  'systemd', 'systemd-sysv', 'dbus', 'kmod', 'procps', 'netbase', 'sudo', 'less',
+  'systemd',
+  'systemd-sysv',
+  'dbus',
+  'kmod',
+  'procps',
+  'netbase',
+  'sudo',
+  'less',
   'openssh-server',
-  'docker.io', 'ca-certificates', 'busybox-static',
+  'docker.io',
+  'ca-certificates',
+  'busybox-static',
   // what tutorials configure
-  'iproute2', 'iptables', 'nftables', 'bridge-utils', 'openvswitch-switch', 'ethtool',
+  'iproute2',
+  'iptables',
+  'nftables',
+  'bridge-utils',
+  'openvswitch-switch',
+  'ethtool',
   // what probes and people use; fping asks many addresses in one process
-  'iputils-ping', 'iputils-arping', 'fping', 'curl', 'tcpdump', 'socat',
+  'iputils-ping',
+  'iputils-arping',
+  'fping',
+  'curl',
+  'tcpdump',
+  'socat',
 ] as const;
 
 /**
@@ -51,31 +70,100 @@ const commonPackages = [
  */
 const masked = [
   // no terminals and no logins but SSH; logind waits for a seat and costs half a second of boot
-  'getty.target', 'getty@.service', 'getty-static.service', 'console-getty.service', 'container-getty@.service', 'serial-getty@.service',
-  'systemd-logind.service', 'dbus-org.freedesktop.login1.service', 'systemd-ask-password-console.path', 'systemd-ask-password-wall.path',
-  'systemd-update-utmp.service', 'systemd-update-utmp-runlevel.service',
+  'getty.target',
+  'getty@.service',
+  'getty-static.service',
+  'console-getty.service',
+  'container-getty@.service',
+  'serial-getty@.service',
+  'systemd-logind.service',
+  'dbus-org.freedesktop.login1.service',
+  'systemd-ask-password-console.path',
+  'systemd-ask-password-wall.path',
+  'systemd-update-utmp.service',
+  'systemd-update-utmp-runlevel.service',
   // devices and modules belong to the machine
-  'systemd-udevd.service', 'systemd-udevd-control.socket', 'systemd-udevd-kernel.socket', 'systemd-udevd-varlink.socket', 'systemd-udev-trigger.service',
-  'systemd-udev-settle.service', 'systemd-udev-load-credentials.service', 'systemd-modules-load.service', 'modprobe@.service', 'kmod-static-nodes.service',
-  'systemd-tmpfiles-setup-dev.service', 'systemd-tmpfiles-setup-dev-early.service', 'systemd-binfmt.service', 'systemd-pstore.service',
-  'systemd-random-seed.service', 'systemd-boot-system-token.service', 'systemd-boot-random-seed.service', 'systemd-rfkill.socket', 'systemd-rfkill.service',
-  'systemd-pcrphase.service', 'systemd-pcrphase-sysinit.service', 'systemd-pcrmachine.service', 'systemd-pcrlock-make-policy.service', 'systemd-pcrextend.socket',
-  'systemd-tpm2-setup.service', 'systemd-tpm2-setup-early.service', 'systemd-hwdb-update.service', 'systemd-hibernate-clear.service',
+  'systemd-udevd.service',
+  'systemd-udevd-control.socket',
+  'systemd-udevd-kernel.socket',
+  'systemd-udevd-varlink.socket',
+  'systemd-udev-trigger.service',
+  'systemd-udev-settle.service',
+  'systemd-udev-load-credentials.service',
+  'systemd-modules-load.service',
+  'modprobe@.service',
+  'kmod-static-nodes.service',
+  'systemd-tmpfiles-setup-dev.service',
+  'systemd-tmpfiles-setup-dev-early.service',
+  'systemd-binfmt.service',
+  'systemd-pstore.service',
+  'systemd-random-seed.service',
+  'systemd-boot-system-token.service',
+  'systemd-boot-random-seed.service',
+  'systemd-rfkill.socket',
+  'systemd-rfkill.service',
+  'systemd-pcrphase.service',
+  'systemd-pcrphase-sysinit.service',
+  'systemd-pcrmachine.service',
+  'systemd-pcrlock-make-policy.service',
+  'systemd-pcrextend.socket',
+  'systemd-tpm2-setup.service',
+  'systemd-tpm2-setup-early.service',
+  'systemd-hwdb-update.service',
+  'systemd-hibernate-clear.service',
   // the network is the lab's: nothing configures it but the scenario
-  'systemd-networkd.service', 'systemd-networkd.socket', 'systemd-networkd-wait-online.service', 'systemd-resolved.service', 'systemd-timesyncd.service',
-  'networking.service', 'ifupdown-pre.service',
+  'systemd-networkd.service',
+  'systemd-networkd.socket',
+  'systemd-networkd-wait-online.service',
+  'systemd-resolved.service',
+  'systemd-timesyncd.service',
+  'networking.service',
+  'ifupdown-pre.service',
   // the host's mounts are made before it boots. With mount units, hosts booted by the dozen hang now and then
-  'dev-hugepages.mount', 'dev-mqueue.mount', 'sys-kernel-debug.mount', 'sys-kernel-tracing.mount', 'sys-kernel-config.mount', 'sys-fs-fuse-connections.mount',
-  'proc-sys-fs-binfmt_misc.automount', 'proc-sys-fs-binfmt_misc.mount', 'run-lock.mount', 'tmp.mount', 'systemd-remount-fs.service', 'remote-fs.target', 'remote-cryptsetup.target',
+  'dev-hugepages.mount',
+  'dev-mqueue.mount',
+  'sys-kernel-debug.mount',
+  'sys-kernel-tracing.mount',
+  'sys-kernel-config.mount',
+  'sys-fs-fuse-connections.mount',
+  'proc-sys-fs-binfmt_misc.automount',
+  'proc-sys-fs-binfmt_misc.mount',
+  'run-lock.mount',
+  'tmp.mount',
+  'systemd-remount-fs.service',
+  'remote-fs.target',
+  'remote-cryptsetup.target',
   // first-boot and update work: the image is finished
-  'systemd-firstboot.service', 'systemd-machine-id-commit.service', 'systemd-sysusers.service', 'systemd-update-done.service', 'ldconfig.service',
-  'systemd-journal-flush.service', 'systemd-journal-catalog-update.service', 'systemd-journald-audit.socket', 'sshd-keygen.service',
+  'systemd-firstboot.service',
+  'systemd-machine-id-commit.service',
+  'systemd-sysusers.service',
+  'systemd-update-done.service',
+  'ldconfig.service',
+  'systemd-journal-flush.service',
+  'systemd-journal-catalog-update.service',
+  'systemd-journald-audit.socket',
+  'sshd-keygen.service',
   // housekeeping of machines that run for weeks
-  'apt-daily.timer', 'apt-daily.service', 'apt-daily-upgrade.timer', 'apt-daily-upgrade.service', 'dpkg-db-backup.timer', 'dpkg-db-backup.service',
-  'e2scrub_all.timer', 'e2scrub_reap.service', 'fstrim.timer', 'man-db.timer', 'systemd-tmpfiles-clean.timer', 'logrotate.timer',
-  'uuidd.socket', 'uuidd.service', 'systemd-initctl.socket',
+  'apt-daily.timer',
+  'apt-daily.service',
+  'apt-daily-upgrade.timer',
+  'apt-daily-upgrade.service',
+  'dpkg-db-backup.timer',
+  'dpkg-db-backup.service',
+  'e2scrub_all.timer',
+  'e2scrub_reap.service',
+  'fstrim.timer',
+  'man-db.timer',
+  'systemd-tmpfiles-clean.timer',
+  'logrotate.timer',
+  'uuidd.socket',
+  'uuidd.service',
+  'systemd-initctl.socket',
   // SSH comes by netrig-ssh.socket and by the plain ssh.service; these would listen in other places as well
-  'ssh.socket', 'sshd-unix-local.socket', 'sshd-vsock.socket', 'systemd-ssh-generator.socket',
+  'ssh.socket',
+  'sshd-unix-local.socket',
+  'sshd-vsock.socket',
+  'systemd-ssh-generator.socket',
 ] as const;
 
 /**
@@ -148,16 +236,34 @@ export function imageRecipe(row: HostImageRow): ImageRecipe {
     name: row.name,
     suite: row.suite,
     packages: [...commonPackages, ...row.packages],
-    dpkgOptions: ['path-exclude=/usr/share/man/*', 'path-exclude=/usr/share/doc/*', 'path-exclude=/usr/share/locale/*', 'path-exclude=/usr/share/info/*', 'force-unsafe-io'],
+    dpkgOptions: [
+      'path-exclude=/usr/share/man/*',
+      'path-exclude=/usr/share/doc/*',
+      'path-exclude=/usr/share/locale/*',
+      'path-exclude=/usr/share/info/*',
+      'force-unsafe-io',
+    ],
     aptOptions: ['Acquire::Languages "none"', 'Acquire::Check-Valid-Until "false"', 'APT::Install-Recommends "false"'],
     remove: [
       // the builder's own: mirrors, proxies and names of the machine that built the image
-      'etc/apt/apt.conf.d/99mmdebstrap', 'etc/apt/sources.list', 'etc/apt/sources.list.d', 'etc/apt/auth.conf.d',
-      'var/log/apt', 'var/log/alternatives.log', 'var/log/bootstrap.log', 'var/log/dpkg.log', 'var/log/fontconfig.log',
+      'etc/apt/apt.conf.d/99mmdebstrap',
+      'etc/apt/sources.list',
+      'etc/apt/sources.list.d',
+      'etc/apt/auth.conf.d',
+      'var/log/apt',
+      'var/log/alternatives.log',
+      'var/log/bootstrap.log',
+      'var/log/dpkg.log',
+      'var/log/fontconfig.log',
       // what every host must have of its own
       'etc/ssh/ssh_host_*',
-      'etc/openvswitch/conf.db', 'etc/openvswitch/system-id.conf', 'etc/docker/key.json', 'var/lib/dbus/machine-id', 'var/lib/systemd/random-seed',
-      'var/lib/docker', 'var/lib/containerd',
+      'etc/openvswitch/conf.db',
+      'etc/openvswitch/system-id.conf',
+      'etc/docker/key.json',
+      'var/lib/dbus/machine-id',
+      'var/lib/systemd/random-seed',
+      'var/lib/docker',
+      'var/lib/containerd',
     ],
     files: [
       { path: 'etc/fstab', mode: 0o644, content: '' },
@@ -171,15 +277,21 @@ export function imageRecipe(row: HostImageRow): ImageRecipe {
       { path: 'etc/systemd/system/netrig-ssh@.service', mode: 0o644, content: sshService },
       // sshd refuses to work without its empty directory, which goes when ssh.service stops unless it is told not to
       { path: 'etc/tmpfiles.d/netrig-sshd.conf', mode: 0o644, content: 'd /run/sshd 0755 root root\n' },
-      { path: 'etc/systemd/system/ssh.service.d/netrig.conf', mode: 0o644, content: '[Service]\nRuntimeDirectoryPreserve=yes\n' },
+      {
+        path: 'etc/systemd/system/ssh.service.d/netrig.conf',
+        mode: 0o644,
+        content: '[Service]\nRuntimeDirectoryPreserve=yes\n',
+      },
       { path: 'etc/systemd/journald.conf.d/netrig.conf', mode: 0o644, content: journald },
     ],
     links: { 'etc/systemd/system/default.target': '/lib/systemd/system/multi-user.target' },
     masked: [...masked, ...row.masked],
     disabled: [
       // the first docker command starts the engine by docker.socket, and the engine wants containerd
-      'docker.service', 'containerd.service',
-      'openvswitch-switch.service', 'consul.service',
+      'docker.service',
+      'containerd.service',
+      'openvswitch-switch.service',
+      'consul.service',
     ],
     enabled: [
       { unit: 'netrig-ssh.socket', target: 'sockets.target' },
@@ -188,7 +300,11 @@ export function imageRecipe(row: HostImageRow): ImageRecipe {
     ],
     containerImages: row.containerImages.map((name) => {
       const recipe = containerImageRecipes.find((one) => one.name === name);
-      if (recipe === undefined) throw new NetrigError('NETRIG_INTERNAL', `host image ${row.name} names the container image ${name}, which has no recipe`);
+      if (recipe === undefined)
+        throw new NetrigError(
+          'NETRIG_INTERNAL',
+          `host image ${row.name} names the container image ${name}, which has no recipe`,
+        );
       return recipe;
     }),
   };
@@ -202,6 +318,7 @@ export function recipeKey(recipe: ImageRecipe): string {
 /** The row of that name. Throws NETRIG_IMAGE_UNKNOWN. */
 export function requireHostImageRow(name: string): HostImageRow {
   const row = findHostImageRow(name);
-  if (row === undefined) throw new NetrigError('NETRIG_IMAGE_UNKNOWN', `there is no host image named ${JSON.stringify(name)}`);
+  if (row === undefined)
+    throw new NetrigError('NETRIG_IMAGE_UNKNOWN', `there is no host image named ${JSON.stringify(name)}`);
   return row;
 }

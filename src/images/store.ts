@@ -1,6 +1,20 @@
 import { randomBytes } from 'node:crypto';
 import { createWriteStream, existsSync } from 'node:fs';
-import { access, constants, lstat, mkdir, readdir, readFile, rename, rm, statfs, symlink, writeFile, chmod, unlink } from 'node:fs/promises';
+import {
+  access,
+  constants,
+  lstat,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  statfs,
+  symlink,
+  writeFile,
+  chmod,
+  unlink,
+} from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, delimiter, dirname, isAbsolute, join } from 'node:path';
 import type { Writable } from 'node:stream';
@@ -8,7 +22,13 @@ import { isNetrigError, messageOf, NetrigError } from '../errors.js';
 import { formatDuration } from '../model/duration.js';
 import { runCommand, runIsolated } from './build-command.js';
 import { classifyBuildFailure, codedIfNoSpace } from './build-failure.js';
-import { BuildStepFailure, installedVersion, requireSuccess, upstreamVersion, warmEngineData } from './container-image-build.js';
+import {
+  BuildStepFailure,
+  installedVersion,
+  requireSuccess,
+  upstreamVersion,
+  warmEngineData,
+} from './container-image-build.js';
 import { hostImageRows, type HostImage, type HostImageStatus } from './host-image.js';
 import { takeLock } from './lock.js';
 import { findMirror } from './mirror.js';
@@ -73,13 +93,23 @@ async function readManifest(directory: string): Promise<ImageManifest | null> {
 
 function hostImage(directory: string, manifest: ImageManifest): HostImage {
   const { name, suite, engineVersion, cgroup, containerImages } = manifest;
-  return { name, suite, root: join(directory, 'root'), engineVersion, cgroup, dockerData: manifest.dockerData ? join(directory, 'docker') : null, containerImages };
+  return {
+    name,
+    suite,
+    root: join(directory, 'root'),
+    engineVersion,
+    cgroup,
+    dockerData: manifest.dockerData ? join(directory, 'docker') : null,
+    containerImages,
+  };
 }
 
 /** Directories of finished images of that name, of whatever recipe. */
 export async function builtDirectories(name: string): Promise<string[]> {
   const entries = await readdir(imagesDirectory()).catch(() => []);
-  return entries.filter((entry) => entry.startsWith(`${name}-`) && /^[0-9a-f]{12}$/.test(entry.slice(name.length + 1))).map((entry) => join(imagesDirectory(), entry));
+  return entries
+    .filter((entry) => entry.startsWith(`${name}-`) && /^[0-9a-f]{12}$/.test(entry.slice(name.length + 1)))
+    .map((entry) => join(imagesDirectory(), entry));
 }
 
 /**
@@ -120,12 +150,30 @@ export async function listHostImages(): Promise<HostImageStatus[]> {
   return Promise.all(
     hostImageRows.map(async (row) => {
       const current = `${row.name}-${recipeKey(imageRecipe(row))}`;
-      let best: HostImageStatus = { name: row.name, suite: row.suite, state: 'absent', engineVersion: row.engine, directory: null, sizeBytes: 0, builtAt: null, containerImages: [...row.containerImages] };
+      let best: HostImageStatus = {
+        name: row.name,
+        suite: row.suite,
+        state: 'absent',
+        engineVersion: row.engine,
+        directory: null,
+        sizeBytes: 0,
+        builtAt: null,
+        containerImages: [...row.containerImages],
+      };
       for (const directory of await builtDirectories(row.name)) {
         const manifest = await readManifest(directory);
         if (manifest === null || best.state === 'ready') continue;
         const state = directory.endsWith(`/${current}`) ? 'ready' : 'stale';
-        best = { name: row.name, suite: row.suite, state, engineVersion: manifest.engineVersion, directory, sizeBytes: manifest.sizeBytes, builtAt: manifest.builtAt, containerImages: manifest.containerImages };
+        best = {
+          name: row.name,
+          suite: row.suite,
+          state,
+          engineVersion: manifest.engineVersion,
+          directory,
+          sizeBytes: manifest.sizeBytes,
+          builtAt: manifest.builtAt,
+          containerImages: manifest.containerImages,
+        };
       }
       return best;
     }),
@@ -141,13 +189,23 @@ export async function removeHostImage(name: string): Promise<number> {
   requireHostImageRow(name);
   const images = imagesDirectory();
   if ((await lstat(images).catch(() => null)) === null) return 0;
-  const lock = await takeLock(join(images, `.lock-${name}`), { subject: `the image ${name}`, deadlineMs: 1000, signal: new AbortController().signal, progress: () => undefined });
+  const lock = await takeLock(join(images, `.lock-${name}`), {
+    subject: `the image ${name}`,
+    deadlineMs: 1000,
+    signal: new AbortController().signal,
+    progress: () => undefined,
+  });
   try {
     let freed = 0;
     for (const directory of await builtDirectories(name)) {
       const size = (await readManifest(directory))?.sizeBytes ?? 0;
       const user = await discard(directory);
-      if (user !== null) throw new NetrigError('NETRIG_CACHE_LOCKED', `the image ${name} is in use by process ${user}, which has a lab or is about to`, { hint: 'Take the lab down first (`netrig ps` names it), or wait for the run to end.' });
+      if (user !== null)
+        throw new NetrigError(
+          'NETRIG_CACHE_LOCKED',
+          `the image ${name} is in use by process ${user}, which has a lab or is about to`,
+          { hint: 'Take the lab down first (`netrig ps` names it), or wait for the run to end.' },
+        );
       freed += size;
     }
     await sweep(name);
@@ -194,7 +252,8 @@ export async function sweep(name: string): Promise<void> {
     if (entry.startsWith(`.build-${name}-`)) await removeTree(join(images, entry));
     const old = oldName.exec(entry);
     // hosts of the image that was moved aside still stand on it, under the name it had
-    if (old?.[1] === name && (await userOf(join(images, `${name}-${old[2]}`))) === null) await removeTree(join(images, entry));
+    if (old?.[1] === name && (await userOf(join(images, `${name}-${old[2]}`))) === null)
+      await removeTree(join(images, entry));
   }
 }
 
@@ -202,14 +261,31 @@ export async function sweep(name: string): Promise<void> {
 export async function requireBuildTools(tools: Readonly<Record<string, string>> = buildTools): Promise<void> {
   const directories = (process.env['PATH'] ?? '').split(delimiter).filter((one) => one !== '');
   const missing = (name: string, packageName: string): NetrigError =>
-    new NetrigError('NETRIG_TOOL_MISSING', `${name} is not installed, and building a host image needs it (Debian package ${packageName})`, {
-      hint: `Install it (\`apt-get install ${packageName}\`), or run \`npm run quickstart\`, which installs what is missing.`,
-    });
+    new NetrigError(
+      'NETRIG_TOOL_MISSING',
+      `${name} is not installed, and building a host image needs it (Debian package ${packageName})`,
+      {
+        hint: `Install it (\`apt-get install ${packageName}\`), or run \`npm run quickstart\`, which installs what is missing.`,
+      },
+    );
   for (const [name, packageName] of Object.entries(tools)) {
-    const found = await Promise.all(directories.map((directory) => access(join(directory, name), constants.X_OK).then(() => true, () => false)));
+    const found = await Promise.all(
+      directories.map((directory) =>
+        access(join(directory, name), constants.X_OK).then(
+          () => true,
+          () => false,
+        ),
+      ),
+    );
     if (!found.includes(true)) throw missing(name, packageName);
   }
-  if (!(await access(archiveKeyring).then(() => true, () => false))) throw missing(archiveKeyring, 'debian-archive-keyring');
+  if (
+    !(await access(archiveKeyring).then(
+      () => true,
+      () => false,
+    ))
+  )
+    throw missing(archiveKeyring, 'debian-archive-keyring');
 }
 
 /**
@@ -219,7 +295,10 @@ export async function requireBuildTools(tools: Readonly<Record<string, string>> 
  * Throws NETRIG_IMAGE_UNKNOWN, NETRIG_NO_ROOT, NETRIG_TOOL_MISSING, NETRIG_MIRROR_UNREACHABLE, NETRIG_CACHE_FULL,
  * NETRIG_CACHE_LOCKED, NETRIG_IMAGE_BUILD and NETRIG_INTERRUPTED. Nothing half-built stays.
  */
-export async function buildHostImage(name: string, options: ImageOptions & { force?: boolean; lockDeadlineMs?: number }): Promise<HostImage> {
+export async function buildHostImage(
+  name: string,
+  options: ImageOptions & { force?: boolean; lockDeadlineMs?: number },
+): Promise<HostImage> {
   const { signal, force = false } = options;
   const row = requireHostImageRow(name);
   const recipe = imageRecipe(row);
@@ -234,7 +313,12 @@ export async function buildHostImage(name: string, options: ImageOptions & { for
   } catch (error) {
     throw codedOrBuild(error, name, images);
   }
-  const lock = await takeLock(join(images, `.lock-${name}`), { subject: `the image ${name}`, deadlineMs: options.lockDeadlineMs ?? lockDeadlineMs, signal, progress }).catch((error: unknown) => {
+  const lock = await takeLock(join(images, `.lock-${name}`), {
+    subject: `the image ${name}`,
+    deadlineMs: options.lockDeadlineMs ?? lockDeadlineMs,
+    signal,
+    progress,
+  }).catch((error: unknown) => {
     throw codedOrBuild(error, name, images);
   });
   try {
@@ -253,10 +337,15 @@ export async function buildHostImage(name: string, options: ImageOptions & { for
 export function codedOrBuild(error: unknown, name: string, images: string): unknown {
   const coded = codedIfNoSpace(error, images);
   if (isNetrigError(coded)) return coded;
-  return new NetrigError('NETRIG_IMAGE_BUILD', `the image ${name} could not be made ready: ${messageOf(error)}`, { cause: error });
+  return new NetrigError('NETRIG_IMAGE_BUILD', `the image ${name} could not be made ready: ${messageOf(error)}`, {
+    cause: error,
+  });
 }
 
-async function build(recipe: ImageRecipe, context: { signal: AbortSignal; progress(text: string): void; started: number; force: boolean }): Promise<HostImage> {
+async function build(
+  recipe: ImageRecipe,
+  context: { signal: AbortSignal; progress(text: string): void; started: number; force: boolean },
+): Promise<HostImage> {
   const { signal, started } = context;
   const { name } = recipe;
   const images = imagesDirectory();
@@ -266,7 +355,10 @@ async function build(recipe: ImageRecipe, context: { signal: AbortSignal; progre
   const space = await statfs(images);
   const free = space.bavail * space.bsize;
   if (free < neededBytes) {
-    throw new NetrigError('NETRIG_CACHE_FULL', `building ${name} takes ${formatBytes(neededBytes)} at its peak, and ${images} has ${formatBytes(free)} left`);
+    throw new NetrigError(
+      'NETRIG_CACHE_FULL',
+      `building ${name} takes ${formatBytes(neededBytes)} at its peak, and ${images} has ${formatBytes(free)} left`,
+    );
   }
   progress(`looking for a mirror of Debian ${recipe.suite}`);
   const mirror = await findMirror(row, signal);
@@ -289,7 +381,10 @@ async function build(recipe: ImageRecipe, context: { signal: AbortSignal; progre
     await configure(recipe, root);
     step = 'container images';
     const version = await installedVersion(root, 'docker.io');
-    const warmed = recipe.containerImages.length > 0 ? await warmEngineData(directory, recipe.containerImages, { signal, log }, progress) : null;
+    const warmed =
+      recipe.containerImages.length > 0
+        ? await warmEngineData(directory, recipe.containerImages, { signal, log }, progress)
+        : null;
     step = 'finishing';
     await removeTree(join(directory, 'tmp'));
     const manifest: ImageManifest = {
@@ -317,11 +412,17 @@ async function build(recipe: ImageRecipe, context: { signal: AbortSignal; progre
     return hostImage(final, manifest);
   } catch (error) {
     await removeTree(directory);
-    if (signal.aborted) throw new NetrigError('NETRIG_INTERRUPTED', `interrupted while building ${name}`, { cause: error });
-    if (error instanceof BuildStepFailure) throw classifyBuildFailure(error.output, { image: name, step: error.step, cache: images, logFile });
+    if (signal.aborted)
+      throw new NetrigError('NETRIG_INTERRUPTED', `interrupted while building ${name}`, { cause: error });
+    if (error instanceof BuildStepFailure)
+      throw classifyBuildFailure(error.output, { image: name, step: error.step, cache: images, logFile });
     const coded = codedIfNoSpace(error, images);
     if (isNetrigError(coded)) throw coded;
-    throw new NetrigError('NETRIG_IMAGE_BUILD', `building ${name} failed (${step}): ${messageOf(error)}; the log is ${logFile}`, { cause: error });
+    throw new NetrigError(
+      'NETRIG_IMAGE_BUILD',
+      `building ${name} failed (${step}): ${messageOf(error)}; the log is ${logFile}`,
+      { cause: error },
+    );
   } finally {
     await new Promise<void>((resolve) => log.end(() => resolve()));
   }
@@ -336,11 +437,19 @@ interface StepContext {
 const plainPlace = '/mnt';
 const plainPlaceScript = `mount --bind "$1" ${plainPlace} && shift && exec "$@"`;
 
-export async function bootstrap(recipe: ImageRecipe, mirror: { lines: string[]; aptOptions: string[] }, context: StepContext & { directory: string; progress(text: string): void }): Promise<void> {
+export async function bootstrap(
+  recipe: ImageRecipe,
+  mirror: { lines: string[]; aptOptions: string[] },
+  context: StepContext & { directory: string; progress(text: string): void },
+): Promise<void> {
   const { directory, progress, ...rest } = context;
   const result = await runIsolated(
     [
-      'sh', '-c', plainPlaceScript, 'sh', directory,
+      'sh',
+      '-c',
+      plainPlaceScript,
+      'sh',
+      directory,
       'mmdebstrap',
       '--mode=root',
       '--variant=minbase',
@@ -358,7 +467,8 @@ export async function bootstrap(recipe: ImageRecipe, mirror: { lines: string[]; 
       input: mirror.lines.map((line) => `${line}\n`).join(''),
       environment: { TMPDIR: `${plainPlace}/tmp` },
       onLine: (line) => {
-        const said = /^I: (running apt-get update|downloading packages|extracting archives|installing [\w ]+packages)/.exec(line);
+        const said =
+          /^I: (running apt-get update|downloading packages|extracting archives|installing [\w ]+packages)/.exec(line);
         if (said?.[1] !== undefined) progress(said[1]);
       },
     },
@@ -407,7 +517,10 @@ async function replaceLink(target: string, path: string): Promise<void> {
 }
 
 export async function diskUsage(directory: string, context: StepContext): Promise<number> {
-  const output = requireSuccess('du', await runCommand(['du', '--summarize', '--block-size=1', '--one-file-system', directory], context));
+  const output = requireSuccess(
+    'du',
+    await runCommand(['du', '--summarize', '--block-size=1', '--one-file-system', directory], context),
+  );
   return Number(output.split('\t')[0]);
 }
 

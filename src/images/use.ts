@@ -21,7 +21,8 @@ export async function noteUse(imageDirectory: string): Promise<void> {
     await forgetTheDead(users);
   } catch (error) {
     // from a cache that is read-only to us nobody like us removes an image
-    if (!(error instanceof Error && 'code' in error && (error.code === 'EROFS' || error.code === 'EACCES'))) throw error;
+    if (!(error instanceof Error && 'code' in error && (error.code === 'EROFS' || error.code === 'EACCES')))
+      throw error;
   }
 }
 
@@ -37,7 +38,8 @@ async function uses(users: string): Promise<{ file: string; image: string; user:
   const found: { file: string; image: string; user: ProcessIdentity }[] = [];
   for (const file of await readdir(users).catch(() => [])) {
     const match = /^(.+)\.(\d+)\.(\d+)$/.exec(file);
-    if (match?.[1] !== undefined) found.push({ file, image: match[1], user: { pid: Number(match[2]), startTime: Number(match[3]) } });
+    if (match?.[1] !== undefined)
+      found.push({ file, image: match[1], user: { pid: Number(match[2]), startTime: Number(match[3]) } });
   }
   return found;
 }

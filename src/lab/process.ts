@@ -48,7 +48,10 @@ export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals)
 }
 
 /** Waits until all of them are gone, `timeoutMs` at most; answers those that are not. */
-export async function waitUntilGone(identities: readonly ProcessIdentity[], timeoutMs: number): Promise<ProcessIdentity[]> {
+export async function waitUntilGone(
+  identities: readonly ProcessIdentity[],
+  timeoutMs: number,
+): Promise<ProcessIdentity[]> {
   const deadline = performance.now() + timeoutMs;
   let left = identities.filter(isAlive);
   while (left.length > 0 && performance.now() < deadline) {

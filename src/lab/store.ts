@@ -95,7 +95,10 @@ export function readRecord(id: string): LabRecord {
   const record = recordIn(labDirectory(id));
   if (record) return record;
   const others = listRecords().map((one) => one.id);
-  throw new NetrigError('NETRIG_LAB_UNKNOWN', `There is no lab "${id}"${others.length > 0 ? `; there is ${others.join(', ')}` : ''}.`);
+  throw new NetrigError(
+    'NETRIG_LAB_UNKNOWN',
+    `There is no lab "${id}"${others.length > 0 ? `; there is ${others.join(', ')}` : ''}.`,
+  );
 }
 
 function entriesOf(directory: string): string[] {

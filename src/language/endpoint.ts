@@ -19,7 +19,8 @@ export const hostNamePattern = new RegExp(`^${host}$`);
 export const containerNamePattern = new RegExp(`^${container}$`);
 export const vantagePattern = new RegExp(`^${host}(?:/(?:${netns}|${container}))?$`);
 /** RFC 1123 labels, with the underscore that container and service names may have; a dot at the end makes it absolute. */
-export const dnsNamePattern = /^(?=.{1,253}$)[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*\.?$/;
+export const dnsNamePattern =
+  /^(?=.{1,253}$)[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*\.?$/;
 
 /** `node1`, `node1/web`, `node1/netns:blue`; `null` for a text that is none of these. */
 export function parseVantage(text: string): Vantage | null {

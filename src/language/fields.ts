@@ -12,7 +12,8 @@ import { shown, suggestion } from './wording.js';
  */
 
 function asked(what: string) {
-  return (issue: { input?: unknown }): string => (issue.input === undefined ? `expected ${what}` : `expected ${what}, got ${shown(issue.input)}`);
+  return (issue: { input?: unknown }): string =>
+    issue.input === undefined ? `expected ${what}` : `expected ${what}, got ${shown(issue.input)}`;
 }
 
 /** `250ms`, `10s`, `1.5m`, `2h`: comes out as milliseconds. */
@@ -22,10 +23,18 @@ export const zDuration = z
   .transform((text, context) => {
     const ms = parseDuration(text);
     if (ms !== null) return ms;
-    context.addIssue({ code: 'custom', message: `a duration must be longer than nothing, got ${shown(text)}`, input: text });
+    context.addIssue({
+      code: 'custom',
+      message: `a duration must be longer than nothing, got ${shown(text)}`,
+      input: text,
+    });
     return z.NEVER;
   })
-  .meta({ title: 'duration', description: 'A duration: a number with `ms`, `s`, `m` or `h`.', examples: ['10s', '250ms', '1.5m'] });
+  .meta({
+    title: 'duration',
+    description: 'A duration: a number with `ms`, `s`, `m` or `h`.',
+    examples: ['10s', '250ms', '1.5m'],
+  });
 
 /** A subnet or an address with its prefix length. */
 export const zCidr = z
@@ -36,7 +45,11 @@ export const zCidr = z
 export const zAddress = z
   .string({ error: asked('an IPv4 or IPv6 address such as 10.10.10.11') })
   .refine(isAddress, { error: asked('an IPv4 or IPv6 address such as 10.10.10.11') })
-  .meta({ title: 'address', description: 'An IPv4 or IPv6 address, without prefix length.', examples: ['10.10.10.11', 'fd00:10::1'] });
+  .meta({
+    title: 'address',
+    description: 'An IPv4 or IPv6 address, without prefix length.',
+    examples: ['10.10.10.11', 'fd00:10::1'],
+  });
 
 export const zPort = z
   .int({ error: asked('a port number from 1 to 65535') })
@@ -49,47 +62,82 @@ export const zEndpoint = z
   .string({ error: asked('an endpoint: host, host/container or host/netns:name') })
   .regex(vantagePattern, {
     error: (issue) =>
-      /^[a-z0-9-]+\/.$/.test(String(issue.input)) ? `a container's name has at least two characters, got ${shown(issue.input)}` : asked('an endpoint: host, host/container or host/netns:name')(issue),
+      /^[a-z0-9-]+\/.$/.test(String(issue.input))
+        ? `a container's name has at least two characters, got ${shown(issue.input)}`
+        : asked('an endpoint: host, host/container or host/netns:name')(issue),
   })
-  .meta({ title: 'endpoint', description: 'An endpoint: a host (`node1`), a container (`node1/web`) or a named network namespace (`node1/netns:blue`).', examples: ['node1', 'node1/web', 'node1/netns:blue'] });
+  .meta({
+    title: 'endpoint',
+    description:
+      'An endpoint: a host (`node1`), a container (`node1/web`) or a named network namespace (`node1/netns:blue`).',
+    examples: ['node1', 'node1/web', 'node1/netns:blue'],
+  });
 
 /** An endpoint, a literal address, or a name resolved at the source: take it apart with `parseTarget` of `scenario/endpoint.ts`. */
 export const zTarget = z
   .string({ error: asked('an endpoint, an address or a name to resolve') })
-  .refine((text) => vantagePattern.test(text) || isAddress(text) || dnsNamePattern.test(text), { error: asked('an endpoint, an address or a name to resolve') })
+  .refine((text) => vantagePattern.test(text) || isAddress(text) || dnsNamePattern.test(text), {
+    error: asked('an endpoint, an address or a name to resolve'),
+  })
   .meta({
     title: 'target',
-    description: "An endpoint (its address is looked up), a literal address, or a name that is resolved at the source. A host's name means the host.",
+    description:
+      "An endpoint (its address is looked up), a literal address, or a name that is resolved at the source. A host's name means the host.",
     examples: ['node2', 'node2/web', '10.10.10.12', 'web'],
   });
 
 /** One cause that a probe can meet. */
 export const zCause = z
   .enum(probeCauses, {
-    error: (issue) => (issue.input === undefined ? 'expected a cause such as timeout' : `no cause ${shown(issue.input)}${suggestion(issue.input, probeCauses) || `; causes are ${probeCauses.join(', ')}`}`),
+    error: (issue) =>
+      issue.input === undefined
+        ? 'expected a cause such as timeout'
+        : `no cause ${shown(issue.input)}${suggestion(issue.input, probeCauses) || `; causes are ${probeCauses.join(', ')}`}`,
   })
-  .meta({ title: 'cause', description: `Why a probe did not succeed: ${probeCauses.map((cause) => `\`${cause}\``).join(', ')}.` });
+  .meta({
+    title: 'cause',
+    description: `Why a probe did not succeed: ${probeCauses.map((cause) => `\`${cause}\``).join(', ')}.`,
+  });
 
 /** One or several causes; comes out as a list. */
-export const zCauses = oneOrMany(zCause).meta({ title: 'causes', description: 'One cause or a list of causes, any of which will do.', examples: ['timeout', ['timeout', 'host-unreachable']] });
+export const zCauses = oneOrMany(zCause).meta({
+  title: 'causes',
+  description: 'One cause or a list of causes, any of which will do.',
+  examples: ['timeout', ['timeout', 'host-unreachable']],
+});
 
 /** The name of a host, a segment or a scenario's variable-free identifier. */
 export const zName = z
   .string({ error: asked('a name of lower-case letters, digits and dashes that begins with a letter') })
-  .regex(hostNamePattern, { error: asked('a name of lower-case letters, digits and dashes that begins with a letter (at most 32)') })
+  .regex(hostNamePattern, {
+    error: asked('a name of lower-case letters, digits and dashes that begins with a letter (at most 32)'),
+  })
   .meta({ title: 'name', description: 'Lower-case letters, digits and dashes, beginning with a letter, at most 32.' });
 
 /** A name as the Docker engine takes it for containers and networks. */
 export const zDockerName = z
   .string({ error: asked('a name as the Docker engine takes it') })
-  .refine((text) => text.length >= 2, { error: (issue) => `the Docker engine wants at least two characters in a name, got ${shown(issue.input)}` })
-  .refine((text) => text.length < 2 || containerNamePattern.test(text), { error: asked('a name of letters, digits, dots, dashes and underscores, beginning with a letter or digit') })
-  .meta({ title: 'Docker name', description: 'A name as the Docker engine takes it: two characters at least, letters, digits, `.`, `-` and `_`.' });
+  .refine((text) => text.length >= 2, {
+    error: (issue) => `the Docker engine wants at least two characters in a name, got ${shown(issue.input)}`,
+  })
+  .refine((text) => text.length < 2 || containerNamePattern.test(text), {
+    error: asked('a name of letters, digits, dots, dashes and underscores, beginning with a letter or digit'),
+  })
+  .meta({
+    title: 'Docker name',
+    description: 'A name as the Docker engine takes it: two characters at least, letters, digits, `.`, `-` and `_`.',
+  });
 
 export const zSemverRange = z
   .string({ error: asked('a version range such as ">=28"') })
-  .refine((text) => text.trim() !== '' && semver.validRange(text) !== null, { error: asked('a version range such as ">=28"') })
-  .meta({ title: 'version range', description: 'A version range over the engine’s own version.', examples: ['>=28', '>=20.10 <23'] });
+  .refine((text) => text.trim() !== '' && semver.validRange(text) !== null, {
+    error: asked('a version range such as ">=28"'),
+  })
+  .meta({
+    title: 'version range',
+    description: 'A version range over the engine’s own version.',
+    examples: ['>=28', '>=20.10 <23'],
+  });
 
 /** Text that may be written as a bare number or boolean (`HTTP_PORT: 80`); comes out as a string. */
 export const zText = z

@@ -47,7 +47,12 @@ function load(_module: unknown, file: string): void {
     emit,
     signal: interrupt.signal,
     upDetached: (scenario) => (provider) =>
-      upDetached(provider.name, planLab(scenario), { signal: interrupt.signal, emit, scenario: scenario.id, scenarioFile: scenario.file }),
+      upDetached(provider.name, planLab(scenario), {
+        signal: interrupt.signal,
+        emit,
+        scenario: scenario.id,
+        scenarioFile: scenario.file,
+      }),
   });
 }
 

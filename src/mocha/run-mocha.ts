@@ -41,7 +41,9 @@ export async function runMocha(options: MochaRunOptions): Promise<void> {
     timeout: 0,
     bail: options.bail,
     ...(options.grep === null ? {} : { grep: new RegExp(options.grep) }),
-    ...(parallel ? { parallel: true, jobs: Math.min(options.jobs, options.files.length), require: [registerFile] } : {}),
+    ...(parallel
+      ? { parallel: true, jobs: Math.min(options.jobs, options.files.length), require: [registerFile] }
+      : {}),
     reporter: options.reporter ?? (silent as unknown as string),
   } as Mocha.MochaOptions);
   for (const file of options.files) mocha.addFile(file);
@@ -53,7 +55,8 @@ export async function runMocha(options: MochaRunOptions): Promise<void> {
     if (!parallel) return;
     // Mocha would kill its workers at Ctrl-C; they have labs to take down first. A terminal sends the signal to them too,
     // but `kill` on this process alone does not.
-    for (const listener of process.listeners('SIGINT')) if (!before.has(listener)) process.off('SIGINT', listener as () => void);
+    for (const listener of process.listeners('SIGINT'))
+      if (!before.has(listener)) process.off('SIGINT', listener as () => void);
     options.signal.addEventListener('abort', () => {
       for (const pid of children()) {
         try {

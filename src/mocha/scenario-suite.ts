@@ -20,11 +20,21 @@ export interface SuiteOptions {
 
 /** Thrown inside a Mocha test for every verdict that is neither pass nor skipped. */
 function failureOf(scenario: Scenario, title: string, line: number, outcome: Outcome): Error {
-  const what = outcome.verdict === 'fail' && outcome.cause ? `${outcome.cause}: ` : outcome.verdict === 'fail' ? '' : `${outcome.verdict}: `;
+  const what =
+    outcome.verdict === 'fail' && outcome.cause
+      ? `${outcome.cause}: `
+      : outcome.verdict === 'fail'
+        ? ''
+        : `${outcome.verdict}: `;
   const message = `${what}${outcome.reason}`;
   const error =
     outcome.verdict === 'fail'
-      ? new AssertionError(message, { showDiff: false, ...(outcome.expected === undefined ? {} : { expected: outcome.expected, actual: outcome.actual ?? outcome.reason }) })
+      ? new AssertionError(message, {
+          showDiff: false,
+          ...(outcome.expected === undefined
+            ? {}
+            : { expected: outcome.expected, actual: outcome.actual ?? outcome.reason }),
+        })
       : new Error(message);
   // The place that a reader wants is in the YAML file, not in netrig.
   error.stack = `${error.name}: ${message}\n    at ${title} (${scenario.file}:${line}:1)`;
@@ -39,7 +49,10 @@ function defineScenario(scenario: Scenario, options: SuiteOptions): void {
     function started(): ScenarioRun {
       if (run) return run;
       const settings = options.settings();
-      if (!settings) throw new NetrigError('NETRIG_INTERNAL', 'A scenario began before its run did.', { hint: 'Load netrig by `mocha --require netrig/register`.' });
+      if (!settings)
+        throw new NetrigError('NETRIG_INTERNAL', 'A scenario began before its run did.', {
+          hint: 'Load netrig by `mocha --require netrig/register`.',
+        });
       const provider = providerNamed(settings.provider ?? scenario.provider ?? 'local');
       run = createScenarioRun(scenario, {
         provider,
@@ -84,7 +97,10 @@ export function defineScenarioFile(file: string, options: SuiteOptions): void {
   const settings = options.settings();
   const loaded = loadScenarioFileSync(file, settings ? { matrix: settings.matrix } : {});
   if (loaded.diagnostics.length > 0) {
-    throw new NetrigError('NETRIG_SCENARIO_INVALID', `${loaded.diagnostics.length} mistakes in ${file}\n${formatDiagnostics(loaded.diagnostics, { color: false })}`);
+    throw new NetrigError(
+      'NETRIG_SCENARIO_INVALID',
+      `${loaded.diagnostics.length} mistakes in ${file}\n${formatDiagnostics(loaded.diagnostics, { color: false })}`,
+    );
   }
   for (const scenario of loaded.scenarios) {
     if (settings?.scenarios && !settings.scenarios.includes(scenario.id)) continue;

@@ -23,7 +23,9 @@ export interface OwnedRun {
 }
 
 function ownVersion(): string {
-  const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string };
+  const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
+    version: string;
+  };
   return version;
 }
 
@@ -31,10 +33,28 @@ function ownVersion(): string {
 export async function beginRun(options: BeginOptions): Promise<OwnedRun> {
   const { id, dir } = await createRunDir(resolve(options.reports ?? 'reports'));
   const startedAt = performance.now();
-  let settings: RunSettings = { runDir: dir, provider: null, keepOnFail: false, bail: false, checkOnly: false, attempt: 1, scenarios: null, tags: [], matrix: {}, ...options.settings };
+  let settings: RunSettings = {
+    runDir: dir,
+    provider: null,
+    keepOnFail: false,
+    bail: false,
+    checkOnly: false,
+    attempt: 1,
+    scenarios: null,
+    tags: [],
+    matrix: {},
+    ...options.settings,
+  };
   shareSettings(settings);
   const log = openEventLog(dir);
-  log.emit({ type: 'run:start', netrig: ownVersion(), node: process.version, kernel: release(), argv: options.argv, cwd: process.cwd() });
+  log.emit({
+    type: 'run:start',
+    netrig: ownVersion(),
+    node: process.version,
+    kernel: release(),
+    argv: options.argv,
+    cwd: process.cwd(),
+  });
   return {
     id,
     dir,

@@ -47,7 +47,9 @@ export function overlaps(a: Cidr, b: Cidr): boolean {
 }
 
 function toBigInt(address: string): bigint {
-  return parsed(address).toByteArray().reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n);
+  return parsed(address)
+    .toByteArray()
+    .reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n);
 }
 
 function fromBigInt(value: bigint, family: 4 | 6): string {

@@ -17,7 +17,12 @@ export interface PlannedItem {
 
 /** What reports draw: planned before anything starts. */
 export interface Topology {
-  hosts: { name: string; image: string; init: string; interfaces: { name: string; segment: string; address: string }[] }[];
+  hosts: {
+    name: string;
+    image: string;
+    init: string;
+    interfaces: { name: string; segment: string; address: string }[];
+  }[];
   segments: { name: string; subnet: string; mtu?: number }[];
 }
 
@@ -27,7 +32,13 @@ export interface EngineState {
   /** As the engine itself states it, `''` where it could not be asked. */
   version: string;
   networks: { name: string; driver: string; scope: string; subnet: string }[];
-  containers: { name: string; image: string; state: string; networks: { name: string; address: string }[]; ports: string[] }[];
+  containers: {
+    name: string;
+    image: string;
+    state: string;
+    networks: { name: string; address: string }[];
+    ports: string[];
+  }[];
 }
 
 /** One command that ran on a lab host. Output is cut to the head and tail that the SSH layer keeps. */
@@ -65,7 +76,15 @@ export type RunEventBody =
       planned: PlannedItem[];
       topology: Topology;
     }
-  | { type: 'phase'; scenario: string; phase: PhaseName; state: 'start' | 'end'; host?: string; text: string; durationMs?: number }
+  | {
+      type: 'phase';
+      scenario: string;
+      phase: PhaseName;
+      state: 'start' | 'end';
+      host?: string;
+      text: string;
+      durationMs?: number;
+    }
   | { type: 'item:start'; scenario: string; item: string }
   | { type: 'command'; scenario: string; item: string | null; transcript: Transcript }
   | { type: 'item:end'; scenario: string; item: string; outcome: Outcome; attempts: number; durationMs: number }

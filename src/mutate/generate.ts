@@ -1,4 +1,16 @@
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, Scalar, type Document, type Node, type Pair, type YAMLMap } from 'yaml';
+import {
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseDocument,
+  Scalar,
+  type Document,
+  type Node,
+  type Pair,
+  type YAMLMap,
+} from 'yaml';
 import type { Path } from '../scenario/diagnostic.js';
 import { acceptedReasons } from './accepted.js';
 import type { Mutation, Operator, TextChange } from './mutation.js';
@@ -32,7 +44,14 @@ export function mutationsOf(source: string): Mutation[] {
   if (!isMap(document.contents)) return [];
   const found: Found[] = [];
 
-  const add = (spot: Spot, operator: Operator, place: { line: number; column: number }, what: string, target: string, edit: Edit): void => {
+  const add = (
+    spot: Spot,
+    operator: Operator,
+    place: { line: number; column: number },
+    what: string,
+    target: string,
+    edit: Edit,
+  ): void => {
     found.push({
       operator,
       ...place,
@@ -51,7 +70,10 @@ export function mutationsOf(source: string): Mutation[] {
     const { line, col } = counter.linePos((node as Node | null)?.range?.[0] ?? 0);
     return { line, column: col };
   };
-  const removal = (path: Path): Edit => (mutant) => void mutant.deleteIn(path);
+  const removal =
+    (path: Path): Edit =>
+    (mutant) =>
+      void mutant.deleteIn(path);
   const setting =
     (path: Path, value: unknown): Edit =>
     (mutant) => {
@@ -75,7 +97,11 @@ export function mutationsOf(source: string): Mutation[] {
     const changed = value.slice(0, change.start) + change.replacement + value.slice(change.end);
     add(spot, change.operator, placeIn(node, change.start), change.what, change.target, setting(spot.path, changed));
   };
-  const shifted = (change: TextChange, by: number): TextChange => ({ ...change, start: change.start + by, end: change.end + by });
+  const shifted = (change: TextChange, by: number): TextChange => ({
+    ...change,
+    start: change.start + by,
+    end: change.end + by,
+  });
 
   const script = (spot: Spot, node: Scalar): void => {
     const value = String(node.value);
@@ -83,8 +109,17 @@ export function mutationsOf(source: string): Mutation[] {
     const commands = all.filter((one) => !onlyShows(one.text));
     for (const command of commands) {
       // One command alone is the step itself.
-      if (all.length > 1) changeText(spot, node, { operator: 'remove-command', start: command.start, end: command.end, replacement: '', what: `removes \`${shortly(command.text)}\``, target: command.text });
-      for (const change of [...optionChanges(command.text), ...valueChanges(command.text)]) changeText(spot, node, shifted(change, command.start));
+      if (all.length > 1)
+        changeText(spot, node, {
+          operator: 'remove-command',
+          start: command.start,
+          end: command.end,
+          replacement: '',
+          what: `removes \`${shortly(command.text)}\``,
+          target: command.text,
+        });
+      for (const change of [...optionChanges(command.text), ...valueChanges(command.text)])
+        changeText(spot, node, shifted(change, command.start));
     }
   };
 
@@ -100,7 +135,14 @@ export function mutationsOf(source: string): Mutation[] {
     for (const key of Object.keys(data)) {
       const rest = Object.fromEntries(Object.entries(data).filter(([name]) => name !== key));
       const offset = Math.max(0, String(node.value).indexOf(JSON.stringify(key)));
-      add(spot, 'remove-entry', placeIn(node, offset), `removes ${shortly(JSON.stringify(key), 40)} from the file`, `${key} ${JSON.stringify((data as Record<string, unknown>)[key])}`, setting(spot.path, `${JSON.stringify(rest, null, 2)}\n`));
+      add(
+        spot,
+        'remove-entry',
+        placeIn(node, offset),
+        `removes ${shortly(JSON.stringify(key), 40)} from the file`,
+        `${key} ${JSON.stringify((data as Record<string, unknown>)[key])}`,
+        setting(spot.path, `${JSON.stringify(rest, null, 2)}\n`),
+      );
     }
     return true;
   };
@@ -115,8 +157,14 @@ export function mutationsOf(source: string): Mutation[] {
       // Blank lines, comments and headings of sections configure nothing by themselves.
       if (line.trim() !== '' && !/^\s*(?:#|;|\/\/|\[[\w -]+\]\s*$|[{}\])]+[;,]?\s*$)/.test(line)) {
         const once = { start, end, replacement: '', target: line.trim() };
-        if (!json && lines.filter((one) => one.trim() !== '').length > 1) changeText(spot, node, { ...once, operator: 'remove-line', what: `removes the line \`${shortly(line)}\` from the file` });
-        for (const change of [...valueChanges(line), ...optionChanges(line)]) changeText(spot, node, shifted(change, start));
+        if (!json && lines.filter((one) => one.trim() !== '').length > 1)
+          changeText(spot, node, {
+            ...once,
+            operator: 'remove-line',
+            what: `removes the line \`${shortly(line)}\` from the file`,
+          });
+        for (const change of [...valueChanges(line), ...optionChanges(line)])
+          changeText(spot, node, shifted(change, start));
       }
       start = end;
     }
@@ -126,7 +174,14 @@ export function mutationsOf(source: string): Mutation[] {
     if (!isSeq(node) || node.items.length < 2) return;
     node.items.forEach((item, index) => {
       const name = isScalar(item) ? String(item.value) : '';
-      add({ ...spot, path: [...spot.path, index] }, 'remove-host', placeOf(item), `leaves ${name} out of the step`, name, removal([...spot.path, index]));
+      add(
+        { ...spot, path: [...spot.path, index] },
+        'remove-host',
+        placeOf(item),
+        `leaves ${name} out of the step`,
+        name,
+        removal([...spot.path, index]),
+      );
     });
   };
 
@@ -142,7 +197,14 @@ export function mutationsOf(source: string): Mutation[] {
     const configures = written || scriptCommands(command).some((one) => !onlyShows(one.text));
     if (!configures) return;
     const doing = written ? `that writes ${command}` : `\`${shortly(command)}\``;
-    add({ path, step: index }, 'remove-step', placeOf(map), `removes the step ${doing}`, [command, isScalar(content) ? String(content.value) : ''].join(' ').trim(), removal(path));
+    add(
+      { path, step: index },
+      'remove-step',
+      placeOf(map),
+      `removes the step ${doing}`,
+      [command, isScalar(content) ? String(content.value) : ''].join(' ').trim(),
+      removal(path),
+    );
     onHosts(spot('on'), value('on'));
     for (const key of ['run', 'start']) {
       const node = value(key);
@@ -153,8 +215,17 @@ export function mutationsOf(source: string): Mutation[] {
     if (isScalar(stdin)) fileContent(spot('stdin'), stdin);
     for (const pair of map.items) {
       const key = String((pair.key as Scalar | null)?.value ?? '');
-      if (key === 'mode') add(spot(key), 'remove-entry', placeOf(pair.key), `removes mode: ${String((pair.value as Scalar | null)?.value ?? '')}`, '', removal([...path, key]));
-      else if (!frameKeys.has(key) && !['run', 'start', 'write', 'content', 'stdin'].includes(key)) entry({ path: [...path, key], step: index }, pair, key);
+      if (key === 'mode')
+        add(
+          spot(key),
+          'remove-entry',
+          placeOf(pair.key),
+          `removes mode: ${String((pair.value as Scalar | null)?.value ?? '')}`,
+          '',
+          removal([...path, key]),
+        );
+      else if (!frameKeys.has(key) && !['run', 'start', 'write', 'content', 'stdin'].includes(key))
+        entry({ path: [...path, key], step: index }, pair, key);
     }
   };
 
@@ -162,7 +233,14 @@ export function mutationsOf(source: string): Mutation[] {
   const entry = (spot: Spot, pair: Pair, shown: string): void => {
     const { value } = pair;
     const target = value === null ? shown : `${shown} ${spelled(value)}`;
-    add(spot, 'remove-entry', placeOf(pair.key), `removes ${shortly(`${shown}${isScalar(value) && value.value !== null ? `: ${String(value.value)}` : ''}`, 60)}`, target, removal(spot.path));
+    add(
+      spot,
+      'remove-entry',
+      placeOf(pair.key),
+      `removes ${shortly(`${shown}${isScalar(value) && value.value !== null ? `: ${String(value.value)}` : ''}`, 60)}`,
+      target,
+      removal(spot.path),
+    );
     inside(spot, value, shown);
   };
   const inside = (spot: Spot, value: unknown, shown: string): void => {
@@ -171,13 +249,34 @@ export function mutationsOf(source: string): Mutation[] {
       const old = String(value.value);
       const altered = alterScalar(old);
       if (altered) {
-        const next = typeof value.value === 'boolean' ? altered.value === 'true' : typeof value.value === 'number' ? Number(altered.value) : altered.value;
-        add(spot, altered.operator, placeOf(value), `alters ${shown} from ${old} to ${altered.value}`, old, setting(spot.path, next));
-      } else if (typeof value.value === 'string') for (const change of valueChanges(old)) changeText(spot, value, change);
+        const next =
+          typeof value.value === 'boolean'
+            ? altered.value === 'true'
+            : typeof value.value === 'number'
+              ? Number(altered.value)
+              : altered.value;
+        add(
+          spot,
+          altered.operator,
+          placeOf(value),
+          `alters ${shown} from ${old} to ${altered.value}`,
+          old,
+          setting(spot.path, next),
+        );
+      } else if (typeof value.value === 'string')
+        for (const change of valueChanges(old)) changeText(spot, value, change);
     } else if (isSeq(value)) {
       value.items.forEach((item, index) => {
         const below = { ...spot, path: [...spot.path, index] };
-        if (value.items.length > 1) add(below, 'remove-entry', placeOf(item), `removes ${shortly(spelled(item), 50)} from ${shown}`, spelled(item), removal(below.path));
+        if (value.items.length > 1)
+          add(
+            below,
+            'remove-entry',
+            placeOf(item),
+            `removes ${shortly(spelled(item), 50)} from ${shown}`,
+            spelled(item),
+            removal(below.path),
+          );
         if (isMap(item)) entries(below, item, shown, false);
         else inside(below, item, shown);
       });
@@ -221,7 +320,8 @@ export function mutationsOf(source: string): Mutation[] {
     for (const pair of segments.items) {
       const name = String((pair.key as Scalar).value);
       const spot: Spot = { path: ['segments', name], step: null };
-      if (segments.items.length > 1) add(spot, 'remove-entry', placeOf(pair.key), `removes the segment ${name}`, name, removal(spot.path));
+      if (segments.items.length > 1)
+        add(spot, 'remove-entry', placeOf(pair.key), `removes the segment ${name}`, name, removal(spot.path));
       if (!isMap(pair.value)) continue;
       for (const part of pair.value.items) {
         const property = String((part.key as Scalar).value);
@@ -237,7 +337,9 @@ export function mutationsOf(source: string): Mutation[] {
 
   const variables = document.get('vars', true);
   const plain = document.toJS() as { steps?: unknown[] };
-  const checks = JSON.stringify((plain.steps ?? []).filter((item) => typeof item === 'object' && item !== null && 'check' in item));
+  const checks = JSON.stringify(
+    (plain.steps ?? []).filter((item) => typeof item === 'object' && item !== null && 'check' in item),
+  );
   if (isMap(variables)) {
     for (const pair of variables.items) {
       const name = String((pair.key as Scalar).value);
@@ -258,7 +360,8 @@ export function mutationsOf(source: string): Mutation[] {
     .map((one, index) => ({
       id: `m${String(index + 1).padStart(3, '0')}`,
       ...one,
-      accepted: reasons.get(one.line) ?? (one.step === null ? undefined : reasons.get(stepLines[one.step] ?? 0)) ?? null,
+      accepted:
+        reasons.get(one.line) ?? (one.step === null ? undefined : reasons.get(stepLines[one.step] ?? 0)) ?? null,
     }));
 }
 

@@ -11,7 +11,9 @@ export interface Entry {
 const words = /[A-Za-z0-9][\w.:/-]{2,}/g;
 /** Words that nearly every scenario has: that a check has them too says nothing. */
 const everywhere = new Set(
-  'docker run network create container busybox sleep infinity name web ip addr add link set dev type bridge from the and start stop restart systemctl daemon-reload iptables via route eth0 nat step on etc exec node1 node2 host image'.split(' '),
+  'docker run network create container busybox sleep infinity name web ip addr add link set dev type bridge from the and start stop restart systemctl daemon-reload iptables via route eth0 nat step on etc exec node1 node2 host image'.split(
+    ' ',
+  ),
 );
 
 const base: Record<Mutation['operator'], number> = {
@@ -49,7 +51,9 @@ export function likelihood(mutation: Mutation, entries: readonly Entry[]): numbe
 
 /** The likeliest first; the second of a step only after the first of every other one, so that few runs reach many places. */
 export function likeliestFirst(mutations: readonly Mutation[], entries: readonly Entry[]): Mutation[] {
-  const scored = mutations.map((mutation) => ({ mutation, score: likelihood(mutation, entries) })).sort((a, b) => b.score - a.score || a.mutation.line - b.mutation.line);
+  const scored = mutations
+    .map((mutation) => ({ mutation, score: likelihood(mutation, entries) }))
+    .sort((a, b) => b.score - a.score || a.mutation.line - b.mutation.line);
   const taken = new Map<string, number>();
   return scored
     .map((one) => {
@@ -65,5 +69,8 @@ export function likeliestFirst(mutations: readonly Mutation[], entries: readonly
 /** An order by chance: the same for the same seed and the same mutations. */
 export function shuffled(mutations: readonly Mutation[], seed: string): Mutation[] {
   const draw = (one: Mutation): string => createHash('sha256').update(`${seed}\0${one.id}\0${one.what}`).digest('hex');
-  return mutations.map((one) => ({ one, key: draw(one) })).sort((a, b) => (a.key < b.key ? -1 : 1)).map(({ one }) => one);
+  return mutations
+    .map((one) => ({ one, key: draw(one) }))
+    .sort((a, b) => (a.key < b.key ? -1 : 1))
+    .map(({ one }) => one);
 }

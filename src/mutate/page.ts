@@ -2,7 +2,15 @@ import { formatDuration } from '../model/duration.js';
 import { code, plain } from '../report/markdown.js';
 import { oneLine } from '../report/terminal-text.js';
 import { verdictSign } from '../report/wording.js';
-import { countFates, shortfall, unexplained, type MutantResult, type MutateResult, type SubjectResult, type Witness } from './subject.js';
+import {
+  countFates,
+  shortfall,
+  unexplained,
+  type MutantResult,
+  type MutateResult,
+  type SubjectResult,
+  type Witness,
+} from './subject.js';
 
 export interface MutationPage {
   result: MutateResult;
@@ -22,7 +30,9 @@ function witnessText(witness: Witness): string {
 }
 
 function witnesses(mutant: MutantResult, link: (line: number) => string): string {
-  const shown = mutant.noticedBy.slice(0, witnessesShown).map((one) => `[${plain(witnessText(one))}](${link(one.line)})`);
+  const shown = mutant.noticedBy
+    .slice(0, witnessesShown)
+    .map((one) => `[${plain(witnessText(one))}](${link(one.line)})`);
   const more = mutant.noticedBy.length - shown.length;
   return [...shown, ...(more > 0 ? [`${more} more`] : [])].join('<br>');
 }
@@ -35,20 +45,38 @@ function place(subject: SubjectResult, mutant: MutantResult, page: MutationPage)
 function whatText(what: string): string {
   return what
     .split('`')
-    .map((part, index) => (index % 2 === 1 ? code(part) : `${part.startsWith(' ') ? ' ' : ''}${plain(part)}${part.endsWith(' ') ? ' ' : ''}`))
+    .map((part, index) =>
+      index % 2 === 1 ? code(part) : `${part.startsWith(' ') ? ' ' : ''}${plain(part)}${part.endsWith(' ') ? ' ' : ''}`,
+    )
     .join('');
 }
 
 function table(heading: readonly string[], rows: readonly (readonly string[])[]): string[] {
   if (rows.length === 0) return [];
-  return [`| ${heading.join(' | ')} |`, `|${heading.map(() => ' --- |').join('')}`, ...rows.map((row) => `| ${row.join(' | ')} |`), ''];
+  return [
+    `| ${heading.join(' | ')} |`,
+    `|${heading.map(() => ' --- |').join('')}`,
+    ...rows.map((row) => `| ${row.join(' | ')} |`),
+    '',
+  ];
 }
 
 function section(subject: SubjectResult, page: MutationPage): string[] {
   const { original, mutants } = subject;
-  const lines = [`## ${plain(subject.scenario)}`, '', `${plain(subject.title)} ([${plain(subject.file)}](${page.link(subject.file, 1)}))`, ''];
+  const lines = [
+    `## ${plain(subject.scenario)}`,
+    '',
+    `${plain(subject.title)} ([${plain(subject.file)}](${page.link(subject.file, 1)}))`,
+    '',
+  ];
   if (original.verdict !== 'pass') {
-    return [...lines, original.verdict === 'skipped' ? `Skipped here, so not mutated: ${plain(original.reason)}` : `Not mutated: the scenario itself does not pass. ${plain(original.reason)}`, ''];
+    return [
+      ...lines,
+      original.verdict === 'skipped'
+        ? `Skipped here, so not mutated: ${plain(original.reason)}`
+        : `Not mutated: the scenario itself does not pass. ${plain(original.reason)}`,
+      '',
+    ];
   }
   const counts = countFates(mutants);
   lines.push(
@@ -56,11 +84,40 @@ function section(subject: SubjectResult, page: MutationPage): string[] {
       `${counts.survived} noticed by nobody, ${counts.refused} refused by validation.`,
     '',
   );
-  const of = (fate: MutantResult['fate']): MutantResult[] => mutants.filter((mutant) => mutant.fate === fate).sort((a, b) => a.line - b.line);
-  lines.push(...table(['Line', 'Mutation', 'Checks that noticed'], of('noticed').map((one) => [place(subject, one, page), whatText(one.what), witnesses(one, (line) => page.link(subject.file, line))])));
-  lines.push(...table(['Line', 'Mutation nobody noticed', 'Why that is right'], of('survived').map((one) => [place(subject, one, page), whatText(one.what), one.accepted === null ? '**no reason given**' : plain(one.accepted)])));
-  lines.push(...table(['Line', 'Mutation that a step noticed', 'How'], of('stopped').map((one) => [place(subject, one, page), whatText(one.what), plain(clip(one.reason))])));
-  lines.push(...table(['Line', 'Mutation refused by validation', 'Mistake'], of('refused').map((one) => [place(subject, one, page), whatText(one.what), plain(clip(one.reason))])));
+  const of = (fate: MutantResult['fate']): MutantResult[] =>
+    mutants.filter((mutant) => mutant.fate === fate).sort((a, b) => a.line - b.line);
+  lines.push(
+    ...table(
+      ['Line', 'Mutation', 'Checks that noticed'],
+      of('noticed').map((one) => [
+        place(subject, one, page),
+        whatText(one.what),
+        witnesses(one, (line) => page.link(subject.file, line)),
+      ]),
+    ),
+  );
+  lines.push(
+    ...table(
+      ['Line', 'Mutation nobody noticed', 'Why that is right'],
+      of('survived').map((one) => [
+        place(subject, one, page),
+        whatText(one.what),
+        one.accepted === null ? '**no reason given**' : plain(one.accepted),
+      ]),
+    ),
+  );
+  lines.push(
+    ...table(
+      ['Line', 'Mutation that a step noticed', 'How'],
+      of('stopped').map((one) => [place(subject, one, page), whatText(one.what), plain(clip(one.reason))]),
+    ),
+  );
+  lines.push(
+    ...table(
+      ['Line', 'Mutation refused by validation', 'Mistake'],
+      of('refused').map((one) => [place(subject, one, page), whatText(one.what), plain(clip(one.reason))]),
+    ),
+  );
   return lines;
 }
 
@@ -72,12 +129,34 @@ function clip(text: string): string {
 /** The page of mutations: a table over all scenarios, then a section for each. */
 export function mutationMarkdown(page: MutationPage): string {
   const { result } = page;
-  const heading = ['Scenario', 'Mutations tried', 'Noticed by a check', 'Ended by a step', 'Noticed by nobody', 'of these with a reason', 'Refused by validation'];
+  const heading = [
+    'Scenario',
+    'Mutations tried',
+    'Noticed by a check',
+    'Ended by a step',
+    'Noticed by nobody',
+    'of these with a reason',
+    'Refused by validation',
+  ];
   const rows = result.subjects.map((subject) => {
     const counts = countFates(subject.mutants);
-    const name = `[${plain(subject.scenario)}](#${subject.scenario.toLowerCase().replace(/[^a-z0-9 _-]/g, '').replaceAll(' ', '-')})`;
-    if (subject.original.verdict !== 'pass') return [name, subject.original.verdict === 'skipped' ? 'skipped here' : 'does not pass', '', '', '', '', ''];
-    return [name, String(subject.mutants.length), ...[counts.noticed, counts.stopped, counts.survived, counts.survived - unexplained(subject.mutants).length, counts.refused].map(String)];
+    const name = `[${plain(subject.scenario)}](#${subject.scenario
+      .toLowerCase()
+      .replace(/[^a-z0-9 _-]/g, '')
+      .replaceAll(' ', '-')})`;
+    if (subject.original.verdict !== 'pass')
+      return [name, subject.original.verdict === 'skipped' ? 'skipped here' : 'does not pass', '', '', '', '', ''];
+    return [
+      name,
+      String(subject.mutants.length),
+      ...[
+        counts.noticed,
+        counts.stopped,
+        counts.survived,
+        counts.survived - unexplained(subject.mutants).length,
+        counts.refused,
+      ].map(String),
+    ];
   });
   return [
     '# What the checks notice',
@@ -95,10 +174,18 @@ export function mutationMarkdown(page: MutationPage): string {
 
 /** One line of progress for a mutant. */
 export function mutantLine(subject: SubjectResult, mutant: MutantResult): string {
-  const how = { noticed: 'noticed', stopped: 'stopped', survived: 'survived', refused: 'refused' }[mutant.fate].padEnd(8);
+  const how = { noticed: 'noticed', stopped: 'stopped', survived: 'survived', refused: 'refused' }[mutant.fate].padEnd(
+    8,
+  );
   const [first] = mutant.noticedBy;
   const more = mutant.noticedBy.length > 1 ? ` and ${mutant.noticedBy.length - 1} more` : '';
-  const by = first ? `by "${first.title}" (${first.cause ?? first.verdict}, line ${first.line})${more}` : mutant.fate === 'survived' ? (mutant.accepted === null ? 'by nobody' : `by nobody: ${mutant.accepted}`) : clip(mutant.reason);
+  const by = first
+    ? `by "${first.title}" (${first.cause ?? first.verdict}, line ${first.line})${more}`
+    : mutant.fate === 'survived'
+      ? mutant.accepted === null
+        ? 'by nobody'
+        : `by nobody: ${mutant.accepted}`
+      : clip(mutant.reason);
   const took = mutant.durationMs > 0 ? `, ${formatDuration(mutant.durationMs)}` : '';
   return `${how}  ${subject.file}:${mutant.line}  ${oneLine(mutant.what)}\n          ${oneLine(by)}${took}`;
 }
@@ -109,7 +196,9 @@ export function mutationSummary(result: MutateResult): string {
   for (const subject of result.subjects) {
     const { verdict, reason, durationMs } = subject.original;
     if (verdict !== 'pass') {
-      lines.push(`${subject.scenario}: ${verdict === 'skipped' ? 'skipped, not mutated' : `does not pass itself (${verdict}), not mutated`}: ${clip(reason)}`);
+      lines.push(
+        `${subject.scenario}: ${verdict === 'skipped' ? 'skipped, not mutated' : `does not pass itself (${verdict}), not mutated`}: ${clip(reason)}`,
+      );
       continue;
     }
     const counts = countFates(subject.mutants);
@@ -118,7 +207,9 @@ export function mutationSummary(result: MutateResult): string {
       `${subject.scenario}: ${subject.mutants.length} of ${subject.possible} mutations tried: ${counts.noticed} noticed, ${counts.stopped} stopped by a step, ${counts.survived} survived, ${counts.refused} refused; the scenario itself took ${formatDuration(durationMs)}${missing === null ? '' : `  ✗ ${missing}`}`,
     );
   }
-  const survivors = result.subjects.flatMap((subject) => unexplained(subject.mutants).map((mutant) => `  ${subject.file}:${mutant.line}  ${oneLine(mutant.what)}`));
+  const survivors = result.subjects.flatMap((subject) =>
+    unexplained(subject.mutants).map((mutant) => `  ${subject.file}:${mutant.line}  ${oneLine(mutant.what)}`),
+  );
   if (survivors.length > 0) lines.push('', 'Noticed by nobody, and no reason given:', ...survivors);
   return `${lines.join('\n')}\n`;
 }

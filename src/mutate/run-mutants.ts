@@ -15,7 +15,14 @@ import type { Scenario, ScenarioItem } from '../scenario/scenario.js';
 import { mutationsOf } from './generate.js';
 import type { Mutation } from './mutation.js';
 import { likeliestFirst, shuffled, type Entry } from './order.js';
-import { countFates, type MutantResult, type MutateResult, type Subject, type SubjectResult, type Witness } from './subject.js';
+import {
+  countFates,
+  type MutantResult,
+  type MutateResult,
+  type Subject,
+  type SubjectResult,
+  type Witness,
+} from './subject.js';
 
 export interface MutateOptions {
   /** Over what the scenarios ask for; default: as the file says, else `local`. */
@@ -60,7 +67,14 @@ function folderOf(scenario: string, run: string): string {
 async function runOnce(scenario: Scenario, dir: string, bail: boolean, options: MutateOptions): Promise<Ran> {
   const begin = performance.now();
   const log = openEventLog(dir);
-  log.emit({ type: 'run:start', netrig: options.version, node: process.version, kernel: release(), argv: [...options.argv], cwd: process.cwd() });
+  log.emit({
+    type: 'run:start',
+    netrig: options.version,
+    node: process.version,
+    kernel: release(),
+    argv: [...options.argv],
+    cwd: process.cwd(),
+  });
   const run = createScenarioRun(scenario, {
     provider: providerNamed(options.provider ?? scenario.provider ?? 'local'),
     emit: log.emit,
@@ -91,7 +105,12 @@ function verdictOf(ran: Ran): { verdict: Verdict; reason: string; durationMs: nu
   // Steps alone prove nothing.
   const verdict = worst === 'pass' && passed === 0 ? 'skipped' : worst;
   const item = ran.items.find((one) => ran.outcomes.get(one.id)?.verdict === verdict);
-  const reason = verdict === 'pass' || !item ? '' : verdict === 'skipped' ? ran.outcomes.get(item.id)!.reason : `${item.title} (line ${item.source.line}): ${ran.outcomes.get(item.id)!.reason}`;
+  const reason =
+    verdict === 'pass' || !item
+      ? ''
+      : verdict === 'skipped'
+        ? ran.outcomes.get(item.id)!.reason
+        : `${item.title} (line ${item.source.line}): ${ran.outcomes.get(item.id)!.reason}`;
   return { verdict, reason, durationMs: ran.durationMs, checks: passed };
 }
 
@@ -106,18 +125,30 @@ function judge(mutation: Mutation, ran: Ran, original: Scenario): MutantResult {
     const outcome = ran.outcomes.get(item.id);
     if (item.kind === 'check') {
       const same = originals[nth++];
-      if (outcome && isRed(outcome.verdict)) noticedBy.push({ title: item.title, line: same?.source.line ?? item.source.line, verdict: outcome.verdict, cause: outcome.cause ?? null, reason: outcome.reason });
+      if (outcome && isRed(outcome.verdict))
+        noticedBy.push({
+          title: item.title,
+          line: same?.source.line ?? item.source.line,
+          verdict: outcome.verdict,
+          cause: outcome.cause ?? null,
+          reason: outcome.reason,
+        });
       if (outcome?.verdict === 'error') stopped ??= `${item.title}: ${outcome.reason}`;
-    } else if (outcome && outcome.verdict !== 'pass' && outcome.verdict !== 'skipped') stopped ??= `${item.title}: ${outcome.reason}`;
+    } else if (outcome && outcome.verdict !== 'pass' && outcome.verdict !== 'skipped')
+      stopped ??= `${item.title}: ${outcome.reason}`;
   }
   // A lab that cannot be had (a capability) leaves everything skipped.
-  if (noticedBy.length === 0 && ![...ran.outcomes.values()].some((outcome) => outcome.verdict === 'pass')) stopped ??= [...ran.outcomes.values()][0]?.reason ?? 'nothing ran';
+  if (noticedBy.length === 0 && ![...ran.outcomes.values()].some((outcome) => outcome.verdict === 'pass'))
+    stopped ??= [...ran.outcomes.values()][0]?.reason ?? 'nothing ran';
   const fate = noticedBy.length > 0 ? 'noticed' : stopped !== null ? 'stopped' : 'survived';
   return { ...what, fate, noticedBy, reason: fate === 'stopped' ? (stopped ?? '') : '', durationMs: ran.durationMs };
 }
 
 function entriesOf(scenario: Scenario): Entry[] {
-  return scenario.items.map((item) => ({ kind: item.kind, text: `${item.kind === 'check' ? item.title : ''} ${JSON.stringify(item.spec)} ${item.kind === 'step' ? item.on.join(' ') : ''}` }));
+  return scenario.items.map((item) => ({
+    kind: item.kind,
+    text: `${item.kind === 'check' ? item.title : ''} ${JSON.stringify(item.spec)} ${item.kind === 'step' ? item.on.join(' ') : ''}`,
+  }));
 }
 
 /** A scenario in work: its original first, then its mutants, several at once. */
@@ -130,7 +161,14 @@ class Work {
 
   constructor(readonly subject: Subject) {
     const { scenario, file } = subject;
-    this.result = { scenario: scenario.id, title: scenario.title, file, original: { verdict: 'skipped', reason: 'not run', durationMs: 0, checks: 0 }, possible: 0, mutants: [] };
+    this.result = {
+      scenario: scenario.id,
+      title: scenario.title,
+      file,
+      original: { verdict: 'skipped', reason: 'not run', durationMs: 0, checks: 0 },
+      possible: 0,
+      mutants: [],
+    };
   }
 
   /** Whether another mutant is wanted now: those under way may well be noticed. */
@@ -138,7 +176,9 @@ class Work {
     if (this.state === 'new') return true;
     if (this.state !== 'mutants' || this.queue.length === 0) return false;
     if (options.limit !== null && this.chosen >= options.limit) return false;
-    return options.untilNoticed === null || countFates(this.result.mutants).noticed + this.inFlight < options.untilNoticed;
+    return (
+      options.untilNoticed === null || countFates(this.result.mutants).noticed + this.inFlight < options.untilNoticed
+    );
   }
 }
 
@@ -154,10 +194,15 @@ export async function mutate(subjects: readonly Subject[], options: MutateOption
   setMaxListeners(0, options.signal);
   let base: string;
   try {
-    base = options.keep === null ? mkdtempSync(join(tmpdir(), 'netrig-mutate-')) : (await createRunDir(resolve(options.keep))).dir;
+    base =
+      options.keep === null
+        ? mkdtempSync(join(tmpdir(), 'netrig-mutate-'))
+        : (await createRunDir(resolve(options.keep))).dir;
   } catch (error) {
     if (error instanceof NetrigError) throw error;
-    throw new NetrigError('NETRIG_REPORT_WRITE', `No directory for the mutants can be made: ${messageOf(error)}`, { cause: error });
+    throw new NetrigError('NETRIG_REPORT_WRITE', `No directory for the mutants can be made: ${messageOf(error)}`, {
+      cause: error,
+    });
   }
   const removeNow = (): void => rmSync(base, { recursive: true, force: true });
   // The second Ctrl-C ends the process at once.
@@ -175,7 +220,9 @@ export async function mutate(subjects: readonly Subject[], options: MutateOption
     if (options.signal.aborted) return;
     work.result.original = verdictOf(ran);
     if (work.result.original.verdict === 'pass') {
-      const skipped = new Set(scenario.items.flatMap((item, index) => (ran.outcomes.get(item.id)?.verdict === 'skipped' ? [index] : [])));
+      const skipped = new Set(
+        scenario.items.flatMap((item, index) => (ran.outcomes.get(item.id)?.verdict === 'skipped' ? [index] : [])),
+      );
       // A step that is not for this engine or image does nothing here, altered or not.
       const all = mutationsOf(text).filter((mutation) => mutation.step === null || !skipped.has(mutation.step));
       work.result.possible = all.length;
@@ -209,7 +256,9 @@ export async function mutate(subjects: readonly Subject[], options: MutateOption
       return refused(messageOf(error));
     }
     const file = join(dir, 'scenario.yaml');
-    const loaded = loadScenarioText(text, file, { matrix: Object.fromEntries(Object.entries(scenario.matrix).map(([name, value]) => [name, [value]])) });
+    const loaded = loadScenarioText(text, file, {
+      matrix: Object.fromEntries(Object.entries(scenario.matrix).map(([name, value]) => [name, [value]])),
+    });
     const mistake = loaded.diagnostics[0];
     if (mistake) return refused(mistake.message);
     const mutated = loaded.scenarios.find((one) => one.id === scenario.id) ?? loaded.scenarios[0];
@@ -259,5 +308,10 @@ export async function mutate(subjects: readonly Subject[], options: MutateOption
       removeNow();
     }
   }
-  return { subjects: works.map((work) => work.result), untilNoticed: options.untilNoticed, durationMs: performance.now() - begin, interrupted: options.signal.aborted };
+  return {
+    subjects: works.map((work) => work.result),
+    untilNoticed: options.untilNoticed,
+    durationMs: performance.now() - begin,
+    interrupted: options.signal.aborted,
+  };
 }

@@ -75,7 +75,8 @@ export function shortfall(subject: SubjectResult, untilNoticed: number | null): 
   if (verdict === 'skipped') return null;
   if (verdict !== 'pass') return `the scenario itself does not pass: ${reason}`;
   const { noticed } = countFates(subject.mutants);
-  if (untilNoticed !== null) return noticed >= untilNoticed ? null : `${noticed} of ${untilNoticed} mutations were noticed by a check`;
+  if (untilNoticed !== null)
+    return noticed >= untilNoticed ? null : `${noticed} of ${untilNoticed} mutations were noticed by a check`;
   const { length } = unexplained(subject.mutants);
   return length === 0 ? null : `${length} ${length === 1 ? 'mutation' : 'mutations'} nobody noticed`;
 }

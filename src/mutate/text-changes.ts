@@ -4,7 +4,10 @@ import { shellWords, type ShellWord } from './shell-lines.js';
 
 /** A script or the like on one line, without its comments, and short enough for a table. */
 export function shortly(text: string, most = 70): string {
-  const said = text.split('\n').map((line) => line.trim()).filter((line) => line !== '' && !line.startsWith('#'));
+  const said = text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !line.startsWith('#'));
   const line = said.join(' ; ').replace(/\s+/g, ' ');
   return line.length > most ? `${line.slice(0, most - 1)}…` : line;
 }
@@ -35,7 +38,8 @@ function alteredNetwork(address: string, prefix: number): string {
 /** Another value for an address or subnet; `null` where there is no useful one (loopback, the address of nobody). */
 export function alterAddress(text: string): string | null {
   const [address = '', bits] = text.split('/');
-  if (!isAddress(address) || !address.includes('.') || /^(?:0|127|22[4-9]|23\d|24\d|25[0-5])\./.test(address)) return null;
+  if (!isAddress(address) || !address.includes('.') || /^(?:0|127|22[4-9]|23\d|24\d|25[0-5])\./.test(address))
+    return null;
   if (bits === undefined) return alteredAddress(address);
   const cidr = parseCidr(text);
   if (!cidr || Number(bits) < 8) return null;
@@ -60,7 +64,9 @@ const opposites: Record<string, string> = {
 };
 
 /** Another value for a word or number that stands alone; `null` for any other text. */
-export function alterScalar(text: string): { value: string; operator: 'alter-word' | 'alter-number' | 'alter-address' } | null {
+export function alterScalar(
+  text: string,
+): { value: string; operator: 'alter-word' | 'alter-number' | 'alter-address' } | null {
   const address = alterAddress(text);
   if (address !== null) return { value: address, operator: 'alter-address' };
   const opposite = opposites[text];
@@ -83,11 +89,19 @@ export function valueChanges(text: string, context: string = text): TextChange[]
   const guarded = protectedStretches(text);
   const changes: TextChange[] = [];
   const free = (start: number, end: number): boolean =>
-    !guarded.some(([from, to]) => start < to && end > from) && !changes.some((change) => start < change.end && end > change.start);
+    !guarded.some(([from, to]) => start < to && end > from) &&
+    !changes.some((change) => start < change.end && end > change.start);
   const alter = (operator: TextChange['operator'], start: number, old: string, replacement: string): void => {
     const end = start + old.length;
     if (replacement === old || !free(start, end)) return;
-    changes.push({ operator, start, end, replacement, target: old, what: `alters ${old} to ${replacement} in \`${shortly(context)}\`` });
+    changes.push({
+      operator,
+      start,
+      end,
+      replacement,
+      target: old,
+      what: `alters ${old} to ${replacement} in \`${shortly(context)}\``,
+    });
   };
 
   for (const match of text.matchAll(/(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?:\/\d{1,2})?(?![\d.])/g)) {
@@ -95,25 +109,80 @@ export function valueChanges(text: string, context: string = text): TextChange[]
     if (altered !== null) alter('alter-address', match.index, match[0], altered);
   }
   // Ports after an address or name, and before another port: 10.0.0.1:2375, 8080:80.
-  for (const match of text.matchAll(/(?<=[\w\]]:)\d{2,5}(?![\d.\w])|(?<![\d:.\w-])\d{2,5}(?=:\d{2,5}(?![\d:.]))/g)) alter('alter-port', match.index, match[0], alterPort(Number(match[0])));
-  for (const match of text.matchAll(/(?<=(?:--[ds]port|--port|-port|TCP-LISTEN:|UDP-LISTEN:)[ =]?|\s-p )\d{2,5}(?![\d:.\w])/g)) alter('alter-port', match.index, match[0], alterPort(Number(match[0])));
-  for (const match of text.matchAll(/(?<=\b(?:mtu|vlan|tag|vni|id|metric|dstport|table|ttl)[ =])\d{1,8}\b/gi)) alter('alter-number', match.index, match[0], alterNumber(Number(match[0])));
-  for (const match of text.matchAll(/(?<=[\w"]\s*[=:]\s*)(?:true|false|yes|no|on|off)\b/g)) alter('alter-word', match.index, match[0], opposites[match[0]]!);
-  for (const match of text.matchAll(/(?<=[a-z_]\s?=\s?)[01](?![\w.])|(?<=\becho )[01](?= *>)/g)) alter('alter-word', match.index, match[0], match[0] === '0' ? '1' : '0');
-  if (/\b(?:ip|ifconfig)\b/.test(context)) for (const match of text.matchAll(/(?<=\s)(?:up|down)\b(?!\/)/g)) alter('alter-word', match.index, match[0], opposites[match[0]]!);
-  for (const match of text.matchAll(/(?<=(?:-j|-P \w+) )(?:ACCEPT|DROP|REJECT)\b/g)) alter('alter-word', match.index, match[0], opposites[match[0]]!);
+  for (const match of text.matchAll(/(?<=[\w\]]:)\d{2,5}(?![\d.\w])|(?<![\d:.\w-])\d{2,5}(?=:\d{2,5}(?![\d:.]))/g))
+    alter('alter-port', match.index, match[0], alterPort(Number(match[0])));
+  for (const match of text.matchAll(
+    /(?<=(?:--[ds]port|--port|-port|TCP-LISTEN:|UDP-LISTEN:)[ =]?|\s-p )\d{2,5}(?![\d:.\w])/g,
+  ))
+    alter('alter-port', match.index, match[0], alterPort(Number(match[0])));
+  for (const match of text.matchAll(/(?<=\b(?:mtu|vlan|tag|vni|id|metric|dstport|table|ttl)[ =])\d{1,8}\b/gi))
+    alter('alter-number', match.index, match[0], alterNumber(Number(match[0])));
+  for (const match of text.matchAll(/(?<=[\w"]\s*[=:]\s*)(?:true|false|yes|no|on|off)\b/g))
+    alter('alter-word', match.index, match[0], opposites[match[0]]!);
+  for (const match of text.matchAll(/(?<=[a-z_]\s?=\s?)[01](?![\w.])|(?<=\becho )[01](?= *>)/g))
+    alter('alter-word', match.index, match[0], match[0] === '0' ? '1' : '0');
+  if (/\b(?:ip|ifconfig)\b/.test(context))
+    for (const match of text.matchAll(/(?<=\s)(?:up|down)\b(?!\/)/g))
+      alter('alter-word', match.index, match[0], opposites[match[0]]!);
+  for (const match of text.matchAll(/(?<=(?:-j|-P \w+) )(?:ACCEPT|DROP|REJECT)\b/g))
+    alter('alter-word', match.index, match[0], opposites[match[0]]!);
   return changes;
 }
 
 /** Options of docker that take a value in the next word, whose removal leaves a command that still runs. */
 const valued = new Set([
-  ...['--network', '--net', '--ip', '--ip6', '--subnet', '--gateway', '--ip-range', '--aux-address', '--dns', '--dns-search', '--dns-opt', '--link', '--alias', '--network-alias'],
-  ...['--hostname', '--publish', '-p', '--expose', '--add-host', '--cap-add', '--sysctl', '--env', '-e', '-o', '--opt', '--driver', '--mac-address', '--label', '--restart', '--pid'],
+  ...[
+    '--network',
+    '--net',
+    '--ip',
+    '--ip6',
+    '--subnet',
+    '--gateway',
+    '--ip-range',
+    '--aux-address',
+    '--dns',
+    '--dns-search',
+    '--dns-opt',
+    '--link',
+    '--alias',
+    '--network-alias',
+  ],
+  ...[
+    '--hostname',
+    '--publish',
+    '-p',
+    '--expose',
+    '--add-host',
+    '--cap-add',
+    '--sysctl',
+    '--env',
+    '-e',
+    '-o',
+    '--opt',
+    '--driver',
+    '--mac-address',
+    '--label',
+    '--restart',
+    '--pid',
+  ],
   ...['--volume', '-v', '--mount', '--volumes-from', '--endpoint-mode', '--replicas', '--advertise-addr', '--scope'],
 ]);
-const flags = new Set(['--internal', '--attachable', '--ipv6', '--privileged', '-P', '--publish-all', '--link-local-ip', '-server', '-bootstrap', '--ingress', '--tls']);
+const flags = new Set([
+  '--internal',
+  '--attachable',
+  '--ipv6',
+  '--privileged',
+  '-P',
+  '--publish-all',
+  '--link-local-ip',
+  '-server',
+  '-bootstrap',
+  '--ingress',
+  '--tls',
+]);
 /** They name or show, and configure nothing that a network would feel. */
-const kept = /^--?(?:name|format|filter|rm|log-level|stop-signal|help|silent|max-time|fail|data-dir|node|filter)(?:=|$)/;
+const kept =
+  /^--?(?:name|format|filter|rm|log-level|stop-signal|help|silent|max-time|fail|data-dir|node|filter)(?:=|$)/;
 
 /** Options of one command line, each removed with its value, and names given by `--name`, each altered. */
 export function optionChanges(text: string): TextChange[] {
@@ -122,7 +191,14 @@ export function optionChanges(text: string): TextChange[] {
   const remove = (from: ShellWord, to: ShellWord): void => {
     const start = text[from.start - 1] === ' ' ? from.start - 1 : from.start;
     const target = text.slice(from.start, to.end);
-    changes.push({ operator: 'remove-option', start, end: to.end, replacement: '', target, what: `removes ${shortly(target, 50)} from \`${shortly(text)}\`` });
+    changes.push({
+      operator: 'remove-option',
+      start,
+      end: to.end,
+      replacement: '',
+      target,
+      what: `removes ${shortly(target, 50)} from \`${shortly(text)}\``,
+    });
   };
   words.forEach((word, index) => {
     const next = words[index + 1];
@@ -131,13 +207,27 @@ export function optionChanges(text: string): TextChange[] {
     if (named && (named[1] !== undefined || together)) {
       const name = named[1] ?? next!.text;
       const end = named[1] === undefined ? next!.end : word.end;
-      if (/^[\w.-]+$/.test(name)) changes.push({ operator: 'alter-name', start: end - name.length, end, replacement: `${name}-other`, target: name, what: `alters the name ${name} to ${name}-other in \`${shortly(text)}\`` });
+      if (/^[\w.-]+$/.test(name))
+        changes.push({
+          operator: 'alter-name',
+          start: end - name.length,
+          end,
+          replacement: `${name}-other`,
+          target: name,
+          what: `alters the name ${name} to ${name}-other in \`${shortly(text)}\``,
+        });
       return;
     }
     if (kept.test(word.text)) return;
     if (/^--?[a-zA-Z][\w-]*=./.test(word.text)) remove(word, word);
     else if (flags.has(word.text)) remove(word, word);
-    else if (together && !next.text.startsWith('-') && /\bdocker\b/.test(text) && (valued.has(word.text) || (word.text === '-d' && /\b(?:network|volume) create\b/.test(text)))) remove(word, next);
+    else if (
+      together &&
+      !next.text.startsWith('-') &&
+      /\bdocker\b/.test(text) &&
+      (valued.has(word.text) || (word.text === '-d' && /\b(?:network|volume) create\b/.test(text)))
+    )
+      remove(word, next);
   });
   return changes;
 }

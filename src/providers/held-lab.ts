@@ -22,18 +22,29 @@ export function heldLab(record: LabRecord): RunningLab | undefined {
 
 /** Throws NETRIG_INTERRUPTED. */
 export function throwIfInterrupted(signal: AbortSignal): void {
-  if (signal.aborted) throw new NetrigError('NETRIG_INTERRUPTED', 'Interrupted while the lab was coming up.', { cause: signal.reason });
+  if (signal.aborted)
+    throw new NetrigError('NETRIG_INTERRUPTED', 'Interrupted while the lab was coming up.', { cause: signal.reason });
 }
 
 /** What a record says of one host. Throws NETRIG_HOST_UNKNOWN. */
 export function accessTo<T>(record: LabRecord, hosts: Readonly<Record<string, T>>, host: string): T {
   const access = Object.hasOwn(hosts, host) ? hosts[host] : undefined;
-  if (access === undefined) throw new NetrigError('NETRIG_HOST_UNKNOWN', `The lab ${record.id} has no host "${host}"; it has ${Object.keys(hosts).join(', ')}.`);
+  if (access === undefined)
+    throw new NetrigError(
+      'NETRIG_HOST_UNKNOWN',
+      `The lab ${record.id} has no host "${host}"; it has ${Object.keys(hosts).join(', ')}.`,
+    );
   return access;
 }
 
 /** The record of a lab that this process begins to bring up. */
-export function newRecord(id: string, provider: string, plan: LabPlan, access: unknown, options: { detached?: boolean; scenarioFile?: string }): LabRecord {
+export function newRecord(
+  id: string,
+  provider: string,
+  plan: LabPlan,
+  access: unknown,
+  options: { detached?: boolean; scenarioFile?: string },
+): LabRecord {
   return {
     id,
     title: plan.title,
@@ -79,7 +90,13 @@ export async function holdLab(record: LabRecord, options: UpOptions, parts: LabP
         // Somebody removed the record; the lab is to go all the same.
       }
     }
-    emit({ type: 'phase', scenario, phase: 'teardown', state: 'start', text: parts.wording?.going ?? 'Taking the lab down' });
+    emit({
+      type: 'phase',
+      scenario,
+      phase: 'teardown',
+      state: 'start',
+      text: parts.wording?.going ?? 'Taking the lab down',
+    });
     let text = `The lab ${id} is not wholly down`;
     try {
       await parts.takeAway();
@@ -119,7 +136,9 @@ export async function holdLab(record: LabRecord, options: UpOptions, parts: LabP
     return lab;
   } catch (error) {
     // A leftover is named by the next sweep; what went wrong first is what the caller must know.
-    await lab.down().catch((second: unknown) => emit({ type: 'log', scenario, level: 'warn', text: messageOf(second) }));
+    await lab
+      .down()
+      .catch((second: unknown) => emit({ type: 'log', scenario, level: 'warn', text: messageOf(second) }));
     throwIfInterrupted(signal);
     throw error;
   }
@@ -141,12 +160,18 @@ export interface EndHolderOptions {
  * Has the process that holds the lab take it down, where that is not this one and it lives, and waits `withinMs` for its end.
  * Throws NETRIG_CLEANUP when it does not end, or is a process of another pid namespace.
  */
-export async function endHolder(record: LabRecord, withinMs: number, { space, mayKill = true }: EndHolderOptions = {}): Promise<void> {
+export async function endHolder(
+  record: LabRecord,
+  withinMs: number,
+  { space, mayKill = true }: EndHolderOptions = {},
+): Promise<void> {
   if (space !== undefined) {
     // No process of another boot is left.
     if (space.bootId !== bootId()) return;
     if (space.pidNamespace !== ownPidNamespace()) {
-      throw new NetrigError('NETRIG_CLEANUP', `The lab ${record.id} is held by a process of another pid namespace.`, { hint: 'Run `netrig down` where the lab was started.' });
+      throw new NetrigError('NETRIG_CLEANUP', `The lab ${record.id} is held by a process of another pid namespace.`, {
+        hint: 'Run `netrig down` where the lab was started.',
+      });
     }
   }
   const self = ownIdentity();
@@ -157,12 +182,19 @@ export async function endHolder(record: LabRecord, withinMs: number, { space, ma
     for (const one of left) signalProcess(one, 'SIGKILL');
     left = await waitUntilGone(left, killedMs);
   }
-  if (left.length > 0) throw new NetrigError('NETRIG_CLEANUP', `The holder of the lab ${record.id}, process ${record.holder.pid}, does not end.`);
+  if (left.length > 0)
+    throw new NetrigError(
+      'NETRIG_CLEANUP',
+      `The holder of the lab ${record.id}, process ${record.holder.pid}, does not end.`,
+    );
 }
 
 /** NETRIG_CLEANUP, with what is left of a lab. */
 export function leftOf(id: string, left: readonly { what: string; why: string }[]): NetrigError {
-  return new NetrigError('NETRIG_CLEANUP', `The lab ${id} could not be taken away as a whole; left: ${left.map((one) => `${one.what} (${one.why})`).join(', ')}.`);
+  return new NetrigError(
+    'NETRIG_CLEANUP',
+    `The lab ${id} could not be taken away as a whole; left: ${left.map((one) => `${one.what} (${one.why})`).join(', ')}.`,
+  );
 }
 
 /** Streams on which a host's sshd said its banner when it booted: the first login takes them, and need not connect again. */

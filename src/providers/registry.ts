@@ -17,5 +17,9 @@ export const providers: Readonly<Record<ProviderName, Provider>> = {
 /** Throws NETRIG_USAGE naming those that exist. */
 export function providerNamed(name: string): Provider {
   if (Object.hasOwn(providers, name)) return providers[name as ProviderName];
-  throw new NetrigError('NETRIG_USAGE', `There is no provider "${name}"; there is ${Object.keys(providers).join(', ')}.`, { hint: 'Choose one of those named.' });
+  throw new NetrigError(
+    'NETRIG_USAGE',
+    `There is no provider "${name}"; there is ${Object.keys(providers).join(', ')}.`,
+    { hint: 'Choose one of those named.' },
+  );
 }

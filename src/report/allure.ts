@@ -28,7 +28,11 @@ const statusOf: Record<Verdict, Status> = {
 // `(?s)`: Allure matches the whole message, which may have several lines.
 const categories = [
   { name: 'The network does not do what it should', matchedStatuses: [Status.FAILED] },
-  { name: 'Inconclusive: the probe could not know', matchedStatuses: [Status.BROKEN], messageRegex: '(?s)inconclusive:.*' },
+  {
+    name: 'Inconclusive: the probe could not know',
+    matchedStatuses: [Status.BROKEN],
+    messageRegex: '(?s)inconclusive:.*',
+  },
   { name: 'The lab or netrig broke', matchedStatuses: [Status.BROKEN], messageRegex: '(?s)error:.*' },
   { name: 'Skipped', matchedStatuses: [Status.SKIPPED] },
 ];
@@ -56,7 +60,8 @@ function statusDetails(item: ItemResult): StatusDetails & { flaky?: boolean } {
 }
 
 function commandText(t: TimedTranscript): string {
-  const cut = (shown: string, bytes: number): string => (Buffer.byteLength(shown) < bytes ? ` (cut: the command wrote ${bytes} bytes)` : '');
+  const cut = (shown: string, bytes: number): string =>
+    Buffer.byteLength(shown) < bytes ? ` (cut: the command wrote ${bytes} bytes)` : '';
   return [
     `$ ${t.command}`,
     `(${exitText(t)})`,
@@ -68,14 +73,20 @@ function commandText(t: TimedTranscript): string {
 
 function addCommand(runtime: ReporterRuntime, root: string, t: TimedTranscript): void {
   const stop = ms(t.endedAt);
-  const step = runtime.startStep(root, null, { name: `${t.host}: ${oneLine(t.command)}`, start: stop - Math.max(0, t.durationMs) });
+  const step = runtime.startStep(root, null, {
+    name: `${t.host}: ${oneLine(t.command)}`,
+    start: stop - Math.max(0, t.durationMs),
+  });
   if (step === undefined) return;
   runtime.updateStep(step, (s) => {
     // A command that exits with 1 may be just what a check wanted: the item's verdict says, not the command's status.
     s.status = t.timedOut || t.exitCode === null ? Status.BROKEN : Status.PASSED;
     s.parameters = [{ name: 'exit', value: t.exitCode === null ? (t.signal ?? 'none') : String(t.exitCode) }];
   });
-  runtime.writeAttachment(root, step, 'transcript', Buffer.from(neutralise(commandText(t))), { contentType: 'text/plain', fileExtension: 'txt' });
+  runtime.writeAttachment(root, step, 'transcript', Buffer.from(neutralise(commandText(t))), {
+    contentType: 'text/plain',
+    fileExtension: 'txt',
+  });
   runtime.stopStep(step, { stop });
 }
 
@@ -85,7 +96,13 @@ function artifactPath(dir: string, file: string): string | null {
   return path.startsWith(resolve(dir) + sep) && existsSync(path) ? path : null;
 }
 
-function writeAttempt(runtime: ReporterRuntime, model: RunModel, scenario: ScenarioResult, attempt: AttemptResult, dir: string): void {
+function writeAttempt(
+  runtime: ReporterRuntime,
+  model: RunModel,
+  scenario: ScenarioResult,
+  attempt: AttemptResult,
+  dir: string,
+): void {
   const scope = runtime.startScope();
   const file = fileOf(model, scenario);
   const names = uniqueNames(attempt.items);
@@ -127,7 +144,10 @@ function writeAttempt(runtime: ReporterRuntime, model: RunModel, scenario: Scena
     for (const transcript of item.transcripts) addCommand(runtime, root, transcript);
     for (const control of outcome.controls ?? []) {
       const at = item.endedAt ? ms(item.endedAt) : start;
-      const step = runtime.startStep(root, null, { name: oneLine(`control: ${control.title}: ${control.seen}`), start: at });
+      const step = runtime.startStep(root, null, {
+        name: oneLine(`control: ${control.title}: ${control.seen}`),
+        start: at,
+      });
       if (step === undefined) continue;
       runtime.updateStep(step, (s) => {
         s.status = control.held ? Status.PASSED : Status.BROKEN;
@@ -135,8 +155,13 @@ function writeAttempt(runtime: ReporterRuntime, model: RunModel, scenario: Scena
       runtime.stopStep(step, { stop: at });
     }
     if (outcome.table) {
-      const csv = outcome.table.map((row) => row.map((cell) => `"${neutralise(cell).replace(/"/g, '""')}"`).join(',')).join('\n');
-      runtime.writeAttachment(root, null, 'table', Buffer.from(`${csv}\n`), { contentType: 'text/csv', fileExtension: 'csv' });
+      const csv = outcome.table
+        .map((row) => row.map((cell) => `"${neutralise(cell).replace(/"/g, '""')}"`).join(','))
+        .join('\n');
+      runtime.writeAttachment(root, null, 'table', Buffer.from(`${csv}\n`), {
+        contentType: 'text/csv',
+        fileExtension: 'csv',
+      });
     }
     for (const artifact of item.artifacts) {
       const path = artifactPath(dir, artifact.file);
@@ -164,7 +189,10 @@ function writeAttempt(runtime: ReporterRuntime, model: RunModel, scenario: Scena
     runtime.stopFixture(fixture, { stop: start + (phase.durationMs ?? 0) });
   }
   if (attempt.error || attempt.transcripts.length > 0) {
-    const fixture = runtime.startFixture(scope, 'before', { name: attempt.error ? `the lab broke: ${attempt.error.code}` : 'commands outside of steps and checks', start: ms(attempt.startedAt) });
+    const fixture = runtime.startFixture(scope, 'before', {
+      name: attempt.error ? `the lab broke: ${attempt.error.code}` : 'commands outside of steps and checks',
+      start: ms(attempt.startedAt),
+    });
     if (fixture !== undefined) {
       for (const transcript of attempt.transcripts) addCommand(runtime, fixture, transcript);
       runtime.updateFixture(fixture, (f) => {
@@ -186,7 +214,9 @@ export const allureResultsFormat: ReportFormat = {
     const resultsDir = join(dir, resultsName);
     await rm(resultsDir, { recursive: true, force: true });
     await mkdir(resultsDir, { recursive: true });
-    const engines = new Set(model.scenarios.flatMap((s) => s.last.engines.map((e) => e.version)).filter((version) => version !== ''));
+    const engines = new Set(
+      model.scenarios.flatMap((s) => s.last.engines.map((e) => e.version)).filter((version) => version !== ''),
+    );
     const runtime = new ReporterRuntime({
       writer: new FileSystemWriter({ resultsDir }),
       environmentInfo: {
@@ -212,12 +242,20 @@ export async function findJava(env: NodeJS.ProcessEnv = process.env): Promise<st
   const java = env['JAVA_HOME'] ? join(env['JAVA_HOME'], 'bin', 'java') : 'java';
   // Loaded when it is needed: its hundred files would cost every run 60 ms.
   const { execa } = await import('execa');
-  const result = await execa(java, ['-version'], { reject: false, timeout: 10_000, env, extendEnv: false, all: true, stdin: 'ignore' });
+  const result = await execa(java, ['-version'], {
+    reject: false,
+    timeout: 10_000,
+    env,
+    extendEnv: false,
+    all: true,
+    stdin: 'ignore',
+  });
   if (result.failed || result.exitCode !== 0) return null;
   return result.all?.split('\n')[0] ?? '';
 }
 
-export const javaHint = 'allure-report/ was not made: Allure needs Java; on Debian: apt-get install default-jre-headless, then `netrig report`';
+export const javaHint =
+  'allure-report/ was not made: Allure needs Java; on Debian: apt-get install default-jre-headless, then `netrig report`';
 
 /** Generating takes some seconds of a JVM; more means that it hangs. */
 const generateTimeoutMs = 120_000;
@@ -234,18 +272,31 @@ export const allureReportFormat: ReportFormat = {
     const { execa } = await import('execa');
     const require = createRequire(import.meta.url);
     const program = join(dirname(require.resolve('allure-commandline/package.json')), 'dist', 'bin', 'allure');
-    const result = await execa(program, ['generate', '--single-file', '--clean', '--output', join(dir, reportName), join(dir, resultsName)], {
-      // Allure reports its use to a tracker, from the JVM and from the page, unless this is `true` (`1` does not count).
-      env: { ALLURE_NO_ANALYTICS: 'true' },
-      all: true,
-      reject: false,
-      timeout: generateTimeoutMs,
-      stdin: 'ignore',
-      ...(signal ? { cancelSignal: signal } : {}),
-    });
+    const result = await execa(
+      program,
+      ['generate', '--single-file', '--clean', '--output', join(dir, reportName), join(dir, resultsName)],
+      {
+        // Allure reports its use to a tracker, from the JVM and from the page, unless this is `true` (`1` does not count).
+        env: { ALLURE_NO_ANALYTICS: 'true' },
+        all: true,
+        reject: false,
+        timeout: generateTimeoutMs,
+        stdin: 'ignore',
+        ...(signal ? { cancelSignal: signal } : {}),
+      },
+    );
     if (result.failed) {
-      const said = neutralise(result.all ?? '').trim().split('\n').slice(-3).join(' ');
-      return { files: [], notes: [`allure-report/ was not made: allure generate ${result.timedOut ? `took longer than ${generateTimeoutMs / 1000} s` : `failed (${result.shortMessage})`}${said === '' ? '' : `: ${said}`}`] };
+      const said = neutralise(result.all ?? '')
+        .trim()
+        .split('\n')
+        .slice(-3)
+        .join(' ');
+      return {
+        files: [],
+        notes: [
+          `allure-report/ was not made: allure generate ${result.timedOut ? `took longer than ${generateTimeoutMs / 1000} s` : `failed (${result.shortMessage})`}${said === '' ? '' : `: ${said}`}`,
+        ],
+      };
     }
     return { files: [`${reportName}/index.html`], notes: [] };
   },

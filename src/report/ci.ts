@@ -30,8 +30,19 @@ function commandProperty(text: string): string {
   return commandData(text).replace(/:/g, '%3A').replace(/,/g, '%2C');
 }
 
-function annotation(level: 'error' | 'warning', checkout: string, scenario: ScenarioResult, item: ItemResult, text: string): string {
-  const properties = { file: fileIn(checkout, scenario), line: String(item.line), col: String(item.column), title: `${scenario.id} › ${item.title}` };
+function annotation(
+  level: 'error' | 'warning',
+  checkout: string,
+  scenario: ScenarioResult,
+  item: ItemResult,
+  text: string,
+): string {
+  const properties = {
+    file: fileIn(checkout, scenario),
+    line: String(item.line),
+    col: String(item.column),
+    title: `${scenario.id} › ${item.title}`,
+  };
   const list = Object.entries(properties).map(([name, value]) => `${name}=${commandProperty(oneLine(value))}`);
   return `::${level} ${list.join(',')}::${commandData(neutralise(text))}`;
 }
@@ -43,13 +54,27 @@ function annotation(level: 'error' | 'warning', checkout: string, scenario: Scen
  * @param checkout Directory that file names are to be relative to.
  */
 export function githubAnnotations(model: RunModel, checkout: string): string[] {
-  const errors = findings(model).map(({ scenario, item }) => annotation('error', checkout, scenario, item, `${item.outcome.verdict}: ${cutMiddle(causeAndReason(item), reasonLimit)}`));
+  const errors = findings(model).map(({ scenario, item }) =>
+    annotation(
+      'error',
+      checkout,
+      scenario,
+      item,
+      `${item.outcome.verdict}: ${cutMiddle(causeAndReason(item), reasonLimit)}`,
+    ),
+  );
   const flaky = model.scenarios.flatMap((scenario) =>
     scenario.last.items
       .filter((item) => item.flaky && item.outcome.verdict === 'pass')
       .map((item) => annotation('warning', checkout, scenario, item, 'flaky: another attempt came to another verdict')),
   );
-  const broken = model.scenarios.flatMap(({ id, last }) => (last.error ? [`::error title=${commandProperty(oneLine(id))}::${commandData(neutralise(`${last.error.code}: ${last.error.message}`))}`] : []));
+  const broken = model.scenarios.flatMap(({ id, last }) =>
+    last.error
+      ? [
+          `::error title=${commandProperty(oneLine(id))}::${commandData(neutralise(`${last.error.code}: ${last.error.message}`))}`,
+        ]
+      : [],
+  );
   return [...[...broken, ...errors].slice(0, annotationLimit), ...flaky.slice(0, annotationLimit)];
 }
 
@@ -70,7 +95,11 @@ export function jobSummary(model: RunModel, limit = summaryLimit): string {
  * @param print Takes lines for standard output, where GitHub reads workflow commands.
  * @returns Sentences for the user about what could not be told.
  */
-export async function tellGithub(model: RunModel, env: NodeJS.ProcessEnv, print: (line: string) => void): Promise<string[]> {
+export async function tellGithub(
+  model: RunModel,
+  env: NodeJS.ProcessEnv,
+  print: (line: string) => void,
+): Promise<string[]> {
   if (env['GITHUB_ACTIONS'] !== 'true') return [];
   for (const line of githubAnnotations(model, env['GITHUB_WORKSPACE'] ?? process.cwd())) print(line);
   const file = env['GITHUB_STEP_SUMMARY'];
@@ -83,7 +112,13 @@ export async function tellGithub(model: RunModel, env: NodeJS.ProcessEnv, print:
   }
 }
 
-const severities: Record<Verdict, string> = { fail: 'major', error: 'critical', inconclusive: 'minor', pass: 'info', skipped: 'info' };
+const severities: Record<Verdict, string> = {
+  fail: 'major',
+  error: 'critical',
+  inconclusive: 'minor',
+  pass: 'info',
+  skipped: 'info',
+};
 
 /** What did not pass, in the format of GitLab's code quality reports, which merge requests show at the lines of the files. */
 export function codeQuality(model: RunModel, checkout: string): object[] {
@@ -93,7 +128,9 @@ export function codeQuality(model: RunModel, checkout: string): object[] {
     description: `${oneLine(item.title)}: ${item.outcome.verdict}: ${oneLine(cutMiddle(causeAndReason(item), reasonLimit))}`,
     severity: severities[item.outcome.verdict],
     // The same finding in two pipelines has the same one, so that GitLab can tell new ones from known ones.
-    fingerprint: createHash('sha256').update([scenario.id, item.kind, item.title, item.outcome.verdict, item.outcome.cause ?? ''].join('\0')).digest('hex'),
+    fingerprint: createHash('sha256')
+      .update([scenario.id, item.kind, item.title, item.outcome.verdict, item.outcome.cause ?? ''].join('\0'))
+      .digest('hex'),
     location: { path: fileIn(checkout, scenario), lines: { begin: item.line } },
   }));
 }

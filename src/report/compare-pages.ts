@@ -1,6 +1,14 @@
 import { formatDuration } from '../model/duration.js';
 import type { Verdict } from '../model/verdict.js';
-import { changes, timeThreshold, type Change, type ComparedItem, type ComparedScenario, type ComparedTime, type Comparison } from './compare.js';
+import {
+  changes,
+  timeThreshold,
+  type Change,
+  type ComparedItem,
+  type ComparedScenario,
+  type ComparedTime,
+  type Comparison,
+} from './compare.js';
 import { badge, escLine, hash } from './markup.js';
 import { code, plain } from './markdown.js';
 import { pageStyle } from './page-style.js';
@@ -20,7 +28,13 @@ const headings: Record<Change, string> = {
 const reasonLimit = 300;
 
 function runLine(run: Comparison['runs'][number]): string {
-  const facts = [run.id, run.startedAt ? `${run.startedAt.slice(0, 19).replace('T', ' ')} UTC` : '', `provider ${run.providers.join(', ') || 'none'}`, run.engines.length > 0 ? `engines ${run.engines.join(', ')}` : 'no engine', formatDuration(run.durationMs)];
+  const facts = [
+    run.id,
+    run.startedAt ? `${run.startedAt.slice(0, 19).replace('T', ' ')} UTC` : '',
+    `provider ${run.providers.join(', ') || 'none'}`,
+    run.engines.length > 0 ? `engines ${run.engines.join(', ')}` : 'no engine',
+    formatDuration(run.durationMs),
+  ];
   return `${facts.filter((fact) => fact !== '').join(' · ')}${run.state === 'complete' ? '' : ` · ${run.state}`}`;
 }
 
@@ -54,7 +68,9 @@ function itemText(item: ComparedItem, labels: readonly string[]): string {
 }
 
 function timeText(time: ComparedTime, labels: readonly string[]): string {
-  const each = time.durationsMs.map((ms, column) => `${labels[column]} ${ms === null ? 'not passed' : formatDuration(ms)}`);
+  const each = time.durationsMs.map(
+    (ms, column) => `${labels[column]} ${ms === null ? 'not passed' : formatDuration(ms)}`,
+  );
   return `${each.join(', ')} (${time.factor >= 1 ? `${time.factor.toFixed(1)} times as long` : `${(1 / time.factor).toFixed(1)} times as fast`})`;
 }
 
@@ -76,7 +92,13 @@ function alike(items: readonly ComparedItem[]): Alike[] {
   }
   return [...saying.values()].map((same) => {
     const [first] = same;
-    return { items: same, title: same.length === 1 ? title(first!) : `${first!.scenario} › ${same.length} steps and checks, from “${first!.title}” to “${same.at(-1)!.title}”` };
+    return {
+      items: same,
+      title:
+        same.length === 1
+          ? title(first!)
+          : `${first!.scenario} › ${same.length} steps and checks, from “${first!.title}” to “${same.at(-1)!.title}”`,
+    };
   });
 }
 
@@ -88,7 +110,13 @@ function timesLeftOut(list: readonly ComparedTime[]): string | null {
 }
 
 function groups(comparison: Comparison): { heading: string; change: Change; items: ComparedItem[] }[] {
-  return changes.map((change) => ({ change, heading: headings[change], items: comparison.items.filter((item) => item.change === change) })).filter(({ items }) => items.length > 0);
+  return changes
+    .map((change) => ({
+      change,
+      heading: headings[change],
+      items: comparison.items.filter((item) => item.change === change),
+    }))
+    .filter(({ items }) => items.length > 0);
 }
 
 const timesNote = `Among checks that passed in both: at least ${timeThreshold.factor} times and ${timeThreshold.ms} ms apart.`;
@@ -107,14 +135,25 @@ export function comparisonText(comparison: Comparison): string {
   const rows = comparison.scenarios.map(({ name, cells }) => [oneLine(name), ...cells.map(scenarioCell)]);
   const table = [['scenario', ...labels], ...rows];
   const widths = table[0]!.map((_, column) => Math.max(...table.map((row) => row[column]!.length)));
-  lines.push('', ...table.map((row) => row.map((cell, column) => cell.padEnd(widths[column]!)).join('  ').trimEnd()), '(checks passed / planned, -skipped, time)');
+  lines.push(
+    '',
+    ...table.map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column]!))
+        .join('  ')
+        .trimEnd(),
+    ),
+    '(checks passed / planned, -skipped, time)',
+  );
   for (const { heading, items } of groups(comparison)) {
     lines.push('', heading);
-    for (const same of alike(items)) lines.push(`  ${oneLine(same.title)}`, `      ${itemText(same.items[0]!, labels)}`);
+    for (const same of alike(items))
+      lines.push(`  ${oneLine(same.title)}`, `      ${itemText(same.items[0]!, labels)}`);
   }
   for (const { heading, times: list } of times(comparison)) {
     lines.push('', `${heading}. ${timesNote}`);
-    for (const time of list.slice(0, timesShown)) lines.push(`  ${oneLine(title(time))}`, `      ${timeText(time, labels)}`);
+    for (const time of list.slice(0, timesShown))
+      lines.push(`  ${oneLine(title(time))}`, `      ${timeText(time, labels)}`);
     const rest = timesLeftOut(list);
     if (rest !== null) lines.push(`  ${rest}`);
   }
@@ -125,10 +164,18 @@ export function comparisonText(comparison: Comparison): string {
 /** The comparison as a Markdown page. */
 export function comparisonMarkdown(comparison: Comparison, heading = 'Runs side by side'): string {
   const labels = comparison.runs.map((run) => oneLine(run.label));
-  const lines = [`# ${plain(heading)}`, '', 'Generated by `netrig compare --markdown` from records of runs. Do not edit.', '', `${comparisonHeadline(comparison)}.`, ''];
+  const lines = [
+    `# ${plain(heading)}`,
+    '',
+    'Generated by `netrig compare --markdown` from records of runs. Do not edit.',
+    '',
+    `${comparisonHeadline(comparison)}.`,
+    '',
+  ];
   comparison.runs.forEach((run, column) => lines.push(`- **${plain(labels[column]!)}**: ${plain(runLine(run))}`));
   lines.push('', `| scenario | ${labels.map(plain).join(' | ')} |`, `|---|${labels.map(() => '---').join('|')}|`);
-  for (const { name, cells } of comparison.scenarios) lines.push(`| ${code(name)} | ${cells.map((cell) => plain(scenarioCell(cell))).join(' | ')} |`);
+  for (const { name, cells } of comparison.scenarios)
+    lines.push(`| ${code(name)} | ${cells.map((cell) => plain(scenarioCell(cell))).join(' | ')} |`);
   lines.push('', 'Checks passed of those planned; -n: skipped; time.', '');
   for (const { heading: of, items } of groups(comparison)) {
     lines.push(`## ${plain(of)}`, '');
@@ -137,7 +184,8 @@ export function comparisonMarkdown(comparison: Comparison, heading = 'Runs side 
   }
   for (const { heading: of, times: list } of times(comparison)) {
     lines.push(`## ${of}`, '', timesNote, '');
-    for (const time of list.slice(0, timesShown)) lines.push(`- ${plain(title(time))}: ${plain(timeText(time, labels))}`);
+    for (const time of list.slice(0, timesShown))
+      lines.push(`- ${plain(title(time))}: ${plain(timeText(time, labels))}`);
     const rest = timesLeftOut(list);
     if (rest !== null) lines.push(`- ${plain(rest)}`);
     lines.push('');
@@ -151,22 +199,41 @@ export function comparisonHtml(comparison: Comparison): string {
   const verdict: Verdict = comparison.regressions > 0 ? 'fail' : 'pass';
   const head = labels.map((label) => `<th scope="col">${escLine(label)}</th>`).join('');
   const rows = comparison.scenarios.map(({ name, cells }) => {
-    const tds = cells.map((cell) => (cell ? `<td class="${cell.verdict}">${badge(cell.verdict, scenarioCell(cell))}<span class="sr"> ${cell.verdict}</span></td>` : '<td></td>'));
+    const tds = cells.map((cell) =>
+      cell
+        ? `<td class="${cell.verdict}">${badge(cell.verdict, scenarioCell(cell))}<span class="sr"> ${cell.verdict}</span></td>`
+        : '<td></td>',
+    );
     return `<tr><th scope="row">${escLine(name)}</th>${tds.join('')}</tr>`;
   });
   const itemCells = (item: ComparedItem): string =>
-    item.cells.map((cell) => (cell ? `<td>${badge(cell.verdict)}${cell.reason === '' ? '' : ` <span class="dim">${escLine(cutMiddle(cell.reason, reasonLimit))}</span>`}</td>` : '<td><span class="dim">not there</span></td>')).join('');
+    item.cells
+      .map((cell) =>
+        cell
+          ? `<td>${badge(cell.verdict)}${cell.reason === '' ? '' : ` <span class="dim">${escLine(cutMiddle(cell.reason, reasonLimit))}</span>`}</td>`
+          : '<td><span class="dim">not there</span></td>',
+      )
+      .join('');
   const table = (caption: string, body: string): string =>
     `<div class="scroll" tabindex="0" role="region" aria-label="${escLine(caption)}"><table><thead><tr><th scope="col">scenario › check</th>${head}</tr></thead><tbody>${body}</tbody></table></div>`;
   const found = groups(comparison).map(({ heading, items }, index) => {
-    const body = alike(items).map((same) => `<tr><th scope="row">${escLine(same.title)}</th>${itemCells(same.items[0]!)}</tr>`).join('');
+    const body = alike(items)
+      .map((same) => `<tr><th scope="row">${escLine(same.title)}</th>${itemCells(same.items[0]!)}</tr>`)
+      .join('');
     return `<section class="card" aria-labelledby="g${index}"><h2 id="g${index}">${escLine(heading)} (${items.length})</h2>${table(heading, body)}</section>`;
   });
   const timed = times(comparison).map(({ heading, times: list }, index) => {
-    const body = list.map((time) => `<tr><th scope="row">${escLine(title(time))}</th>${time.durationsMs.map((ms) => `<td class="num">${ms === null ? '' : formatDuration(ms)}</td>`).join('')}</tr>`).join('');
+    const body = list
+      .map(
+        (time) =>
+          `<tr><th scope="row">${escLine(title(time))}</th>${time.durationsMs.map((ms) => `<td class="num">${ms === null ? '' : formatDuration(ms)}</td>`).join('')}</tr>`,
+      )
+      .join('');
     return `<section class="card" aria-labelledby="t${index}"><h2 id="t${index}">${heading} (${list.length})</h2><p class="dim">${timesNote}</p>${table(heading, body)}</section>`;
   });
-  const facts = comparison.runs.map((run, column) => `<div><dt>${escLine(labels[column]!)}</dt><dd>${escLine(runLine(run))}</dd></div>`).join('');
+  const facts = comparison.runs
+    .map((run, column) => `<div><dt>${escLine(labels[column]!)}</dt><dd>${escLine(runLine(run))}</dd></div>`)
+    .join('');
   return `<!doctype html>
 <html lang="en">
 <head>

@@ -88,7 +88,8 @@ function labels(runs: readonly { model: RunModel }[], engines: readonly string[]
 function pairing(models: readonly RunModel[]): (scenario: ScenarioResult) => string {
   const ids = new Map<string, number>();
   for (const model of models) for (const { id } of model.scenarios) ids.set(id, (ids.get(id) ?? 0) + 1);
-  const alone = (name: string): boolean => models.every((model) => model.scenarios.filter((scenario) => baseName(scenario.id) === name).length <= 1);
+  const alone = (name: string): boolean =>
+    models.every((model) => model.scenarios.filter((scenario) => baseName(scenario.id) === name).length <= 1);
   return ({ id }) => ((ids.get(id) ?? 0) > 1 || !alone(baseName(id)) ? id : baseName(id));
 }
 
@@ -116,7 +117,9 @@ function notMeantFor(items: readonly (ItemResult | undefined)[]): boolean {
 export function compareRuns(runs: readonly { id: string; model: RunModel }[]): Comparison {
   const models = runs.map(({ model }) => model);
   const versionsOf = engineVersions(models);
-  const engines = models.map((model) => [...new Set(model.scenarios.flatMap(versionsOf))].filter((version) => version !== noEngine).sort(compareVersions));
+  const engines = models.map((model) =>
+    [...new Set(model.scenarios.flatMap(versionsOf))].filter((version) => version !== noEngine).sort(compareVersions),
+  );
   const names = labels(runs, engines);
   const nameOf = pairing(models);
 
@@ -151,12 +154,20 @@ export function compareRuns(runs: readonly { id: string; model: RunModel }[]): C
   for (const [name, row] of paired) {
     comparison.scenarios.push({
       name,
-      regressed: row[0]?.verdict === 'pass' && row.some((scenario) => scenario !== undefined && !['pass', 'skipped'].includes(scenario.verdict)),
+      regressed:
+        row[0]?.verdict === 'pass' &&
+        row.some((scenario) => scenario !== undefined && !['pass', 'skipped'].includes(scenario.verdict)),
       cells: row.map((scenario) => {
         if (!scenario) return null;
         const checks = scenario.last.items.filter((item) => item.kind === 'check');
         const count = (verdict: Verdict): number => checks.filter((item) => item.outcome.verdict === verdict).length;
-        return { verdict: scenario.verdict, passed: count('pass'), planned: checks.length, skipped: count('skipped'), durationMs: scenario.last.durationMs };
+        return {
+          verdict: scenario.verdict,
+          passed: count('pass'),
+          planned: checks.length,
+          skipped: count('skipped'),
+          durationMs: scenario.last.durationMs,
+        };
       }),
     });
     const items = new Map<string, (ItemResult | undefined)[]>();
@@ -182,24 +193,38 @@ export function compareRuns(runs: readonly { id: string; model: RunModel }[]): C
           kind,
           title,
           change,
-          cells: cells.map((item) => (item ? { verdict: item.outcome.verdict, reason: item.outcome.verdict === 'pass' ? '' : causeAndReason(item), durationMs: item.durationMs } : null)),
+          cells: cells.map((item) =>
+            item
+              ? {
+                  verdict: item.outcome.verdict,
+                  reason: item.outcome.verdict === 'pass' ? '' : causeAndReason(item),
+                  durationMs: item.durationMs,
+                }
+              : null,
+          ),
         });
       }
       const durationsMs = cells.map((item) => (item?.outcome.verdict === 'pass' ? item.durationMs : null));
       const first = durationsMs[0] ?? null;
       if (first === null || kind === 'step') continue;
-      const apart = durationsMs.slice(1).filter((ms): ms is number => ms !== null && Math.abs(ms - first) >= timeThreshold.ms);
+      const apart = durationsMs
+        .slice(1)
+        .filter((ms): ms is number => ms !== null && Math.abs(ms - first) >= timeThreshold.ms);
       const [longest, shortest] = [Math.max(...apart), Math.min(...apart)];
       const time = { scenario: name, kind, title, durationsMs };
-      if (apart.length > 0 && longest >= first * timeThreshold.factor) comparison.slower.push({ ...time, factor: longest / Math.max(1, first) });
-      if (apart.length > 0 && shortest * timeThreshold.factor <= first) comparison.faster.push({ ...time, factor: Math.max(1, shortest) / first });
+      if (apart.length > 0 && longest >= first * timeThreshold.factor)
+        comparison.slower.push({ ...time, factor: longest / Math.max(1, first) });
+      if (apart.length > 0 && shortest * timeThreshold.factor <= first)
+        comparison.faster.push({ ...time, factor: Math.max(1, shortest) / first });
     }
   }
   comparison.items.sort((a, b) => changes.indexOf(a.change) - changes.indexOf(b.change));
   comparison.slower.sort((a, b) => b.factor - a.factor);
   comparison.faster.sort((a, b) => a.factor - b.factor);
   const regressed = comparison.items.filter((item) => item.change === 'regressed');
-  const withoutItem = comparison.scenarios.filter(({ name, regressed: worse }) => worse && !regressed.some((item) => item.scenario === name));
+  const withoutItem = comparison.scenarios.filter(
+    ({ name, regressed: worse }) => worse && !regressed.some((item) => item.scenario === name),
+  );
   comparison.regressions = regressed.length + withoutItem.length;
   return comparison;
 }

@@ -34,7 +34,16 @@ interface LiveScenario {
   /** Items under way, in the order in which they began, with the time of their start. */
   running: Map<string, number>;
   /** Phases under way: `boot` → hosts that are up, hosts in all. */
-  phases: Map<string, { text: string; since: number; hosts: Set<string>; up: number; /** A phase of the lab, not only of its hosts. */ whole: boolean }>;
+  phases: Map<
+    string,
+    {
+      text: string;
+      since: number;
+      hosts: Set<string>;
+      up: number;
+      /** A phase of the lab, not only of its hosts. */ whole: boolean;
+    }
+  >;
   hosts: number;
   attempt: number;
 }
@@ -139,19 +148,28 @@ export function createConsoleReporter(options: ConsoleOptions): ConsoleReporter 
   const sayOf = (t: string, id: string, lines: string[]): void => {
     if (scenarios.size > 1 || (!live && heading !== id)) {
       heading = null;
-      say(t, lines.map((line) => `${colour.dim(`${oneLine(id)} │`)} ${line}`));
+      say(
+        t,
+        lines.map((line) => `${colour.dim(`${oneLine(id)} │`)} ${line}`),
+      );
       return;
     }
     if (heading !== id) {
       heading = id;
       say(t, [`${colour.bold(oneLine(id))}  ${colour.dim(oneLine(scenarios.get(id)?.title ?? ''))}`]);
     }
-    say(t, lines.map((line) => `  ${line}`));
+    say(
+      t,
+      lines.map((line) => `  ${line}`),
+    );
   };
 
   const detailWidth = (): number => (stream.isTTY ? columns() : 10_000) - 6;
 
-  const itemLines = (planned: { title: string; kind: string }, event: Extract<RunEvent, { type: 'item:end' }>): string[] => {
+  const itemLines = (
+    planned: { title: string; kind: string },
+    event: Extract<RunEvent, { type: 'item:end' }>,
+  ): string[] => {
     const { outcome } = event;
     const time = event.durationMs >= 1 ? colour.dim(`  ${formatDuration(event.durationMs)}`) : '';
     const tries = event.attempts > 1 ? colour.dim(`  (${event.attempts} tries)`) : '';
@@ -164,7 +182,8 @@ export function createConsoleReporter(options: ConsoleOptions): ConsoleReporter 
     const lines = [`${paint[outcome.verdict](verdictSign[outcome.verdict])} ${title}${time}${tries}`];
     if (outcome.verdict !== 'pass') {
       const head = `${outcome.verdict}${outcome.cause ? `, ${outcome.cause}` : ''}: `;
-      for (const line of wrap(`${head}${oneLine(outcome.reason)}`, detailWidth())) lines.push(`    ${paint[outcome.verdict](line)}`);
+      for (const line of wrap(`${head}${oneLine(outcome.reason)}`, detailWidth()))
+        lines.push(`    ${paint[outcome.verdict](line)}`);
     }
     return lines;
   };
@@ -205,7 +224,8 @@ export function createConsoleReporter(options: ConsoleOptions): ConsoleReporter 
         break;
       }
       case 'log': {
-        const mark = event.level === 'error' ? colour.red('error: ') : event.level === 'warn' ? colour.yellow('warning: ') : '';
+        const mark =
+          event.level === 'error' ? colour.red('error: ') : event.level === 'warn' ? colour.yellow('warning: ') : '';
         if (options.quiet && event.level === 'info') break;
         const line = `${mark}${oneLine(event.text)}`;
         if (event.scenario === null) say(event.t, [line]);
@@ -213,7 +233,12 @@ export function createConsoleReporter(options: ConsoleOptions): ConsoleReporter 
         break;
       }
       case 'scenario:end':
-        if (event.error) sayOf(event.t, event.scenario, wrap(`${event.error.code}: ${oneLine(event.error.message)}`, detailWidth()).map(colour.red));
+        if (event.error)
+          sayOf(
+            event.t,
+            event.scenario,
+            wrap(`${event.error.code}: ${oneLine(event.error.message)}`, detailWidth()).map(colour.red),
+          );
         scenarios.delete(event.scenario);
         stream.write(erase() + draw());
         keepTicking();
@@ -228,7 +253,13 @@ export function createConsoleReporter(options: ConsoleOptions): ConsoleReporter 
     const open = scenario?.phases.get(event.phase);
     if (event.state === 'start') {
       if (!scenario) return;
-      const phase = open ?? { text: event.text, since: Date.parse(event.t), hosts: new Set<string>(), up: 0, whole: false };
+      const phase = open ?? {
+        text: event.text,
+        since: Date.parse(event.t),
+        hosts: new Set<string>(),
+        up: 0,
+        whole: false,
+      };
       if (event.host) {
         phase.hosts.add(event.host);
       } else {
@@ -248,7 +279,9 @@ export function createConsoleReporter(options: ConsoleOptions): ConsoleReporter 
       scenario?.phases.delete(event.phase);
       if (!options.quiet) {
         const took = formatDuration(Math.max(0, Date.parse(event.t) - open.since));
-        sayOf(event.t, event.scenario, [`${colour.green(verdictSign.pass)} ${colour.dim(`${event.phase}: ${open.up} hosts`)}${colour.dim(`  ${took}`)}`]);
+        sayOf(event.t, event.scenario, [
+          `${colour.green(verdictSign.pass)} ${colour.dim(`${event.phase}: ${open.up} hosts`)}${colour.dim(`  ${took}`)}`,
+        ]);
       }
       return;
     }
@@ -271,7 +304,10 @@ export function createConsoleReporter(options: ConsoleOptions): ConsoleReporter 
     const indent = (lines: string[]): string[] => lines.map((line) => `     ${line}`);
     const lines = [`${`${number})`.padStart(4)} ${colour.bold(oneLine(scenario.id))} › ${oneLine(item.title)}`];
     lines.push(...indent([colour.dim(oneLine(placeOf(model, scenario, item)))]));
-    const said = wrap(`${outcome.verdict}${outcome.cause ? `, ${outcome.cause}` : ''}: ${oneLine(outcome.reason)}`, width);
+    const said = wrap(
+      `${outcome.verdict}${outcome.cause ? `, ${outcome.cause}` : ''}: ${oneLine(outcome.reason)}`,
+      width,
+    );
     lines.push(...indent(said.map(paint[outcome.verdict])));
     if (outcome.expected !== undefined) lines.push(...indent(wrap(`expected: ${oneLine(outcome.expected)}`, width)));
     if (outcome.actual !== undefined) lines.push(...indent(wrap(`actual:   ${oneLine(outcome.actual)}`, width)));
@@ -283,31 +319,59 @@ export function createConsoleReporter(options: ConsoleOptions): ConsoleReporter 
     if (measures.length > 0) lines.push(...indent([colour.dim(measures.map(formatMeasure).map(oneLine).join(', '))]));
     const last = item.transcripts.at(-1);
     if (last) {
-      lines.push(...indent([colour.dim(truncate(`${last.host} $ ${oneLine(last.command)}  (${exitText(last)})`, stream.isTTY ? width : 2000))]));
+      lines.push(
+        ...indent([
+          colour.dim(
+            truncate(`${last.host} $ ${oneLine(last.command)}  (${exitText(last)})`, stream.isTTY ? width : 2000),
+          ),
+        ]),
+      );
       const tail = [...lastLines(last.stdout, 6), ...lastLines(last.stderr, 6)];
-      lines.push(...tail.map((line) => colour.dim(`       ${truncate(line.replace(/\t/g, '  '), stream.isTTY ? width - 2 : 2000)}`)));
+      lines.push(
+        ...tail.map((line) =>
+          colour.dim(`       ${truncate(line.replace(/\t/g, '  '), stream.isTTY ? width - 2 : 2000)}`),
+        ),
+      );
     }
-    if (item.concluded) lines.push(...indent([colour.dim('(concluded from how the run ended; the record holds no result)')]));
+    if (item.concluded)
+      lines.push(...indent([colour.dim('(concluded from how the run ended; the record holds no result)')]));
     return lines;
   };
 
   const gridLines = (model: RunModel): string[] =>
     matrixGrids(model).flatMap(({ key, columns, rows, differences }) => {
-      const texts = [[key, ...columns.map(columnText)], ...rows.map(({ name, cells }) => [name, ...cells.map(cellText)])].map((row) => row.map(oneLine));
+      const texts = [
+        [key, ...columns.map(columnText)],
+        ...rows.map(({ name, cells }) => [name, ...cells.map(cellText)]),
+      ].map((row) => row.map(oneLine));
       const widths = texts[0]!.map((_, column) => Math.max(...texts.map((row) => displayWidth(row[column]!))));
-      const pad = (text: string, column: number): string => text + ' '.repeat(Math.max(0, widths[column]! - displayWidth(text)));
+      const pad = (text: string, column: number): string =>
+        text + ' '.repeat(Math.max(0, widths[column]! - displayWidth(text)));
       const lines = ['', colour.dim(texts[0]!.map(pad).join('  ').trimEnd())];
       rows.forEach(({ cells }, index) => {
         const row = texts[index + 1]!.map(pad);
-        lines.push(row.map((text, column) => (column === 0 ? text : paint[cells[column - 1]?.verdict ?? 'skipped'](text))).join('  ').trimEnd());
+        lines.push(
+          row
+            .map((text, column) => (column === 0 ? text : paint[cells[column - 1]?.verdict ?? 'skipped'](text)))
+            .join('  ')
+            .trimEnd(),
+        );
       });
       lines.push(colour.dim('(checks passed / planned, -skipped)'));
-      if (differences.length > 0) lines.push('', `${differences.length === 1 ? '1 check differs' : `${differences.length} checks differ`} by ${oneLine(key)} (findings, not failures):`);
+      if (differences.length > 0)
+        lines.push(
+          '',
+          `${differences.length === 1 ? '1 check differs' : `${differences.length} checks differ`} by ${oneLine(key)} (findings, not failures):`,
+        );
       for (const difference of differences.slice(0, differencesShown)) {
-        const [first = '', ...rest] = wrap(`${oneLine(difference.scenario)} › ${oneLine(difference.check)}: ${differenceText(difference)}`, detailWidth());
+        const [first = '', ...rest] = wrap(
+          `${oneLine(difference.scenario)} › ${oneLine(difference.check)}: ${differenceText(difference)}`,
+          detailWidth(),
+        );
         lines.push(`  ${first}`, ...rest.map((line) => `    ${line}`));
       }
-      if (differences.length > differencesShown) lines.push(colour.dim(`  and ${differences.length - differencesShown} more, all in index.html`));
+      if (differences.length > differencesShown)
+        lines.push(colour.dim(`  and ${differences.length - differencesShown} more, all in index.html`));
       return lines;
     });
 
@@ -318,7 +382,9 @@ export function createConsoleReporter(options: ConsoleOptions): ConsoleReporter 
     return [
       '',
       `${model.scenarios.length} scenarios took ${formatDuration(sum)} together, ${formatDuration(model.durationMs)} by the clock. The slowest ${slowestShown}:`,
-      ...slowest.map((scenario) => `  ${formatDuration(scenario.last.durationMs).padStart(8)}  ${oneLine(scenario.id)}`),
+      ...slowest.map(
+        (scenario) => `  ${formatDuration(scenario.last.durationMs).padStart(8)}  ${oneLine(scenario.id)}`,
+      ),
     ];
   };
 
@@ -336,10 +402,16 @@ export function createConsoleReporter(options: ConsoleOptions): ConsoleReporter 
     }
     if (model.problems.length > 0) lines.push('');
     for (const scenario of model.scenarios.filter((s) => s.flaky)) {
-      lines.push(colour.yellow(`flaky: ${oneLine(scenario.id)}: ${[...scenario.earlier, scenario.last].map((a) => a.verdict).join(', then ')}`));
+      lines.push(
+        colour.yellow(
+          `flaky: ${oneLine(scenario.id)}: ${[...scenario.earlier, scenario.last].map((a) => a.verdict).join(', then ')}`,
+        ),
+      );
     }
     const verdict = runVerdict(model);
-    lines.push(`${paint[verdict](colour.bold(`${verdictSign[verdict]} ${headline(model)}`))} ${colour.dim(`in ${formatDuration(model.durationMs)}`)}`);
+    lines.push(
+      `${paint[verdict](colour.bold(`${verdictSign[verdict]} ${headline(model)}`))} ${colour.dim(`in ${formatDuration(model.durationMs)}`)}`,
+    );
     lines.push(totalsLine(model.totals));
     for (const { reason, count } of model.skipReasons) {
       lines.push(...wrap(`${count} skipped: ${oneLine(reason)}`, detailWidth()).map((line) => colour.dim(`  ${line}`)));
@@ -347,7 +419,8 @@ export function createConsoleReporter(options: ConsoleOptions): ConsoleReporter 
     lines.push(...gridLines(model), ...slowestLines(model));
     if (reports) {
       lines.push('', `Reports: ${reports.dir}`);
-      if (reports.files.length > 0) lines.push(...wrap(reports.files.join(' '), detailWidth()).map((line) => colour.dim(`  ${line}`)));
+      if (reports.files.length > 0)
+        lines.push(...wrap(reports.files.join(' '), detailWidth()).map((line) => colour.dim(`  ${line}`)));
       for (const note of reports.notes) lines.push(...wrap(note, detailWidth()).map((line) => colour.dim(`  ${line}`)));
     }
     stream.write(`${lines.join('\n')}\n`);

@@ -75,7 +75,10 @@ function worse(a: Seen | undefined, b: Seen): Seen {
   return a === undefined || worstVerdict([a.verdict, b.verdict]) !== a.verdict ? b : a;
 }
 
-function decisionsOf(run: RunModel, versions: (scenario: ScenarioResult) => string[]): { decisions: Decisions; covering: Map<string, { scenario: string; title: string }> } {
+function decisionsOf(
+  run: RunModel,
+  versions: (scenario: ScenarioResult) => string[],
+): { decisions: Decisions; covering: Map<string, { scenario: string; title: string }> } {
   const decisions: Decisions = new Map();
   const covering = new Map<string, { scenario: string; title: string }>();
   for (const scenario of run.scenarios) {
@@ -87,7 +90,8 @@ function decisionsOf(run: RunModel, versions: (scenario: ScenarioResult) => stri
       const key = keyOf(name, title);
       if (item.covers.length > 0) covering.set(key, { scenario: name, title });
       const seen = decisions.get(key) ?? new Map<string, Seen>();
-      for (const version of versions(scenario)) seen.set(version, worse(seen.get(version), { verdict: item.outcome.verdict, reason: item.outcome.reason }));
+      for (const version of versions(scenario))
+        seen.set(version, worse(seen.get(version), { verdict: item.outcome.verdict, reason: item.outcome.reason }));
       decisions.set(key, seen);
     }
   }
@@ -105,13 +109,18 @@ export function coverageOf(input: CoverageInput): Coverage {
   const decisions: Decisions = new Map();
   const outdated = new Map<string, { scenario: string; title: string }>();
   for (const run of runs) {
-    const wentWrong = new Set(run.scenarios.filter((scenario) => scenario.verdict !== 'pass' && scenario.verdict !== 'skipped').map((scenario) => baseName(scenario.id)));
+    const wentWrong = new Set(
+      run.scenarios
+        .filter((scenario) => scenario.verdict !== 'pass' && scenario.verdict !== 'skipped')
+        .map((scenario) => baseName(scenario.id)),
+    );
     const { decisions: fresh, covering } = decisionsOf(run, versions);
     for (const [key, one] of covering) if (!known.has(key)) outdated.set(key, one);
     for (const [key, byVersion] of fresh) {
       const before = decisions.get(key) ?? new Map<string, Seen>();
       for (const [version, seen] of byVersion) {
-        if (seen.verdict === 'skipped' && before.has(version) && !wentWrong.has(key.slice(0, key.indexOf('\0')))) continue;
+        if (seen.verdict === 'skipped' && before.has(version) && !wentWrong.has(key.slice(0, key.indexOf('\0'))))
+          continue;
         before.set(version, seen);
       }
       decisions.set(key, before);
@@ -120,12 +129,19 @@ export function coverageOf(input: CoverageInput): Coverage {
 
   const byItem = new Map<string, CheckCoverage[]>();
   for (const { covers, ...check } of input.checks) {
-    const seen = [...(decisions.get(keyOf(check.scenario, check.title)) ?? [])].sort(([a], [b]) => compareVersions(a, b));
+    const seen = [...(decisions.get(keyOf(check.scenario, check.title)) ?? [])].sort(([a], [b]) =>
+      compareVersions(a, b),
+    );
     const worst = worstVerdict(seen.map(([, { verdict }]) => verdict));
     const coverage: CheckCoverage = {
       ...check,
       verdicts: Object.fromEntries(seen.map(([version, { verdict }]) => [version, verdict])),
-      reason: seen.length === 0 ? 'not in these runs' : worst === 'pass' ? '' : (seen.find(([, { verdict }]) => verdict === worst)?.[1].reason ?? ''),
+      reason:
+        seen.length === 0
+          ? 'not in these runs'
+          : worst === 'pass'
+            ? ''
+            : (seen.find(([, { verdict }]) => verdict === worst)?.[1].reason ?? ''),
     };
     for (const id of covers) byItem.set(id, [...(byItem.get(id) ?? []), coverage]);
   }
@@ -134,12 +150,30 @@ export function coverageOf(input: CoverageInput): Coverage {
     const checks = byItem.get(id) ?? [];
     const all = checks.flatMap((check) => Object.entries(check.verdicts));
     const engines = [...new Set(all.map(([version]) => version))].sort(compareVersions);
-    const verdicts = Object.fromEntries(engines.map((engine) => [engine, worstVerdict(all.filter(([version]) => version === engine).map(([, verdict]) => verdict))]));
+    const verdicts = Object.fromEntries(
+      engines.map((engine) => [
+        engine,
+        worstVerdict(all.filter(([version]) => version === engine).map(([, verdict]) => verdict)),
+      ]),
+    );
     const settled = all.some(([, verdict]) => verdict === 'pass' || verdict === 'fail');
     const why = input.uncovered.get(id);
     const claims = input.claims.get(id) ?? [];
-    const state: ItemState = settled ? 'settled' : checks.length > 0 ? 'undecided' : why !== undefined ? 'uncovered' : 'missing';
-    const reason = state === 'uncovered' ? why! : state === 'missing' ? (claims.length > 0 ? `${claims.join(', ')} claims it, but none of its checks does` : 'no check covers it, and no reason is stated') : '';
+    const state: ItemState = settled
+      ? 'settled'
+      : checks.length > 0
+        ? 'undecided'
+        : why !== undefined
+          ? 'uncovered'
+          : 'missing';
+    const reason =
+      state === 'uncovered'
+        ? why!
+        : state === 'missing'
+          ? claims.length > 0
+            ? `${claims.join(', ')} claims it, but none of its checks does`
+            : 'no check covers it, and no reason is stated'
+          : '';
     return { id, state, verdicts, checks, reason };
   });
   const engines = [...new Set(items.flatMap((item) => Object.keys(item.verdicts)))].sort(compareVersions);

@@ -21,7 +21,9 @@ export function compareVersions(a: string, b: string): number {
 
 /** Versions that the engines of the scenario stated themselves, short, in order. */
 export function statedVersions(scenario: ScenarioResult): string[] {
-  return [...new Set(scenario.last.engines.map((engine) => shortVersion(engine.version)).filter((version) => version !== ''))].sort(compareVersions);
+  return [
+    ...new Set(scenario.last.engines.map((engine) => shortVersion(engine.version)).filter((version) => version !== '')),
+  ].sort(compareVersions);
 }
 
 function imagesWithInit(scenario: ScenarioResult): string[] {

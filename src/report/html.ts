@@ -3,12 +3,32 @@ import { exitStatus, verdicts, type Attachment } from '../model/verdict.js';
 import { writeWhole, type ReportFormat } from './format.js';
 import { badge, esc, escLine, hash } from './markup.js';
 import { cellText, columnText, differenceText, matrixGrids } from './matrix.js';
-import { findings, type AttemptResult, type ItemResult, type RunModel, type ScenarioResult, type TimedTranscript, type Totals } from './model.js';
+import {
+  findings,
+  type AttemptResult,
+  type ItemResult,
+  type RunModel,
+  type ScenarioResult,
+  type TimedTranscript,
+  type Totals,
+} from './model.js';
 import { pageScript } from './page-script.js';
 import { pageStyle } from './page-style.js';
 import { neutralise, oneLine } from './terminal-text.js';
 import { escapeMarkup, topologySvg } from './topology-svg.js';
-import { cutMiddle, exitText, fileOf, formatBytes, headline, measureValue, placeOf, runVerdict, totalsLine, verdictSign, verdictWord } from './wording.js';
+import {
+  cutMiddle,
+  exitText,
+  fileOf,
+  formatBytes,
+  headline,
+  measureValue,
+  placeOf,
+  runVerdict,
+  totalsLine,
+  verdictSign,
+  verdictWord,
+} from './wording.js';
 
 /** Characters of one stream of one command that the page holds; `run.jsonl` has all that was kept. */
 const streamLimit = 16_000;
@@ -24,7 +44,8 @@ function totalsBar(totals: Totals): string {
   let x = 0;
   const rects = verdicts.map((verdict) => {
     const width = (totals[verdict] / all) * 100;
-    const rect = width > 0 ? `<rect class="${verdict}" x="${x.toFixed(3)}" y="0" width="${width.toFixed(3)}" height="10"/>` : '';
+    const rect =
+      width > 0 ? `<rect class="${verdict}" x="${x.toFixed(3)}" y="0" width="${width.toFixed(3)}" height="10"/>` : '';
     x += width;
     return rect;
   });
@@ -49,7 +70,10 @@ function cellClass(cell: string): string {
 function tableHtml(table: readonly (readonly string[])[]): string {
   const [head = [], ...body] = table;
   const header = head.map((cell) => `<th scope="col">${escLine(cell)}</th>`).join('');
-  const rows = body.map((row) => `<tr>${row.map((cell, index) => (index === 0 ? `<th scope="row">${escLine(cell)}</th>` : `<td${cellClass(cell)}>${escLine(cell)}</td>`)).join('')}</tr>`);
+  const rows = body.map(
+    (row) =>
+      `<tr>${row.map((cell, index) => (index === 0 ? `<th scope="row">${escLine(cell)}</th>` : `<td${cellClass(cell)}>${escLine(cell)}</td>`)).join('')}</tr>`,
+  );
   // A grid of short cells is read by position; a list with sentences in it is read from the left.
   const list = table.some((row) => row.slice(1).some((cell) => cell.length > 16));
   return `<div class="scroll" tabindex="0" role="region" aria-label="table"><table class="grid${list ? ' list' : ''}"><thead><tr>${header}</tr></thead><tbody>${rows.join('')}</tbody></table></div>`;
@@ -63,7 +87,14 @@ function gantt(item: ItemResult, attempt: AttemptResult): string {
   return `<svg class="gantt" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true"><rect x="${from.toFixed(2)}" y="0" width="${width.toFixed(2)}" height="6"/></svg>`;
 }
 
-function itemHtml(model: RunModel, scenario: ScenarioResult, scenarioIndex: number, attempt: AttemptResult, item: ItemResult, anchor: string): string {
+function itemHtml(
+  model: RunModel,
+  scenario: ScenarioResult,
+  scenarioIndex: number,
+  attempt: AttemptResult,
+  item: ItemResult,
+  anchor: string,
+): string {
   const { outcome } = item;
   const { verdict } = outcome;
   const loud = verdict !== 'pass';
@@ -79,10 +110,15 @@ function itemHtml(model: RunModel, scenario: ScenarioResult, scenarioIndex: numb
     `<dt>seen</dt><dd>${esc(outcome.reason)}</dd>`,
     outcome.expected === undefined ? '' : `<dt>expected</dt><dd>${esc(outcome.expected)}</dd>`,
     outcome.actual === undefined ? '' : `<dt>actual</dt><dd>${esc(outcome.actual)}</dd>`,
-    outcome.measures && outcome.measures.length > 0 ? `<dt>measured</dt><dd>${outcome.measures.map((m) => `${escLine(m.name)} <b>${escLine(measureValue(m))}</b>`).join(', ')}</dd>` : '',
+    outcome.measures && outcome.measures.length > 0
+      ? `<dt>measured</dt><dd>${outcome.measures.map((m) => `${escLine(m.name)} <b>${escLine(measureValue(m))}</b>`).join(', ')}</dd>`
+      : '',
     outcome.controls && outcome.controls.length > 0
       ? `<dt>controls</dt><dd><ul class="controls">${outcome.controls
-          .map((c) => `<li class="${c.held ? 'pass' : 'fail'}"><span class="sign">${c.held ? '✓' : '✗'}</span><span class="sr">${c.held ? 'held' : 'failed'}: </span>${escLine(c.title)}: ${escLine(c.seen)}</li>`)
+          .map(
+            (c) =>
+              `<li class="${c.held ? 'pass' : 'fail'}"><span class="sign">${c.held ? '✓' : '✗'}</span><span class="sr">${c.held ? 'held' : 'failed'}: </span>${escLine(c.title)}: ${escLine(c.seen)}</li>`,
+          )
           .join('')}</ul></dd>`
       : '',
     attachmentLinks(item.artifacts),
@@ -111,10 +147,14 @@ function timeBar(attempt: AttemptResult): string {
     const ms =
       whole.length > 0
         ? whole.reduce((sum, p) => sum + (p.durationMs ?? 0), 0)
-        : Math.max(0, ...phases.map((p) => Date.parse(p.startedAt) + (p.durationMs ?? 0))) - Math.min(...phases.map((p) => Date.parse(p.startedAt)), Infinity);
+        : Math.max(0, ...phases.map((p) => Date.parse(p.startedAt) + (p.durationMs ?? 0))) -
+          Math.min(...phases.map((p) => Date.parse(p.startedAt)), Infinity);
     if (ms > 0 && Number.isFinite(ms)) spent.set(name, ms);
   }
-  for (const [name, kind] of [['steps', 'step'], ['checks', 'check']] as const) {
+  for (const [name, kind] of [
+    ['steps', 'step'],
+    ['checks', 'check'],
+  ] as const) {
     const ms = attempt.items.filter((item) => item.kind === kind).reduce((sum, item) => sum + item.durationMs, 0);
     if (ms > 0) spent.set(name, ms);
   }
@@ -128,7 +168,9 @@ function timeBar(attempt: AttemptResult): string {
     if (ms === undefined) continue;
     const width = (ms / total) * 100;
     rects.push(`<rect class="p-${name}" x="${x.toFixed(3)}" y="0" width="${width.toFixed(3)}" height="14"/>`);
-    legend.push(`<li><svg viewBox="0 0 10 10" aria-hidden="true"><rect class="p-${name}" width="10" height="10" rx="2"/></svg>${name} ${formatDuration(ms)}</li>`);
+    legend.push(
+      `<li><svg viewBox="0 0 10 10" aria-hidden="true"><rect class="p-${name}" width="10" height="10" rx="2"/></svg>${name} ${formatDuration(ms)}</li>`,
+    );
     x += width;
   }
   return `<h3>Where the time went</h3><svg class="time" viewBox="0 0 100 14" preserveAspectRatio="none" aria-hidden="true">${rects.join('')}</svg><ul class="legend">${legend.join('')}</ul>`;
@@ -139,7 +181,9 @@ function labTables(scenario: ScenarioResult): string {
   const hosts = topology.hosts
     .map((h) => {
       const engine = last.engines.find((e) => e.host === h.name);
-      const addresses = h.interfaces.map((i) => `${escLine(i.name)} <code>${escLine(i.address || 'no address')}</code> on ${escLine(i.segment)}`).join('<br>');
+      const addresses = h.interfaces
+        .map((i) => `${escLine(i.name)} <code>${escLine(i.address || 'no address')}</code> on ${escLine(i.segment)}`)
+        .join('<br>');
       return `<tr><th scope="row">${escLine(h.name)}</th><td>${escLine(h.image)}</td><td>${escLine(engine?.version ?? '')}</td><td>${addresses}</td></tr>`;
     })
     .join('');
@@ -152,10 +196,17 @@ function labTables(scenario: ScenarioResult): string {
     )
     .join('');
   const networks = last.engines
-    .flatMap((e) => e.networks.map((n) => `<tr><th scope="row">${escLine(e.host)}</th><td>${escLine(n.name)}</td><td>${escLine(n.driver)}</td><td>${escLine(n.scope)}</td><td><code>${escLine(n.subnet)}</code></td></tr>`))
+    .flatMap((e) =>
+      e.networks.map(
+        (n) =>
+          `<tr><th scope="row">${escLine(e.host)}</th><td>${escLine(n.name)}</td><td>${escLine(n.driver)}</td><td>${escLine(n.scope)}</td><td><code>${escLine(n.subnet)}</code></td></tr>`,
+      ),
+    )
     .join('');
   const table = (caption: string, head: string[], rows: string): string =>
-    rows === '' ? '' : `<h3>${caption}</h3><div class="scroll" tabindex="0" role="region" aria-label="${caption}"><table><thead><tr>${head.map((h) => `<th scope="col">${h}</th>`).join('')}</tr></thead><tbody>${rows}</tbody></table></div>`;
+    rows === ''
+      ? ''
+      : `<h3>${caption}</h3><div class="scroll" tabindex="0" role="region" aria-label="${caption}"><table><thead><tr>${head.map((h) => `<th scope="col">${h}</th>`).join('')}</tr></thead><tbody>${rows}</tbody></table></div>`;
   return (
     `<details class="sub"><summary>The lab as tables</summary>${table('Hosts', ['host', 'image', 'engine', 'interfaces'], hosts)}` +
     `${table('Containers', ['container', 'image', 'state', 'networks', 'ports'], containers)}${table('Networks of the engines', ['host', 'network', 'driver', 'scope', 'subnet'], networks)}</details>`
@@ -173,19 +224,33 @@ function scenarioHtml(model: RunModel, scenario: ScenarioResult, index: number):
     `<code>${escLine(fileOf(model, scenario))}</code>`,
     escLine(scenario.id),
     `provider ${escLine(scenario.provider)}`,
-    ...Object.entries(scenario.matrix).map(([key, value]) => `<span class="tag">${escLine(key)} = ${escLine(value)}</span>`),
+    ...Object.entries(scenario.matrix).map(
+      ([key, value]) => `<span class="tag">${escLine(key)} = ${escLine(value)}</span>`,
+    ),
     ...scenario.tags.map((tag) => `<span class="tag">${escLine(tag)}</span>`),
     scenario.covers.length > 0 ? `covers ${escLine(scenario.covers.join(', '))}` : '',
   ].filter((part) => part !== '');
-  const items = last.items.map((item, itemIndex) => itemHtml(model, scenario, index, last, item, anchorOf(index, itemIndex)));
+  const items = last.items.map((item, itemIndex) =>
+    itemHtml(model, scenario, index, last, item, anchorOf(index, itemIndex)),
+  );
   const earlier = scenario.earlier
     .map((attempt) => {
       const bad = attempt.items.filter((item) => item.outcome.verdict !== 'pass' && item.outcome.verdict !== 'skipped');
-      const list = bad.map((item) => `<li class="${item.outcome.verdict}"><span class="sign">${verdictSign[item.outcome.verdict]}</span> ${escLine(item.title)}: ${escLine(item.outcome.reason)}</li>`).join('');
+      const list = bad
+        .map(
+          (item) =>
+            `<li class="${item.outcome.verdict}"><span class="sign">${verdictSign[item.outcome.verdict]}</span> ${escLine(item.title)}: ${escLine(item.outcome.reason)}</li>`,
+        )
+        .join('');
       return `<details class="sub"><summary>Attempt ${attempt.attempt}: ${badge(attempt.verdict)} ${totalsLine(attempt.totals)}, ${formatDuration(attempt.durationMs)}</summary>${attempt.error ? `<p>${escLine(attempt.error.code)}: ${esc(attempt.error.message)}</p>` : ''}<ul class="controls">${list}</ul></details>`;
     })
     .join('');
-  const logs = last.logs.map((line) => `<li><span class="dim mono">${escLine(line.t.slice(11, 19))}</span> ${line.level === 'info' ? '' : `<b>${line.level}</b> `}${esc(line.text)}</li>`).join('');
+  const logs = last.logs
+    .map(
+      (line) =>
+        `<li><span class="dim mono">${escLine(line.t.slice(11, 19))}</span> ${line.level === 'info' ? '' : `<b>${line.level}</b> `}${esc(line.text)}</li>`,
+    )
+    .join('');
   const extra = [
     last.transcripts.length > 0
       ? `<details class="sub"><summary>Commands outside of steps and checks (${last.transcripts.length})</summary><div class="tx" data-scenario="${index}" data-item="-"></div></details>`
@@ -218,7 +283,13 @@ function streamText(kept: string, bytes: number): string {
 function transcriptBlocks(model: RunModel): string {
   let left = pageBudget;
   const row = (t: TimedTranscript): PageTranscript => {
-    const out: PageTranscript = [oneLine(t.host), neutralise(t.command), exitText(t), streamText(t.stdout, t.stdoutBytes), streamText(t.stderr, t.stderrBytes)];
+    const out: PageTranscript = [
+      oneLine(t.host),
+      neutralise(t.command),
+      exitText(t),
+      streamText(t.stdout, t.stdoutBytes),
+      streamText(t.stderr, t.stderrBytes),
+    ];
     const size = out[3].length + out[4].length;
     if (size > 0 && size > left) {
       out[3] = '(left out of this page for its size; run.jsonl has it)';
@@ -232,7 +303,8 @@ function transcriptBlocks(model: RunModel): string {
   for (const passes of [false, true]) {
     model.scenarios.forEach((scenario, index) => {
       for (const item of scenario.last.items) {
-        if ((item.outcome.verdict === 'pass') === passes && item.transcripts.length > 0) blocks[index]?.set(item.id, item.transcripts.map(row));
+        if ((item.outcome.verdict === 'pass') === passes && item.transcripts.length > 0)
+          blocks[index]?.set(item.id, item.transcripts.map(row));
       }
       if (passes && scenario.last.transcripts.length > 0) blocks[index]?.set('-', scenario.last.transcripts.map(row));
     });
@@ -261,11 +333,21 @@ function matrixHtml(model: RunModel): string {
     .map(({ key, columns, rows, differences }, index) => {
       const head = columns.map((column) => `<th scope="col">${escLine(columnText(column))}</th>`).join('');
       const body = rows.map(({ name, cells }) => {
-        const tds = cells.map((cell) => (cell ? `<td class="${cell.verdict}"><a class="badge ${cell.verdict}" href="#s${cell.scenarios[0] ?? 0}"><span class="sr">${cell.verdict} </span>${escLine(cellText(cell))}</a></td>` : '<td></td>'));
+        const tds = cells.map((cell) =>
+          cell
+            ? `<td class="${cell.verdict}"><a class="badge ${cell.verdict}" href="#s${cell.scenarios[0] ?? 0}"><span class="sr">${cell.verdict} </span>${escLine(cellText(cell))}</a></td>`
+            : '<td></td>',
+        );
         return `<tr><th scope="row">${escLine(name)}</th>${tds.join('')}</tr>`;
       });
-      const list = differences.map((difference) => `<li><b>${escLine(difference.scenario)}</b> › ${escLine(difference.check)}: <span class="dim">${escLine(differenceText(difference))}</span></li>`);
-      const found = list.length === 0 ? '' : `<details class="sub"${list.length <= findingsShown ? ' open' : ''}><summary>${list.length} ${list.length === 1 ? 'check differs' : 'checks differ'} by ${escLine(key)}: findings, not failures</summary><ul class="controls">${list.join('')}</ul></details>`;
+      const list = differences.map(
+        (difference) =>
+          `<li><b>${escLine(difference.scenario)}</b> › ${escLine(difference.check)}: <span class="dim">${escLine(differenceText(difference))}</span></li>`,
+      );
+      const found =
+        list.length === 0
+          ? ''
+          : `<details class="sub"${list.length <= findingsShown ? ' open' : ''}><summary>${list.length} ${list.length === 1 ? 'check differs' : 'checks differ'} by ${escLine(key)}: findings, not failures</summary><ul class="controls">${list.join('')}</ul></details>`;
       return (
         `<section class="card" aria-labelledby="matrix-${index}"><h2 id="matrix-${index}">By ${escLine(key)}</h2><div class="scroll" tabindex="0" role="region" aria-label="By ${escLine(key)}"><table class="matrix">` +
         `<thead><tr><th scope="col">scenario</th>${head}</tr></thead><tbody>${body.join('')}</tbody></table></div><p class="dim">Checks passed of those planned; -n: skipped.</p>${found}</section>`
@@ -289,7 +371,8 @@ function findingsHtml(model: RunModel): string {
       `<a href="#${anchorOf(at, scenario.last.items.indexOf(item))}">${escLine(item.title)}</a><br>${escLine(item.outcome.reason)}<br><code class="dim">${escLine(placeOf(model, scenario, item))}</code></li>`
     );
   });
-  const more = list.length > findingsShown ? `<li class="skipped">and ${list.length - findingsShown} more below</li>` : '';
+  const more =
+    list.length > findingsShown ? `<li class="skipped">and ${list.length - findingsShown} more below</li>` : '';
   return `<section class="card" aria-labelledby="findings"><h2 id="findings">To look at</h2><ul class="findings">${entries.join('')}${more}</ul></section>`;
 }
 
@@ -318,7 +401,13 @@ export function htmlPage(model: RunModel): string {
     ['netrig', model.netrig],
     ['node', model.node],
     ['kernel', model.kernel],
-    ['engines', [...new Set(model.scenarios.flatMap((s) => s.last.engines.map((e) => e.version)))].filter((v) => v !== '').sort().join(', ')],
+    [
+      'engines',
+      [...new Set(model.scenarios.flatMap((s) => s.last.engines.map((e) => e.version)))]
+        .filter((v) => v !== '')
+        .sort()
+        .join(', '),
+    ],
     ['command', model.argv.join(' ')],
   ];
   const problems =
@@ -326,10 +415,23 @@ export function htmlPage(model: RunModel): string {
       ? ''
       : `<section class="card problems ${model.exitCode === 130 ? 'inconclusive' : 'error'}" aria-labelledby="problems"><h2 id="problems">The run itself</h2><ul>${model.problems.map((p) => `<li><b class="mono">${escLine(p.code)}</b> ${esc(p.message)}</li>`).join('')}</ul></section>`;
   const chips = [
-    ...verdicts.filter((v) => model.totals[v] > 0).map((v) => `<button type="button" class="chip ${v}" data-filter="${v}" aria-pressed="true">${verdictSign[v]} ${verdictWord[v]}<span class="mono">${model.totals[v]}</span></button>`),
-    ...([['step', model.totals.planned - model.checks.planned], ['check', model.checks.planned]] as const)
+    ...verdicts
+      .filter((v) => model.totals[v] > 0)
+      .map(
+        (v) =>
+          `<button type="button" class="chip ${v}" data-filter="${v}" aria-pressed="true">${verdictSign[v]} ${verdictWord[v]}<span class="mono">${model.totals[v]}</span></button>`,
+      ),
+    ...(
+      [
+        ['step', model.totals.planned - model.checks.planned],
+        ['check', model.checks.planned],
+      ] as const
+    )
       .filter(([, count]) => count > 0)
-      .map(([kind, count]) => `<button type="button" class="chip skipped" data-filter="${kind}" aria-pressed="true">${kind}s<span class="mono">${count}</span></button>`),
+      .map(
+        ([kind, count]) =>
+          `<button type="button" class="chip skipped" data-filter="${kind}" aria-pressed="true">${kind}s<span class="mono">${count}</span></button>`,
+      ),
   ].join('');
   const title = `${verdictSign[verdict]} ${headline(model)} · netrig`;
   const logs = model.logs.filter((line) => line.level !== 'info');
@@ -351,7 +453,10 @@ export function htmlPage(model: RunModel): string {
 <h1><span aria-hidden="true">${verdictSign[verdict]}</span> ${escLine(headline(model))}</h1>
 <p class="totals">${totalsLine(model.totals)}${model.flaky > 0 ? `, ${model.flaky} flaky` : ''}</p>
 ${totalsBar(model.totals)}
-<dl class="facts">${facts.filter(([, value]) => value !== '').map(([name, value]) => `<div><dt>${name}</dt><dd>${escLine(value)}</dd></div>`).join('')}</dl>
+<dl class="facts">${facts
+    .filter(([, value]) => value !== '')
+    .map(([name, value]) => `<div><dt>${name}</dt><dd>${escLine(value)}</dd></div>`)
+    .join('')}</dl>
 </div></header>
 <main id="main">
 ${problems}${findingsHtml(model)}${matrixHtml(model)}${overview(model)}${skipsHtml(model)}

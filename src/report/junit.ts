@@ -38,7 +38,9 @@ function details(model: RunModel, scenario: ScenarioResult, item: ItemResult): s
     causeAndReason(item),
     ...(outcome.expected === undefined ? [] : [`expected: ${outcome.expected}`]),
     ...(outcome.actual === undefined ? [] : [`actual:   ${outcome.actual}`]),
-    ...(outcome.controls ?? []).map((control) => `control ${control.held ? 'held' : 'FAILED'}: ${control.title}: ${control.seen}`),
+    ...(outcome.controls ?? []).map(
+      (control) => `control ${control.held ? 'held' : 'FAILED'}: ${control.title}: ${control.seen}`,
+    ),
     `at ${placeOf(model, scenario, item)}`,
   ].join('\n');
 }
@@ -73,7 +75,8 @@ export function junitXml(model: RunModel): string {
       .property('title', xmlText(scenario.title))
       .property('provider', xmlText(scenario.provider));
     if (scenario.covers.length > 0) suite.property('covers', xmlText(scenario.covers.join(' ')));
-    for (const [name, value] of Object.entries(scenario.matrix)) suite.property(`matrix.${xmlText(name)}`, xmlText(value));
+    for (const [name, value] of Object.entries(scenario.matrix))
+      suite.property(`matrix.${xmlText(name)}`, xmlText(value));
     for (const engine of last.engines) suite.property(`engine.${xmlText(engine.host)}`, xmlText(engine.version));
     const className = `netrig.${xmlText(scenario.id).replace(/\./g, '_')}`;
     const names = uniqueNames(last.items);
@@ -86,12 +89,15 @@ export function junitXml(model: RunModel): string {
         .file(xmlText(fileOf(model, scenario)))
         .time(item.durationMs / 1000);
       if (item.flaky) testCase.property('flaky', 'true');
-      for (const measure of outcome.measures ?? []) testCase.property(`measure.${xmlText(measure.name)}`, `${measure.value} ${measure.unit}`);
+      for (const measure of outcome.measures ?? [])
+        testCase.property(`measure.${xmlText(measure.name)}`, `${measure.value} ${measure.unit}`);
       for (const artifact of item.artifacts) testCase.property('attachment', xmlText(artifact.file));
       const message = xmlText(causeAndReason(item));
       const content = xmlText(details(model, scenario, item));
-      if (outcome.verdict === 'fail') testCase.failure(message, outcome.cause ? `fail.${outcome.cause}` : 'fail').stacktrace(content);
-      else if (outcome.verdict === 'inconclusive') testCase.failure(`inconclusive: ${message}`, 'inconclusive').stacktrace(content);
+      if (outcome.verdict === 'fail')
+        testCase.failure(message, outcome.cause ? `fail.${outcome.cause}` : 'fail').stacktrace(content);
+      else if (outcome.verdict === 'inconclusive')
+        testCase.failure(`inconclusive: ${message}`, 'inconclusive').stacktrace(content);
       else if (outcome.verdict === 'error') testCase.error(message, 'error', content);
       else if (outcome.verdict === 'skipped') skipWithReason(testCase, message);
       const output = [
@@ -108,14 +114,24 @@ export function junitXml(model: RunModel): string {
         .className(className)
         .name('lab')
         .time(0)
-        .error(xmlText(`${last.error.code}: ${last.error.message}`), xmlText(last.error.code), xmlText(last.error.message));
+        .error(
+          xmlText(`${last.error.code}: ${last.error.message}`),
+          xmlText(last.error.code),
+          xmlText(last.error.message),
+        );
     }
   }
-  const whole = model.problems.filter((problem) => !model.scenarios.some((scenario) => scenario.last.error?.code === problem.code));
+  const whole = model.problems.filter(
+    (problem) => !model.scenarios.some((scenario) => scenario.last.error?.code === problem.code),
+  );
   if (whole.length > 0) {
     const suite = builder.testSuite().name('run').time(0);
     whole.forEach((problem, index) => {
-      const testCase = suite.testCase().className('netrig.run').name(`${index + 1} ${problem.code}`).time(0);
+      const testCase = suite
+        .testCase()
+        .className('netrig.run')
+        .name(`${index + 1} ${problem.code}`)
+        .time(0);
       testCase.error(xmlText(`${problem.code}: ${problem.message}`), problem.code, xmlText(problem.message));
     });
   }

@@ -2,7 +2,9 @@ import { oneLine } from './terminal-text.js';
 
 /** Text as Markdown shows it literally, inside a table cell too. */
 export function plain(text: string): string {
-  return oneLine(text).replace(/[\\`*_{}[\]<>#|~&!]/g, (sign) => (sign === '<' ? '&lt;' : sign === '&' ? '&amp;' : `\\${sign}`));
+  return oneLine(text).replace(/[\\`*_{}[\]<>#|~&!]/g, (sign) =>
+    sign === '<' ? '&lt;' : sign === '&' ? '&amp;' : `\\${sign}`,
+  );
 }
 
 /** Text as a Markdown code span: the fence is longer than any run of backticks inside (CommonMark 6.1). */

@@ -35,7 +35,11 @@ export interface MatrixDifference {
   scenario: string;
   check: string;
   /** What it came to, with the values for which it did; in the order of the columns. */
-  groups: { verdict: Verdict; columns: MatrixColumn[]; /** Of the first of them, where it did not pass. */ reason: string }[];
+  groups: {
+    verdict: Verdict;
+    columns: MatrixColumn[];
+    /** Of the first of them, where it did not pass. */ reason: string;
+  }[];
 }
 
 export interface MatrixGrid {
@@ -82,7 +86,9 @@ function differencesOf(model: RunModel, key: string, columns: readonly MatrixCol
   for (const scenario of model.scenarios) {
     const value = scenario.matrix[key];
     if (value === undefined) continue;
-    const others = Object.entries(scenario.matrix).filter(([name]) => name !== key).map(([name, other]) => `${name}=${other}`);
+    const others = Object.entries(scenario.matrix)
+      .filter(([name]) => name !== key)
+      .map(([name, other]) => `${name}=${other}`);
     const name = `${baseName(scenario.id)}${others.length > 0 ? `[${others.join(',')}]` : ''}`;
     const items = scenario.last.items.filter((item) => item.kind === 'check');
     const titles = uniqueNames(items);
@@ -115,9 +121,15 @@ function differencesOf(model: RunModel, key: string, columns: readonly MatrixCol
 export function matrixGrids(model: RunModel): MatrixGrid[] {
   const keys = [...new Set(model.scenarios.flatMap((scenario) => Object.keys(scenario.matrix)))];
   return keys.flatMap((key) => {
-    const rowNames = [...new Set(model.scenarios.filter((scenario) => valueOf(scenario, key) !== null).map((scenario) => baseName(scenario.id)))].sort();
+    const rowNames = [
+      ...new Set(
+        model.scenarios.filter((scenario) => valueOf(scenario, key) !== null).map((scenario) => baseName(scenario.id)),
+      ),
+    ].sort();
     const of = (name: string): ScenarioResult[] => model.scenarios.filter((scenario) => baseName(scenario.id) === name);
-    const several = rowNames.some((name) => new Set(of(name).flatMap((scenario) => scenario.matrix[key] ?? [])).size > 1);
+    const several = rowNames.some(
+      (name) => new Set(of(name).flatMap((scenario) => scenario.matrix[key] ?? [])).size > 1,
+    );
     if (!several) return [];
     const values = [...new Set(model.scenarios.flatMap((scenario) => scenario.matrix[key] ?? []))];
     const columns = values
@@ -127,7 +139,15 @@ export function matrixGrids(model: RunModel): MatrixGrid[] {
       })
       .sort((a, b) => compareVersions(a.engines[0] ?? noEngine, b.engines[0] ?? noEngine));
     const rows = rowNames
-      .map((name): MatrixRow => ({ name, cells: columns.map(({ value }) => cellOf(model, of(name).filter((scenario) => valueOf(scenario, key) === value))) }))
+      .map((name): MatrixRow => ({
+        name,
+        cells: columns.map(({ value }) =>
+          cellOf(
+            model,
+            of(name).filter((scenario) => valueOf(scenario, key) === value),
+          ),
+        ),
+      }))
       .filter((row) => row.cells.some((cell) => cell !== null));
     return [{ key, columns, rows, differences: differencesOf(model, key, columns) }];
   });
@@ -135,7 +155,9 @@ export function matrixGrids(model: RunModel): MatrixGrid[] {
 
 /** `debian-12 (20.10.24)`: a value with what its engines stated. */
 export function columnText(column: MatrixColumn): string {
-  return column.engines.length > 0 ? `${oneLine(column.value)} (${column.engines.map(oneLine).join(', ')})` : oneLine(column.value);
+  return column.engines.length > 0
+    ? `${oneLine(column.value)} (${column.engines.map(oneLine).join(', ')})`
+    : oneLine(column.value);
 }
 
 /** `✓ 22/24 -2`: the verdict, checks passed of those planned, and how many were skipped. */
@@ -147,6 +169,9 @@ export function cellText(cell: MatrixCell | null): string {
 /** `pass on debian-11 (20.10.5); skipped on debian-sid (28.5.2): only for engine <28`. */
 export function differenceText(difference: MatrixDifference): string {
   return difference.groups
-    .map(({ verdict, columns, reason }) => `${verdict} on ${columns.map(columnText).join(', ')}${reason === '' ? '' : `: ${oneLine(reason)}`}`)
+    .map(
+      ({ verdict, columns, reason }) =>
+        `${verdict} on ${columns.map(columnText).join(', ')}${reason === '' ? '' : `: ${oneLine(reason)}`}`,
+    )
     .join('; ');
 }

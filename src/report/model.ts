@@ -196,12 +196,18 @@ export function createRunReducer(): RunReducer {
       case 'item:end': {
         const known = attempt.start.planned.some((item) => item.id === event.item);
         if (!known) {
-          oddities.push({ code: 'NETRIG_INTERNAL', message: `${event.scenario}: ${event.item} was reported but never planned` });
+          oddities.push({
+            code: 'NETRIG_INTERNAL',
+            message: `${event.scenario}: ${event.item} was reported but never planned`,
+          });
           break;
         }
         const before = attempt.ends.get(event.item);
         if (before) {
-          oddities.push({ code: 'NETRIG_INTERNAL', message: `${event.scenario}: ${event.item} was reported twice; the worse verdict counts` });
+          oddities.push({
+            code: 'NETRIG_INTERNAL',
+            message: `${event.scenario}: ${event.item} was reported twice; the worse verdict counts`,
+          });
           if (severity.indexOf(before.outcome.verdict) <= severity.indexOf(event.outcome.verdict)) break;
         }
         attempt.ends.set(event.item, event);
@@ -277,11 +283,16 @@ export function createRunReducer(): RunReducer {
     const problems: CodedProblem[] = [...oddities];
     const scenarios: ScenarioResult[] = [];
     for (const [id, list] of attempts) {
-      const results = list.map((attempt, index) => closeAttempt(attempt, index < list.length - 1, state, end?.pid ?? null));
+      const results = list.map((attempt, index) =>
+        closeAttempt(attempt, index < list.length - 1, state, end?.pid ?? null),
+      );
       const last = results.at(-1) as AttemptResult;
       const earlier = results.slice(0, -1);
       for (const item of last.items) {
-        const seen = new Set([item.outcome.verdict, ...earlier.map((a) => a.items.find((i) => i.id === item.id)?.outcome.verdict ?? 'skipped')]);
+        const seen = new Set([
+          item.outcome.verdict,
+          ...earlier.map((a) => a.items.find((i) => i.id === item.id)?.outcome.verdict ?? 'skipped'),
+        ]);
         seen.delete('skipped');
         item.flaky = seen.size > 1;
       }
@@ -301,12 +312,18 @@ export function createRunReducer(): RunReducer {
         flaky: earlier.some((a) => a.verdict !== last.verdict) || last.items.some((item) => item.flaky),
         verdict: last.verdict,
       });
-      if (last.error && exitOf(last.error.code) !== exitStatus.failed) problems.push({ code: last.error.code, message: `${id}: ${last.error.message}` });
+      if (last.error && exitOf(last.error.code) !== exitStatus.failed)
+        problems.push({ code: last.error.code, message: `${id}: ${last.error.message}` });
     }
     for (const [id, events] of early) {
       const ended = events.find((event) => event.type === 'scenario:end');
-      if (ended?.type === 'scenario:end' && ended.error) problems.push({ code: ended.error.code, message: `${id}: ${ended.error.message}` });
-      else problems.push({ code: 'NETRIG_INTERNAL', message: `${id}: the record has ${events.length} event(s) of a scenario that it never saw start` });
+      if (ended?.type === 'scenario:end' && ended.error)
+        problems.push({ code: ended.error.code, message: `${id}: ${ended.error.message}` });
+      else
+        problems.push({
+          code: 'NETRIG_INTERNAL',
+          message: `${id}: the record has ${events.length} event(s) of a scenario that it never saw start`,
+        });
     }
 
     const totals = noTotals();
@@ -317,15 +334,23 @@ export function createRunReducer(): RunReducer {
       for (const item of scenario.last.items) {
         count(totals, item);
         if (item.kind === 'check') count(checks, item);
-        if (item.outcome.verdict === 'skipped') reasons.set(item.outcome.reason, (reasons.get(item.outcome.reason) ?? 0) + 1);
+        if (item.outcome.verdict === 'skipped')
+          reasons.set(item.outcome.reason, (reasons.get(item.outcome.reason) ?? 0) + 1);
         if (item.flaky) flaky += 1;
       }
     }
 
     const torn = options.tornLines ?? 0;
-    if (torn > 0) problems.push({ code: 'NETRIG_REPORT_WRITE', message: `${torn} line(s) of the record are torn and were left out` });
+    if (torn > 0)
+      problems.push({
+        code: 'NETRIG_REPORT_WRITE',
+        message: `${torn} line(s) of the record are torn and were left out`,
+      });
     if (state === 'unfinished') {
-      problems.push({ code: 'NETRIG_INTERNAL', message: 'The run never said that it ended: its process was killed, or it is still running' });
+      problems.push({
+        code: 'NETRIG_INTERNAL',
+        message: 'The run never said that it ended: its process was killed, or it is still running',
+      });
     }
     if (state === 'interrupted' && !problems.some((p) => p.code === 'NETRIG_INTERRUPTED')) {
       problems.push({ code: 'NETRIG_INTERRUPTED', message: errorCatalogue.NETRIG_INTERRUPTED.meaning });
@@ -344,7 +369,8 @@ export function createRunReducer(): RunReducer {
       cwd: start?.cwd ?? '',
       startedAt: start?.t ?? firstSeen,
       endedAt: end?.t ?? lastSeen,
-      durationMs: end?.durationMs ?? (firstSeen !== null && lastSeen !== null ? msBetween(start?.t ?? firstSeen, lastSeen) : 0),
+      durationMs:
+        end?.durationMs ?? (firstSeen !== null && lastSeen !== null ? msBetween(start?.t ?? firstSeen, lastSeen) : 0),
       state,
       scenarios,
       totals,
@@ -385,7 +411,13 @@ function addPhase(phases: PhaseResult[], event: Extract<RunEvent, { type: 'phase
     return;
   }
   const durationMs = event.durationMs ?? 0;
-  phases.push({ phase: event.phase, host, text: event.text, startedAt: new Date(Date.parse(event.t) - durationMs).toISOString(), durationMs });
+  phases.push({
+    phase: event.phase,
+    host,
+    text: event.text,
+    startedAt: new Date(Date.parse(event.t) - durationMs).toISOString(),
+    durationMs,
+  });
 }
 
 function closeAttempt(open: OpenAttempt, superseded: boolean, state: RunState, runPid: number | null): AttemptResult {
@@ -401,26 +433,42 @@ function closeAttempt(open: OpenAttempt, superseded: boolean, state: RunState, r
   const conclude = (item: PlannedItem): Outcome => {
     const began = open.starts.has(item.id);
     if (error?.code === 'NETRIG_INTERRUPTED' || (open.end === null && state === 'interrupted')) {
-      return { verdict: 'skipped', reason: began ? 'the run was interrupted while this was under way' : 'the run was interrupted before this was reached' };
+      return {
+        verdict: 'skipped',
+        reason: began
+          ? 'the run was interrupted while this was under way'
+          : 'the run was interrupted before this was reached',
+      };
     }
     if (broken) {
       return began
         ? { verdict: 'error', reason: `the lab broke while this was under way: ${error.code}: ${error.message}` }
         : { verdict: 'skipped', reason: `the lab broke before this was reached: ${error.code}` };
     }
-    if (failedStep && !began) return { verdict: 'skipped', reason: `because step ${failedStep.id} failed: ${failedStep.title}` };
+    if (failedStep && !began)
+      return { verdict: 'skipped', reason: `because step ${failedStep.id} failed: ${failedStep.title}` };
     if (open.end !== null) return { verdict: 'error', reason: 'netrig ended the scenario without reporting this' };
     if (!superseded && state === 'unfinished') {
-      return { verdict: 'error', reason: began ? 'the run ended without a word while this was under way' : 'the run ended without a word before this was reached' };
+      return {
+        verdict: 'error',
+        reason: began
+          ? 'the run ended without a word while this was under way'
+          : 'the run ended without a word before this was reached',
+      };
     }
     const who = start.pid === runPid ? 'netrig' : `the process that ran this scenario (pid ${start.pid})`;
-    return { verdict: 'error', reason: `${who} died ${began ? 'while this was under way' : 'before this was reached'}` };
+    return {
+      verdict: 'error',
+      reason: `${who} died ${began ? 'while this was under way' : 'before this was reached'}`,
+    };
   };
 
   const items: ItemResult[] = start.planned.map((planned) => {
     const ended = open.ends.get(planned.id);
     const outcome = ended?.outcome ?? conclude(planned);
-    const startedAt = open.starts.get(planned.id) ?? (ended && ended.durationMs > 0 ? new Date(Date.parse(ended.t) - ended.durationMs).toISOString() : null);
+    const startedAt =
+      open.starts.get(planned.id) ??
+      (ended && ended.durationMs > 0 ? new Date(Date.parse(ended.t) - ended.durationMs).toISOString() : null);
     const artifacts = [...(outcome.attachments ?? [])];
     for (const artifact of open.artifacts.get(planned.id) ?? []) {
       if (!artifacts.some((a) => a.file === artifact.file)) artifacts.push(artifact);
@@ -458,7 +506,11 @@ function closeAttempt(open: OpenAttempt, superseded: boolean, state: RunState, r
     artifacts: looseArtifacts,
     engines: [...open.engines.values()],
     logs: open.logs,
-    error: error ?? (died && items.every((item) => !item.concluded) ? { code: 'NETRIG_INTERNAL', message: 'the scenario never said that it ended' } : null),
+    error:
+      error ??
+      (died && items.every((item) => !item.concluded)
+        ? { code: 'NETRIG_INTERNAL', message: 'the scenario never said that it ended' }
+        : null),
   };
 }
 
@@ -475,4 +527,6 @@ export function findings(model: RunModel): { scenario: ScenarioResult; item: Ite
   return verdictsToMend.flatMap((verdict) => all.filter(({ item }) => item.outcome.verdict === verdict));
 }
 
-const verdictsToMend = verdicts.filter((verdict) => verdict === 'fail' || verdict === 'inconclusive' || verdict === 'error');
+const verdictsToMend = verdicts.filter(
+  (verdict) => verdict === 'fail' || verdict === 'inconclusive' || verdict === 'error',
+);

@@ -11,7 +11,15 @@ import { resultsFormat } from './results-json.js';
 import { summaryFormat } from './summary.js';
 
 /** All formats, in the order in which they are made: quick ones first; `allure-report` needs what `allure` wrote. */
-export const formats: readonly ReportFormat[] = [resultsFormat, junitFormat, codeQualityFormat, summaryFormat, htmlFormat, allureResultsFormat, allureReportFormat];
+export const formats: readonly ReportFormat[] = [
+  resultsFormat,
+  junitFormat,
+  codeQualityFormat,
+  summaryFormat,
+  htmlFormat,
+  allureResultsFormat,
+  allureReportFormat,
+];
 
 export interface WrittenReports {
   model: RunModel;
@@ -42,11 +50,17 @@ export async function loadRun(dir: string): Promise<RunModel> {
  * @param options.signal Ends a child process that makes a report.
  * @throws NETRIG_RUN_UNKNOWN when there is no record, NETRIG_USAGE for an unknown format.
  */
-export async function writeReports(dir: string, options: { formats?: readonly string[]; signal?: AbortSignal } = {}): Promise<WrittenReports> {
+export async function writeReports(
+  dir: string,
+  options: { formats?: readonly string[]; signal?: AbortSignal } = {},
+): Promise<WrittenReports> {
   const names = options.formats ?? formats.map((format) => format.name);
   for (const name of names) {
     if (!formats.some((format) => format.name === name)) {
-      throw new NetrigError('NETRIG_USAGE', `There is no report format ${JSON.stringify(name)}; there are: ${formats.map((f) => f.name).join(', ')}`);
+      throw new NetrigError(
+        'NETRIG_USAGE',
+        `There is no report format ${JSON.stringify(name)}; there are: ${formats.map((f) => f.name).join(', ')}`,
+      );
     }
   }
   const model = await loadRun(dir);
@@ -60,7 +74,11 @@ export async function writeReports(dir: string, options: { formats?: readonly st
     } catch (error) {
       all.failures.push({
         format: format.name,
-        error: new NetrigError('NETRIG_REPORT_WRITE', `The report ${format.name} could not be written: ${messageOf(error)}`, { cause: error }),
+        error: new NetrigError(
+          'NETRIG_REPORT_WRITE',
+          `The report ${format.name} could not be written: ${messageOf(error)}`,
+          { cause: error },
+        ),
       });
     }
   }

@@ -70,7 +70,14 @@ export interface ResultsItem {
   measures: Measure[];
   table?: string[][];
   attachments: { title: string; file: string; mime: string }[];
-  commands: { host: string; command: string; exitCode: number | null; signal?: string; timedOut: boolean; durationMs: number }[];
+  commands: {
+    host: string;
+    command: string;
+    exitCode: number | null;
+    signal?: string;
+    timedOut: boolean;
+    durationMs: number;
+  }[];
 }
 
 function itemJson(item: ItemResult): ResultsItem {

@@ -34,7 +34,11 @@ export async function createRunDir(base: string, now: Date = new Date()): Promis
       return { id, dir, latest: await pointLatest(base, id) };
     }
   } catch (error) {
-    throw new NetrigError('NETRIG_REPORT_WRITE', `No directory for the run can be made in ${base}: ${messageOf(error)}`, { cause: error });
+    throw new NetrigError(
+      'NETRIG_REPORT_WRITE',
+      `No directory for the run can be made in ${base}: ${messageOf(error)}`,
+      { cause: error },
+    );
   }
 }
 

@@ -13,10 +13,18 @@ const shown = 50;
 
 /** A short Markdown page for the summary of a CI job. */
 export function summaryMarkdown(model: RunModel): string {
-  const lines = [`## ${emblem[runVerdict(model)]} ${headline(model)}`, '', `${totalsLine(model.totals)} · ${formatDuration(model.durationMs)}`, ''];
+  const lines = [
+    `## ${emblem[runVerdict(model)]} ${headline(model)}`,
+    '',
+    `${totalsLine(model.totals)} · ${formatDuration(model.durationMs)}`,
+    '',
+  ];
   for (const problem of model.problems) lines.push(`> **${problem.code}** ${plain(problem.message)}`, '');
   if (model.scenarios.length > 0) {
-    lines.push('| | scenario | passed | failed | inconclusive | errors | skipped | time |', '|---|---|--:|--:|--:|--:|--:|--:|');
+    lines.push(
+      '| | scenario | passed | failed | inconclusive | errors | skipped | time |',
+      '|---|---|--:|--:|--:|--:|--:|--:|',
+    );
     for (const { id, title, verdict, last, flaky } of model.scenarios) {
       const t = last.totals;
       lines.push(
@@ -26,12 +34,23 @@ export function summaryMarkdown(model: RunModel): string {
     lines.push('');
   }
   for (const { key, columns, rows, differences } of matrixGrids(model)) {
-    lines.push(`### By ${plain(key)}`, '', `| scenario | ${columns.map((column) => plain(columnText(column))).join(' | ')} |`, `|---|${columns.map(() => '---|').join('')}`);
-    for (const { name, cells } of rows) lines.push(`| ${code(name)} | ${cells.map((cell) => (cell ? `${emblem[cell.verdict]} ${plain(cellText(cell).slice(2))}` : '')).join(' | ')} |`);
+    lines.push(
+      `### By ${plain(key)}`,
+      '',
+      `| scenario | ${columns.map((column) => plain(columnText(column))).join(' | ')} |`,
+      `|---|${columns.map(() => '---|').join('')}`,
+    );
+    for (const { name, cells } of rows)
+      lines.push(
+        `| ${code(name)} | ${cells.map((cell) => (cell ? `${emblem[cell.verdict]} ${plain(cellText(cell).slice(2))}` : '')).join(' | ')} |`,
+      );
     lines.push('', 'Checks passed of those planned; -n: skipped.', '');
     if (differences.length === 0) continue;
     lines.push(`What is not the same for every ${plain(key)} (findings, not failures):`, '');
-    for (const difference of differences.slice(0, shown)) lines.push(`- ${code(difference.scenario)} ${plain(difference.check)}: ${plain(cutMiddle(differenceText(difference), 500))}`);
+    for (const difference of differences.slice(0, shown))
+      lines.push(
+        `- ${code(difference.scenario)} ${plain(difference.check)}: ${plain(cutMiddle(differenceText(difference), 500))}`,
+      );
     if (differences.length > shown) lines.push(`- and ${differences.length - shown} more`);
     lines.push('');
   }
@@ -39,7 +58,10 @@ export function summaryMarkdown(model: RunModel): string {
   if (bad.length > 0) {
     lines.push('### To look at', '');
     for (const { scenario, item } of bad.slice(0, shown)) {
-      lines.push(`- **${item.outcome.verdict}** ${plain(item.title)} — ${plain(cutMiddle(causeAndReason(item), 500))}`, `  ${code(placeOf(model, scenario, item))}`);
+      lines.push(
+        `- **${item.outcome.verdict}** ${plain(item.title)} — ${plain(cutMiddle(causeAndReason(item), 500))}`,
+        `  ${code(placeOf(model, scenario, item))}`,
+      );
     }
     if (bad.length > shown) lines.push(`- and ${bad.length - shown} more`);
     lines.push('');

@@ -2,7 +2,8 @@
  * Control sequences of ECMA-48 that carry no text: CSI (colours, cursor), OSC (titles, links), character sets, resets. Only
  * whole ones: Node's `stripVTControlCharacters` also swallows text that merely follows an escape character.
  */
-const sequences = /(?:\u001b\[|\u009b)[0-?]*[ -/]*[@-~]|\u001b\][^\u0007\u001b\u009c\n]*(?:\u0007|\u001b\\|\u009c)|\u001b[()][0-9A-Z]|\u001b[=>78cM]/g;
+const sequences =
+  /(?:\u001b\[|\u009b)[0-?]*[ -/]*[@-~]|\u001b\][^\u0007\u001b\u009c\n]*(?:\u0007|\u001b\\|\u009c)|\u001b[()][0-9A-Z]|\u001b[=>78cM]/g;
 
 /**
  * Text from a lab host made harmless for a terminal and for logs: colour and cursor sequences are dropped, any other
@@ -10,16 +11,19 @@ const sequences = /(?:\u001b\[|\u009b)[0-?]*[ -/]*[@-~]|\u001b\][^\u0007\u001b\u
  * and tabs stay.
  */
 export function neutralise(text: string): string {
-  return text.replace(/\r\n/g, '\n').replace(sequences, '').replace(
-    // Everything of C0 but \t and \n, DEL, C1, and U+202A-202E, U+2066-2069, U+200E-200F, U+061C.
-    /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069\u200e\u200f\u061c\ufeff]/g,
-    (sign) => {
-      const code = sign.charCodeAt(0);
-      if (code < 0x20) return String.fromCharCode(0x2400 + code);
-      if (code === 0x7f) return '\u2421';
-      return `<U+${code.toString(16).toUpperCase().padStart(4, '0')}>`;
-    },
-  );
+  return text
+    .replace(/\r\n/g, '\n')
+    .replace(sequences, '')
+    .replace(
+      // Everything of C0 but \t and \n, DEL, C1, and U+202A-202E, U+2066-2069, U+200E-200F, U+061C.
+      /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069\u200e\u200f\u061c\ufeff]/g,
+      (sign) => {
+        const code = sign.charCodeAt(0);
+        if (code < 0x20) return String.fromCharCode(0x2400 + code);
+        if (code === 0x7f) return '\u2421';
+        return `<U+${code.toString(16).toUpperCase().padStart(4, '0')}>`;
+      },
+    );
 }
 
 /** `neutralise`, and on one line: for titles and reasons. */
@@ -28,7 +32,8 @@ export function oneLine(text: string): string {
 }
 
 const graphemes = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
-const wide = /^(?:\p{Emoji_Presentation}|[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{20000}-\u{3fffd}])/u;
+const wide =
+  /^(?:\p{Emoji_Presentation}|[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{20000}-\u{3fffd}])/u;
 const empty = /^[\p{Mark}\p{Cf}]/u;
 
 function graphemeWidth(grapheme: string): number {

@@ -91,7 +91,9 @@ function hostBoxes(topology: Topology, engines: EngineState[], networkColour: (n
   return topology.hosts.map((host) => {
     const engine = engines.find((e) => e.host === host.name);
     const containers = engine?.containers ?? [];
-    const networks = (engine?.networks ?? []).filter((n) => ofInterest(n, containers)).map((network) => ({ network, colour: networkColour(network.name) }));
+    const networks = (engine?.networks ?? [])
+      .filter((n) => ofInterest(n, containers))
+      .map((network) => ({ network, colour: networkColour(network.name) }));
     const nics = host.interfaces.map(({ name, segment, address }) => ({
       name,
       segment,
@@ -99,22 +101,42 @@ function hostBoxes(topology: Topology, engines: EngineState[], networkColour: (n
       width: Math.max(64, Math.max(name.length, address.length) * layout.mono + 20),
     }));
     const cards = containers.slice(0, layout.cardsShown).map((container): Card => {
-      const lines: Card['lines'] = [{ text: container.image + (container.state === 'running' ? '' : ` · ${container.state}`), colour: null, title: container.image }];
-      for (const { name, address } of container.networks) lines.push({ text: `${name} ${address}`.trim(), colour: networkColour(name), title: `${name} ${address}` });
-      if (container.ports.length > 0) lines.push({ text: `⇢ ${container.ports.join(', ')}`, colour: null, title: container.ports.join(', ') });
+      const lines: Card['lines'] = [
+        {
+          text: container.image + (container.state === 'running' ? '' : ` · ${container.state}`),
+          colour: null,
+          title: container.image,
+        },
+      ];
+      for (const { name, address } of container.networks)
+        lines.push({ text: `${name} ${address}`.trim(), colour: networkColour(name), title: `${name} ${address}` });
+      if (container.ports.length > 0)
+        lines.push({ text: `⇢ ${container.ports.join(', ')}`, colour: null, title: container.ports.join(', ') });
       return { container, lines, height: 22 + lines.length * 14 };
     });
     const spanning = new Map<string, boolean>();
     for (const { network } of networks) {
-      if (spans(network)) spanning.set(network.name, containers.some((c) => c.networks.some((n) => n.name === network.name)));
+      if (spans(network))
+        spanning.set(
+          network.name,
+          containers.some((c) => c.networks.some((n) => n.name === network.name)),
+        );
     }
     const version = engine?.version ? `Docker ${engine.version}` : '';
-    const subtitle = [host.image, host.init === 'light' ? 'light' : '', version].filter((part) => part !== '').join(' · ');
+    const subtitle = [host.image, host.init === 'light' ? 'light' : '', version]
+      .filter((part) => part !== '')
+      .join(' · ');
     const local = networks.filter(({ network }) => !spans(network));
     const widest = Math.max(
       host.name.length * 9.2,
       subtitle.length * 6.2,
-      ...cards.map((card) => Math.max(card.container.name.length * layout.sans, ...card.lines.map((l) => l.text.length * layout.mono + 12)) + 18),
+      ...cards.map(
+        (card) =>
+          Math.max(
+            card.container.name.length * layout.sans,
+            ...card.lines.map((l) => l.text.length * layout.mono + 12),
+          ) + 18,
+      ),
       ...local.map(({ network }) => `${network.name} ${network.driver} ${network.subnet}`.length * layout.mono + 20),
     );
     const hidden = containers.length - cards.length;
@@ -136,12 +158,26 @@ function hostBoxes(topology: Topology, engines: EngineState[], networkColour: (n
 function drawHost(box: HostBox, y: number, height: number): string {
   const { x, width } = box;
   const chars = Math.floor((width - 2 * layout.pad) / layout.mono);
-  const parts = [`<g class="host"><rect x="${x}" y="${y}" width="${width}" height="${height}" rx="8" class="host-box"/>`];
-  parts.push(text(x + layout.pad, y + 19, 'host-name', clip(box.name, Math.floor((width - 2 * layout.pad) / 9)), box.name));
-  parts.push(text(x + layout.pad, y + 34, 'small dim', clip(box.subtitle, Math.floor((width - 2 * layout.pad) / 5.9)), box.subtitle));
+  const parts = [
+    `<g class="host"><rect x="${x}" y="${y}" width="${width}" height="${height}" rx="8" class="host-box"/>`,
+  ];
+  parts.push(
+    text(x + layout.pad, y + 19, 'host-name', clip(box.name, Math.floor((width - 2 * layout.pad) / 9)), box.name),
+  );
+  parts.push(
+    text(
+      x + layout.pad,
+      y + 34,
+      'small dim',
+      clip(box.subtitle, Math.floor((width - 2 * layout.pad) / 5.9)),
+      box.subtitle,
+    ),
+  );
   let at = y + layout.headHeight;
   for (const { network, colour } of box.networks) {
-    const label = [network.name, network.driver === network.name ? '' : network.driver, network.subnet].filter((part) => part !== '').join(' ');
+    const label = [network.name, network.driver === network.name ? '' : network.driver, network.subnet]
+      .filter((part) => part !== '')
+      .join(' ');
     parts.push(`<circle cx="${x + layout.pad + 4}" cy="${at + 7}" r="3.5" class="dot n${colour}"/>`);
     parts.push(text(x + layout.pad + 12, at + 11, 'mono', clip(label, chars - 2), label));
     at += layout.networkRow;
@@ -149,13 +185,32 @@ function drawHost(box: HostBox, y: number, height: number): string {
   if (box.networks.length > 0) at += 4;
   for (const card of box.cards) {
     const stopped = card.container.state === 'running' ? '' : ' stopped';
-    parts.push(`<g class="container${stopped}"><rect x="${x + 7}" y="${at}" width="${width - 14}" height="${card.height}" rx="5" class="container-box"/>`);
-    parts.push(text(x + 15, at + 15, 'container-name', clip(card.container.name, Math.floor((width - 30) / layout.sans)), card.container.name));
+    parts.push(
+      `<g class="container${stopped}"><rect x="${x + 7}" y="${at}" width="${width - 14}" height="${card.height}" rx="5" class="container-box"/>`,
+    );
+    parts.push(
+      text(
+        x + 15,
+        at + 15,
+        'container-name',
+        clip(card.container.name, Math.floor((width - 30) / layout.sans)),
+        card.container.name,
+      ),
+    );
     card.lines.forEach((line, index) => {
       const lineY = at + 29 + index * 14;
       const indent = line.colour === null ? 0 : 11;
-      if (line.colour !== null) parts.push(`<circle cx="${x + 19}" cy="${lineY - 4}" r="3.5" class="dot n${line.colour}"/>`);
-      parts.push(text(x + 15 + indent, lineY, line.colour === null ? 'mono dim' : 'mono', clip(line.text, Math.floor((width - 30 - indent) / (layout.mono - 0.1))), line.title));
+      if (line.colour !== null)
+        parts.push(`<circle cx="${x + 19}" cy="${lineY - 4}" r="3.5" class="dot n${line.colour}"/>`);
+      parts.push(
+        text(
+          x + 15 + indent,
+          lineY,
+          line.colour === null ? 'mono dim' : 'mono',
+          clip(line.text, Math.floor((width - 30 - indent) / (layout.mono - 0.1))),
+          line.title,
+        ),
+      );
     });
     parts.push('</g>');
     at += card.height + layout.cardGap;
@@ -188,19 +243,36 @@ export function topologySvg(topology: Topology, engines: EngineState[], idPrefix
   };
   const boxes = hostBoxes(topology, engines, networkColour);
 
-  const segments = topology.segments.map(
-    (s): Lane => ({ key: s.name, label: s.name, sub: s.mtu === undefined ? s.subnet : `${s.subnet} · MTU ${s.mtu}`, colour: names.get(`segment ${s.name}`) ?? 0, overlay: false }),
-  );
+  const segments = topology.segments.map((s): Lane => ({
+    key: s.name,
+    label: s.name,
+    sub: s.mtu === undefined ? s.subnet : `${s.subnet} · MTU ${s.mtu}`,
+    colour: names.get(`segment ${s.name}`) ?? 0,
+    overlay: false,
+  }));
   const overlays: Lane[] = [];
   for (const box of boxes) {
     for (const name of box.spans.keys()) {
       if (overlays.some((lane) => lane.key === name)) continue;
       const network = engines.flatMap((e) => e.networks).find((n) => n.name === name && spans(n));
-      overlays.push({ key: name, label: name, sub: `${network?.driver ?? ''} ${network?.subnet ?? ''}`.trim(), colour: networkColour(name), overlay: true });
+      overlays.push({
+        key: name,
+        label: name,
+        sub: `${network?.driver ?? ''} ${network?.subnet ?? ''}`.trim(),
+        colour: networkColour(name),
+        overlay: true,
+      });
     }
   }
 
-  const labelWidth = Math.min(190, Math.max(60, ...[...segments, ...overlays].map((lane) => Math.max(lane.label.length * layout.sans, lane.sub.length * 6.2)))) + 10;
+  const labelWidth =
+    Math.min(
+      190,
+      Math.max(
+        60,
+        ...[...segments, ...overlays].map((lane) => Math.max(lane.label.length * layout.sans, lane.sub.length * 6.2)),
+      ),
+    ) + 10;
 
   // Rows are packed before the trunks are known; their gutter is at most one trunk a lane wide.
   const rows: HostBox[][] = [];
@@ -215,7 +287,8 @@ export function topologySvg(topology: Topology, engines: EngineState[], idPrefix
       used = box.width;
     }
   }
-  const inRow = (lane: Lane, row: HostBox[]): boolean => row.some((box) => (lane.overlay ? box.spans.has(lane.key) : box.nics.some((nic) => nic.segment === lane.key)));
+  const inRow = (lane: Lane, row: HostBox[]): boolean =>
+    row.some((box) => (lane.overlay ? box.spans.has(lane.key) : box.nics.some((nic) => nic.segment === lane.key)));
   const rowsOf = (lane: Lane): number[] => rows.flatMap((row, index) => (inRow(lane, row) ? [index] : []));
   const trunked = [...overlays, ...segments].filter((lane) => rowsOf(lane).length > 1);
   const trunkX = (lane: Lane): number => labelWidth + 8 + trunked.indexOf(lane) * layout.trunk;
@@ -233,7 +306,10 @@ export function topologySvg(topology: Topology, engines: EngineState[], idPrefix
     const to = xs.length > 0 ? Math.max(...xs) + 18 : left + 140;
     right = Math.max(right, to);
     wires.push(`<path d="M${from} ${laneY}H${to}" class="bus n${lane.colour}${lane.overlay ? ' overlay' : ''}"/>`);
-    if (trunked.includes(lane)) wires.push(`<path d="M${labelWidth + 2} ${laneY}H${from}" class="bus n${lane.colour}${lane.overlay ? ' overlay' : ''}"/>`);
+    if (trunked.includes(lane))
+      wires.push(
+        `<path d="M${labelWidth + 2} ${laneY}H${from}" class="bus n${lane.colour}${lane.overlay ? ' overlay' : ''}"/>`,
+      );
     const list = ends.get(lane) ?? [];
     list.push(laneY);
     ends.set(lane, list);
@@ -263,14 +339,18 @@ export function topologySvg(topology: Topology, engines: EngineState[], idPrefix
         const at = box.x + ((laneIndex + 1) * box.width) / (above.length + 1);
         xs.push(at);
         wires.push(wire(`M${at.toFixed(1)} ${laneY}V${top}`, lane));
-        marks.push(`<circle cx="${at.toFixed(1)}" cy="${laneY}" r="4" class="tap n${lane.colour}${member ? '' : ' hollow'}"/>`);
+        marks.push(
+          `<circle cx="${at.toFixed(1)}" cy="${laneY}" r="4" class="tap n${lane.colour}${member ? '' : ' hollow'}"/>`,
+        );
       }
       drawLane(lane, laneY, xs);
       labels.push(...marks);
     });
     for (const box of row) hosts.push(drawHost(box, top, height));
     const bottom = top + height;
-    const laneYOf = new Map(below.map((lane, laneIndex) => [lane.key, bottom + layout.wireLabel + 14 + laneIndex * layout.lane]));
+    const laneYOf = new Map(
+      below.map((lane, laneIndex) => [lane.key, bottom + layout.wireLabel + 14 + laneIndex * layout.lane]),
+    );
     const laneXs = new Map<string, number[]>(below.map((lane) => [lane.key, []]));
     const taps: string[] = [];
     for (const box of row) {
@@ -281,16 +361,25 @@ export function topologySvg(topology: Topology, engines: EngineState[], idPrefix
         if (lane && laneY !== undefined) {
           laneXs.get(nic.segment)?.push(nicX);
           wires.push(wire(`M${nicX.toFixed(1)} ${bottom}V${laneY}`, lane));
-          taps.push(`<rect x="${(nicX - 4).toFixed(1)}" y="${bottom - 4}" width="8" height="8" rx="1.5" class="port n${lane.colour}"/>`);
+          taps.push(
+            `<rect x="${(nicX - 4).toFixed(1)}" y="${bottom - 4}" width="8" height="8" rx="1.5" class="port n${lane.colour}"/>`,
+          );
           taps.push(`<circle cx="${nicX.toFixed(1)}" cy="${laneY}" r="4" class="tap n${lane.colour}"/>`);
         }
-        labels.push(text(nicX + 8, bottom + 15, 'small dim', nic.name), text(nicX + 8, bottom + 28, 'mono', nic.address === '' ? 'no address' : nic.address));
+        labels.push(
+          text(nicX + 8, bottom + 15, 'small dim', nic.name),
+          text(nicX + 8, bottom + 28, 'mono', nic.address === '' ? 'no address' : nic.address),
+        );
         nicX += nic.width;
       }
     }
     for (const lane of below) drawLane(lane, laneYOf.get(lane.key) ?? bottom, laneXs.get(lane.key) ?? []);
     labels.push(...taps);
-    y = bottom + (row.some((box) => box.nics.length > 0) ? layout.wireLabel : 0) + below.length * layout.lane + (index < rows.length - 1 ? layout.rowGap : 6);
+    y =
+      bottom +
+      (row.some((box) => box.nics.length > 0) ? layout.wireLabel : 0) +
+      below.length * layout.lane +
+      (index < rows.length - 1 ? layout.rowGap : 6);
   }
   for (const lane of segments.filter((s) => rowsOf(s).length === 0)) {
     y += 20;

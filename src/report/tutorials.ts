@@ -5,7 +5,14 @@ import { coverageLine, type CheckCoverage, type Coverage, type ItemCoverage } fr
 import { noEngine } from './engine-version.js';
 import { plain } from './markdown.js';
 
-const statusWord: Record<ClaimStatus, string> = { ok: '', wrong: 'wrong', old: 'outdated', typo: 'misprint', inc: 'incomplete', img: 'picture lost' };
+const statusWord: Record<ClaimStatus, string> = {
+  ok: '',
+  wrong: 'wrong',
+  old: 'outdated',
+  typo: 'misprint',
+  inc: 'incomplete',
+  img: 'picture lost',
+};
 
 /** Titles of checks that a row names; the scenario has the rest. */
 const checksShown = 3;
@@ -35,7 +42,9 @@ function cell(claim: Claim, item: ItemCoverage | undefined, engine: string): str
 
 function shownBy(checks: readonly CheckCoverage[], link: TutorialsPage['link']): string {
   const decided = checks.filter((check) => Object.values(check.verdicts).some((verdict) => verdict !== 'skipped'));
-  const named = (decided.length > 0 ? decided : checks).slice(0, checksShown).map((check) => `[${plain(check.title)}](${link(check.file, check.line)})`);
+  const named = (decided.length > 0 ? decided : checks)
+    .slice(0, checksShown)
+    .map((check) => `[${plain(check.title)}](${link(check.file, check.line)})`);
   const more = checks.length - named.length;
   return `${named.join('; ')}${more > 0 ? `; and ${more} more` : ''}`;
 }
@@ -45,7 +54,8 @@ function lastCell(claim: Claim, item: ItemCoverage | undefined, link: TutorialsP
   if (item === undefined || item.state === 'missing') parts.push('*No lab.*');
   else if (item.state === 'uncovered') parts.push(`*No lab: ${plain(item.reason)}*`);
   else parts.push(`*Lab:* ${shownBy(item.checks, link)}`);
-  if (item?.state === 'undecided') parts.push(`*Not decided: ${plain(item.checks.find((check) => check.reason !== '')?.reason ?? '')}*`);
+  if (item?.state === 'undecided')
+    parts.push(`*Not decided: ${plain(item.checks.find((check) => check.reason !== '')?.reason ?? '')}*`);
   return parts.filter((part) => part !== '').join(' ');
 }
 
@@ -66,7 +76,9 @@ export function tutorialsMarkdown({ tutorials, coverage, source, link }: Tutoria
   const faults = coverage.items.filter((item) => item.id.startsWith('F'));
   lines.push(`- ${coverageLine(coverage.items.filter((item) => !item.id.startsWith('F')))}.`);
   if (faults.length > 0) lines.push(`- ${coverageLine(faults, 'faults')}.`);
-  const claims = tutorials.flatMap((tutorial) => tutorial.sections.flatMap((section) => section.claims)).filter((claim) => !claim.id.startsWith('F'));
+  const claims = tutorials
+    .flatMap((tutorial) => tutorial.sections.flatMap((section) => section.claims))
+    .filter((claim) => !claim.id.startsWith('F'));
   const doubtful = (['wrong', 'old', 'typo'] as const).map((status) => {
     const all = claims.filter((claim) => claim.status.includes(status));
     return `${all.filter((claim) => items.get(claim.id)?.state === 'settled').length} of ${all.length} ${status === 'typo' ? 'misprinted' : statusWord[status]}`;
@@ -76,14 +88,22 @@ export function tutorialsMarkdown({ tutorials, coverage, source, link }: Tutoria
   for (const tutorial of tutorials) {
     lines.push(`## ${plain(tutorial.title)} (${tutorial.id})`, '');
     for (const section of tutorial.sections) {
-      const columns = engines.filter((engine) => engine !== noEngine || section.claims.some((claim) => items.get(claim.id)?.verdicts[noEngine] !== undefined));
+      const columns = engines.filter(
+        (engine) =>
+          engine !== noEngine || section.claims.some((claim) => items.get(claim.id)?.verdicts[noEngine] !== undefined),
+      );
       lines.push(`### ${plain(section.title)}`, '');
-      lines.push(`| item | claim | ${columns.map((engine) => `${engine === noEngine ? 'no engine' : plain(engine)} | `).join('')}what is true, and what shows it |`, `|---|---|${columns.map(() => ':-:|').join('')}---|`);
+      lines.push(
+        `| item | claim | ${columns.map((engine) => `${engine === noEngine ? 'no engine' : plain(engine)} | `).join('')}what is true, and what shows it |`,
+        `|---|---|${columns.map(() => ':-:|').join('')}---|`,
+      );
       for (const claim of section.claims) {
         const item = items.get(claim.id);
         const words = claim.status.map((status) => statusWord[status]).filter((word) => word !== '');
         const says = `${plain(claim.says)}${words.length > 0 ? ` (${words.join(', ')})` : ''}`;
-        lines.push(`| ${claim.id} | ${says} | ${columns.map((engine) => `${cell(claim, item, engine)} | `).join('')}${lastCell(claim, item, link)} |`);
+        lines.push(
+          `| ${claim.id} | ${says} | ${columns.map((engine) => `${cell(claim, item, engine)} | `).join('')}${lastCell(claim, item, link)} |`,
+        );
       }
       lines.push('');
     }

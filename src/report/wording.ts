@@ -5,10 +5,22 @@ import type { Measure, Verdict } from '../model/verdict.js';
 import type { ItemResult, RunModel, ScenarioResult, Totals } from './model.js';
 
 /** A sign a verdict, so that nothing depends on colour. */
-export const verdictSign: Record<Verdict, string> = { pass: '✓', fail: '✗', inconclusive: '?', error: '!', skipped: '-' };
+export const verdictSign: Record<Verdict, string> = {
+  pass: '✓',
+  fail: '✗',
+  inconclusive: '?',
+  error: '!',
+  skipped: '-',
+};
 
 /** A verdict as an adjective for counts: "3 inconclusive". */
-export const verdictWord: Record<Verdict, string> = { pass: 'passed', fail: 'failed', inconclusive: 'inconclusive', error: 'errors', skipped: 'skipped' };
+export const verdictWord: Record<Verdict, string> = {
+  pass: 'passed',
+  fail: 'failed',
+  inconclusive: 'inconclusive',
+  error: 'errors',
+  skipped: 'skipped',
+};
 
 /** `22 planned, 22 reported: 20 passed, 1 failed, 0 inconclusive, 0 errors, 1 skipped`: no figure is ever left out. */
 export function totalsLine(totals: Totals): string {
@@ -27,7 +39,11 @@ export function fileOf(model: Pick<RunModel, 'cwd'>, scenario: Pick<ScenarioResu
 }
 
 /** `scenarios/overlay/consul.yaml:41`, as editors and CI systems link it. */
-export function placeOf(model: Pick<RunModel, 'cwd'>, scenario: Pick<ScenarioResult, 'file'>, item: Pick<ItemResult, 'line'>): string {
+export function placeOf(
+  model: Pick<RunModel, 'cwd'>,
+  scenario: Pick<ScenarioResult, 'file'>,
+  item: Pick<ItemResult, 'line'>,
+): string {
   return `${fileOf(model, scenario)}:${item.line}`;
 }
 
@@ -107,5 +123,7 @@ export function cutMiddle(text: string, limit: number): string {
 export function uniqueNames(items: readonly Pick<ItemResult, 'id' | 'title'>[]): Map<string, string> {
   const seen = new Map<string, number>();
   for (const { title } of items) seen.set(title, (seen.get(title) ?? 0) + 1);
-  return new Map(items.map(({ id, title }) => [id, seen.get(title) === 1 && title !== '' ? title : `${title} [${id}]`.trim()]));
+  return new Map(
+    items.map(({ id, title }) => [id, seen.get(title) === 1 && title !== '' ? title : `${title} [${id}]`.trim()]),
+  );
 }

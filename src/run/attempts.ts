@@ -40,10 +40,18 @@ async function becomesTrue(attempt: Attempt, timing: Timing, withinMs: number, s
     const durationMs = performance.now() - startedAt;
     if (outcome.verdict === 'pass') {
       const took = { name: 'became true', value: Math.round(durationMs), unit: 'ms' as const };
-      const reason = attempts === 1 ? outcome.reason : `${outcome.reason} True after ${formatDuration(durationMs)}, at attempt ${attempts}.`;
+      const reason =
+        attempts === 1
+          ? outcome.reason
+          : `${outcome.reason} True after ${formatDuration(durationMs)}, at attempt ${attempts}.`;
       return { outcome: { ...outcome, reason, measures: [...(outcome.measures ?? []), took] }, attempts, durationMs };
     }
-    if (outcome.verdict === 'error' || outcome.verdict === 'skipped' || signal.aborted || durationMs + wait >= withinMs) {
+    if (
+      outcome.verdict === 'error' ||
+      outcome.verdict === 'skipped' ||
+      signal.aborted ||
+      durationMs + wait >= withinMs
+    ) {
       const reason = `${outcome.reason} Tried ${attempts} ${attempts === 1 ? 'time' : 'times'} in ${formatDuration(durationMs)} (within ${formatDuration(withinMs)}).`;
       return { outcome: { ...outcome, reason }, attempts, durationMs };
     }
@@ -61,13 +69,27 @@ async function staysTrue(attempt: Attempt, timing: Timing, holdsForMs: number, s
     const outcome = await attempt(timing.timeoutMs);
     const durationMs = performance.now() - startedAt;
     if (outcome.verdict !== 'pass') {
-      return { outcome: { ...outcome, reason: `${outcome.reason} It had held for ${formatDuration(durationMs)} of ${formatDuration(holdsForMs)}.` }, attempts, durationMs };
+      return {
+        outcome: {
+          ...outcome,
+          reason: `${outcome.reason} It had held for ${formatDuration(durationMs)} of ${formatDuration(holdsForMs)}.`,
+        },
+        attempts,
+        durationMs,
+      };
     }
     if (signal.aborted) {
       return { outcome: { verdict: 'error', reason: 'Interrupted before the time was over.' }, attempts, durationMs };
     }
     if (durationMs >= holdsForMs) {
-      return { outcome: { ...outcome, reason: `${outcome.reason} It held for ${formatDuration(durationMs)}, at ${attempts} attempts.` }, attempts, durationMs };
+      return {
+        outcome: {
+          ...outcome,
+          reason: `${outcome.reason} It held for ${formatDuration(durationMs)}, at ${attempts} attempts.`,
+        },
+        attempts,
+        durationMs,
+      };
     }
     await pause(Math.min(longestPauseMs, holdsForMs - durationMs), signal);
   }

@@ -44,7 +44,10 @@ export async function readEngineState(host: HostConnection): Promise<EngineState
         name: (one.Names?.find((name) => name.lastIndexOf('/') === 0) ?? one.Names?.[0] ?? '').replace(/^\//, ''),
         image: one.Image ?? '',
         state: one.State ?? '',
-        networks: Object.entries(one.NetworkSettings?.Networks ?? {}).map(([name, attachment]) => ({ name, address: attachment?.IPAddress ?? '' })),
+        networks: Object.entries(one.NetworkSettings?.Networks ?? {}).map(([name, attachment]) => ({
+          name,
+          address: attachment?.IPAddress ?? '',
+        })),
         ports: [...new Set((one.Ports ?? []).map(portText))],
       })),
       networks: (JSON.parse(networks ?? '') as ApiNetwork[]).map((one) => ({

@@ -36,7 +36,9 @@ export function openEventLog(dir: string, options: { warn?: (text: string) => vo
     mkdirSync(dir, { recursive: true });
     fd = openSync(file, 'a', 0o644);
   } catch (error) {
-    throw new NetrigError('NETRIG_REPORT_WRITE', `The record of the run cannot be opened: ${messageOf(error)}`, { cause: error });
+    throw new NetrigError('NETRIG_REPORT_WRITE', `The record of the run cannot be opened: ${messageOf(error)}`, {
+      cause: error,
+    });
   }
   let failure: NetrigError | null = null;
   let lost = 0;
@@ -63,7 +65,12 @@ export function openEventLog(dir: string, options: { warn?: (text: string) => vo
       }
       try {
         if (lostUnsaid > 0) {
-          append({ type: 'log', scenario: null, level: 'error', text: `${lostUnsaid} event(s) before this one could not be written and are missing here` });
+          append({
+            type: 'log',
+            scenario: null,
+            level: 'error',
+            text: `${lostUnsaid} event(s) before this one could not be written and are missing here`,
+          });
           lostUnsaid = 0;
         }
         append(event);
@@ -71,9 +78,13 @@ export function openEventLog(dir: string, options: { warn?: (text: string) => vo
         lost += 1;
         lostUnsaid += 1;
         if (failure !== null) return;
-        failure = new NetrigError('NETRIG_REPORT_WRITE', `${file} cannot be written: ${messageOf(error)}`, { cause: error });
+        failure = new NetrigError('NETRIG_REPORT_WRITE', `${file} cannot be written: ${messageOf(error)}`, {
+          cause: error,
+        });
         try {
-          warn(`${failure.message}. The run goes on, but its record and reports will be incomplete, and it will not exit with 0.`);
+          warn(
+            `${failure.message}. The run goes on, but its record and reports will be incomplete, and it will not exit with 0.`,
+          );
         } catch {
           // A broken stderr must not break a test that is under way.
         }
@@ -90,7 +101,9 @@ export function openEventLog(dir: string, options: { warn?: (text: string) => vo
         try {
           closeSync(fd);
         } catch (error) {
-          failure ??= new NetrigError('NETRIG_REPORT_WRITE', `${file} cannot be closed: ${messageOf(error)}`, { cause: error });
+          failure ??= new NetrigError('NETRIG_REPORT_WRITE', `${file} cannot be closed: ${messageOf(error)}`, {
+            cause: error,
+          });
         }
         fd = null;
       }
@@ -161,7 +174,10 @@ function lineSplitter(): { push(chunk: Buffer): Buffer[]; rest(): Buffer } {
  *
  * @throws NETRIG_RUN_UNKNOWN when there is no such file.
  */
-export async function* readEvents(file: string, onBroken: (broken: BrokenLine) => void = () => {}): AsyncGenerator<RunEvent> {
+export async function* readEvents(
+  file: string,
+  onBroken: (broken: BrokenLine) => void = () => {},
+): AsyncGenerator<RunEvent> {
   let handle: FileHandle;
   try {
     handle = await open(file, 'r');
@@ -171,7 +187,10 @@ export async function* readEvents(file: string, onBroken: (broken: BrokenLine) =
   try {
     const splitter = lineSplitter();
     let number = 0;
-    for await (const chunk of handle.createReadStream({ autoClose: false, highWaterMark: 1 << 18 }) as AsyncIterable<Buffer>) {
+    for await (const chunk of handle.createReadStream({
+      autoClose: false,
+      highWaterMark: 1 << 18,
+    }) as AsyncIterable<Buffer>) {
       for (const line of splitter.push(chunk)) {
         number += 1;
         if (line.length === 0) continue;

@@ -49,6 +49,10 @@ export function topologyOf(plan: LabPlan): Topology {
       init: host.init,
       interfaces: host.interfaces.map((nic) => ({ name: nic.name, segment: nic.segment, address: nic.address ?? '' })),
     })),
-    segments: plan.segments.map((segment) => ({ name: segment.name, subnet: segment.subnet, ...(segment.mtu ? { mtu: segment.mtu } : {}) })),
+    segments: plan.segments.map((segment) => ({
+      name: segment.name,
+      subnet: segment.subnet,
+      ...(segment.mtu ? { mtu: segment.mtu } : {}),
+    })),
   };
 }

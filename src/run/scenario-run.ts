@@ -76,7 +76,10 @@ function broken(error: unknown): Outcome {
 /** Hosts whose engine or image a `when` speaks of: where a step runs, where a check looks from or at. */
 function hostsOf(item: ScenarioItem, scenario: Scenario): string[] {
   const known = new Set(scenario.hosts.map((host) => host.name));
-  const named = item.kind === 'step' ? item.on : item.type.endpoints(item.spec).map((use) => parseVantage(use.endpoint)?.host ?? '');
+  const named =
+    item.kind === 'step'
+      ? item.on
+      : item.type.endpoints(item.spec).map((use) => parseVantage(use.endpoint)?.host ?? '');
   const found = [...new Set(named.filter((name) => known.has(name)))];
   return found.length > 0 ? found : [...known];
 }
@@ -133,7 +136,14 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
 
   async function missingCapability(): Promise<string | null> {
     if (scenario.requires.length === 0) return null;
-    const known = new Map((await options.provider.capabilities({ signal, progress: (text) => emit({ type: 'log', scenario: scenario.id, level: 'info', text }) })).map((capability) => [capability.name, capability]));
+    const known = new Map(
+      (
+        await options.provider.capabilities({
+          signal,
+          progress: (text) => emit({ type: 'log', scenario: scenario.id, level: 'info', text }),
+        })
+      ).map((capability) => [capability.name, capability]),
+    );
     for (const name of scenario.requires) {
       const capability = known.get(name);
       if (!capability) return `needs ${name}, which the ${options.provider.name} provider does not know`;
@@ -154,19 +164,35 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
       return;
     }
     await options.provider.preflight(plan);
-    const up = options.up ?? ((provider, labPlan) => provider.up(labPlan, { signal, emit, scenario: scenario.id, ...(options.checkOnly ? { readOnly: true } : {}) }));
+    const up =
+      options.up ??
+      ((provider, labPlan) =>
+        provider.up(labPlan, {
+          signal,
+          emit,
+          scenario: scenario.id,
+          ...(options.checkOnly ? { readOnly: true } : {}),
+        }));
     running = await up(options.provider, plan);
     session = openSession(running);
     if (options.checkOnly) return;
     const begin = performance.now();
     emit({ type: 'phase', scenario: scenario.id, phase: 'provision', state: 'start', text: 'Provisioning over SSH' });
     await provision(session, signal);
-    emit({ type: 'phase', scenario: scenario.id, phase: 'provision', state: 'end', text: 'Provisioned over SSH', durationMs: performance.now() - begin });
+    emit({
+      type: 'phase',
+      scenario: scenario.id,
+      phase: 'provision',
+      state: 'end',
+      text: 'Provisioned over SSH',
+      durationMs: performance.now() - begin,
+    });
   }
 
   async function ready(): Promise<void> {
     starting ??= bringUp().catch(async (error: unknown) => {
-      labError = error instanceof NetrigError ? error : new NetrigError('NETRIG_INTERNAL', messageOf(error), { cause: error });
+      labError =
+        error instanceof NetrigError ? error : new NetrigError('NETRIG_INTERNAL', messageOf(error), { cause: error });
       stopped = signal.aborted ? 'the run was interrupted' : `the lab did not come up: ${messageOf(error)}`;
     });
     await starting;
@@ -175,7 +201,9 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
   function engineVersion(host: ProbeHost): Promise<string> {
     let version = engineVersions.get(host.name);
     if (!version) {
-      version = host.exec(['docker', 'version', '--format', '{{.Server.Version}}'], { timeoutMs: 30_000 }).then((result) => (result.exitCode === 0 ? result.stdout.trim() : ''));
+      version = host
+        .exec(['docker', 'version', '--format', '{{.Server.Version}}'], { timeoutMs: 30_000 })
+        .then((result) => (result.exitCode === 0 ? result.stdout.trim() : ''));
       engineVersions.set(host.name, version);
     }
     return version;
@@ -187,7 +215,8 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
     const hosts = hostsOf(item, scenario);
     if (item.when.image) {
       const images = scenario.hosts.filter((host) => hosts.includes(host.name)).map((host) => host.image);
-      if (!images.some((image) => item.when?.image?.includes(image))) return conditionReason('image', item.when.image.join(' or '), [...new Set(images)].join(', '));
+      if (!images.some((image) => item.when?.image?.includes(image)))
+        return conditionReason('image', item.when.image.join(' or '), [...new Set(images)].join(', '));
     }
     if (item.when.engine) {
       const context = contextFor(item.id, 30_000);
@@ -195,9 +224,15 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
       const own = hosts.filter((name) => engines.includes(name));
       // Seen from hosts without an engine (a router, a client), the condition is about the lab's engines.
       const withEngine = own.length > 0 ? own : engines;
-      const versions = await Promise.all(withEngine.map(async (name) => ({ name, version: await engineVersion(context.host(name)) })));
+      const versions = await Promise.all(
+        withEngine.map(async (name) => ({ name, version: await engineVersion(context.host(name)) })),
+      );
       const unknown = versions.find(({ version }) => !semver.coerce(version));
-      if (unknown) throw new NetrigError('NETRIG_CAPABILITY', `The engine on ${unknown.name} does not state its version, and the item is for engine ${item.when.engine} only.`);
+      if (unknown)
+        throw new NetrigError(
+          'NETRIG_CAPABILITY',
+          `The engine on ${unknown.name} does not state its version, and the item is for engine ${item.when.engine} only.`,
+        );
       if (!versions.some(({ version }) => semver.satisfies(semver.coerce(version)!, item.when!.engine!))) {
         return conditionReason('engine', item.when.engine, versions.map(({ version }) => version).join(', ') || 'none');
       }
@@ -221,7 +256,12 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
       } catch (error) {
         // The way to the probe broke, not the network under test: once more over a new connection.
         if (!isNetrigError(error, 'NETRIG_SSH_LOST') || signal.aborted) throw error;
-        emit({ type: 'log', scenario: scenario.id, level: 'warn', text: `${messageOf(error)} Trying once more over a new connection.` });
+        emit({
+          type: 'log',
+          scenario: scenario.id,
+          level: 'warn',
+          text: `${messageOf(error)} Trying once more over a new connection.`,
+        });
         return item.type.run(item.spec, contextFor(item.id, ms));
       }
     };
@@ -230,7 +270,14 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
 
   function settle(item: ScenarioItem, timed: Timed): Outcome {
     outcomes.set(item.id, timed.outcome);
-    emit({ type: 'item:end', scenario: scenario.id, item: item.id, outcome: timed.outcome, attempts: timed.attempts, durationMs: timed.durationMs });
+    emit({
+      type: 'item:end',
+      scenario: scenario.id,
+      item: item.id,
+      outcome: timed.outcome,
+      attempts: timed.attempts,
+      durationMs: timed.durationMs,
+    });
     return timed.outcome;
   }
 
@@ -240,14 +287,16 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
     const skip = (reason: string): Outcome => settle(item, { outcome: skipped(reason), attempts: 0, durationMs: 0 });
     if (options.existing && item.kind === 'step') return skip('the lab is up already, with its steps done');
     if (options.checkOnly && item.kind === 'step') return skip('steps are not applied with --check-only');
-    if (options.checkOnly && item.kind === 'check' && item.type.name === 'command') return skip('a command may change something, so it is not run with --check-only');
+    if (options.checkOnly && item.kind === 'check' && item.type.name === 'command')
+      return skip('a command may change something, so it is not run with --check-only');
     if (signal.aborted) stopped ??= 'the run was interrupted';
     if (stopped) return skip(stopped);
     const firstItem = starting === null;
     await ready();
     if (stopped) {
       // The first item carries the lab's error; the others say that it is the reason.
-      if (firstItem && labError && !signal.aborted) return settle(item, { outcome: broken(labError), attempts: 0, durationMs: 0 });
+      if (firstItem && labError && !signal.aborted)
+        return settle(item, { outcome: broken(labError), attempts: 0, durationMs: 0 });
       return skip(stopped);
     }
     if (!options.existing && !options.checkOnly) {
@@ -261,11 +310,18 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
     let timed: Timed;
     try {
       const reason = await excluded(item);
-      timed = reason === null ? await (item.kind === 'step' ? runStep(item) : runCheck(item)) : { outcome: skipped(reason), attempts: 0, durationMs: 0 };
+      timed =
+        reason === null
+          ? await (item.kind === 'step' ? runStep(item) : runCheck(item))
+          : { outcome: skipped(reason), attempts: 0, durationMs: 0 };
     } catch (error) {
       timed = { outcome: broken(error), attempts: 1, durationMs: performance.now() - begin };
     }
-    if (signal.aborted && timed.outcome.verdict !== 'pass') timed.outcome = { verdict: 'error', reason: `Interrupted after ${formatDuration(timed.durationMs)}. ${timed.outcome.reason}` };
+    if (signal.aborted && timed.outcome.verdict !== 'pass')
+      timed.outcome = {
+        verdict: 'error',
+        reason: `Interrupted after ${formatDuration(timed.durationMs)}. ${timed.outcome.reason}`,
+      };
     if (item.kind === 'step' && timed.outcome.verdict !== 'pass' && timed.outcome.verdict !== 'skipped') {
       stopped = `the step "${item.title}" (line ${item.source.line}) did not succeed`;
     }
@@ -288,12 +344,24 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
         const alive = `kill -0 -- -${one.pgid} 2>/dev/null && echo alive || echo ended`;
         // Not through the recorder: nobody asked for this command.
         const connection = await session!.connection(one.host);
-        const result = await connection.exec(`${alive}; tail -c ${keptLogBytes} ${quoteArg(one.log)}`, { timeoutMs: 10_000 });
+        const result = await connection.exec(`${alive}; tail -c ${keptLogBytes} ${quoteArg(one.log)}`, {
+          timeoutMs: 10_000,
+        });
         const cut = result.stdout.indexOf('\n');
         if (result.stdout.slice(0, cut) === 'ended') {
-          emit({ type: 'log', scenario: scenario.id, level: 'warn', text: `On ${one.host} the background process ended before its lab did: ${one.command.trim()}` });
+          emit({
+            type: 'log',
+            scenario: scenario.id,
+            level: 'warn',
+            text: `On ${one.host} the background process ended before its lab did: ${one.command.trim()}`,
+          });
         }
-        const attachment = await context.attach(`Log of "${one.command.trim()}" on ${one.host}`, `${one.host}.log`, 'text/plain', result.stdoutRaw.subarray(cut + 1));
+        const attachment = await context.attach(
+          `Log of "${one.command.trim()}" on ${one.host}`,
+          `${one.host}.log`,
+          'text/plain',
+          result.stdoutRaw.subarray(cut + 1),
+        );
         emit({ type: 'artifact', scenario: scenario.id, item: null, attachment });
       }),
     );
@@ -314,12 +382,19 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
     await queue;
     for (const item of items) {
       if (outcomes.has(item.id)) continue;
-      const reason = signal.aborted ? 'the run was interrupted' : (stopped ?? options.notAskedFor ?? 'not selected for this run');
+      const reason = signal.aborted
+        ? 'the run was interrupted'
+        : (stopped ?? options.notAskedFor ?? 'not selected for this run');
       settle(item, { outcome: skipped(reason), attempts: 0, durationMs: 0 });
     }
     if (session && !signal.aborted) {
       await Promise.all([keepLogs(), keepEngineStates()]).catch((error: unknown) => {
-        emit({ type: 'log', scenario: scenario.id, level: 'warn', text: `Not all logs and engine states could be kept: ${messageOf(error)}` });
+        emit({
+          type: 'log',
+          scenario: scenario.id,
+          level: 'warn',
+          text: `Not all logs and engine states could be kept: ${messageOf(error)}`,
+        });
       });
     }
     await session?.close();
@@ -335,7 +410,8 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
       try {
         await running.down();
       } catch (error) {
-        labError ??= error instanceof NetrigError ? error : new NetrigError('NETRIG_CLEANUP', messageOf(error), { cause: error });
+        labError ??=
+          error instanceof NetrigError ? error : new NetrigError('NETRIG_CLEANUP', messageOf(error), { cause: error });
         emit({ type: 'log', scenario: scenario.id, level: 'error', text: messageOf(error) });
       }
     }
@@ -343,7 +419,9 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
       type: 'scenario:end',
       scenario: scenario.id,
       durationMs: performance.now() - startedAt,
-      ...(labError && !signal.aborted ? { error: { code: labError.code, message: `${labError.message} ${labError.hint}` } } : {}),
+      ...(labError && !signal.aborted
+        ? { error: { code: labError.code, message: `${labError.message} ${labError.hint}` } }
+        : {}),
     });
   }
 
@@ -354,7 +432,9 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
       if (item.kind === 'step') await perform(item.id);
     }
     if (labError) return labError;
-    return stopped === null ? null : new NetrigError('NETRIG_STEP_FAILED', `The lab of ${scenario.id} was taken down: ${stopped}.`);
+    return stopped === null
+      ? null
+      : new NetrigError('NETRIG_STEP_FAILED', `The lab of ${scenario.id} was taken down: ${stopped}.`);
   }
 
   async function leave(): Promise<void> {

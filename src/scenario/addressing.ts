@@ -1,5 +1,16 @@
 import ipaddr from 'ipaddr.js';
-import { canonicalAddress, contains, familyOf, hostCapacity, isHostAddress, lastAddress, networkAddress, nthAddress, overlaps, parseCidr } from '../model/cidr.js';
+import {
+  canonicalAddress,
+  contains,
+  familyOf,
+  hostCapacity,
+  isHostAddress,
+  lastAddress,
+  networkAddress,
+  nthAddress,
+  overlaps,
+  parseCidr,
+} from '../model/cidr.js';
 import type { Cidr } from '../model/cidr.js';
 import type { Path } from './diagnostic.js';
 import type { Problem } from './issues.js';
@@ -14,10 +25,12 @@ export function subnetProblem(text: string): string | null {
   const subnet = parseCidr(text);
   if (subnet === null) return null;
   const network = networkAddress(subnet);
-  if (canonicalAddress(subnet.address) !== network) return `${text} is an address inside a subnet: the subnet is ${network}/${subnet.prefix}`;
+  if (canonicalAddress(subnet.address) !== network)
+    return `${text} is an address inside a subnet: the subnet is ${network}/${subnet.prefix}`;
   if (subnet.prefix === 0) return `${text} is every address there is`;
   const range = ipaddr.parse(network).range();
-  if (['loopback', 'multicast', 'unspecified', 'broadcast'].includes(range)) return `${text} is in a ${range} range, where no host can live`;
+  if (['loopback', 'multicast', 'unspecified', 'broadcast'].includes(range))
+    return `${text} is in a ${range} range, where no host can live`;
   return null;
 }
 
@@ -33,7 +46,8 @@ export function segmentAddresses(segment: SegmentShape): Record<string, string |
 /** Mistakes of one segment. `hosts`: every host of the file, also those with mistakes of their own. */
 export function segmentProblems(segment: SegmentShape, path: Path, hosts: readonly string[]): Problem[] {
   const problems: Problem[] = [];
-  const unknown = (host: string): string => `no host ${JSON.stringify(host)} in this scenario${suggestion(host, hosts)}`;
+  const unknown = (host: string): string =>
+    `no host ${JSON.stringify(host)} in this scenario${suggestion(host, hosts)}`;
   const subnetMessage = subnetProblem(segment.subnet);
   if (subnetMessage !== null) problems.push(value([...path, 'subnet'], subnetMessage));
   const subnet = parseCidr(segment.subnet)!;
@@ -49,7 +63,12 @@ export function segmentProblems(segment: SegmentShape, path: Path, hosts: readon
       seen.add(host);
     });
     if (subnetMessage === null && BigInt(segment.hosts.length) > hostCapacity(subnet)) {
-      problems.push(value([...path, 'subnet'], `${segment.subnet} has room for ${hostCapacity(subnet)} hosts, and the segment has ${segment.hosts.length}`));
+      problems.push(
+        value(
+          [...path, 'subnet'],
+          `${segment.subnet} has room for ${hostCapacity(subnet)} hosts, and the segment has ${segment.hosts.length}`,
+        ),
+      );
     }
     return problems;
   }
@@ -65,7 +84,12 @@ export function segmentProblems(segment: SegmentShape, path: Path, hosts: readon
     }
     if (!isHostAddress(subnet, address)) {
       const which = canonicalAddress(address) === networkAddress(subnet) ? 'network' : 'broadcast';
-      problems.push(value(at, `${address} is the ${which} address of ${segment.subnet}: hosts have ${nthAddress(subnet, 1)} to ${beforeLast(subnet)}`));
+      problems.push(
+        value(
+          at,
+          `${address} is the ${which} address of ${segment.subnet}: hosts have ${nthAddress(subnet, 1)} to ${beforeLast(subnet)}`,
+        ),
+      );
       continue;
     }
     const owner = owners.get(canonicalAddress(address));
@@ -85,8 +109,13 @@ export function overlapProblems(segments: ReadonlyMap<string, SegmentShape>): Pr
   const problems: Problem[] = [];
   const all = [...segments].filter(([, segment]) => subnetProblem(segment.subnet) === null);
   all.forEach(([name, segment], index) => {
-    const other = all.slice(0, index).find(([, earlier]) => overlaps(parseCidr(earlier.subnet)!, parseCidr(segment.subnet)!));
-    if (other) problems.push(value(['segments', name, 'subnet'], `${segment.subnet} overlaps ${other[1].subnet} of the segment ${other[0]}`));
+    const other = all
+      .slice(0, index)
+      .find(([, earlier]) => overlaps(parseCidr(earlier.subnet)!, parseCidr(segment.subnet)!));
+    if (other)
+      problems.push(
+        value(['segments', name, 'subnet'], `${segment.subnet} overlaps ${other[1].subnet} of the segment ${other[0]}`),
+      );
   });
   return problems;
 }
@@ -109,18 +138,38 @@ export function routeProblems({ name, host, segments }: HostNetworks): Problem[]
     const destination = parseCidr(route.to);
     if (destination !== null) {
       const network = networkAddress(destination);
-      if (canonicalAddress(destination.address) !== network) problems.push(value([...at, 'to'], `${route.to} is an address inside a subnet: the subnet is ${network}/${destination.prefix}`));
+      if (canonicalAddress(destination.address) !== network)
+        problems.push(
+          value(
+            [...at, 'to'],
+            `${route.to} is an address inside a subnet: the subnet is ${network}/${destination.prefix}`,
+          ),
+        );
       if (destination.family !== familyOf(route.via)) {
-        problems.push(value([...at, 'via'], `${route.via} is IPv${familyOf(route.via)}, and the destination ${route.to} is IPv${destination.family}`));
+        problems.push(
+          value(
+            [...at, 'via'],
+            `${route.via} is IPv${familyOf(route.via)}, and the destination ${route.to} is IPv${destination.family}`,
+          ),
+        );
         return;
       }
     }
     const on = segments.find((segment) => contains(segment.subnet, route.via));
     if (on === undefined) {
-      const have = segments.map((segment) => `${segment.name} (${networkAddress(segment.subnet)}/${segment.subnet.prefix})`).join(', ');
-      problems.push(value([...at, 'via'], `${route.via} is on no segment of ${name}${have === '' ? ', which is on none' : `; it is on ${have}`}`));
+      const have = segments
+        .map((segment) => `${segment.name} (${networkAddress(segment.subnet)}/${segment.subnet.prefix})`)
+        .join(', ');
+      problems.push(
+        value(
+          [...at, 'via'],
+          `${route.via} is on no segment of ${name}${have === '' ? ', which is on none' : `; it is on ${have}`}`,
+        ),
+      );
     } else if (on.address === null) {
-      problems.push(value([...at, 'via'], `${name} has no address on ${on.name}, so it cannot reach ${route.via} directly`));
+      problems.push(
+        value([...at, 'via'], `${name} has no address on ${on.name}, so it cannot reach ${route.via} directly`),
+      );
     } else if (canonicalAddress(on.address) === canonicalAddress(route.via)) {
       problems.push(value([...at, 'via'], `${route.via} is the address of ${name} itself`));
     }
@@ -140,7 +189,13 @@ interface Publication {
 function publication(owner: string, text: string): Publication | null {
   const match = /^(?:(\[[^\]]+\]|\d+\.\d+\.\d+\.\d+):)?(?:(\d+)(?:-(\d+))?:)?\d+(?:-\d+)?(?:\/(\w+))?$/.exec(text);
   if (!match || match[2] === undefined) return null;
-  return { owner, address: match[1] ?? '', from: Number(match[2]), to: Number(match[3] ?? match[2]), protocol: match[4] ?? 'tcp' };
+  return {
+    owner,
+    address: match[1] ?? '',
+    from: Number(match[2]),
+    to: Number(match[3] ?? match[2]),
+    protocol: match[4] ?? 'tcp',
+  };
 }
 
 /** Mistakes of a host's declared engine state. */
@@ -153,11 +208,13 @@ export function dockerProblems({ name, host, segments }: HostNetworks): Problem[
 
   for (const [network, shape] of Object.entries(docker.networks)) {
     const below = [...path, 'networks', network];
-    if (['bridge', 'host', 'none', 'default'].includes(network)) problems.push(key(below, `the engine keeps the network name ${JSON.stringify(network)} for itself`));
+    if (['bridge', 'host', 'none', 'default'].includes(network))
+      problems.push(key(below, `the engine keeps the network name ${JSON.stringify(network)} for itself`));
     shape.ipam.config.forEach((config, index) => {
       const at = [...below, 'ipam', 'config', index];
       if (config.subnet === undefined) {
-        if (config.gateway !== undefined) problems.push(value([...at, 'gateway'], 'a gateway needs the subnet it is in'));
+        if (config.gateway !== undefined)
+          problems.push(value([...at, 'gateway'], 'a gateway needs the subnet it is in'));
         return;
       }
       const message = subnetProblem(config.subnet);
@@ -166,15 +223,34 @@ export function dockerProblems({ name, host, segments }: HostNetworks): Problem[
         return;
       }
       const subnet = parseCidr(config.subnet)!;
-      if (config.gateway !== undefined && !contains(subnet, config.gateway)) problems.push(value([...at, 'gateway'], `${config.gateway} is not in the subnet ${config.subnet} of the network`));
-      if (config.ip_range !== undefined && !(contains(subnet, parseCidr(config.ip_range)!.address) && parseCidr(config.ip_range)!.prefix >= subnet.prefix)) {
-        problems.push(value([...at, 'ip_range'], `${config.ip_range} is not inside the subnet ${config.subnet} of the network`));
+      if (config.gateway !== undefined && !contains(subnet, config.gateway))
+        problems.push(
+          value([...at, 'gateway'], `${config.gateway} is not in the subnet ${config.subnet} of the network`),
+        );
+      if (
+        config.ip_range !== undefined &&
+        !(contains(subnet, parseCidr(config.ip_range)!.address) && parseCidr(config.ip_range)!.prefix >= subnet.prefix)
+      ) {
+        problems.push(
+          value([...at, 'ip_range'], `${config.ip_range} is not inside the subnet ${config.subnet} of the network`),
+        );
       }
       const other = taken.find((one) => overlaps(one.subnet, subnet));
-      if (other) problems.push(value([...at, 'subnet'], `${config.subnet} overlaps ${other.text} of the network ${other.network}`));
+      if (other)
+        problems.push(
+          value([...at, 'subnet'], `${config.subnet} overlaps ${other.text} of the network ${other.network}`),
+        );
       // A macvlan or ipvlan network shares its segment's subnet on purpose.
-      const segment = ['macvlan', 'ipvlan'].includes(shape.driver) ? undefined : segments.find((one) => overlaps(one.subnet, subnet));
-      if (segment) problems.push(value([...at, 'subnet'], `${config.subnet} overlaps the segment ${segment.name} that ${name} is on: its containers could not reach that segment`));
+      const segment = ['macvlan', 'ipvlan'].includes(shape.driver)
+        ? undefined
+        : segments.find((one) => overlaps(one.subnet, subnet));
+      if (segment)
+        problems.push(
+          value(
+            [...at, 'subnet'],
+            `${config.subnet} overlaps the segment ${segment.name} that ${name} is on: its containers could not reach that segment`,
+          ),
+        );
       taken.push({ network, subnet, text: config.subnet });
     });
   }
@@ -184,36 +260,81 @@ export function dockerProblems({ name, host, segments }: HostNetworks): Problem[
   for (const [container, shape] of Object.entries(docker.containers)) {
     const below = [...path, 'containers', container];
     const joined = Object.entries(shape.networks);
-    if (shape.network_mode !== null && joined.length > 0) problems.push(key([...below, 'networks'], '`networks` and `network_mode` exclude each other'));
+    if (shape.network_mode !== null && joined.length > 0)
+      problems.push(key([...below, 'networks'], '`networks` and `network_mode` exclude each other'));
     const shared = /^container:(.+)$/.exec(shape.network_mode ?? '');
-    if (shared && !containers.includes(shared[1]!)) problems.push(value([...below, 'network_mode'], `no container ${JSON.stringify(shared[1])} is declared on ${name}${suggestion(shared[1], containers)}`));
-    if (['host', 'none'].includes(shape.network_mode ?? '') && shape.ports.length > 0) problems.push(key([...below, 'ports'], `the engine publishes no ports with \`network_mode: ${shape.network_mode}\``));
+    if (shared && !containers.includes(shared[1]!))
+      problems.push(
+        value(
+          [...below, 'network_mode'],
+          `no container ${JSON.stringify(shared[1])} is declared on ${name}${suggestion(shared[1], containers)}`,
+        ),
+      );
+    if (['host', 'none'].includes(shape.network_mode ?? '') && shape.ports.length > 0)
+      problems.push(
+        key([...below, 'ports'], `the engine publishes no ports with \`network_mode: ${shape.network_mode}\``),
+      );
 
     for (const [network, attachment] of joined) {
       const at = [...below, 'networks', network];
       const known = docker.networks[network];
       if (known === undefined && network !== 'bridge') {
-        problems.push(key(at, `no network ${JSON.stringify(network)} is declared on ${name}${suggestion(network, Object.keys(docker.networks))}`));
+        problems.push(
+          key(
+            at,
+            `no network ${JSON.stringify(network)} is declared on ${name}${suggestion(network, Object.keys(docker.networks))}`,
+          ),
+        );
         continue;
       }
       for (const field of ['ipv4_address', 'ipv6_address'] as const) {
         const address = attachment[field];
         if (address === undefined) continue;
-        const subnets = (known?.ipam.config ?? []).flatMap((config) => (config.subnet === undefined ? [] : [config.subnet]));
-        if (familyOf(address) !== (field === 'ipv4_address' ? 4 : 6)) problems.push(value([...at, field], `${address} is an IPv${familyOf(address)} address`));
-        else if (subnets.length === 0) problems.push(value([...at, field], `the engine takes a fixed address only on a network with a \`subnet\`, and ${network} has none`));
-        else if (!subnets.some((subnet) => contains(parseCidr(subnet)!, address))) problems.push(value([...at, field], `${address} is not in the subnet ${subnets.join(', ')} of the network ${network}`));
+        const subnets = (known?.ipam.config ?? []).flatMap((config) =>
+          config.subnet === undefined ? [] : [config.subnet],
+        );
+        if (familyOf(address) !== (field === 'ipv4_address' ? 4 : 6))
+          problems.push(value([...at, field], `${address} is an IPv${familyOf(address)} address`));
+        else if (subnets.length === 0)
+          problems.push(
+            value(
+              [...at, field],
+              `the engine takes a fixed address only on a network with a \`subnet\`, and ${network} has none`,
+            ),
+          );
+        else if (!subnets.some((subnet) => contains(parseCidr(subnet)!, address)))
+          problems.push(
+            value([...at, field], `${address} is not in the subnet ${subnets.join(', ')} of the network ${network}`),
+          );
       }
     }
     shape.links.forEach((link, index) => {
       const target = link.split(':')[0]!;
-      if (!containers.includes(target)) problems.push(value([...below, 'links', index], `no container ${JSON.stringify(target)} is declared on ${name}${suggestion(target, containers)}`));
+      if (!containers.includes(target))
+        problems.push(
+          value(
+            [...below, 'links', index],
+            `no container ${JSON.stringify(target)} is declared on ${name}${suggestion(target, containers)}`,
+          ),
+        );
     });
     shape.ports.forEach((text, index) => {
       const one = publication(container, text);
       if (one === null) return;
-      const clash = published.find((other) => other.protocol === one.protocol && other.from <= one.to && one.from <= other.to && (other.address === one.address || other.address === '' || one.address === ''));
-      if (clash) problems.push(value([...below, 'ports', index], `port ${one.from}/${one.protocol} of ${name} is published by ${clash.owner} already`));
+      const clash = published.find(
+        (other) =>
+          other.protocol === one.protocol &&
+          other.from <= one.to &&
+          one.from <= other.to &&
+          (other.address === one.address || other.address === '' || one.address === ''),
+      );
+      if (clash)
+        problems.push(
+          value(
+            [...below, 'ports', index],
+            `port ${one.from}/${one.protocol} of ${name} is published by ${clash.owner} already`,
+          ),
+        );
       published.push(one);
     });
   }

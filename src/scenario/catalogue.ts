@@ -26,8 +26,14 @@ export function isCatalogueFile(file: string): boolean {
   }
 }
 
-const uncoveredWording: SourceWording = { empty: null, map: 'expected a map of catalogue items to reasons, such as `S1-03: a misprint of a command`' };
-const tutorialsWording: SourceWording = { empty: 'the file is empty', map: 'expected a map of the catalogue’s sections' };
+const uncoveredWording: SourceWording = {
+  empty: null,
+  map: 'expected a map of catalogue items to reasons, such as `S1-03: a misprint of a command`',
+};
+const tutorialsWording: SourceWording = {
+  empty: 'the file is empty',
+  map: 'expected a map of the catalogue’s sections',
+};
 
 /** `null` for a file that is not there. Throws NETRIG_SCENARIO_READ for one that cannot be read. */
 function readIfThere(file: string, wording: SourceWording): ScenarioSource | null {
@@ -67,14 +73,18 @@ function uncoveredIn(source: ScenarioSource, coveredBy: (id: string) => string |
   const done = (): Uncovered => ({ reasons, diagnostics: sortedDiagnostics(diagnostics) });
   if (!source.usable || !isDataMap(source.data)) return done();
   for (const [key, reason] of Object.entries(source.data)) {
-    const complain = (message: string, at: 'key' | 'value' = 'key'): void => void diagnostics.push(source.diagnostic([key], message, at));
+    const complain = (message: string, at: 'key' | 'value' = 'key'): void =>
+      void diagnostics.push(source.diagnostic([key], message, at));
     const expanded = expandCovers(key);
     if ('message' in expanded) {
       complain(expanded.message);
       continue;
     }
     if (typeof reason !== 'string' || reason.trim() === '') {
-      complain(`${key} has no reason: say in one sentence why no check can settle it`, reason === null ? 'key' : 'value');
+      complain(
+        `${key} has no reason: say in one sentence why no check can settle it`,
+        reason === null ? 'key' : 'value',
+      );
       continue;
     }
     for (const id of expanded.ids) {
@@ -128,7 +138,13 @@ const zClaim = z.union([
     truth: zLine.optional(),
   }),
 ]);
-const zTutorials = z.record(z.string(), z.strictObject({ title: zLine, sections: z.array(z.strictObject({ title: zLine, items: z.record(z.string(), zClaim) })).min(1) }));
+const zTutorials = z.record(
+  z.string(),
+  z.strictObject({
+    title: zLine,
+    sections: z.array(z.strictObject({ title: zLine, items: z.record(z.string(), zClaim) })).min(1),
+  }),
+);
 
 function toClaim(id: string, data: z.infer<typeof zClaim>): Claim {
   if (typeof data === 'string') return { id, says: data, status: ['ok'], holds: true, truth: '' };
@@ -153,7 +169,14 @@ function tutorialsIn(source: ScenarioSource): { tutorials: Tutorial[]; diagnosti
   const sections = catalogueIds();
   const tutorials: Tutorial[] = [];
   for (const id of Object.keys(parsed.value)) {
-    if (!sections.has(id)) diagnostics.push(source.diagnostic([id], `the catalogue has no section ${id}: there are ${[...sections.keys()].join(', ')}`, 'key'));
+    if (!sections.has(id))
+      diagnostics.push(
+        source.diagnostic(
+          [id],
+          `the catalogue has no section ${id}: there are ${[...sections.keys()].join(', ')}`,
+          'key',
+        ),
+      );
   }
   for (const [id, ids] of sections) {
     const data = parsed.value[id];
@@ -166,17 +189,39 @@ function tutorialsIn(source: ScenarioSource): { tutorials: Tutorial[]; diagnosti
     data.sections.forEach((section, at) => {
       const claims = Object.entries(section.items).map(([item, value]): Claim => {
         const place = [id, 'sections', at, 'items', item];
-        if (!left.delete(item)) diagnostics.push(source.diagnostic(place, ids.includes(item) ? `${item} stands here a second time` : `${item} is no item of ${id}`, 'key'));
+        if (!left.delete(item))
+          diagnostics.push(
+            source.diagnostic(
+              place,
+              ids.includes(item) ? `${item} stands here a second time` : `${item} is no item of ${id}`,
+              'key',
+            ),
+          );
         const claim = toClaim(item, value);
         const doubtful = claim.status.some((status) => status === 'wrong' || status === 'old' || status === 'typo');
-        if (doubtful && claim.truth === '') diagnostics.push(source.diagnostic(place, `${item} is ${claim.status.join(', ')}: say by \`truth\` what is so`, 'key'));
-        if (claim.status.includes('old') && typeof value === 'object' && value.holds === undefined) diagnostics.push(source.diagnostic(place, `${item} is old: say by \`holds\` for which engines it is true`, 'key'));
-        if (typeof claim.holds === 'string' && semver.validRange(claim.holds) === null) diagnostics.push(source.diagnostic([...place, 'holds'], `expected a range of engine versions such as "<28", got ${JSON.stringify(claim.holds)}`));
+        if (doubtful && claim.truth === '')
+          diagnostics.push(
+            source.diagnostic(place, `${item} is ${claim.status.join(', ')}: say by \`truth\` what is so`, 'key'),
+          );
+        if (claim.status.includes('old') && typeof value === 'object' && value.holds === undefined)
+          diagnostics.push(
+            source.diagnostic(place, `${item} is old: say by \`holds\` for which engines it is true`, 'key'),
+          );
+        if (typeof claim.holds === 'string' && semver.validRange(claim.holds) === null)
+          diagnostics.push(
+            source.diagnostic(
+              [...place, 'holds'],
+              `expected a range of engine versions such as "<28", got ${JSON.stringify(claim.holds)}`,
+            ),
+          );
         return claim;
       });
       tutorial.sections.push({ title: section.title, claims });
     });
-    if (left.size > 0) diagnostics.push(source.diagnostic([id, 'sections'], `${[...left].join(', ')} ${left.size === 1 ? 'is' : 'are'} missing`, 'key'));
+    if (left.size > 0)
+      diagnostics.push(
+        source.diagnostic([id, 'sections'], `${[...left].join(', ')} ${left.size === 1 ? 'is' : 'are'} missing`, 'key'),
+      );
     tutorials.push(tutorial);
   }
   return { tutorials, diagnostics: sortedDiagnostics(diagnostics) };

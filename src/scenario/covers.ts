@@ -17,7 +17,12 @@ function formatItem({ section, number }: CatalogueItem): string {
 
 /** Every item of the catalogue, by section, in its order. */
 export function catalogueIds(): Map<string, string[]> {
-  return new Map(Object.entries(sections).map(([section, size]) => [section, Array.from({ length: size }, (_, i) => formatItem({ section, number: i + 1 }))]));
+  return new Map(
+    Object.entries(sections).map(([section, size]) => [
+      section,
+      Array.from({ length: size }, (_, i) => formatItem({ section, number: i + 1 })),
+    ]),
+  );
 }
 
 /** The catalogue's items that an id or a range stands for, or what is wrong with it. */
@@ -25,7 +30,10 @@ export function expandCovers(text: string): { ids: string[] } | { message: strin
   const [from, to = from] = text.split('..');
   const first = parseItem(from!);
   const last = parseItem(to!);
-  if (first === null || last === null) return { message: `expected a catalogue item such as S4-25, or a range such as S4-25..S4-48, got ${JSON.stringify(text)}` };
+  if (first === null || last === null)
+    return {
+      message: `expected a catalogue item such as S4-25, or a range such as S4-25..S4-48, got ${JSON.stringify(text)}`,
+    };
   for (const item of [first, last]) {
     const size = sections[item.section]!;
     if (item.number < 1 || item.number > size) {
@@ -33,7 +41,13 @@ export function expandCovers(text: string): { ids: string[] } | { message: strin
       return { message: `the catalogue has no ${formatItem(item)}: its section goes from ${id(1)} to ${id(size)}` };
     }
   }
-  if (first.section !== last.section) return { message: `the range ${text} goes across sections: write one range for each` };
-  if (first.number > last.number) return { message: `the range ${text} is reversed: write ${formatItem(last)}..${formatItem(first)}` };
-  return { ids: Array.from({ length: last.number - first.number + 1 }, (_, i) => formatItem({ section: first.section, number: first.number + i })) };
+  if (first.section !== last.section)
+    return { message: `the range ${text} goes across sections: write one range for each` };
+  if (first.number > last.number)
+    return { message: `the range ${text} is reversed: write ${formatItem(last)}..${formatItem(first)}` };
+  return {
+    ids: Array.from({ length: last.number - first.number + 1 }, (_, i) =>
+      formatItem({ section: first.section, number: first.number + i }),
+    ),
+  };
 }

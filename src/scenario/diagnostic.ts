@@ -54,7 +54,13 @@ function printable(text: string): string {
 
 /** Columns a character takes on a terminal: East Asian wide ones take two (Unicode UAX #11, the common blocks). */
 function blank(text: string): string {
-  return text.replace(/[^\t]/gu, (character) => (/[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|[\u{1f300}-\u{1faff}]/u.test(character) ? '  ' : ' '));
+  return text.replace(/[^\t]/gu, (character) =>
+    /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|[\u{1f300}-\u{1faff}]/u.test(
+      character,
+    )
+      ? '  '
+      : ' ',
+  );
 }
 
 const frameWidth = 110;
@@ -69,7 +75,9 @@ export function codeFrame(diagnostic: Diagnostic, colors = picocolors.createColo
     const cut = printable(text.slice(from, from + frameWidth));
     const here = number === diagnostic.line;
     const head = `${here ? '>' : ' '} ${String(number).padStart(gutter)} |`;
-    rows.push(`${here ? colors.red(head.slice(0, 1)) + colors.dim(head.slice(1)) : colors.dim(head)}${cut === '' ? '' : ` ${cut}`}`);
+    rows.push(
+      `${here ? colors.red(head.slice(0, 1)) + colors.dim(head.slice(1)) : colors.dim(head)}${cut === '' ? '' : ` ${cut}`}`,
+    );
     if (here) {
       const left = blank(printable(text.slice(from, diagnostic.column - 1)));
       const width = Math.max(1, Math.min(diagnostic.length, frameWidth - (diagnostic.column - 1 - from)));

@@ -51,27 +51,53 @@ export interface Inventory {
   tunnels: Record<string, TunnelSegment>;
 }
 
-const wording: SourceWording = { empty: 'the file is empty: an inventory begins with `machines:`', map: 'expected a map with `machines`' };
+const wording: SourceWording = {
+  empty: 'the file is empty: an inventory begins with `machines:`',
+  map: 'expected a map with `machines`',
+};
 
 // What goes into a configuration file of ssh must be one word of one line there.
-const zWord = (what: string) => z.string().regex(/^[\w.:@%+-]+$/, { error: `expected ${what}, without blanks or quotes` });
-const zFile = z.string().min(1).regex(/^[^\n\r"\\\0]+$/, { error: 'expected a path without quotes, backslashes or line breaks' });
-const zName = z.string().regex(/^[a-z0-9][a-z0-9.-]*$/i, { error: 'a machine’s name has letters, digits, dots and hyphens' });
+const zWord = (what: string) =>
+  z.string().regex(/^[\w.:@%+-]+$/, { error: `expected ${what}, without blanks or quotes` });
+const zFile = z
+  .string()
+  .min(1)
+  .regex(/^[^\n\r"\\\0]+$/, { error: 'expected a path without quotes, backslashes or line breaks' });
+const zName = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9.-]*$/i, { error: 'a machine’s name has letters, digits, dots and hyphens' });
 const zInterface = z.string().regex(/^[\w.@-]{1,15}$/, { error: 'expected the name of an interface, such as ens4' });
 
 const login = {
-  address: zWord('an address or a name that resolves to one').describe('Where its sshd is: an address, or a name that resolves to one.'),
+  address: zWord('an address or a name that resolves to one').describe(
+    'Where its sshd is: an address, or a name that resolves to one.',
+  ),
   port: z.int().min(1).max(65535).default(22),
   user: zWord('a user name').default('root').describe('Who logs in.'),
-  key: zFile.optional().describe('File of the private key; without it, what ssh uses by itself: the agent, the default keys.'),
+  key: zFile
+    .optional()
+    .describe('File of the private key; without it, what ssh uses by itself: the agent, the default keys.'),
   'known-hosts': zFile.optional().describe('File with host keys, as ssh writes it. The machine must be in it.'),
   jump: zName.optional().describe('The machine or jump host of this inventory through which it is reached.'),
 };
 
 const zMachine = z.strictObject({
   ...login,
-  sudo: z.union([z.boolean(), z.strictObject({ 'password-variable': z.string().regex(/^[A-Za-z_]\w*$/, { error: 'expected the name of an environment variable' }) })]).optional(),
-  host: z.string().min(1).optional().describe('The scenario’s host that it stands for; default: the one of its own name.'),
+  sudo: z
+    .union([
+      z.boolean(),
+      z.strictObject({
+        'password-variable': z
+          .string()
+          .regex(/^[A-Za-z_]\w*$/, { error: 'expected the name of an environment variable' }),
+      }),
+    ])
+    .optional(),
+  host: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('The scenario’s host that it stands for; default: the one of its own name.'),
   segments: z.record(z.string(), zInterface).default({}).describe('Its interface on each segment.'),
   dedicated: z.boolean().default(false),
 });
@@ -79,9 +105,16 @@ const zMachine = z.strictObject({
 const zLogin = z.strictObject(login);
 
 const zInventory = z.strictObject({
-  machines: z.record(zName, zMachine).refine((machines) => Object.keys(machines).length > 0, { error: 'an inventory has at least one machine' }),
+  machines: z
+    .record(zName, zMachine)
+    .refine((machines) => Object.keys(machines).length > 0, { error: 'an inventory has at least one machine' }),
   jumps: z.record(zName, zLogin).default({}),
-  segments: z.record(z.string(), z.strictObject({ vxlan: z.int().min(1).max(0xffffff), port: z.int().min(1).max(65535).default(4789) })).default({}),
+  segments: z
+    .record(
+      z.string(),
+      z.strictObject({ vxlan: z.int().min(1).max(0xffffff), port: z.int().min(1).max(65535).default(4789) }),
+    )
+    .default({}),
 });
 
 function absolute(file: string, base: string): string {
@@ -123,31 +156,63 @@ export function readInventory(text: string, file: string): { inventory: Inventor
   });
   const byName = new Map<string, Login>([...jumps, ...machines].map((one) => [one.name, one]));
   const hosts = new Map<string, string>();
-  const ways = [...machines.map((one) => ({ one, at: ['machines', one.name] })), ...jumps.map((one) => ({ one, at: ['jumps', one.name] }))];
+  const ways = [
+    ...machines.map((one) => ({ one, at: ['machines', one.name] })),
+    ...jumps.map((one) => ({ one, at: ['jumps', one.name] })),
+  ];
   for (const { one, at } of ways) {
-    if (one.jump !== null && !byName.has(one.jump)) diagnostics.push(source.diagnostic([...at, 'jump'], `there is no machine or jump host "${one.jump}" in this inventory; there is ${[...byName.keys()].join(', ')}`));
+    if (one.jump !== null && !byName.has(one.jump))
+      diagnostics.push(
+        source.diagnostic(
+          [...at, 'jump'],
+          `there is no machine or jump host "${one.jump}" in this inventory; there is ${[...byName.keys()].join(', ')}`,
+        ),
+      );
     const passed = new Set([one.name]);
     for (let via = one.jump; via !== null; via = byName.get(via)?.jump ?? null) {
       if (passed.has(via)) {
-        diagnostics.push(source.diagnostic([...at, 'jump'], `${one.name} is reached through itself: ${[...passed, via].join(', ')}`));
+        diagnostics.push(
+          source.diagnostic([...at, 'jump'], `${one.name} is reached through itself: ${[...passed, via].join(', ')}`),
+        );
         break;
       }
       passed.add(via);
     }
   }
-  for (const { name } of jumps) if (Object.hasOwn(described, name)) diagnostics.push(source.diagnostic(['jumps', name], `${name} stands among the machines already`, 'key'));
+  for (const { name } of jumps)
+    if (Object.hasOwn(described, name))
+      diagnostics.push(source.diagnostic(['jumps', name], `${name} stands among the machines already`, 'key'));
   for (const machine of machines) {
     const at = ['machines', machine.name];
-    if (machine.become === 'root' && machine.user !== 'root') diagnostics.push(source.diagnostic(at, `${machine.user} is not root: say how to become it, by \`sudo: true\``, 'key'));
+    if (machine.become === 'root' && machine.user !== 'root')
+      diagnostics.push(
+        source.diagnostic(at, `${machine.user} is not root: say how to become it, by \`sudo: true\``, 'key'),
+      );
     const other = hosts.get(machine.host);
-    if (other !== undefined) diagnostics.push(source.diagnostic(described[machine.name]!.host === undefined ? at : [...at, 'host'], `${other} stands for the host "${machine.host}" already`, 'key'));
+    if (other !== undefined)
+      diagnostics.push(
+        source.diagnostic(
+          described[machine.name]!.host === undefined ? at : [...at, 'host'],
+          `${other} stands for the host "${machine.host}" already`,
+          'key',
+        ),
+      );
     hosts.set(machine.host, machine.name);
     for (const segment of Object.keys(machine.interfaces)) {
-      if (Object.hasOwn(segments, segment)) diagnostics.push(source.diagnostic([...at, 'segments', segment], `${segment} is built as a VXLAN between the machines: no interface of theirs is on it`, 'key'));
+      if (Object.hasOwn(segments, segment))
+        diagnostics.push(
+          source.diagnostic(
+            [...at, 'segments', segment],
+            `${segment} is built as a VXLAN between the machines: no interface of theirs is on it`,
+            'key',
+          ),
+        );
     }
   }
   if (diagnostics.length > 0) return { inventory: null, diagnostics: sortedDiagnostics(diagnostics) };
-  const tunnels = Object.fromEntries(Object.entries(segments).map(([name, { vxlan, port }]) => [name, { vni: vxlan, port }]));
+  const tunnels = Object.fromEntries(
+    Object.entries(segments).map(([name, { vxlan, port }]) => [name, { vni: vxlan, port }]),
+  );
   return { inventory: { file: path.resolve(file), machines, jumps, tunnels }, diagnostics: [] };
 }
 
@@ -161,10 +226,16 @@ export function loadInventory(file: string): Inventory {
   try {
     bytes = readFileSync(file);
   } catch (error) {
-    throw new NetrigError('NETRIG_INVENTORY', `The inventory ${file} cannot be read: ${messageOf(error)}`, { cause: error });
+    throw new NetrigError('NETRIG_INVENTORY', `The inventory ${file} cannot be read: ${messageOf(error)}`, {
+      cause: error,
+    });
   }
   const decoded = decodeSource(bytes, file);
-  const { inventory, diagnostics } = 'text' in decoded ? readInventory(decoded.text, file) : { inventory: null, diagnostics: decoded.diagnostics };
+  const { inventory, diagnostics } =
+    'text' in decoded ? readInventory(decoded.text, file) : { inventory: null, diagnostics: decoded.diagnostics };
   if (inventory) return inventory;
-  throw new NetrigError('NETRIG_INVENTORY', `${diagnostics.length} ${diagnostics.length === 1 ? 'mistake' : 'mistakes'} in the inventory; nothing was touched.\n${formatDiagnostics(diagnostics, { color: false })}`);
+  throw new NetrigError(
+    'NETRIG_INVENTORY',
+    `${diagnostics.length} ${diagnostics.length === 1 ? 'mistake' : 'mistakes'} in the inventory; nothing was touched.\n${formatDiagnostics(diagnostics, { color: false })}`,
+  );
 }

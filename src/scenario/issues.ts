@@ -16,7 +16,9 @@ export interface Problem {
 
 /** Without those that only say once more that a key was misspelt: "titel" is unknown, "title" is missing. */
 export function withoutEchoes(problems: readonly Problem[]): Problem[] {
-  const meant = new Set(problems.flatMap((problem) => (problem.meant === undefined ? [] : [JSON.stringify(problem.meant)])));
+  const meant = new Set(
+    problems.flatMap((problem) => (problem.meant === undefined ? [] : [JSON.stringify(problem.meant)])),
+  );
   return problems.filter((problem) => problem.missing === undefined || !meant.has(JSON.stringify(problem.missing)));
 }
 
@@ -40,12 +42,23 @@ function listed(values: readonly unknown[]): string {
 const sentence: z.core.$ZodErrorMap = (issue) => {
   switch (issue.code) {
     case 'invalid_type':
-      return withoutValue(issue.input) ? `expected ${words[issue.expected] ?? issue.expected}` : `expected ${words[issue.expected] ?? issue.expected}, got ${shown(issue.input)}`;
+      return withoutValue(issue.input)
+        ? `expected ${words[issue.expected] ?? issue.expected}`
+        : `expected ${words[issue.expected] ?? issue.expected}, got ${shown(issue.input)}`;
     case 'invalid_value':
-      return `expected ${listed(issue.values)}${withoutValue(issue.input) ? '' : `, got ${shown(issue.input)}`}${suggestion(issue.input, issue.values.filter((value) => typeof value === 'string'))}`;
+      return `expected ${listed(issue.values)}${withoutValue(issue.input) ? '' : `, got ${shown(issue.input)}`}${suggestion(
+        issue.input,
+        issue.values.filter((value) => typeof value === 'string'),
+      )}`;
     case 'too_small':
-      if (issue.origin === 'string') return Number(issue.minimum) === 1 ? 'the text is empty' : `expected at least ${issue.minimum} characters, got ${shown(issue.input)}`;
-      if (issue.origin === 'array') return Number(issue.minimum) === 1 ? 'the list is empty: name at least one' : `expected at least ${issue.minimum} items`;
+      if (issue.origin === 'string')
+        return Number(issue.minimum) === 1
+          ? 'the text is empty'
+          : `expected at least ${issue.minimum} characters, got ${shown(issue.input)}`;
+      if (issue.origin === 'array')
+        return Number(issue.minimum) === 1
+          ? 'the list is empty: name at least one'
+          : `expected at least ${issue.minimum} items`;
       return `expected ${issue.inclusive === false ? 'more than' : 'at least'} ${issue.minimum}, got ${shown(issue.input)}`;
     case 'too_big':
       if (issue.origin === 'string') return `expected at most ${issue.maximum} characters`;
@@ -70,18 +83,31 @@ type Issue = z.core.$ZodIssue;
 function branchMeant(all: readonly Issue[][], input: unknown): Issue[] | null {
   const branches = withoutList(all, input);
   if (branches.length === 1) return branches[0]!;
-  const inside = branches.filter((issues) => issues.length > 0 && issues.every((issue) => issue.path.length > 0 || issue.code === 'unrecognized_keys'));
+  const inside = branches.filter(
+    (issues) =>
+      issues.length > 0 && issues.every((issue) => issue.path.length > 0 || issue.code === 'unrecognized_keys'),
+  );
   if (inside.length > 0) return inside.reduce((best, issues) => (issues.length < best.length ? issues : best));
   // One word of several, or something else altogether: all of it is worth saying.
-  if (branches.some((issues) => issues.some((issue) => issue.path.length === 0 && issue.code === 'invalid_value'))) return null;
-  const matched = branches.filter((issues) => issues.length > 0 && !issues.some((issue) => issue.path.length === 0 && issue.code === 'invalid_type' && !acceptsType(issue.expected, input)));
+  if (branches.some((issues) => issues.some((issue) => issue.path.length === 0 && issue.code === 'invalid_value')))
+    return null;
+  const matched = branches.filter(
+    (issues) =>
+      issues.length > 0 &&
+      !issues.some(
+        (issue) => issue.path.length === 0 && issue.code === 'invalid_type' && !acceptsType(issue.expected, input),
+      ),
+  );
   if (matched.length > 0) return matched[0]!;
   return null;
 }
 
 /** Where one value or a list of them may stand and no list stands, the list is not worth a word. */
 function withoutList(branches: readonly Issue[][], input: unknown): readonly Issue[][] {
-  const rest = branches.filter((issues) => !issues.some((issue) => issue.path.length === 0 && issue.code === 'invalid_type' && issue.expected === 'array'));
+  const rest = branches.filter(
+    (issues) =>
+      !issues.some((issue) => issue.path.length === 0 && issue.code === 'invalid_type' && issue.expected === 'array'),
+  );
   return Array.isArray(input) || rest.length === 0 ? branches : rest;
 }
 
@@ -120,7 +146,8 @@ export function keysAt(schema: z.ZodType, path: Path): string[] {
   const open = (one: unknown): JsonSchema[] => {
     if (typeof one !== 'object' || one === null) return [];
     const node = one as JsonSchema;
-    if (typeof node.$ref === 'string') return open(node.$ref === '#' ? root : (root.$defs ?? {})[node.$ref.replace(/^#\/\$defs\//, '')]);
+    if (typeof node.$ref === 'string')
+      return open(node.$ref === '#' ? root : (root.$defs ?? {})[node.$ref.replace(/^#\/\$defs\//, '')]);
     return [node, ...[node.anyOf, node.oneOf, node.allOf].flatMap((branches) => (branches ?? []).flatMap(open))];
   };
   let here = open(root);
@@ -136,7 +163,12 @@ export function keysAt(schema: z.ZodType, path: Path): string[] {
 export type Checked<T> = { ok: true; value: T } | { ok: false; problems: Problem[] };
 
 /** Parses by a schema; problems have their paths below `base`, and sentences for people. */
-export function check<T>(schema: z.ZodType<T>, data: unknown, base: Path, otherKeys: readonly string[] = []): Checked<T> {
+export function check<T>(
+  schema: z.ZodType<T>,
+  data: unknown,
+  base: Path,
+  otherKeys: readonly string[] = [],
+): Checked<T> {
   const result = schema.safeParse(data, { error: sentence, reportInput: true });
   if (result.success) return { ok: true, value: result.data };
   const problems: Problem[] = [];
@@ -151,12 +183,21 @@ export function check<T>(schema: z.ZodType<T>, data: unknown, base: Path, otherK
           const guess = suggestion(key, known);
           const rest = guess === '' && known.length > 0 ? `; known here: ${known.join(', ')}` : guess;
           const near = nearest(key, known);
-          problems.push({ path: [...path, key], at: 'key', message: `unknown key ${shown(key)}${rest}`, ...(near === null ? {} : { meant: [...path, near] }) });
+          problems.push({
+            path: [...path, key],
+            at: 'key',
+            message: `unknown key ${shown(key)}${rest}`,
+            ...(near === null ? {} : { meant: [...path, near] }),
+          });
         }
         return;
       }
       case 'invalid_key':
-        problems.push({ path, at: 'key', message: issue.issues.map((one) => one.message).find((text) => text !== '') ?? 'this key has no place here' });
+        problems.push({
+          path,
+          at: 'key',
+          message: issue.issues.map((one) => one.message).find((text) => text !== '') ?? 'this key has no place here',
+        });
         return;
       case 'invalid_union': {
         const missing = isMissing(data, local);
@@ -165,20 +206,41 @@ export function check<T>(schema: z.ZodType<T>, data: unknown, base: Path, otherK
           for (const one of branch) take(one, local);
           return;
         }
-        const expected = withoutList(issue.errors, issue.input).flat().flatMap((one) => (one.path.length === 0 ? [one.message.replace(/^expected /, '').replace(/, got .*$/s, '')] : []));
+        const expected = withoutList(issue.errors, issue.input)
+          .flat()
+          .flatMap((one) =>
+            one.path.length === 0 ? [one.message.replace(/^expected /, '').replace(/, got .*$/s, '')] : [],
+          );
         const got = issue.input === undefined ? '' : `, got ${shown(issue.input)}`;
-        problems.push(worded(path, local, issue.message === '' ? `expected ${[...new Set(expected)].join(', or ')}${got}` : issue.message));
+        problems.push(
+          worded(
+            path,
+            local,
+            issue.message === '' ? `expected ${[...new Set(expected)].join(', or ')}${got}` : issue.message,
+          ),
+        );
         return;
       }
       default:
-        problems.push(worded(path, local, issue.message === '' || issue.message === 'Invalid input' ? 'this value cannot stand here' : issue.message));
+        problems.push(
+          worded(
+            path,
+            local,
+            issue.message === '' || issue.message === 'Invalid input' ? 'this value cannot stand here' : issue.message,
+          ),
+        );
     }
   };
 
   const worded = (path: Path, local: Path, message: string): Problem => {
     if (!isMissing(data, local)) return { path, at: 'value', message };
     const key = shown(local.at(-1));
-    return { path, at: 'value', missing: path, message: `${key} is missing${message === '' ? '' : `: ${message.replace(/, got nothing$/, '')}`}` };
+    return {
+      path,
+      at: 'value',
+      missing: path,
+      message: `${key} is missing${message === '' ? '' : `: ${message.replace(/, got nothing$/, '')}`}`,
+    };
   };
 
   for (const issue of result.error.issues) take(issue, []);

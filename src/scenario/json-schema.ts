@@ -7,7 +7,11 @@ export type JsonSchema = z.core.JSONSchema.JSONSchema;
 
 /** Where a value that is no free text is expected, a reference to a variable may stand too. */
 const variableName = 'Variable';
-const variableSchema: JsonSchema = { type: 'string', pattern: '\\$\\{[A-Za-z_][A-Za-z0-9_-]*\\}', description: 'A text with a variable of `vars` or `matrix`.' };
+const variableSchema: JsonSchema = {
+  type: 'string',
+  pattern: '\\$\\{[A-Za-z_][A-Za-z0-9_-]*\\}',
+  description: 'A text with a variable of `vars` or `matrix`.',
+};
 
 function jsonSchemaOf(schema: z.ZodType): JsonSchema {
   const made = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any', target: 'draft-7' });
@@ -26,13 +30,21 @@ const outside = ['description', 'title', 'default', 'examples'] as const;
 function admitVariables(schema: JsonSchema): JsonSchema {
   const copy = Object.fromEntries(
     Object.entries(schema).map(([key, value]) => {
-      if (key === 'properties' && isSchema(value)) return [key, Object.fromEntries(Object.entries(value).map(([name, one]) => [name, isSchema(one) ? admitVariables(one) : one]))];
+      if (key === 'properties' && isSchema(value))
+        return [
+          key,
+          Object.fromEntries(
+            Object.entries(value).map(([name, one]) => [name, isSchema(one) ? admitVariables(one) : one]),
+          ),
+        ];
       if (['items', 'additionalProperties'].includes(key) && isSchema(value)) return [key, admitVariables(value)];
-      if (['anyOf', 'oneOf', 'allOf'].includes(key) && Array.isArray(value)) return [key, value.map((one) => (isSchema(one) ? admitVariables(one) : one))];
+      if (['anyOf', 'oneOf', 'allOf'].includes(key) && Array.isArray(value))
+        return [key, value.map((one) => (isSchema(one) ? admitVariables(one) : one))];
       return [key, value];
     }),
   ) as JsonSchema;
-  const fixedText = copy.type === 'string' && (copy.pattern !== undefined || copy.enum !== undefined || copy.format !== undefined);
+  const fixedText =
+    copy.type === 'string' && (copy.pattern !== undefined || copy.enum !== undefined || copy.format !== undefined);
   if (!fixedText && !['integer', 'number', 'boolean'].includes(String(copy.type))) return copy;
   const inner: Record<string, unknown> = { ...copy };
   const outer: Record<string, unknown> = {};
@@ -53,7 +65,9 @@ function itemSchemas(kinds: Kinds): { name: string; schema: z.ZodType; required:
     })),
     ...kinds.checks.map((kind) => ({
       name: `Check-${kind.name}`,
-      schema: z.strictObject({ ...zCheckFrame.shape, [kind.name]: kind.schema.describe(kind.summary) }).describe(`A check. ${kind.summary}`),
+      schema: z
+        .strictObject({ ...zCheckFrame.shape, [kind.name]: kind.schema.describe(kind.summary) })
+        .describe(`A check. ${kind.summary}`),
       required: ['check', kind.name],
     })),
   ];
@@ -63,7 +77,8 @@ function itemSchemas(kinds: Kinds): { name: string; schema: z.ZodType; required:
 export function scenarioJsonSchema(kinds: Kinds = builtInKinds): JsonSchema {
   const definitions: Record<string, JsonSchema> = { [variableName]: variableSchema };
   const hoist = (schema: JsonSchema): JsonSchema => {
-    for (const [name, definition] of Object.entries(schema.definitions ?? {})) definitions[name] = admitVariables(definition as JsonSchema);
+    for (const [name, definition] of Object.entries(schema.definitions ?? {}))
+      definitions[name] = admitVariables(definition as JsonSchema);
     delete schema.definitions;
     return schema;
   };
@@ -72,7 +87,9 @@ export function scenarioJsonSchema(kinds: Kinds = builtInKinds): JsonSchema {
   const properties: Record<string, JsonSchema> = {};
   for (const [key, schema] of Object.entries(top.properties ?? {})) {
     // Where variables are declared none can be used.
-    properties[key] = ['scenario', 'vars', 'matrix'].includes(key) ? (schema as JsonSchema) : admitVariables(schema as JsonSchema);
+    properties[key] = ['scenario', 'vars', 'matrix'].includes(key)
+      ? (schema as JsonSchema)
+      : admitVariables(schema as JsonSchema);
   }
   const items = itemSchemas(kinds).map(({ name, schema, required }) => {
     const made = hoist(jsonSchemaOf(schema));
@@ -80,7 +97,12 @@ export function scenarioJsonSchema(kinds: Kinds = builtInKinds): JsonSchema {
     definitions[name] = admitVariables(made);
     return { $ref: `#/definitions/${name}` };
   });
-  properties.steps = { type: 'array', minItems: 1, description: 'Steps (which must succeed) and checks (which are verdicts), in the order in which they happen.', items: { oneOf: items } };
+  properties.steps = {
+    type: 'array',
+    minItems: 1,
+    description: 'Steps (which must succeed) and checks (which are verdicts), in the order in which they happen.',
+    items: { oneOf: items },
+  };
 
   return {
     $schema: 'http://json-schema.org/draft-07/schema#',

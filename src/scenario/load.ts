@@ -53,19 +53,29 @@ function loadBytes(bytes: Uint8Array, file: string, options: LoadOptions): Loade
   const absolute = path.resolve(file);
   if (bytes.byteLength > maxFileBytes) {
     const source = readSource('', shownPath(absolute));
-    const diagnostic: Diagnostic = { ...source.diagnostic([], `the file is larger than 1 MiB, the most that a scenario may be`), lines: [] };
+    const diagnostic: Diagnostic = {
+      ...source.diagnostic([], `the file is larger than 1 MiB, the most that a scenario may be`),
+      lines: [],
+    };
     return { file: absolute, scenarios: [], diagnostics: [diagnostic], name: null, source };
   }
   const decoded = decodeSource(bytes, shownPath(absolute));
   if ('text' in decoded) return loadScenarioText(decoded.text, file, options);
-  return { file: absolute, scenarios: [], diagnostics: decoded.diagnostics, name: null, source: readSource('', shownPath(absolute)) };
+  return {
+    file: absolute,
+    scenarios: [],
+    diagnostics: decoded.diagnostics,
+    name: null,
+    source: readSource('', shownPath(absolute)),
+  };
 }
 
 function readError(file: string, error: unknown): NetrigError {
   return new NetrigError('NETRIG_SCENARIO_READ', `${file}: ${messageOf(error)}`, { cause: error });
 }
 
-const notAFile = (file: string): NetrigError => new NetrigError('NETRIG_SCENARIO_READ', `${file} is not a regular file.`, { hint: 'Name a scenario file.' });
+const notAFile = (file: string): NetrigError =>
+  new NetrigError('NETRIG_SCENARIO_READ', `${file} is not a regular file.`, { hint: 'Name a scenario file.' });
 
 /** Throws NETRIG_SCENARIO_READ for a file that cannot be read; everything wrong inside it is a diagnostic. */
 export async function loadScenarioFile(file: string, options: LoadOptions = {}): Promise<LoadedScenario> {
@@ -78,7 +88,8 @@ export async function loadScenarioFile(file: string, options: LoadOptions = {}):
     try {
       const buffer = Buffer.alloc(Math.min((await handle.stat()).size, maxFileBytes) + 1);
       let length = 0;
-      for (let read = -1; read !== 0 && length < buffer.length; length += read) read = (await handle.read(buffer, length, buffer.length - length, null)).bytesRead;
+      for (let read = -1; read !== 0 && length < buffer.length; length += read)
+        read = (await handle.read(buffer, length, buffer.length - length, null)).bytesRead;
       bytes = buffer.subarray(0, length);
     } finally {
       await handle.close();
@@ -99,7 +110,8 @@ export function loadScenarioFileSync(file: string, options: LoadOptions = {}): L
     try {
       const buffer = Buffer.alloc(Math.min(fstatSync(handle).size, maxFileBytes) + 1);
       let length = 0;
-      for (let read = -1; read !== 0 && length < buffer.length; length += read) read = readSync(handle, buffer, length, buffer.length - length, null);
+      for (let read = -1; read !== 0 && length < buffer.length; length += read)
+        read = readSync(handle, buffer, length, buffer.length - length, null);
       bytes = buffer.subarray(0, length);
     } finally {
       closeSync(handle);
@@ -111,13 +123,19 @@ export function loadScenarioFileSync(file: string, options: LoadOptions = {}): L
 }
 
 /** Loads files that run together: two of them with one name are a mistake of the later one. Throws NETRIG_SCENARIO_READ. */
-export async function loadScenarioFiles(files: readonly string[], options: LoadOptions = {}): Promise<LoadedScenario[]> {
+export async function loadScenarioFiles(
+  files: readonly string[],
+  options: LoadOptions = {},
+): Promise<LoadedScenario[]> {
   const loaded: LoadedScenario[] = [];
   const owners = new Map<string, string>();
   for (const one of await inOrder(files, (file) => loadScenarioFile(file, options))) {
     const owner = one.name === null ? undefined : owners.get(one.name);
     if (owner !== undefined && owner !== one.file) {
-      const diagnostic = one.source.diagnostic(['scenario'], `${shownPath(owner)} has a scenario of the name ${one.name} already`);
+      const diagnostic = one.source.diagnostic(
+        ['scenario'],
+        `${shownPath(owner)} has a scenario of the name ${one.name} already`,
+      );
       loaded.push({ ...one, scenarios: [], diagnostics: sortedDiagnostics([...one.diagnostics, diagnostic]) });
       continue;
     }
@@ -132,7 +150,8 @@ const filesAtOnce = 16;
 
 async function inOrder<In, Out>(items: readonly In[], work: (item: In) => Promise<Out>): Promise<Out[]> {
   const out: Out[] = [];
-  for (let at = 0; at < items.length; at += filesAtOnce) out.push(...(await Promise.all(items.slice(at, at + filesAtOnce).map(work))));
+  for (let at = 0; at < items.length; at += filesAtOnce)
+    out.push(...(await Promise.all(items.slice(at, at + filesAtOnce).map(work))));
   return out;
 }
 
@@ -173,8 +192,10 @@ function filesBelow(directory: string): string[] {
     .sort((a, b) => (a.name < b.name ? -1 : 1))
     .flatMap((entry) => {
       const below = path.join(directory, entry.name);
-      if (entry.isDirectory()) return entry.name.startsWith('.') || entry.name === 'node_modules' ? [] : filesBelow(below);
-      const file = entry.isFile() || (entry.isSymbolicLink() && statSync(below, { throwIfNoEntry: false })?.isFile() === true);
+      if (entry.isDirectory())
+        return entry.name.startsWith('.') || entry.name === 'node_modules' ? [] : filesBelow(below);
+      const file =
+        entry.isFile() || (entry.isSymbolicLink() && statSync(below, { throwIfNoEntry: false })?.isFile() === true);
       return file && scenarioExtension.test(entry.name) && !isCatalogueFile(below) ? [below] : [];
     });
 }

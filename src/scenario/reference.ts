@@ -66,10 +66,12 @@ function typeText(node: JsonSchema): string {
   if (node.allOf?.length === 1) return typeText(node.allOf[0] as JsonSchema);
   if (Array.isArray(node.type)) return listed((node.type as string[]).map((type) => typeText({ type } as JsonSchema)));
   const inner = branches(node);
-  if (inner.length === 1 && node.title === undefined) return typeText({ ...inner[0], ...(node.title === undefined ? {} : { title: node.title }) } as JsonSchema);
+  if (inner.length === 1 && node.title === undefined)
+    return typeText({ ...inner[0], ...(node.title === undefined ? {} : { title: node.title }) } as JsonSchema);
   if (node.title !== undefined) return node.title;
   if (inner.length > 1) return [...new Set(inner.map(typeText))].join(' or ');
-  if (node.const !== undefined) return node.const === null ? '`~`' : `\`${JSON.stringify(node.const).replaceAll('"', '')}\``;
+  if (node.const !== undefined)
+    return node.const === null ? '`~`' : `\`${JSON.stringify(node.const).replaceAll('"', '')}\``;
   if (node.enum !== undefined) return node.enum.map((value) => `\`${String(value)}\``).join(', ');
   switch (node.type) {
     case 'array': {
@@ -102,7 +104,12 @@ function listed(words: readonly string[]): string {
 function fallbackText(node: JsonSchema, required: boolean): string {
   if (required) return '**required**';
   const value = node.default;
-  if (value === undefined || value === null || (typeof value === 'object' && Object.values(value).every((one) => Array.isArray(one) && one.length === 0))) return '';
+  if (
+    value === undefined ||
+    value === null ||
+    (typeof value === 'object' && Object.values(value).every((one) => Array.isArray(one) && one.length === 0))
+  )
+    return '';
   return `\`${typeof value === 'string' ? value : JSON.stringify(value)}\``;
 }
 
@@ -110,8 +117,14 @@ function fallbackText(node: JsonSchema, required: boolean): string {
 function inlineObjects(node: JsonSchema): { object: JsonSchema; list: boolean }[] {
   if (node.$ref !== undefined) return [];
   const own = node.type === 'object' && node.properties !== undefined ? [{ object: node, list: false }] : [];
-  const items = node.type === 'array' && typeof node.items === 'object' ? inlineObjects(node.items as JsonSchema).map(({ object }) => ({ object, list: true })) : [];
-  const below = node.type === 'object' && typeof node.additionalProperties === 'object' && node.additionalProperties !== null ? inlineObjects(node.additionalProperties as JsonSchema).map(({ object }) => ({ object, list: true })) : [];
+  const items =
+    node.type === 'array' && typeof node.items === 'object'
+      ? inlineObjects(node.items as JsonSchema).map(({ object }) => ({ object, list: true }))
+      : [];
+  const below =
+    node.type === 'object' && typeof node.additionalProperties === 'object' && node.additionalProperties !== null
+      ? inlineObjects(node.additionalProperties as JsonSchema).map(({ object }) => ({ object, list: true }))
+      : [];
   return [...own, ...items, ...below, ...branches(node).flatMap(inlineObjects)];
 }
 
@@ -126,16 +139,35 @@ function rowsOf(object: JsonSchema, prefix = '', alternative = false): Row[] {
   return Object.entries(object.properties ?? {}).flatMap(([name, schema]) => {
     const node = schema as JsonSchema;
     const key = `${prefix}${name}`;
-    if (name === 'during') return [{ key: `\`${key}\``, type: trafficText(node), fallback: fallbackText(node, required.has(name)), meaning: node.description ?? '' }];
+    if (name === 'during')
+      return [
+        {
+          key: `\`${key}\``,
+          type: trafficText(node),
+          fallback: fallbackText(node, required.has(name)),
+          meaning: node.description ?? '',
+        },
+      ];
     return [
-      { key: `\`${key}\``, type: typeText(node), fallback: alternative && required.has(name) ? 'one form' : fallbackText(node, required.has(name)), meaning: node.description ?? (node.allOf?.[0] as JsonSchema | undefined)?.description ?? '' },
-      ...inlineObjects(node).flatMap(({ object: inner, list }, _, all) => rowsOf(inner, `${key}${list ? '[]' : ''}.`, all.length > 1)),
+      {
+        key: `\`${key}\``,
+        type: typeText(node),
+        fallback: alternative && required.has(name) ? 'one form' : fallbackText(node, required.has(name)),
+        meaning: node.description ?? (node.allOf?.[0] as JsonSchema | undefined)?.description ?? '',
+      },
+      ...inlineObjects(node).flatMap(({ object: inner, list }, _, all) =>
+        rowsOf(inner, `${key}${list ? '[]' : ''}.`, all.length > 1),
+      ),
     ];
   });
 }
 
 function table(rows: readonly Row[]): string {
-  return ['| Key | Type | Default | Meaning |', '|---|---|---|---|', ...rows.map((row) => `| ${cell(row.key)} | ${cell(row.type)} | ${cell(row.fallback)} | ${cell(row.meaning)} |`)].join('\n');
+  return [
+    '| Key | Type | Default | Meaning |',
+    '|---|---|---|---|',
+    ...rows.map((row) => `| ${cell(row.key)} | ${cell(row.type)} | ${cell(row.fallback)} | ${cell(row.meaning)} |`),
+  ].join('\n');
 }
 
 function yamlBlock(text: string): string {
@@ -145,7 +177,10 @@ function yamlBlock(text: string): string {
 }
 
 function without(object: JsonSchema, keys: readonly string[]): JsonSchema {
-  return { ...object, properties: Object.fromEntries(Object.entries(object.properties ?? {}).filter(([key]) => !keys.includes(key))) };
+  return {
+    ...object,
+    properties: Object.fromEntries(Object.entries(object.properties ?? {}).filter(([key]) => !keys.includes(key))),
+  };
 }
 
 /** The reference page of the language, from the definitions that also validate it. */
@@ -156,7 +191,11 @@ export function scenarioReferenceMarkdown(kinds: Kinds = builtInKinds): string {
   const checkFrame = Object.keys(zCheckFrame.shape);
   const firstStep = definitions[`Step-${kinds.steps[0]!.name}`]!;
   const firstCheck = definitions[`Check-${kinds.checks[0]!.name}`]!;
-  const onlyFrame = (object: JsonSchema, keys: readonly string[]): JsonSchema => without(object, Object.keys(object.properties ?? {}).filter((key) => !keys.includes(key)));
+  const onlyFrame = (object: JsonSchema, keys: readonly string[]): JsonSchema =>
+    without(
+      object,
+      Object.keys(object.properties ?? {}).filter((key) => !keys.includes(key)),
+    );
 
   const parts: string[] = [
     '<!-- Generated from src/scenario: `npm run docs` writes it anew. -->',
@@ -171,7 +210,11 @@ export function scenarioReferenceMarkdown(kinds: Kinds = builtInKinds): string {
     '### Variables',
     'A name declared in `vars` or `matrix` is used as `${name}` in any text of the file, not in keys. A text that is nothing but one reference takes the type of the variable, so `port: ${port}` is a number. Text for a shell (`run`, `start`, `content`, `command`, `stdin`) keeps every `${…}` that is not declared; anywhere else an undeclared one is a mistake. `$${name}` stands for a plain `${name}`.',
     '### Host images',
-    ['| Image | Docker Engine |', '|---|---|', ...hostImageRows.map((row) => `| \`${row.name}\` | ${row.engine || 'none'} |`)].join('\n'),
+    [
+      '| Image | Docker Engine |',
+      '|---|---|',
+      ...hostImageRows.map((row) => `| \`${row.name}\` | ${row.engine || 'none'} |`),
+    ].join('\n'),
   ];
   for (const [name, { heading }] of Object.entries(sections)) {
     const definition = definitions[name];
@@ -184,7 +227,12 @@ export function scenarioReferenceMarkdown(kinds: Kinds = builtInKinds): string {
     table(rowsOf(onlyFrame(firstStep, stepFrame))),
   );
   for (const kind of kinds.steps) {
-    parts.push(`### \`${kind.name}\``, kind.summary, yamlBlock(kind.example), table(rowsOf(without(definitions[`Step-${kind.name}`]!, stepFrame))));
+    parts.push(
+      `### \`${kind.name}\``,
+      kind.summary,
+      yamlBlock(kind.example),
+      table(rowsOf(without(definitions[`Step-${kind.name}`]!, stepFrame))),
+    );
   }
   parts.push(
     '## Checks',
@@ -193,7 +241,10 @@ export function scenarioReferenceMarkdown(kinds: Kinds = builtInKinds): string {
   );
   for (const kind of kinds.checks) {
     const body = definitions[`Check-${kind.name}`]!.properties![kind.name] as JsonSchema;
-    const objects = body.$ref !== undefined ? [{ object: definitions[body.$ref.replace('#/definitions/', '')]!, list: false }] : inlineObjects(body);
+    const objects =
+      body.$ref !== undefined
+        ? [{ object: definitions[body.$ref.replace('#/definitions/', '')]!, list: false }]
+        : inlineObjects(body);
     const rows = objects.flatMap(({ object, list }) => rowsOf(object, list ? '[].' : ''));
     parts.push(`### \`${kind.name}\``, kind.summary, yamlBlock(kind.example));
     if (rows.length > 0) parts.push(`Keys below \`${kind.name}\`:`, table(rows));
@@ -204,7 +255,12 @@ export function scenarioReferenceMarkdown(kinds: Kinds = builtInKinds): string {
     const definition = definitions[name];
     if (definition === undefined) continue;
     const rows = inlineObjects(definition).flatMap(({ object }) => rowsOf(object));
-    parts.push(`### ${heading}`, definition.description ?? '', ...(name === 'Matcher' ? [matcherText] : []), table(rows));
+    parts.push(
+      `### ${heading}`,
+      definition.description ?? '',
+      ...(name === 'Matcher' ? [matcherText] : []),
+      table(rows),
+    );
   }
   return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
 }
@@ -232,7 +288,11 @@ const matcherText = [
 
 function formOf(text: string): string {
   const kind = parseVantage(text)?.kind;
-  return kind === 'netns' ? 'a named network namespace of a host' : kind === 'container' ? 'a container of a host' : 'a host';
+  return kind === 'netns'
+    ? 'a named network namespace of a host'
+    : kind === 'container'
+      ? 'a container of a host'
+      : 'a host';
 }
 
 const valuesText = [

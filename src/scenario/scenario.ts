@@ -52,7 +52,10 @@ export interface DockerNetwork {
   internal: boolean;
   attachable: boolean;
   enable_ipv6: boolean;
-  ipam: { driver?: string; config: { subnet?: string; gateway?: string; ip_range?: string; aux_addresses?: Record<string, string> }[] };
+  ipam: {
+    driver?: string;
+    config: { subnet?: string; gateway?: string; ip_range?: string; aux_addresses?: Record<string, string> }[];
+  };
   labels: Record<string, string>;
 }
 

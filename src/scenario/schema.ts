@@ -21,7 +21,8 @@ const imageNames = hostImageRows.map((row) => row.name) as [string, ...string[]]
 
 const zImage = z
   .enum(imageNames, {
-    error: (issue) => `no host image ${shown(issue.input)}${suggestion(issue.input, imageNames) || `; there are ${imageNames.join(', ')}`}`,
+    error: (issue) =>
+      `no host image ${shown(issue.input)}${suggestion(issue.input, imageNames) || `; there are ${imageNames.join(', ')}`}`,
   })
   .meta({ title: 'host image', description: `A host image: ${imageNames.map((name) => `\`${name}\``).join(', ')}.` });
 
@@ -33,23 +34,33 @@ const zTitle = z
   .max(200, { error: 'a title has at most 200 characters' })
   .transform((text) => text.trim());
 
-const zScalar = z.union([z.string(), z.number(), z.boolean()], { error: (issue) => `expected a text, a number or true/false, got ${shown(issue.input)}` });
+const zScalar = z.union([z.string(), z.number(), z.boolean()], {
+  error: (issue) => `expected a text, a number or true/false, got ${shown(issue.input)}`,
+});
 
 const variableName = /^[A-Za-z_][A-Za-z0-9_-]*$/;
-const zVariableName = z.string().regex(variableName, { error: (issue) => `expected a variable's name (letters, digits, dashes, underscores), got ${shown(issue.input)}` });
+const zVariableName = z
+  .string()
+  .regex(variableName, {
+    error: (issue) => `expected a variable's name (letters, digits, dashes, underscores), got ${shown(issue.input)}`,
+  });
 
 /** `KEY=value` items or a map, as Compose takes environment, labels and sysctls; comes out as a map. */
 function mapOrAssignments(what: string) {
   const assignment = z
     .string({ error: (issue) => `expected \`${what}=value\`, got ${shown(issue.input)}` })
     .regex(/^[^=\s][^=]*=/, { error: (issue) => `expected \`${what}=value\`, got ${shown(issue.input)}` });
-  return z.union([z.record(z.string(), zText), z.array(assignment)]).transform(
-    (value): Record<string, string> =>
-      Array.isArray(value) ? Object.fromEntries(value.map((item) => [item.slice(0, item.indexOf('=')), item.slice(item.indexOf('=') + 1)])) : value,
-  );
+  return z
+    .union([z.record(z.string(), zText), z.array(assignment)])
+    .transform((value): Record<string, string> =>
+      Array.isArray(value)
+        ? Object.fromEntries(value.map((item) => [item.slice(0, item.indexOf('=')), item.slice(item.indexOf('=') + 1)]))
+        : value,
+    );
 }
 
-const portPattern = /^(?:(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-fA-F:.]+\]):(?:\d{1,5}(?:-\d{1,5})?)?:|\d{1,5}(?:-\d{1,5})?:)?\d{1,5}(?:-\d{1,5})?(?:\/(?:tcp|udp|sctp))?$/;
+const portPattern =
+  /^(?:(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-fA-F:.]+\]):(?:\d{1,5}(?:-\d{1,5})?)?:|\d{1,5}(?:-\d{1,5})?:)?\d{1,5}(?:-\d{1,5})?(?:\/(?:tcp|udp|sctp))?$/;
 const portShape = 'a port as Compose writes it, such as "8080:80", "127.0.0.1:8080:80/udp" or 80';
 
 const zPublished = z
@@ -58,7 +69,11 @@ const zPublished = z
   .refine((text) => portPattern.test(text) && portNumbers(text).every((port) => port >= 1 && port <= 65_535), {
     error: (issue) => `expected ${portShape}, got ${shown(issue.input)}`,
   })
-  .meta({ title: 'published port', description: 'A published port: `HOST:CONTAINER`, `ADDRESS:HOST:CONTAINER`, a bare container port; with `/udp` or `/sctp` where it is not TCP.' });
+  .meta({
+    title: 'published port',
+    description:
+      'A published port: `HOST:CONTAINER`, `ADDRESS:HOST:CONTAINER`, a bare container port; with `/udp` or `/sctp` where it is not TCP.',
+  });
 
 function portNumbers(text: string): number[] {
   return text
@@ -71,8 +86,15 @@ function portNumbers(text: string): number[] {
 
 const zNetwork = z
   .strictObject({
-    driver: z.string().min(1).default('bridge').describe('Driver of the network: `bridge`, `macvlan`, `ipvlan`, `overlay`, …'),
-    driver_opts: z.record(z.string(), zText).default({}).describe('Options of the driver, such as `parent: eth0` for macvlan.'),
+    driver: z
+      .string()
+      .min(1)
+      .default('bridge')
+      .describe('Driver of the network: `bridge`, `macvlan`, `ipvlan`, `overlay`, …'),
+    driver_opts: z
+      .record(z.string(), zText)
+      .default({})
+      .describe('Options of the driver, such as `parent: eth0` for macvlan.'),
     internal: z.boolean().default(false).describe('No way out of the network.'),
     attachable: z.boolean().default(false).describe('Plain containers may join an overlay of a swarm.'),
     enable_ipv6: z.boolean().default(false).describe('IPv6 addresses too.'),
@@ -110,15 +132,34 @@ const zAttachment = z
 
 const zContainer = z
   .strictObject({
-    image: z.string().min(1).describe('Container image: `busybox`, `web`, … Its name goes into the engine’s store before the lab starts.'),
-    command: z.union([z.string(), z.array(zText)]).nullable().default(null).describe('What the container runs: one text or a list of arguments.'),
+    image: z
+      .string()
+      .min(1)
+      .describe('Container image: `busybox`, `web`, … Its name goes into the engine’s store before the lab starts.'),
+    command: z
+      .union([z.string(), z.array(zText)])
+      .nullable()
+      .default(null)
+      .describe('What the container runs: one text or a list of arguments.'),
     hostname: z.string().min(1).nullable().default(null).describe('Host name inside the container.'),
-    network_mode: z.string().min(1).nullable().default(null).describe('`host`, `none`, `bridge` or `container:NAME`, instead of `networks`.'),
+    network_mode: z
+      .string()
+      .min(1)
+      .nullable()
+      .default(null)
+      .describe('`host`, `none`, `bridge` or `container:NAME`, instead of `networks`.'),
     networks: z
       .union([z.array(zDockerName), z.record(zDockerName, zAttachment)])
       .default({})
-      .transform((value) => (Array.isArray(value) ? Object.fromEntries(value.map((name) => [name, { aliases: [] as string[] }])) : value) as Record<string, z.output<typeof zAttachment>>)
-      .describe('Networks the container is on: a list of names, or a map from a name to its address and aliases there.'),
+      .transform(
+        (value) =>
+          (Array.isArray(value)
+            ? Object.fromEntries(value.map((name) => [name, { aliases: [] as string[] }]))
+            : value) as Record<string, z.output<typeof zAttachment>>,
+      )
+      .describe(
+        'Networks the container is on: a list of names, or a map from a name to its address and aliases there.',
+      ),
     ports: z.array(zPublished).default([]).describe('Published ports.'),
     expose: z.array(zText).default([]).describe('Ports that are exposed without being published.'),
     environment: mapOrAssignments('NAME').default({}).describe('Environment, as a map or as `NAME=value` items.'),
@@ -126,17 +167,33 @@ const zContainer = z
     dns_search: oneOrMany(z.string()).default([]).describe('Search domains.'),
     dns_opt: z.array(z.string()).default([]).describe('Resolver options.'),
     extra_hosts: z
-      .union([z.array(z.string().regex(/^[^\s:=]+[:=]\S+$/, { error: (issue) => `expected \`name:address\`, got ${shown(issue.input)}` })), z.record(z.string(), zText)])
+      .union([
+        z.array(
+          z
+            .string()
+            .regex(/^[^\s:=]+[:=]\S+$/, { error: (issue) => `expected \`name:address\`, got ${shown(issue.input)}` }),
+        ),
+        z.record(z.string(), zText),
+      ])
       .default([])
-      .transform((value) => (Array.isArray(value) ? value : Object.entries(value).map(([name, address]) => `${name}:${address}`)))
+      .transform((value) =>
+        Array.isArray(value) ? value : Object.entries(value).map(([name, address]) => `${name}:${address}`),
+      )
       .describe('Lines for the container’s hosts file: `name:address` items or a map.'),
-    links: z.array(z.string().min(1)).default([]).describe('Links to other containers of the host: `name` or `name:alias`.'),
+    links: z
+      .array(z.string().min(1))
+      .default([])
+      .describe('Links to other containers of the host: `name` or `name:alias`.'),
     cap_add: z.array(z.string().min(1)).default([]).describe('Capabilities to add, such as `NET_ADMIN`.'),
-    sysctls: mapOrAssignments('key').default({}).describe('Kernel parameters of the container, as a map or as `key=value` items.'),
+    sysctls: mapOrAssignments('key')
+      .default({})
+      .describe('Kernel parameters of the container, as a map or as `key=value` items.'),
     volumes: z.array(z.string().min(1)).default([]).describe('Mounts: `SOURCE:TARGET[:ro]`.'),
     restart: z
       .string()
-      .regex(/^(no|always|unless-stopped|on-failure(:\d+)?)$/, { error: (issue) => `expected no, always, unless-stopped or on-failure[:N], got ${shown(issue.input)}` })
+      .regex(/^(no|always|unless-stopped|on-failure(:\d+)?)$/, {
+        error: (issue) => `expected no, always, unless-stopped or on-failure[:N], got ${shown(issue.input)}`,
+      })
       .nullable()
       .default(null)
       .describe('When the engine starts the container again.'),
@@ -152,17 +209,27 @@ const zDocker = z
       .transform((value) =>
         Array.isArray(value)
           ? Object.fromEntries(value.map((name) => [name, emptyNetwork]))
-          : (Object.fromEntries(Object.entries(value).map(([name, network]) => [name, network ?? emptyNetwork])) as Record<string, z.output<typeof zNetwork>>),
+          : (Object.fromEntries(
+              Object.entries(value).map(([name, network]) => [name, network ?? emptyNetwork]),
+            ) as Record<string, z.output<typeof zNetwork>>),
       )
       .describe('Networks of the engine: a map from names, or a list of names of plain bridges.'),
-    containers: z.record(zDockerName, zContainer).default({}).describe('Containers of the engine, started in the order of the file.'),
+    containers: z
+      .record(zDockerName, zContainer)
+      .default({})
+      .describe('Containers of the engine, started in the order of the file.'),
   })
-  .meta({ id: 'Docker', description: 'Networks and containers that the host’s engine has from the start, in Docker Compose’s vocabulary.' });
+  .meta({
+    id: 'Docker',
+    description: 'Networks and containers that the host’s engine has from the start, in Docker Compose’s vocabulary.',
+  });
 
 const zRoute = z.strictObject({
   to: z
     .string({ error: (issue) => `expected a subnet in CIDR form or \`default\`, got ${shown(issue.input)}` })
-    .refine((text) => text === 'default' || zCidr.safeParse(text).success, { error: (issue) => `expected a subnet in CIDR form or \`default\`, got ${shown(issue.input)}` })
+    .refine((text) => text === 'default' || zCidr.safeParse(text).success, {
+      error: (issue) => `expected a subnet in CIDR form or \`default\`, got ${shown(issue.input)}`,
+    })
     .describe('Destination: a subnet in CIDR form, or `default`.'),
   via: zAddress.describe('Address of the next hop, on a segment of the host.'),
 });
@@ -173,19 +240,30 @@ const zSysctlName = z.string().regex(/^net(?:\.[A-Za-z0-9_-]+){1,8}$|^net(?:\/[A
 
 export const zHost = z
   .strictObject({
-    image: zImage.optional().describe(`Host image. Default: the value of \`image\` in \`matrix\`, else an image whose engine fits \`engine\`, else \`${defaultImage}\`.`),
+    image: zImage
+      .optional()
+      .describe(
+        `Host image. Default: the value of \`image\` in \`matrix\`, else an image whose engine fits \`engine\`, else \`${defaultImage}\`.`,
+      ),
     init: z
       .enum(['systemd', 'light'], { error: (issue) => `expected systemd or light, got ${shown(issue.input)}` })
       .default('systemd')
-      .describe('`systemd`: a full Debian boot. `light`: own root and SSH in a fraction of the time, without systemd and without an engine.'),
+      .describe(
+        '`systemd`: a full Debian boot. `light`: own root and SSH in a fraction of the time, without systemd and without an engine.',
+      ),
     engine: z
       .union([z.literal(false), z.literal('none'), zSemverRange], {
         error: (issue) => `expected false, none or a version range such as ">=28", got ${shown(issue.input)}`,
       })
       .optional()
-      .describe('`false` or `none`: no Docker engine. A version range picks an image whose engine is in it. Default: the image’s engine; none on light hosts.'),
+      .describe(
+        '`false` or `none`: no Docker engine. A version range picks an image whose engine is in it. Default: the image’s engine; none on light hosts.',
+      ),
     routes: z.array(zRoute).default([]).describe('Routes beyond those of the segments.'),
-    sysctls: z.record(zSysctlName, zText).default({}).describe('Kernel parameters under `net`, set before anything else.'),
+    sysctls: z
+      .record(zSysctlName, zText)
+      .default({})
+      .describe('Kernel parameters under `net`, set before anything else.'),
     docker: zDocker.optional().describe('What the host’s engine has from the start.'),
   })
   .meta({ id: 'Host', description: 'A host of the lab. Everything has a default: `node1:` alone is a host.' });
@@ -200,14 +278,26 @@ export const zSegment = z
       .optional()
       .describe('MTU of every interface on the segment. Default: the kernel’s, 1500.'),
     hosts: z
-      .union([z.array(zName).min(1, { error: 'a segment connects at least one host' }), z.record(zName, zAddress.nullable())])
-      .describe('The hosts on the segment, with their addresses (`~`: an interface without one); a list hands out the subnet’s addresses in its order.'),
+      .union([
+        z.array(zName).min(1, { error: 'a segment connects at least one host' }),
+        z.record(zName, zAddress.nullable()),
+      ])
+      .describe(
+        'The hosts on the segment, with their addresses (`~`: an interface without one); a list hands out the subnet’s addresses in its order.',
+      ),
   })
-  .meta({ id: 'Segment', description: 'A layer-2 segment: one broadcast domain. A host has an interface on each segment that names it, `eth0` and on in the order of the file.' });
+  .meta({
+    id: 'Segment',
+    description:
+      'A layer-2 segment: one broadcast domain. A host has an interface on each segment that names it, `eth0` and on in the order of the file.',
+  });
 
 const zCovers = oneOrMany(
   z
-    .string({ error: (issue) => `expected a catalogue item such as S4-25, or a range such as S4-25..S4-48, got ${shown(issue.input)}` })
+    .string({
+      error: (issue) =>
+        `expected a catalogue item such as S4-25, or a range such as S4-25..S4-48, got ${shown(issue.input)}`,
+    })
     .superRefine((text, context) => {
       const expanded = expandCovers(text);
       if ('message' in expanded) context.addIssue({ code: 'custom', message: expanded.message, input: text });
@@ -215,38 +305,72 @@ const zCovers = oneOrMany(
     .meta({ title: 'catalogue items', pattern: '^(S[0-4]-\\d{1,3}|F\\d{1,2})(\\.\\.(S[0-4]-\\d{1,3}|F\\d{1,2}))?$' }),
 ).describe('Catalogue items: ids (`S4-25`, `F3`) and ranges (`S4-25..S4-48`).');
 
-const zTag = z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/, { error: (issue) => `expected a tag of lower-case letters, digits and dashes, got ${shown(issue.input)}` });
+const zTag = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,39}$/, {
+    error: (issue) => `expected a tag of lower-case letters, digits and dashes, got ${shown(issue.input)}`,
+  });
 
 export const zScenarioName = z
   .string({ error: (issue) => `expected a name of lower-case letters, digits and dashes, got ${shown(issue.input)}` })
   .max(40, { error: 'a scenario’s name has at most 40 characters' })
-  .regex(/^[a-z0-9][a-z0-9-]*$/, { error: (issue) => `expected a name of lower-case letters, digits and dashes, got ${shown(issue.input)}` });
+  .regex(/^[a-z0-9][a-z0-9-]*$/, {
+    error: (issue) => `expected a name of lower-case letters, digits and dashes, got ${shown(issue.input)}`,
+  });
 
 /** Everything at the top of a file but `steps`, whose items are dispatched by their marking key. */
 export const zTop = z.strictObject({
-  scenario: zScenarioName.describe('The scenario’s name: lower-case letters, digits and dashes, at most 40. Unique among the files of a run.'),
+  scenario: zScenarioName.describe(
+    'The scenario’s name: lower-case letters, digits and dashes, at most 40. Unique among the files of a run.',
+  ),
   title: zTitle.describe('What the scenario shows, one line.'),
   description: z.string().optional().describe('More about it, for reports.'),
-  covers: zCovers.optional().describe('Catalogue items that the scenario proves: ids (`S4-25`, `F3`) and ranges (`S4-25..S4-48`).'),
+  covers: zCovers
+    .optional()
+    .describe('Catalogue items that the scenario proves: ids (`S4-25`, `F3`) and ranges (`S4-25..S4-48`).'),
   tags: oneOrMany(zTag).optional().describe('Words for `--tag`.'),
   requires: oneOrMany(
-    z.string().regex(/^[a-z]+(?::[A-Za-z0-9_.-]+)?$/, { error: (issue) => `expected a capability such as kernel:8021q, got ${shown(issue.input)}` }),
+    z
+      .string()
+      .regex(/^[a-z]+(?::[A-Za-z0-9_.-]+)?$/, {
+        error: (issue) => `expected a capability such as kernel:8021q, got ${shown(issue.input)}`,
+      }),
   )
     .optional()
-    .describe('Capabilities the scenario needs, such as `kernel:8021q`; where one is missing the scenario is skipped with that reason.'),
+    .describe(
+      'Capabilities the scenario needs, such as `kernel:8021q`; where one is missing the scenario is skipped with that reason.',
+    ),
   provider: z
-    .enum(providerNames, { error: (issue) => `no provider ${shown(issue.input)}${suggestion(issue.input, providerNames) || `; there is ${providerNames.join(', ')}`}` })
+    .enum(providerNames, {
+      error: (issue) =>
+        `no provider ${shown(issue.input)}${suggestion(issue.input, providerNames) || `; there is ${providerNames.join(', ')}`}`,
+    })
     .optional()
     .describe('Provider that must make the hosts. Default: the one the command line names.'),
-  vars: z.record(zVariableName, zScalar).default({}).describe('Variables: `${name}` anywhere in a text of the file becomes the value. In shell text (`run`, `start`, `content`, `command`) only names declared here are replaced, the rest is left to the shell. `$${` stands for a plain `${`.'),
+  vars: z
+    .record(zVariableName, zScalar)
+    .default({})
+    .describe(
+      'Variables: `${name}` anywhere in a text of the file becomes the value. In shell text (`run`, `start`, `content`, `command`) only names declared here are replaced, the rest is left to the shell. `$${` stands for a plain `${`.',
+    ),
   matrix: z
     .record(
       zVariableName,
-      z.array(zScalar, { error: (issue) => `expected a list of values, got ${shown(issue.input)}` }).min(1, { error: 'a matrix key needs at least one value' }),
+      z
+        .array(zScalar, { error: (issue) => `expected a list of values, got ${shown(issue.input)}` })
+        .min(1, { error: 'a matrix key needs at least one value' }),
     )
     .default({})
-    .describe('The scenario runs once for each combination of these values, which are variables too. `image` is the host image of every host that names none.'),
-  images: oneOrMany(z.string().regex(/^[a-z0-9][a-z0-9._/:@-]*$/i, { error: (issue) => `expected a container image's name, got ${shown(issue.input)}` }))
+    .describe(
+      'The scenario runs once for each combination of these values, which are variables too. `image` is the host image of every host that names none.',
+    ),
+  images: oneOrMany(
+    z
+      .string()
+      .regex(/^[a-z0-9][a-z0-9._/:@-]*$/i, {
+        error: (issue) => `expected a container image's name, got ${shown(issue.input)}`,
+      }),
+  )
     .optional()
     .describe('Container images that the engines must have, beyond those that `docker:` names.'),
   bootTimeout: zDuration.optional().describe('How long one host may take to boot. Default: `60s`.'),
@@ -265,7 +389,9 @@ const zWhen = z
 /** Keys that every step has beside those of its kind. */
 export const zStepFrame = z.strictObject({
   step: zTitle.optional().describe('Title. Default: what the step does.'),
-  on: oneOrMany(zName).optional().describe('The host or hosts it runs on. May be left out in a scenario with one host.'),
+  on: oneOrMany(zName)
+    .optional()
+    .describe('The host or hosts it runs on. May be left out in a scenario with one host.'),
   timeout: zDuration.optional().describe('The time the whole step may take.'),
   when: zWhen.optional(),
 });
@@ -273,7 +399,11 @@ export const zStepFrame = z.strictObject({
 /** Keys that every check has beside its kind. */
 export const zCheckFrame = z.strictObject({
   check: zTitle.describe('Title: what must be true.'),
-  within: zDuration.optional().describe('It becomes true within this time; how long it took is recorded. Default: it is true at the first attempt.'),
+  within: zDuration
+    .optional()
+    .describe(
+      'It becomes true within this time; how long it took is recorded. Default: it is true at the first attempt.',
+    ),
   'holds-for': zDuration.optional().describe('It stays true for this long.'),
   timeout: zDuration.optional().describe('The time one attempt may take.'),
   when: zWhen.optional(),

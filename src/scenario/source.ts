@@ -67,7 +67,9 @@ function placeAt(reading: Reading, offset: number): SourcePlace {
 }
 
 function lineText(reading: Reading, line: number): string {
-  return reading.text.slice(reading.lineStarts[line - 1]!, reading.lineStarts[line] ?? reading.text.length).replace(/\r?\n$|\r$/, '');
+  return reading.text
+    .slice(reading.lineStarts[line - 1]!, reading.lineStarts[line] ?? reading.text.length)
+    .replace(/\r?\n$|\r$/, '');
 }
 
 /** Past the last character of a file (an unfinished one) the mistake is shown at the end of its last line that has text. */
@@ -100,7 +102,8 @@ function diagnosticAt(reading: Reading, stretch: Stretch, path: Path, message: s
 const yamlSentences: Partial<Record<YAMLError['code'], string>> = {
   TAB_AS_INDENT: 'tabs cannot indent YAML: use spaces',
   DUPLICATE_KEY: 'this key stands here a second time: keep one of the two',
-  BLOCK_AS_IMPLICIT_KEY: 'a second `key:` inside a value: check the indentation, or put a value that holds ": " in quotes',
+  BLOCK_AS_IMPLICIT_KEY:
+    'a second `key:` inside a value: check the indentation, or put a value that holds ": " in quotes',
   KEY_OVER_1024_CHARS: 'a key of more than 1024 characters',
   MULTILINE_IMPLICIT_KEY: 'a key runs over several lines: is the indentation right, or a quote or colon missing?',
   TAG_RESOLVE_FAILED: 'scenarios have no YAML tags: write the value without `!`',
@@ -110,14 +113,19 @@ function yamlSentence(error: YAMLError): string {
   const own = yamlSentences[error.code];
   if (own !== undefined) return own;
   if (error.code === 'BAD_SCALAR_START') return `${lowerFirst(error.message)}: put the value in quotes`;
-  if (error.message.startsWith('Implicit map keys need to be followed by map values')) return 'expected `key: value` here: a colon is missing, or the indentation is wrong';
+  if (error.message.startsWith('Implicit map keys need to be followed by map values'))
+    return 'expected `key: value` here: a colon is missing, or the indentation is wrong';
   const unclosed = /^Flow (map|sequence) in block collection must be .* end with a (.)$/.exec(error.message);
-  if (unclosed) return `a \`${unclosed[1] === 'map' ? '{' : '['}\` is not closed: \`${unclosed[2]}\` is missing, or the lines inside are indented too little`;
-  if (/ at node end$/.test(error.message)) return 'something follows here where the value is over already: put the text in quotes, or set a comma';
+  if (unclosed)
+    return `a \`${unclosed[1] === 'map' ? '{' : '['}\` is not closed: \`${unclosed[2]}\` is missing, or the lines inside are indented too little`;
+  if (/ at node end$/.test(error.message))
+    return 'something follows here where the value is over already: put the text in quotes, or set a comma';
   const quote = /^Missing closing (.)quote$/.exec(error.message);
   if (quote) return `a text in quotes is not closed: \`${quote[1]}\` is missing`;
-  if (error.message.startsWith('All mapping items must start at the same column')) return 'the keys of one map must start in the same column';
-  if (error.message.startsWith('All sequence items must start at the same column')) return 'the items of one list must start in the same column';
+  if (error.message.startsWith('All mapping items must start at the same column'))
+    return 'the keys of one map must start in the same column';
+  if (error.message.startsWith('All sequence items must start at the same column'))
+    return 'the items of one list must start in the same column';
   return `not YAML: ${lowerFirst(error.message)}`;
 }
 
@@ -137,9 +145,13 @@ export function decodeSource(bytes: Uint8Array, file: string): { text: string } 
   }
   const text = Buffer.from(bytes).toString('utf8');
   const bad = wide ? 0 : firstInvalid(bytes);
-  const before = Buffer.from(bytes.subarray(0, bad)).toString('utf8').replace(/^\ufeff/, '');
+  const before = Buffer.from(bytes.subarray(0, bad))
+    .toString('utf8')
+    .replace(/^\ufeff/, '');
   const reading = reader(text.replace(/^\ufeff/, ''), file);
-  const message = wide ? 'the file is UTF-16: save it as UTF-8' : `the file is not UTF-8: byte 0x${bytes[bad]!.toString(16).padStart(2, '0')} stands for nothing here`;
+  const message = wide
+    ? 'the file is UTF-16: save it as UTF-8'
+    : `the file is not UTF-8: byte 0x${bytes[bad]!.toString(16).padStart(2, '0')} stands for nothing here`;
   return { diagnostics: [diagnosticAt(reading, { start: before.length, end: before.length + 1 }, [], message)] };
 }
 
@@ -187,7 +199,10 @@ export interface SourceWording {
   map: string;
 }
 
-const scenarioWording: SourceWording = { empty: 'the file is empty: a scenario begins with `scenario: NAME`', map: 'expected a map that begins with `scenario: NAME`' };
+const scenarioWording: SourceWording = {
+  empty: 'the file is empty: a scenario begins with `scenario: NAME`',
+  map: 'expected a map that begins with `scenario: NAME`',
+};
 
 /** Reads YAML (1.2, core schema, merge keys), a scenario's where nothing else is said. Never throws for what the text is. */
 export function readSource(input: string, file: string, wording: SourceWording = scenarioWording): ScenarioSource {
@@ -202,19 +217,30 @@ export function readSource(input: string, file: string, wording: SourceWording =
   const control = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/.exec(text);
   if (control) {
     const code = control[0].charCodeAt(0).toString(16).padStart(4, '0').toUpperCase();
-    complain({ start: control.index, end: control.index + 1 }, `the control character U+${code} has no place in a scenario`);
+    complain(
+      { start: control.index, end: control.index + 1 },
+      `the control character U+${code} has no place in a scenario`,
+    );
     return unusable();
   }
 
   const documents = compose(reading, complain);
   if (documents === null) return unusable();
   const document = documents[0];
-  if (document === undefined || document.contents === null || (isScalar(document.contents) && document.contents.value === null && document.errors.length === 0)) {
-    if (wording.empty !== null && (document === undefined || document.errors.length === 0)) complain({ start: 0, end: 1 }, wording.empty);
+  if (
+    document === undefined ||
+    document.contents === null ||
+    (isScalar(document.contents) && document.contents.value === null && document.errors.length === 0)
+  ) {
+    if (wording.empty !== null && (document === undefined || document.errors.length === 0))
+      complain({ start: 0, end: 1 }, wording.empty);
   }
   const second = documents[1];
   if (second !== undefined) {
-    complain(stretchOf(second.contents, { start: second.range[0], end: second.range[0] + 1 }), 'a second YAML document begins here: a file holds one scenario');
+    complain(
+      stretchOf(second.contents, { start: second.range[0], end: second.range[0] + 1 }),
+      'a second YAML document begins here: a file holds one scenario',
+    );
   }
 
   let usable = true;
@@ -226,10 +252,14 @@ export function readSource(input: string, file: string, wording: SourceWording =
   }
   const yaml = document?.directives?.yaml;
   if (yaml?.explicit && yaml.version !== '1.2') {
-    complain({ start: 0, end: 1 }, `scenarios are YAML 1.2, where \`on\` is a word and not a boolean; this file asks for ${yaml.version}`);
+    complain(
+      { start: 0, end: 1 },
+      `scenarios are YAML 1.2, where \`on\` is a word and not a boolean; this file asks for ${yaml.version}`,
+    );
     usable = false;
   }
-  if (!usable || document === undefined || diagnostics.some((one) => one.message.startsWith('the file is empty'))) return unusable();
+  if (!usable || document === undefined || diagnostics.some((one) => one.message.startsWith('the file is empty')))
+    return unusable();
 
   const places = new WeakMap<object, Map<string | number, EntryPlaces>>();
   const state = { broken: false };
@@ -265,7 +295,12 @@ function compose(reading: Reading, complain: Complain): Document.Parsed[] | null
   return documents;
 }
 
-function toData(document: Document.Parsed, places: WeakMap<object, Map<string | number, EntryPlaces>>, complain: Complain, state: { broken: boolean }): Data {
+function toData(
+  document: Document.Parsed,
+  places: WeakMap<object, Map<string | number, EntryPlaces>>,
+  complain: Complain,
+  state: { broken: boolean },
+): Data {
   const anchors = new Map<string, Node>();
   const open = new Set<Node>();
   let aliased = 0;
@@ -288,7 +323,11 @@ function toData(document: Document.Parsed, places: WeakMap<object, Map<string | 
       }
       if (open.has(target)) {
         state.broken = true;
-        complain(stretchOf(node, { start: 0, end: 1 }), `the alias \`*${node.source}\` stands inside its own anchor`, path);
+        complain(
+          stretchOf(node, { start: 0, end: 1 }),
+          `the alias \`*${node.source}\` stands inside its own anchor`,
+          path,
+        );
         return null;
       }
       insideAlias += 1;
@@ -296,7 +335,11 @@ function toData(document: Document.Parsed, places: WeakMap<object, Map<string | 
       insideAlias -= 1;
       if (exhausted && insideAlias === 0) {
         state.broken = true;
-        complain(stretchOf(node, { start: 0, end: 1 }), `aliases add more than ${maxAliasedValues} values to this file: write out what is meant`, path);
+        complain(
+          stretchOf(node, { start: 0, end: 1 }),
+          `aliases add more than ${maxAliasedValues} values to this file: write out what is meant`,
+          path,
+        );
       }
       return value;
     }
@@ -342,8 +385,13 @@ function toData(document: Document.Parsed, places: WeakMap<object, Map<string | 
         complain(keyStretch, 'this key has no place in a scenario', path);
         continue;
       }
-      const empty = pair.value === null || (isScalar(pair.value) && pair.value.value === null && (pair.value.source ?? '') === '');
-      entries.set(name, { key: keyStretch, value: empty ? keyStretch : stretchOf(pair.value, keyStretch), text: spelling(pair.value) });
+      const empty =
+        pair.value === null || (isScalar(pair.value) && pair.value.value === null && (pair.value.source ?? '') === '');
+      entries.set(name, {
+        key: keyStretch,
+        value: empty ? keyStretch : stretchOf(pair.value, keyStretch),
+        text: spelling(pair.value),
+      });
       out[name] = convert(pair.value, [...path, name]);
     }
     for (const { value, stretch } of merges) {
@@ -369,7 +417,8 @@ function toData(document: Document.Parsed, places: WeakMap<object, Map<string | 
 }
 
 function scalar(value: unknown): Data {
-  if (value === null || typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return value;
+  if (value === null || typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean')
+    return value;
   return String(value);
 }
 
@@ -377,7 +426,13 @@ function spelling(node: unknown): string | null {
   return isScalar(node) ? (node.source ?? null) : null;
 }
 
-function sourceOf(reading: Reading, data: Data, places: WeakMap<object, Map<string | number, EntryPlaces>>, diagnostics: Diagnostic[], usable: boolean): ScenarioSource {
+function sourceOf(
+  reading: Reading,
+  data: Data,
+  places: WeakMap<object, Map<string | number, EntryPlaces>>,
+  diagnostics: Diagnostic[],
+  usable: boolean,
+): ScenarioSource {
   const first = reading.text.search(/^[^\s#%-]/m);
   const top: EntryPlaces = { key: null, value: { start: Math.max(0, first), end: Math.max(0, first) + 1 }, text: null };
 

@@ -40,20 +40,33 @@ interface WhenSeen {
 }
 
 /** All scenarios of a source, one for each matrix combination, and everything that is wrong with it. With mistakes there are no scenarios. */
-export function validateSource(source: ScenarioSource, absoluteFile: string, kinds: Kinds, wanted: Record<string, readonly string[]> = {}): { scenarios: Scenario[]; diagnostics: Diagnostic[] } {
+export function validateSource(
+  source: ScenarioSource,
+  absoluteFile: string,
+  kinds: Kinds,
+  wanted: Record<string, readonly string[]> = {},
+): { scenarios: Scenario[]; diagnostics: Diagnostic[] } {
   const diagnostics = [...source.diagnostics];
   const report: Report = (path, message, at) => diagnostics.push(source.diagnostic(path, message, at));
   const data = source.data;
   if (!source.usable || !isDataMap(data)) return { scenarios: [], diagnostics: sortedDiagnostics(diagnostics) };
 
   for (const key of Object.keys(data)) {
-    if (!topKeys.includes(key)) report([key], `unknown key ${shown(key)}${suggestion(key, topKeys) || `; known here: ${topKeys.join(', ')}`}`, 'key');
+    if (!topKeys.includes(key))
+      report(
+        [key],
+        `unknown key ${shown(key)}${suggestion(key, topKeys) || `; known here: ${topKeys.join(', ')}`}`,
+        'key',
+      );
   }
 
   const variables = variablesOf(source, data, report);
   // Hosts that leave their image open take the images asked for; mistakes are looked for in what the file itself says.
   const open = !variables.matrixNames.includes('image') && usesDefaultImage(data);
-  if (open && wanted['image'] !== undefined) variables.combinations = variables.combinations.flatMap((combination) => wanted['image']!.map((image) => new Map([...combination, ['image', image]])));
+  if (open && wanted['image'] !== undefined)
+    variables.combinations = variables.combinations.flatMap((combination) =>
+      wanted['image']!.map((image) => new Map([...combination, ['image', image]])),
+    );
   const used = new Set<string>();
   const whens = new Map<number, WhenSeen>();
   const scenarios: Scenario[] = [];
@@ -65,30 +78,41 @@ export function validateSource(source: ScenarioSource, absoluteFile: string, kin
       if (variables.sound || at === 'key') report(path, message, at);
     };
     const replaced = replaceVariables(data, all, unknown, used) as DataMap;
-    const scenario = new Combination(source, replaced, matrix, kinds, report, whens, unknownVariables).scenario(absoluteFile);
+    const scenario = new Combination(source, replaced, matrix, kinds, report, whens, unknownVariables).scenario(
+      absoluteFile,
+    );
     if (scenario !== null) scenarios.push(scenario);
     if (replaced.hosts !== undefined && usesDefaultImage(replaced)) used.add('image');
   }
   for (const name of variables.matrixNames) {
-    if (!used.has(name)) report(['matrix', name], `\`${name}\` of the matrix is used nowhere: its runs would all be the same`, 'key');
+    if (!used.has(name))
+      report(['matrix', name], `\`${name}\` of the matrix is used nowhere: its runs would all be the same`, 'key');
   }
   // A condition may be for images that somebody asks for on the command line.
   if (open && [...whens.values()].some(({ possible }) => !possible)) {
     for (const { name } of hostImageRows) {
       const all = new Map([...variables.vars, ['image', name] as const]);
       const replaced = replaceVariables(data, all, () => undefined, new Set()) as DataMap;
-      new Combination(source, replaced, new Map([['image', name]]), kinds, () => undefined, whens, new Set()).scenario(absoluteFile);
+      new Combination(source, replaced, new Map([['image', name]]), kinds, () => undefined, whens, new Set()).scenario(
+        absoluteFile,
+      );
     }
   }
   for (const { path, possible, have } of whens.values()) {
     if (!possible) report(path, `this can never hold here: ${[...have].join(', ') || 'no host'}`);
   }
-  const chosen = scenarios.filter((scenario) => Object.entries(wanted).every(([name, values]) => scenario.matrix[name] === undefined || values.includes(scenario.matrix[name])));
+  const chosen = scenarios.filter((scenario) =>
+    Object.entries(wanted).every(
+      ([name, values]) => scenario.matrix[name] === undefined || values.includes(scenario.matrix[name]),
+    ),
+  );
   return { scenarios: diagnostics.length > 0 ? [] : chosen, diagnostics: sortedDiagnostics(diagnostics) };
 }
 
 function usesDefaultImage(data: DataMap): boolean {
-  return isDataMap(data.hosts) && Object.values(data.hosts).some((host) => !isDataMap(host) || host.image === undefined);
+  return (
+    isDataMap(data.hosts) && Object.values(data.hosts).some((host) => !isDataMap(host) || host.image === undefined)
+  );
 }
 
 interface Variables {
@@ -108,12 +132,16 @@ function variablesOf(source: ScenarioSource, data: DataMap, report: Report): Var
   /** `20.10` is read as the number 20.1: what stands in the file must be what is meant. */
   const faithful = (value: unknown, path: Path): void => {
     const text = source.spelling(path);
-    if (typeof value === 'number' && text !== null && text !== String(value)) complain(path, `${text} is read as the number ${value}: put it in quotes`);
-    if (typeof value === 'string' && value.includes('${')) complain(path, 'values of variables cannot refer to other variables');
+    if (typeof value === 'number' && text !== null && text !== String(value))
+      complain(path, `${text} is read as the number ${value}: put it in quotes`);
+    if (typeof value === 'string' && value.includes('${'))
+      complain(path, 'values of variables cannot refer to other variables');
   };
 
   const vars = new Map<string, Scalar>();
-  const parsedVars = checkShape(zTop.shape.vars as z.ZodType<Top['vars']>, data.vars === null ? undefined : data.vars, ['vars']);
+  const parsedVars = checkShape(zTop.shape.vars as z.ZodType<Top['vars']>, data.vars === null ? undefined : data.vars, [
+    'vars',
+  ]);
   if (!parsedVars.ok) parsedVars.problems.forEach((problem) => complain(problem.path, problem.message, problem.at));
   else {
     for (const [name, value] of Object.entries(parsedVars.value)) {
@@ -124,7 +152,11 @@ function variablesOf(source: ScenarioSource, data: DataMap, report: Report): Var
 
   let combinations: Map<string, Scalar>[] = [new Map()];
   const matrixNames: string[] = [];
-  const parsedMatrix = checkShape(zTop.shape.matrix as z.ZodType<Top['matrix']>, data.matrix === null ? undefined : data.matrix, ['matrix']);
+  const parsedMatrix = checkShape(
+    zTop.shape.matrix as z.ZodType<Top['matrix']>,
+    data.matrix === null ? undefined : data.matrix,
+    ['matrix'],
+  );
   if (!parsedMatrix.ok) parsedMatrix.problems.forEach((problem) => complain(problem.path, problem.message, problem.at));
   else {
     const size = Object.values(parsedMatrix.value).reduce((product, values) => product * values.length, 1);
@@ -137,16 +169,26 @@ function variablesOf(source: ScenarioSource, data: DataMap, report: Report): Var
       const usable = values.filter((value, index) => {
         const before = complaints;
         faithful(value, ['matrix', name, index]);
-        if (values.findIndex((other) => String(other) === String(value)) < index) complain(['matrix', name, index], `the value ${shown(value)} stands here a second time`);
-        if (!/^[\w.:/@+-]{1,64}$/.test(String(value))) complain(['matrix', name, index], `a matrix value becomes part of the scenario's name: letters, digits and .:/@+-_ only, got ${shown(value)}`);
+        if (values.findIndex((other) => String(other) === String(value)) < index)
+          complain(['matrix', name, index], `the value ${shown(value)} stands here a second time`);
+        if (!/^[\w.:/@+-]{1,64}$/.test(String(value)))
+          complain(
+            ['matrix', name, index],
+            `a matrix value becomes part of the scenario's name: letters, digits and .:/@+-_ only, got ${shown(value)}`,
+          );
         if (name === 'image' && findHostImageRow(String(value)) === undefined) {
           const names = hostImageRows.map((row) => row.name);
-          complain(['matrix', name, index], `no host image ${shown(value)}${suggestion(value, names) || `; there are ${names.join(', ')}`}`);
+          complain(
+            ['matrix', name, index],
+            `no host image ${shown(value)}${suggestion(value, names) || `; there are ${names.join(', ')}`}`,
+          );
         }
         return complaints === before;
       });
       matrixNames.push(name);
-      combinations = combinations.flatMap((combination) => (usable.length > 0 ? usable : values.slice(0, 1)).map((value) => new Map([...combination, [name, value]])));
+      combinations = combinations.flatMap((combination) =>
+        (usable.length > 0 ? usable : values.slice(0, 1)).map((value) => new Map([...combination, [name, value]])),
+      );
     }
   }
   return { vars, combinations, matrixNames, sound: complaints === 0 };
@@ -184,7 +226,9 @@ function engineFits(image: string, range: string): boolean {
 /** As `engineFits`, but the engine of a suite that moves on may be newer than the table knows. */
 function engineMayFit(image: string, range: string): boolean {
   const engine = imageEngine(image);
-  return engineFits(image, range) || (engine !== null && engine.rolling && semver.intersects(range, `>=${engine.version}`));
+  return (
+    engineFits(image, range) || (engine !== null && engine.rolling && semver.intersects(range, `>=${engine.version}`))
+  );
 }
 
 /** A word that stands for itself in a text, not as a part of a longer name. */
@@ -246,7 +290,11 @@ class Combination {
     for (const [key, schema] of Object.entries(zTop.shape) as [keyof Top, z.ZodType][]) {
       if (key === 'hosts' || key === 'segments' || key === 'vars' || key === 'matrix') continue;
       if (!(key in this.data)) {
-        if (!schema.safeParse(undefined).success) this.missingTop(key, `"${key}" is missing: ${key === 'scenario' ? 'a name such as overlay-consul' : 'one line that says what the scenario shows'}`);
+        if (!schema.safeParse(undefined).success)
+          this.missingTop(
+            key,
+            `"${key}" is missing: ${key === 'scenario' ? 'a name such as overlay-consul' : 'one line that says what the scenario shows'}`,
+          );
         else top[key] = schema.parse(undefined);
         continue;
       }
@@ -259,7 +307,11 @@ class Combination {
     this.checkHosts(images);
     const items = this.readItems(images);
     const covers = this.covers(top.covers as string[] | undefined);
-    if ('covers' in this.data && Array.isArray(this.data.steps) && !this.data.steps.some((item) => isDataMap(item) && 'check' in item)) {
+    if (
+      'covers' in this.data &&
+      Array.isArray(this.data.steps) &&
+      !this.data.steps.some((item) => isDataMap(item) && 'check' in item)
+    ) {
       this.report(['covers'], 'a scenario without a check proves nothing of the catalogue', 'key');
     }
     this.checkDuration(['bootTimeout'], top.bootTimeout as number | undefined);
@@ -281,10 +333,20 @@ class Combination {
       requires: [...new Set(valid.requires ?? [])],
       provider: valid.provider ?? null,
       hosts,
-      segments: [...this.segments].map(([name, segment]): ScenarioSegment => ({ name, subnet: segment.subnet, mtu: segment.mtu ?? null, hosts: segmentAddresses(segment) })),
+      segments: [...this.segments].map(([name, segment]): ScenarioSegment => ({
+        name,
+        subnet: segment.subnet,
+        mtu: segment.mtu ?? null,
+        hosts: segmentAddresses(segment),
+      })),
       items,
       bootTimeoutMs: valid.bootTimeout ?? defaultBootTimeoutMs,
-      containerImages: [...new Set([...(valid.images ?? []), ...hosts.flatMap((host) => Object.values(host.docker.containers).map((container) => container.image))])],
+      containerImages: [
+        ...new Set([
+          ...(valid.images ?? []),
+          ...hosts.flatMap((host) => Object.values(host.docker.containers).map((container) => container.image)),
+        ]),
+      ],
     };
   }
 
@@ -304,13 +366,19 @@ class Combination {
   /** Says that a key of the file itself is missing, unless it stands there misspelt. */
   private missingTop(key: string, message: string): void {
     this.mistakes += 1;
-    if (!Object.keys(this.data).some((other) => !topKeys.includes(other) && nearest(other, topKeys) === key)) this.report([], message);
+    if (!Object.keys(this.data).some((other) => !topKeys.includes(other) && nearest(other, topKeys) === key))
+      this.report([], message);
   }
 
   private readHosts(): void {
     const hosts = this.data.hosts;
-    if (hosts === undefined) return this.missingTop('hosts', '"hosts" is missing: a map from the names of the hosts, such as `hosts: { node1: }`');
-    if (!isDataMap(hosts)) return this.report(['hosts'], `expected a map from the names of the hosts, got ${shown(hosts)}`);
+    if (hosts === undefined)
+      return this.missingTop(
+        'hosts',
+        '"hosts" is missing: a map from the names of the hosts, such as `hosts: { node1: }`',
+      );
+    if (!isDataMap(hosts))
+      return this.report(['hosts'], `expected a map from the names of the hosts, got ${shown(hosts)}`);
     if (this.hostNames.length === 0) this.report(['hosts'], 'a lab has at least one host');
     for (const [name, shape] of Object.entries(hosts)) {
       const named = checkShape(zName as z.ZodType<string>, name, ['hosts', name]);
@@ -322,7 +390,8 @@ class Combination {
 
   private readSegments(): void {
     const segments = this.data.segments ?? {};
-    if (!isDataMap(segments)) return this.report(['segments'], `expected a map from the names of the segments, got ${shown(segments)}`);
+    if (!isDataMap(segments))
+      return this.report(['segments'], `expected a map from the names of the segments, got ${shown(segments)}`);
     for (const [name, shape] of Object.entries(segments)) {
       const path = ['segments', name];
       const named = checkShape(zName as z.ZodType<string>, name, path);
@@ -352,11 +421,21 @@ class Combination {
       else if (host.image !== undefined || this.matrix.has('image')) {
         const image = host.image ?? fallback;
         if (engineFits(image, range)) images.set(name, image);
-        else this.report(path, `${image} carries engine ${imageEngine(image)?.version ?? 'none'}, which is not in ${range}`);
+        else
+          this.report(
+            path,
+            `${image} carries engine ${imageEngine(image)?.version ?? 'none'}, which is not in ${range}`,
+          );
       } else {
-        const image = [fallback, ...hostImageRows.map((row) => row.name)].find((candidate) => engineFits(candidate, range));
+        const image = [fallback, ...hostImageRows.map((row) => row.name)].find((candidate) =>
+          engineFits(candidate, range),
+        );
         if (image !== undefined) images.set(name, image);
-        else this.report(path, `no host image has an engine in ${range}; there are ${hostImageRows.map((row) => `${row.name} with ${row.engine || 'none'}`).join(', ')}`);
+        else
+          this.report(
+            path,
+            `no host image has an engine in ${range}; there are ${hostImageRows.map((row) => `${row.name} with ${row.engine || 'none'}`).join(', ')}`,
+          );
       }
     }
     return images;
@@ -372,12 +451,15 @@ class Combination {
     for (const [name, host] of this.hosts) {
       const segments = [...this.segments].flatMap(([segment, shape]) => {
         const addresses = segmentAddresses(shape);
-        return name in addresses ? [{ name: segment, subnet: parseCidr(shape.subnet)!, address: addresses[name] ?? null }] : [];
+        return name in addresses
+          ? [{ name: segment, subnet: parseCidr(shape.subnet)!, address: addresses[name] ?? null }]
+          : [];
       });
       const networks = { name, host, segments };
       this.tell(routeProblems(networks));
       this.tell(dockerProblems(networks));
-      if (host.docker !== undefined && !this.hasEngine(name, images.get(name))) this.report(['hosts', name, 'docker'], `${name} has no engine${this.whyNoEngine(name)}`, 'key');
+      if (host.docker !== undefined && !this.hasEngine(name, images.get(name)))
+        this.report(['hosts', name, 'docker'], `${name} has no engine${this.whyNoEngine(name)}`, 'key');
     }
   }
 
@@ -397,7 +479,8 @@ class Combination {
   }
 
   private checkDuration(path: Path, ms: number | undefined): void {
-    if (ms !== undefined && ms > hourMs) this.report(path, `${formatDuration(ms)} is longer than an hour, the longest that anything may take`);
+    if (ms !== undefined && ms > hourMs)
+      this.report(path, `${formatDuration(ms)} is longer than an hour, the longest that anything may take`);
   }
 
   private readItems(images: ReadonlyMap<string, string>): ScenarioItem[] {
@@ -410,13 +493,18 @@ class Combination {
       this.report(['steps'], `expected a list of steps and checks, got ${shown(steps)}`);
       return [];
     }
-    if (steps.length === 0) this.report(['steps'], 'the list of steps is empty: a scenario does or checks something', 'key');
+    if (steps.length === 0)
+      this.report(['steps'], 'the list of steps is empty: a scenario does or checks something', 'key');
 
     for (const item of steps) {
       if (!isDataMap(item) || 'check' in item) continue;
       const on = typeof item.on === 'string' ? [item.on] : Array.isArray(item.on) ? item.on : this.hostNames;
       for (const host of on) {
-        if (typeof host === 'string') this.texts.set(host, [...(this.texts.get(host) ?? []), ...textsIn(pick(item, (key) => !stepFrameKeys.has(key)))]);
+        if (typeof host === 'string')
+          this.texts.set(host, [
+            ...(this.texts.get(host) ?? []),
+            ...textsIn(pick(item, (key) => !stepFrameKeys.has(key))),
+          ]);
       }
     }
     return steps.flatMap((item, index) => this.readItem(item, index, images) ?? []);
@@ -439,9 +527,15 @@ class Combination {
     if (checkNames.some((name) => name in item)) return this.readCheck(item, index, images);
 
     const known = ['step', 'check', ...stepNames, ...checkNames];
-    const typo = Object.keys(item).find((key) => !stepFrameKeys.has(key) && !checkFrameKeys.has(key) && nearest(key, known) !== null);
+    const typo = Object.keys(item).find(
+      (key) => !stepFrameKeys.has(key) && !checkFrameKeys.has(key) && nearest(key, known) !== null,
+    );
     if (typo !== undefined) this.report([...path, typo], `unknown key ${shown(typo)}${suggestion(typo, known)}`, 'key');
-    else this.report(path, `neither a step (${stepNames.join(', ')}) nor a check (\`check: …\` with ${checkNames.join(', ')})`);
+    else
+      this.report(
+        path,
+        `neither a step (${stepNames.join(', ')}) nor a check (\`check: …\` with ${checkNames.join(', ')})`,
+      );
     return null;
   }
 
@@ -453,30 +547,62 @@ class Combination {
     // A key of one kind may bear the name of another.
     const own = marked.filter((kind) => !marked.some((other) => other !== kind && kind.name in other.schema.shape));
     const kind = own[0] ?? marked[0];
-    const frame = this.parse(zStepFrame as z.ZodType<StepFrame>, pick(item, (key) => stepFrameKeys.has(key)), path);
+    const frame = this.parse(
+      zStepFrame as z.ZodType<StepFrame>,
+      pick(item, (key) => stepFrameKeys.has(key)),
+      path,
+    );
 
     if (kind === undefined) {
       const rest = Object.keys(item).filter((key) => !stepFrameKeys.has(key));
       const checkName = rest.find((key) => this.kinds.checks.some((check) => check.name === key));
-      if (checkName !== undefined) this.report([...path, 'step'], `\`${checkName}\` is a kind of check: its title goes into \`check:\`, not \`step:\``, 'key');
-      else if (rest.length === 0) this.report([...path, 'step'], `this step does nothing: add one of ${names.join(', ')}`, 'key');
-      else for (const key of rest) this.report([...path, key], `unknown key ${shown(key)}${suggestion(key, names) || `; a step is one of ${names.join(', ')}`}`, 'key');
+      if (checkName !== undefined)
+        this.report(
+          [...path, 'step'],
+          `\`${checkName}\` is a kind of check: its title goes into \`check:\`, not \`step:\``,
+          'key',
+        );
+      else if (rest.length === 0)
+        this.report([...path, 'step'], `this step does nothing: add one of ${names.join(', ')}`, 'key');
+      else
+        for (const key of rest)
+          this.report(
+            [...path, key],
+            `unknown key ${shown(key)}${suggestion(key, names) || `; a step is one of ${names.join(', ')}`}`,
+            'key',
+          );
       return null;
     }
-    for (const other of own.slice(1)) this.report([...path, other.name], `a step does one thing, and this one has \`${kind.name}\` already: make two items of it`, 'key');
+    for (const other of own.slice(1))
+      this.report(
+        [...path, other.name],
+        `a step does one thing, and this one has \`${kind.name}\` already: make two items of it`,
+        'key',
+      );
 
     const foreign = new Set(own.slice(1).map((other) => other.name));
     for (const key of Object.keys(item)) {
       if (stepFrameKeys.has(key) || key in kind.schema.shape) continue;
       if (checkFrameKeys.has(key)) {
         foreign.add(key);
-        this.report([...path, key], key === 'covers' ? '`covers` belongs to checks: a step proves nothing by itself' : `\`${key}\` belongs to checks; a step has \`timeout\``, 'key');
+        this.report(
+          [...path, key],
+          key === 'covers'
+            ? '`covers` belongs to checks: a step proves nothing by itself'
+            : `\`${key}\` belongs to checks; a step has \`timeout\``,
+          'key',
+        );
       } else if (this.kinds.checks.some((check) => check.name === key)) {
         foreign.add(key);
         this.report([...path, key], `\`${key}\` is a kind of check: make an item of its own with \`check:\``, 'key');
       }
     }
-    const spec = this.parse(strictSchema(kind) as z.ZodType<unknown>, pick(item, (key) => !stepFrameKeys.has(key) && !foreign.has(key)), path, [...stepFrameKeys]);
+    const spec = this.parse(
+      strictSchema(kind) as z.ZodType<unknown>,
+      pick(item, (key) => !stepFrameKeys.has(key) && !foreign.has(key)),
+      path,
+      [...stepFrameKeys],
+    );
     const on = this.hostsOfStep(item, frame, path);
     if (frame.ok) {
       this.checkDuration([...path, 'timeout'], frame.value.timeout);
@@ -502,13 +628,18 @@ class Combination {
     if (!('on' in item)) {
       if (this.hostNames.length === 1) return [...this.hostNames];
       const misspelt = Object.keys(item).some((key) => !stepFrameKeys.has(key) && nearest(key, stepFrameKeys) === 'on');
-      if (this.hostNames.length > 1 && !misspelt) this.report(path, `"on" is missing: on which of ${this.hostNames.join(', ')}?`);
+      if (this.hostNames.length > 1 && !misspelt)
+        this.report(path, `"on" is missing: on which of ${this.hostNames.join(', ')}?`);
       return [];
     }
     if (!frame.ok || frame.value.on === undefined) return [];
     frame.value.on.forEach((host, position) => {
       const at = Array.isArray(item.on) ? [...path, 'on', position] : [...path, 'on'];
-      if (!this.hostNames.includes(host)) this.report(at, `no host ${shown(host)} in this scenario${suggestion(host, this.hostNames) || `; there are ${this.hostNames.join(', ')}`}`);
+      if (!this.hostNames.includes(host))
+        this.report(
+          at,
+          `no host ${shown(host)} in this scenario${suggestion(host, this.hostNames) || `; there are ${this.hostNames.join(', ')}`}`,
+        );
       else if (frame.value.on!.indexOf(host) < position) this.report(at, `${host} is named twice`);
     });
     return frame.value.on;
@@ -520,7 +651,10 @@ class Combination {
     if (!isDataMap(item.until) || !('within' in item.until) || typeof until?.within !== 'number') return;
     this.checkDuration([...path, 'until', 'within'], until.within);
     if (frame.timeout !== undefined && until.within > frame.timeout) {
-      this.report([...path, 'until', 'within'], `it may wait ${formatDuration(until.within)}, and the whole step only ${formatDuration(frame.timeout)} by its \`timeout\``);
+      this.report(
+        [...path, 'until', 'within'],
+        `it may wait ${formatDuration(until.within)}, and the whole step only ${formatDuration(frame.timeout)} by its \`timeout\``,
+      );
     }
   }
 
@@ -530,21 +664,40 @@ class Combination {
     const names = this.kinds.checks.map((kind) => kind.name);
     const marked = this.kinds.checks.filter((kind) => kind.name in item);
     const kind = marked[0];
-    if (!('check' in item)) this.report([...path, kind!.name], 'a check needs a title: add `check: what must be true`', 'key');
-    const frame = this.parse(zCheckFrame as z.ZodType<CheckFrame>, { check: 'untitled', ...pick(item, (key) => checkFrameKeys.has(key)) }, path);
+    if (!('check' in item))
+      this.report([...path, kind!.name], 'a check needs a title: add `check: what must be true`', 'key');
+    const frame = this.parse(
+      zCheckFrame as z.ZodType<CheckFrame>,
+      { check: 'untitled', ...pick(item, (key) => checkFrameKeys.has(key)) },
+      path,
+    );
 
-    for (const other of marked.slice(1)) this.report([...path, other.name], `a check has one kind, and this one has \`${kind!.name}\` already: make two checks of it`, 'key');
+    for (const other of marked.slice(1))
+      this.report(
+        [...path, other.name],
+        `a check has one kind, and this one has \`${kind!.name}\` already: make two checks of it`,
+        'key',
+      );
     const rest = Object.keys(item).filter((key) => !checkFrameKeys.has(key) && !names.includes(key));
     const inside = kind === undefined ? [] : keysAt(kind.schema, []);
     for (const key of rest) {
       const step = this.kinds.steps.some((one) => one.name === key);
-      if (kind !== undefined && inside.includes(key)) this.report([...path, key], `\`${key}\` belongs inside \`${kind.name}:\``, 'key');
-      else if (key === 'on') this.report([...path, key], '`on` belongs to steps: a check says inside its kind where it looks from', 'key');
-      else if (step) this.report([...path, key], `\`${key}\` is a kind of step: make an item of its own without \`check:\``, 'key');
-      else this.report([...path, key], `unknown key ${shown(key)}${suggestion(key, kind === undefined ? [...names, ...checkFrameKeys] : checkFrameKeys) || (kind === undefined ? `; kinds of checks are ${names.join(', ')}` : `; known here: ${[...checkFrameKeys].join(', ')}`)}`, 'key');
+      if (kind !== undefined && inside.includes(key))
+        this.report([...path, key], `\`${key}\` belongs inside \`${kind.name}:\``, 'key');
+      else if (key === 'on')
+        this.report([...path, key], '`on` belongs to steps: a check says inside its kind where it looks from', 'key');
+      else if (step)
+        this.report([...path, key], `\`${key}\` is a kind of step: make an item of its own without \`check:\``, 'key');
+      else
+        this.report(
+          [...path, key],
+          `unknown key ${shown(key)}${suggestion(key, kind === undefined ? [...names, ...checkFrameKeys] : checkFrameKeys) || (kind === undefined ? `; kinds of checks are ${names.join(', ')}` : `; known here: ${[...checkFrameKeys].join(', ')}`)}`,
+          'key',
+        );
     }
     if (kind === undefined) {
-      if (rest.length === 0) this.report([...path, 'check'], `this check checks nothing: add one of ${names.join(', ')}`, 'key');
+      if (rest.length === 0)
+        this.report([...path, 'check'], `this check checks nothing: add one of ${names.join(', ')}`, 'key');
       return null;
     }
 
@@ -553,7 +706,9 @@ class Combination {
     if (spec.ok) {
       const uses = kind.endpoints(spec.value);
       for (const use of uses) this.checkEndpoint(use, [...path, kind.name], item, images);
-      hosts = [...new Set(uses.flatMap((use) => parseVantage(use.endpoint)?.host ?? []))].filter((host) => this.hostNames.includes(host));
+      hosts = [...new Set(uses.flatMap((use) => parseVantage(use.endpoint)?.host ?? []))].filter((host) =>
+        this.hostNames.includes(host),
+      );
     }
     let covers: string[] = [];
     if (frame.ok) {
@@ -564,10 +719,22 @@ class Combination {
       this.checkDuration([...path, 'holds-for'], holdsFor);
       this.checkDuration([...path, 'timeout'], timeout);
       if (within !== undefined && timeout !== undefined && timeout > within) {
-        this.report([...path, 'timeout'], `one attempt may take ${formatDuration(timeout)}, and it must become true within ${formatDuration(within)}`);
+        this.report(
+          [...path, 'timeout'],
+          `one attempt may take ${formatDuration(timeout)}, and it must become true within ${formatDuration(within)}`,
+        );
       }
-      if (within !== undefined && holdsFor !== undefined && within <= hourMs && holdsFor <= hourMs && within + holdsFor > hourMs) {
-        this.report([...path, 'holds-for'], `\`within\` and \`holds-for\` together are longer than an hour, the longest that anything may take`);
+      if (
+        within !== undefined &&
+        holdsFor !== undefined &&
+        within <= hourMs &&
+        holdsFor <= hourMs &&
+        within + holdsFor > hourMs
+      ) {
+        this.report(
+          [...path, 'holds-for'],
+          `\`within\` and \`holds-for\` together are longer than an hour, the longest that anything may take`,
+        );
       }
       this.checkWhen(frame.value.when, index, hosts.length > 0 ? hosts : this.hostNames, images);
     }
@@ -587,7 +754,12 @@ class Combination {
     };
   }
 
-  private checkWhen(when: WhenShape | undefined, index: number, hosts: readonly string[], images: ReadonlyMap<string, string>): void {
+  private checkWhen(
+    when: WhenShape | undefined,
+    index: number,
+    hosts: readonly string[],
+    images: ReadonlyMap<string, string>,
+  ): void {
     if (when === undefined) return;
     let seen = this.whens.get(index);
     if (seen === undefined) {
@@ -595,7 +767,8 @@ class Combination {
       this.whens.set(index, seen);
     }
     // Seen from hosts without an engine (a router, a client), the condition is about the lab's engines.
-    const none = when.engine !== undefined && hosts.every((host) => images.has(host) && !this.hasEngine(host, images.get(host)));
+    const none =
+      when.engine !== undefined && hosts.every((host) => images.has(host) && !this.hasEngine(host, images.get(host)));
     for (const host of none ? this.hostNames : hosts) {
       const image = images.get(host);
       // A host with a mistake about its image leaves the question open.
@@ -615,12 +788,20 @@ class Combination {
     const path = [...base, ...use.path];
     const target = use.role === 'vantage' ? parseVantage(use.endpoint) : parseTarget(use.endpoint, this.hostNames);
     if (target === null) {
-      return this.report(path, use.role === 'vantage' ? `expected a host, host/container or host/netns:name, got ${shown(use.endpoint)}` : `expected an endpoint, an address or a name to resolve, got ${shown(use.endpoint)}`);
+      return this.report(
+        path,
+        use.role === 'vantage'
+          ? `expected a host, host/container or host/netns:name, got ${shown(use.endpoint)}`
+          : `expected an endpoint, an address or a name to resolve, got ${shown(use.endpoint)}`,
+      );
     }
     if (target.kind === 'address') return;
     if (target.kind === 'name') return this.checkName(target.name, path, item);
     if (!this.hostNames.includes(target.host)) {
-      return this.report(path, `no host ${shown(target.host)} in this scenario${suggestion(target.host, this.hostNames) || `; there are ${this.hostNames.join(', ')}`}`);
+      return this.report(
+        path,
+        `no host ${shown(target.host)} in this scenario${suggestion(target.host, this.hostNames) || `; there are ${this.hostNames.join(', ')}`}`,
+      );
     }
     if (target.kind === 'container') this.checkContainer(target.host, target.container, path, images);
     if (target.kind === 'netns') {
@@ -640,20 +821,25 @@ class Combination {
     return (this.texts.get(host) ?? []).some((text) => {
       if (mentions(text, container)) return true;
       // `--name web$i` and Compose projects make names that are not known before they run.
-      for (const [, prefix] of text.matchAll(/--name[= ]\s*["']?([\w.-]*)[$`{]/g)) if (container.startsWith(prefix!)) return true;
+      for (const [, prefix] of text.matchAll(/--name[= ]\s*["']?([\w.-]*)[$`{]/g))
+        if (container.startsWith(prefix!)) return true;
       return /docker[- ]compose\b/.test(text);
     });
   }
 
   private checkContainer(host: string, container: string, path: Path, images: ReadonlyMap<string, string>): void {
-    if (this.hosts.has(host) && !this.hasEngine(host, images.get(host))) return this.report(path, `${host} has no engine, so no containers${this.whyNoEngine(host)}`);
+    if (this.hosts.has(host) && !this.hasEngine(host, images.get(host)))
+      return this.report(path, `${host} has no engine, so no containers${this.whyNoEngine(host)}`);
     if (this.createsContainer(host, container)) return;
     const named = (name: string): string[] => [
       ...this.declaredContainers(name),
-      ...(this.texts.get(name) ?? []).flatMap((text) => [...text.matchAll(/--name[= ]\s*["']?([A-Za-z0-9][\w.-]+)/g)].map((match) => match[1]!)),
+      ...(this.texts.get(name) ?? []).flatMap((text) =>
+        [...text.matchAll(/--name[= ]\s*["']?([A-Za-z0-9][\w.-]+)/g)].map((match) => match[1]!),
+      ),
     ];
     const elsewhere = this.hostNames.filter((other) => other !== host && named(other).includes(container));
-    const hint = elsewhere.length > 0 ? `; ${elsewhere.join(', ')} has one of that name` : suggestion(container, named(host));
+    const hint =
+      elsewhere.length > 0 ? `; ${elsewhere.join(', ')} has one of that name` : suggestion(container, named(host));
     this.report(path, `no step creates the container ${container} on ${host}${hint}`);
   }
 
@@ -662,10 +848,17 @@ class Combination {
     if (name.includes('.') || name.length < 3) return;
     const close = nearest(name, this.hostNames);
     if (close === null || sameButDigits(close, name)) return;
-    const everywhere = [...[...this.texts.values()].flat(), ...this.hostNames.flatMap((host) => textsIn(isDataMap(this.data.hosts) ? this.data.hosts[host] : undefined)), ...this.hostNames.flatMap((host) => this.declaredContainers(host))];
+    const everywhere = [
+      ...[...this.texts.values()].flat(),
+      ...this.hostNames.flatMap((host) => textsIn(isDataMap(this.data.hosts) ? this.data.hosts[host] : undefined)),
+      ...this.hostNames.flatMap((host) => this.declaredContainers(host)),
+    ];
     if (everywhere.some((text) => mentions(text, name))) return;
     if (textsIn(item).some((text) => ['unknown-host', 'nxdomain', 'servfail', 'no-answer'].includes(text))) return;
-    this.report(path, `no host ${shown(name)} in this scenario, and nothing in it makes such a name; did you mean ${shown(close)}?`);
+    this.report(
+      path,
+      `no host ${shown(name)} in this scenario, and nothing in it makes such a name; did you mean ${shown(close)}?`,
+    );
   }
 }
 
@@ -680,7 +873,10 @@ function itemId(letter: 's' | 'c', index: number): string {
 
 function whenOf(when: WhenShape | undefined): When | null {
   if (when === undefined) return null;
-  return { ...(when.engine === undefined ? {} : { engine: when.engine }), ...(when.image === undefined ? {} : { image: when.image }) };
+  return {
+    ...(when.engine === undefined ? {} : { engine: when.engine }),
+    ...(when.image === undefined ? {} : { image: when.image }),
+  };
 }
 
 function oneLine(text: string): string {

@@ -27,7 +27,12 @@ export function isShellText(path: Path): boolean {
  * A copy of the data with every `${name}` replaced. A text that is nothing but one reference takes the variable's own type, so
  * that `port: ${port}` is a number. `used` collects the names that were met.
  */
-export function replaceVariables(data: Data, variables: ReadonlyMap<string, Scalar>, report: (path: Path, message: string, at: 'key' | 'value') => void, used: Set<string>): Data {
+export function replaceVariables(
+  data: Data,
+  variables: ReadonlyMap<string, Scalar>,
+  report: (path: Path, message: string, at: 'key' | 'value') => void,
+  used: Set<string>,
+): Data {
   const replaceText = (text: string, path: Path): Data => {
     if (!text.includes('${')) return text;
     const shell = isShellText(path);
@@ -45,8 +50,15 @@ export function replaceVariables(data: Data, variables: ReadonlyMap<string, Scal
       }
       if (!shell) {
         const declared = [...variables.keys()];
-        const known = declared.length === 0 ? '; the file has no `vars`' : suggestion(name, declared) || `; declared: ${declared.join(', ')}`;
-        report(path, `no variable \`\${${name.length > 40 ? `${name.slice(0, 39)}…` : name}}\` is declared in \`vars\` or \`matrix\`${known}`, 'value');
+        const known =
+          declared.length === 0
+            ? '; the file has no `vars`'
+            : suggestion(name, declared) || `; declared: ${declared.join(', ')}`;
+        report(
+          path,
+          `no variable \`\${${name.length > 40 ? `${name.slice(0, 39)}…` : name}}\` is declared in \`vars\` or \`matrix\`${known}`,
+          'value',
+        );
       }
       return all;
     });

@@ -15,10 +15,15 @@ function hostsFileLines(plan: LabPlan): string {
 
 /** One shell script a host: everything that makes it this lab's host, whoever made the machine. */
 function provisionScript(plan: LabPlan, host: HostPlan): string {
-  const lines = ['set -e', `grep -qxF ${quoteArg(hostsFileMarks.first)} /etc/hosts || printf %s ${quoteArg(hostsFileLines(plan))} >>/etc/hosts`];
+  const lines = [
+    'set -e',
+    `grep -qxF ${quoteArg(hostsFileMarks.first)} /etc/hosts || printf %s ${quoteArg(hostsFileLines(plan))} >>/etc/hosts`,
+  ];
   for (const [key, value] of Object.entries(host.sysctls)) {
     const path = `/proc/sys/${key.replaceAll('.', '/')}`;
-    lines.push(`printf '%s\\n' ${quoteArg(value)} >${quoteArg(path)} || { echo ${quoteArg(`sysctl ${key} = ${value} was refused`)} >&2; exit 1; }`);
+    lines.push(
+      `printf '%s\\n' ${quoteArg(value)} >${quoteArg(path)} || { echo ${quoteArg(`sysctl ${key} = ${value} was refused`)} >&2; exit 1; }`,
+    );
   }
   for (const route of host.routes) lines.push(quoteArgv(['ip', 'route', 'replace', route.to, 'via', route.via]));
   return lines.join('\n');
@@ -37,9 +42,13 @@ export async function provision(session: LabSession, signal: AbortSignal): Promi
       const connection = await session.connection(host.name, signal);
       const result = await connection.exec(provisionScript(plan, host), { signal, timeoutMs: 20_000 });
       if (result.exitCode === 0) return;
-      throw new NetrigError('NETRIG_SEGMENT', `Provisioning ${host.name} failed: ${result.stderr.trim() || `exit status ${result.exitCode}`}.`, {
-        hint: `Check the routes and sysctls of ${host.name} in the scenario.`,
-      });
+      throw new NetrigError(
+        'NETRIG_SEGMENT',
+        `Provisioning ${host.name} failed: ${result.stderr.trim() || `exit status ${result.exitCode}`}.`,
+        {
+          hint: `Check the routes and sysctls of ${host.name} in the scenario.`,
+        },
+      );
     }),
   ).catch((error: unknown) => {
     throw error instanceof NetrigError ? error : new NetrigError('NETRIG_INTERNAL', messageOf(error), { cause: error });

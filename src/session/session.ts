@@ -58,7 +58,10 @@ export function openSession(lab: RunningLab): LabSession {
   function planOf(host: string): HostPlan {
     const plan = plans.get(host);
     if (plan) return plan;
-    throw new NetrigError('NETRIG_HOST_UNKNOWN', `The lab ${lab.id} has no host "${host}"; it has ${[...plans.keys()].join(', ')}.`);
+    throw new NetrigError(
+      'NETRIG_HOST_UNKNOWN',
+      `The lab ${lab.id} has no host "${host}"; it has ${[...plans.keys()].join(', ')}.`,
+    );
   }
 
   async function connection(host: string, signal?: AbortSignal): Promise<HostConnection> {
@@ -94,9 +97,13 @@ export function openSession(lab: RunningLab): LabSession {
         name,
         plan: planOf(name),
         exec: async (command, execOptions) =>
-          record(await (await connection(name, options.signal)).exec(command, { signal: options.signal, ...execOptions })),
+          record(
+            await (await connection(name, options.signal)).exec(command, { signal: options.signal, ...execOptions }),
+          ),
         spawn: (command, execOptions) => {
-          const process = connection(name, options.signal).then((host) => host.spawn(command, { signal: options.signal, ...execOptions }));
+          const process = connection(name, options.signal).then((host) =>
+            host.spawn(command, { signal: options.signal, ...execOptions }),
+          );
           const pgid = process.then((running) => running.pgid);
           const done = process.then((running) => running.done).then(record);
           // Whoever waits for one of the two is told; nobody has to wait for both.

@@ -71,7 +71,10 @@ export async function connect(target: SshTarget, options: ConnectOptions = {}): 
 function commandLine(command: string | readonly string[]): string {
   if (typeof command !== 'string') return quoteArgv(command);
   if (command.includes('\0')) {
-    throw new NetrigError('NETRIG_USAGE', `a command line holds a NUL character: ${JSON.stringify(command.slice(0, 80))}`);
+    throw new NetrigError(
+      'NETRIG_USAGE',
+      `a command line holds a NUL character: ${JSON.stringify(command.slice(0, 80))}`,
+    );
   }
   return command;
 }

@@ -29,7 +29,8 @@ export function filesOver(link: Link): Pick<HostConnection, 'writeFile' | 'readF
       const forget = link.onLost(() => reject(link.lostError(doing)));
       const answered = (error: Error | undefined, wrapper: SFTPWrapper | undefined) => {
         forget();
-        if (!wrapper) return reject(link.lost !== undefined ? link.lostError(doing) : (error ?? new Error('no SFTP session')));
+        if (!wrapper)
+          return reject(link.lost !== undefined ? link.lostError(doing) : (error ?? new Error('no SFTP session')));
         const forgetSession = () => {
           if (session === opening) session = undefined;
         };
@@ -97,7 +98,9 @@ export function filesOver(link: Link): Pick<HostConnection, 'writeFile' | 'readF
         return makeDirectory(doing, path, true);
       }
       // SFTP version 3 has no status for "exists already"; another caller may have made it a moment ago.
-      const there = await ask<{ isDirectory(): boolean }>(doing, (wrapper, answer) => wrapper.stat(path, answer)).catch(() => undefined);
+      const there = await ask<{ isDirectory(): boolean }>(doing, (wrapper, answer) => wrapper.stat(path, answer)).catch(
+        () => undefined,
+      );
       if (!there?.isDirectory()) throw error;
     }
   };
@@ -105,9 +108,12 @@ export function filesOver(link: Link): Pick<HostConnection, 'writeFile' | 'readF
   const write = async (doing: string, path: string, content: Buffer, mode: number | undefined) => {
     const temporary = posix.join(posix.dirname(path), `.netrig-${randomBytes(8).toString('hex')}`);
     const open = () => ask<Buffer>(doing, (wrapper, answer) => wrapper.open(temporary, 'wx', { mode: 0o600 }, answer));
-    const before = mode === undefined
-      ? ask<{ mode: number; isFile(): boolean }>(doing, (wrapper, answer) => wrapper.lstat(path, answer)).catch(() => undefined)
-      : Promise.resolve(undefined);
+    const before =
+      mode === undefined
+        ? ask<{ mode: number; isFile(): boolean }>(doing, (wrapper, answer) => wrapper.lstat(path, answer)).catch(
+            () => undefined,
+          )
+        : Promise.resolve(undefined);
     const handle = await open().catch(async (error: unknown) => {
       if (!isStatus(error, STATUS_CODE.NO_SUCH_FILE)) throw error;
       await makeDirectory(doing, posix.dirname(path));
@@ -118,7 +124,9 @@ export function filesOver(link: Link): Pick<HostConnection, 'writeFile' | 'readF
         const existing = await before;
         const finalMode = mode ?? (existing?.isFile() ? existing.mode & 0o7777 : 0o644);
         if (content.length > 0) {
-          await ask<void>(doing, (wrapper, answer) => wrapper.write(handle, content, 0, content.length, 0, plain(answer)));
+          await ask<void>(doing, (wrapper, answer) =>
+            wrapper.write(handle, content, 0, content.length, 0, plain(answer)),
+          );
         }
         // After the content: set-user-id bits are cleared by a write. And not by open, whose mode the umask cuts.
         await ask<void>(doing, (wrapper, answer) => wrapper.fchmod(handle, finalMode, plain(answer)));
@@ -139,10 +147,12 @@ export function filesOver(link: Link): Pick<HostConnection, 'writeFile' | 'readF
       // Until end of file, not until the size that stat tells: files in /proc have none.
       for (;;) {
         const buffer = Buffer.allocUnsafe(readSize);
-        const count = await ask<number>(doing, (wrapper, answer) => wrapper.read(handle, buffer, 0, readSize, total, (error, bytesRead) => {
-          if (isStatus(error, STATUS_CODE.EOF)) answer(undefined, 0);
-          else answer(error, bytesRead);
-        }));
+        const count = await ask<number>(doing, (wrapper, answer) =>
+          wrapper.read(handle, buffer, 0, readSize, total, (error, bytesRead) => {
+            if (isStatus(error, STATUS_CODE.EOF)) answer(undefined, 0);
+            else answer(error, bytesRead);
+          }),
+        );
         if (!count) return;
         total += count;
         if (total > maxBytes) throw new Error(`it is larger than the ${maxBytes} bytes that were asked for at most`);
@@ -165,8 +175,11 @@ export function filesOver(link: Link): Pick<HostConnection, 'writeFile' | 'readF
 
   return {
     writeFile: (path, content, options) =>
-      wrapped('writing', path, (doing) => write(doing, path, typeof content === 'string' ? Buffer.from(content) : content, options?.mode)),
-    readFile: (path, options) => wrapped('reading', path, (doing) => read(doing, path, options?.maxBytes ?? defaultMaxBytes)),
+      wrapped('writing', path, (doing) =>
+        write(doing, path, typeof content === 'string' ? Buffer.from(content) : content, options?.mode),
+      ),
+    readFile: (path, options) =>
+      wrapped('reading', path, (doing) => read(doing, path, options?.maxBytes ?? defaultMaxBytes)),
   };
 }
 

@@ -1,7 +1,13 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import ssh2, { type Algorithms, type Client, type ClientChannel, type ConnectConfig, type ServerHostKeyAlgorithm } from 'ssh2';
+import ssh2, {
+  type Algorithms,
+  type Client,
+  type ClientChannel,
+  type ConnectConfig,
+  type ServerHostKeyAlgorithm,
+} from 'ssh2';
 import { messageOf, NetrigError } from '../errors.js';
 import type { SshTarget } from './ssh.js';
 
@@ -61,7 +67,11 @@ export async function openLink(target: SshTarget, { signal, readyTimeoutMs }: Li
   } catch (error) {
     stream?.destroy();
     if (error instanceof NetrigError) throw error;
-    throw new NetrigError('NETRIG_SSH_CONNECT', `no SSH connection to ${target.host} as ${target.username}: ${messageOf(error)}`, { cause: error });
+    throw new NetrigError(
+      'NETRIG_SSH_CONNECT',
+      `no SSH connection to ${target.host} as ${target.username}: ${messageOf(error)}`,
+      { cause: error },
+    );
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener('abort', stop);
@@ -86,8 +96,21 @@ async function orAborted<T>(work: Promise<T>, signal: AbortSignal, dropLate: (va
  * each since 7.4; the others are for servers that were told to offer less. A short list also makes a short KEXINIT.
  */
 const algorithms: Algorithms = {
-  kex: ['curve25519-sha256', 'curve25519-sha256@libssh.org', 'ecdh-sha2-nistp256', 'ecdh-sha2-nistp384', 'diffie-hellman-group14-sha256', 'diffie-hellman-group16-sha512'],
-  cipher: ['aes128-gcm@openssh.com', 'aes256-gcm@openssh.com', 'aes128-ctr', 'aes256-ctr', 'chacha20-poly1305@openssh.com'],
+  kex: [
+    'curve25519-sha256',
+    'curve25519-sha256@libssh.org',
+    'ecdh-sha2-nistp256',
+    'ecdh-sha2-nistp384',
+    'diffie-hellman-group14-sha256',
+    'diffie-hellman-group16-sha512',
+  ],
+  cipher: [
+    'aes128-gcm@openssh.com',
+    'aes256-gcm@openssh.com',
+    'aes128-ctr',
+    'aes256-ctr',
+    'chacha20-poly1305@openssh.com',
+  ],
   compress: ['none'],
 };
 
@@ -146,7 +169,15 @@ async function handshake(target: SshTarget, stream: Duplex, signal: AbortSignal)
     client.once('ready', () => {
       ready = true;
       settled();
-      resolve(linkOver(target.host, client, stream, () => cause, () => openLink(target, { readyTimeoutMs: answerDeadlineMs })));
+      resolve(
+        linkOver(
+          target.host,
+          client,
+          stream,
+          () => cause,
+          () => openLink(target, { readyTimeoutMs: answerDeadlineMs }),
+        ),
+      );
     });
     try {
       client.connect(config);
@@ -166,7 +197,13 @@ function hostKeyError(target: SshTarget, shown: Buffer): NetrigError {
 }
 
 /** `another` opens one more link to the same host. */
-function linkOver(host: string, client: Client, stream: Duplex, causeOf: () => Error | undefined, another: () => Promise<Link>): Link {
+function linkOver(
+  host: string,
+  client: Client,
+  stream: Duplex,
+  causeOf: () => Error | undefined,
+  another: () => Promise<Link>,
+): Link {
   let lost: Error | undefined;
   let ending: Promise<void> | undefined;
   const listeners = new Set<() => void>();
@@ -195,13 +232,18 @@ function linkOver(host: string, client: Client, stream: Duplex, causeOf: () => E
 
   const lostError = (doing: string) => {
     const reason = lost ?? new Error('netrig closed it');
-    return new NetrigError('NETRIG_SSH_LOST', `${host}: the SSH connection ended during ${doing}: ${reason.message}`, { cause: reason });
+    return new NetrigError('NETRIG_SSH_LOST', `${host}: the SSH connection ended during ${doing}: ${reason.message}`, {
+      cause: reason,
+    });
   };
 
   const openOnce = (doing: string, request: ChannelRequest) =>
     new Promise<ClientChannel>((resolve, reject) => {
       if (lost !== undefined) return reject(lostError(doing));
-      const timer = setTimeout(() => giveUp(new Error(`no answer to a request for a channel within ${answerDeadlineMs} ms`)), answerDeadlineMs);
+      const timer = setTimeout(
+        () => giveUp(new Error(`no answer to a request for a channel within ${answerDeadlineMs} ms`)),
+        answerDeadlineMs,
+      );
       const settled = () => {
         clearTimeout(timer);
         forget();
@@ -222,7 +264,11 @@ function linkOver(host: string, client: Client, stream: Duplex, causeOf: () => E
       } catch (error) {
         // ssh2 throws "Not connected" when the stream ended but its `close` is still to come.
         settled();
-        reject(new NetrigError('NETRIG_SSH_LOST', `${host}: the SSH connection ended before ${doing}: ${messageOf(error)}`, { cause: error }));
+        reject(
+          new NetrigError('NETRIG_SSH_LOST', `${host}: the SSH connection ended before ${doing}: ${messageOf(error)}`, {
+            cause: error,
+          }),
+        );
       }
     });
 
@@ -249,10 +295,14 @@ function linkOver(host: string, client: Client, stream: Duplex, causeOf: () => E
         if (!isRefusal(error)) throw error;
         if (signal?.aborted) return null;
         if (performance.now() >= until) {
-          throw new NetrigError('NETRIG_SSH_CONNECT', `${host}: its sshd had no room for another channel within ${roomDeadlineMs / 1000} s, for ${doing}: ${error.message}`, {
-            cause: error,
-            hint: 'Raise MaxSessions in its sshd_config, or start fewer long-running processes on it.',
-          });
+          throw new NetrigError(
+            'NETRIG_SSH_CONNECT',
+            `${host}: its sshd had no room for another channel within ${roomDeadlineMs / 1000} s, for ${doing}: ${error.message}`,
+            {
+              cause: error,
+              hint: 'Raise MaxSessions in its sshd_config, or start fewer long-running processes on it.',
+            },
+          );
         }
         const closed = roomMayBe(Math.min(500, 5 * 2 ** attempt), signal);
         const [oldest] = lingering;
@@ -284,7 +334,10 @@ function linkOver(host: string, client: Client, stream: Duplex, causeOf: () => E
     return new Promise<boolean>((resolve) => {
       let code: number | null = null;
       const forget = onLost(() => resolve(false));
-      const timer = setTimeout(() => giveUp(new Error(`no answer to ${doing} within ${answerDeadlineMs} ms`)), answerDeadlineMs);
+      const timer = setTimeout(
+        () => giveUp(new Error(`no answer to ${doing} within ${answerDeadlineMs} ms`)),
+        answerDeadlineMs,
+      );
       channel.on('error', () => undefined);
       channel.on('exit', (status: number | null) => (code = status));
       channel.once('close', () => {

@@ -8,8 +8,24 @@ const plainWord = /^(?:[A-Za-z0-9_./:@%+,-]+|--?[A-Za-z0-9_-]+=[A-Za-z0-9_./:@%+
 
 /** Words that a shell takes for syntax where a command name stands: those of POSIX.1-2024 2.4 and of bash and ksh. */
 const reservedWords = new Set([
-  'case', 'coproc', 'do', 'done', 'elif', 'else', 'esac', 'fi', 'for', 'function', 'if', 'in', 'namespace', 'select', 'then',
-  'time', 'until', 'while',
+  'case',
+  'coproc',
+  'do',
+  'done',
+  'elif',
+  'else',
+  'esac',
+  'fi',
+  'for',
+  'function',
+  'if',
+  'in',
+  'namespace',
+  'select',
+  'then',
+  'time',
+  'until',
+  'while',
 ]);
 
 /**
@@ -40,8 +56,12 @@ function singleQuoted(text: string): string {
 function rejectNul(text: string): void {
   const at = text.indexOf('\0');
   if (at >= 0) {
-    throw new NetrigError('NETRIG_USAGE', `an argument of a command holds a NUL character, at index ${at}: ${JSON.stringify(text.slice(0, 80))}`, {
-      hint: 'A process takes its arguments as NUL-terminated strings: hand such data over by stdin or in a file.',
-    });
+    throw new NetrigError(
+      'NETRIG_USAGE',
+      `an argument of a command holds a NUL character, at index ${at}: ${JSON.stringify(text.slice(0, 80))}`,
+      {
+        hint: 'A process takes its arguments as NUL-terminated strings: hand such data over by stdin or in a file.',
+      },
+    );
   }
 }

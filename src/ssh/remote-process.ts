@@ -77,7 +77,9 @@ export function startProcess(link: Link, command: string, options: ProcessOption
     giveSlotBack?.();
     cancelled.abort();
     closing.resolve();
-    pgid.reject(new NetrigError('NETRIG_SSH_LOST', `${link.host}: ${doing} was over before its shell said its process id`));
+    pgid.reject(
+      new NetrigError('NETRIG_SSH_LOST', `${link.host}: ${doing} was over before its shell said its process id`),
+    );
   };
 
   const settle = () => {
@@ -131,21 +133,26 @@ export function startProcess(link: Link, command: string, options: ProcessOption
       const now = performance.now();
       const quietFor = now - Math.max(seen, exitedAt);
       if (now - exitedAt >= longestAfterExitMs) return settle();
-      if (quietFor < quietAfterExitMs) return watchForSilence(Math.min(quietAfterExitMs - quietFor, longestAfterExitMs - (now - exitedAt)));
+      if (quietFor < quietAfterExitMs)
+        return watchForSilence(Math.min(quietAfterExitMs - quietFor, longestAfterExitMs - (now - exitedAt)));
       // A busy machine runs this timer before the output that has arrived meanwhile, here or in sshd: ask once around.
-      const roundTrip = knownPgid === undefined ? Promise.resolve(false) : link.signalGroup(knownPgid, '0').catch(() => false);
-      void roundTrip.then(() => setImmediate(() => {
-        if (settled) return;
-        if (lastDataAt === seen) settle();
-        else watchForSilence();
-      }));
+      const roundTrip =
+        knownPgid === undefined ? Promise.resolve(false) : link.signalGroup(knownPgid, '0').catch(() => false);
+      void roundTrip.then(() =>
+        setImmediate(() => {
+          if (settled) return;
+          if (lastDataAt === seen) settle();
+          else watchForSilence();
+        }),
+      );
     });
   };
 
   const attach = (opened: ClientChannel) => {
     channel = opened;
     // From here, not from the request: what is limited is the command, not the wait for sshd to have room for it.
-    if (options.timeoutMs !== undefined && options.timeoutMs <= longestTimerMs) after(Math.max(0, options.timeoutMs), () => stop('timeout'));
+    if (options.timeoutMs !== undefined && options.timeoutMs <= longestTimerMs)
+      after(Math.max(0, options.timeoutMs), () => stop('timeout'));
     const line = pidLine(token, (pid) => {
       knownPgid = pid;
       pgid.resolve(pid);
@@ -175,7 +182,13 @@ export function startProcess(link: Link, command: string, options: ProcessOption
         if (stopping !== undefined) return;
         if (exit !== undefined) settle();
         // The link's own end is told apart from this one by coming first.
-        else fail(new NetrigError('NETRIG_SSH_LOST', `${link.host}: its sshd closed the channel of ${doing} without an exit status`));
+        else
+          fail(
+            new NetrigError(
+              'NETRIG_SSH_LOST',
+              `${link.host}: its sshd closed the channel of ${doing} without an exit status`,
+            ),
+          );
       };
       if (opened.stderr.readableEnded || link.lost !== undefined) over();
       else opened.stderr.once('end', over);
@@ -198,12 +211,16 @@ export function startProcess(link: Link, command: string, options: ProcessOption
     if (channel) void terminate(channel).then(settle, settle);
   };
 
-  const within = (ms: number, event: Promise<unknown>) => Promise.race([event, new Promise<void>((resolve) => after(ms, resolve))]);
+  const within = (ms: number, event: Promise<unknown>) =>
+    Promise.race([event, new Promise<void>((resolve) => after(ms, resolve))]);
 
   /** TERM to the group, then KILL to what is left of it, whether or not the shell itself has gone. */
   const terminate = async (running: ClientChannel) => {
     terminating = true;
-    await within(pidDeadlineMs, pgid.promise.catch(() => undefined));
+    await within(
+      pidDeadlineMs,
+      pgid.promise.catch(() => undefined),
+    );
     for (const signal of ['TERM', 'KILL'] as const) {
       if (knownPgid !== undefined) {
         const had = await link.signalGroup(knownPgid, signal);
@@ -229,14 +246,18 @@ export function startProcess(link: Link, command: string, options: ProcessOption
       if (settled) return slot();
     }
     opening = true;
-    const opened = await link.open(doing, (client, answer) => {
-      startedAt = performance.now();
-      client.exec(sayPid(token, command), (error, fresh) => {
-        // In the same turn as ssh2's answer: the first output may be the next thing it reads.
-        if (!error) attach(fresh);
-        answer(error, fresh);
-      });
-    }, cancelled.signal);
+    const opened = await link.open(
+      doing,
+      (client, answer) => {
+        startedAt = performance.now();
+        client.exec(sayPid(token, command), (error, fresh) => {
+          // In the same turn as ssh2's answer: the first output may be the next thing it reads.
+          if (!error) attach(fresh);
+          answer(error, fresh);
+        });
+      },
+      cancelled.signal,
+    );
     if (opened === null) return settle();
     if (settled) opened.close();
     else if (stopping !== undefined && !terminating) void terminate(opened).then(settle, settle);

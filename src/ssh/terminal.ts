@@ -42,7 +42,13 @@ export async function joinTerminal(link: Link, command: string | undefined, term
       });
       channel.once('close', () => {
         forget();
-        if (status === undefined) reject(new NetrigError('NETRIG_SSH_LOST', `${link.host}: its sshd closed the channel of ${doing} without an exit status`));
+        if (status === undefined)
+          reject(
+            new NetrigError(
+              'NETRIG_SSH_LOST',
+              `${link.host}: its sshd closed the channel of ${doing} without an exit status`,
+            ),
+          );
         else resolve(status);
       });
       channel.pipe(stdout, { end: false });

@@ -44,12 +44,19 @@ function attachmentFlags(attachment: DockerContainer['networks'][string]): strin
 /** `docker run -d`, and one `docker network connect` for each further network, as docker 20.10 knows them. */
 export function containerArgvs(name: string, container: DockerContainer): string[][] {
   const [first, ...further] = Object.entries(container.networks);
-  const command = container.command === null ? [] : typeof container.command === 'string' ? ['sh', '-c', container.command] : container.command;
+  const command =
+    container.command === null
+      ? []
+      : typeof container.command === 'string'
+        ? ['sh', '-c', container.command]
+        : container.command;
   const run = [
     ...['docker', 'run', '--detach', '--interactive', '--name', name],
     ...(container.hostname ? ['--hostname', container.hostname] : []),
     ...(container.network_mode ? ['--network', container.network_mode] : []),
-    ...(first ? ['--network', first[0], ...attachmentFlags(first[1]), ...flags('--network-alias', first[1].aliases)] : []),
+    ...(first
+      ? ['--network', first[0], ...attachmentFlags(first[1]), ...flags('--network-alias', first[1].aliases)]
+      : []),
     ...flags('--publish', container.ports),
     ...flags('--expose', container.expose),
     ...pairs('--env', container.environment),
@@ -105,7 +112,10 @@ export const dockerStateStep = defineStep<DockerStateSpec>({
   example: '',
   schema: z.strictObject({}),
   describe: ({ networks, containers }) =>
-    [...Object.keys(networks).map((name) => `network ${name}`), ...Object.keys(containers).map((name) => `container ${name}`)].join(', '),
+    [
+      ...Object.keys(networks).map((name) => `network ${name}`),
+      ...Object.keys(containers).map((name) => `container ${name}`),
+    ].join(', '),
   run: (spec, context) =>
     onEachHost(context, async (host) => {
       const limitMs = context.timeLeftMs();
@@ -117,7 +127,10 @@ export const dockerStateStep = defineStep<DockerStateSpec>({
       if (failed) return failed;
       const names = Object.keys(spec.containers);
       if (names.length > 0) {
-        const result = await host.exec(['docker', 'inspect', '--format', '{{.Name}} {{.State.Status}} {{.State.ExitCode}}', ...names], { timeoutMs: Math.ceil(limitMs) });
+        const result = await host.exec(
+          ['docker', 'inspect', '--format', '{{.Name}} {{.State.Status}} {{.State.ExitCode}}', ...names],
+          { timeoutMs: Math.ceil(limitMs) },
+        );
         const ended = result.stdout.split('\n').filter((line) => line !== '' && !/ running \d+$/.test(line));
         if (result.exitCode !== 0 || ended.length > 0) {
           return {
@@ -128,7 +141,10 @@ export const dockerStateStep = defineStep<DockerStateSpec>({
           };
         }
       }
-      return { verdict: 'pass', reason: `${Object.keys(spec.networks).length} networks and ${names.length} containers are there.` };
+      return {
+        verdict: 'pass',
+        reason: `${Object.keys(spec.networks).length} networks and ${names.length} containers are there.`,
+      };
     }),
 });
 

@@ -5,12 +5,22 @@ import type { StepContext } from './kind.js';
 
 /** Does the same on every host of the step at once, and makes one outcome of what came back: the worst, with every host that did not pass. */
 export async function onEachHost(context: StepContext, work: (host: ProbeHost) => Promise<Outcome>): Promise<Outcome> {
-  const outcomes = await Promise.all(context.on.map(async (name) => ({ name, outcome: await work(context.host(name)) })));
+  const outcomes = await Promise.all(
+    context.on.map(async (name) => ({ name, outcome: await work(context.host(name)) })),
+  );
   if (outcomes.length === 1) return outcomes[0]!.outcome;
   const bad = outcomes.filter(({ outcome }) => outcome.verdict !== 'pass');
   const attachments = outcomes.flatMap(({ outcome }) => outcome.attachments ?? []);
-  const measures = outcomes.flatMap(({ name, outcome }) => (outcome.measures ?? []).map((m) => ({ ...m, name: `${name}: ${m.name}` })));
-  if (bad.length === 0) return { verdict: 'pass', reason: `Done on ${outcomes.map(({ name }) => name).join(', ')}.`, attachments, measures };
+  const measures = outcomes.flatMap(({ name, outcome }) =>
+    (outcome.measures ?? []).map((m) => ({ ...m, name: `${name}: ${m.name}` })),
+  );
+  if (bad.length === 0)
+    return {
+      verdict: 'pass',
+      reason: `Done on ${outcomes.map(({ name }) => name).join(', ')}.`,
+      attachments,
+      measures,
+    };
   const worst = bad.find(({ outcome }) => outcome.verdict === 'error') ?? bad[0]!;
   return {
     ...worst.outcome,

@@ -4,7 +4,12 @@ import { defineStep } from './kind.js';
 import { howItEnded, lastWords, onEachHost } from './on-hosts.js';
 
 const schema = z.strictObject({
-  run: z.string().min(1).describe('Command lines for the shell of the host, as a person would type them. The first that fails ends the step.'),
+  run: z
+    .string()
+    .min(1)
+    .describe(
+      'Command lines for the shell of the host, as a person would type them. The first that fails ends the step.',
+    ),
   stdin: z.string().optional().describe('Text that the commands read from standard input.'),
 });
 
@@ -13,7 +18,8 @@ type RunSpec = z.infer<typeof schema>;
 /** Runs commands on one or several hosts at once. */
 export const runStep = defineStep<RunSpec>({
   name: 'run',
-  summary: 'Runs command lines in the shell of each host named by `on`, on all of them at once. Exit status 0 is success; anything else ends the scenario.',
+  summary:
+    'Runs command lines in the shell of each host named by `on`, on all of them at once. Exit status 0 is success; anything else ends the scenario.',
   example: `- step: Docker reads its new unit
   on: [node1, node2]
   run: |

@@ -8,7 +8,10 @@ import { lastWords, onEachHost } from './on-hosts.js';
 
 const until = z
   .strictObject({
-    http: z.url({ protocol: /^https?$/ }).optional().describe('URL that must answer with a 2xx status, asked on the host itself.'),
+    http: z
+      .url({ protocol: /^https?$/ })
+      .optional()
+      .describe('URL that must answer with a 2xx status, asked on the host itself.'),
     body: z.string().optional().describe('Text that the body of that answer must contain.'),
     tcp: z
       .string()
@@ -19,7 +22,10 @@ const until = z
     log: z.string().min(1).optional().describe('Text that must stand in the output of the process.'),
     within: zDuration.default(30_000).describe('How long that may take; default 30s.'),
   })
-  .refine((value) => value.http ?? value.tcp ?? value.command ?? value.log, 'needs at least one of http, tcp, command, log')
+  .refine(
+    (value) => value.http ?? value.tcp ?? value.command ?? value.log,
+    'needs at least one of http, tcp, command, log',
+  )
   .refine((value) => value.body === undefined || value.http !== undefined, '`body` goes with `http`');
 
 const schema = z.strictObject({
@@ -39,7 +45,9 @@ function readiness(spec: NonNullable<StartSpec['until']>, log: string): string {
   const parts: string[] = [];
   if (spec.http !== undefined) {
     const ask = quoteArgv(['curl', '--silent', '--fail', '--noproxy', '*', '--max-time', '2', spec.http]);
-    parts.push(spec.body === undefined ? `${ask} >/dev/null 2>&1` : `${ask} 2>/dev/null | grep -qF -- ${quoteArg(spec.body)}`);
+    parts.push(
+      spec.body === undefined ? `${ask} >/dev/null 2>&1` : `${ask} 2>/dev/null | grep -qF -- ${quoteArg(spec.body)}`,
+    );
   }
   if (spec.tcp !== undefined) {
     const at = spec.tcp.lastIndexOf(':');
@@ -65,7 +73,11 @@ async function startOn(spec: StartSpec, context: StepContext, hostName: string):
   const launched = await host.exec(launch, { timeoutMs: context.timeLeftMs(), signal: context.signal });
   const pgid = Number(launched.stdout.trim());
   if (launched.exitCode !== 0 || !Number.isInteger(pgid) || pgid <= 1) {
-    return { verdict: 'fail', cause: 'exit-status', reason: `The process could not be started: ${lastWords(launched.stderr) || 'no process id came back'}.` };
+    return {
+      verdict: 'fail',
+      cause: 'exit-status',
+      reason: `The process could not be started: ${lastWords(launched.stderr) || 'no process id came back'}.`,
+    };
   }
   context.background.push({ host: hostName, command: spec.start, pgid, log });
 
@@ -96,20 +108,35 @@ async function startOn(spec: StartSpec, context: StepContext, hostName: string):
     case 10:
     case 11:
       // A command that puts itself into the background and ends well is fine as long as nobody asked for readiness.
-      if (watched.exitCode === 10 && !spec.until) return { verdict: 'pass', reason: 'Started; the command has ended by itself with 0.' };
-      return { verdict: 'fail', cause: 'exit-status', reason: `The process ended before it was ready.${said}`, expected: 'a process that goes on' };
+      if (watched.exitCode === 10 && !spec.until)
+        return { verdict: 'pass', reason: 'Started; the command has ended by itself with 0.' };
+      return {
+        verdict: 'fail',
+        cause: 'exit-status',
+        reason: `The process ended before it was ready.${said}`,
+        expected: 'a process that goes on',
+      };
     case 12:
       if (!spec.until) return { verdict: 'pass', reason: 'Started, and still running.' };
-      return { verdict: 'fail', cause: 'timeout', reason: `Not ready within ${formatDuration(deadline)}.${said}`, expected: `ready within ${formatDuration(withinMs)}` };
+      return {
+        verdict: 'fail',
+        cause: 'timeout',
+        reason: `Not ready within ${formatDuration(deadline)}.${said}`,
+        expected: `ready within ${formatDuration(withinMs)}`,
+      };
     default:
-      return { verdict: 'error', reason: `Waiting for the process on ${hostName} broke off: ${lastWords(watched.stderr) || 'no exit status'}.` };
+      return {
+        verdict: 'error',
+        reason: `Waiting for the process on ${hostName} broke off: ${lastWords(watched.stderr) || 'no exit status'}.`,
+      };
   }
 }
 
 /** Starts a process that stays, waits until it is ready, and keeps its log. */
 export const startStep = defineStep<StartSpec>({
   name: 'start',
-  summary: 'Starts a process that goes on in the background until the lab ends, waits until it is ready, and keeps its output with the run.',
+  summary:
+    'Starts a process that goes on in the background until the lab ends, waits until it is ready, and keeps its output with the run.',
   example: `- step: A Consul server on node1
   on: node1
   start: consul agent -server -bootstrap -data-dir /opt/consul -bind 10.10.10.11

@@ -4,7 +4,10 @@ import { defineStep } from './kind.js';
 import { onEachHost } from './on-hosts.js';
 
 const schema = z.strictObject({
-  write: z.string().regex(/^\//, 'an absolute path on the host, such as /etc/docker/daemon.json').describe('Absolute path of the file on the host. Parent directories are made.'),
+  write: z
+    .string()
+    .regex(/^\//, 'an absolute path on the host, such as /etc/docker/daemon.json')
+    .describe('Absolute path of the file on the host. Parent directories are made.'),
   content: z.string().describe('The whole content of the file.'),
   mode: z
     .string()

@@ -56,13 +56,18 @@ describe('The TypeScript API and the Chai plug-in', function () {
   });
 
   it('an unknown host is an error with a code', () => {
-    expect(() => lab.host('nobody')).to.throw().that.satisfies((error: unknown) => isNetrigError(error, 'NETRIG_HOST_UNKNOWN'));
+    expect(() => lab.host('nobody'))
+      .to.throw()
+      .that.satisfies((error: unknown) => isNetrigError(error, 'NETRIG_HOST_UNKNOWN'));
   });
 
   it('check gives an outcome for the network’s failures, and an error for a wrong specification', async () => {
     const outcome = await lab.check('port', { from: 'visitor', to: 'server', port: 9 });
     expect(outcome).to.include({ verdict: 'fail', cause: 'refused' });
-    const error = await lab.check('port', { from: 'visitor', port: 'ninety' }).then(() => null, (reason: unknown) => reason);
+    const error = await lab.check('port', { from: 'visitor', port: 'ninety' }).then(
+      () => null,
+      (reason: unknown) => reason,
+    );
     expect(isNetrigError(error, 'NETRIG_USAGE')).to.equal(true);
   });
 
@@ -93,7 +98,10 @@ describe('The TypeScript API and the Chai plug-in', function () {
 
   it('a lab whose step fails does not stay', async () => {
     const bad = workDirectory({ 'bad.yaml': yaml.replace('api-lab', 'api-bad').replace('echo done >/step', 'exit 4') });
-    const error = await Lab.up(join(bad.dir, 'bad.yaml')).then(() => null, (reason: unknown) => reason);
+    const error = await Lab.up(join(bad.dir, 'bad.yaml')).then(
+      () => null,
+      (reason: unknown) => reason,
+    );
     expect(isNetrigError(error, 'NETRIG_STEP_FAILED')).to.equal(true);
     expect(leftovers('api-bad')).to.deep.equal([]);
     bad.remove();

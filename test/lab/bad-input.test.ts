@@ -12,7 +12,10 @@ steps:
 const light = '{ a: { image: debian-12, init: light }, b: { image: debian-12, init: light } }';
 const engine = '{ a: { image: debian-12 }, b: { image: debian-12, init: light } }';
 
-async function run(yaml: string, args: string[] = []): Promise<{ status: number | null; output: string; dir: string; remove(): void }> {
+async function run(
+  yaml: string,
+  args: string[] = [],
+): Promise<{ status: number | null; output: string; dir: string; remove(): void }> {
   const { dir, remove } = workDirectory({ 'one.yaml': yaml });
   const end = await netrig(['run', 'one.yaml', '--no-allure-report', ...args], { cwd: dir }).ended;
   return { status: end.status, output: end.stdout + end.stderr, dir, remove };
@@ -22,21 +25,31 @@ describe('What goes wrong, and what netrig says', function () {
   this.timeout(120_000);
 
   it('an image that does not exist: 2, with the place and those that do', async () => {
-    const { status, output, remove } = await run(`${header('bad-image', '{ a: { image: debian-99 }, b: }')}  - check: x\n    ping: { from: a, to: b }\n`);
+    const { status, output, remove } = await run(
+      `${header('bad-image', '{ a: { image: debian-99 }, b: }')}  - check: x\n    ping: { from: a, to: b }\n`,
+    );
     expect(status, output).to.equal(2);
-    expect(output).to.match(/one\.yaml:4:\d+/).and.to.contain('debian-99').and.to.match(/did you mean "debian-1\d"/);
+    expect(output)
+      .to.match(/one\.yaml:4:\d+/)
+      .and.to.contain('debian-99')
+      .and.to.match(/did you mean "debian-1\d"/);
     remove();
   });
 
   it('an unknown provider: 2', async () => {
-    const { status, output, remove } = await run(`${header('bad-provider', light)}  - check: x\n    ping: { from: a, to: b }\n`, ['--provider', 'cloud']);
+    const { status, output, remove } = await run(
+      `${header('bad-provider', light)}  - check: x\n    ping: { from: a, to: b }\n`,
+      ['--provider', 'cloud'],
+    );
     expect(status, output).to.equal(2);
     expect(output).to.contain('"cloud"').and.to.contain('local');
     remove();
   });
 
   it('no root: 3, and says so before anything is made', async function () {
-    const { dir, remove } = workDirectory({ 'one.yaml': `${header('no-root', light)}  - check: x\n    ping: { from: a, to: b }\n` });
+    const { dir, remove } = workDirectory({
+      'one.yaml': `${header('no-root', light)}  - check: x\n    ping: { from: a, to: b }\n`,
+    });
     chmodSync(dir, 0o777);
     const wrap = notRoot(mainFile);
     if (!wrap) {
@@ -45,7 +58,10 @@ describe('What goes wrong, and what netrig says', function () {
       this.skip();
     }
     const [program, ...args] = wrap!;
-    const end = await start(program!, [...args, process.execPath, mainFile, 'run', 'one.yaml'], { cwd: dir, env: { HOME: dir, XDG_STATE_HOME: dir } }).ended;
+    const end = await start(program!, [...args, process.execPath, mainFile, 'run', 'one.yaml'], {
+      cwd: dir,
+      env: { HOME: dir, XDG_STATE_HOME: dir },
+    }).ended;
     expect(end.status, end.stdout + end.stderr).to.equal(3);
     expect(end.stdout + end.stderr).to.contain('NETRIG_NO_ROOT');
     expect(leftovers('no-root')).to.deep.equal([]);
@@ -53,15 +69,22 @@ describe('What goes wrong, and what netrig says', function () {
   });
 
   it('something this machine cannot do: skipped with the capability named, and not green', async () => {
-    const { status, output, dir, remove } = await run(`requires: [kernel:no-such-thing]\n${header('not-here', light)}  - check: x\n    ping: { from: a, to: b }\n`);
-    expect(latestOutcomes(dir).map((one) => one.verdict), output).to.deep.equal(['skipped']);
+    const { status, output, dir, remove } = await run(
+      `requires: [kernel:no-such-thing]\n${header('not-here', light)}  - check: x\n    ping: { from: a, to: b }\n`,
+    );
+    expect(
+      latestOutcomes(dir).map((one) => one.verdict),
+      output,
+    ).to.deep.equal(['skipped']);
     expect(latestOutcomes(dir)[0]!.reason).to.contain('kernel:no-such-thing');
     expect(status).to.equal(1);
     remove();
   });
 
   it('an engine option that the engine does not have: the step fails with the engine’s words', async () => {
-    const { status, output, dir, remove } = await run(`${header('bad-option', engine)}  - on: a\n    run: docker run --network nosuchnet busybox true\n  - check: x\n    ping: { from: a, to: b }\n`);
+    const { status, output, dir, remove } = await run(
+      `${header('bad-option', engine)}  - on: a\n    run: docker run --network nosuchnet busybox true\n  - check: x\n    ping: { from: a, to: b }\n`,
+    );
     expect(status, output).to.equal(1);
     const [step, check] = latestOutcomes(dir);
     expect(step).to.include({ verdict: 'fail', cause: 'exit-status' });
@@ -101,14 +124,18 @@ describe('What goes wrong, and what netrig says', function () {
   });
 
   it('sshd that dies under a command: the check is made once more over a new connection', async () => {
-    const { status, output, dir, remove } = await run(`${header('ssh-dies', light)}  - check: the first time, it kills its own connection
+    const { status, output, dir, remove } =
+      await run(`${header('ssh-dies', light)}  - check: the first time, it kills its own connection
     command:
       on: a
       run: "test -e /tried && exit 0; touch /tried; kill -9 $(ps -o ppid= -p $$)"
   - check: and the next goes on
     ping: { from: a, to: b }
 `);
-    expect(latestOutcomes(dir).map((one) => one.verdict), output).to.deep.equal(['pass', 'pass']);
+    expect(
+      latestOutcomes(dir).map((one) => one.verdict),
+      output,
+    ).to.deep.equal(['pass', 'pass']);
     expect(status).to.equal(0);
     expect(output).to.contain('new connection');
     remove();
@@ -133,10 +160,14 @@ describe('What goes wrong, and what netrig says', function () {
   });
 
   it('hostile names in a scenario never reach a shell', async () => {
-    const { dir, remove } = workDirectory({ 'one.yaml': `scenario: "../x; touch /tmp/netrig-hostile"\ntitle: x\nhosts: { "$(id)": }\nsegments: { lan: { subnet: 10.0.0.0/24, hosts: ["$(id)"] } }\nsteps:\n  - check: x\n    ping: { from: "$(id)", to: 10.0.0.1 }\n` });
+    const { dir, remove } = workDirectory({
+      'one.yaml': `scenario: "../x; touch /tmp/netrig-hostile"\ntitle: x\nhosts: { "$(id)": }\nsegments: { lan: { subnet: 10.0.0.0/24, hosts: ["$(id)"] } }\nsteps:\n  - check: x\n    ping: { from: "$(id)", to: 10.0.0.1 }\n`,
+    });
     const end = await netrig(['run', 'one.yaml'], { cwd: dir }).ended;
     expect(end.status).to.equal(2);
-    expect(end.stderr).to.match(/one\.yaml:1:\d+/).and.to.match(/one\.yaml:3:\d+/);
+    expect(end.stderr)
+      .to.match(/one\.yaml:1:\d+/)
+      .and.to.match(/one\.yaml:3:\d+/);
     remove();
   });
 });

@@ -12,21 +12,40 @@ import { openSession } from '../../src/session/session.js';
 import type { LabSession } from '../../src/session/session.js';
 
 /** A host on the one segment of a lab for checks, `lan`, 10.10.10.0/24; `containerImages` are those of its engine, `null` for none. */
-export function lanHost(name: string, number: number, image: string, init: HostPlan['init'], containerImages: string[] | null): HostPlan {
+export function lanHost(
+  name: string,
+  number: number,
+  image: string,
+  init: HostPlan['init'],
+  containerImages: string[] | null,
+): HostPlan {
   return {
     name,
     image,
     init,
     engine: containerImages !== null,
     containerImages: containerImages ?? [],
-    interfaces: [{ name: 'eth0', segment: 'lan', address: `10.10.10.${number}/24`, mac: `02:00:0a:0a:0a:${number.toString(16).padStart(2, '0')}` }],
+    interfaces: [
+      {
+        name: 'eth0',
+        segment: 'lan',
+        address: `10.10.10.${number}/24`,
+        mac: `02:00:0a:0a:0a:${number.toString(16).padStart(2, '0')}`,
+      },
+    ],
     routes: [],
     sysctls: {},
   };
 }
 
 export function lanPlan(slug: string, hosts: HostPlan[]): LabPlan {
-  return { title: slug, slug, hosts, segments: [{ name: 'lan', subnet: '10.10.10.0/24', mtu: null }], bootTimeoutMs: 60_000 };
+  return {
+    title: slug,
+    slug,
+    hosts,
+    segments: [{ name: 'lan', subnet: '10.10.10.0/24', mtu: null }],
+    bootTimeoutMs: 60_000,
+  };
 }
 
 export interface Expected {
@@ -67,7 +86,11 @@ export function checkLab(plan: LabPlan, prepare: () => Promise<void>): CheckLab 
       this.skip();
     }
     runDir = mkdtempSync(join(tmpdir(), 'netrig-checks-'));
-    lab = await localProvider.up(plan, { signal: new AbortController().signal, emit: () => undefined, scenario: plan.slug });
+    lab = await localProvider.up(plan, {
+      signal: new AbortController().signal,
+      emit: () => undefined,
+      scenario: plan.slug,
+    });
     session = openSession(lab);
     await prepare();
   });
@@ -84,17 +107,27 @@ export function checkLab(plan: LabPlan, prepare: () => Promise<void>): CheckLab 
     runDir: () => runDir,
     async check(kind, body, timeoutMs = kind.timeoutMs ?? 20_000) {
       attempts += 1;
-      const context = session.context({ signal: new AbortController().signal, timeoutMs, record: () => undefined, files: { runDir, folder: `c${attempts}` } });
+      const context = session.context({
+        signal: new AbortController().signal,
+        timeoutMs,
+        record: () => undefined,
+        files: { runDir, folder: `c${attempts}` },
+      });
       return kind.run(kind.schema.parse(body), context);
     },
     async comesTo(expected, kind, body, timeoutMs) {
       const outcome = await tools.check(kind, body, timeoutMs);
-      expect({ verdict: outcome.verdict, cause: outcome.cause }, outcome.reason).to.deep.equal({ verdict: expected.verdict, cause: expected.cause });
+      expect({ verdict: outcome.verdict, cause: outcome.cause }, outcome.reason).to.deep.equal({
+        verdict: expected.verdict,
+        cause: expected.cause,
+      });
       if (expected.reason !== undefined) expect(outcome.reason).to.match(expected.reason);
       return outcome;
     },
-    passes: (kind, body, reason) => tools.comesTo({ verdict: 'pass', ...(reason === undefined ? {} : { reason }) }, kind, body),
-    fails: (cause, kind, body, reason) => tools.comesTo({ verdict: 'fail', cause, ...(reason === undefined ? {} : { reason }) }, kind, body),
+    passes: (kind, body, reason) =>
+      tools.comesTo({ verdict: 'pass', ...(reason === undefined ? {} : { reason }) }, kind, body),
+    fails: (cause, kind, body, reason) =>
+      tools.comesTo({ verdict: 'fail', cause, ...(reason === undefined ? {} : { reason }) }, kind, body),
     cannotKnow: (reason, kind, body) => tools.comesTo({ verdict: 'inconclusive', reason }, kind, body),
     async run(on, command) {
       const result = await (await session.connection(on)).exec(command, { timeoutMs: 30_000 });

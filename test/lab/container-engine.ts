@@ -25,8 +25,13 @@ const before = process.env['DOCKER_HOST'];
 
 /** `cgroup`: what its machine has; Docker Desktop's has version 2 alone. */
 export async function startEngine(cgroup: 'hybrid' | 'v2'): Promise<TestEngine> {
-  const provider = createLocalProvider({ image: async (name, options) => ({ ...(await ensureHostImage(name, options)), cgroup }) });
-  const lab = await provider.up(labPlan('engine', [hostPlan('engine', 11, ['net9'], { image: 'debian-12', init: 'systemd', engine: true })]), upOptions());
+  const provider = createLocalProvider({
+    image: async (name, options) => ({ ...(await ensureHostImage(name, options)), cgroup }),
+  });
+  const lab = await provider.up(
+    labPlan('engine', [hostPlan('engine', 11, ['net9'], { image: 'debian-12', init: 'systemd', engine: true })]),
+    upOptions(),
+  );
   const { pid1 } = (lab.record.access as { hosts: Record<string, { pid1: { pid: number } }> }).hosts['engine']!;
   const socketPath = `/proc/${pid1.pid}/root/run/docker.sock`;
   const docker = new Docker({ socketPath });
@@ -45,7 +50,11 @@ export async function startEngine(cgroup: 'hybrid' | 'v2'): Promise<TestEngine> 
         docker.listNetworks({ filters: { label } }),
         docker.listVolumes({ filters: { label } }),
       ]);
-      return [...containers.flatMap((one) => one.Names), ...networks.map((one) => one.Name), ...(volumes.Volumes ?? []).map((one) => one.Name)];
+      return [
+        ...containers.flatMap((one) => one.Names),
+        ...networks.map((one) => one.Name),
+        ...(volumes.Volumes ?? []).map((one) => one.Name),
+      ];
     },
     end: async () => {
       if (before === undefined) delete process.env['DOCKER_HOST'];
@@ -67,7 +76,9 @@ console.log(lab.id);
 /** A process that holds a lab of the container provider: it takes it down at SIGTERM, and knows nothing of SIGKILL. */
 export async function startContainerHolder(plan: LabPlan): Promise<HolderProcess> {
   const provider = new URL('../../src/providers/container/provider.js', import.meta.url).href;
-  const child = spawn(process.execPath, ['--input-type=module', '-e', holderCode, provider, JSON.stringify(plan)], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, ['--input-type=module', '-e', holderCode, provider, JSON.stringify(plan)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const lines = createInterface({ input: child.stdout });
   const [id] = (await Promise.race([once(lines, 'line'), once(child, 'exit').then(() => [''])])) as [string];
   if (id === '') throw new Error('the holder ended before its lab was up');

@@ -28,7 +28,11 @@ function preflight(dockerHost: string | null, before: string[] = []): { code: st
   else env['DOCKER_HOST'] = dockerHost;
   const [program, ...args] = [...before, process.execPath, '--input-type=module', '-e', code];
   const { stdout, stderr } = spawnSync(program!, args, { encoding: 'utf8', env });
-  return JSON.parse(stdout || JSON.stringify({ code: stderr, message: '', hint: '' })) as { code: string; message: string; hint: string };
+  return JSON.parse(stdout || JSON.stringify({ code: stderr, message: '', hint: '' })) as {
+    code: string;
+    message: string;
+    hint: string;
+  };
 }
 
 (missing ? describe.skip : describe)(title, function () {
@@ -37,7 +41,10 @@ function preflight(dockerHost: string | null, before: string[] = []): { code: st
   let engine: TestEngine;
   let untouched: ReturnType<typeof machineState>;
   const oldState = process.env['XDG_STATE_HOME'];
-  const containerLabs = (): string[] => listRecords().filter((record) => record.provider === 'container').map((record) => record.id);
+  const containerLabs = (): string[] =>
+    listRecords()
+      .filter((record) => record.provider === 'container')
+      .map((record) => record.id);
 
   before(async () => {
     state = mkdtempSync(join(tmpdir(), 'netrig-state-'));
@@ -56,7 +63,9 @@ function preflight(dockerHost: string | null, before: string[] = []): { code: st
   it('says that there is no engine, that nobody listens, that it is not allowed, and how to mend it', () => {
     const none = preflight('unix:///nonexistent/docker.sock');
     expect(none.code).to.equal('NETRIG_ENGINE_UNREACHABLE');
-    expect(none.message).to.contain('unix:///nonexistent/docker.sock (DOCKER_HOST)').and.to.match(/No answer from the Docker engine at unix:\S+ \(DOCKER_HOST\)/i);
+    expect(none.message)
+      .to.contain('unix:///nonexistent/docker.sock (DOCKER_HOST)')
+      .and.to.match(/No answer from the Docker engine at unix:\S+ \(DOCKER_HOST\)/i);
     expect(none.hint).to.contain('DOCKER_HOST');
     const refused = preflight('tcp://127.0.0.1:9');
     expect(refused.message).to.contain('nothing listens there');
@@ -104,7 +113,8 @@ function preflight(dockerHost: string | null, before: string[] = []): { code: st
   });
 
   it('two labs at once with the same addresses; kill -9 of one holder, two sweeps at once: that one is gone, the other is not touched', async () => {
-    const plan = (slug: string) => labPlan(slug, [hostPlan('a', 11, ['net1'], { init: 'systemd', engine: true }), hostPlan('b', 12, ['net1'])]);
+    const plan = (slug: string) =>
+      labPlan(slug, [hostPlan('a', 11, ['net1'], { init: 'systemd', engine: true }), hostPlan('b', 12, ['net1'])]);
     const doomed = await startContainerHolder(plan('doomed'));
     const other = await startContainerHolder(plan('other'));
     try {
@@ -114,7 +124,9 @@ function preflight(dockerHost: string | null, before: string[] = []): { code: st
       await rejectsWith('NETRIG_LAB_GONE', containerProvider.attach(record));
       const [first, second] = await Promise.all([containerProvider.sweep(), containerProvider.sweep()]);
       expect([...first.left, ...second.left]).to.deep.equal([]);
-      expect([...first.removed, ...second.removed].map((one) => one.lab)).to.include(doomed.id).and.not.to.include(other.id);
+      expect([...first.removed, ...second.removed].map((one) => one.lab))
+        .to.include(doomed.id)
+        .and.not.to.include(other.id);
       expect(await engine.left(doomed.id)).to.deep.equal([]);
       expect(containerLabs()).to.deep.equal([other.id]);
 
@@ -164,13 +176,18 @@ function preflight(dockerHost: string | null, before: string[] = []): { code: st
       ].join('\n'),
     );
     const reports = join(directory, 'reports');
-    const run = spawn(process.execPath, [cli, 'run', file, '--provider', 'container', '--no-allure-report', '--reports', reports], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const run = spawn(
+      process.execPath,
+      [cli, 'run', file, '--provider', 'container', '--no-allure-report', '--reports', reports],
+      { stdio: ['ignore', 'pipe', 'pipe'] },
+    );
     let output = '';
     const onOutput = (bytes: Buffer): void => void (output += bytes.toString());
     run.stdout.on('data', onOutput);
     run.stderr.on('data', onOutput);
     const exit = once(run, 'exit') as Promise<[number | null]>;
-    while (!output.includes('a reaches b') && run.exitCode === null) await Promise.race([once(run.stdout, 'data'), exit]);
+    while (!output.includes('a reaches b') && run.exitCode === null)
+      await Promise.race([once(run.stdout, 'data'), exit]);
     const stop = await onHost(engine.lab, 'engine', 'systemctl stop docker.socket docker.service');
     expect(stop.exitCode, stop.stderr).to.equal(0);
     const [code] = await exit;
@@ -179,16 +196,26 @@ function preflight(dockerHost: string | null, before: string[] = []): { code: st
     const results = readFileSync(join(reports, directoryName!, 'run.jsonl'), 'utf8')
       .trim()
       .split('\n')
-      .map((line) => JSON.parse(line) as { type: string; item?: string; outcome?: { verdict: string; reason?: string } })
+      .map(
+        (line) => JSON.parse(line) as { type: string; item?: string; outcome?: { verdict: string; reason?: string } },
+      )
       .filter((event) => event.type === 'item:end');
     expect(results.map((event) => event.outcome?.verdict)).to.deep.equal(['pass', 'error', 'skipped']);
-    expect(results[1]?.outcome?.reason).to.match(/NETRIG_SSH_LOST/).and.to.match(/its container (ended with status|can't be asked after: .*Docker engine)/);
-    expect(output).to.contain('NETRIG_CLEANUP').and.to.match(/No answer from the Docker engine at unix:\S+ \(DOCKER_HOST\)/i);
+    expect(results[1]?.outcome?.reason)
+      .to.match(/NETRIG_SSH_LOST/)
+      .and.to.match(/its container (ended with status|can't be asked after: .*Docker engine)/);
+    expect(output)
+      .to.contain('NETRIG_CLEANUP')
+      .and.to.match(/No answer from the Docker engine at unix:\S+ \(DOCKER_HOST\)/i);
     expect(containerLabs()).to.have.length(1);
     const early = await containerProvider.sweep();
     expect(early.left.map((one) => one.why).join()).to.contain('No answer from the Docker engine');
 
-    const start = await onHost(engine.lab, 'engine', 'systemctl reset-failed; systemctl start docker.socket && docker ps');
+    const start = await onHost(
+      engine.lab,
+      'engine',
+      'systemctl reset-failed; systemctl start docker.socket && docker ps',
+    );
     expect(start.exitCode, start.stderr).to.equal(0);
     const late = await containerProvider.sweep();
     expect(late.left).to.deep.equal([]);

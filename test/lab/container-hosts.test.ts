@@ -69,7 +69,9 @@ const title = `hosts of the container provider${missing ? ` (needs ${missing})` 
         expect(link?.operstate, nic.name).to.equal('UP');
         expect(link?.address).to.equal(nic.mac);
         expect(link?.mtu).to.equal(nic.segment === 'net2' ? 1400 : 1500);
-        expect(link?.addr_info.filter((one) => one.scope === 'global').map((one) => `${one.local}/${one.prefixlen}`)).to.deep.equal([nic.address]);
+        expect(
+          link?.addr_info.filter((one) => one.scope === 'global').map((one) => `${one.local}/${one.prefixlen}`),
+        ).to.deep.equal([nic.address]);
       }
     }
     expect(seen.size).to.equal(3);
@@ -93,34 +95,61 @@ const title = `hosts of the container provider${missing ? ` (needs ${missing})` 
     await onHost(lab, 'left', `ip address add ${own}/32 dev lo`);
     await onHost(lab, 'middle', `ip route add ${own} via 10.20.1.11`);
     expect((await onHost(lab, 'left', `ping -c 1 -W 2 -I ${own} 10.20.1.12`)).exitCode).to.equal(0);
-    expect((await onHost(lab, 'left', `ip route add ${first} dev eth0; arping -c 2 -w 2 -I eth0 ${first}; r=$?; ip route del ${first} dev eth0; exit $r`)).exitCode).to.equal(1);
+    expect(
+      (
+        await onHost(
+          lab,
+          'left',
+          `ip route add ${first} dev eth0; arping -c 2 -w 2 -I eth0 ${first}; r=$?; ip route del ${first} dev eth0; exit $r`,
+        )
+      ).exitCode,
+    ).to.equal(1);
     await onHost(lab, 'left', `ip address del ${own}/32 dev lo`);
   });
 
   it("have nothing of the engine's in them: no rules, no resolver, no names", async () => {
-    const rules = await onHost(lab, 'right-with-a-long-name', 'nft list ruleset; cat /etc/resolv.conf; grep -v -e localhost -e "^#" /etc/hosts');
+    const rules = await onHost(
+      lab,
+      'right-with-a-long-name',
+      'nft list ruleset; cat /etc/resolv.conf; grep -v -e localhost -e "^#" /etc/hosts',
+    );
     expect(rules.stdout.trim()).to.equal('127.0.1.1 right-with-a-long-name');
   });
 
   it('have systemd, or nothing but a PID 1 that reaps', async () => {
     const running = await onHost(lab, 'left', 'systemctl is-system-running --wait; systemctl --failed --no-legend');
     expect(running.stdout.trim()).to.equal('running');
-    const light = await onHost(lab, 'right-with-a-long-name', "cat /proc/1/comm; sh -c 'sleep 0.05 & sleep 0.05 &'; sleep 0.3; grep -c '^State:.*zombie' /proc/[0-9]*/status | grep -v ':0' || echo none");
+    const light = await onHost(
+      lab,
+      'right-with-a-long-name',
+      "cat /proc/1/comm; sh -c 'sleep 0.05 & sleep 0.05 &'; sleep 0.3; grep -c '^State:.*zombie' /proc/[0-9]*/status | grep -v ':0' || echo none",
+    );
     expect(light.stdout.trim().split('\n')).to.deep.equal(['sleep', 'none']);
   });
 
   it('have an engine with its images, whose macvlan networks span the segment', async () => {
     const create = 'docker network create -d macvlan --subnet 10.20.1.0/24 -o parent=eth0 lan';
-    const run = (address: string): string => `${create} && docker run -d --name box --network lan --ip ${address} busybox sleep 600`;
-    const started = await Promise.all([onHost(lab, 'left', run('10.20.1.101')), onHost(lab, 'middle', run('10.20.1.102'))]);
-    expect(started.map((one) => one.exitCode), started[0]!.stderr + started[1]!.stderr).to.deep.equal([0, 0]);
+    const run = (address: string): string =>
+      `${create} && docker run -d --name box --network lan --ip ${address} busybox sleep 600`;
+    const started = await Promise.all([
+      onHost(lab, 'left', run('10.20.1.101')),
+      onHost(lab, 'middle', run('10.20.1.102')),
+    ]);
+    expect(
+      started.map((one) => one.exitCode),
+      started[0]!.stderr + started[1]!.stderr,
+    ).to.deep.equal([0, 0]);
     const ping = await onHost(lab, 'left', 'docker exec box ping -c 1 -W 3 10.20.1.102');
     expect(ping.exitCode, ping.stdout + ping.stderr).to.equal(0);
     expect((await onHost(lab, 'left', "docker info --format '{{.Driver}}'")).stdout.trim()).to.equal('overlay2');
   });
 
   it("cannot write to the machine's sysctls or sysfs, but to those of their network", async () => {
-    const result = await onHost(lab, 'left', 'echo 4 >/proc/sys/kernel/printk; echo 1 >/sys/kernel/mm/ksm/run; echo 1 >/proc/sys/net/ipv4/ip_forward && cat /proc/sys/net/ipv4/ip_forward; ls /sys/class/net/eth0/mtu');
+    const result = await onHost(
+      lab,
+      'left',
+      'echo 4 >/proc/sys/kernel/printk; echo 1 >/sys/kernel/mm/ksm/run; echo 1 >/proc/sys/net/ipv4/ip_forward && cat /proc/sys/net/ipv4/ip_forward; ls /sys/class/net/eth0/mtu',
+    );
     expect(result.stderr).to.contain('/proc/sys/kernel/printk: Read-only file system');
     expect(result.stdout.trim().split('\n')).to.deep.equal(['1', '/sys/class/net/eth0/mtu']);
     expect(machineState()).to.deep.equal(untouched);
@@ -138,7 +167,11 @@ const title = `hosts of the container provider${missing ? ` (needs ${missing})` 
     const bounding = BigInt(`0x${/^CapBnd:\s*(\w+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0'}`);
     if ((bounding & sysResource) !== 0n) return;
     const image = containers[0]!.Image;
-    const privileged = await engine.docker.createContainer({ Image: image, Entrypoint: ['/bin/true'], HostConfig: { Privileged: true } });
+    const privileged = await engine.docker.createContainer({
+      Image: image,
+      Entrypoint: ['/bin/true'],
+      HostConfig: { Privileged: true },
+    });
     const refused = await privileged.start().then(
       () => 'started',
       (error: unknown) => String(error),
@@ -148,7 +181,11 @@ const title = `hosts of the container provider${missing ? ` (needs ${missing})` 
   });
 
   it('have the one host key that is pinned, and a console', async () => {
-    const own = await onHost(lab, 'left', "cut -d' ' -f2 /etc/ssh/ssh_host_ed25519_key.pub; ls /etc/ssh/ssh_host_*_key");
+    const own = await onHost(
+      lab,
+      'left',
+      "cut -d' ' -f2 /etc/ssh/ssh_host_ed25519_key.pub; ls /etc/ssh/ssh_host_*_key",
+    );
     expect(own.stdout.trim().split('\n')).to.deep.equal([lab.target('left').hostKey, '/etc/ssh/ssh_host_ed25519_key']);
     expect(await lab.console('left')).to.match(/systemd/i);
   });
@@ -157,7 +194,9 @@ const title = `hosts of the container provider${missing ? ` (needs ${missing})` 
     const record = readRecord(lab.id);
     expect(record.state).to.equal('up');
     const attached = await containerProvider.attach(record);
-    expect((await onHost(attached, 'right-with-a-long-name', 'hostname')).stdout.trim()).to.equal('right-with-a-long-name');
+    expect((await onHost(attached, 'right-with-a-long-name', 'hostname')).stdout.trim()).to.equal(
+      'right-with-a-long-name',
+    );
   });
 
   it('carry much over their one way in, both ways', async () => {
@@ -172,7 +211,9 @@ const title = `hosts of the container provider${missing ? ` (needs ${missing})` 
   });
 
   it('say when they ended, and why', async () => {
-    const [container] = await engine.docker.listContainers({ filters: { label: [`netrig.lab=${lab.id}`, 'netrig.host=right-with-a-long-name'] } });
+    const [container] = await engine.docker.listContainers({
+      filters: { label: [`netrig.lab=${lab.id}`, 'netrig.host=right-with-a-long-name'] },
+    });
     await engine.docker.getContainer(container!.Id).kill({ signal: 'KILL' });
     const error = await rejectsWith('NETRIG_SSH_CONNECT', onHost(lab, 'right-with-a-long-name', 'true'));
     expect(error.message, error.message).to.contain('its container ended with status 137');
@@ -188,7 +229,9 @@ const title = `hosts of the container provider${missing ? ` (needs ${missing})` 
     expect(listRecords().map((record) => record.provider)).to.deep.equal(['local']);
     expect(machineState()).to.deep.equal(untouched);
     await rejectsWith('NETRIG_LAB_GONE', containerProvider.attach(lab.record));
-    const phases = options.events.flatMap((event) => (event.type === 'phase' ? [`${event.phase} ${event.state} ${event.host ?? ''}`.trim()] : []));
+    const phases = options.events.flatMap((event) =>
+      event.type === 'phase' ? [`${event.phase} ${event.state} ${event.host ?? ''}`.trim()] : [],
+    );
     expect(phases.filter((phase) => phase.startsWith('boot end'))).to.have.length(3);
     expect(phases.slice(-2)).to.deep.equal(['teardown start', 'teardown end']);
   });
@@ -198,9 +241,13 @@ const title = `hosts of the container provider${missing ? ` (needs ${missing})` 
     const aborted = upOptions(abort.signal);
     const emit: typeof aborted.emit = (event) => {
       aborted.emit(event);
-      if (event.type === 'phase' && event.phase === 'boot' && event.state === 'start') setTimeout(() => abort.abort(), 100);
+      if (event.type === 'phase' && event.phase === 'boot' && event.state === 'start')
+        setTimeout(() => abort.abort(), 100);
     };
-    const plan = labPlan('aborted', [hostPlan('a', 11, ['net1'], { init: 'systemd' }), hostPlan('b', 12, ['net1'], { init: 'systemd' })]);
+    const plan = labPlan('aborted', [
+      hostPlan('a', 11, ['net1'], { init: 'systemd' }),
+      hostPlan('b', 12, ['net1'], { init: 'systemd' }),
+    ]);
     await rejectsWith('NETRIG_INTERRUPTED', containerProvider.up(plan, { ...aborted, emit }));
     expect(await engine.left()).to.deep.equal([]);
     expect(listRecords().map((record) => record.provider)).to.deep.equal(['local']);
@@ -208,9 +255,19 @@ const title = `hosts of the container provider${missing ? ` (needs ${missing})` 
 
   it('that do not answer within their deadline are tried twice, and leave nothing but their console', async () => {
     const late = upOptions();
-    const error = await rejectsWith('NETRIG_HOST_BOOT', containerProvider.up(labPlan('late', [hostPlan('slow', 11, ['net1'], { init: 'systemd' })], { bootTimeoutMs: 60 }), late));
+    const error = await rejectsWith(
+      'NETRIG_HOST_BOOT',
+      containerProvider.up(
+        labPlan('late', [hostPlan('slow', 11, ['net1'], { init: 'systemd' })], { bootTimeoutMs: 60 }),
+        late,
+      ),
+    );
     expect(error.message).to.contain('slow did not boot, twice: it did not answer SSH within 60 ms');
-    expect(late.events.filter((event) => event.type === 'log' && event.level === 'warn' && event.text.includes('trying once more'))).to.have.length(1);
+    expect(
+      late.events.filter(
+        (event) => event.type === 'log' && event.level === 'warn' && event.text.includes('trying once more'),
+      ),
+    ).to.have.length(1);
     expect(await engine.left()).to.deep.equal([]);
   });
 
@@ -227,20 +284,36 @@ const title = `hosts of the container provider${missing ? ` (needs ${missing})` 
     await engine.docker.getImage(reference).tag({ repo: 'debian', tag: row.suite });
     const [endpoint, signal] = [{ uri: engine.uri, from: 'the test' }, new AbortController().signal];
     const told: string[] = [];
-    await buildFromRegistry(row, 'netrig/test:built', { endpoint, engine: engine.docker, info: await engineInfo(endpoint, engine.docker), signal, progress: (line) => void told.push(line) });
+    await buildFromRegistry(row, 'netrig/test:built', {
+      endpoint,
+      engine: engine.docker,
+      info: await engineInfo(endpoint, engine.docker),
+      signal,
+      progress: (line) => void told.push(line),
+    });
     expect(told.join()).to.contain('building on debian:bullseye');
     await engine.docker.getImage(reference).remove();
     await engine.docker.getImage('netrig/test:built').tag({ repo: 'netrig/debian-11', tag: reference.split(':')[1]! });
-    const built = await containerProvider.up(labPlan('built', [hostPlan('a', 11, ['net1'], { init: 'systemd', engine: true })]), upOptions());
+    const built = await containerProvider.up(
+      labPlan('built', [hostPlan('a', 11, ['net1'], { init: 'systemd', engine: true })]),
+      upOptions(),
+    );
     try {
-      const running = await onHost(built, 'a', 'systemctl is-system-running --wait; docker run --rm --network none busybox sh -c "ls /bin | grep -c ."; docker run --rm --network none consul version; docker images -q web');
+      const running = await onHost(
+        built,
+        'a',
+        'systemctl is-system-running --wait; docker run --rm --network none busybox sh -c "ls /bin | grep -c ."; docker run --rm --network none consul version; docker images -q web',
+      );
       const lines = running.stdout.trim().split('\n');
       const [health, applets, consul] = lines;
       expect(health, running.stdout + running.stderr).to.equal('running');
       expect(Number(applets)).to.be.greaterThan(100);
       expect(consul).to.match(/^Consul v?1\.8/);
       expect(lines.at(-1)).to.match(/^[0-9a-f]{12}$/);
-      expect((await onHost(built, 'a', 'docker run --rm --network none --add-host here:127.0.0.1 busybox ping -c 1 here')).exitCode).to.equal(0);
+      expect(
+        (await onHost(built, 'a', 'docker run --rm --network none --add-host here:127.0.0.1 busybox ping -c 1 here'))
+          .exitCode,
+      ).to.equal(0);
     } finally {
       await built.down();
     }
@@ -251,7 +324,8 @@ const title = `hosts of the container provider${missing ? ` (needs ${missing})` 
     const capabilities = new Map((await containerProvider.capabilities()).map((one) => [one.name, one]));
     expect(capabilities.get('engine')?.have).to.equal(true);
     expect(capabilities.get('cgroup2')?.have).to.equal(true);
-    for (const name of ['kernel:veth', 'kernel:bridge', 'kernel:vxlan', 'kernel:macvlan']) expect(capabilities.get(name)?.have, capabilities.get(name)?.seen).to.equal(true);
+    for (const name of ['kernel:veth', 'kernel:bridge', 'kernel:vxlan', 'kernel:macvlan'])
+      expect(capabilities.get(name)?.have, capabilities.get(name)?.seen).to.equal(true);
     expect(await engine.left()).to.deep.equal([]);
   });
 
@@ -264,10 +338,15 @@ const title = `hosts of the container provider${missing ? ` (needs ${missing})` 
       plannedNames: true,
       bootTimeoutMs: 60_000,
       async killHost(held, host) {
-        const [container] = await engine.docker.listContainers({ filters: { label: [`netrig.lab=${held.id}`, `netrig.host=${host}`] } });
+        const [container] = await engine.docker.listContainers({
+          filters: { label: [`netrig.lab=${held.id}`, `netrig.host=${host}`] },
+        });
         await engine.docker.getContainer(container!.Id).kill({ signal: 'KILL' });
       },
-      leftovers: async (id) => [...(await engine.left(id)), ...listRecords().flatMap((record) => (record.id === id ? [`record ${id}`] : []))],
+      leftovers: async (id) => [
+        ...(await engine.left(id)),
+        ...listRecords().flatMap((record) => (record.id === id ? [`record ${id}`] : [])),
+      ],
     }));
   });
 });

@@ -67,23 +67,33 @@ export async function giveMachines(image = 'debian-12'): Promise<GivenMachines> 
           `printf '%s:%s\\n' ${user} '${sudoPassword}' | chpasswd`,
           host === 'gate' ? 'true' : `printf '%s\\n' '${sudo}' >/etc/sudoers.d/${user}`,
           `printf '%s' '${sshd}' >/root/sshd_config && mkdir -p /run/sshd && /usr/sbin/sshd -f /root/sshd_config`,
-          ...(host === 'gate' ? [] : ['for pair in eth0:ens3 eth1:ens4; do ip link set ${pair%:*} down; ip link set ${pair%:*} name ${pair#*:}; ip link set ${pair#*:} up; done']),
+          ...(host === 'gate'
+            ? []
+            : [
+                'for pair in eth0:ens3 eth1:ens4; do ip link set ${pair%:*} down; ip link set ${pair%:*} name ${pair#*:}; ip link set ${pair#*:} up; done',
+              ]),
         ].join(' && '),
       );
     }
-    const known = Object.entries({ gate: '10.20.1.2', one: '10.20.2.11', two: '10.20.2.12' }).map(([host, address]) => `${address} ssh-ed25519 ${lab.target(host).hostKey}`);
+    const known = Object.entries({ gate: '10.20.1.2', one: '10.20.2.11', two: '10.20.2.12' }).map(
+      ([host, address]) => `${address} ssh-ed25519 ${lab.target(host).hostKey}`,
+    );
     writeFileSync(join(dir, 'known_hosts'), `${known.join('\n')}\n`);
     const controller = made(lab.id).find((entry) => entry.kind === 'process' && entry.role === 'controller');
     if (controller?.kind !== 'process') throw new Error('the ledger has no process of the controller');
     mkdirSync(join(dir, 'bin'));
-    writeFileSync(join(dir, 'bin', 'ssh'), `#!/bin/sh\nPATH='${oldPath}'\nexec nsenter --target ${controller.pid} --net ssh "$@"\n`);
+    writeFileSync(
+      join(dir, 'bin', 'ssh'),
+      `#!/bin/sh\nPATH='${oldPath}'\nexec nsenter --target ${controller.pid} --net ssh "$@"\n`,
+    );
     chmodSync(join(dir, 'bin', 'ssh'), 0o755);
     process.env['PATH'] = `${join(dir, 'bin')}:${oldPath}`;
   } catch (error) {
     await lab.down();
     throw error;
   }
-  const machine = (name: string, address: string, user: string, more: string): string => `  ${name}: { address: ${address}, user: ${user}, key: id, known-hosts: known_hosts${more === '' ? '' : `, ${more}`} }`;
+  const machine = (name: string, address: string, user: string, more: string): string =>
+    `  ${name}: { address: ${address}, user: ${user}, key: id, known-hosts: known_hosts${more === '' ? '' : `, ${more}`} }`;
   let written = 0;
   return {
     lab,
@@ -98,8 +108,20 @@ export async function giveMachines(image = 'debian-12'): Promise<GivenMachines> 
         'jumps:',
         machine('gate', '10.20.1.2', 'porter', ''),
         'machines:',
-        machine('one', '10.20.2.11', 'admin', ['jump: gate', 'sudo: true', more.one ?? ''].filter((part) => part !== '').join(', ')),
-        machine('two', '10.20.2.12', 'careful', ['jump: gate', 'sudo: { password-variable: NETRIG_TEST_SUDO }', more.two ?? ''].filter((part) => part !== '').join(', ')),
+        machine(
+          'one',
+          '10.20.2.11',
+          'admin',
+          ['jump: gate', 'sudo: true', more.one ?? ''].filter((part) => part !== '').join(', '),
+        ),
+        machine(
+          'two',
+          '10.20.2.12',
+          'careful',
+          ['jump: gate', 'sudo: { password-variable: NETRIG_TEST_SUDO }', more.two ?? '']
+            .filter((part) => part !== '')
+            .join(', '),
+        ),
         '',
       ].join('\n'),
     on,

@@ -40,9 +40,24 @@ try {
 }
 `;
 
-async function build(options: { environment: Record<string, string>; onLine?: string; wrap?: string[]; watch?(line: string, kill: () => void): void }): Promise<Answer> {
-  const argv = [...(options.wrap ?? []), process.execPath, '--input-type=module', '-e', buildCode, options.onLine ?? '() => undefined'];
-  const child = spawn(argv[0] ?? '', argv.slice(1), { env: { ...process.env, ...options.environment }, stdio: ['ignore', 'pipe', 'inherit'] });
+async function build(options: {
+  environment: Record<string, string>;
+  onLine?: string;
+  wrap?: string[];
+  watch?(line: string, kill: () => void): void;
+}): Promise<Answer> {
+  const argv = [
+    ...(options.wrap ?? []),
+    process.execPath,
+    '--input-type=module',
+    '-e',
+    buildCode,
+    options.onLine ?? '() => undefined',
+  ];
+  const child = spawn(argv[0] ?? '', argv.slice(1), {
+    env: { ...process.env, ...options.environment },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const answer: Answer = { lines: [], exit: null, signal: null };
   let rest = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -101,7 +116,13 @@ describe('images: builds that fail', function () {
   let directory: string;
   let cache: string;
 
-  const missing = !isRoot ? 'root' : !hasApt ? 'apt-helper (package apt)' : !hasProgram('mmdebstrap') ? 'mmdebstrap (package mmdebstrap)' : null;
+  const missing = !isRoot
+    ? 'root'
+    : !hasApt
+      ? 'apt-helper (package apt)'
+      : !hasProgram('mmdebstrap')
+        ? 'mmdebstrap (package mmdebstrap)'
+        : null;
   if (missing !== null) {
     it(`is skipped: this machine lacks ${missing}`, function () {
       this.skip();
@@ -117,7 +138,8 @@ describe('images: builds that fail', function () {
   afterEach(() => rm(directory, { recursive: true, force: true }));
 
   /** What is in the cache beside the lock file, which stays, and logs. */
-  const kept = async (): Promise<string[]> => (await readdir(join(cache, 'netrig/images')).catch(() => [])).filter((entry) => !entry.startsWith('.lock-'));
+  const kept = async (): Promise<string[]> =>
+    (await readdir(join(cache, 'netrig/images')).catch(() => [])).filter((entry) => !entry.startsWith('.lock-'));
   const mountTable = (): Promise<string> => readFile('/proc/self/mountinfo', 'utf8');
 
   it('says that the mirror does not answer, in apt’s words, and keeps passwords to itself', async () => {
@@ -128,17 +150,27 @@ describe('images: builds that fail', function () {
     await new Promise((resolve) => closed.close(resolve));
     await mkdir(join(directory, 'lists/partial'), { recursive: true });
     await writeFile(join(directory, 'sources.list'), `deb http://user:secret@127.0.0.1:${port}/debian bookworm main\n`);
-    await writeFile(join(directory, 'apt.conf'), `Dir::Etc::sourcelist "${directory}/sources.list";\nDir::Etc::sourceparts "/dev/null";\nDir::State::lists "${directory}/lists";\n`);
+    await writeFile(
+      join(directory, 'apt.conf'),
+      `Dir::Etc::sourcelist "${directory}/sources.list";\nDir::Etc::sourceparts "/dev/null";\nDir::State::lists "${directory}/lists";\n`,
+    );
     const answer = await build({ environment: { XDG_CACHE_HOME: cache, APT_CONFIG: join(directory, 'apt.conf') } });
     expect(answer.code).to.equal('NETRIG_MIRROR_UNREACHABLE');
-    expect(answer.message).to.include('bullseye').and.to.include(`Could not connect to 127.0.0.1:${port}`).and.to.include('Connection refused').and.not.to.include('secret');
+    expect(answer.message)
+      .to.include('bullseye')
+      .and.to.include(`Could not connect to 127.0.0.1:${port}`)
+      .and.to.include('Connection refused')
+      .and.not.to.include('secret');
     expect(await kept()).to.deep.equal([]);
   });
 
   it('says that no Debian archive is configured', async () => {
     await mkdir(join(directory, 'lists/partial'), { recursive: true });
     await writeFile(join(directory, 'sources.list'), 'deb http://127.0.0.1:9/ubuntu noble main\n');
-    await writeFile(join(directory, 'apt.conf'), `Dir::Etc::sourcelist "${directory}/sources.list";\nDir::Etc::sourceparts "/dev/null";\nDir::State::lists "${directory}/lists";\n`);
+    await writeFile(
+      join(directory, 'apt.conf'),
+      `Dir::Etc::sourcelist "${directory}/sources.list";\nDir::Etc::sourceparts "/dev/null";\nDir::State::lists "${directory}/lists";\n`,
+    );
     const answer = await build({ environment: { XDG_CACHE_HOME: cache, APT_CONFIG: join(directory, 'apt.conf') } });
     expect(answer.code).to.equal('NETRIG_MIRROR_UNREACHABLE');
     expect(answer.message).to.include('no Debian archive');
@@ -174,7 +206,16 @@ describe('images: builds that fail', function () {
   it('does not start where the cache has too little room', async () => {
     const answer = await build({
       environment: { XDG_CACHE_HOME: cache },
-      wrap: ['unshare', '--mount', '--propagation', 'private', 'sh', '-c', 'mount -t tmpfs -o size=20m small "$0" && exec "$@"', cache],
+      wrap: [
+        'unshare',
+        '--mount',
+        '--propagation',
+        'private',
+        'sh',
+        '-c',
+        'mount -t tmpfs -o size=20m small "$0" && exec "$@"',
+        cache,
+      ],
     });
     expect(answer.code).to.equal('NETRIG_CACHE_FULL');
     expect(answer.message).to.include(join(cache, 'netrig/images'));
@@ -182,7 +223,8 @@ describe('images: builds that fail', function () {
   });
 
   it('tells a disk that fills up during the build from other failures, and leaves nothing', async () => {
-    const script = 'mount -t tmpfs -o size=1150m small "$1" || exit 9; cache=$1; shift; "$@"; echo "{\\"line\\":\\"left: $(ls -A "$cache/netrig/images" | tr "\\n" " ")\\"}"';
+    const script =
+      'mount -t tmpfs -o size=1150m small "$1" || exit 9; cache=$1; shift; "$@"; echo "{\\"line\\":\\"left: $(ls -A "$cache/netrig/images" | tr "\\n" " ")\\"}"';
     const answer = await build({
       environment: { XDG_CACHE_HOME: cache },
       onLine: `(line, controller, run) => { if (line.includes('extracting archives')) run('fallocate', ['--length', '950MiB', ${JSON.stringify(join(cache, 'filler'))}]); }`,
@@ -196,7 +238,11 @@ describe('images: builds that fail', function () {
 
   it('leaves nothing when aborted in the middle', async () => {
     const before = await mountTable();
-    const answer = await build({ environment: { XDG_CACHE_HOME: cache }, onLine: "(line, controller) => { if (line.includes('extracting archives')) setTimeout(() => controller.abort(), 500); }" });
+    const answer = await build({
+      environment: { XDG_CACHE_HOME: cache },
+      onLine:
+        "(line, controller) => { if (line.includes('extracting archives')) setTimeout(() => controller.abort(), 500); }",
+    });
     expect(answer.code).to.equal('NETRIG_INTERRUPTED');
     expect(await kept()).to.deep.equal([]);
     expect(await gone(cache)).to.deep.equal([]);
@@ -214,12 +260,17 @@ describe('images: builds that fail', function () {
         void alive.then(kill);
       },
     });
-    expect((await alive).some((process) => process.includes('mmdebstrap')), 'a build was at work when it was killed').to.equal(true);
+    expect(
+      (await alive).some((process) => process.includes('mmdebstrap')),
+      'a build was at work when it was killed',
+    ).to.equal(true);
     expect(answer.signal).to.equal('SIGKILL');
     expect(await gone(cache)).to.deep.equal([]);
     expect(await mountTable()).to.equal(before);
     expect((await kept()).map((entry) => entry.replace(/\d.*$/, ''))).to.deep.equal(['.build-debian-']);
-    const next = await build({ environment: { XDG_CACHE_HOME: cache, NETRIG_DEBIAN_MIRROR: 'http://127.0.0.1:9/debian' } });
+    const next = await build({
+      environment: { XDG_CACHE_HOME: cache, NETRIG_DEBIAN_MIRROR: 'http://127.0.0.1:9/debian' },
+    });
     expect(next.code).to.equal('NETRIG_MIRROR_UNREACHABLE');
     expect(await kept()).to.deep.equal([]);
   });
@@ -252,7 +303,9 @@ describe('images: the mirror', function () {
 
   it('does without updates and security where the mirror has none, and says which', async () => {
     has.add('/debian/dists/bullseye/InRelease');
-    const sources = await findMirror(requireHostImageRow('debian-11'), new AbortController().signal, { NETRIG_DEBIAN_MIRROR: uri });
+    const sources = await findMirror(requireHostImageRow('debian-11'), new AbortController().signal, {
+      NETRIG_DEBIAN_MIRROR: uri,
+    });
     expect(sources.lines).to.deep.equal([`deb ${uri} bullseye main`]);
     expect(sources.missing).to.deep.equal(['bullseye-updates', 'bullseye-security']);
     expect(asked).to.include('/debian-security/dists/bullseye-security/InRelease');
@@ -260,14 +313,22 @@ describe('images: the mirror', function () {
 
   it('takes them where it has them', async () => {
     has.add('/debian/dists/bullseye-updates/InRelease').add('/debian-security/dists/bullseye-security/InRelease');
-    const sources = await findMirror(requireHostImageRow('debian-11'), new AbortController().signal, { NETRIG_DEBIAN_MIRROR: uri.slice(0, -1) });
-    expect(sources.lines).to.deep.equal([`deb ${uri} bullseye main`, `deb ${uri} bullseye-updates main`, `deb ${uri.replace('/debian/', '/debian-security/')} bullseye-security main`]);
+    const sources = await findMirror(requireHostImageRow('debian-11'), new AbortController().signal, {
+      NETRIG_DEBIAN_MIRROR: uri.slice(0, -1),
+    });
+    expect(sources.lines).to.deep.equal([
+      `deb ${uri} bullseye main`,
+      `deb ${uri} bullseye-updates main`,
+      `deb ${uri.replace('/debian/', '/debian-security/')} bullseye-security main`,
+    ]);
     expect(sources.missing).to.deep.equal([]);
   });
 
   it('says when the mirror does not carry the suite', async () => {
     let message = '';
-    await findMirror(requireHostImageRow('debian-13'), new AbortController().signal, { NETRIG_DEBIAN_MIRROR: uri }).catch((error: Error) => (message = error.message));
+    await findMirror(requireHostImageRow('debian-13'), new AbortController().signal, {
+      NETRIG_DEBIAN_MIRROR: uri,
+    }).catch((error: Error) => (message = error.message));
     expect(message).to.include('trixie').and.to.include('404');
   });
 });

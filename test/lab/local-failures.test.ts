@@ -1,5 +1,14 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -8,7 +17,20 @@ import { ensureHostImage } from '../../src/images/store.js';
 import { listRecords, readRecord } from '../../src/lab/store.js';
 import { createLocalProvider, localProvider } from '../../src/providers/local/provider.js';
 import type { Provider } from '../../src/providers/provider.js';
-import { cgroupsOf, endOf, expectNothingLeft, hostPlan, labPlan, machineState, made, missing, onHost, rejectsWith, startHolder, upOptions } from './local-labs.js';
+import {
+  cgroupsOf,
+  endOf,
+  expectNothingLeft,
+  hostPlan,
+  labPlan,
+  machineState,
+  made,
+  missing,
+  onHost,
+  rejectsWith,
+  startHolder,
+  upOptions,
+} from './local-labs.js';
 
 const title = `the local provider when things go wrong${missing ? ` (needs ${missing})` : ''}`;
 const signal = new AbortController().signal;
@@ -36,7 +58,20 @@ const longMs = 600_000;
   async function withInit(script: string): Promise<Provider> {
     const debian = await ensureHostImage('debian-11', { signal, progress: () => undefined });
     const root = join(state, 'image');
-    for (const directory of ['bin', 'sbin', 'usr/bin', 'etc/ssh', 'root', 'proc', 'sys', 'dev', 'run', 'tmp', 'etc/systemd/system']) mkdirSync(join(root, directory), { recursive: true });
+    for (const directory of [
+      'bin',
+      'sbin',
+      'usr/bin',
+      'etc/ssh',
+      'root',
+      'proc',
+      'sys',
+      'dev',
+      'run',
+      'tmp',
+      'etc/systemd/system',
+    ])
+      mkdirSync(join(root, directory), { recursive: true });
     copyFileSync(join(debian.root, 'bin/busybox'), join(root, 'bin/busybox'));
     const programs = { 'sbin/ip': 'exit 0', 'usr/bin/env': script };
     for (const [path, text] of Object.entries(programs)) {
@@ -47,13 +82,23 @@ const longMs = 600_000;
     return createLocalProvider({ image: async () => image });
   }
 
-  async function expectBootFailure(provider: Provider, bootTimeoutMs: number): Promise<{ message: string; hint: string }> {
+  async function expectBootFailure(
+    provider: Provider,
+    bootTimeoutMs: number,
+  ): Promise<{ message: string; hint: string }> {
     const options = upOptions();
-    const error = await rejectsWith('NETRIG_HOST_BOOT', provider.up(labPlan('broken', [hostPlan('bad', 11, ['net1'], { init: 'systemd' })], { bootTimeoutMs }), options));
+    const error = await rejectsWith(
+      'NETRIG_HOST_BOOT',
+      provider.up(labPlan('broken', [hostPlan('bad', 11, ['net1'], { init: 'systemd' })], { bootTimeoutMs }), options),
+    );
     expect(listRecords()).to.deep.equal([]);
     expect(cgroupsOf('broken-')).to.deep.equal([]);
     expect(machineState()).to.deep.equal(untouched);
-    expect(options.events.filter((event) => event.type === 'log' && event.level === 'warn' && event.text.includes('trying once more'))).to.have.length(1);
+    expect(
+      options.events.filter(
+        (event) => event.type === 'log' && event.level === 'warn' && event.text.includes('trying once more'),
+      ),
+    ).to.have.length(1);
     return { message: error.message, hint: error.hint };
   }
 
@@ -65,7 +110,10 @@ const longMs = 600_000;
   });
 
   it('waits for a host that hangs no longer than its deadline, twice', async () => {
-    const { message } = await expectBootFailure(await withInit('echo "<30>init: thinking" >/dev/kmsg; exec /bin/busybox sleep 1000'), 1_000);
+    const { message } = await expectBootFailure(
+      await withInit('echo "<30>init: thinking" >/dev/kmsg; exec /bin/busybox sleep 1000'),
+      1_000,
+    );
     expect(message, message).to.contain('did not answer SSH within 1000 ms').and.to.contain('\ninit: thinking');
   });
 
@@ -80,10 +128,15 @@ const longMs = 600_000;
         setTimeout(() => abort.abort(), 60);
       }
     };
-    const plan = labPlan('aborted', [hostPlan('a', 11, ['net1'], { init: 'systemd' }), hostPlan('b', 12, ['net1'], { init: 'systemd' })]);
+    const plan = labPlan('aborted', [
+      hostPlan('a', 11, ['net1'], { init: 'systemd' }),
+      hostPlan('b', 12, ['net1'], { init: 'systemd' }),
+    ]);
     await rejectsWith('NETRIG_INTERRUPTED', localProvider.up(plan, { ...options, emit }));
     expect(seen).to.have.length(2);
-    expect(options.events.some((event) => event.type === 'phase' && event.phase === 'boot' && event.state === 'end')).to.equal(false);
+    expect(
+      options.events.some((event) => event.type === 'phase' && event.phase === 'boot' && event.state === 'end'),
+    ).to.equal(false);
     expect(listRecords()).to.deep.equal([]);
     expect(cgroupsOf('aborted-')).to.deep.equal([]);
     expect(machineState()).to.deep.equal(untouched);
@@ -100,7 +153,8 @@ const longMs = 600_000;
 
   it('two labs at once with the same addresses; kill -9 of one holder, two sweeps at once: that one is gone, the other is not touched', async () => {
     const elsewhere = mkdtempSync(join(tmpdir(), 'netrig-state-'));
-    const plan = (slug: string) => labPlan(slug, [hostPlan('a', 11, ['net1'], { init: 'systemd' }), hostPlan('b', 12, ['net1'])]);
+    const plan = (slug: string) =>
+      labPlan(slug, [hostPlan('a', 11, ['net1'], { init: 'systemd' }), hostPlan('b', 12, ['net1'])]);
     const doomed = await startHolder(plan('doomed'));
     const other = await startHolder(plan('other'), { ...process.env, XDG_STATE_HOME: elsewhere });
     try {
@@ -110,8 +164,12 @@ const longMs = 600_000;
       await endOf(doomed.child, 'SIGKILL');
       await rejectsWith('NETRIG_LAB_GONE', localProvider.attach(record));
       const [first, second] = await Promise.all([localProvider.sweep(), localProvider.sweep()]);
-      expect([...first.left, ...second.left].filter((one) => one.lab === doomed.id || one.lab === other.id)).to.deep.equal([]);
-      expect([...first.removed, ...second.removed].map((one) => one.lab)).to.include(doomed.id).and.not.to.include(other.id);
+      expect(
+        [...first.left, ...second.left].filter((one) => one.lab === doomed.id || one.lab === other.id),
+      ).to.deep.equal([]);
+      expect([...first.removed, ...second.removed].map((one) => one.lab))
+        .to.include(doomed.id)
+        .and.not.to.include(other.id);
       expectNothingLeft(doomed.id, entries, untouched);
 
       process.env['XDG_STATE_HOME'] = elsewhere;
@@ -146,14 +204,30 @@ const longMs = 600_000;
     mkdirSync(empty);
     const provider = new URL('../../src/providers/local/provider.js', import.meta.url).href;
     const code = `const { localProvider } = await import(${JSON.stringify(provider)}); await localProvider.preflight(${JSON.stringify(labPlan('bare', []))}).catch((e) => console.log(e.code, e.hint));`;
-    const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', code], { encoding: 'utf8', env: { PATH: empty } });
+    const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', code], {
+      encoding: 'utf8',
+      env: { PATH: empty },
+    });
     expect(stdout).to.contain('NETRIG_TOOL_MISSING').and.to.contain('apt-get install util-linux');
   });
 
   it('says what the machine can do by doing it, and changes nothing', async () => {
     const capabilities = await localProvider.capabilities();
     const have = new Map(capabilities.map((one) => [one.name, one]));
-    for (const name of ['root', 'tool:unshare', 'tool:ip', 'namespaces', 'kernel:veth', 'kernel:bridge', 'kernel:overlayfs', 'kernel:8021q', 'kernel:esp', 'cgroups', 'inotify', 'neighbours']) {
+    for (const name of [
+      'root',
+      'tool:unshare',
+      'tool:ip',
+      'namespaces',
+      'kernel:veth',
+      'kernel:bridge',
+      'kernel:overlayfs',
+      'kernel:8021q',
+      'kernel:esp',
+      'cgroups',
+      'inotify',
+      'neighbours',
+    ]) {
       expect(have.has(name), name).to.equal(true);
     }
     expect(have.get('kernel:veth')?.have).to.equal(true);

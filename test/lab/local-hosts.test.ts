@@ -8,7 +8,17 @@ import type { LedgerEntry } from '../../src/lab/ledger.js';
 import { labDirectory, listRecords, readRecord } from '../../src/lab/store.js';
 import { createLocalProvider, localProvider } from '../../src/providers/local/provider.js';
 import type { RunningLab } from '../../src/providers/provider.js';
-import { expectNothingLeft, hostPlan, labPlan, machineState, made, missing, onHost, rejectsWith, upOptions } from './local-labs.js';
+import {
+  expectNothingLeft,
+  hostPlan,
+  labPlan,
+  machineState,
+  made,
+  missing,
+  onHost,
+  rejectsWith,
+  upOptions,
+} from './local-labs.js';
 
 interface Link {
   ifname: string;
@@ -57,13 +67,17 @@ const title = `hosts of the local provider${missing ? ` (needs ${missing})` : ''
       expect(name).to.equal(host.name);
       seen[netns ?? ''] = true;
       const links = JSON.parse(json ?? '') as Link[];
-      expect(links.filter((link) => link.ifname === 'lo').flatMap((link) => link.addr_info.map((one) => one.local))).to.include('127.0.0.1');
+      expect(
+        links.filter((link) => link.ifname === 'lo').flatMap((link) => link.addr_info.map((one) => one.local)),
+      ).to.include('127.0.0.1');
       for (const nic of host.interfaces) {
         const link = links.find((one) => one.ifname === nic.name);
         expect(link?.operstate, nic.name).to.equal('UP');
         expect(link?.address).to.equal(nic.mac);
         expect(link?.mtu).to.equal(nic.segment === 'net2' ? 1400 : 1500);
-        expect(link?.addr_info.filter((one) => one.scope === 'global').map((one) => `${one.local}/${one.prefixlen}`)).to.deep.equal([nic.address]);
+        expect(
+          link?.addr_info.filter((one) => one.scope === 'global').map((one) => `${one.local}/${one.prefixlen}`),
+        ).to.deep.equal([nic.address]);
       }
     }
     expect(Object.keys(seen)).to.have.length(3);
@@ -82,25 +96,39 @@ const title = `hosts of the local provider${missing ? ` (needs ${missing})` : ''
     const segments = entries.find((entry) => entry.kind === 'process' && entry.role === 'segments');
     if (segments?.kind !== 'process') throw new Error('the ledger has no process for the segments');
     const inside = ['--net', '--target', String(segments.pid)];
-    const bridges = JSON.parse(execFileSync('nsenter', [...inside, 'ip', '-j', '-d', 'link', 'show', 'type', 'bridge'], { encoding: 'utf8' })) as { ifname: string; linkinfo: { info_data: Record<string, number> } }[];
+    const bridges = JSON.parse(
+      execFileSync('nsenter', [...inside, 'ip', '-j', '-d', 'link', 'show', 'type', 'bridge'], { encoding: 'utf8' }),
+    ) as { ifname: string; linkinfo: { info_data: Record<string, number> } }[];
     expect(bridges.map((bridge) => bridge.ifname)).to.have.members(['seg-net1', 'seg-net2']);
     for (const bridge of bridges) {
       expect(bridge.linkinfo.info_data).to.include({ stp_state: 0, mcast_snooping: 0 });
       expect(bridge.linkinfo.info_data['nf_call_iptables'] ?? 0).to.equal(0);
     }
-    const values = execFileSync('nsenter', [...inside, 'sh', '-c', 'cat /proc/sys/net/bridge/bridge-nf-call-* 2>/dev/null || true'], { encoding: 'utf8' });
+    const values = execFileSync(
+      'nsenter',
+      [...inside, 'sh', '-c', 'cat /proc/sys/net/bridge/bridge-nf-call-* 2>/dev/null || true'],
+      { encoding: 'utf8' },
+    );
     expect(values).not.to.match(/1/);
   });
 
   it('have systemd, or nothing but a PID 1 that reaps', async () => {
     const state = await onHost(lab, 'left', 'systemctl is-system-running --wait; systemctl --failed --no-legend');
     expect(state.stdout.trim()).to.equal('running');
-    const light = await onHost(lab, 'right-with-a-long-name', "cat /proc/1/comm; sh -c 'sleep 0.05 & sleep 0.05 &'; sleep 0.3; grep -c '^State:.*zombie' /proc/[0-9]*/status | grep -v ':0' || echo none");
+    const light = await onHost(
+      lab,
+      'right-with-a-long-name',
+      "cat /proc/1/comm; sh -c 'sleep 0.05 & sleep 0.05 &'; sleep 0.3; grep -c '^State:.*zombie' /proc/[0-9]*/status | grep -v ':0' || echo none",
+    );
     expect(light.stdout.trim().split('\n')).to.deep.equal(['sleep', 'none']);
   });
 
   it('have an engine with its images where the plan asks for one, and none where it does not', async () => {
-    const engine = await onHost(lab, 'middle', "docker images --format '{{.Repository}}' && docker run --rm --network none busybox echo from a container");
+    const engine = await onHost(
+      lab,
+      'middle',
+      "docker images --format '{{.Repository}}' && docker run --rm --network none busybox echo from a container",
+    );
     expect(engine.stderr + engine.stdout).to.contain('busybox');
     expect(engine.stdout).to.contain('from a container');
     const none = await onHost(lab, 'left', 'systemctl is-enabled docker.socket; docker ps');
@@ -109,14 +137,22 @@ const title = `hosts of the local provider${missing ? ` (needs ${missing})` : ''
   });
 
   it("cannot write to the machine's sysctls or sysfs, but to those of their network", async () => {
-    const result = await onHost(lab, 'left', 'echo 4 >/proc/sys/kernel/printk; echo 1 >/sys/kernel/mm/ksm/run; echo 1 >/proc/sys/net/ipv4/ip_forward && cat /proc/sys/net/ipv4/ip_forward');
+    const result = await onHost(
+      lab,
+      'left',
+      'echo 4 >/proc/sys/kernel/printk; echo 1 >/sys/kernel/mm/ksm/run; echo 1 >/proc/sys/net/ipv4/ip_forward && cat /proc/sys/net/ipv4/ip_forward',
+    );
     expect(result.stderr).to.contain('/proc/sys/kernel/printk: Read-only file system');
     expect(result.stdout.trim()).to.equal('1');
     expect(machineState()).to.deep.equal(untouched);
   });
 
   it('have the one host key that is pinned, and a console', async () => {
-    const own = await onHost(lab, 'left', "cut -d' ' -f2 /etc/ssh/ssh_host_ed25519_key.pub; ls /etc/ssh/ssh_host_*_key");
+    const own = await onHost(
+      lab,
+      'left',
+      "cut -d' ' -f2 /etc/ssh/ssh_host_ed25519_key.pub; ls /etc/ssh/ssh_host_*_key",
+    );
     expect(own.stdout.trim().split('\n')).to.deep.equal([lab.target('left').hostKey, '/etc/ssh/ssh_host_ed25519_key']);
     expect(await lab.console('left')).to.match(/systemd/);
   });
@@ -127,8 +163,13 @@ const title = `hosts of the local provider${missing ? ` (needs ${missing})` : ''
     expect(record.state).to.equal('up');
     expect(statSync(labDirectory(lab.id)).mode & 0o777).to.equal(0o700);
     const attached = await localProvider.attach(record);
-    expect((await onHost(attached, 'right-with-a-long-name', 'hostname')).stdout.trim()).to.equal('right-with-a-long-name');
-    await rejectsWith('NETRIG_LAB_UNKNOWN', Promise.resolve().then(() => readRecord('../etc')));
+    expect((await onHost(attached, 'right-with-a-long-name', 'hostname')).stdout.trim()).to.equal(
+      'right-with-a-long-name',
+    );
+    await rejectsWith(
+      'NETRIG_LAB_UNKNOWN',
+      Promise.resolve().then(() => readRecord('../etc')),
+    );
   });
 
   it('are left alone by a sweep', async () => {
@@ -143,14 +184,21 @@ const title = `hosts of the local provider${missing ? ` (needs ${missing})` : ''
     expectNothingLeft(lab.id, entries, untouched);
     expect(entries.filter((entry) => entry.kind === 'process')).to.have.length(7);
     await rejectsWith('NETRIG_LAB_GONE', localProvider.attach(lab.record));
-    const phases = options.events.flatMap((event) => (event.type === 'phase' ? [`${event.phase} ${event.state} ${event.host ?? ''}`.trim()] : []));
+    const phases = options.events.flatMap((event) =>
+      event.type === 'phase' ? [`${event.phase} ${event.state} ${event.host ?? ''}`.trim()] : [],
+    );
     expect(phases.filter((phase) => phase.startsWith('boot end'))).to.have.length(3);
     expect(phases.slice(-2)).to.deep.equal(['teardown start', 'teardown end']);
   });
 
   it('run on cgroup version 2 alone when their image asks for it', async () => {
-    const provider = createLocalProvider({ image: async (name, imageOptions) => ({ ...(await ensureHostImage(name, imageOptions)), cgroup: 'v2' }) });
-    const second = await provider.up(labPlan('unified', [hostPlan('one', 11, ['net1'], { init: 'systemd', image: 'debian-12' })]), upOptions());
+    const provider = createLocalProvider({
+      image: async (name, imageOptions) => ({ ...(await ensureHostImage(name, imageOptions)), cgroup: 'v2' }),
+    });
+    const second = await provider.up(
+      labPlan('unified', [hostPlan('one', 11, ['net1'], { init: 'systemd', image: 'debian-12' })]),
+      upOptions(),
+    );
     const ledger = made(second.id);
     try {
       const result = await onHost(second, 'one', 'stat -f -c %T /sys/fs/cgroup; systemctl is-system-running --wait');
@@ -166,7 +214,9 @@ const title = `hosts of the local provider${missing ? ` (needs ${missing})` : ''
     const many = await localProvider.up(labPlan('many', hosts), upOptions());
     const ledger = made(many.id);
     try {
-      const names = await Promise.all(hosts.map(async (host) => (await onHost(many, host.name, 'hostname')).stdout.trim()));
+      const names = await Promise.all(
+        hosts.map(async (host) => (await onHost(many, host.name, 'hostname')).stdout.trim()),
+      );
       expect(names).to.deep.equal(hosts.map((host) => host.name));
     } finally {
       await many.down();
@@ -176,9 +226,14 @@ const title = `hosts of the local provider${missing ? ` (needs ${missing})` : ''
   });
 
   it('are refused before anything is made when the machine has no room for them', async () => {
-    const hosts = Array.from({ length: 200 }, (_, index) => hostPlan(`h${index}`, index + 1, ['net1'], { init: 'systemd' }));
+    const hosts = Array.from({ length: 200 }, (_, index) =>
+      hostPlan(`h${index}`, index + 1, ['net1'], { init: 'systemd' }),
+    );
     const limit = Number(readFileSync('/proc/sys/fs/inotify/max_user_instances', 'utf8'));
-    if (limit >= 800) hosts.push(...Array.from({ length: limit }, (_, index) => hostPlan(`x${index}`, 1, ['net2'], { init: 'systemd' })));
+    if (limit >= 800)
+      hosts.push(
+        ...Array.from({ length: limit }, (_, index) => hostPlan(`x${index}`, 1, ['net2'], { init: 'systemd' })),
+      );
     const error = await rejectsWith('NETRIG_CAPABILITY', localProvider.up(labPlan('crowd', hosts), upOptions()));
     expect(error.hint).to.match(/sysctl fs\.inotify\.max_user_instances=\d+/);
     expect(listRecords()).to.deep.equal([]);

@@ -17,7 +17,12 @@ import type { ExecResult } from '../../src/ssh/ssh.js';
 export const missing = process.getuid?.() === 0 ? null : 'root';
 
 /** A host with one interface on each segment named, at `.N` of `10.20.I.0/24` for the I-th of `segments`. */
-export function hostPlan(name: string, number: number, segments: readonly string[], more: Partial<HostPlan> = {}): HostPlan {
+export function hostPlan(
+  name: string,
+  number: number,
+  segments: readonly string[],
+  more: Partial<HostPlan> = {},
+): HostPlan {
   return {
     name,
     image: 'debian-11',
@@ -47,7 +52,12 @@ export function labPlan(slug: string, hosts: HostPlan[], more: Partial<LabPlan> 
 }
 
 /** Options for `up` that keep the events. */
-export function upOptions(signal: AbortSignal = new AbortController().signal): { signal: AbortSignal; emit: (event: RunEventBody) => void; scenario: string; events: RunEventBody[] } {
+export function upOptions(signal: AbortSignal = new AbortController().signal): {
+  signal: AbortSignal;
+  emit: (event: RunEventBody) => void;
+  scenario: string;
+  events: RunEventBody[];
+} {
   const events: RunEventBody[] = [];
   return { signal, scenario: 'test', events, emit: (event) => void events.push(event) };
 }
@@ -73,12 +83,23 @@ export async function rejectsWith(code: ErrorCode, work: Promise<unknown>): Prom
 
 /** The machine's own links, mounts and sysctls that hosts might reach for. */
 export function machineState(): { links: string; mounts: string; sysctls: string } {
-  const sysctls = ['fs/file-max', 'fs/nr_open', 'fs/protected_symlinks', 'kernel/printk', 'net/ipv4/ip_forward', 'net/ipv4/neigh/default/gc_thresh3'];
+  const sysctls = [
+    'fs/file-max',
+    'fs/nr_open',
+    'fs/protected_symlinks',
+    'kernel/printk',
+    'net/ipv4/ip_forward',
+    'net/ipv4/neigh/default/gc_thresh3',
+  ];
   const links = JSON.parse(execFileSync('ip', ['-j', 'link'], { encoding: 'utf8' })) as { ifname: string }[];
   return {
     links: links.map((link) => link.ifname).join(' '),
     mounts: readFileSync('/proc/self/mountinfo', 'utf8'),
-    sysctls: sysctls.map((name) => `${name}=${existsSync(`/proc/sys/${name}`) ? readFileSync(`/proc/sys/${name}`, 'utf8').trim() : ''}`).join('\n'),
+    sysctls: sysctls
+      .map(
+        (name) => `${name}=${existsSync(`/proc/sys/${name}`) ? readFileSync(`/proc/sys/${name}`, 'utf8').trim() : ''}`,
+      )
+      .join('\n'),
   };
 }
 
@@ -90,12 +111,28 @@ export function made(id: string): LedgerEntry[] {
 /** Cgroups in any hierarchy whose name has the lab's id. */
 export function cgroupsOf(id: string): string[] {
   const top = '/sys/fs/cgroup';
-  const tops = [top, ...readdirSync(top, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [`${top}/${entry.name}`] : []))];
-  return tops.flatMap((directory) => readdirSync(directory).filter((name) => name.includes(id)).map((name) => `${directory}/${name}`));
+  const tops = [
+    top,
+    ...readdirSync(top, { withFileTypes: true }).flatMap((entry) =>
+      entry.isDirectory() ? [`${top}/${entry.name}`] : [],
+    ),
+  ];
+  return tops.flatMap((directory) =>
+    readdirSync(directory)
+      .filter((name) => name.includes(id))
+      .map((name) => `${directory}/${name}`),
+  );
 }
 
-export function expectNothingLeft(id: string, entries: readonly LedgerEntry[], before: ReturnType<typeof machineState>): void {
-  expect(entries.filter((entry) => entry.kind === 'process' && isAlive(entry)), 'processes').to.deep.equal([]);
+export function expectNothingLeft(
+  id: string,
+  entries: readonly LedgerEntry[],
+  before: ReturnType<typeof machineState>,
+): void {
+  expect(
+    entries.filter((entry) => entry.kind === 'process' && isAlive(entry)),
+    'processes',
+  ).to.deep.equal([]);
   expect(cgroupsOf(id), 'cgroups').to.deep.equal([]);
   expect(existsSync(labDirectory(id)), 'record').to.equal(false);
   expect(machineState(), 'the machine').to.deep.equal(before);
@@ -117,7 +154,10 @@ console.log(lab.id);
 
 export async function startHolder(plan: LabPlan, env: NodeJS.ProcessEnv = process.env): Promise<HolderProcess> {
   const provider = new URL('../../src/providers/local/provider.js', import.meta.url).href;
-  const child = spawn(process.execPath, ['--input-type=module', '-e', holderCode, provider, JSON.stringify(plan)], { stdio: ['ignore', 'pipe', 'inherit'], env });
+  const child = spawn(process.execPath, ['--input-type=module', '-e', holderCode, provider, JSON.stringify(plan)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env,
+  });
   const lines = createInterface({ input: child.stdout });
   const [id] = (await Promise.race([once(lines, 'line'), once(child, 'exit').then(() => [''])])) as [string];
   if (id === '') throw new Error('the holder ended before its lab was up');

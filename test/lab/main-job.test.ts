@@ -53,16 +53,22 @@ describe('The main job: from a YAML file to verdicts and reports', function () {
     });
 
     it('recorded the time of the way back into the network after the restart', () => {
-      const planned = latestEvents(dir).find((event) => event['type'] === 'scenario:start')!['planned'] as { id: string; title: string }[];
+      const planned = latestEvents(dir).find((event) => event['type'] === 'scenario:start')!['planned'] as {
+        id: string;
+        title: string;
+      }[];
       const back = planned.find((one) => one.title.startsWith('bbox2 is back'))!;
-      const end = latestEvents(dir).find((event) => event['type'] === 'item:end' && event['item'] === back.id) as unknown as { outcome: { measures: { name: string; value: number }[] } };
+      const end = latestEvents(dir).find(
+        (event) => event['type'] === 'item:end' && event['item'] === back.id,
+      ) as unknown as { outcome: { measures: { name: string; value: number }[] } };
       expect(end.outcome.measures.find((measure) => measure.name === 'became true')!.value).to.be.greaterThan(0);
     });
 
     it('wrote the reports, and reports/latest points to them', () => {
       const latest = join(dir, 'reports', 'latest');
       expect(readlinkSync(latest)).to.match(/^[0-9TZ.a-f-]+$/);
-      for (const name of ['run.jsonl', 'results.json', 'junit.xml', 'summary.md', 'index.html']) expect(statSync(join(latest, name)).size, name).to.be.greaterThan(100);
+      for (const name of ['run.jsonl', 'results.json', 'junit.xml', 'summary.md', 'index.html'])
+        expect(statSync(join(latest, name)).size, name).to.be.greaterThan(100);
       expect(readFileSync(join(latest, 'index.html'), 'utf8')).to.contain('10.10.10.11');
     });
 
@@ -74,28 +80,38 @@ describe('The main job: from a YAML file to verdicts and reports', function () {
   describe('exit statuses and verdicts', () => {
     it('1 when a check fails, with the cause; the next check is still made', async () => {
       const { dir, remove } = workDirectory({
-        'one.yaml': small('exit-fail', `  - check: nobody listens
+        'one.yaml': small(
+          'exit-fail',
+          `  - check: nobody listens
     port: { from: a, to: b, port: 81 }
   - check: b reaches a
     ping: { from: b, to: a }
-`),
+`,
+        ),
       });
       const end = await netrig(['run', 'one.yaml'], { cwd: dir }).ended;
       expect(end.status, end.stdout + end.stderr).to.equal(1);
-      expect(latestOutcomes(dir).map(({ verdict, cause }) => [verdict, cause])).to.deep.equal([['pass', undefined], ['fail', 'refused'], ['pass', undefined]]);
+      expect(latestOutcomes(dir).map(({ verdict, cause }) => [verdict, cause])).to.deep.equal([
+        ['pass', undefined],
+        ['fail', 'refused'],
+        ['pass', undefined],
+      ]);
       remove();
     });
 
     it('1 when a step fails; what follows is skipped because of it', async () => {
       const { dir, remove } = workDirectory({
-        'one.yaml': small('exit-step', `  - step: A step that fails
+        'one.yaml': small(
+          'exit-step',
+          `  - step: A step that fails
     on: b
     run: |
       false
       touch /never
   - check: after it
     ping: { from: b, to: a }
-`),
+`,
+        ),
       });
       const end = await netrig(['run', 'one.yaml'], { cwd: dir }).ended;
       expect(end.status).to.equal(1);
@@ -114,25 +130,37 @@ describe('The main job: from a YAML file to verdicts and reports', function () {
     });
 
     it('2 for a scenario with mistakes: all of them, with places, and nothing is started', async () => {
-      const { dir, remove } = workDirectory({ 'one.yaml': small('Bad Name', '  - check: x\n    pong: { from: a, to: c }\n') });
+      const { dir, remove } = workDirectory({
+        'one.yaml': small('Bad Name', '  - check: x\n    pong: { from: a, to: c }\n'),
+      });
       const end = await netrig(['run', 'one.yaml'], { cwd: dir }).ended;
       expect(end.status).to.equal(2);
-      expect(end.stderr).to.match(/one\.yaml:2:\d+/).and.to.contain('pong').and.to.contain('ping');
+      expect(end.stderr)
+        .to.match(/one\.yaml:2:\d+/)
+        .and.to.contain('pong')
+        .and.to.contain('ping');
       remove();
     });
 
     it('a step that is not selected is run all the same when a selected check needs it', async () => {
       const { dir, remove } = workDirectory({
-        'one.yaml': small('grep-steps', `  - step: A file is made
+        'one.yaml': small(
+          'grep-steps',
+          `  - step: A file is made
     on: a
     run: touch /made
   - check: the file is there
     command: { on: a, run: test -e /made }
-`),
+`,
+        ),
       });
       const end = await netrig(['run', 'one.yaml', '--grep', 'the file is there'], { cwd: dir }).ended;
       expect(end.status, end.stdout + end.stderr).to.equal(0);
-      expect(latestOutcomes(dir).map(({ verdict }) => verdict).sort()).to.deep.equal(['pass', 'pass', 'skipped']);
+      expect(
+        latestOutcomes(dir)
+          .map(({ verdict }) => verdict)
+          .sort(),
+      ).to.deep.equal(['pass', 'pass', 'skipped']);
       remove();
     });
 
@@ -140,16 +168,26 @@ describe('The main job: from a YAML file to verdicts and reports', function () {
       const { dir, remove } = workDirectory();
       const marker = join(dir, 'second-time');
       const { writeFileSync } = await import('node:fs');
-      writeFileSync(join(dir, 'one.yaml'), small('retries', `  - check: nobody listens\n    port: { from: a, to: b, port: 81 }\n`));
+      writeFileSync(
+        join(dir, 'one.yaml'),
+        small('retries', `  - check: nobody listens\n    port: { from: a, to: b, port: 81 }\n`),
+      );
       const end = await netrig(['run', 'one.yaml', '--retries', '1'], { cwd: dir }).ended;
       expect(end.status, marker).to.equal(1);
-      expect(latestEvents(dir).filter((event) => event['type'] === 'scenario:start').map((event) => event['attempt'])).to.deep.equal([1, 2]);
+      expect(
+        latestEvents(dir)
+          .filter((event) => event['type'] === 'scenario:start')
+          .map((event) => event['attempt']),
+      ).to.deep.equal([1, 2]);
       remove();
     });
 
     it('--bail stops at the first check that does not pass', async () => {
       const { dir, remove } = workDirectory({
-        'one.yaml': small('bail', `  - check: nobody listens\n    port: { from: a, to: b, port: 81 }\n  - check: b reaches a\n    ping: { from: b, to: a }\n`),
+        'one.yaml': small(
+          'bail',
+          `  - check: nobody listens\n    port: { from: a, to: b, port: 81 }\n  - check: b reaches a\n    ping: { from: b, to: a }\n`,
+        ),
       });
       const end = await netrig(['run', 'one.yaml', '--bail'], { cwd: dir }).ended;
       expect(end.status).to.equal(1);
@@ -163,12 +201,21 @@ describe('The main job: from a YAML file to verdicts and reports', function () {
   describe('stock Mocha', () => {
     for (const mode of [[], ['--parallel']]) {
       it(`runs scenario files with netrig/register ${mode.join(' ')}`, async () => {
-        const { dir, remove } = workDirectory({ 'one.yaml': small('mocha-one'), 'two.yaml': small('mocha-two', '  - check: nobody listens\n    port: { from: a, to: b, port: 81 }\n') });
+        const { dir, remove } = workDirectory({
+          'one.yaml': small('mocha-one'),
+          'two.yaml': small('mocha-two', '  - check: nobody listens\n    port: { from: a, to: b, port: 81 }\n'),
+        });
         const mocha = join(root, 'node_modules', 'mocha', 'bin', 'mocha.js');
         const register = join(root, 'dist', 'src', 'mocha', 'register.js');
-        const end = await start(process.execPath, [mocha, ...mode, '--require', register, '--extension', 'yaml', '--reporter', 'json', 'one.yaml', 'two.yaml'], { cwd: dir }).ended;
+        const end = await start(
+          process.execPath,
+          [mocha, ...mode, '--require', register, '--extension', 'yaml', '--reporter', 'json', 'one.yaml', 'two.yaml'],
+          { cwd: dir },
+        ).ended;
         expect(end.status, end.stdout + end.stderr).to.not.equal(0);
-        const stats = JSON.parse(end.stdout.slice(end.stdout.indexOf('{'), end.stdout.lastIndexOf('}') + 1)) as { stats: { passes: number; failures: number } };
+        const stats = JSON.parse(end.stdout.slice(end.stdout.indexOf('{'), end.stdout.lastIndexOf('}') + 1)) as {
+          stats: { passes: number; failures: number };
+        };
         expect(stats.stats).to.include({ passes: 2, failures: 1 });
         expect(statSync(join(dir, 'reports', 'latest', 'junit.xml')).size).to.be.greaterThan(100);
         expect(leftovers('mocha-')).to.deep.equal([]);
@@ -180,10 +227,17 @@ describe('The main job: from a YAML file to verdicts and reports', function () {
   describe('when it ends early', () => {
     for (const jobs of ['1', '2']) {
       it(`Ctrl-C takes the lab down, reports what was known, and ends with 130 (--jobs ${jobs})`, async () => {
-        const { dir, remove } = workDirectory({ 'one.yaml': small(`ctrl-c-${jobs}`, endless), 'two.yaml': small(`ctrl-c-${jobs}-two`, endless) });
-        const run = netrig(['run', '--jobs', jobs, ...(jobs === '1' ? ['one.yaml'] : ['one.yaml', 'two.yaml'])], { cwd: dir });
+        const { dir, remove } = workDirectory({
+          'one.yaml': small(`ctrl-c-${jobs}`, endless),
+          'two.yaml': small(`ctrl-c-${jobs}-two`, endless),
+        });
+        const run = netrig(['run', '--jobs', jobs, ...(jobs === '1' ? ['one.yaml'] : ['one.yaml', 'two.yaml'])], {
+          cwd: dir,
+        });
         await run.saw(/a reaches b/);
-        await becomes(() => latestEvents(dir).some((event) => event['type'] === 'item:start' && event['item'] === 's02'));
+        await becomes(() =>
+          latestEvents(dir).some((event) => event['type'] === 'item:start' && event['item'] === 's02'),
+        );
         run.child.kill('SIGINT');
         const end = await run.ended;
         expect(end.status, end.stdout + end.stderr).to.equal(130);
@@ -220,7 +274,10 @@ describe('The main job: from a YAML file to verdicts and reports', function () {
 
     it('two runs of the same scenario at once do not see each other', async () => {
       const { dir, remove } = workDirectory({ 'one.yaml': small('twins') });
-      const both = await Promise.all([netrig(['run', 'one.yaml'], { cwd: dir }).ended, netrig(['run', 'one.yaml'], { cwd: dir }).ended]);
+      const both = await Promise.all([
+        netrig(['run', 'one.yaml'], { cwd: dir }).ended,
+        netrig(['run', 'one.yaml'], { cwd: dir }).ended,
+      ]);
       expect(both.map((end) => end.status)).to.deep.equal([0, 0]);
       expect(leftovers('twins')).to.deep.equal([]);
       remove();
@@ -228,7 +285,9 @@ describe('The main job: from a YAML file to verdicts and reports', function () {
   });
 
   describe('a lab that stays', () => {
-    const { dir, remove } = workDirectory({ 'stay.yaml': small('stays', '  - step: A file\n    on: a\n    run: echo kept >/kept\n') });
+    const { dir, remove } = workDirectory({
+      'stay.yaml': small('stays', '  - step: A file\n    on: a\n    run: echo kept >/kept\n'),
+    });
     let id = '';
     after(async () => {
       await netrig(['down', '--all'], { cwd: dir }).ended;
@@ -249,7 +308,10 @@ describe('The main job: from a YAML file to verdicts and reports', function () {
     });
 
     it('exec gives output and exit status as they are', async () => {
-      const end = await netrig(['exec', '--lab', id, 'a', '--', 'sh', '-c', 'cat /kept; echo "two  words" >&2; exit 7'], { cwd: dir }).ended;
+      const end = await netrig(
+        ['exec', '--lab', id, 'a', '--', 'sh', '-c', 'cat /kept; echo "two  words" >&2; exit 7'],
+        { cwd: dir },
+      ).ended;
       expect(end).to.deep.include({ status: 7, stdout: 'kept\n', stderr: 'two  words\n' });
     });
 
@@ -268,7 +330,10 @@ describe('The main job: from a YAML file to verdicts and reports', function () {
     });
 
     it('--keep-on-fail leaves a lab whose check failed, and only that', async () => {
-      const kept = workDirectory({ 'one.yaml': small('kept-fails', '  - check: nobody listens\n    port: { from: a, to: b, port: 81 }\n'), 'two.yaml': small('kept-passes') });
+      const kept = workDirectory({
+        'one.yaml': small('kept-fails', '  - check: nobody listens\n    port: { from: a, to: b, port: 81 }\n'),
+        'two.yaml': small('kept-passes'),
+      });
       const end = await netrig(['run', '--keep-on-fail', 'one.yaml', 'two.yaml'], { cwd: kept.dir }).ended;
       expect(end.status, end.stdout + end.stderr).to.equal(1);
       const labs = JSON.parse((await netrig(['ps', '--json'], { cwd: dir }).ended).stdout) as { id: string }[];

@@ -23,8 +23,17 @@ export interface Started {
 }
 
 /** Starts a program the way a user would, in a process group of its own. */
-export function start(program: string, args: readonly string[], options: { cwd: string; env?: NodeJS.ProcessEnv; detached?: boolean }): Started {
-  const child = spawn(program, args, { cwd: options.cwd, env: { ...process.env, CI: 'true', NO_COLOR: '1', ...options.env }, stdio: ['ignore', 'pipe', 'pipe'], detached: options.detached ?? false });
+export function start(
+  program: string,
+  args: readonly string[],
+  options: { cwd: string; env?: NodeJS.ProcessEnv; detached?: boolean },
+): Started {
+  const child = spawn(program, args, {
+    cwd: options.cwd,
+    env: { ...process.env, CI: 'true', NO_COLOR: '1', ...options.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: options.detached ?? false,
+  });
   let stdout = '';
   let stderr = '';
   const watchers = new Set<() => void>();
@@ -54,13 +63,17 @@ export function start(program: string, args: readonly string[], options: { cwd: 
         watchers.add(watch);
         watch();
         void ended.then((end) => {
-          if (!pattern.test(end.stdout + end.stderr)) reject(new Error(`ended with ${end.status ?? end.signal} before ${pattern}:\n${end.stdout}${end.stderr}`));
+          if (!pattern.test(end.stdout + end.stderr))
+            reject(new Error(`ended with ${end.status ?? end.signal} before ${pattern}:\n${end.stdout}${end.stderr}`));
         });
       }),
   };
 }
 
-export function netrig(args: readonly string[], options: { cwd: string; env?: NodeJS.ProcessEnv; detached?: boolean }): Started {
+export function netrig(
+  args: readonly string[],
+  options: { cwd: string; env?: NodeJS.ProcessEnv; detached?: boolean },
+): Started {
   return start(process.execPath, [mainFile, ...args], options);
 }
 
@@ -102,19 +115,29 @@ export function latestEvents(dir: string): Record<string, unknown>[] {
 export function latestOutcomes(dir: string): { item: string; verdict: string; cause?: string; reason: string }[] {
   return latestEvents(dir)
     .filter((event) => event['type'] === 'item:end')
-    .map((event) => ({ item: event['item'] as string, ...(event['outcome'] as { verdict: string; cause?: string; reason: string }) }));
+    .map((event) => ({
+      item: event['item'] as string,
+      ...(event['outcome'] as { verdict: string; cause?: string; reason: string }),
+    }));
 }
 
 /** Everything on this machine that belongs to labs whose ids begin so: processes, cgroups, records. */
 export function leftovers(prefix: string): string[] {
   const found: string[] = [];
   const cgroups = '/sys/fs/cgroup';
-  for (const hierarchy of ['', ...readdirSync(cgroups, { withFileTypes: true }).filter((one) => one.isDirectory()).map((one) => one.name)]) {
-    for (const name of readdirSync(join(cgroups, hierarchy))) if (name.startsWith('netrig-') && name.includes(prefix)) found.push(join(cgroups, hierarchy, name));
+  for (const hierarchy of [
+    '',
+    ...readdirSync(cgroups, { withFileTypes: true })
+      .filter((one) => one.isDirectory())
+      .map((one) => one.name),
+  ]) {
+    for (const name of readdirSync(join(cgroups, hierarchy)))
+      if (name.startsWith('netrig-') && name.includes(prefix)) found.push(join(cgroups, hierarchy, name));
   }
   const state = process.env['XDG_STATE_HOME'] ?? join(process.env['HOME'] ?? '/root', '.local', 'state');
   try {
-    for (const name of readdirSync(join(state, 'netrig', 'labs'))) if (name.includes(prefix)) found.push(join(state, 'netrig', 'labs', name));
+    for (const name of readdirSync(join(state, 'netrig', 'labs')))
+      if (name.includes(prefix)) found.push(join(state, 'netrig', 'labs', name));
   } catch {
     // No lab has ever been made under this state directory.
   }
@@ -122,8 +145,11 @@ export function leftovers(prefix: string): string[] {
     try {
       const cgroup = readFileSync(`/proc/${pid}/cgroup`, 'utf8');
       // A zombie holds nothing any more: it only waits for the machine's own init to take note.
-      const zombie = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /, '').startsWith('Z');
-      if (!zombie && cgroup.includes('netrig-') && cgroup.includes(prefix)) found.push(`process ${pid}: ${readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')}`);
+      const zombie = readFileSync(`/proc/${pid}/stat`, 'utf8')
+        .replace(/^.*\) /, '')
+        .startsWith('Z');
+      if (!zombie && cgroup.includes('netrig-') && cgroup.includes(prefix))
+        found.push(`process ${pid}: ${readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')}`);
     } catch {
       // It has just ended.
     }

@@ -11,13 +11,25 @@ describe('The package', function () {
     const packed = await start('npm', ['pack', '--pack-destination', dir, '--ignore-scripts'], { cwd: root }).ended;
     expect(packed.status, packed.stderr).to.equal(0);
     const archive = readdirSync(dir).find((name) => name.endsWith('.tgz'))!;
-    const installed = await start('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline', join(dir, archive)], { cwd: dir }).ended;
+    const installed = await start(
+      'npm',
+      ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline', join(dir, archive)],
+      { cwd: dir },
+    ).ended;
     expect(installed.status, installed.stderr).to.equal(0);
     const netrig = join(dir, 'node_modules', '.bin', 'netrig');
     expect((await start(netrig, ['init'], { cwd: dir }).ended).status).to.equal(0);
     const run = await start(netrig, ['run', '--no-allure-report'], { cwd: dir }).ended;
     expect(run.status, run.stdout + run.stderr).to.equal(0);
-    const imported = await start(process.execPath, ['--input-type=module', '-e', 'import { Lab } from "netrig"; import { netrigChai } from "netrig/chai"; console.log(typeof Lab.up, typeof netrigChai)'], { cwd: dir }).ended;
+    const imported = await start(
+      process.execPath,
+      [
+        '--input-type=module',
+        '-e',
+        'import { Lab } from "netrig"; import { netrigChai } from "netrig/chai"; console.log(typeof Lab.up, typeof netrigChai)',
+      ],
+      { cwd: dir },
+    ).ended;
     expect(imported.stdout).to.equal('function function\n');
     remove();
   });
@@ -26,7 +38,13 @@ describe('The package', function () {
     const listed = await start('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd: root }).ended;
     const parsed = JSON.parse(listed.stdout.slice(listed.stdout.search(/^[[{]/m))) as unknown;
     const files = JSON.stringify(parsed);
-    for (const wanted of ['dist/src/cli/main.js', 'dist/src/index.d.ts', 'schema/scenario.schema.json', 'scenarios/overlay/consul.yaml']) expect(files).to.contain(wanted);
+    for (const wanted of [
+      'dist/src/cli/main.js',
+      'dist/src/index.d.ts',
+      'schema/scenario.schema.json',
+      'scenarios/overlay/consul.yaml',
+    ])
+      expect(files).to.contain(wanted);
     expect(files).not.to.contain('dist/test').and.not.to.contain('/fixtures/');
   });
 });

@@ -32,7 +32,12 @@ interface Link {
 
 function usualPlan(subject: ContractSubject): LabPlan {
   const hosts = [
-    hostPlan('left', 11, ['net1'], { image: subject.image, init: 'systemd', engine: true, containerImages: ['busybox'] }),
+    hostPlan('left', 11, ['net1'], {
+      image: subject.image,
+      init: 'systemd',
+      engine: true,
+      containerImages: ['busybox'],
+    }),
     hostPlan('right', 12, ['net1'], { image: subject.image, init: 'systemd' }),
   ];
   return labPlan('contract', hosts, { bootTimeoutMs: subject.bootTimeoutMs });
@@ -96,7 +101,11 @@ export function itKeepsTheContract(subject: () => ContractSubject): void {
 
   it('gives an engine with the images that the plan asks for', async () => {
     const host = lab.plan.hosts.find(({ engine }) => engine)!;
-    const { stdout, stderr } = await onHost(lab, host.name, 'docker run --rm --network none busybox echo from a container');
+    const { stdout, stderr } = await onHost(
+      lab,
+      host.name,
+      'docker run --rm --network none busybox echo from a container',
+    );
     expect(stdout, stderr).to.contain('from a container');
   });
 
@@ -107,7 +116,9 @@ export function itKeepsTheContract(subject: () => ContractSubject): void {
   });
 
   it('tells of the boot and its end, host by host', () => {
-    const phases = options.events.flatMap((event) => (event.type === 'phase' && event.phase === 'boot' && event.host !== null ? [`${event.host} ${event.state}`] : []));
+    const phases = options.events.flatMap((event) =>
+      event.type === 'phase' && event.phase === 'boot' && event.host !== null ? [`${event.host} ${event.state}`] : [],
+    );
     expect(phases).to.include.members(lab.plan.hosts.flatMap(({ name }) => [`${name} start`, `${name} end`]));
   });
 
@@ -156,7 +167,8 @@ export function itKeepsTheContract(subject: () => ContractSubject): void {
     const emit = interrupted.emit;
     interrupted.emit = (event) => {
       emit(event);
-      if (event.type === 'phase' && event.phase === 'boot' && event.host !== null && event.state === 'start') setTimeout(() => stop.abort(), 50);
+      if (event.type === 'phase' && event.phase === 'boot' && event.host !== null && event.state === 'start')
+        setTimeout(() => stop.abort(), 50);
     };
     await rejectsWith('NETRIG_INTERRUPTED', provider.up({ ...plan, slug: 'contract-cut' }, interrupted));
     expect(await leftovers('contract-cut')).to.deep.equal([]);

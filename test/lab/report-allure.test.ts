@@ -24,10 +24,14 @@ describe('report: allure-report', function () {
     const page = readFileSync(join(dir, 'allure-report', 'index.html'), 'utf8');
     expect(page).to.not.match(/googletagmanager|google-analytics/);
     // The data lie in the page base64-coded, one piece a file.
-    const pieces = [...page.matchAll(/d\('([^']+)','([A-Za-z0-9+/=]*)'\)/g)].map(([, name, data]) => [name, Buffer.from(data ?? '', 'base64').toString('utf8')] as const);
+    const pieces = [...page.matchAll(/d\('([^']+)','([A-Za-z0-9+/=]*)'\)/g)].map(
+      ([, name, data]) => [name, Buffer.from(data ?? '', 'base64').toString('utf8')] as const,
+    );
     const suites = pieces.find(([name]) => name === 'data/suites.json')?.[1] ?? '';
     expect(suites).to.include('overlay-consul').and.include('ov_net1 and ov_net2 are apart');
-    const summary = JSON.parse(pieces.find(([name]) => name === 'widgets/summary.json')?.[1] ?? '{}') as { statistic?: Record<string, number> };
+    const summary = JSON.parse(pieces.find(([name]) => name === 'widgets/summary.json')?.[1] ?? '{}') as {
+      statistic?: Record<string, number>;
+    };
     expect(summary.statistic).to.include({ failed: 2, broken: 2, skipped: 1, passed: 10, total: 15 });
   });
 

@@ -50,7 +50,8 @@ describe('report: the record of a run on a full disk', () => {
       expect(result.lost).to.be.greaterThan(0);
       const texts: string[] = [];
       let torn = 0;
-      for await (const event of readEvents(copy, () => void (torn += 1))) if (event.type === 'log') texts.push(event.text);
+      for await (const event of readEvents(copy, () => void (torn += 1)))
+        if (event.type === 'log') texts.push(event.text);
       const numbers = texts.filter((text) => /^\d+ x/.test(text)).map((text) => parseInt(text, 10));
       expect(numbers).to.have.length(21 - result.lost);
       expect(numbers.at(-1)).to.equal(20);

@@ -8,7 +8,15 @@ import { writeReports } from '../../src/report/reports.js';
 import { hostileRun, largeRun, overlayRun, wideRun, type RunBuilder } from '../fixtures/runs/builder.js';
 
 const browser = '/usr/bin/chromium';
-const flags = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+const flags = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
 
 function runnable(path: string): boolean {
   try {
@@ -34,11 +42,18 @@ describe('report: index.html in a browser', function () {
   before(async function () {
     if (!runnable(browser)) {
       // The skip has to name what is missing, so that nobody takes it for a pass.
-      this.test?.parent?.tests.forEach((test) => (test.title += ' (skipped: chromium is missing: apt-get install chromium)'));
+      this.test?.parent?.tests.forEach(
+        (test) => (test.title += ' (skipped: chromium is missing: apt-get install chromium)'),
+      );
       this.skip();
     }
     dir = mkdtempSync(join(tmpdir(), 'netrig-page-'));
-    context = await chromium.launchPersistentContext(join(dir, 'profile'), { executablePath: browser, headless: true, args: flags, viewport: { width: 1280, height: 900 } });
+    context = await chromium.launchPersistentContext(join(dir, 'profile'), {
+      executablePath: browser,
+      headless: true,
+      args: flags,
+      viewport: { width: 1280, height: 900 },
+    });
     context.on('console', (message) => complaints.push(`${message.type()}: ${message.text()}`));
     context.on('weberror', (error) => complaints.push(error.error().message));
     context.on('request', (request) => {
@@ -70,7 +85,8 @@ describe('report: index.html in a browser', function () {
     expect(await page.locator('h1').innerText()).to.include('2 failed, 1 error, 1 inconclusive');
     expect(await page.locator('.items > li').count()).to.equal(15);
     const drawn = await page.locator('svg.topology text').allTextContents();
-    for (const text of ['node1', 'node2', 'client', 'lan', 'office', 'ov_net1', '10.10.10.50/24', 'test1']) expect(drawn).to.include(text);
+    for (const text of ['node1', 'node2', 'client', 'lan', 'office', 'ov_net1', '10.10.10.50/24', 'test1'])
+      expect(drawn).to.include(text);
     await page.close();
   });
 
@@ -83,7 +99,9 @@ describe('report: index.html in a browser', function () {
     expect(await item.locator('.controls').innerText()).to.include('node1/test answers node2/test1');
     const cut = page.locator('.items > li', { hasText: 'MTU of the overlay' });
     await cut.locator('summary').click();
-    expect(await cut.locator('.cmd').innerText()).to.include('timed out').and.include('Error response from daemon');
+    expect(await cut.locator('.cmd').innerText())
+      .to.include('timed out')
+      .and.include('Error response from daemon');
     expect(complaints).to.deep.equal([]);
     await page.close();
   });
@@ -92,7 +110,12 @@ describe('report: index.html in a browser', function () {
     const page = await open('overlay', overlayRun());
     await page.locator('.chip[data-filter=pass]').click();
     await page.locator('.chip[data-filter=skipped]').click();
-    expect(await shownItems(page)).to.deep.equal(['ov_net1 and ov_net2 are apart', 'Everybody reaches everybody on ov_net1', 'MTU of the overlay is 1450', 'After a restart of node2’s engine the ping works again']);
+    expect(await shownItems(page)).to.deep.equal([
+      'ov_net1 and ov_net2 are apart',
+      'Everybody reaches everybody on ov_net1',
+      'MTU of the overlay is 1450',
+      'After a restart of node2’s engine the ping works again',
+    ]);
     expect(await page.locator('.chip[data-filter=pass]').getAttribute('aria-pressed')).to.equal('false');
     await page.locator('#search').fill('APART outsider');
     await page.getByText('1 of 15 shown', { exact: true }).waitFor({ timeout: 10_000 });

@@ -47,7 +47,10 @@ function alive(pid: number): boolean {
 
 function groupMembers(pgid: number): number[] {
   const table = execFileSync('ps', ['-A', '-o', 'pid=,pgid=,stat=']).toString();
-  return table.trim().split('\n').map((row) => row.trim().split(/\s+/))
+  return table
+    .trim()
+    .split('\n')
+    .map((row) => row.trim().split(/\s+/))
     .filter(([, group, state]) => Number(group) === pgid && !state?.startsWith('Z'))
     .map(([pid]) => Number(pid));
 }
@@ -80,7 +83,10 @@ describe('ssh/connection, over a real sshd', function () {
   });
 
   /** A server and connection of a test's own, taken away after it. */
-  async function another(options: Omit<TestServerOptions, 'root'> = {}, connectOptions: Parameters<typeof connect>[1] = {}) {
+  async function another(
+    options: Omit<TestServerOptions, 'root'> = {},
+    connectOptions: Parameters<typeof connect>[1] = {},
+  ) {
     if ('missing' in found) throw new Error(found.missing);
     const made = startTestServer({ root: found.root, ...options });
     const entry: (typeof others)[number] = { server: made, connections: [] };
@@ -94,8 +100,17 @@ describe('ssh/connection, over a real sshd', function () {
     it('answers with output, exit code and time, as one shape', async () => {
       const result = await host.exec('echo out; echo err >&2; exit 3');
       expect({ ...result, durationMs: 0 }).to.deep.equal({
-        host: 'node1', command: 'echo out; echo err >&2; exit 3', exitCode: 3, timedOut: false, aborted: false, durationMs: 0,
-        stdout: 'out\n', stderr: 'err\n', stdoutRaw: Buffer.from('out\n'), stdoutBytes: 4, stderrBytes: 4,
+        host: 'node1',
+        command: 'echo out; echo err >&2; exit 3',
+        exitCode: 3,
+        timedOut: false,
+        aborted: false,
+        durationMs: 0,
+        stdout: 'out\n',
+        stderr: 'err\n',
+        stdoutRaw: Buffer.from('out\n'),
+        stdoutBytes: 4,
+        stderrBytes: 4,
       });
       expect(result.durationMs).to.be.greaterThan(0);
     });
@@ -119,7 +134,10 @@ describe('ssh/connection, over a real sshd', function () {
       ];
       for (const [command, exitCode, stdout, stderr] of cases) {
         const result = await host.exec(command);
-        expect({ exitCode: result.exitCode, stdout: result.stdout }, JSON.stringify(command)).to.deep.equal({ exitCode, stdout });
+        expect({ exitCode: result.exitCode, stdout: result.stdout }, JSON.stringify(command)).to.deep.equal({
+          exitCode,
+          stdout,
+        });
         if (stderr) expect(result.stderr).to.match(stderr);
         else expect(result.stderr.replace(/.*here-document.*\n/, ''), JSON.stringify(command)).to.equal('');
       }
@@ -156,13 +174,23 @@ describe('ssh/connection, over a real sshd', function () {
 
     it('runs commands in parallel, bounded, the rest in order', async () => {
       const order: number[] = [];
-      const both = await Promise.all(Array.from({ length: 24 }, (_, index) => host
-        .exec(`echo ${index} >>/tmp/netrig-order; s=$(date +%s%N); sleep 0.1; echo $s $(date +%s%N)`)
-        .then((result) => { order.push(index); return result.stdout.trim().split(' ').map(Number) as [number, number]; })));
+      const both = await Promise.all(
+        Array.from({ length: 24 }, (_, index) =>
+          host
+            .exec(`echo ${index} >>/tmp/netrig-order; s=$(date +%s%N); sleep 0.1; echo $s $(date +%s%N)`)
+            .then((result) => {
+              order.push(index);
+              return result.stdout.trim().split(' ').map(Number) as [number, number];
+            }),
+        ),
+      );
       await host.exec('rm -f /tmp/netrig-order');
       const most = Math.max(...both.map(([from]) => both.filter(([start, end]) => start <= from && from < end).length));
       expect(most).to.be.within(2, 8);
-      expect(order.slice(0, 8).every((index) => index < 16), `first to end: ${order.slice(0, 8).join(' ')}`).to.equal(true);
+      expect(
+        order.slice(0, 8).every((index) => index < 16),
+        `first to end: ${order.slice(0, 8).join(' ')}`,
+      ).to.equal(true);
     });
 
     it('survives hundreds of short commands at sshd’s default MaxSessions', async () => {
@@ -172,10 +200,14 @@ describe('ssh/connection, over a real sshd', function () {
 
     it('keeps head and tail of long output, counts all of it, and does not grow', async () => {
       const before = process.memoryUsage.rss();
-      const result = await host.exec('head -c 50000000 /dev/zero | tr "\\0" x; echo; echo the end', { keepBytes: 1000 });
+      const result = await host.exec('head -c 50000000 /dev/zero | tr "\\0" x; echo; echo the end', {
+        keepBytes: 1000,
+      });
       expect(result.exitCode).to.equal(0);
       expect(result.stdoutBytes).to.equal(50_000_009);
-      expect(result.stdout).to.match(/^x{500}\n\[\.\.\. 49999009 of 50000009 bytes left out here \.\.\.\]\nx{491}\nthe end\n$/);
+      expect(result.stdout).to.match(
+        /^x{500}\n\[\.\.\. 49999009 of 50000009 bytes left out here \.\.\.\]\nx{491}\nthe end\n$/,
+      );
       expect(result.stdoutRaw.length).to.equal(1000);
       expect((process.memoryUsage.rss() - before) / 1e6).to.be.below(60);
     });
@@ -185,7 +217,10 @@ describe('ssh/connection, over a real sshd', function () {
       let stderr = '';
       const result = await host.exec('head -c 3000000 /dev/zero; echo e1 >&2; head -c 3000000 /dev/zero >&2', {
         keepBytes: 10,
-        onOutput: (stream, chunk) => { if (stream === 'stdout') stdout += chunk.length; else if (stderr.length < 3) stderr += chunk.toString(); },
+        onOutput: (stream, chunk) => {
+          if (stream === 'stdout') stdout += chunk.length;
+          else if (stderr.length < 3) stderr += chunk.toString();
+        },
       });
       expect([stdout, result.stdoutBytes, result.stderrBytes]).to.deep.equal([3_000_000, 3_000_000, 3_000_003]);
       expect(stderr.slice(0, 3)).to.equal('e1\n');
@@ -193,7 +228,14 @@ describe('ssh/connection, over a real sshd', function () {
 
     it('rejects with what the caller’s onOutput throws, and does not leave the command running', async () => {
       let pid = 0;
-      const error = await rejection(host.exec('echo $$; sleep 1000', { onOutput: (_, chunk) => { pid = Number(chunk.toString()); throw new RangeError('mine'); } }));
+      const error = await rejection(
+        host.exec('echo $$; sleep 1000', {
+          onOutput: (_, chunk) => {
+            pid = Number(chunk.toString());
+            throw new RangeError('mine');
+          },
+        }),
+      );
       expect(error).to.be.instanceOf(RangeError);
       await eventually('the command is gone', () => !alive(pid));
     });
@@ -210,7 +252,13 @@ describe('ssh/connection, over a real sshd', function () {
       expect(result.stdout).not.to.contain('late');
       const child = Number(result.stdout.split('\n')[1]);
       // It writes twice to the stdout that nobody reads any more: SIGPIPE would end it.
-      await eventually('the child went on after writing', () => execFileSync('ps', ['-o', 'args=', '-p', String(child)]).toString().trim() === 'sleep 1000');
+      await eventually(
+        'the child went on after writing',
+        () =>
+          execFileSync('ps', ['-o', 'args=', '-p', String(child)])
+            .toString()
+            .trim() === 'sleep 1000',
+      );
       await host.exec(`kill ${child}`);
     });
 
@@ -229,7 +277,10 @@ describe('ssh/connection, over a real sshd', function () {
 
     it('drops what start-up files print', async function () {
       if (!isRoot()) this.skip();
-      const { connection } = await another({ prepare: 'cp /bin/sh /run/noisy; printf "#!/bin/sh\\necho Welcome, \\$USER\\necho noise >&2\\nexec /bin/sh \\"\\$@\\"\\n" >/run/shell; chmod 755 /run/shell; sed "s,^root:.*,root:x:0:0::/root:/run/shell," /etc/passwd >/run/passwd; mount --bind /run/passwd /etc/passwd' });
+      const { connection } = await another({
+        prepare:
+          'cp /bin/sh /run/noisy; printf "#!/bin/sh\\necho Welcome, \\$USER\\necho noise >&2\\nexec /bin/sh \\"\\$@\\"\\n" >/run/shell; chmod 755 /run/shell; sed "s,^root:.*,root:x:0:0::/root:/run/shell," /etc/passwd >/run/passwd; mount --bind /run/passwd /etc/passwd',
+      });
       const result = await connection.exec('echo mine');
       expect(result.stdout).to.equal('mine\n');
       expect(result.stderr).to.equal('noise\n');
@@ -237,11 +288,17 @@ describe('ssh/connection, over a real sshd', function () {
   });
 
   describe('time limit and abort', () => {
-    const stubborn = 'trap "" TERM INT; sleep 1000 & sleep 1000 & sh -c "trap \\"\\" TERM; sleep 1000; sleep 1000" & wait; sleep 1000; sleep 1000';
+    const stubborn =
+      'trap "" TERM INT; sleep 1000 & sleep 1000 & sh -c "trap \\"\\" TERM; sleep 1000; sleep 1000" & wait; sleep 1000; sleep 1000';
 
     it('kills the whole process group at the limit', async () => {
       let pid = 0;
-      const result = await host.exec(`echo $$; ${stubborn}`, { timeoutMs: 300, onOutput: (_, chunk) => { pid ||= Number(chunk.toString()); } });
+      const result = await host.exec(`echo $$; ${stubborn}`, {
+        timeoutMs: 300,
+        onOutput: (_, chunk) => {
+          pid ||= Number(chunk.toString());
+        },
+      });
       expect(result.timedOut).to.equal(true);
       expect(result.aborted).to.equal(false);
       expect(result.exitCode).to.equal(null);
@@ -251,7 +308,9 @@ describe('ssh/connection, over a real sshd', function () {
     });
 
     it('lets a command that minds TERM end by itself, and keeps what it says then', async () => {
-      const result = await host.exec('trap "echo bye; exit 0" TERM; echo hi; while :; do sleep 0.02; done', { timeoutMs: 200 });
+      const result = await host.exec('trap "echo bye; exit 0" TERM; echo hi; while :; do sleep 0.02; done', {
+        timeoutMs: 200,
+      });
       expect(result.timedOut).to.equal(true);
       expect(result.exitCode).to.equal(null);
       expect(result.stdout).to.equal('hi\nbye\n');
@@ -279,13 +338,19 @@ describe('ssh/connection, over a real sshd', function () {
     });
 
     it('kills although every slot is taken, all of them at once', async () => {
-      const results = await Promise.all(Array.from({ length: 8 }, () => host.exec('exec sleep 1000', { timeoutMs: 250 })));
+      const results = await Promise.all(
+        Array.from({ length: 8 }, () => host.exec('exec sleep 1000', { timeoutMs: 250 })),
+      );
       expect(results.every((result) => result.timedOut)).to.equal(true);
     });
 
     it('counts time from the start of the command, not from its place in the queue', async () => {
       const { connection } = await another({}, { maxChannels: 1 });
-      const results = await Promise.all([connection.exec('sleep 0.4'), connection.exec('sleep 0.4'), connection.exec('sleep 0.2', { timeoutMs: 390 })]);
+      const results = await Promise.all([
+        connection.exec('sleep 0.4'),
+        connection.exec('sleep 0.4'),
+        connection.exec('sleep 0.2', { timeoutMs: 390 }),
+      ]);
       expect(results.map((result) => result.timedOut)).to.deep.equal([false, false, false]);
     });
   });
@@ -293,13 +358,22 @@ describe('ssh/connection, over a real sshd', function () {
   describe('spawn', () => {
     it('tells the group, streams, and is ended by a signal', async () => {
       let seen = '';
-      const process = host.spawn('echo ready; exec sleep 1000', { onOutput: (_, chunk) => { seen += chunk.toString(); } });
+      const process = host.spawn('echo ready; exec sleep 1000', {
+        onOutput: (_, chunk) => {
+          seen += chunk.toString();
+        },
+      });
       const pgid = await process.pgid;
       await eventually('its output came', () => seen === 'ready\n');
       expect(groupMembers(pgid)).to.deep.equal([pgid]);
       await process.kill();
       const result = await process.done;
-      expect([result.exitCode, result.signal, result.aborted, result.timedOut]).to.deep.equal([null, 'TERM', false, false]);
+      expect([result.exitCode, result.signal, result.aborted, result.timedOut]).to.deep.equal([
+        null,
+        'TERM',
+        false,
+        false,
+      ]);
       await process.kill('KILL');
     });
 
@@ -318,7 +392,10 @@ describe('ssh/connection, over a real sshd', function () {
       expect((await spawned[0]?.done)?.signal).to.equal('TERM');
       expect((await waiting).stdout).to.equal('got room\n');
       // The signal came in over a second connection, which did not stay.
-      await eventually('only one sshd is left', () => own.servers.filter((one) => one.exitCode === null && one.signalCode === null).length === 1);
+      await eventually(
+        'only one sshd is left',
+        () => own.servers.filter((one) => one.exitCode === null && one.signalCode === null).length === 1,
+      );
       await connection.end();
       await eventually('all groups are gone', () => groups.every((group) => groupMembers(group).length === 0));
     });
@@ -339,23 +416,64 @@ describe('ssh/connection, over a real sshd', function () {
     });
 
     it('fails to open with its cause: wrong login key, no server, silence, abort', async () => {
-      const wrongKey = await rejectsWith('NETRIG_SSH_CONNECT', connect({ ...server.target, privateKey: generateKeyPair('other').privateKey }));
+      const wrongKey = await rejectsWith(
+        'NETRIG_SSH_CONNECT',
+        connect({ ...server.target, privateKey: generateKeyPair('other').privateKey }),
+      );
       expect(wrongKey.message).to.match(/node1 as \S+: .*authentication/i);
       const refused = new Error('ECONNREFUSED, say');
-      const gone = await rejectsWith('NETRIG_SSH_CONNECT', connect({ ...server.target, open: () => Promise.reject(refused) }));
+      const gone = await rejectsWith(
+        'NETRIG_SSH_CONNECT',
+        connect({ ...server.target, open: () => Promise.reject(refused) }),
+      );
       expect(gone.cause).to.equal(refused);
-      const dead = () => new Duplex({ read() {}, write(_chunk, _encoding, done) { done(); } });
-      const silent = await rejectsWith('NETRIG_SSH_CONNECT', connect({ ...server.target, open: async () => dead() }, { readyTimeoutMs: 150 }));
+      const dead = () =>
+        new Duplex({
+          read() {},
+          write(_chunk, _encoding, done) {
+            done();
+          },
+        });
+      const silent = await rejectsWith(
+        'NETRIG_SSH_CONNECT',
+        connect({ ...server.target, open: async () => dead() }, { readyTimeoutMs: 150 }),
+      );
       expect(silent.message).to.include('150 ms');
-      const stuck = await rejectsWith('NETRIG_SSH_CONNECT', connect({ ...server.target, open: () => new Promise(() => undefined) }, { readyTimeoutMs: 150 }));
+      const stuck = await rejectsWith(
+        'NETRIG_SSH_CONNECT',
+        connect({ ...server.target, open: () => new Promise(() => undefined) }, { readyTimeoutMs: 150 }),
+      );
       expect(stuck.message).to.include('150 ms');
-      const closes = await rejectsWith('NETRIG_SSH_CONNECT', connect({ ...server.target, open: async () => { const stream = dead(); setImmediate(() => stream.push(null)); return stream; } }));
+      const closes = await rejectsWith(
+        'NETRIG_SSH_CONNECT',
+        connect({
+          ...server.target,
+          open: async () => {
+            const stream = dead();
+            setImmediate(() => stream.push(null));
+            return stream;
+          },
+        }),
+      );
       expect(closes.message).to.match(/closed|lost/i);
       const abort = new AbortController();
       const aborted = connect({ ...server.target, open: async () => dead() }, { signal: abort.signal });
       abort.abort(new Error('Ctrl-C'));
       expect((await rejectsWith('NETRIG_SSH_CONNECT', aborted)).message).to.include('Ctrl-C');
-      const notSsh = await rejectsWith('NETRIG_SSH_CONNECT', connect({ ...server.target, open: async () => { const stream = dead(); stream.push('HTTP/1.1 400 Bad Request\r\n\r\n'.repeat(2000)); return stream; } }, { readyTimeoutMs: 500 }));
+      const notSsh = await rejectsWith(
+        'NETRIG_SSH_CONNECT',
+        connect(
+          {
+            ...server.target,
+            open: async () => {
+              const stream = dead();
+              stream.push('HTTP/1.1 400 Bad Request\r\n\r\n'.repeat(2000));
+              return stream;
+            },
+          },
+          { readyTimeoutMs: 500 },
+        ),
+      );
       expect(notSsh.message).to.be.a('string');
     });
 
@@ -364,11 +482,15 @@ describe('ssh/connection, over a real sshd', function () {
       const pids: number[] = [];
       const onOutput = (_: string, chunk: Buffer) => void pids.push(Number(chunk.toString()));
       const process = connection.spawn('echo $$; exec sleep 1000', { onOutput });
-      const commands = Array.from({ length: 12 }, (_, index) => connection.exec(`echo $$; exec sleep 10.${index}`, { onOutput }));
+      const commands = Array.from({ length: 12 }, (_, index) =>
+        connection.exec(`echo $$; exec sleep 10.${index}`, { onOutput }),
+      );
       // Eight of the twelve have a slot.
       await eventually('nine commands run', () => pids.length === 9);
       own.kill();
-      const errors = await Promise.all([process.done, ...commands].map((pending) => rejectsWith('NETRIG_SSH_LOST', pending)));
+      const errors = await Promise.all(
+        [process.done, ...commands].map((pending) => rejectsWith('NETRIG_SSH_LOST', pending)),
+      );
       expect(errors[0]?.message).to.match(/^node1: the SSH connection ended during `echo \$\$; exec sleep 1000`: /);
       expect(errors[12]?.message).to.include('sleep 10.11`');
       expect(connection.closed).to.equal(true);
@@ -393,7 +515,9 @@ describe('ssh/connection, over a real sshd', function () {
       expect((await running).aborted).to.equal(true);
       expect(connection.closed).to.equal(true);
       await eventually('the group is gone', () => groupMembers(pgid).length === 0);
-      await eventually('its sshd is gone', () => own.servers.every((one) => one.exitCode !== null || one.signalCode !== null));
+      await eventually('its sshd is gone', () =>
+        own.servers.every((one) => one.exitCode !== null || one.signalCode !== null),
+      );
       await rejectsWith('NETRIG_SSH_LOST', connection.exec('true'));
       await rejectsWith('NETRIG_SSH_LOST', connection.shell());
       expect(() => connection.spawn('true')).to.throw(/ended/);
@@ -438,14 +562,23 @@ describe('ssh/connection, over a real sshd', function () {
 
     it('never shows half a file', async () => {
       await host.writeFile(`${directory}/file`, 'a'.repeat(300_000));
-      const reader = host.exec(`for i in $(seq 300); do wc -c <${directory}/file; done | sort | uniq -c | wc -l; tr -d ab <${directory}/file | wc -c`);
-      for (let round = 0; round < 20; round += 1) await host.writeFile(`${directory}/file`, (round % 2 ? 'a' : 'b').repeat(300_000));
+      const reader = host.exec(
+        `for i in $(seq 300); do wc -c <${directory}/file; done | sort | uniq -c | wc -l; tr -d ab <${directory}/file | wc -c`,
+      );
+      for (let round = 0; round < 20; round += 1)
+        await host.writeFile(`${directory}/file`, (round % 2 ? 'a' : 'b').repeat(300_000));
       expect((await reader).stdout.trim().split(/\s+/)).to.deep.equal(['1', '0']);
     });
 
     it('writes many at once', async () => {
-      await Promise.all(Array.from({ length: 40 }, (_, index) => host.writeFile(`${directory}/d${index % 4}/e/${index}`, `${index}`)));
-      expect((await host.exec(`cat ${directory}/d*/e/* | wc -c; find ${directory} -type f | wc -l`)).stdout.trim().split(/\s+/)).to.deep.equal(['70', '40']);
+      await Promise.all(
+        Array.from({ length: 40 }, (_, index) => host.writeFile(`${directory}/d${index % 4}/e/${index}`, `${index}`)),
+      );
+      expect(
+        (await host.exec(`cat ${directory}/d*/e/* | wc -c; find ${directory} -type f | wc -l`)).stdout
+          .trim()
+          .split(/\s+/),
+      ).to.deep.equal(['70', '40']);
     });
 
     it('says which path failed and why, and leaves no temporary file', async () => {
@@ -464,7 +597,9 @@ describe('ssh/connection, over a real sshd', function () {
 
     it('says so when it is not permitted', async function () {
       if (!isRoot()) this.skip();
-      const { connection } = await another({ prepare: 'mkdir -m 755 /run/closed; mount -t tmpfs -o ro tmpfs /run/closed' });
+      const { connection } = await another({
+        prepare: 'mkdir -m 755 /run/closed; mount -t tmpfs -o ro tmpfs /run/closed',
+      });
       const readOnly = await rejectsWith('NETRIG_SFTP', connection.writeFile('/run/closed/file', 'x'));
       expect(readOnly.message).to.match(/writing \/run\/closed\/file failed: /);
       expect((await connection.exec('echo still here')).stdout).to.equal('still here\n');
@@ -474,7 +609,9 @@ describe('ssh/connection, over a real sshd', function () {
       expect((await host.readFile('/proc/self/status')).toString()).to.match(/^Name:/);
       await host.writeFile(`${directory}/file`, 'x'.repeat(1000));
       expect((await host.readFile(`${directory}/file`, { maxBytes: 1000 })).length).to.equal(1000);
-      expect((await rejectsWith('NETRIG_SFTP', host.readFile(`${directory}/file`, { maxBytes: 999 }))).message).to.include('larger than the 999 bytes');
+      expect(
+        (await rejectsWith('NETRIG_SFTP', host.readFile(`${directory}/file`, { maxBytes: 999 }))).message,
+      ).to.include('larger than the 999 bytes');
       await rejectsWith('NETRIG_SFTP', host.readFile('/dev/zero', { maxBytes: 1_000_000 }));
     });
 

@@ -11,14 +11,22 @@ const found = await findSshdRoot();
 function terminal(isTTY: boolean, size = { columns: 100, rows: 30 }) {
   const modes: boolean[] = [];
   const stdin = Object.assign(new PassThrough(), {
-    isTTY, isRaw: false,
-    setRawMode(raw: boolean) { modes.push(raw); stdin.isRaw = raw; },
+    isTTY,
+    isRaw: false,
+    setRawMode(raw: boolean) {
+      modes.push(raw);
+      stdin.isRaw = raw;
+    },
   });
   const stdout = Object.assign(new PassThrough(), size);
   const stderr = new PassThrough();
   const seen = { stdout: '', stderr: '' };
-  stdout.on('data', (chunk: Buffer) => { seen.stdout += chunk.toString(); });
-  stderr.on('data', (chunk: Buffer) => { seen.stderr += chunk.toString(); });
+  stdout.on('data', (chunk: Buffer) => {
+    seen.stdout += chunk.toString();
+  });
+  stderr.on('data', (chunk: Buffer) => {
+    seen.stderr += chunk.toString();
+  });
   const shows = async (text: string) => {
     while (!seen.stdout.includes(text)) await new Promise((resolve) => stdout.once('data', resolve));
   };
@@ -89,7 +97,11 @@ describe('ssh/terminal, over a real sshd', function () {
     const own = terminal(true);
     own.stdin.isRaw = true;
     try {
-      const status = joinTerminal(await openLink(mortal.target, { readyTimeoutMs: 10_000 }), 'echo ready; exec cat', own).then(
+      const status = joinTerminal(
+        await openLink(mortal.target, { readyTimeoutMs: 10_000 }),
+        'echo ready; exec cat',
+        own,
+      ).then(
         (code) => `exit ${code}`,
         (error: unknown) => (isNetrigError(error) ? error.code : String(error)),
       );

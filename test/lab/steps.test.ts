@@ -11,7 +11,17 @@ segments: { lan: { subnet: 10.81.0.0/24, hosts: [a, b] } }
 steps:
 ${steps}`;
 
-async function outcomesOf(name: string, steps: string, args: string[] = []): Promise<{ status: number | null; outcomes: ReturnType<typeof latestOutcomes>; dir: string; remove(): void; output: string }> {
+async function outcomesOf(
+  name: string,
+  steps: string,
+  args: string[] = [],
+): Promise<{
+  status: number | null;
+  outcomes: ReturnType<typeof latestOutcomes>;
+  dir: string;
+  remove(): void;
+  output: string;
+}> {
   const { dir, remove } = workDirectory({ 'one.yaml': lab(name, steps) });
   const end = await netrig(['run', 'one.yaml', '--no-allure-report', ...args], { cwd: dir }).ended;
   return { status: end.status, outcomes: latestOutcomes(dir), dir, remove, output: end.stdout + end.stderr };
@@ -43,17 +53,26 @@ describe('Steps on real hosts', function () {
   });
 
   it('run: a step that hangs is ended with all its processes, with cause timeout', async () => {
-    const { status, outcomes, remove, output } = await outcomesOf('step-hangs', `  - on: a\n    run: sleep 4321 & sleep 4321; wait\n    timeout: 1s\n`);
+    const { status, outcomes, remove, output } = await outcomesOf(
+      'step-hangs',
+      `  - on: a\n    run: sleep 4321 & sleep 4321; wait\n    timeout: 1s\n`,
+    );
     expect(status, output).to.equal(1);
     expect(outcomes[0]).to.include({ verdict: 'fail', cause: 'timeout' });
     remove();
   });
 
   it('run: 50 MB of output and bytes that are no UTF-8 do no harm', async () => {
-    const { status, outcomes, dir, remove, output } = await outcomesOf('step-output', `  - on: a\n    run: head -c 50000000 /dev/urandom; echo the end\n`);
+    const { status, outcomes, dir, remove, output } = await outcomesOf(
+      'step-output',
+      `  - on: a\n    run: head -c 50000000 /dev/urandom; echo the end\n`,
+    );
     expect(status, output).to.equal(1); // no check was made
     expect(outcomes[0]!.verdict).to.equal('pass');
-    const command = latestEvents(dir).find((event) => event['type'] === 'command' && (event['transcript'] as { command: string }).command.includes('urandom'))!['transcript'] as { stdout: string; stdoutBytes: number };
+    const command = latestEvents(dir).find(
+      (event) =>
+        event['type'] === 'command' && (event['transcript'] as { command: string }).command.includes('urandom'),
+    )!['transcript'] as { stdout: string; stdoutBytes: number };
     expect(command.stdoutBytes).to.equal(50_000_008);
     expect(command.stdout.length).to.be.lessThan(3_000_000);
     expect(command.stdout).to.match(/the end\n$/);
@@ -89,12 +108,17 @@ describe('Steps on real hosts', function () {
     expect(status, output).to.equal(0);
     expect(outcomes[0]!.reason).to.match(/^Ready after/);
     const artifact = latestEvents(dir).find((event) => event['type'] === 'artifact')!['attachment'] as { file: string };
-    expect(readFileSync(join(dir, 'reports', 'latest', artifact.file), 'utf8')).to.equal('warming up\nready to serve\n');
+    expect(readFileSync(join(dir, 'reports', 'latest', artifact.file), 'utf8')).to.equal(
+      'warming up\nready to serve\n',
+    );
     remove();
   });
 
   it('start: one that ends before it is ready fails with its last words', async () => {
-    const { status, outcomes, remove } = await outcomesOf('step-ends', `  - on: a\n    start: echo no such option --bogus >&2; exit 3\n    until: { tcp: "127.0.0.1:7000", within: 30s }\n`);
+    const { status, outcomes, remove } = await outcomesOf(
+      'step-ends',
+      `  - on: a\n    start: echo no such option --bogus >&2; exit 3\n    until: { tcp: "127.0.0.1:7000", within: 30s }\n`,
+    );
     expect(status).to.equal(1);
     expect(outcomes[0]).to.include({ verdict: 'fail', cause: 'exit-status' });
     expect(outcomes[0]!.reason).to.contain('--bogus');
@@ -102,7 +126,10 @@ describe('Steps on real hosts', function () {
   });
 
   it('start: one that never gets ready fails with cause timeout', async () => {
-    const { outcomes, remove } = await outcomesOf('step-late', `  - on: a\n    start: echo here; exec sleep 600\n    until: { log: never said, within: 1s }\n`);
+    const { outcomes, remove } = await outcomesOf(
+      'step-late',
+      `  - on: a\n    start: echo here; exec sleep 600\n    until: { log: never said, within: 1s }\n`,
+    );
     expect(outcomes[0]).to.include({ verdict: 'fail', cause: 'timeout' });
     remove();
   });
@@ -112,7 +139,10 @@ describe('SSH', function () {
   this.timeout(120_000);
 
   it('is one connection a host and lab, by the word of sshd’s own log', async () => {
-    const many = Array.from({ length: 20 }, (_, at) => `  - check: command ${at}\n    command: { on: a, run: "true" }\n`).join('');
+    const many = Array.from(
+      { length: 20 },
+      (_, at) => `  - check: command ${at}\n    command: { on: a, run: "true" }\n`,
+    ).join('');
     const { dir, remove } = workDirectory({
       'one.yaml': `
 scenario: one-connection

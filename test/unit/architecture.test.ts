@@ -7,7 +7,9 @@ const src = join(import.meta.dirname, '..', '..', '..', 'src');
 
 /** Folder → folders that it may import, from the table of ARCHITECTURE.md; `null` for all. */
 function allowedImports(): Map<string, Set<string> | null> {
-  const rows = readFileSync(join(src, 'ARCHITECTURE.md'), 'utf8').split('\n').filter((line) => /^\| `[a-z]+` \|/.test(line));
+  const rows = readFileSync(join(src, 'ARCHITECTURE.md'), 'utf8')
+    .split('\n')
+    .filter((line) => /^\| `[a-z]+` \|/.test(line));
   return new Map(
     rows.map((row) => {
       const cells = row.split('|').map((cell) => cell.trim());
@@ -32,9 +34,16 @@ function topFolder(path: string): string {
 function imports(): Import[] {
   return sourceFiles(src).flatMap(({ path, text }) => {
     const found: Import[] = [];
-    for (const match of text.matchAll(/^\s*(?:import|export)(\s+type)?\s[^;]*?from '(\.[^']+)'|import\('(\.[^']+)'\)/gm)) {
+    for (const match of text.matchAll(
+      /^\s*(?:import|export)(\s+type)?\s[^;]*?from '(\.[^']+)'|import\('(\.[^']+)'\)/gm,
+    )) {
       const target = normalize(join(dirname(path), match[2] ?? match[3]!));
-      found.push({ from: topFolder(path), to: topFolder(target), typeOnly: match[1] !== undefined, file: relative(src, path) });
+      found.push({
+        from: topFolder(path),
+        to: topFolder(target),
+        typeOnly: match[1] !== undefined,
+        file: relative(src, path),
+      });
     }
     return found;
   });
@@ -59,9 +68,18 @@ describe('Who may import whom (src/ARCHITECTURE.md)', () => {
   });
 
   it('has no circle of folders', () => {
-    const edges = new Map([...allowed.keys()].map((name) => [name, new Set(all.filter((one) => !one.typeOnly && one.from === name && one.to !== name && one.to !== '.').map((one) => one.to))]));
+    const edges = new Map(
+      [...allowed.keys()].map((name) => [
+        name,
+        new Set(
+          all
+            .filter((one) => !one.typeOnly && one.from === name && one.to !== name && one.to !== '.')
+            .map((one) => one.to),
+        ),
+      ]),
+    );
     const settled = new Set<string>();
-    for (let grew = true; grew; ) {
+    for (let grew = true; grew;) {
       grew = false;
       for (const [name, targets] of edges) {
         if (!settled.has(name) && [...targets].every((target) => settled.has(target))) {

@@ -12,13 +12,29 @@ function ended(result: Partial<ExecResult>): ExecResult {
   const stdout = result.stdout ?? '';
   const stderr = result.stderr ?? '';
   return {
-    host: 'node1', command: 'probe', exitCode: 0, timedOut: false, aborted: false, durationMs: 5, stdout, stderr, stdoutRaw: Buffer.from(stdout), stdoutBytes: stdout.length, stderrBytes: stderr.length,
+    host: 'node1',
+    command: 'probe',
+    exitCode: 0,
+    timedOut: false,
+    aborted: false,
+    durationMs: 5,
+    stdout,
+    stderr,
+    stdoutRaw: Buffer.from(stdout),
+    stdoutBytes: stdout.length,
+    stderrBytes: stderr.length,
     ...result,
   };
 }
 
 describe('command check', () => {
-  const table: [title: string, expected: Record<string, unknown> | undefined, result: Partial<ExecResult>, verdict: string, cause?: string][] = [
+  const table: [
+    title: string,
+    expected: Record<string, unknown> | undefined,
+    result: Partial<ExecResult>,
+    verdict: string,
+    cause?: string,
+  ][] = [
     ['exit status 0 is expected where nothing is said', undefined, {}, 'pass'],
     ['another exit status', undefined, { exitCode: 1 }, 'fail', 'exit-status'],
     ['the exit status asked for', { exit: 3 }, { exitCode: 3 }, 'pass'],
@@ -27,15 +43,35 @@ describe('command check', () => {
     ['a time limit', { exit: 'any' }, { exitCode: null, timedOut: true, signal: 'KILL' }, 'fail', 'timeout'],
     ['an interruption', { exit: 'any' }, { exitCode: null, aborted: true, signal: 'KILL' }, 'inconclusive'],
     ['a signal', { exit: 'any' }, { exitCode: null, signal: 'SEGV' }, 'fail', 'exit-status'],
-    ['a missing program', undefined, { exitCode: 127, stderr: 'bash: line 1: dig: command not found\n' }, 'inconclusive'],
-    ['a missing program does not meet nonzero', { exit: 'nonzero' }, { exitCode: 127, stderr: 'sh: 1: dig: not found' }, 'inconclusive'],
-    ['a missing program does not meet any', { exit: 'any' }, { exitCode: 126, stderr: 'OCI runtime exec failed: exec: "dig": executable file not found in $PATH: unknown' }, 'inconclusive'],
+    [
+      'a missing program',
+      undefined,
+      { exitCode: 127, stderr: 'bash: line 1: dig: command not found\n' },
+      'inconclusive',
+    ],
+    [
+      'a missing program does not meet nonzero',
+      { exit: 'nonzero' },
+      { exitCode: 127, stderr: 'sh: 1: dig: not found' },
+      'inconclusive',
+    ],
+    [
+      'a missing program does not meet any',
+      { exit: 'any' },
+      { exitCode: 126, stderr: 'OCI runtime exec failed: exec: "dig": executable file not found in $PATH: unknown' },
+      'inconclusive',
+    ],
     ['a missing program that was asked for', { exit: 127 }, { exitCode: 127, stderr: 'sh: dig: not found' }, 'pass'],
     ['127 for another reason', { exit: 'nonzero' }, { exitCode: 127, stderr: 'unlucky number' }, 'pass'],
     ['output', { stdout: 1 }, { stdout: '1\n' }, 'pass'],
     ['other output', { stdout: '1' }, { stdout: '10\n' }, 'fail', 'wrong-value'],
     ['errors that must not be', { stderr: '' }, { stderr: 'oops\n' }, 'fail', 'wrong-value'],
-    ['output cut in the middle', { stdout: { not: { contains: 'x' } } }, { stdout: 'aa', stdoutBytes: 50_000_000 }, 'inconclusive'],
+    [
+      'output cut in the middle',
+      { stdout: { not: { contains: 'x' } } },
+      { stdout: 'aa', stdoutBytes: 50_000_000 },
+      'inconclusive',
+    ],
     ['JSON', { json: { 'a[0].b': { 'at-least': 1 } } }, { stdout: '{"a":[{"b":2}]}' }, 'pass'],
     ['JSON with another value', { json: { 'a[0].b': 3 } }, { stdout: '{"a":[{"b":2}]}' }, 'fail', 'wrong-value'],
     ['no JSON', { json: { a: 1 } }, { stdout: 'Error: no' }, 'fail', 'wrong-value'],

@@ -33,16 +33,37 @@ describe('DNS messages', () => {
     expect(query.toString('hex')).to.equal('0007010000010000000000000377656200' + '00010001');
   });
   it('can carry no empty or overlong label', () => {
-    for (const name of ['a..b', `${'x'.repeat(64)}.test`, '', Array.from({ length: 60 }, () => 'abcde').join('.')]) expect(encodeQuery(1, name, 'A'), name).to.equal(null);
+    for (const name of ['a..b', `${'x'.repeat(64)}.test`, '', Array.from({ length: 60 }, () => 'abcde').join('.')])
+      expect(encodeQuery(1, name, 'A'), name).to.equal(null);
     expect(encodeQuery(1, 'web.', 'A')!.equals(encodeQuery(1, 'web', 'A')!)).to.equal(true);
   });
   it('are read with compressed names, addresses of both families and texts', () => {
-    const reply = decodeReply(answerTo(query, 0, [address, record(28, Buffer.from('fd000000000000000000000000000001', 'hex')), record(5, Buffer.from([1, 120, 0xc0, 12])), record(16, Buffer.from([2, 104, 105]))]))!;
-    expect(reply.answers.map(({ name, type, data }) => [name, type, data])).to.deep.equal([['web', 'A', '10.0.0.2'], ['web', 'AAAA', 'fd00::1'], ['web', 'CNAME', 'x.web'], ['web', 'TXT', 'hi']]);
+    const reply = decodeReply(
+      answerTo(query, 0, [
+        address,
+        record(28, Buffer.from('fd000000000000000000000000000001', 'hex')),
+        record(5, Buffer.from([1, 120, 0xc0, 12])),
+        record(16, Buffer.from([2, 104, 105])),
+      ]),
+    )!;
+    expect(reply.answers.map(({ name, type, data }) => [name, type, data])).to.deep.equal([
+      ['web', 'A', '10.0.0.2'],
+      ['web', 'AAAA', 'fd00::1'],
+      ['web', 'CNAME', 'x.web'],
+      ['web', 'TXT', 'hi'],
+    ]);
   });
   it('that are broken are no answer, and end', () => {
     const loop = answerTo(query, 0, [record(5, Buffer.from([0xc0, 12 + 4 + 5 + 12]))]);
-    for (const message of [Buffer.alloc(0), Buffer.alloc(11), query, answerTo(query, 0, [address]).subarray(0, -2), loop, answerTo(query, 0, [record(1, Buffer.from([1, 2, 3]))])]) expect(decodeReply(message), message.toString('hex')).to.equal(null);
+    for (const message of [
+      Buffer.alloc(0),
+      Buffer.alloc(11),
+      query,
+      answerTo(query, 0, [address]).subarray(0, -2),
+      loop,
+      answerTo(query, 0, [record(1, Buffer.from([1, 2, 3]))]),
+    ])
+      expect(decodeReply(message), message.toString('hex')).to.equal(null);
   });
   it('survive any bytes', () => {
     let state = 1;
@@ -58,7 +79,9 @@ describe('DNS messages', () => {
   });
   it('name addresses backwards', () => {
     expect(reverseName('172.18.0.3')).to.equal('3.0.18.172.in-addr.arpa');
-    expect(reverseName('2001:db8::1')).to.equal('1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa');
+    expect(reverseName('2001:db8::1')).to.equal(
+      '1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa',
+    );
     expect(reverseName('::1')).to.equal(`1.${'0.'.repeat(31)}ip6.arpa`);
   });
 });
@@ -68,15 +91,26 @@ describe('the answer of a name server', () => {
     const silent = readAnswer({ ...question, port: 8600 }, 7, { saw: 'silent' });
     expect(silent.saw === 'failure' && silent.text).to.include('127.0.0.11, port 8600, did not answer');
     const { error } = dnsCheck.schema.safeParse({ from: 'node1', name: 'web', port: 8600 });
-    expect(error?.issues.map(({ path, message }) => [path.join('.'), message])).to.deep.equal([['port', 'needs a server that has it: resolvers ask port 53']]);
-    expect(dnsCheck.schema.safeParse({ from: 'node1', name: 'web', server: '10.0.0.2', port: 8600 }).success).to.equal(true);
+    expect(error?.issues.map(({ path, message }) => [path.join('.'), message])).to.deep.equal([
+      ['port', 'needs a server that has it: resolvers ask port 53'],
+    ]);
+    expect(dnsCheck.schema.safeParse({ from: 'node1', name: 'web', server: '10.0.0.2', port: 8600 }).success).to.equal(
+      true,
+    );
   });
   it('has a typed cause for every way of saying no', () => {
-    for (const [rcode, cause] of [[3, 'nxdomain'], [2, 'servfail'], [5, 'dns-refused'], [0, 'no-answer']] as const) expect(seen(answerTo(query, rcode))).to.include({ saw: 'failure', cause, replied: true });
+    for (const [rcode, cause] of [
+      [3, 'nxdomain'],
+      [2, 'servfail'],
+      [5, 'dns-refused'],
+      [0, 'no-answer'],
+    ] as const)
+      expect(seen(answerTo(query, rcode))).to.include({ saw: 'failure', cause, replied: true });
     expect(readAnswer(question, 7, { saw: 'silent' })).to.include({ saw: 'failure', cause: 'timeout', replied: false });
   });
   it('is alive by its host’s refusal, but not by a router’s or the sender’s own error', () => {
-    const error = (errno: string, where: 'local' | 'remote') => readAnswer(question, 7, { saw: 'error', where, errno, icmp: null });
+    const error = (errno: string, where: 'local' | 'remote') =>
+      readAnswer(question, 7, { saw: 'error', where, errno, icmp: null });
     expect(error('ECONNREFUSED', 'remote')).to.include({ cause: 'refused', replied: true });
     expect(error('EHOSTUNREACH', 'remote')).to.include({ cause: 'host-unreachable', replied: false });
     expect(error('ENETUNREACH', 'local')).to.include({ cause: 'no-route', replied: false });
@@ -94,7 +128,11 @@ describe('the answer of a name server', () => {
 
 describe('the files that name resolution reads', () => {
   it('resolv.conf: three servers, the last search list, ndots', () => {
-    expect(readResolvConf('; c\nnameserver 10.0.0.1\nnameserver nope\nsearch a b\ndomain c.test\nnameserver 10.0.0.2\nnameserver 10.0.0.3\nnameserver 10.0.0.4\noptions ndots:2 timeout:1\n')).to.deep.equal({ servers: ['10.0.0.1', '10.0.0.2', '10.0.0.3'], search: ['c.test'], ndots: 2 });
+    expect(
+      readResolvConf(
+        '; c\nnameserver 10.0.0.1\nnameserver nope\nsearch a b\ndomain c.test\nnameserver 10.0.0.2\nnameserver 10.0.0.3\nnameserver 10.0.0.4\noptions ndots:2 timeout:1\n',
+      ),
+    ).to.deep.equal({ servers: ['10.0.0.1', '10.0.0.2', '10.0.0.3'], search: ['c.test'], ndots: 2 });
     expect(readResolvConf('')).to.deep.equal({ servers: [], search: [], ndots: 1 });
   });
   it('hosts: by whole names in any case, of one family, without comments', () => {

@@ -33,24 +33,58 @@ describe('rules of iptables', () => {
     expect(table.chains.get('POSTROUTING')).to.deep.equal({ policy: 'ACCEPT', packets: 5, bytes: 300 });
     // Not listed, as nothing was ever in it; it is there all the same.
     expect(table.chains.get('INPUT')).to.deep.equal({ policy: 'ACCEPT', packets: 0, bytes: 0 });
-    expect(table.rules[2]).to.deep.equal({ chain: 'POSTROUTING', packets: 7, bytes: 420, raw: '-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE', values: { source: '172.17.0.0/16', out: '! docker0', jump: 'MASQUERADE' } });
+    expect(table.rules[2]).to.deep.equal({
+      chain: 'POSTROUTING',
+      packets: 7,
+      bytes: 420,
+      raw: '-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE',
+      values: { source: '172.17.0.0/16', out: '! docker0', jump: 'MASQUERADE' },
+    });
   });
 
   it('have their parts, whatever a comment says', () => {
-    expect(table.rules[3]!.values).to.deep.equal({ source: '172.17.0.2', destination: '172.17.0.2', protocol: 'tcp', dport: '80', comment: 'with "quotes" -j DROP', jump: 'MASQUERADE' });
-    expect(table.rules[4]!.values).to.deep.equal({ in: '! docker0', protocol: 'tcp', dport: '8080', jump: 'DNAT', to: '172.17.0.2:80' });
-    expect(parseRule('-A X -m set --match-set bad src,dst -j DROP')?.values).to.deep.equal({ 'match-set': 'bad src,dst', jump: 'DROP' });
+    expect(table.rules[3]!.values).to.deep.equal({
+      source: '172.17.0.2',
+      destination: '172.17.0.2',
+      protocol: 'tcp',
+      dport: '80',
+      comment: 'with "quotes" -j DROP',
+      jump: 'MASQUERADE',
+    });
+    expect(table.rules[4]!.values).to.deep.equal({
+      in: '! docker0',
+      protocol: 'tcp',
+      dport: '8080',
+      jump: 'DNAT',
+      to: '172.17.0.2:80',
+    });
+    expect(parseRule('-A X -m set --match-set bad src,dst -j DROP')?.values).to.deep.equal({
+      'match-set': 'bad src,dst',
+      jump: 'DROP',
+    });
     expect(parseRule('-A X -s fd00::2/128 -j ACCEPT')?.values['source']).to.equal('fd00::2');
     // As printed by 1.8.7 and 1.8.13 for a comment of: say "hi" it's \ -A x
-    expect(parseRule(String.raw`-A X -p tcp -m multiport --dports 80,443 -m comment --comment "say \"hi\" it\'s \\ -A x" -j LOG --log-prefix "-s "`)?.values).to.deep.equal({ protocol: 'tcp', dport: '80,443', comment: String.raw`say "hi" it's \ -A x`, jump: 'LOG' });
-    expect(parseRule('-A X -p tcp -m string --string "-j" --algo bm -j DROP')?.values).to.deep.equal({ protocol: 'tcp', jump: 'DROP' });
-    expect(parseRule('-A X -p tcp -m tcp ! --tcp-flags SYN,RST SYN -g Y')?.values).to.deep.equal({ protocol: 'tcp', 'tcp-flags': '! SYN,RST SYN', jump: 'Y' });
+    expect(
+      parseRule(
+        String.raw`-A X -p tcp -m multiport --dports 80,443 -m comment --comment "say \"hi\" it\'s \\ -A x" -j LOG --log-prefix "-s "`,
+      )?.values,
+    ).to.deep.equal({ protocol: 'tcp', dport: '80,443', comment: String.raw`say "hi" it's \ -A x`, jump: 'LOG' });
+    expect(parseRule('-A X -p tcp -m string --string "-j" --algo bm -j DROP')?.values).to.deep.equal({
+      protocol: 'tcp',
+      jump: 'DROP',
+    });
+    expect(parseRule('-A X -p tcp -m tcp ! --tcp-flags SYN,RST SYN -g Y')?.values).to.deep.equal({
+      protocol: 'tcp',
+      'tcp-flags': '! SYN,RST SYN',
+      jump: 'Y',
+    });
     // 1.8.7 leaves a blank at the end.
     expect(parseRule('[0:0] -A X -m mark ! --mark 0x5 ')?.values).to.deep.equal({ mark: '! 0x5' });
   });
 
   it('are found by parts, and not by halves of them', () => {
-    const found = (selector: Parameters<typeof isRule>[0]): number => table.rules.filter((rule) => isRule(selector, rule)).length;
+    const found = (selector: Parameters<typeof isRule>[0]): number =>
+      table.rules.filter((rule) => isRule(selector, rule)).length;
     expect(found({ jump: 'MASQUERADE' })).to.equal(2);
     expect(found({ jump: 'MASQUERADE', dport: { absent: true } })).to.equal(1);
     expect(found({ out: 'docker0' })).to.equal(0);
@@ -63,7 +97,16 @@ describe('rules of iptables', () => {
   });
 
   it('in a form that is not known are not guessed at', () => {
-    for (const text of ['-A FORWARD -j ACCEPT', '*nat\nnonsense\nCOMMIT\n', '*nat\n-A X -m comment --comment "open\nCOMMIT\n', '*nat\n-A X -j\nCOMMIT\n', '*nat\n:PREROUTING ACCEPT [0:0]\n', '*nat\n:PREROUTING ACCEPT\nCOMMIT\n', "# Table `nat' is incompatible, use 'nft' tool.\n"]) expect(parseTable('nat', text), text).to.equal(null);
+    for (const text of [
+      '-A FORWARD -j ACCEPT',
+      '*nat\nnonsense\nCOMMIT\n',
+      '*nat\n-A X -m comment --comment "open\nCOMMIT\n',
+      '*nat\n-A X -j\nCOMMIT\n',
+      '*nat\n:PREROUTING ACCEPT [0:0]\n',
+      '*nat\n:PREROUTING ACCEPT\nCOMMIT\n',
+      "# Table `nat' is incompatible, use 'nft' tool.\n",
+    ])
+      expect(parseTable('nat', text), text).to.equal(null);
     expect(parseTable('filter', '')?.chains.get('FORWARD')?.policy).to.equal('ACCEPT');
   });
 });
@@ -71,23 +114,65 @@ describe('rules of iptables', () => {
 describe('checks of rules, counters, sysctls, namespaces and ARP: what they refuse', () => {
   it('contradictions', () => {
     const rule = { jump: 'DROP' };
-    for (const bad of [{ on: 'a' }, { on: 'a', rule: {} }, { on: 'a', rule, expect: { absent: true, count: 1 } }, { on: 'a', chain: 'X', expect: { before: rule } }, { on: 'a', rule, expect: { policy: 'DROP' } }, { on: 'a', rule, expect: { position: 1 } }, { on: 'a', rule: { jumps: 'DROP' } }]) expect(errorsOf(iptablesCheck, bad), JSON.stringify(bad)).to.equal(true);
+    for (const bad of [
+      { on: 'a' },
+      { on: 'a', rule: {} },
+      { on: 'a', rule, expect: { absent: true, count: 1 } },
+      { on: 'a', chain: 'X', expect: { before: rule } },
+      { on: 'a', rule, expect: { policy: 'DROP' } },
+      { on: 'a', rule, expect: { position: 1 } },
+      { on: 'a', rule: { jumps: 'DROP' } },
+    ])
+      expect(errorsOf(iptablesCheck, bad), JSON.stringify(bad)).to.equal(true);
     const during = { command: { on: 'a', run: 'true', expect: { exit: 0 } } };
-    for (const bad of [{ on: 'a', rule, expect: { packets: 1 } }, { on: 'a', rule, during, expect: {} }, { on: 'a', rule, interface: 'eth0', direction: 'rx', during, expect: { packets: 1 } }, { on: 'a', policy: true, during, expect: { packets: 1 } }, { on: 'a', chain: 'FORWARD', policy: true, rule, during, expect: { packets: 1 } }, { on: 'a', interface: 'eth0', during, expect: { packets: 1 } }]) expect(errorsOf(counterCheck, bad), JSON.stringify(bad)).to.equal(true);
-    for (const bad of [{ on: 'a', values: {} }, { on: 'a', values: { nodots: 1 } }, { on: 'a/c', values: { 'kernel.hostname': 'x' } }, { on: 'a', values: { '../../etc/passwd': 'x' } }]) expect(errorsOf(sysctlCheck, bad), JSON.stringify(bad)).to.equal(true);
-    for (const bad of [{ of: 'a', and: 'b', expect: 'same' }, { of: 'a', and: 'a', expect: 'same' }, { of: 'a', and: 'a/netns:x', namespace: 'pid', expect: 'same' }, { of: 'a', and: 'a/c' }]) expect(errorsOf(netnsCheck, bad), JSON.stringify(bad)).to.equal(true);
-    for (const bad of [{ from: 'a', interface: 'eth0', address: 'fd00::1' }, { from: 'a', interface: 'e/0', address: '10.0.0.1' }, { from: 'a', interface: 'eth0', address: '10.0.0.1', expect: { none: true, answers: 0 } }]) expect(errorsOf(arpCheck, bad), JSON.stringify(bad)).to.equal(true);
+    for (const bad of [
+      { on: 'a', rule, expect: { packets: 1 } },
+      { on: 'a', rule, during, expect: {} },
+      { on: 'a', rule, interface: 'eth0', direction: 'rx', during, expect: { packets: 1 } },
+      { on: 'a', policy: true, during, expect: { packets: 1 } },
+      { on: 'a', chain: 'FORWARD', policy: true, rule, during, expect: { packets: 1 } },
+      { on: 'a', interface: 'eth0', during, expect: { packets: 1 } },
+    ])
+      expect(errorsOf(counterCheck, bad), JSON.stringify(bad)).to.equal(true);
+    for (const bad of [
+      { on: 'a', values: {} },
+      { on: 'a', values: { nodots: 1 } },
+      { on: 'a/c', values: { 'kernel.hostname': 'x' } },
+      { on: 'a', values: { '../../etc/passwd': 'x' } },
+    ])
+      expect(errorsOf(sysctlCheck, bad), JSON.stringify(bad)).to.equal(true);
+    for (const bad of [
+      { of: 'a', and: 'b', expect: 'same' },
+      { of: 'a', and: 'a', expect: 'same' },
+      { of: 'a', and: 'a/netns:x', namespace: 'pid', expect: 'same' },
+      { of: 'a', and: 'a/c' },
+    ])
+      expect(errorsOf(netnsCheck, bad), JSON.stringify(bad)).to.equal(true);
+    for (const bad of [
+      { from: 'a', interface: 'eth0', address: 'fd00::1' },
+      { from: 'a', interface: 'e/0', address: '10.0.0.1' },
+      { from: 'a', interface: 'eth0', address: '10.0.0.1', expect: { none: true, answers: 0 } },
+    ])
+      expect(errorsOf(arpCheck, bad), JSON.stringify(bad)).to.equal(true);
   });
 });
 
 describe('answers of arping', () => {
   it('count each hardware address once, and only for the address asked for', () => {
     const end = 'Sent 3 probes (3 broadcast(s))\nReceived 0 response(s)\n';
-    const text = 'ARPING 10.0.0.9 from 10.0.0.1 eth0\nUnicast reply from 10.0.0.9 [02:00:00:00:00:01]  0.6ms\nUnicast reply from 10.0.0.9 [02:00:00:00:00:AA]  0.7ms\nUnicast reply from 10.0.0.9 [02:00:00:00:00:01]  0.6ms\nUnicast reply from 10.0.0.8 [02:00:00:00:00:02]  0.6ms\nSent 2 probes (2 broadcast(s))\nReceived 4 response(s)\n';
+    const text =
+      'ARPING 10.0.0.9 from 10.0.0.1 eth0\nUnicast reply from 10.0.0.9 [02:00:00:00:00:01]  0.6ms\nUnicast reply from 10.0.0.9 [02:00:00:00:00:AA]  0.7ms\nUnicast reply from 10.0.0.9 [02:00:00:00:00:01]  0.6ms\nUnicast reply from 10.0.0.8 [02:00:00:00:00:02]  0.6ms\nSent 2 probes (2 broadcast(s))\nReceived 4 response(s)\n';
     expect(parseArping(text, '10.0.0.9')).to.deep.equal({ sent: 2, macs: ['02:00:00:00:00:01', '02:00:00:00:00:aa'] });
     expect(parseArping(end, '10.0.0.9')).to.deep.equal({ sent: 3, macs: [] });
   });
   it('that were not all understood, or to nothing that was sent, are not counted', () => {
-    for (const text of ['', 'Interface "lo" is not ARPable\n', 'Sent 0 probes (0 broadcast(s))\nReceived 0 response(s)\n', 'Sent 1 probes (1 broadcast(s))\nReceived 1 response(s)\n', 'Sent 1 probes (1 broadcast(s))\n']) expect(parseArping(text, '10.0.0.9'), text).to.equal(null);
+    for (const text of [
+      '',
+      'Interface "lo" is not ARPable\n',
+      'Sent 0 probes (0 broadcast(s))\nReceived 0 response(s)\n',
+      'Sent 1 probes (1 broadcast(s))\nReceived 1 response(s)\n',
+      'Sent 1 probes (1 broadcast(s))\n',
+    ])
+      expect(parseArping(text, '10.0.0.9'), text).to.equal(null);
   });
 });

@@ -85,18 +85,33 @@ describe('matchers', () => {
   });
 
   it('says what it saw and what was expected', () => {
-    expect(match({ 'in-subnet': '10.0.0.0/24' }, '10.9.9.9').sentence).to.equal('is "10.9.9.9", expected inside 10.0.0.0/24');
+    expect(match({ 'in-subnet': '10.0.0.0/24' }, '10.9.9.9').sentence).to.equal(
+      'is "10.9.9.9", expected inside 10.0.0.0/24',
+    );
     expect(match('global', absent).sentence).to.equal('is absent, expected "global"');
     expect(match(3, 3).sentence).to.equal('is 3');
-    expect(describeMatcher({ not: { 'one-of': [1, { contains: 'x' }] } })).to.equal('anything but one of 1, something that contains "x"');
+    expect(describeMatcher({ not: { 'one-of': [1, { contains: 'x' }] } })).to.equal(
+      'anything but one of 1, something that contains "x"',
+    );
     expect(match('a', 'b'.repeat(5000)).sentence.length).to.be.below(400);
   });
 
   it('takes only what it knows', () => {
-    for (const wrong of [{ matches: '(' }, { not: { matches: '[' } }, { like: 'x' }, {}, { 'in-subnet': '10.0.0.300/24' }, { 'at-least': '1' }, { 'one-of': [] }, undefined]) {
+    for (const wrong of [
+      { matches: '(' },
+      { not: { matches: '[' } },
+      { like: 'x' },
+      {},
+      { 'in-subnet': '10.0.0.300/24' },
+      { 'at-least': '1' },
+      { 'one-of': [] },
+      undefined,
+    ]) {
       expect(zMatcher.safeParse(wrong).success, JSON.stringify(wrong)).to.equal(false);
     }
-    expect(JSON.stringify(zMatcher.safeParse({ not: { matches: '(' } }).error?.issues)).to.contain('not a regular expression');
+    expect(JSON.stringify(zMatcher.safeParse({ not: { matches: '(' } }).error?.issues)).to.contain(
+      'not a regular expression',
+    );
   });
 
   it('has a JSON Schema', () => {
@@ -135,12 +150,30 @@ describe('paths into JSON documents', () => {
     ['toString', absent],
     ['Missing[*]', absent],
   ];
-  for (const [path, value] of values) it(`${path} is ${value === absent ? 'absent' : JSON.stringify(value)}`, () => expect(valueAt(document, path)).to.deep.equal(value));
+  for (const [path, value] of values)
+    it(`${path} is ${value === absent ? 'absent' : JSON.stringify(value)}`, () =>
+      expect(valueAt(document, path)).to.deep.equal(value));
 
   it('may begin with an index', () => expect(valueAt([{ a: 1 }], '[0].a')).to.equal(1));
 
   it('refuses what is no path, and says where', () => {
-    for (const wrong of ['', '.', 'a..b', 'a.', 'a[', 'a[x]', 'a[-1]', 'a b', '"a', 'a[0]b', 'a."\\q"', 'a[1.5]', '$.a', 'a[]']) expect(() => parsePath(wrong), wrong).to.throw(/at character \d+ of the path/);
+    for (const wrong of [
+      '',
+      '.',
+      'a..b',
+      'a.',
+      'a[',
+      'a[x]',
+      'a[-1]',
+      'a b',
+      '"a',
+      'a[0]b',
+      'a."\\q"',
+      'a[1.5]',
+      '$.a',
+      'a[]',
+    ])
+      expect(() => parsePath(wrong), wrong).to.throw(/at character \d+ of the path/);
     expect(zFields.safeParse({ 'a..b': 1 }).error?.issues[0]?.message).to.match(/a key was expected at character 3/);
     expect(zFields.safeParse({}).success).to.equal(false);
   });

@@ -3,14 +3,22 @@ import { execFile } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
-import { causeOfError, connectCommand, connectProgram, icmpCause, readConnectOutput } from '../../src/checks/connect-probe.js';
+import {
+  causeOfError,
+  connectCommand,
+  connectProgram,
+  icmpCause,
+  readConnectOutput,
+} from '../../src/checks/connect-probe.js';
 import type { ConnectProbe, ConnectSighting } from '../../src/checks/connect-probe.js';
 import { portCheck } from '../../src/checks/port.js';
 
 /** Runs the program on this machine, against loopback only. */
 function probe(request: ConnectProbe): Promise<ConnectSighting[] | null> {
   return new Promise((resolve, reject) => {
-    const child = execFile('sh', ['-c', connectCommand(request)], (error, stdout, stderr) => (error ? reject(new Error(stderr)) : resolve(readConnectOutput(stdout, request.targets.length))));
+    const child = execFile('sh', ['-c', connectCommand(request)], (error, stdout, stderr) =>
+      error ? reject(new Error(stderr)) : resolve(readConnectOutput(stdout, request.targets.length)),
+    );
     child.stdin!.end(connectProgram);
   });
 }
@@ -20,7 +28,15 @@ describe('the connect program, on loopback', () => {
     const server = createServer((socket) => socket.end());
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as AddressInfo;
-    const sightings = await probe({ proto: 'tcp', waitMs: 1000, targets: [{ address: '127.0.0.1', port: 1 }, { address: '127.0.0.1', port }, { address: '127.0.0.2', port: 1 }] });
+    const sightings = await probe({
+      proto: 'tcp',
+      waitMs: 1000,
+      targets: [
+        { address: '127.0.0.1', port: 1 },
+        { address: '127.0.0.1', port },
+        { address: '127.0.0.2', port: 1 },
+      ],
+    });
     server.close();
     expect(sightings?.map(({ saw }) => saw)).to.deep.equal(['error', 'open', 'error']);
     expect(sightings?.[0]).to.include({ errno: 'ECONNREFUSED' });
@@ -32,7 +48,12 @@ describe('the connect program, on loopback', () => {
     await Promise.all([socket, silent].map((one) => new Promise<void>((resolve) => one.bind(0, '127.0.0.1', resolve))));
     const payload = Buffer.from([0, 255, 10, 39, 34, 36]);
     const at = (one: typeof socket) => ({ address: '127.0.0.1', port: one.address().port, payload });
-    const sightings = await probe({ proto: 'udp', waitMs: 300, tries: 2, targets: [at(socket), { address: '127.0.0.1', port: 1 }, at(silent)] });
+    const sightings = await probe({
+      proto: 'udp',
+      waitMs: 300,
+      tries: 2,
+      targets: [at(socket), { address: '127.0.0.1', port: 1 }, at(silent)],
+    });
     socket.close();
     silent.close();
     expect(sightings?.map(({ saw }) => saw)).to.deep.equal(['data', 'error', 'silent']);
@@ -44,10 +65,20 @@ describe('the connect program, on loopback', () => {
 describe('what the connect program says', () => {
   it('is read to the last line or not at all', () => {
     expect(readConnectOutput('0 open 0.1\n1 silent\ndone\n', 2)).to.have.length(2);
-    for (const text of ['', 'done\n', '0 open 0.1\n', '0 open 0.1\n0 silent\ndone\n', '0 open 0.1\n5 silent\ndone\n', '0 opened\n1 silent\ndone\n', 'Killed\n0 open 1\n1 silent\ndone\n']) expect(readConnectOutput(text, 2), JSON.stringify(text)).to.equal(null);
+    for (const text of [
+      '',
+      'done\n',
+      '0 open 0.1\n',
+      '0 open 0.1\n0 silent\ndone\n',
+      '0 open 0.1\n5 silent\ndone\n',
+      '0 opened\n1 silent\ndone\n',
+      'Killed\n0 open 1\n1 silent\ndone\n',
+    ])
+      expect(readConnectOutput(text, 2), JSON.stringify(text)).to.equal(null);
   });
   it('becomes a cause by ICMP first, errno after', () => {
-    const error = (where: 'local' | 'remote', errno: string, icmp: [number, number] | null = null) => causeOfError({ saw: 'error', where, errno, icmp: icmp && { type: icmp[0], code: icmp[1], from: '10.0.0.9' } }, 4);
+    const error = (where: 'local' | 'remote', errno: string, icmp: [number, number] | null = null) =>
+      causeOfError({ saw: 'error', where, errno, icmp: icmp && { type: icmp[0], code: icmp[1], from: '10.0.0.9' } }, 4);
     expect(error('remote', 'EHOSTUNREACH', [3, 13])).to.equal('prohibited');
     expect(error('remote', 'EHOSTUNREACH', [3, 1])).to.equal('host-unreachable');
     expect(error('remote', 'ECONNREFUSED', [3, 3])).to.equal('refused');
@@ -61,12 +92,23 @@ describe('what the connect program says', () => {
 });
 
 describe('the shape of a port check', () => {
-  const takes = (more: object): boolean => portCheck.schema.safeParse({ from: 'node1', to: 'node2', port: 80, ...more }).success;
+  const takes = (more: object): boolean =>
+    portCheck.schema.safeParse({ from: 'node1', to: 'node2', port: 80, ...more }).success;
   it('takes causes alone or in a list, and nothing unknown', () => {
     expect(takes({})).to.equal(true);
     expect(takes({ expect: { fails: 'refused' } })).to.equal(true);
     expect(takes({ expect: { fails: ['refused', 'timeout'] } })).to.equal(true);
-    for (const wrong of [{ expect: { fails: 'unreachable' } }, { expect: { fails: [] } }, { expect: 'closed' }, { port: 0 }, { port: '80' }, { proto: 'sctp' }, { prot: 'tcp' }, { wait: 5 }]) expect(takes(wrong), JSON.stringify(wrong)).to.equal(false);
+    for (const wrong of [
+      { expect: { fails: 'unreachable' } },
+      { expect: { fails: [] } },
+      { expect: 'closed' },
+      { port: 0 },
+      { port: '80' },
+      { proto: 'sctp' },
+      { prot: 'tcp' },
+      { wait: 5 },
+    ])
+      expect(takes(wrong), JSON.stringify(wrong)).to.equal(false);
   });
   it('has send and receive for UDP only', () => {
     expect(takes({ proto: 'udp', send: 'x', receive: 'x' })).to.equal(true);

@@ -8,7 +8,14 @@ import { isNetrigError, NetrigError } from '../../src/errors.js';
 import { hostImageRows } from '../../src/images/host-image.js';
 import { imageRecipe } from '../../src/images/recipe.js';
 import { wireScript } from '../../src/providers/container/boot-script.js';
-import { ask, engineError, engineOptions, engineWords, findEndpoint, isUnreachable } from '../../src/providers/container/engine.js';
+import {
+  ask,
+  engineError,
+  engineOptions,
+  engineWords,
+  findEndpoint,
+  isUnreachable,
+} from '../../src/providers/container/engine.js';
 import { baseReference, configureScript, dockerfileOf } from '../../src/providers/container/image-build.js';
 import { type HolderMark, isAbandoned, ownMark, parseMark } from '../../src/providers/container/labels.js';
 import { poolBlock, tunnelEnds, usableBlocks } from '../../src/providers/container/segments.js';
@@ -23,22 +30,41 @@ describe('Which engine the container provider takes', () => {
   afterEach(() => rmSync(config, { recursive: true }));
 
   it('is that of DOCKER_HOST before all others', () => {
-    expect(findEndpoint({ DOCKER_HOST: 'tcp://engine:2375', DOCKER_CONFIG: config })).to.deep.equal({ uri: 'tcp://engine:2375', from: 'DOCKER_HOST' });
+    expect(findEndpoint({ DOCKER_HOST: 'tcp://engine:2375', DOCKER_CONFIG: config })).to.deep.equal({
+      uri: 'tcp://engine:2375',
+      from: 'DOCKER_HOST',
+    });
   });
 
   it('is that of the current Docker context, as Docker Desktop sets one', () => {
     const meta = join(config, 'contexts', 'meta', createHash('sha256').update('desktop-linux').digest('hex'));
     mkdirSync(meta, { recursive: true });
     writeFileSync(join(config, 'config.json'), JSON.stringify({ currentContext: 'desktop-linux' }));
-    writeFileSync(join(meta, 'meta.json'), JSON.stringify({ Name: 'desktop-linux', Endpoints: { docker: { Host: 'unix:///home/u/.docker/desktop/docker.sock' } } }));
-    expect(findEndpoint({ DOCKER_CONFIG: config })).to.deep.equal({ uri: 'unix:///home/u/.docker/desktop/docker.sock', from: 'the Docker context "desktop-linux"' });
+    writeFileSync(
+      join(meta, 'meta.json'),
+      JSON.stringify({
+        Name: 'desktop-linux',
+        Endpoints: { docker: { Host: 'unix:///home/u/.docker/desktop/docker.sock' } },
+      }),
+    );
+    expect(findEndpoint({ DOCKER_CONFIG: config })).to.deep.equal({
+      uri: 'unix:///home/u/.docker/desktop/docker.sock',
+      from: 'the Docker context "desktop-linux"',
+    });
     expect(findEndpoint({ DOCKER_CONFIG: config, DOCKER_CONTEXT: 'default' })?.from ?? '').not.to.contain('context');
   });
 
   it('is reached in the way that its address says', () => {
     expect(engineOptions(endpoint)).to.deep.equal({ socketPath: '/run/docker.sock' });
-    expect(engineOptions({ uri: 'tcp://10.0.0.1', from: 'x' }, {})).to.deep.equal({ host: '10.0.0.1', port: '2375', protocol: 'http' });
-    for (const uri of ['ssh://host', 'nonsense']) expect(() => engineOptions({ uri, from: 'DOCKER_HOST' })).to.throw(NetrigError).with.property('code', 'NETRIG_USAGE');
+    expect(engineOptions({ uri: 'tcp://10.0.0.1', from: 'x' }, {})).to.deep.equal({
+      host: '10.0.0.1',
+      port: '2375',
+      protocol: 'http',
+    });
+    for (const uri of ['ssh://host', 'nonsense'])
+      expect(() => engineOptions({ uri, from: 'DOCKER_HOST' }))
+        .to.throw(NetrigError)
+        .with.property('code', 'NETRIG_USAGE');
   });
 });
 
@@ -46,7 +72,10 @@ describe('What the container provider makes of an engine’s answers', () => {
   it('tells silence from a no, and keeps the engine’s words', () => {
     const no = Object.assign(new Error('(HTTP code 409) unexpected - container is paused '), { statusCode: 409 });
     expect(engineWords(no)).to.equal('container is paused');
-    expect(engineError(endpoint, 'start a', no)).to.include({ code: 'NETRIG_ENGINE_REFUSED', message: 'The Docker engine could not start a: container is paused.' });
+    expect(engineError(endpoint, 'start a', no)).to.include({
+      code: 'NETRIG_ENGINE_REFUSED',
+      message: 'The Docker engine could not start a: container is paused.',
+    });
     expect(isUnreachable(no)).to.equal(false);
     for (const code of ['ENOENT', 'ECONNREFUSED', 'EACCES', 'ECONNRESET']) {
       const silence = Object.assign(new Error(`connect ${code}`), { code });
@@ -110,13 +139,18 @@ describe('Whose lab a container is', () => {
   });
 
   it('is not judged where the pid means nothing here', () => {
-    const strange: HolderMark[] = [{ ...own, machine: 'elsewhere', startTime: 1 }, { ...own, pids: 'pid:[1]', startTime: 1 }, { ...own, machine: 'elsewhere', boot: 'before' }];
+    const strange: HolderMark[] = [
+      { ...own, machine: 'elsewhere', startTime: 1 },
+      { ...own, pids: 'pid:[1]', startTime: 1 },
+      { ...own, machine: 'elsewhere', boot: 'before' },
+    ];
     for (const mark of strange) expect(isAbandoned(mark), JSON.stringify(mark)).to.equal(false);
   });
 
   it('is read from a label, and only from one that netrig wrote', () => {
     expect(parseMark(JSON.stringify(own))).to.deep.equal(own);
-    for (const text of [undefined, '', 'null', '{}', '{"machine":1}', JSON.stringify({ ...own, pid: '1' })]) expect(parseMark(text), text).to.equal(null);
+    for (const text of [undefined, '', 'null', '{}', '{"machine":1}', JSON.stringify({ ...own, pid: '1' })])
+      expect(parseMark(text), text).to.equal(null);
   });
 });
 
@@ -133,8 +167,21 @@ describe('Segments as networks of an engine', () => {
   });
 
   it('take their blocks from 198.18.0.0/15, round it, and none that the lab itself uses', () => {
-    expect([poolBlock(0), poolBlock(63), poolBlock(64), poolBlock(127)]).to.deep.equal(['198.18.0.0/22', '198.18.252.0/22', '198.19.0.0/22', '198.19.252.0/22']);
-    const blocks = usableBlocks({ segments: [{ name: 'lan', subnet: '198.18.4.0/24', mtu: null }, { name: 'six', subnet: 'fd00::/64', mtu: null }] }, 127);
+    expect([poolBlock(0), poolBlock(63), poolBlock(64), poolBlock(127)]).to.deep.equal([
+      '198.18.0.0/22',
+      '198.18.252.0/22',
+      '198.19.0.0/22',
+      '198.19.252.0/22',
+    ]);
+    const blocks = usableBlocks(
+      {
+        segments: [
+          { name: 'lan', subnet: '198.18.4.0/24', mtu: null },
+          { name: 'six', subnet: 'fd00::/64', mtu: null },
+        ],
+      },
+      127,
+    );
     expect(blocks.slice(0, 3)).to.deep.equal(['198.19.252.0/22', '198.18.0.0/22', '198.18.8.0/22']);
     expect(new Set(blocks).size).to.equal(127);
   });
@@ -142,15 +189,30 @@ describe('Segments as networks of an engine', () => {
   it('give each host of theirs an address of its own, and others none', () => {
     const hosts = [...Array.from({ length: 300 }, (_, index) => host(`h${index}`)), { ...host('off'), interfaces: [] }];
     const ends = tunnelEnds({ hosts }, { name: 'lan' }, '198.18.4.0/22');
-    expect([ends.get('h0'), ends.get('h253'), ends.get('h254')]).to.deep.equal(['198.18.4.2', '198.18.4.255', '198.18.5.0']);
+    expect([ends.get('h0'), ends.get('h253'), ends.get('h254')]).to.deep.equal([
+      '198.18.4.2',
+      '198.18.4.255',
+      '198.18.5.0',
+    ]);
     expect(new Set(ends.values()).size).to.equal(300);
     expect(ends.has('off')).to.equal(false);
   });
 
   it('become interfaces with the names, MACs and MTUs of the plan', () => {
-    const network = { id: 'n1', vni: 7, mtu: 1400, ends: new Map([['a', '198.18.4.2'], ['b', '198.18.4.3']]), prefix: 22 };
+    const network = {
+      id: 'n1',
+      vni: 7,
+      mtu: 1400,
+      ends: new Map([
+        ['a', '198.18.4.2'],
+        ['b', '198.18.4.3'],
+      ]),
+      prefix: 22,
+    };
     const script = wireScript(host('a'), [{ name: 'eth0', mac: '02:42:c6:12:04:02', network }]);
-    expect(script).to.contain('link add name tunnel0 address 0a:6e:00:00:00:01 mtu 1400 type vxlan id 7 local 198.18.4.2 dev under0');
+    expect(script).to.contain(
+      'link add name tunnel0 address 0a:6e:00:00:00:01 mtu 1400 type vxlan id 7 local 198.18.4.2 dev under0',
+    );
     expect(script).to.contain('dst 198.18.4.3').and.not.to.contain('dst 198.18.4.2');
     expect(script).to.match(/ip link set dev tunnel0 name eth0\n/);
   });
@@ -163,7 +225,8 @@ describe('The Dockerfile of a host image', () => {
       const text = dockerfileOf(recipe, baseReference(row, {}));
       expect(text).to.match(new RegExp(`^FROM debian:${row.suite}\n`));
       for (const name of recipe.packages) expect(text).to.contain(` ${name} `);
-      for (const file of recipe.files) if (!/^etc\/(resolv\.conf|hosts|hostname)$/.test(file.path)) expect(text).to.contain(` /${file.path}`);
+      for (const file of recipe.files)
+        if (!/^etc\/(resolv\.conf|hosts|hostname)$/.test(file.path)) expect(text).to.contain(` /${file.path}`);
       const configure = configureScript(recipe);
       for (const unit of recipe.masked) expect(configure).to.contain(`/etc/systemd/system/${unit}`);
       expect(configure).to.contain('rm -rf /etc/ssh/ssh_host_*\n');
@@ -171,6 +234,8 @@ describe('The Dockerfile of a host image', () => {
   }
 
   it('stands on another registry where one is named', () => {
-    expect(baseReference(hostImageRows[0]!, { NETRIG_CONTAINER_REGISTRY: 'registry.example:5000/mirror/' })).to.equal('registry.example:5000/mirror/debian:bullseye');
+    expect(baseReference(hostImageRows[0]!, { NETRIG_CONTAINER_REGISTRY: 'registry.example:5000/mirror/' })).to.equal(
+      'registry.example:5000/mirror/debian:bullseye',
+    );
   });
 });

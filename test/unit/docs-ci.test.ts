@@ -5,11 +5,16 @@ import { parse } from 'yaml';
 import { buildProgram, type Handlers } from '../../src/cli/program.js';
 
 const page = readFileSync(join(import.meta.dirname, '..', '..', '..', 'docs', 'ci.md'), 'utf8');
-const blocks = [...page.matchAll(/```(\w*)\n([\s\S]*?)```/g)].map(([, language, text]) => ({ language: language!, text: text! }));
+const blocks = [...page.matchAll(/```(\w*)\n([\s\S]*?)```/g)].map(([, language, text]) => ({
+  language: language!,
+  text: text!,
+}));
 
 /** Every `npx netrig …` of the page, with the CI systems' own variables replaced by what they stand for. */
 const commands = blocks.flatMap(({ text }) =>
-  [...text.matchAll(/npx netrig (.+)/g)].map(([, rest]) => rest!.replace('${{ matrix.part }}', '1').replace('$CI_NODE_INDEX', '1').replace('$CI_NODE_TOTAL', '2').trim()),
+  [...text.matchAll(/npx netrig (.+)/g)].map(([, rest]) =>
+    rest!.replace('${{ matrix.part }}', '1').replace('$CI_NODE_INDEX', '1').replace('$CI_NODE_TOTAL', '2').trim(),
+  ),
 );
 
 describe('docs/ci.md', () => {
@@ -24,7 +29,8 @@ describe('docs/ci.md', () => {
       const called: string[] = [];
       const handlers = new Proxy({}, { get: (_, name) => async () => (called.push(String(name)), 0) }) as Handlers;
       const program = buildProgram('0', handlers, () => undefined);
-      for (const command of [program, ...program.commands]) command.exitOverride().configureOutput({ writeErr: () => undefined });
+      for (const command of [program, ...program.commands])
+        command.exitOverride().configureOutput({ writeErr: () => undefined });
       await program.parseAsync(line.split(' '), { from: 'user' });
       expect(called, line).to.have.length(1);
     }

@@ -10,7 +10,9 @@ const root = join(import.meta.dirname, '..', '..', '..');
 describe('Generated files', () => {
   for (const { path, content } of generatedFiles()) {
     it(`${path} is what the code says (npm run docs)`, () => {
-      expect(readFileSync(join(root, path), 'utf8') === content, `${path} is stale: run \`npm run docs\``).to.equal(true);
+      expect(readFileSync(join(root, path), 'utf8') === content, `${path} is stale: run \`npm run docs\``).to.equal(
+        true,
+      );
     });
   }
 });

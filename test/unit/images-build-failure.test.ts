@@ -3,7 +3,12 @@ import { classifyBuildFailure, codedIfNoSpace, tellingLine } from '../../src/ima
 import { isNetrigError } from '../../src/errors.js';
 import { mmdebstrapOutputs } from './images-outputs.js';
 
-const context = { image: 'debian-11', step: 'mmdebstrap', cache: '/var/cache/somewhere', logFile: '/var/cache/logs/image-debian-11.log' };
+const context = {
+  image: 'debian-11',
+  step: 'mmdebstrap',
+  cache: '/var/cache/somewhere',
+  logFile: '/var/cache/logs/image-debian-11.log',
+};
 
 describe('images/build-failure', () => {
   const expected = {
@@ -23,9 +28,15 @@ describe('images/build-failure', () => {
   }
 
   it('names the first failing line, not the last', () => {
-    expect(classifyBuildFailure(mmdebstrapOutputs.refused, context).message).to.include('Could not connect to 127.0.0.1:9').and.not.to.include('failed to run');
-    expect(classifyBuildFailure(mmdebstrapOutputs.noPackage, context).message).to.include('Unable to locate package nosuchpackage').and.to.include(context.logFile);
-    expect(classifyBuildFailure(mmdebstrapOutputs.fullWhileUnpacking, context).message).to.include('warnings.pm: Cannot write: No space left on device').and.to.include(context.cache);
+    expect(classifyBuildFailure(mmdebstrapOutputs.refused, context).message)
+      .to.include('Could not connect to 127.0.0.1:9')
+      .and.not.to.include('failed to run');
+    expect(classifyBuildFailure(mmdebstrapOutputs.noPackage, context).message)
+      .to.include('Unable to locate package nosuchpackage')
+      .and.to.include(context.logFile);
+    expect(classifyBuildFailure(mmdebstrapOutputs.fullWhileUnpacking, context).message)
+      .to.include('warnings.pm: Cannot write: No space left on device')
+      .and.to.include(context.cache);
   });
 
   it('does not call a mirror unreachable whose signature is not to be trusted', () => {
@@ -42,7 +53,12 @@ describe('images/build-failure', () => {
   it('makes a coded error of ENOSPC and EDQUOT only', () => {
     const full = codedIfNoSpace(Object.assign(new Error('write'), { code: 'ENOSPC' }), '/cache');
     expect(isNetrigError(full, 'NETRIG_CACHE_FULL')).to.equal(true);
-    expect(isNetrigError(codedIfNoSpace(Object.assign(new Error('write'), { code: 'EDQUOT' }), '/cache'), 'NETRIG_CACHE_FULL')).to.equal(true);
+    expect(
+      isNetrigError(
+        codedIfNoSpace(Object.assign(new Error('write'), { code: 'EDQUOT' }), '/cache'),
+        'NETRIG_CACHE_FULL',
+      ),
+    ).to.equal(true);
     const other = Object.assign(new Error('write'), { code: 'EIO' });
     expect(codedIfNoSpace(other, '/cache')).to.equal(other);
   });

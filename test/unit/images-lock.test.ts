@@ -12,7 +12,11 @@ const moduleUrl = (path: string): string => new URL(path, import.meta.url).href;
 
 /** A process of its own that runs an ES module from text, says `ready` and stays. */
 async function startOther(code: string, ...args: string[]): Promise<ChildProcess> {
-  const child = spawn(process.execPath, ['--input-type=module', '-e', `${code}; console.log('ready'); setInterval(() => undefined, 1000);`, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(
+    process.execPath,
+    ['--input-type=module', '-e', `${code}; console.log('ready'); setInterval(() => undefined, 1000);`, ...args],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
   await once(child.stdout, 'data');
   return child;
 }
@@ -43,7 +47,12 @@ describe('images/lock', function () {
   let file: string;
   const lines: string[] = [];
   const others: ChildProcess[] = [];
-  const options = (deadlineMs: number, signal = new AbortController().signal): Parameters<typeof takeLock>[1] => ({ subject: 'the image x', deadlineMs, signal, progress: (line) => lines.push(line) });
+  const options = (deadlineMs: number, signal = new AbortController().signal): Parameters<typeof takeLock>[1] => ({
+    subject: 'the image x',
+    deadlineMs,
+    signal,
+    progress: (line) => lines.push(line),
+  });
   const holder = `import { takeLock } from ${JSON.stringify(moduleUrl('../../src/images/lock.js'))}; await takeLock(process.argv[1], { subject: 'x', deadlineMs: 5000, signal: new AbortController().signal, progress() {} })`;
 
   beforeEach(async () => {
@@ -107,7 +116,10 @@ describe('images/use', () => {
     let other: ChildProcess | null = null;
     try {
       expect(await userOf(image)).to.equal(null);
-      other = await startOther(`import { noteUse } from ${JSON.stringify(moduleUrl('../../src/images/use.js'))}; await noteUse(process.argv[1])`, image);
+      other = await startOther(
+        `import { noteUse } from ${JSON.stringify(moduleUrl('../../src/images/use.js'))}; await noteUse(process.argv[1])`,
+        image,
+      );
       expect((await userOf(image))?.pid).to.equal(other.pid);
       expect(await userOf(join(directory, 'x-0123456789ac'))).to.equal(null);
       await end(other);

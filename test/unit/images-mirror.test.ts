@@ -1,12 +1,22 @@
 import { expect } from 'chai';
-import { fetchFailure, mirrorCandidates, parseAptSettings, parseIndexTargets, withoutCredentials } from '../../src/images/mirror.js';
+import {
+  fetchFailure,
+  mirrorCandidates,
+  parseAptSettings,
+  parseIndexTargets,
+  withoutCredentials,
+} from '../../src/images/mirror.js';
 import { aptConfigDump, indexTargets, indexTargetsBeforeUpdate, mmdebstrapOutputs } from './images-outputs.js';
 
-const candidatesOf = (text: string): { archive: string[]; security: string[] } => mirrorCandidates(parseIndexTargets(text));
+const candidatesOf = (text: string): { archive: string[]; security: string[] } =>
+  mirrorCandidates(parseIndexTargets(text));
 
 describe('images/mirror', () => {
   it("takes archive and security repository from the machine's own apt", () => {
-    expect(candidatesOf(indexTargets)).to.deep.equal({ archive: ['http://mirror.example/debian/'], security: ['http://mirror.example/debian-security/'] });
+    expect(candidatesOf(indexTargets)).to.deep.equal({
+      archive: ['http://mirror.example/debian/'],
+      security: ['http://mirror.example/debian-security/'],
+    });
   });
 
   it('goes by the suites of sources.list where nothing has been fetched yet, and leaves out what is not Debian’s archive', () => {
@@ -17,7 +27,9 @@ describe('images/mirror', () => {
   });
 
   it('looks for security updates beside the archive where the machine’s suite has none', () => {
-    expect(candidatesOf('Debian\tDebian\tsid\tmain\thttp://mirror.example/debian/\n').security).to.deep.equal(['http://mirror.example/debian-security/']);
+    expect(candidatesOf('Debian\tDebian\tsid\tmain\thttp://mirror.example/debian/\n').security).to.deep.equal([
+      'http://mirror.example/debian-security/',
+    ]);
   });
 
   it('does not take a third party that names its suite like Debian’s', () => {
@@ -27,7 +39,8 @@ describe('images/mirror', () => {
   });
 
   it('keeps several archives in their order, once each, with a slash at the end', () => {
-    const text = 'Debian\tDebian\tbookworm\tmain\thttp://a.example/debian\nDebian\tDebian\tbookworm\tmain\thttp://b.example/debian/\nDebian\tDebian\tbookworm-updates\tmain\thttp://a.example/debian/\n';
+    const text =
+      'Debian\tDebian\tbookworm\tmain\thttp://a.example/debian\nDebian\tDebian\tbookworm\tmain\thttp://b.example/debian/\nDebian\tDebian\tbookworm-updates\tmain\thttp://a.example/debian/\n';
     expect(candidatesOf(text).archive).to.deep.equal(['http://a.example/debian/', 'http://b.example/debian/']);
   });
 
@@ -47,8 +60,12 @@ describe('images/mirror', () => {
   });
 
   it('quotes the line that says why, without passwords', () => {
-    expect(fetchFailure(mmdebstrapOutputs.unresolved)).to.equal("E: Failed to fetch http://mirror.example/debian/dists/bullseye/InRelease  Temporary failure resolving 'mirror.example'");
-    expect(fetchFailure('Err:1 http://user:secret@mirror.example/debian\n')).to.equal('Err:1 http://mirror.example/debian');
+    expect(fetchFailure(mmdebstrapOutputs.unresolved)).to.equal(
+      "E: Failed to fetch http://mirror.example/debian/dists/bullseye/InRelease  Temporary failure resolving 'mirror.example'",
+    );
+    expect(fetchFailure('Err:1 http://user:secret@mirror.example/debian\n')).to.equal(
+      'Err:1 http://mirror.example/debian',
+    );
     expect(fetchFailure('')).to.equal('apt said nothing');
     expect(withoutCredentials('see https://a:b@c.example/d and x@y')).to.equal('see https://c.example/d and x@y');
   });

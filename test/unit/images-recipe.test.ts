@@ -18,14 +18,32 @@ describe('images/recipe', () => {
 
   it('gives every image what hosts, steps and checks rely on', () => {
     for (const { name, packages } of recipes) {
-      expect(packages, name).to.include.members(['systemd-sysv', 'openssh-server', 'docker.io', 'iproute2', 'iputils-ping', 'fping', 'nftables', 'iptables', 'busybox-static', 'tcpdump', 'curl']);
+      expect(packages, name).to.include.members([
+        'systemd-sysv',
+        'openssh-server',
+        'docker.io',
+        'iproute2',
+        'iputils-ping',
+        'fping',
+        'nftables',
+        'iptables',
+        'busybox-static',
+        'tcpdump',
+        'curl',
+      ]);
       expect(new Set(packages).size, `${name} names a package twice`).to.equal(packages.length);
     }
   });
 
   it('has Consul in Debian 11 alone: later releases do not carry it', () => {
-    expect(recipes.filter(({ packages }) => packages.includes('consul')).map(({ name }) => name)).to.deep.equal(['debian-11']);
-    expect(recipes.filter(({ containerImages }) => containerImages.some(({ name }) => name === 'consul')).map(({ name }) => name)).to.deep.equal(['debian-11']);
+    expect(recipes.filter(({ packages }) => packages.includes('consul')).map(({ name }) => name)).to.deep.equal([
+      'debian-11',
+    ]);
+    expect(
+      recipes
+        .filter(({ containerImages }) => containerImages.some(({ name }) => name === 'consul'))
+        .map(({ name }) => name),
+    ).to.deep.equal(['debian-11']);
   });
 
   it('knows a recipe for every container image that a row names', () => {
@@ -36,14 +54,25 @@ describe('images/recipe', () => {
   it('never masks or disables what it enables', () => {
     for (const { name, enabled, masked, disabled } of recipes) {
       const units = enabled.map(({ unit }) => unit);
-      expect(units.filter((unit) => masked.includes(unit) || disabled.includes(unit)), name).to.deep.equal([]);
+      expect(
+        units.filter((unit) => masked.includes(unit) || disabled.includes(unit)),
+        name,
+      ).to.deep.equal([]);
       expect(new Set(masked).size, `${name} masks a unit twice`).to.equal(masked.length);
     }
   });
 
   it('never masks what must stay startable', () => {
     for (const { masked } of recipes) {
-      for (const unit of ['docker.service', 'containerd.service', 'consul.service', 'openvswitch-switch.service', 'ovs-record-hostname.service', 'ssh.service']) expect(masked).not.to.include(unit);
+      for (const unit of [
+        'docker.service',
+        'containerd.service',
+        'consul.service',
+        'openvswitch-switch.service',
+        'ovs-record-hostname.service',
+        'ssh.service',
+      ])
+        expect(masked).not.to.include(unit);
     }
   });
 
@@ -79,7 +108,9 @@ describe('images/recipe', () => {
   it('refuses a name that is not in the table with a coded error', () => {
     for (const name of ['debian-10', '', '../x; rm -rf /', '$(id)', 'toString']) {
       expect(findHostImageRow(name)).to.equal(undefined);
-      expect(() => requireHostImageRow(name)).to.throw().that.satisfies((error: unknown) => isNetrigError(error, 'NETRIG_IMAGE_UNKNOWN'));
+      expect(() => requireHostImageRow(name))
+        .to.throw()
+        .that.satisfies((error: unknown) => isNetrigError(error, 'NETRIG_IMAGE_UNKNOWN'));
     }
   });
 });

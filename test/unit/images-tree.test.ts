@@ -46,7 +46,14 @@ describe('images/container-image-build', () => {
   });
 
   it('takes the upstream part of Debian’s versions', () => {
-    const versions = { '20.10.5+dfsg1-1+deb11u4': '20.10.5', '20.10.24+dfsg1-1+deb12u1+b2': '20.10.24', '26.1.5+dfsg1-9+b11': '26.1.5', '28.5.2+dfsg4-2': '28.5.2', '1:2.3~rc1-4': '2.3', '27.5.1': '27.5.1' };
+    const versions = {
+      '20.10.5+dfsg1-1+deb11u4': '20.10.5',
+      '20.10.24+dfsg1-1+deb12u1+b2': '20.10.24',
+      '26.1.5+dfsg1-9+b11': '26.1.5',
+      '28.5.2+dfsg4-2': '28.5.2',
+      '1:2.3~rc1-4': '2.3',
+      '27.5.1': '27.5.1',
+    };
     for (const [version, upstream] of Object.entries(versions)) expect(upstreamVersion(version)).to.equal(upstream);
   });
 

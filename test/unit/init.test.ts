@@ -33,7 +33,10 @@ describe('netrig init', () => {
   it('writes over nothing unless told to', async () => {
     await init(directory, {});
     const file = join(directory, 'scenarios', 'first.yaml');
-    const error: unknown = await init(directory, {}).then(() => null, (reason: unknown) => reason);
+    const error: unknown = await init(directory, {}).then(
+      () => null,
+      (reason: unknown) => reason,
+    );
     expect(isNetrigError(error, 'NETRIG_USAGE'), String(error)).to.equal(true);
     expect(await init(file, { force: true })).to.equal(0);
     expect(readdirSync(join(directory, 'scenarios'))).to.deep.equal(['first.yaml']);

@@ -17,12 +17,23 @@ const hybrid = parseLayout(
     '',
   ].join('\n'),
 );
-const pure = parseLayout('35 25 0:30 / /sys/fs/cgroup rw,nosuid,nodev,noexec,relatime shared:9 - cgroup2 cgroup2 rw,nsdelegate,memory_recursiveprot\n');
+const pure = parseLayout(
+  '35 25 0:30 / /sys/fs/cgroup rw,nosuid,nodev,noexec,relatime shared:9 - cgroup2 cgroup2 rw,nsdelegate,memory_recursiveprot\n',
+);
 const bare = parseLayout('25 1 0:23 / /sys rw - sysfs sysfs rw\n');
 
 function host(name: string, nics: { segment: string; address: string | null }[]): HostPlan {
   const interfaces = nics.map((nic, index) => ({ name: `eth${index}`, mac: `02:00:00:00:00:0${index}`, ...nic }));
-  return { name, image: 'debian-11', init: 'light', engine: false, containerImages: [], interfaces, routes: [], sysctls: {} };
+  return {
+    name,
+    image: 'debian-11',
+    init: 'light',
+    engine: false,
+    containerImages: [],
+    interfaces,
+    routes: [],
+    sysctls: {},
+  };
 }
 
 describe('the cgroup layout of the machine', () => {
@@ -48,10 +59,17 @@ describe('the cgroup layout of the machine', () => {
   });
 
   it('puts a host into every hierarchy it sees, under a name that tells whose it is', () => {
-    expect(cgroupDirectories(hybrid, 'hybrid', 'x')).to.deep.equal(['/sys/fs/cgroup/systemd/x', '/sys/fs/cgroup/cpu,cpuacct/x', '/sys/fs/cgroup/memory/x', '/sys/fs/cgroup/unified/x']);
+    expect(cgroupDirectories(hybrid, 'hybrid', 'x')).to.deep.equal([
+      '/sys/fs/cgroup/systemd/x',
+      '/sys/fs/cgroup/cpu,cpuacct/x',
+      '/sys/fs/cgroup/memory/x',
+      '/sys/fs/cgroup/unified/x',
+    ]);
     expect(cgroupDirectories(hybrid, 'v2', 'x')).to.deep.equal(['/sys/fs/cgroup/unified/x']);
     expect(cgroupDirectories(pure, 'v2', 'x')).to.deep.equal(['/sys/fs/cgroup/x']);
-    expect(cgroupName({ pid: 12, startTime: 345 }, 'ports-0a1b2c', 'node1')).to.match(/^netrig-\d+-12-345-ports-0a1b2c\.node1$/);
+    expect(cgroupName({ pid: 12, startTime: 345 }, 'ports-0a1b2c', 'node1')).to.match(
+      /^netrig-\d+-12-345-ports-0a1b2c\.node1$/,
+    );
   });
 });
 
@@ -62,7 +80,13 @@ describe('the links of a lab', () => {
   ];
 
   it('have names that fit the kernel, apart from each other, and that begin no comment for ip', () => {
-    const names = [bridgeName(0, 'lan'), bridgeName(1, 'a-rather-long-name'), portName(0, 'node1', 'eth0'), portName(3, 'a-rather-long-name', 'eth0'), portName(4, 'a-rather-long-name-too', 'eth0')];
+    const names = [
+      bridgeName(0, 'lan'),
+      bridgeName(1, 'a-rather-long-name'),
+      portName(0, 'node1', 'eth0'),
+      portName(3, 'a-rather-long-name', 'eth0'),
+      portName(4, 'a-rather-long-name-too', 'eth0'),
+    ];
     expect(new Set(names).size).to.equal(names.length);
     for (const name of names) {
       expect(name.length, name).to.be.lessThan(16);
@@ -116,7 +140,9 @@ describe('the warning about the neighbour table', () => {
   it('comes when all pairs do not fit, with what makes room', () => {
     // 24 hosts have 552 pairs, 48 have 2256.
     expect(neighbourWarning(plan(24), 1024)).to.equal(null);
-    expect(neighbourWarning(plan(48), 1024)).to.contain('2256').and.to.contain('gc_thresh3=8192');
+    expect(neighbourWarning(plan(48), 1024))
+      .to.contain('2256')
+      .and.to.contain('gc_thresh3=8192');
     expect(neighbourWarning(plan(48), null)).to.equal(null);
   });
 });

@@ -1,18 +1,49 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { isNetrigError } from '../../src/errors.js';
 import { openLedger, readLedger } from '../../src/lab/ledger.js';
 import { identify, isAlive, ownIdentity, signalProcess, waitUntilGone } from '../../src/lab/process.js';
-import { createRecord, holderAlive, keepLog, labDirectory, labsDirectory, listRecords, newLabId, readRecord, removeRecord, strayDirectories, updateRecord } from '../../src/lab/store.js';
+import {
+  createRecord,
+  holderAlive,
+  keepLog,
+  labDirectory,
+  labsDirectory,
+  listRecords,
+  newLabId,
+  readRecord,
+  removeRecord,
+  strayDirectories,
+  updateRecord,
+} from '../../src/lab/store.js';
 import type { LabRecord } from '../../src/providers/provider.js';
 
 function record(id: string, createdAt = '2026-01-01T00:00:00.000Z'): LabRecord {
   const plan = { title: id, slug: 'x', hosts: [], segments: [], bootTimeoutMs: 1 };
-  return { id, title: id, provider: 'local', holder: ownIdentity(), createdAt, state: 'starting', detached: false, plan, access: null };
+  return {
+    id,
+    title: id,
+    provider: 'local',
+    holder: ownIdentity(),
+    createdAt,
+    state: 'starting',
+    detached: false,
+    plan,
+    access: null,
+  };
 }
 
 describe('records of labs', () => {
@@ -83,7 +114,11 @@ describe('records of labs', () => {
     const { pid, startTime } = ownIdentity();
     mkdirSync(join(labsDirectory(), `.new-${pid}-${startTime}-living-000004`));
     mkdirSync(join(labsDirectory(), `.new-${pid}-${startTime + 1}-dead-000005`));
-    expect(strayDirectories().map((path) => path.slice(labsDirectory().length + 1))).to.have.members(['empty-000002', 'half-000003', `.new-${pid}-${startTime + 1}-dead-000005`]);
+    expect(strayDirectories().map((path) => path.slice(labsDirectory().length + 1))).to.have.members([
+      'empty-000002',
+      'half-000003',
+      `.new-${pid}-${startTime + 1}-dead-000005`,
+    ]);
     expect(listRecords().map((one) => one.id)).to.deep.equal(['good-000001']);
   });
 
@@ -101,7 +136,9 @@ describe('records of labs', () => {
   });
 
   it('leave the consoles of the last twenty hosts that did not boot', () => {
-    const paths = Array.from({ length: 23 }, (_, index) => keepLog(`a-${String(index).padStart(6, '0')}`, 'node1', 'text'));
+    const paths = Array.from({ length: 23 }, (_, index) =>
+      keepLog(`a-${String(index).padStart(6, '0')}`, 'node1', 'text'),
+    );
     expect(paths.filter((path) => existsSync(path))).to.have.length(20);
     expect(existsSync(paths.at(-1) ?? '')).to.equal(true);
   });

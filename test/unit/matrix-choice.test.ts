@@ -28,7 +28,10 @@ describe('Matrix values asked for on the command line', () => {
   it('set the image where a file leaves it open', () => {
     const open = yaml('', '');
     expect(ids(open)).to.deep.equal(['choice']);
-    expect(ids(open, { image: ['debian-11', 'debian-sid'] })).to.deep.equal(['choice[image=debian-11]', 'choice[image=debian-sid]']);
+    expect(ids(open, { image: ['debian-11', 'debian-sid'] })).to.deep.equal([
+      'choice[image=debian-11]',
+      'choice[image=debian-sid]',
+    ]);
     const { scenarios } = loadScenarioText(open, '/choice.yaml', { matrix: { image: ['debian-sid'] } });
     expect(scenarios[0]!.hosts.map((host) => host.image)).to.deep.equal(['debian-sid', 'debian-sid']);
   });
@@ -39,11 +42,20 @@ describe('Matrix values asked for on the command line', () => {
   });
 
   it('may be what a condition waits for; one that no image meets is a mistake', () => {
-    const conditional = (range: string): string => yaml('', '').replace('  - check: x\n', `  - check: x\n    when: { engine: "${range}" }\n`);
+    const conditional = (range: string): string =>
+      yaml('', '').replace('  - check: x\n', `  - check: x\n    when: { engine: "${range}" }\n`);
     expect(ids(conditional('>=28'))).to.deep.equal(['choice']);
     const never = loadScenarioText(conditional('<1'), '/choice.yaml');
     expect(never.diagnostics.map(({ message }) => message).join()).to.contain('this can never hold here');
-    expect(loadScenarioText(yaml('matrix: { image: [debian-11, debian-12] }', '').replace('  - check: x\n', '  - check: x\n    when: { engine: ">=28" }\n'), '/choice.yaml').diagnostics).to.have.length(1);
+    expect(
+      loadScenarioText(
+        yaml('matrix: { image: [debian-11, debian-12] }', '').replace(
+          '  - check: x\n',
+          '  - check: x\n    when: { engine: ">=28" }\n',
+        ),
+        '/choice.yaml',
+      ).diagnostics,
+    ).to.have.length(1);
   });
 
   it('say nothing about names that a file does not have', () => {

@@ -6,7 +6,13 @@ import type { Mutation } from '../../src/mutate/mutation.js';
 import { likeliestFirst, shuffled, type Entry } from '../../src/mutate/order.js';
 import { mutationMarkdown, mutationSummary } from '../../src/mutate/page.js';
 import { onlyShows, scriptCommands } from '../../src/mutate/shell-lines.js';
-import { shortfall, unexplained, type MutantResult, type MutateResult, type SubjectResult } from '../../src/mutate/subject.js';
+import {
+  shortfall,
+  unexplained,
+  type MutantResult,
+  type MutateResult,
+  type SubjectResult,
+} from '../../src/mutate/subject.js';
 import { alterAddress, optionChanges, valueChanges } from '../../src/mutate/text-changes.js';
 import { findScenarioFiles, loadScenarioText } from '../../src/scenario/load.js';
 
@@ -34,7 +40,9 @@ function applied(text: string, change: { start: number; end: number; replacement
 function items(text: string): string[] {
   const loaded = loadScenarioText(text, 'small.yaml');
   if (loaded.diagnostics.length > 0) return [];
-  return loaded.scenarios[0]!.items.map((item) => JSON.stringify([item.kind, item.title, item.spec, item.kind === 'step' ? item.on : []]));
+  return loaded.scenarios[0]!.items.map((item) =>
+    JSON.stringify([item.kind, item.title, item.spec, item.kind === 'step' ? item.on : []]),
+  );
 }
 
 describe('Mutations of a scenario', () => {
@@ -56,9 +64,17 @@ describe('Mutations of a scenario', () => {
     within: 5s
     port: { from: a, to: b, port: 8080 }
 `;
-    const lines = mutationsOf(text).filter((one) => one.step !== null).map((one) => [one.line, one.operator]);
-    expect(lines).to.deep.equal([[10, 'remove-step'], [14, 'alter-port']]);
-    for (const mutation of mutationsOf(text)) expect(mutation.text(), mutation.what).to.contain('check: it answers').and.to.contain('title: A title that nobody mutates');
+    const lines = mutationsOf(text)
+      .filter((one) => one.step !== null)
+      .map((one) => [one.line, one.operator]);
+    expect(lines).to.deep.equal([
+      [10, 'remove-step'],
+      [14, 'alter-port'],
+    ]);
+    for (const mutation of mutationsOf(text))
+      expect(mutation.text(), mutation.what)
+        .to.contain('check: it answers')
+        .and.to.contain('title: A title that nobody mutates');
   });
 
   it('take one command of a script away at a time, with its line in the file', () => {
@@ -80,7 +96,10 @@ describe('Mutations of a scenario', () => {
       [13, 'removes `docker network create one`'],
       [15, 'removes `docker network create \\ ; --internal two`'],
     ]);
-    expect(commands[1]!.text()).to.contain('docker network create one').and.to.contain('docker network ls').and.not.to.contain('--internal two');
+    expect(commands[1]!.text())
+      .to.contain('docker network create one')
+      .and.to.contain('docker network ls')
+      .and.not.to.contain('--internal two');
     const internal = mutationsOf(text).find((one) => one.operator === 'remove-option')!;
     expect(internal.what).to.contain('removes --internal from');
     expect(internal.text()).to.contain('two').and.not.to.contain('--internal');
@@ -108,11 +127,20 @@ describe('Mutations of a scenario', () => {
         "icc": false
       }
 `;
-    expect(whats(json).filter((what) => what.includes('from the file'))).to.deep.equal(['removes "bip" from the file', 'removes "icc" from the file']);
+    expect(whats(json).filter((what) => what.includes('from the file'))).to.deep.equal([
+      'removes "bip" from the file',
+      'removes "icc" from the file',
+    ]);
     const without = mutationsOf(json).find((one) => one.what === 'removes "bip" from the file')!;
     expect(without.line).to.equal(14);
-    expect(JSON.parse((loadScenarioText(without.text(), 'small.yaml').scenarios[0]!.items[0]!.spec as { content: string }).content)).to.deep.equal({ icc: false });
-    expect(whats(json)).to.include('alters false to true in `"icc": false`').and.to.include('alters 192.168.7.1/24 to 192.168.7.65/24 in `"bip": "192.168.7.1/24",`');
+    expect(
+      JSON.parse(
+        (loadScenarioText(without.text(), 'small.yaml').scenarios[0]!.items[0]!.spec as { content: string }).content,
+      ),
+    ).to.deep.equal({ icc: false });
+    expect(whats(json))
+      .to.include('alters false to true in `"icc": false`')
+      .and.to.include('alters 192.168.7.1/24 to 192.168.7.65/24 in `"bip": "192.168.7.1/24",`');
   });
 
   it('leave one host out of a step, and take apart what hosts and segments declare', () => {
@@ -155,7 +183,11 @@ steps:
     ]);
     // What steps and checks both name would only be called something else.
     expect(whats(text).filter((what) => what.includes('vars › '))).to.have.length(1);
-    expect(mutationsOf(text).find((one) => one.what === 'leaves b out of the step')!.text()).to.match(/on: \[ ?a ?\]/);
+    expect(
+      mutationsOf(text)
+        .find((one) => one.what === 'leaves b out of the step')!
+        .text(),
+    ).to.match(/on: \[ ?a ?\]/);
   });
 
   it('change exactly one thing: without a step, every other item of every scenario here is as it was', async () => {
@@ -165,7 +197,9 @@ steps:
       const text = readFileSync(file, 'utf8');
       const before = items(text);
       if (before.length === 0) continue;
-      for (const mutation of mutationsOf(text).filter((one) => one.operator === 'remove-step').slice(0, 2)) {
+      for (const mutation of mutationsOf(text)
+        .filter((one) => one.operator === 'remove-step')
+        .slice(0, 2)) {
         const after = items(mutation.text());
         if (after.length === 0) continue;
         expect(after, `${file}:${mutation.line}`).to.deep.equal(before.filter((_, index) => index !== mutation.step));
@@ -191,7 +225,9 @@ steps:
       docker network create three
       docker network create four # survives: so is four
 `;
-    const reasons = mutationsOf(text).filter((one) => one.step !== null).map((one) => [one.line, one.accepted]);
+    const reasons = mutationsOf(text)
+      .filter((one) => one.step !== null)
+      .map((one) => [one.line, one.accepted]);
     expect(reasons).to.deep.equal([
       [12, 'nothing here is looked at by any check'],
       [16, null],
@@ -210,12 +246,26 @@ describe('Values and options', () => {
     expect(alterAddress('192.168.0.0/16')).to.equal('192.232.0.0/16');
     expect(alterAddress('172.16.10.64/27')).to.equal('172.16.10.0/27');
     expect(alterAddress('10.0.0.1/24')).to.equal('10.0.0.65/24');
-    for (const left of ['127.0.0.1', '0.0.0.0', '0.0.0.0/0', '224.0.0.5', '255.255.255.0', 'fe80::1', '1.2.3', '10.0.0.1/99']) expect(alterAddress(left), left).to.equal(null);
+    for (const left of [
+      '127.0.0.1',
+      '0.0.0.0',
+      '0.0.0.0/0',
+      '224.0.0.5',
+      '255.255.255.0',
+      'fe80::1',
+      '1.2.3',
+      '10.0.0.1/99',
+    ])
+      expect(alterAddress(left), left).to.equal(null);
   });
 
   it('alters addresses, ports and switches where they stand, and nothing else', () => {
     const all = (text: string): string[] => valueChanges(text).map((change) => applied(text, change));
-    expect(all('docker run -p 10.0.0.1:8080:80 web')).to.have.members(['docker run -p 10.0.0.65:8080:80 web', 'docker run -p 10.0.0.1:8081:80 web', 'docker run -p 10.0.0.1:8080:81 web']);
+    expect(all('docker run -p 10.0.0.1:8080:80 web')).to.have.members([
+      'docker run -p 10.0.0.65:8080:80 web',
+      'docker run -p 10.0.0.1:8081:80 web',
+      'docker run -p 10.0.0.1:8080:81 web',
+    ]);
     expect(all('ip link set eth0 up')).to.deep.equal(['ip link set eth0 down']);
     expect(all('ip link set eth0 mtu 1400')).to.deep.equal(['ip link set eth0 mtu 1300']);
     expect(all('sysctl -w net.ipv4.ip_forward=1')).to.deep.equal(['sysctl -w net.ipv4.ip_forward=0']);
@@ -233,37 +283,78 @@ describe('Values and options', () => {
       'docker run -d --name one --ip=10.0.0.9 busybox',
       'docker run -d --name one --network lan busybox',
     ]);
-    expect(all('docker network create -d macvlan -o parent=eth0 wire')).to.have.members(['docker network create -o parent=eth0 wire', 'docker network create -d macvlan wire']);
+    expect(all('docker network create -d macvlan -o parent=eth0 wire')).to.have.members([
+      'docker network create -o parent=eth0 wire',
+      'docker network create -d macvlan wire',
+    ]);
   });
 
   it('a script’s commands: continued lines, here-documents, loops and quoted texts are whole', () => {
     const script = `one \\\n  goes on\n\n# remark\ncat >file <<'EOF'\nip link set x up\nEOF\nfor i in 1 2; do\n  if true; then\n    echo $i\n  fi\ndone\nsh -c 'two\nlines'\nlast`;
     expect(scriptCommands(script).map((one) => one.text.split('\n').length)).to.deep.equal([2, 3, 5, 2, 1]);
-    for (const { start, end, text } of scriptCommands(script)) expect(script.slice(start, end).replace(/\n$/, '')).to.equal(text);
+    for (const { start, end, text } of scriptCommands(script))
+      expect(script.slice(start, end).replace(/\n$/, '')).to.equal(text);
   });
 
   it('knows commands that only show', () => {
-    for (const show of ['docker ps', 'ip addr', 'ip -j route show', 'iptables -t nat -S POSTROUTING', 'echo done', 'sleep 1', 'docker network inspect one', 'docker info 2>/dev/null']) expect(onlyShows(show), show).to.equal(true);
-    for (const acts of ['docker network create one', 'ip addr add 10.0.0.1 dev eth0', 'echo 1 >/proc/sys/net/ipv4/ip_forward', 'echo x | tee /etc/file', 'docker info && systemctl stop docker', 'systemctl restart docker']) expect(onlyShows(acts), acts).to.equal(false);
+    for (const show of [
+      'docker ps',
+      'ip addr',
+      'ip -j route show',
+      'iptables -t nat -S POSTROUTING',
+      'echo done',
+      'sleep 1',
+      'docker network inspect one',
+      'docker info 2>/dev/null',
+    ])
+      expect(onlyShows(show), show).to.equal(true);
+    for (const acts of [
+      'docker network create one',
+      'ip addr add 10.0.0.1 dev eth0',
+      'echo 1 >/proc/sys/net/ipv4/ip_forward',
+      'echo x | tee /etc/file',
+      'docker info && systemctl stop docker',
+      'systemctl restart docker',
+    ])
+      expect(onlyShows(acts), acts).to.equal(false);
   });
 });
 
 describe('The order in which mutations are tried', () => {
-  const mutation = (id: string, step: number, target: string, line: number): Mutation => ({ id, operator: 'remove-command', line, column: 1, step, path: ['steps', step], what: `removes ${target}`, target, accepted: null, text: () => '' });
+  const mutation = (id: string, step: number, target: string, line: number): Mutation => ({
+    id,
+    operator: 'remove-command',
+    line,
+    column: 1,
+    step,
+    path: ['steps', step],
+    what: `removes ${target}`,
+    target,
+    accepted: null,
+    text: () => '',
+  });
   const entries: Entry[] = [
     { kind: 'step', text: 'makes alpha and beta' },
     { kind: 'check', text: 'alpha answers' },
     { kind: 'step', text: 'uses beta' },
     { kind: 'step', text: 'idle' },
   ];
-  const all = [mutation('m1', 0, 'beta', 1), mutation('m2', 0, 'alpha', 2), mutation('m3', 3, 'idle', 9), mutation('m4', 2, 'gamma', 5)];
+  const all = [
+    mutation('m1', 0, 'beta', 1),
+    mutation('m2', 0, 'alpha', 2),
+    mutation('m3', 3, 'idle', 9),
+    mutation('m4', 2, 'gamma', 5),
+  ];
 
   it('begins with what a check speaks of, and takes each step once before it takes one twice', () => {
     expect(likeliestFirst(all, entries).map((one) => one.id)).to.deep.equal(['m2', 'm4', 'm3', 'm1']);
   });
 
   it('by chance is the same for the same seed, and another for another', () => {
-    const ids = (seed: string): string => shuffled(all, seed).map((one) => one.id).join();
+    const ids = (seed: string): string =>
+      shuffled(all, seed)
+        .map((one) => one.id)
+        .join();
     expect(ids('a')).to.equal(ids('a'));
     expect(new Set(['a', 'b', 'c', 'd', 'e'].map(ids)).size).to.be.greaterThan(1);
     expect(ids('a').split(',').sort()).to.deep.equal(['m1', 'm2', 'm3', 'm4']);
@@ -271,7 +362,22 @@ describe('The order in which mutations are tried', () => {
 });
 
 describe('The page of mutations', () => {
-  const mutant = (id: string, fate: MutantResult['fate'], more: Partial<MutantResult> = {}): MutantResult => ({ id, operator: 'remove-command', line: 7, column: 3, step: 0, path: ['steps', 0], what: `removes \`ip | ${id}\` from it`, target: id, accepted: null, fate, noticedBy: [], reason: '', durationMs: 1200, ...more });
+  const mutant = (id: string, fate: MutantResult['fate'], more: Partial<MutantResult> = {}): MutantResult => ({
+    id,
+    operator: 'remove-command',
+    line: 7,
+    column: 3,
+    step: 0,
+    path: ['steps', 0],
+    what: `removes \`ip | ${id}\` from it`,
+    target: id,
+    accepted: null,
+    fate,
+    noticedBy: [],
+    reason: '',
+    durationMs: 1200,
+    ...more,
+  });
   const subject: SubjectResult = {
     scenario: 'small',
     title: 'Small',
@@ -279,29 +385,63 @@ describe('The page of mutations', () => {
     original: { verdict: 'pass', reason: '', durationMs: 900, checks: 2 },
     possible: 9,
     mutants: [
-      mutant('m1', 'noticed', { noticedBy: [{ title: 'a reaches b', line: 20, verdict: 'fail', cause: 'timeout', reason: 'no reply' }] }),
+      mutant('m1', 'noticed', {
+        noticedBy: [{ title: 'a reaches b', line: 20, verdict: 'fail', cause: 'timeout', reason: 'no reply' }],
+      }),
       mutant('m2', 'survived'),
       mutant('m3', 'survived', { accepted: 'for looks' }),
       mutant('m4', 'stopped', { reason: 'The command exited with 1' }),
       mutant('m5', 'refused', { reason: 'no host b' }),
     ],
   };
-  const failing: SubjectResult = { ...subject, scenario: 'red', original: { verdict: 'fail', reason: 'it was red before', durationMs: 1, checks: 0 }, mutants: [] };
-  const skipped: SubjectResult = { ...subject, scenario: 'elsewhere', original: { verdict: 'skipped', reason: 'needs kernel:8021q', durationMs: 1, checks: 0 }, mutants: [] };
-  const result: MutateResult = { subjects: [subject, failing, skipped], untilNoticed: null, durationMs: 5000, interrupted: false };
+  const failing: SubjectResult = {
+    ...subject,
+    scenario: 'red',
+    original: { verdict: 'fail', reason: 'it was red before', durationMs: 1, checks: 0 },
+    mutants: [],
+  };
+  const skipped: SubjectResult = {
+    ...subject,
+    scenario: 'elsewhere',
+    original: { verdict: 'skipped', reason: 'needs kernel:8021q', durationMs: 1, checks: 0 },
+    mutants: [],
+  };
+  const result: MutateResult = {
+    subjects: [subject, failing, skipped],
+    untilNoticed: null,
+    durationMs: 5000,
+    interrupted: false,
+  };
 
   it('lists what was noticed, by which check, and what nobody noticed, with the reason', () => {
-    const page = mutationMarkdown({ result, command: 'netrig mutate scenarios', source: 'Results of a day.', link: (file, line) => `../${file}#L${line}` });
+    const page = mutationMarkdown({
+      result,
+      command: 'netrig mutate scenarios',
+      source: 'Results of a day.',
+      link: (file, line) => `../${file}#L${line}`,
+    });
     expect(page).to.contain('| [small](#small) | 5 | 1 | 1 | 2 | 1 | 1 |');
-    expect(page).to.contain('| [red](#red) | does not pass |').and.to.contain('| [elsewhere](#elsewhere) | skipped here |');
-    expect(page).to.contain('| [7](../scenarios/small.yaml#L7) | removes `ip \\| m1` from it | [✗ a reaches b (timeout)](../scenarios/small.yaml#L20) |');
-    expect(page).to.contain('`ip \\| m2` from it | **no reason given** |').and.to.contain('`ip \\| m3` from it | for looks |');
-    expect(page).to.contain('The command exited with 1').and.to.contain('no host b').and.to.contain('it was red before').and.to.contain('needs kernel:8021q');
+    expect(page)
+      .to.contain('| [red](#red) | does not pass |')
+      .and.to.contain('| [elsewhere](#elsewhere) | skipped here |');
+    expect(page).to.contain(
+      '| [7](../scenarios/small.yaml#L7) | removes `ip \\| m1` from it | [✗ a reaches b (timeout)](../scenarios/small.yaml#L20) |',
+    );
+    expect(page)
+      .to.contain('`ip \\| m2` from it | **no reason given** |')
+      .and.to.contain('`ip \\| m3` from it | for looks |');
+    expect(page)
+      .to.contain('The command exited with 1')
+      .and.to.contain('no host b')
+      .and.to.contain('it was red before')
+      .and.to.contain('needs kernel:8021q');
   });
 
   it('the summary names every survivor that has no reason', () => {
     const text = mutationSummary(result);
-    expect(text).to.contain('small: 5 of 9 mutations tried: 1 noticed, 1 stopped by a step, 2 survived, 1 refused').and.to.contain('✗ 1 mutation nobody noticed');
+    expect(text)
+      .to.contain('small: 5 of 9 mutations tried: 1 noticed, 1 stopped by a step, 2 survived, 1 refused')
+      .and.to.contain('✗ 1 mutation nobody noticed');
     expect(text.split('\n').filter((line) => line.startsWith('  scenarios/'))).to.have.length(1);
     expect(unexplained(subject.mutants).map((one) => one.id)).to.deep.equal(['m2']);
   });

@@ -11,7 +11,12 @@ function planOf(text: string) {
 describe('plan', () => {
   it('numbers the interfaces of a host in the order of the segments, with the prefix of the subnet', () => {
     const plan = planLab(whole[0]!);
-    const seen = Object.fromEntries(plan.hosts.map((host) => [host.name, host.interfaces.map(({ name, segment, address }) => `${name} ${segment} ${address}`)]));
+    const seen = Object.fromEntries(
+      plan.hosts.map((host) => [
+        host.name,
+        host.interfaces.map(({ name, segment, address }) => `${name} ${segment} ${address}`),
+      ]),
+    );
     expect(seen).to.deep.equal({
       node1: ['eth0 lan 10.10.10.11/24', 'eth1 six fd00:10::1/64'],
       node2: ['eth0 lan 10.10.10.12/24', 'eth1 wan 10.10.11.2/24'],
@@ -63,10 +68,20 @@ describe('plan', () => {
 
   it('has a slug that is safe in a path and in a cgroup’s name', () => {
     const slugs = whole.map((scenario) => planLab(scenario).slug);
-    expect(slugs).to.deep.equal(['whole-debian-11-bridge', 'whole-debian-11-macvlan', 'whole-debian-12-bridge', 'whole-debian-12-macvlan']);
-    const long = planOf(lab('  - { on: node1, run: x }').replace('scenario: lab', 'scenario: a-name-of-just-about-forty-characters-ab'));
+    expect(slugs).to.deep.equal([
+      'whole-debian-11-bridge',
+      'whole-debian-11-macvlan',
+      'whole-debian-12-bridge',
+      'whole-debian-12-macvlan',
+    ]);
+    const long = planOf(
+      lab('  - { on: node1, run: x }').replace('scenario: lab', 'scenario: a-name-of-just-about-forty-characters-ab'),
+    );
     expect(long.slug).to.equal('a-name-of-just-about-for');
-    for (const odd of ['9', 'a-', 'a--b']) expect(planOf(lab('  - { on: node1, run: x }').replace('scenario: lab', `scenario: "${odd}"`)).slug).to.match(/^[a-z0-9](?:[a-z0-9-]{0,22}[a-z0-9])?$/);
+    for (const odd of ['9', 'a-', 'a--b'])
+      expect(planOf(lab('  - { on: node1, run: x }').replace('scenario: lab', `scenario: "${odd}"`)).slug).to.match(
+        /^[a-z0-9](?:[a-z0-9-]{0,22}[a-z0-9])?$/,
+      );
   });
 
   it('is data that survives JSON', () => {

@@ -4,7 +4,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { codeQuality, githubAnnotations, jobSummary, tellGithub } from '../../src/report/ci.js';
 import { reduceRun, type RunModel } from '../../src/report/model.js';
-import { buildRun, failed, itemEnd, overlayRun, passed, planned, runEnd, runStart, scenarioEnd, scenarioStart } from '../fixtures/runs/builder.js';
+import {
+  buildRun,
+  failed,
+  itemEnd,
+  overlayRun,
+  passed,
+  planned,
+  runEnd,
+  runStart,
+  scenarioEnd,
+  scenarioStart,
+} from '../fixtures/runs/builder.js';
 
 function run(outcomes: Parameters<typeof itemEnd>[2][], error?: { code: string; message: string }): RunModel {
   const items = outcomes.map((_, at) => planned(`c${String(at + 1).padStart(3, '0')}`, `check ${at + 1}, 100%`));
@@ -24,7 +35,13 @@ describe('report: CI systems', () => {
   });
 
   it('GitHub gets ten errors at most, a broken lab first', () => {
-    const lines = githubAnnotations(run(Array.from({ length: 15 }, () => failed('timeout', 'x')), { code: 'NETRIG_LAB_GONE', message: 'node1 is gone' }), checkout);
+    const lines = githubAnnotations(
+      run(
+        Array.from({ length: 15 }, () => failed('timeout', 'x')),
+        { code: 'NETRIG_LAB_GONE', message: 'node1 is gone' },
+      ),
+      checkout,
+    );
     expect(lines).to.have.length(10);
     expect(lines[0]).to.equal('::error title=lan::NETRIG_LAB_GONE: node1 is gone');
   });
@@ -41,10 +58,21 @@ describe('report: CI systems', () => {
     const model = run([failed('timeout', 'x')]);
     expect(await tellGithub(model, { GITHUB_STEP_SUMMARY: file }, (line) => printed.push(line))).to.deep.equal([]);
     expect(printed).to.deep.equal([]);
-    for (let i = 0; i < 2; i += 1) await tellGithub(model, { GITHUB_ACTIONS: 'true', GITHUB_WORKSPACE: checkout, GITHUB_STEP_SUMMARY: file }, (line) => printed.push(line));
+    for (let i = 0; i < 2; i += 1)
+      await tellGithub(
+        model,
+        { GITHUB_ACTIONS: 'true', GITHUB_WORKSPACE: checkout, GITHUB_STEP_SUMMARY: file },
+        (line) => printed.push(line),
+      );
     expect(printed).to.have.length(2);
     expect(readFileSync(file, 'utf8').match(/1 failed/g)).to.have.length.of.at.least(2);
-    expect(await tellGithub(model, { GITHUB_ACTIONS: 'true', GITHUB_STEP_SUMMARY: join(dir, 'no', 'such') }, () => undefined)).to.match(/could not be written/);
+    expect(
+      await tellGithub(
+        model,
+        { GITHUB_ACTIONS: 'true', GITHUB_STEP_SUMMARY: join(dir, 'no', 'such') },
+        () => undefined,
+      ),
+    ).to.match(/could not be written/);
     rmSync(dir, { recursive: true });
   });
 
@@ -60,7 +88,12 @@ describe('report: CI systems', () => {
 
   it('GitLab gets path, line and a fingerprint that stays the same when lines move', () => {
     const [issue] = codeQuality(run([failed('timeout', 'x')]), checkout) as [Record<string, unknown>];
-    expect(issue).to.deep.include({ check_name: 'netrig.ping', severity: 'major', description: 'check 1, 100%: fail: timeout: x', location: { path: 'scenarios/lan.yaml', lines: { begin: 11 } } });
+    expect(issue).to.deep.include({
+      check_name: 'netrig.ping',
+      severity: 'major',
+      description: 'check 1, 100%: fail: timeout: x',
+      location: { path: 'scenarios/lan.yaml', lines: { begin: 11 } },
+    });
     const [later] = codeQuality(run([failed('timeout', 'y')]), checkout) as [Record<string, unknown>];
     const [other] = codeQuality(run([failed('refused', 'x')]), checkout) as [Record<string, unknown>];
     expect(later['fingerprint']).to.equal(issue['fingerprint']);

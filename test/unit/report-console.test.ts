@@ -2,9 +2,22 @@ import { expect } from 'chai';
 import { createConsoleReporter, wantsColour } from '../../src/report/console.js';
 import { reduceRun } from '../../src/report/model.js';
 import { displayWidth, lastLines, neutralise, truncate, wrap } from '../../src/report/terminal-text.js';
-import { hostileRun, itemStart, largeRun, overlayRun, planned, runStart, buildRun, scenarioStart, type RunBuilder } from '../fixtures/runs/builder.js';
+import {
+  hostileRun,
+  itemStart,
+  largeRun,
+  overlayRun,
+  planned,
+  runStart,
+  buildRun,
+  scenarioStart,
+  type RunBuilder,
+} from '../fixtures/runs/builder.js';
 
-function tell(run: RunBuilder, options: { tty?: boolean; env?: NodeJS.ProcessEnv; columns?: number; quiet?: boolean } = {}): string {
+function tell(
+  run: RunBuilder,
+  options: { tty?: boolean; env?: NodeJS.ProcessEnv; columns?: number; quiet?: boolean } = {},
+): string {
   let text = '';
   let clock = 0;
   const reporter = createConsoleReporter({
@@ -32,7 +45,8 @@ function screen(text: string, columns = 80): string[] {
     else if (control === '\r') rows[row] = '';
     else if (control === '\u001b[J') rows.length = row + 1;
     if (row < 0) throw new Error('the cursor left the screen');
-    if (plain !== undefined && /^[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏]/.test(plain)) expect(displayWidth(rows[row] ?? '')).to.be.lessThan(columns);
+    if (plain !== undefined && /^[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏]/.test(plain))
+      expect(displayWidth(rows[row] ?? '')).to.be.lessThan(columns);
   }
   return rows;
 }
@@ -67,8 +81,13 @@ describe('report: the console', () => {
     const rows = screen(tell(overlayRun(), { tty: true }));
     expect(rows.filter((row) => /[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏]/.test(row))).to.deep.equal([]);
     expect(rows).to.include('  ✓ A Consul server on node1  1.6 s');
-    const titles = overlayRun().events.flatMap((e) => (e.type === 'scenario:start' ? e.planned.map((p) => p.title) : []));
-    for (const title of titles) expect(rows.filter((row) => new RegExp(`^ {2}[✓✗?!-] ${title.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}`).test(row))).to.have.length(1);
+    const titles = overlayRun().events.flatMap((e) =>
+      e.type === 'scenario:start' ? e.planned.map((p) => p.title) : [],
+    );
+    for (const title of titles)
+      expect(
+        rows.filter((row) => new RegExp(`^ {2}[✓✗?!-] ${title.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}`).test(row)),
+      ).to.have.length(1);
   });
 
   it('does not garble scenarios that run at once', () => {
@@ -85,11 +104,24 @@ describe('report: the console', () => {
     const hosts = ['a', 'b', 'c'].map((name) => ({ name, image: 'debian-12', init: 'light', interfaces: [] }));
     run.add(scenarioStart('字'.repeat(60), [planned('c01', '界'.repeat(90))], { topology: { hosts, segments: [] } }));
     run.add({ type: 'phase', scenario: '字'.repeat(60), phase: 'boot', state: 'start', text: 'booting' });
-    for (const { name } of hosts) run.add({ type: 'phase', scenario: '字'.repeat(60), phase: 'boot', state: 'start', host: name, text: name });
-    run.add({ type: 'phase', scenario: '字'.repeat(60), phase: 'boot', state: 'end', host: 'a', text: 'a', durationMs: 5 });
+    for (const { name } of hosts)
+      run.add({ type: 'phase', scenario: '字'.repeat(60), phase: 'boot', state: 'start', host: name, text: name });
+    run.add({
+      type: 'phase',
+      scenario: '字'.repeat(60),
+      phase: 'boot',
+      state: 'end',
+      host: 'a',
+      text: 'a',
+      durationMs: 5,
+    });
     run.add({ type: 'log', scenario: null, level: 'info', text: 'x' });
     run.add(itemStart('字'.repeat(60), 'c01')).add({ type: 'log', scenario: null, level: 'info', text: 'y' });
-    const reporter = createConsoleReporter({ stream: { write: (chunk) => void (text += chunk), isTTY: true, columns: 60 }, env: {}, now: () => Date.parse('2026-11-04T10:11:13.000Z') });
+    const reporter = createConsoleReporter({
+      stream: { write: (chunk) => void (text += chunk), isTTY: true, columns: 60 },
+      env: {},
+      now: () => Date.parse('2026-11-04T10:11:13.000Z'),
+    });
     for (const event of run.events) reporter.onEvent(event);
     reporter.stop();
     expect(text).to.match(/booting 1\/3 hosts/);

@@ -1,5 +1,16 @@
 import { fork } from 'node:child_process';
-import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { once } from 'node:events';
@@ -90,7 +101,9 @@ describe('report: the record of a run', () => {
 
   it('refuses a place where no file can be', () => {
     writeFileSync(join(dir, 'plain'), '');
-    expect(() => openEventLog(join(dir, 'plain', 'run'))).to.throw().with.property('code', 'NETRIG_REPORT_WRITE');
+    expect(() => openEventLog(join(dir, 'plain', 'run')))
+      .to.throw()
+      .with.property('code', 'NETRIG_REPORT_WRITE');
   });
 
   it('leaves out a torn last line, and the model says so', async () => {
@@ -110,7 +123,15 @@ describe('report: the record of a run', () => {
 
   it('skips lines that are no event and says which', async () => {
     const good = JSON.stringify(overlayRun().events[0]);
-    const lines = [good, 'null', '[]', '{"v":2,"t":"x","pid":1,"type":"log"}', '{"v":1,"t":"x","pid":1,"type":"surprise"}', Buffer.from([0xff, 0xfe]).toString('latin1'), good];
+    const lines = [
+      good,
+      'null',
+      '[]',
+      '{"v":2,"t":"x","pid":1,"type":"log"}',
+      '{"v":1,"t":"x","pid":1,"type":"surprise"}',
+      Buffer.from([0xff, 0xfe]).toString('latin1'),
+      good,
+    ];
     writeFileSync(join(dir, 'run.jsonl'), `${lines.join('\n')}\n`);
     const { events, broken } = await all(join(dir, 'run.jsonl'));
     expect(events).to.have.length(2);
@@ -140,7 +161,10 @@ describe('report: the record of a run', () => {
       },
       stop.signal,
     );
-    const line = (text: string): Buffer => Buffer.from(`${JSON.stringify({ v: 1, t: '2026-01-01T00:00:00.000Z', pid: 1, type: 'log', scenario: null, level: 'info', text })}\n`);
+    const line = (text: string): Buffer =>
+      Buffer.from(
+        `${JSON.stringify({ v: 1, t: '2026-01-01T00:00:00.000Z', pid: 1, type: 'log', scenario: null, level: 'info', text })}\n`,
+      );
     const until = async (count: number): Promise<void> => {
       const deadline = Date.now() + 5000;
       while (texts.length < count) {

@@ -36,7 +36,9 @@ describe('scenario: mistakes and their places', () => {
   }
 
   it('are sorted by place, and each is said once for all matrix combinations', () => {
-    const { diagnostics } = validateText(lab('  - { run: x, on: nod1 }', 'matrix: { image: [debian-11, debian-12, debian-13] }\ntags: Bad\n'));
+    const { diagnostics } = validateText(
+      lab('  - { run: x, on: nod1 }', 'matrix: { image: [debian-11, debian-12, debian-13] }\ntags: Bad\n'),
+    );
     expect(lines(diagnostics)).to.deep.equal([
       '4:7 expected a tag of lower-case letters, digits and dashes, got "Bad"',
       '8:19 no host "nod1" in this scenario; did you mean "node1"?',
@@ -49,7 +51,11 @@ describe('scenario: mistakes and their places', () => {
     const junk = ['\t', '"', ': ', '- ', '{', '}', '&a ', '*a', '!', '${x}', '\r\n', '#', '\u4e2d', '<<: 1\n', '%'];
     let broken = 0;
     for (let at = 0; at < whole.length; at += 23) {
-      const damaged = [whole.slice(0, at), whole.slice(0, at) + junk[at % junk.length]! + whole.slice(at), whole.slice(0, at) + whole.slice(at + 9)];
+      const damaged = [
+        whole.slice(0, at),
+        whole.slice(0, at) + junk[at % junk.length]! + whole.slice(at),
+        whole.slice(0, at) + whole.slice(at + 9),
+      ];
       for (const text of damaged) {
         const { diagnostics, scenarios } = validateText(text);
         expectInside(text, diagnostics);
@@ -74,8 +80,12 @@ describe('scenario: mistakes and their places', () => {
   });
 
   it('count wide characters and tabs as a terminal shows them', () => {
-    const { diagnostics } = validateText('scenario: lab\ntitle: "\u7f51\u6865"\nhosts: { node1: }\nsteps: [{ step: "\u7f51\u6865\tx", rum: x }]\n');
-    expect(codeFrame(diagnostics[0]!)).to.include(`> 4 | steps: [{ step: "\u7f51\u6865\tx", rum: x }]\n    | ${' '.repeat(17)}    \t    ^^^`);
+    const { diagnostics } = validateText(
+      'scenario: lab\ntitle: "\u7f51\u6865"\nhosts: { node1: }\nsteps: [{ step: "\u7f51\u6865\tx", rum: x }]\n',
+    );
+    expect(codeFrame(diagnostics[0]!)).to.include(
+      `> 4 | steps: [{ step: "\u7f51\u6865\tx", rum: x }]\n    | ${' '.repeat(17)}    \t    ^^^`,
+    );
   });
 
   it('cut long lines to the place of the mistake', () => {
@@ -87,7 +97,9 @@ describe('scenario: mistakes and their places', () => {
   });
 
   it('never hand control sequences of a file to the terminal', () => {
-    const { diagnostics } = validateText('scenario: lab\ntitle: "\\e[2J\\u202e"\nhosts: { "n\\e[31m": }\nsteps: [{ run: x }]\n');
+    const { diagnostics } = validateText(
+      'scenario: lab\ntitle: "\\e[2J\\u202e"\nhosts: { "n\\e[31m": }\nsteps: [{ run: x }]\n',
+    );
     expect(diagnostics).to.not.deep.equal([]);
     expect(formatDiagnostics(diagnostics)).to.not.match(/[\u0000-\u0009\u000b-\u001f\u202e]/);
   });
@@ -101,7 +113,14 @@ describe('scenario: mistakes and their places', () => {
   it('are plain data for programs', () => {
     const { diagnostics } = validateText(lab('  - { run: ip link, onn: node1 }'));
     const [first] = JSON.parse(JSON.stringify(diagnosticsToJson(diagnostics))) as Record<string, unknown>[];
-    expect(first).to.include({ file: 'lab.yaml', line: 6, column: 21, length: 3, path: 'steps[0].onn', message: 'unknown key "onn"; did you mean "on"?' });
+    expect(first).to.include({
+      file: 'lab.yaml',
+      line: 6,
+      column: 21,
+      length: 3,
+      path: 'steps[0].onn',
+      message: 'unknown key "onn"; did you mean "on"?',
+    });
     expect(first!.frame).to.include('> 6 |');
   });
 });

@@ -52,7 +52,10 @@ describe('scenario: the kinds of the language', () => {
       if (!spec.ok) return;
       expect(kind.describe(spec.value)).to.match(/\S/);
       for (const use of kind.endpoints(spec.value)) {
-        const at = use.path.reduce<unknown>((here, part) => (here as Record<string | number, unknown> | undefined)?.[part], item[kind.name]);
+        const at = use.path.reduce<unknown>(
+          (here, part) => (here as Record<string | number, unknown> | undefined)?.[part],
+          item[kind.name],
+        );
         expect(at, `${kind.name}: ${use.path.join('.')}`).to.not.equal(undefined);
       }
     });
@@ -64,7 +67,8 @@ describe('scenario: the kinds of the language', () => {
       const walk = (node: unknown, at: string): void => {
         if (typeof node !== 'object' || node === null) return;
         const object = node as { type?: unknown; properties?: unknown; additionalProperties?: unknown };
-        if (object.type === 'object' && object.properties !== undefined && object.additionalProperties !== false) loose.push(at);
+        if (object.type === 'object' && object.properties !== undefined && object.additionalProperties !== false)
+          loose.push(at);
         for (const [key, one] of Object.entries(node)) walk(one, `${at}/${key}`);
       };
       walk(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }), name);

@@ -14,7 +14,10 @@ const run: StepKind = {
   name: 'run',
   summary: 'Runs a command.',
   example: 'on: node1\nrun: ip link',
-  schema: z.object({ run: z.string().min(1).describe('Command line.'), stdin: z.string().optional().describe('Input.') }),
+  schema: z.object({
+    run: z.string().min(1).describe('Command line.'),
+    stdin: z.string().optional().describe('Input.'),
+  }),
   describe: (spec) => (spec as { run: string }).run,
   run: neverRun,
 };
@@ -25,7 +28,13 @@ const start: StepKind = {
   example: 'on: node1\nstart: sleep 60',
   schema: z.strictObject({
     start: z.string().min(1).describe('Command line.'),
-    until: z.strictObject({ tcp: z.string().optional().describe('Address and port.'), within: zDuration.default(30_000).describe('Deadline.') }).optional().describe('Readiness.'),
+    until: z
+      .strictObject({
+        tcp: z.string().optional().describe('Address and port.'),
+        within: zDuration.default(30_000).describe('Deadline.'),
+      })
+      .optional()
+      .describe('Readiness.'),
   }),
   describe: (spec) => (spec as { start: string }).start,
   run: neverRun,
@@ -63,7 +72,9 @@ const ping: CheckKind = {
   schema: pingShape,
   endpoints: (spec) => {
     const { from, to } = spec as PingSpec;
-    const targets: EndpointUse[] = Array.isArray(to) ? to.map((endpoint, index) => ({ endpoint, path: ['to', index], role: 'target' })) : [{ endpoint: to, path: ['to'], role: 'target' }];
+    const targets: EndpointUse[] = Array.isArray(to)
+      ? to.map((endpoint, index) => ({ endpoint, path: ['to', index], role: 'target' }))
+      : [{ endpoint: to, path: ['to'], role: 'target' }];
     return [{ endpoint: from, path: ['from'], role: 'vantage' }, ...targets];
   },
   describe: (spec) => `${(spec as PingSpec).from} pings ${String((spec as PingSpec).to)}`,
@@ -74,7 +85,12 @@ const port: CheckKind = {
   name: 'port',
   summary: 'Connects.',
   example: 'check: open\nport: { from: node1, to: node2, port: 80 }',
-  schema: z.strictObject({ from: zEndpoint, to: zTarget, port: zPort, protocol: z.enum(['tcp', 'udp']).default('tcp').describe('Protocol.') }),
+  schema: z.strictObject({
+    from: zEndpoint,
+    to: zTarget,
+    port: zPort,
+    protocol: z.enum(['tcp', 'udp']).default('tcp').describe('Protocol.'),
+  }),
   endpoints: (spec) => {
     const { from, to } = spec as { from: string; to: string };
     return [

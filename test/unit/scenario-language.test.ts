@@ -29,7 +29,16 @@ describe('scenario: what a valid file means', () => {
       containerImages: [],
     });
     expect(scenario!.hosts).to.deep.equal([
-      { name: 'node1', image: 'debian-12', init: 'systemd', engine: true, routes: [], sysctls: {}, docker: { networks: {}, containers: {} }, source: { line: 3, column: 10 } },
+      {
+        name: 'node1',
+        image: 'debian-12',
+        init: 'systemd',
+        engine: true,
+        routes: [],
+        sysctls: {},
+        docker: { networks: {}, containers: {} },
+        source: { line: 3, column: 10 },
+      },
     ]);
     const [item] = scenario!.items as StepItem[];
     expect({ ...item, type: item!.type.name }).to.deep.equal({
@@ -57,7 +66,9 @@ describe('scenario: what a valid file means', () => {
     ]);
     const last = scenarios[3]!;
     expect(last.matrix).to.deep.equal({ image: 'debian-12', driver: 'macvlan' });
-    expect(Object.fromEntries(last.hosts.map((host) => [host.name, `${host.image} ${host.init} ${host.engine}`]))).to.deep.equal({
+    expect(
+      Object.fromEntries(last.hosts.map((host) => [host.name, `${host.image} ${host.init} ${host.engine}`])),
+    ).to.deep.equal({
       node1: 'debian-11 systemd true',
       node2: 'debian-12 systemd true',
       plain: 'debian-12 light false',
@@ -78,7 +89,10 @@ describe('scenario: what a valid file means', () => {
       { name: 'wan', mtu: null, hosts: { modern: '10.10.11.1', node2: '10.10.11.2', bare: '10.10.11.3' } },
       { name: 'six', mtu: null, hosts: { node1: 'fd00:10::1', modern: 'fd00:10::2' } },
     ]);
-    expect(scenario!.hosts[1]!.sysctls).to.deep.equal({ 'net.ipv4.ip_forward': '1', 'net/ipv4/conf/eth0.10/rp_filter': '0' });
+    expect(scenario!.hosts[1]!.sysctls).to.deep.equal({
+      'net.ipv4.ip_forward': '1',
+      'net/ipv4/conf/eth0.10/rp_filter': '0',
+    });
     expect(scenario!.hosts[1]!.docker.containers.web).to.deep.equal({
       image: 'web',
       command: ['httpd', '-f', '-p', '80'],
@@ -102,16 +116,31 @@ describe('scenario: what a valid file means', () => {
     const items = scenario!.items;
     expect(items.map((item) => item.id)).to.deep.equal(['s01', 's02', 's03', 'c04', 'c05', 'c06']);
     const check = items[3] as CheckItem;
-    expect(check).to.deep.include({ withinMs: 10_000, holdsForMs: 2000, timeoutMs: 5000, covers: ['S4-26'], title: 'by name' });
+    expect(check).to.deep.include({
+      withinMs: 10_000,
+      holdsForMs: 2000,
+      timeoutMs: 5000,
+      covers: ['S4-26'],
+      title: 'by name',
+    });
     expect((items[4] as CheckItem).when).to.deep.equal({ engine: '>=20.10', image: ['debian-12', 'debian-13'] });
-    expect((items[0] as StepItem).spec).to.deep.equal({ start: 'consul agent -data-dir /opt/consul -bind ${ADDRESS} ${dir}', until: { tcp: '127.0.0.1:8500', within: 20_000 } });
+    expect((items[0] as StepItem).spec).to.deep.equal({
+      start: 'consul agent -data-dir /opt/consul -bind ${ADDRESS} ${dir}',
+      until: { tcp: '127.0.0.1:8500', within: 20_000 },
+    });
   });
 
   it('chooses an image by the engine that is asked for', () => {
     const scenario = one(
       'scenario: engines\ntitle: t\nhosts: { a: { engine: ">=28" }, b: { engine: "<20.10.10" }, c: { engine: ">=20.10 <23" }, d: { engine: ">=26" }, e: { engine: false } }\nsteps: [{ on: a, run: x }]\n',
     );
-    expect(scenario.hosts.map((host) => host.image)).to.deep.equal(['debian-sid', 'debian-11', 'debian-12', 'debian-13', 'debian-12']);
+    expect(scenario.hosts.map((host) => host.image)).to.deep.equal([
+      'debian-sid',
+      'debian-11',
+      'debian-12',
+      'debian-13',
+      'debian-12',
+    ]);
   });
 
   it('replaces variables with their own type, and leaves the shell its own', () => {
@@ -136,7 +165,9 @@ describe('scenario: what a valid file means', () => {
   });
 
   it('hands out the addresses of a list in its order', () => {
-    const scenario = one('scenario: two\ntitle: t\nhosts: { a: , b: }\nsegments: { p2p: { subnet: 10.0.0.8/31, hosts: [b, a] }, six: { subnet: "fd00::/64", hosts: [a, b] } }\nsteps: [{ on: a, run: x }]\n');
+    const scenario = one(
+      'scenario: two\ntitle: t\nhosts: { a: , b: }\nsegments: { p2p: { subnet: 10.0.0.8/31, hosts: [b, a] }, six: { subnet: "fd00::/64", hosts: [a, b] } }\nsteps: [{ on: a, run: x }]\n',
+    );
     expect(scenario.segments.map((segment) => segment.hosts)).to.deep.equal([
       { b: '10.0.0.8', a: '10.0.0.9' },
       { a: 'fd00::1', b: 'fd00::2' },
@@ -145,18 +176,28 @@ describe('scenario: what a valid file means', () => {
 
   it('keeps the order of the file for hosts, segments and containers', () => {
     const names = ['zeta', 'alpha', 'n10', 'n9'];
-    const scenario = one(`scenario: order\ntitle: t\nhosts: { ${names.map((name) => `${name}: `).join(', ')} }\nsteps: [{ on: zeta, run: x }]\n`);
+    const scenario = one(
+      `scenario: order\ntitle: t\nhosts: { ${names.map((name) => `${name}: `).join(', ')} }\nsteps: [{ on: zeta, run: x }]\n`,
+    );
     expect(scenario.hosts.map((host) => host.name)).to.deep.equal(names);
   });
 
   it('holds a `when` possible that only some of the matrix meets', () => {
-    const text = lab('  - { check: newer, ping: { from: node1, to: node2 }, when: { engine: ">=26" } }', 'matrix: { image: [debian-11, debian-13] }\n');
+    const text = lab(
+      '  - { check: newer, ping: { from: node1, to: node2 }, when: { engine: ">=26" } }',
+      'matrix: { image: [debian-11, debian-13] }\n',
+    );
     expect(lines(validateText(text).diagnostics)).to.deep.equal([]);
-    expect(lines(validateText(text.replace('debian-13', 'debian-12')).diagnostics)[0]).to.match(/^7:\d+ this can never hold here: node1 is debian-11 with engine 20\.10\.5, node2/);
+    expect(lines(validateText(text.replace('debian-13', 'debian-12')).diagnostics)[0]).to.match(
+      /^7:\d+ this can never hold here: node1 is debian-11 with engine 20\.10\.5, node2/,
+    );
   });
 
   it('holds a newer engine possible on an image of a suite that moves on', () => {
-    const text = lab('  - { check: newest, ping: { from: node1, to: node2 }, when: { engine: ">=29" } }', 'matrix: { image: [debian-sid] }\n');
+    const text = lab(
+      '  - { check: newest, ping: { from: node1, to: node2 }, when: { engine: ">=29" } }',
+      'matrix: { image: [debian-sid] }\n',
+    );
     expect(lines(validateText(text).diagnostics)).to.deep.equal([]);
   });
 
@@ -170,7 +211,9 @@ describe('scenario: what a valid file means', () => {
     ['docker create web && docker rename web shop', 'shop'],
   ] as const) {
     it(`knows the container of: ${shell}`, () => {
-      const text = lab(`  - { on: node1, run: '${shell}' }\n  - { check: c, ping: { from: node1/${container}, to: node2 } }`);
+      const text = lab(
+        `  - { on: node1, run: '${shell}' }\n  - { check: c, ping: { from: node1/${container}, to: node2 } }`,
+      );
       expect(lines(validateText(text).diagnostics)).to.deep.equal([]);
     });
   }
@@ -182,19 +225,39 @@ describe('scenario: what a valid file means', () => {
     ['echo nothing', 'web'],
   ] as const) {
     it(`does not take ${container} for the container of: ${shell}`, () => {
-      const text = lab(`  - { on: node1, run: '${shell}' }\n  - { check: c, ping: { from: node1/${container}, to: node2 } }`);
-      expect(validateText(text).diagnostics.map((one) => one.message.replace(/;.*/, ''))).to.deep.equal([`no step creates the container ${container} on node1`]);
+      const text = lab(
+        `  - { on: node1, run: '${shell}' }\n  - { check: c, ping: { from: node1/${container}, to: node2 } }`,
+      );
+      expect(validateText(text).diagnostics.map((one) => one.message.replace(/;.*/, ''))).to.deep.equal([
+        `no step creates the container ${container} on node1`,
+      ]);
     });
   }
 
-  for (const name of ['../x; rm -rf /', '$(id)', '`id`', 'a b', 'a\\nb', '-rf', 'x'.repeat(100), '\u00fcber', 'con\u0000', '', '.', '*']) {
+  for (const name of [
+    '../x; rm -rf /',
+    '$(id)',
+    '`id`',
+    'a b',
+    'a\\nb',
+    '-rf',
+    'x'.repeat(100),
+    '\u00fcber',
+    'con\u0000',
+    '',
+    '.',
+    '*',
+  ]) {
     it(`takes no name that could hurt: ${JSON.stringify(name).slice(0, 40)}`, () => {
       const quoted = JSON.stringify(name.replace('\u0000', '\\u0000'));
       const places = {
         scenario: lab('  - { on: node1, run: x }').replace('scenario: lab', `scenario: ${quoted}`),
         host: lab('  - { on: node1, run: x }').replace('node2: }', `node2: , ${quoted}: }`),
         segment: lab('  - { on: node1, run: x }').replace('lan:', `${quoted}:`),
-        container: lab('  - { on: node1, run: x }').replace('node1: ,', `node1: { docker: { containers: { ${quoted}: { image: web } } } },`),
+        container: lab('  - { on: node1, run: x }').replace(
+          'node1: ,',
+          `node1: { docker: { containers: { ${quoted}: { image: web } } } },`,
+        ),
         endpoint: lab(`  - { check: c, ping: { from: ${quoted}, to: node2 } }`),
         tag: lab('  - { on: node1, run: x }', `tags: ${quoted}\n`),
         matrix: lab('  - { on: node1, run: "${m}" }', `matrix: { m: [${quoted}] }\n`),
@@ -211,7 +274,13 @@ describe('scenario: what a valid file means', () => {
 
   it('is quick: a hundred files of twenty items in under a second', function () {
     this.timeout(10_000);
-    const text = lab(Array.from({ length: 20 }, (_, i) => (i % 2 === 0 ? `  - { step: number ${i}, on: node1, run: "docker run --name c${i} busybox" }` : `  - { check: number ${i}, within: 5s, ping: { from: node1/c${i - 1}, to: node2, count: 3 } }`)).join('\n'));
+    const text = lab(
+      Array.from({ length: 20 }, (_, i) =>
+        i % 2 === 0
+          ? `  - { step: number ${i}, on: node1, run: "docker run --name c${i} busybox" }`
+          : `  - { check: number ${i}, within: 5s, ping: { from: node1/c${i - 1}, to: node2, count: 3 } }`,
+      ).join('\n'),
+    );
     expect(lines(validateText(text).diagnostics)).to.deep.equal([]);
     // CPU time, since the machine may be busy with other things.
     const before = process.cpuUsage();

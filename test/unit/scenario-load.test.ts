@@ -3,7 +3,12 @@ import os from 'node:os';
 import path from 'node:path';
 import { expect } from 'chai';
 import { isNetrigError } from '../../src/errors.js';
-import { findScenarioFiles, loadScenarioFile, loadScenarioFiles, loadScenarioFileSync } from '../../src/scenario/load.js';
+import {
+  findScenarioFiles,
+  loadScenarioFile,
+  loadScenarioFiles,
+  loadScenarioFileSync,
+} from '../../src/scenario/load.js';
 import { lab, lines } from './scenario-fixtures.js';
 import { testKinds } from './scenario-kinds.js';
 
@@ -46,7 +51,9 @@ describe('scenario: files', () => {
   it('of more than 1 MiB are refused without being parsed', async () => {
     const file = write('huge.yaml', `${good}${'# padding\n'.repeat(110_000)}`);
     for (const loaded of [await loadScenarioFile(file, { kinds }), loadScenarioFileSync(file, { kinds })]) {
-      expect(lines(loaded.diagnostics)).to.deep.equal(['1:1 the file is larger than 1 MiB, the most that a scenario may be']);
+      expect(lines(loaded.diagnostics)).to.deep.equal([
+        '1:1 the file is larger than 1 MiB, the most that a scenario may be',
+      ]);
       expect(loaded.scenarios).to.deep.equal([]);
     }
   });
@@ -64,12 +71,18 @@ describe('scenario: files', () => {
   it('that cannot be read raise a coded error', async () => {
     for (const file of [path.join(directory, 'missing.yaml'), directory, '/dev/zero']) {
       expect(await codeOf(loadScenarioFile(file, { kinds })), file).to.equal('NETRIG_SCENARIO_READ');
-      expect(await codeOf((async () => loadScenarioFileSync(file, { kinds }))()), file).to.equal('NETRIG_SCENARIO_READ');
+      expect(await codeOf((async () => loadScenarioFileSync(file, { kinds }))()), file).to.equal(
+        'NETRIG_SCENARIO_READ',
+      );
     }
   });
 
   it('of one run must not share a name', async () => {
-    const files = [write('a.yaml', good), write('b.yaml', good), write('c.yaml', good.replace('scenario: lab', 'scenario: other'))];
+    const files = [
+      write('a.yaml', good),
+      write('b.yaml', good),
+      write('c.yaml', good.replace('scenario: lab', 'scenario: other')),
+    ];
     const loaded = await loadScenarioFiles(files, { kinds });
     expect(loaded.map((one) => one.scenarios.length)).to.deep.equal([1, 0, 1]);
     expect(loaded[1]!.diagnostics).to.have.length(1);
@@ -86,11 +99,14 @@ describe('scenario: files', () => {
     symlinkSync(directory, path.join(directory, 'a/loop'));
     expect(await findScenarioFiles([directory])).to.deep.equal([b, a]);
     expect(await findScenarioFiles([a, directory, path.join(directory, 'a')])).to.deep.equal([a, b]);
-    expect(await findScenarioFiles([path.join(directory, 'a/notes.txt')])).to.deep.equal([path.join(directory, 'a/notes.txt')]);
+    expect(await findScenarioFiles([path.join(directory, 'a/notes.txt')])).to.deep.equal([
+      path.join(directory, 'a/notes.txt'),
+    ]);
   });
 
   it('that are not there are named', async () => {
     mkdirSync(path.join(directory, 'empty'));
-    for (const paths of [[path.join(directory, 'nowhere')], [path.join(directory, 'empty')], []]) expect(await codeOf(findScenarioFiles(paths))).to.equal('NETRIG_NO_SCENARIO');
+    for (const paths of [[path.join(directory, 'nowhere')], [path.join(directory, 'empty')], []])
+      expect(await codeOf(findScenarioFiles(paths))).to.equal('NETRIG_NO_SCENARIO');
   });
 });

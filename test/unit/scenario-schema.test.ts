@@ -37,7 +37,15 @@ describe('scenario: JSON Schema', () => {
   }
 
   it('lets a variable stand for a number, a duration and one of several words', () => {
-    expect(accepts(small({ check: 'x', within: '${time}', port: { from: '${host}', to: 'node1', port: '${port}', protocol: '${protocol}' } }))).to.equal(true);
+    expect(
+      accepts(
+        small({
+          check: 'x',
+          within: '${time}',
+          port: { from: '${host}', to: 'node1', port: '${port}', protocol: '${protocol}' },
+        }),
+      ),
+    ).to.equal(true);
   });
 
   it('refuses unknown keys at the top and in hosts', () => {
@@ -49,8 +57,11 @@ describe('scenario: JSON Schema', () => {
     const bare: string[] = [];
     const walk = (node: unknown, at: string): void => {
       if (typeof node !== 'object' || node === null) return;
-      const { properties } = node as { properties?: Record<string, { description?: string; allOf?: unknown; $ref?: string }> };
-      for (const [key, one] of Object.entries(properties ?? {})) if (one.description === undefined && one.$ref === undefined) bare.push(`${at}.${key}`);
+      const { properties } = node as {
+        properties?: Record<string, { description?: string; allOf?: unknown; $ref?: string }>;
+      };
+      for (const [key, one] of Object.entries(properties ?? {}))
+        if (one.description === undefined && one.$ref === undefined) bare.push(`${at}.${key}`);
       for (const [key, one] of Object.entries(node)) walk(one, `${at}/${key}`);
     };
     walk(schema, '');
@@ -62,8 +73,11 @@ describe('scenario: reference page', () => {
   const page = scenarioReferenceMarkdown(testKinds);
 
   it('has a section for every kind, with summary, example and keys', () => {
-    for (const kind of [...testKinds.steps, ...testKinds.checks]) expect(page).to.include(`### \`${kind.name}\`\n\n${kind.summary}\n\n\`\`\`yaml\n- `);
-    expect(page).to.include('| `until.within` | duration |  | Deadline. |').and.to.include('| `expect.fails` | causes | **required** | Causes. |');
+    for (const kind of [...testKinds.steps, ...testKinds.checks])
+      expect(page).to.include(`### \`${kind.name}\`\n\n${kind.summary}\n\n\`\`\`yaml\n- `);
+    expect(page)
+      .to.include('| `until.within` | duration |  | Deadline. |')
+      .and.to.include('| `expect.fails` | causes | **required** | Causes. |');
   });
 
   it('has tables whose rows all have four cells', () => {
@@ -78,12 +92,19 @@ describe('scenario: reference page', () => {
   it('says of every map of the language which keys it has', () => {
     const full = scenarioReferenceMarkdown();
     for (const section of full.split(/^#{2,3} /m)) {
-      const rows = [...section.matchAll(/^\| `([^`]+)` \| (\S.*?) \|/gm)].map(([, key, type]) => ({ key: key!, type: type! }));
+      const rows = [...section.matchAll(/^\| `([^`]+)` \| (\S.*?) \|/gm)].map(([, key, type]) => ({
+        key: key!,
+        type: type!,
+      }));
       for (const { key } of rows.filter(({ type }) => type === 'map')) {
-        expect(rows.some((row) => row.key.startsWith(`${key}.`) || row.key.startsWith(`${key}[].`)), `keys below ${key} in: ${section.split('\n')[0]}`).to.equal(true);
+        expect(
+          rows.some((row) => row.key.startsWith(`${key}.`) || row.key.startsWith(`${key}[].`)),
+          `keys below ${key} in: ${section.split('\n')[0]}`,
+        ).to.equal(true);
       }
     }
-    for (const heading of ['Expected values', 'Parts of a rule', 'Fields of a packet', 'Fields of an inner frame']) expect(full).to.include(`### ${heading}\n`);
+    for (const heading of ['Expected values', 'Parts of a rule', 'Fields of a packet', 'Fields of an inner frame'])
+      expect(full).to.include(`### ${heading}\n`);
   });
 
   it('names no type by what a library calls it', () => {

@@ -7,7 +7,9 @@ const good = lab('  - check: they meet\n    ping: { from: node1, to: node2 }');
 describe('scenario: the text of a file', () => {
   it('may begin with a byte order mark', () => {
     expect(lines(validateText(`\ufeff${good}`).diagnostics)).to.deep.equal([]);
-    expect(lines(validateText(`\ufeff${good.replace('title:', 'titel:')}`).diagnostics)).to.include('2:1 unknown key "titel"; did you mean "title"?');
+    expect(lines(validateText(`\ufeff${good.replace('title:', 'titel:')}`).diagnostics)).to.include(
+      '2:1 unknown key "titel"; did you mean "title"?',
+    );
   });
 
   it('may have Windows line ends, and keeps its places', () => {
@@ -19,9 +21,15 @@ describe('scenario: the text of a file', () => {
   });
 
   it('must be UTF-8: the first wrong byte is named', () => {
-    const bytes = Buffer.concat([Buffer.from('scenario: lab\ntitle: "gr\u00fcn '), Buffer.from([0xe4, 0x20]), Buffer.from('"\n')]);
+    const bytes = Buffer.concat([
+      Buffer.from('scenario: lab\ntitle: "gr\u00fcn '),
+      Buffer.from([0xe4, 0x20]),
+      Buffer.from('"\n'),
+    ]);
     const decoded = decodeSource(bytes, 'lab.yaml');
-    expect('diagnostics' in decoded && lines(decoded.diagnostics)).to.deep.equal(['2:14 the file is not UTF-8: byte 0xe4 stands for nothing here']);
+    expect('diagnostics' in decoded && lines(decoded.diagnostics)).to.deep.equal([
+      '2:14 the file is not UTF-8: byte 0xe4 stands for nothing here',
+    ]);
   });
 
   it('must be UTF-8: a character cut off at the end is named too', () => {
@@ -31,11 +39,15 @@ describe('scenario: the text of a file', () => {
 
   it('must not be UTF-16', () => {
     const decoded = decodeSource(Buffer.concat([Buffer.from([0xff, 0xfe]), Buffer.from(good, 'utf16le')]), 'lab.yaml');
-    expect('diagnostics' in decoded && lines(decoded.diagnostics)).to.deep.equal(['1:1 the file is UTF-16: save it as UTF-8']);
+    expect('diagnostics' in decoded && lines(decoded.diagnostics)).to.deep.equal([
+      '1:1 the file is UTF-16: save it as UTF-8',
+    ]);
   });
 
   it('must not hold control characters', () => {
-    expect(lines(validateText('scenario: lab\ntitle: a\u0000b\n').diagnostics)).to.deep.equal(['2:9 the control character U+0000 has no place in a scenario']);
+    expect(lines(validateText('scenario: lab\ntitle: a\u0000b\n').diagnostics)).to.deep.equal([
+      '2:9 the control character U+0000 has no place in a scenario',
+    ]);
   });
 
   for (const [what, text] of [
@@ -53,25 +65,50 @@ describe('scenario: the text of a file', () => {
   }
 
   it('is YAML 1.2: on, yes and 1:30 are words', () => {
-    const { data } = readSource('on: yes\ntime: 1:30\nport: 0o17\nnothing: ~\nlong: 10s\nmac: 02:42:00:00:00:01\n', 'lab.yaml');
-    expect({ ...(data as object) }).to.deep.equal({ on: 'yes', time: '1:30', port: 15, nothing: null, long: '10s', mac: '02:42:00:00:00:01' });
+    const { data } = readSource(
+      'on: yes\ntime: 1:30\nport: 0o17\nnothing: ~\nlong: 10s\nmac: 02:42:00:00:00:01\n',
+      'lab.yaml',
+    );
+    expect({ ...(data as object) }).to.deep.equal({
+      on: 'yes',
+      time: '1:30',
+      port: 15,
+      nothing: null,
+      long: '10s',
+      mac: '02:42:00:00:00:01',
+    });
   });
 
   it('shares maps by anchors and merge keys', () => {
-    const { data, diagnostics, diagnostic } = readSource('a: &a { x: 1, y: 2 }\nb: { <<: *a, y: 3 }\nc: *a\nd: { <<: [*a, { z: 9 }] }\n', 'lab.yaml');
+    const { data, diagnostics, diagnostic } = readSource(
+      'a: &a { x: 1, y: 2 }\nb: { <<: *a, y: 3 }\nc: *a\nd: { <<: [*a, { z: 9 }] }\n',
+      'lab.yaml',
+    );
     expect(diagnostics).to.deep.equal([]);
-    expect(JSON.parse(JSON.stringify(data))).to.deep.equal({ a: { x: 1, y: 2 }, b: { x: 1, y: 3 }, c: { x: 1, y: 2 }, d: { x: 1, y: 2, z: 9 } });
+    expect(JSON.parse(JSON.stringify(data))).to.deep.equal({
+      a: { x: 1, y: 2 },
+      b: { x: 1, y: 3 },
+      c: { x: 1, y: 2 },
+      d: { x: 1, y: 2, z: 9 },
+    });
     // What was merged in is mended where it stands.
     expect(diagnostic(['b', 'x'], 'm')).to.include({ line: 1, column: 12 });
     expect(diagnostic(['b', 'y'], 'm')).to.include({ line: 2, column: 17 });
   });
 
   it('cannot reach the prototype of anything', () => {
-    const { data } = readSource('constructor: { prototype: { polluted: 1 } }\ntoString: 1\n__proto__: { polluted: 1 }\n', 'lab.yaml');
+    const { data } = readSource(
+      'constructor: { prototype: { polluted: 1 } }\ntoString: 1\n__proto__: { polluted: 1 }\n',
+      'lab.yaml',
+    );
     expect(Object.getPrototypeOf(data)).to.equal(null);
     expect(({} as { polluted?: number }).polluted).to.equal(undefined);
     const { diagnostics } = validateText(good.replace('hosts:', 'constructor: 1\ntoString: 2\nhosts:'));
     expect(diagnostics.map((one) => one.path)).to.deep.equal(['constructor', 'toString']);
-    expect(validateText(good.replace('hosts: {', 'hosts: { constructor: , hasOwnProperty: ,')).diagnostics.map((one) => one.path)).to.deep.equal(['hosts.hasOwnProperty']);
+    expect(
+      validateText(good.replace('hosts: {', 'hosts: { constructor: , hasOwnProperty: ,')).diagnostics.map(
+        (one) => one.path,
+      ),
+    ).to.deep.equal(['hosts.hasOwnProperty']);
   });
 });

@@ -8,7 +8,12 @@ import { findScenarioFiles, formatDiagnostics, loadScenarioFiles } from '../../s
 const root = join(import.meta.dirname, '..', '..', '..');
 const scenarios = join(root, 'scenarios');
 /** Each in the folder of its topic. A file beside the folders is somebody's own, as `netrig init` writes one. */
-const labFiles = (): Promise<string[]> => findScenarioFiles(readdirSync(scenarios, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map(({ name }) => join(scenarios, name)));
+const labFiles = (): Promise<string[]> =>
+  findScenarioFiles(
+    readdirSync(scenarios, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => join(scenarios, name)),
+  );
 
 describe('The labs that come with netrig', function () {
   this.timeout(60_000);
@@ -17,13 +22,21 @@ describe('The labs that come with netrig', function () {
     const loaded = await loadScenarioFiles(await labFiles());
     expect(formatDiagnostics(loaded.flatMap((one) => one.diagnostics))).to.equal('');
     expect(loaded.length).to.be.greaterThan(10);
-    const without = loaded.flatMap((one) => one.scenarios).filter((scenario) => !scenario.items.some((item) => item.kind === 'check'));
+    const without = loaded
+      .flatMap((one) => one.scenarios)
+      .filter((scenario) => !scenario.items.some((item) => item.kind === 'check'));
     expect(without.map((scenario) => scenario.id)).to.deep.equal([]);
   });
 
   it('cover each item of the catalogue by a check, or say why none can', async () => {
     const loaded = await loadScenarioFiles(await labFiles());
-    const covered = new Set(loaded.flatMap((one) => one.scenarios.flatMap((scenario) => scenario.items.flatMap((item) => (item.kind === 'check' ? item.covers : [])))));
+    const covered = new Set(
+      loaded.flatMap((one) =>
+        one.scenarios.flatMap((scenario) =>
+          scenario.items.flatMap((item) => (item.kind === 'check' ? item.covers : [])),
+        ),
+      ),
+    );
     const uncovered = loadUncovered(scenarios, (id) => (covered.has(id) ? 'a check' : null));
     expect(formatDiagnostics(uncovered.diagnostics)).to.equal('');
     expect(formatDiagnostics(loadTutorials(scenarios)!.diagnostics)).to.equal('');
@@ -38,8 +51,12 @@ describe('The labs that come with netrig', function () {
     const lacking = (await labFiles()).flatMap((file) => {
       const name = relative(root, file);
       const own = sections.filter((section) => section.includes(`](../${name}#L1)`));
-      const noticed = own.map((section) => Number(/(\d+) noticed by a check/.exec(section)?.[1] ?? (section.includes('Skipped here') ? 2 : 0)));
-      return noticed.length > 0 && noticed.every((count) => count >= 2) ? [] : [`${name}: run netrig mutate scenarios --until-noticed 2 --write docs/mutation.md`];
+      const noticed = own.map((section) =>
+        Number(/(\d+) noticed by a check/.exec(section)?.[1] ?? (section.includes('Skipped here') ? 2 : 0)),
+      );
+      return noticed.length > 0 && noticed.every((count) => count >= 2)
+        ? []
+        : [`${name}: run netrig mutate scenarios --until-noticed 2 --write docs/mutation.md`];
     });
     expect(lacking).to.deep.equal([]);
   });

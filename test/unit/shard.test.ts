@@ -4,7 +4,8 @@ import { parseShard, partOf } from '../../src/cli/shard.js';
 describe('A part of a set of scenario files', () => {
   it('is written as part/parts', () => {
     expect(parseShard('2/3')).to.deep.equal({ index: 2, of: 3 });
-    for (const wrong of ['', '1', '0/3', '4/3', '1/0', '-1/2', '1/2/3', 'a/b', '1.5/2', ' 1/2']) expect(parseShard(wrong), wrong).to.equal(null);
+    for (const wrong of ['', '1', '0/3', '4/3', '1/0', '-1/2', '1/2/3', 'a/b', '1.5/2', ' 1/2'])
+      expect(parseShard(wrong), wrong).to.equal(null);
   });
 
   it('holds each file exactly once over all parts, whatever order they were found in', () => {

@@ -5,7 +5,9 @@ import { generateKeyPair, generateLabKeys } from '../../src/ssh/keys.js';
 describe('ssh/keys', () => {
   it('makes an ed25519 pair whose halves belong together', () => {
     const pair = generateKeyPair('a lab');
-    expect(pair.privateKey).to.match(/^-----BEGIN OPENSSH PRIVATE KEY-----\n[^]+\n-----END OPENSSH PRIVATE KEY-----\n$/);
+    expect(pair.privateKey).to.match(
+      /^-----BEGIN OPENSSH PRIVATE KEY-----\n[^]+\n-----END OPENSSH PRIVATE KEY-----\n$/,
+    );
     expect(pair.publicKeyLine).to.match(/^ssh-ed25519 [A-Za-z0-9+/]{68} a lab$/);
     const parsed = ssh2.utils.parseKey(pair.privateKey);
     if (parsed instanceof Error) throw parsed;

@@ -37,19 +37,58 @@ describe('ssh/pid-line', () => {
   });
 
   const commands = [
-    'exit 3', 'true', 'false', 'echo hi # a comment', '# only a comment', '', '\n', 'echo a\n\n', 'if fi', ')', '"', 'echo a\nif fi', 'cat <<E\nfoo\nE', 'cat <<E\nfoo', 'nosuchprogram',
-    'cat', 'read x; echo "[$x]"; cat', 'kill -9 $$', "sh -c 'kill -9 $$'; echo $?", 'echo a; exec echo b', 'trap "echo bye" EXIT; exit 4', 'set -e; false; echo no', 'echo $?', 'echo "$0 $#"',
-    'printf "no newline"', 'echo err >&2', 'exec >/dev/null; echo x', '(exit 5)', 'echo \\', 'echo a \\\n b', 'set -- x y; echo $2', ': $((1/0))', 'false || echo or', 'a=1\necho $a', '\t echo tab', 'return 7', '! true',
+    'exit 3',
+    'true',
+    'false',
+    'echo hi # a comment',
+    '# only a comment',
+    '',
+    '\n',
+    'echo a\n\n',
+    'if fi',
+    ')',
+    '"',
+    'echo a\nif fi',
+    'cat <<E\nfoo\nE',
+    'cat <<E\nfoo',
+    'nosuchprogram',
+    'cat',
+    'read x; echo "[$x]"; cat',
+    'kill -9 $$',
+    "sh -c 'kill -9 $$'; echo $?",
+    'echo a; exec echo b',
+    'trap "echo bye" EXIT; exit 4',
+    'set -e; false; echo no',
+    'echo $?',
+    'echo "$0 $#"',
+    'printf "no newline"',
+    'echo err >&2',
+    'exec >/dev/null; echo x',
+    '(exit 5)',
+    'echo \\',
+    'echo a \\\n b',
+    'set -- x y; echo $2',
+    ': $((1/0))',
+    'false || echo or',
+    'a=1\necho $a',
+    '\t echo tab',
+    'return 7',
+    '! true',
   ];
-  for (const { name, argv: [program, ...args] } of shells) {
+  for (const {
+    name,
+    argv: [program, ...args],
+  } of shells) {
     it(`lets commands of ${name} be what they are`, () => {
       for (const command of commands) {
         const options = { encoding: 'utf8' as const, input: 'in1\nin2\n' };
         const plain = spawnSync(program, [...args, '-c', command], options);
         const said = spawnSync(program, [...args, '-c', sayPid(token, command)], options);
         const seen = read(said.stdout);
-        expect({ status: said.status, signal: said.signal, output: seen.output }, JSON.stringify(command))
-          .to.deep.equal({ status: plain.status, signal: plain.signal, output: plain.stdout });
+        expect(
+          { status: said.status, signal: said.signal, output: seen.output },
+          JSON.stringify(command),
+        ).to.deep.equal({ status: plain.status, signal: plain.signal, output: plain.stdout });
         // busybox through its own name is the process started here, as any shell is.
         expect(seen.pid, JSON.stringify(command)).to.equal(said.pid);
         // But for line numbers, one higher, the shell's own words are the same.

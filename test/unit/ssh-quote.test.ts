@@ -5,10 +5,87 @@ import { quoteArg, quoteArgv } from '../../src/ssh/quote.js';
 import { shells } from './ssh-shells.js';
 
 const hostile = [
-  '', ' ', '  two  spaces ', '\t', '\n', 'a\nb\n', '\r\n', "'", "''", "it's", "'; rm -rf / #", '"', '"$(id)"', '$(id)', '`id`', '${HOME}', '$HOME', '$$',
-  '\\', '\\\\', "\\'", '\\n', '*', '/*', '?', '[a-z]*', '{a,b}', '~', '~root', '=x', 'x=y', 'x=~', '--name=value', '--x=~', '-n', '-e', '--', '-', '!', '!!', '#', '# c',
-  'a#b', '&', 'a && b', '|', ';', '<', '>', '>/dev/full', '(', ')', '{', '}', '[', '[[', 'if', 'then', 'while', 'do', 'time', 'case', 'function', '%1', '^', '@', ',', ':', '.',
-  '../x; rm -rf /', 'ünïcödé ✓ 𝕏', '\u00a0', '\u2028', '\x01\x02\x7f', '\x1b[31m', 'EOF\n', '$\'x\'', '$"x"', '\\\n', '%s%n', '\ufeff',
+  '',
+  ' ',
+  '  two  spaces ',
+  '\t',
+  '\n',
+  'a\nb\n',
+  '\r\n',
+  "'",
+  "''",
+  "it's",
+  "'; rm -rf / #",
+  '"',
+  '"$(id)"',
+  '$(id)',
+  '`id`',
+  '${HOME}',
+  '$HOME',
+  '$$',
+  '\\',
+  '\\\\',
+  "\\'",
+  '\\n',
+  '*',
+  '/*',
+  '?',
+  '[a-z]*',
+  '{a,b}',
+  '~',
+  '~root',
+  '=x',
+  'x=y',
+  'x=~',
+  '--name=value',
+  '--x=~',
+  '-n',
+  '-e',
+  '--',
+  '-',
+  '!',
+  '!!',
+  '#',
+  '# c',
+  'a#b',
+  '&',
+  'a && b',
+  '|',
+  ';',
+  '<',
+  '>',
+  '>/dev/full',
+  '(',
+  ')',
+  '{',
+  '}',
+  '[',
+  '[[',
+  'if',
+  'then',
+  'while',
+  'do',
+  'time',
+  'case',
+  'function',
+  '%1',
+  '^',
+  '@',
+  ',',
+  ':',
+  '.',
+  '../x; rm -rf /',
+  'ünïcödé ✓ 𝕏',
+  '\u00a0',
+  '\u2028',
+  '\x01\x02\x7f',
+  '\x1b[31m',
+  'EOF\n',
+  "$'x'",
+  '$"x"',
+  '\\\n',
+  '%s%n',
+  '\ufeff',
 ];
 
 describe('ssh/quote', () => {
@@ -16,7 +93,10 @@ describe('ssh/quote', () => {
     expect(shells.map(({ name }) => name)).to.include('sh');
   });
 
-  for (const { name, argv: [program, ...args] } of shells) {
+  for (const {
+    name,
+    argv: [program, ...args],
+  } of shells) {
     it(`hands every hostile value through ${name} as it is`, () => {
       const line = `exec ${quoteArgv([process.execPath, '-e', 'process.stdout.write(JSON.stringify(process.argv.slice(1)))', '--', ...hostile])}`;
       const run = spawnSync(program, [...args, '-c', line], { encoding: 'utf8' });
@@ -44,12 +124,16 @@ describe('ssh/quote', () => {
   }
 
   it('leaves plain words bare, so that reports read as typed', () => {
-    expect(quoteArgv(['docker', 'network', 'create', '--driver=overlay', '-d', 'a.b_c/d:80', '10.0.0.1/24'])).to.equal('docker network create --driver=overlay -d a.b_c/d:80 10.0.0.1/24');
+    expect(quoteArgv(['docker', 'network', 'create', '--driver=overlay', '-d', 'a.b_c/d:80', '10.0.0.1/24'])).to.equal(
+      'docker network create --driver=overlay -d a.b_c/d:80 10.0.0.1/24',
+    );
     expect(quoteArgv(['sh', '-c', "echo 'a b'"])).to.equal(`sh -c 'echo '\\''a b'\\'''`);
   });
 
   it('rejects NUL, naming the place, and an empty argv', () => {
-    expect(() => quoteArg('ab\0c')).to.throw(/NUL character, at index 2/).and.satisfy((error: unknown) => isNetrigError(error, 'NETRIG_USAGE'));
+    expect(() => quoteArg('ab\0c'))
+      .to.throw(/NUL character, at index 2/)
+      .and.satisfy((error: unknown) => isNetrigError(error, 'NETRIG_USAGE'));
     expect(() => quoteArgv(['true', '\0'])).to.throw(/NUL/);
     expect(() => quoteArgv([])).to.throw(/at least one word/);
   });

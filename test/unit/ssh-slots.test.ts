@@ -9,16 +9,18 @@ describe('ssh/slots', () => {
     const order: number[] = [];
     let inside = 0;
     let most = 0;
-    await Promise.all(Array.from({ length: 10 }, async (_, index) => {
-      const giveBack = await two.take(never);
-      order.push(index);
-      inside += 1;
-      most = Math.max(most, inside);
-      await new Promise((resolve) => setImmediate(resolve));
-      inside -= 1;
-      giveBack?.();
-      giveBack?.();
-    }));
+    await Promise.all(
+      Array.from({ length: 10 }, async (_, index) => {
+        const giveBack = await two.take(never);
+        order.push(index);
+        inside += 1;
+        most = Math.max(most, inside);
+        await new Promise((resolve) => setImmediate(resolve));
+        inside -= 1;
+        giveBack?.();
+        giveBack?.();
+      }),
+    );
     expect(most).to.equal(2);
     expect(order).to.deep.equal([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
   });

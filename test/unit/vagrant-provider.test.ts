@@ -7,7 +7,14 @@ import type { LabPlan } from '../../src/plan/lab-plan.js';
 import { givenBox, memoryOfMachine } from '../../src/providers/vagrant/backend.js';
 import { requireVagrant } from '../../src/providers/vagrant/command.js';
 import { configureScript } from '../../src/providers/vagrant/guest.js';
-import { errorOf, parseBoxes, parseMessage, parseMessages, parsePlugins, parseSshConfig } from '../../src/providers/vagrant/machine-readable.js';
+import {
+  errorOf,
+  parseBoxes,
+  parseMessage,
+  parseMessages,
+  parsePlugins,
+  parseSshConfig,
+} from '../../src/providers/vagrant/machine-readable.js';
 import { parseBoxVolumes } from '../../src/providers/vagrant/pool.js';
 import { shapeOf, vagrantPlan, type MachineSettings } from '../../src/providers/vagrant/vagrant-plan.js';
 import { isNetrigError } from '../../src/errors.js';
@@ -25,21 +32,37 @@ function coded(work: () => unknown): { code: string; message: string } {
 
 describe('what vagrant says', () => {
   it('is read line by line, with its commas and line breaks', () => {
-    expect(parseMessage('1795250108,m1,ui,info,==> m1:  Image(vda): /a.img%!(VAGRANT_COMMA) virtio')).to.deep.equal({ target: 'm1', type: 'ui', data: ['info', '==> m1:  Image(vda): /a.img, virtio'] });
-    expect(parseMessage('1,,error-exit,Vagrant::Errors::BoxNotFound,one\\ntwo')?.data).to.deep.equal(['Vagrant::Errors::BoxNotFound', 'one\ntwo']);
+    expect(parseMessage('1795250108,m1,ui,info,==> m1:  Image(vda): /a.img%!(VAGRANT_COMMA) virtio')).to.deep.equal({
+      target: 'm1',
+      type: 'ui',
+      data: ['info', '==> m1:  Image(vda): /a.img, virtio'],
+    });
+    expect(parseMessage('1,,error-exit,Vagrant::Errors::BoxNotFound,one\\ntwo')?.data).to.deep.equal([
+      'Vagrant::Errors::BoxNotFound',
+      'one\ntwo',
+    ]);
     expect(parseMessage('==> m1: not of that form')).to.equal(null);
     expect(parseMessage('12,m1')).to.equal(null);
     expect(parseMessages('a warning\n1,,ui,info,x\n')).to.have.length(1);
   });
 
   it('names its plugins and boxes', () => {
-    expect(parsePlugins('17,,ui,info,vagrant-libvirt (0.11.2%!(VAGRANT_COMMA) system)\n17,,plugin-name,vagrant-libvirt\n17,vagrant-libvirt,plugin-version,0.11.2%!(VAGRANT_COMMA) system\n')).to.deep.equal(['vagrant-libvirt']);
-    const boxes = '1,,box-name,a/b\n1,,box-provider,libvirt\n1,,box-version,1.0.0\n1,,box-name,c\n1,,box-provider,virtualbox\n1,,box-version,2\n';
-    expect(parseBoxes(boxes)).to.deep.equal([{ name: 'a/b', provider: 'libvirt', version: '1.0.0' }, { name: 'c', provider: 'virtualbox', version: '2' }]);
+    expect(
+      parsePlugins(
+        '17,,ui,info,vagrant-libvirt (0.11.2%!(VAGRANT_COMMA) system)\n17,,plugin-name,vagrant-libvirt\n17,vagrant-libvirt,plugin-version,0.11.2%!(VAGRANT_COMMA) system\n',
+      ),
+    ).to.deep.equal(['vagrant-libvirt']);
+    const boxes =
+      '1,,box-name,a/b\n1,,box-provider,libvirt\n1,,box-version,1.0.0\n1,,box-name,c\n1,,box-provider,virtualbox\n1,,box-version,2\n';
+    expect(parseBoxes(boxes)).to.deep.equal([
+      { name: 'a/b', provider: 'libvirt', version: '1.0.0' },
+      { name: 'c', provider: 'virtualbox', version: '2' },
+    ]);
   });
 
   it('says how ssh reaches its machines', () => {
-    const text = 'Host m1\n  HostName 192.168.121.102\n  User root\n  Port 22\n  UserKnownHostsFile /dev/null\n  IdentityFile "/with space/key"\n  IdentityFile /other\n\nHost m2\n  HostName 127.0.0.1\n  User vagrant\n  Port 2222\n';
+    const text =
+      'Host m1\n  HostName 192.168.121.102\n  User root\n  Port 22\n  UserKnownHostsFile /dev/null\n  IdentityFile "/with space/key"\n  IdentityFile /other\n\nHost m2\n  HostName 127.0.0.1\n  User vagrant\n  Port 2222\n';
     expect([...parseSshConfig(text)]).to.deep.equal([
       ['m1', { host: '192.168.121.102', port: 22, user: 'root', keys: ['/with space/key', '/other'] }],
       ['m2', { host: '127.0.0.1', port: 2222, user: 'vagrant', keys: [] }],
@@ -50,16 +73,28 @@ describe('what vagrant says', () => {
   });
 
   it('becomes an error of its kind by the class of the error, not by its words', () => {
-    const result = (kind: string, words = 'Wörter'): Parameters<typeof requireVagrant>[0] => ({ exitCode: 1, stdout: '', stderr: '', timedOut: false, messages: parseMessages(`1,,error-exit,${kind},${words}\n`) });
-    const codeOf = (kind: string): string => coded(() => requireVagrant(result(kind), { doing: 'do it', timeoutMs: 1000 })).code;
+    const result = (kind: string, words = 'Wörter'): Parameters<typeof requireVagrant>[0] => ({
+      exitCode: 1,
+      stdout: '',
+      stderr: '',
+      timedOut: false,
+      messages: parseMessages(`1,,error-exit,${kind},${words}\n`),
+    });
+    const codeOf = (kind: string): string =>
+      coded(() => requireVagrant(result(kind), { doing: 'do it', timeoutMs: 1000 })).code;
     expect(codeOf('Vagrant::Errors::VMBootTimeout')).to.equal('NETRIG_HOST_BOOT');
     expect(codeOf('VagrantPlugins::ProviderLibvirt::Errors::NoIpAddressError')).to.equal('NETRIG_HOST_BOOT');
     expect(codeOf('Vagrant::Errors::BoxNotFound')).to.equal('NETRIG_BOX_MISSING');
     expect(codeOf('Vagrant::Errors::ProviderNotFound')).to.equal('NETRIG_VAGRANT_PROVIDER');
     expect(codeOf('Vagrant::Errors::MachineLocked')).to.equal('NETRIG_VAGRANT');
-    const slow = coded(() => requireVagrant({ ...result(''), timedOut: true }, { doing: 'bring it up', timeoutMs: 2000 }));
+    const slow = coded(() =>
+      requireVagrant({ ...result(''), timedOut: true }, { doing: 'bring it up', timeoutMs: 2000 }),
+    );
     expect(slow).to.deep.equal({ code: 'NETRIG_VAGRANT', message: 'Vagrant did not bring it up within 2 s.' });
-    expect(coded(() => requireVagrant({ ...result(''), messages: [], stderr: 'boom\n' }, { doing: 'do it', timeoutMs: 1 })).message).to.contain('boom');
+    expect(
+      coded(() => requireVagrant({ ...result(''), messages: [], stderr: 'boom\n' }, { doing: 'do it', timeoutMs: 1 }))
+        .message,
+    ).to.contain('boom');
     expect(errorOf(parseMessages('1,,ui,info,x\n'))).to.equal(null);
   });
 });
@@ -74,7 +109,10 @@ describe('the machines of a lab', () => {
     prefix: 'netrig-abc-',
     bootTimeoutMs: 90_500,
     memoryMiB: 640,
-    boxes: new Map([['debian-12', { box: 'twelve', version: '1.0.0' }], ['debian-11', { box: 'eleven' }]]),
+    boxes: new Map([
+      ['debian-12', { box: 'twelve', version: '1.0.0' }],
+      ['debian-11', { box: 'eleven' }],
+    ]),
     libvirt: { uri: 'qemu:///system', driver: 'qemu' },
   };
 
@@ -85,7 +123,10 @@ describe('the machines of a lab', () => {
       { name: 'netrig-abc-m1', box: 'twelve', boxVersion: '1.0.0' },
       { name: 'netrig-abc-m2', box: 'eleven', boxVersion: undefined },
     ]);
-    expect(machines.map((machine) => machine.interfaces.map((nic) => nic.network))).to.deep.equal([['netrig-abc-s1', 'netrig-abc-s2'], ['netrig-abc-s2']]);
+    expect(machines.map((machine) => machine.interfaces.map((nic) => nic.network))).to.deep.equal([
+      ['netrig-abc-s1', 'netrig-abc-s2'],
+      ['netrig-abc-s2'],
+    ]);
     const cards = machines.flatMap((machine) => machine.interfaces);
     expect(new Set(cards.map((nic) => nic.mac)).size).to.equal(3);
     for (const nic of cards) expect(nic.mac).to.match(/^52:54:00(:[0-9a-f]{2}){3}$/);
@@ -95,10 +136,22 @@ describe('the machines of a lab', () => {
   it('can be used by another lab of the same shape, whatever its names and addresses, and by no other', () => {
     const shape = JSON.stringify(shapeOf(plan));
     const [left, right] = plan.hosts;
-    const renamed = { ...plan, hosts: [{ ...left!, name: 'a', interfaces: left!.interfaces.map((nic) => ({ ...nic, address: null, mac: '0a:6e:00:00:00:01' })) }, { ...right!, name: 'b' }] };
+    const renamed = {
+      ...plan,
+      hosts: [
+        {
+          ...left!,
+          name: 'a',
+          interfaces: left!.interfaces.map((nic) => ({ ...nic, address: null, mac: '0a:6e:00:00:00:01' })),
+        },
+        { ...right!, name: 'b' },
+      ],
+    };
     expect(JSON.stringify(shapeOf(renamed))).to.equal(shape);
     expect(JSON.stringify(shapeOf({ ...plan, hosts: [left!, { ...right!, image: 'debian-12' }] }))).not.to.equal(shape);
-    expect(JSON.stringify(shapeOf({ ...plan, segments: plan.segments.map((segment) => ({ ...segment, mtu: 1400 })) }))).to.equal(shape);
+    expect(
+      JSON.stringify(shapeOf({ ...plan, segments: plan.segments.map((segment) => ({ ...segment, mtu: 1400 })) })),
+    ).to.equal(shape);
     const jumbo = { ...plan, segments: plan.segments.map((segment) => ({ ...segment, mtu: 9000 })) };
     expect(JSON.stringify(shapeOf(jumbo))).not.to.equal(shape);
     expect(vagrantPlan(shapeOf(jumbo), settings).machines[0]!.interfaces[0]!.mtu).to.equal(9000);
@@ -106,7 +159,12 @@ describe('the machines of a lab', () => {
 
   it('become the hosts of a plan by one script, in which values are quoted', () => {
     const host = hostPlan("o'host", 11, ['net1'], { engine: false });
-    const script = configureScript(host, [{ network: 'n', bookAddress: '198.18.1.11', mac: '52:54:00:00:00:01' }], [1400], 1_700_000_000_250);
+    const script = configureScript(
+      host,
+      [{ network: 'n', bookAddress: '198.18.1.11', mac: '52:54:00:00:00:01' }],
+      [1400],
+      1_700_000_000_250,
+    );
     expect(script).to.contain('date -u -s @1700000000.250');
     expect(script).to.contain("hostname 'o'\\''host'");
     expect(script).to.contain('mtu 1400');
@@ -126,7 +184,9 @@ describe('boxes', () => {
     for (const row of hostImageRows) {
       const recipe = boxRecipe(row);
       expect(recipeKey(recipe)).not.to.equal(recipeKey(imageRecipe(row)));
-      expect(recipeKey({ ...recipe, files: recipe.files.map((file) => ({ ...file, content: `${file.content}#` })) })).not.to.equal(recipeKey(recipe));
+      expect(
+        recipeKey({ ...recipe, files: recipe.files.map((file) => ({ ...file, content: `${file.content}#` })) }),
+      ).not.to.equal(recipeKey(recipe));
       expect(recipe.packages).to.include('linux-image-cloud-amd64');
       expect(recipe.masked).not.to.include('kmod-static-nodes.service');
       expect(new Set(recipe.files.map((file) => file.path)).size).to.equal(recipe.files.length);
@@ -159,6 +219,7 @@ describe('boxes', () => {
   it('get the memory that was asked for', () => {
     expect(memoryOfMachine({})).to.equal(640);
     expect(memoryOfMachine({ NETRIG_VAGRANT_MEMORY: '1024' })).to.equal(1024);
-    for (const text of ['much', '64', '700.5']) expect(coded(() => memoryOfMachine({ NETRIG_VAGRANT_MEMORY: text })).message).to.contain('MiB');
+    for (const text of ['much', '64', '700.5'])
+      expect(coded(() => memoryOfMachine({ NETRIG_VAGRANT_MEMORY: text })).message).to.contain('MiB');
   });
 });

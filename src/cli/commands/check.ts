@@ -14,10 +14,17 @@ import { readFile } from 'node:fs/promises';
 /** `netrig check`: the checks of a lab that is up, as it is now. */
 export async function check(flags: { lab?: string; grep?: string; json?: boolean; reports: string }): Promise<number> {
   const record = await pickLab(flags.lab);
-  if (!record.scenarioFile) throw new NetrigError('NETRIG_USAGE', `The lab ${record.id} was not brought up from a scenario file, so it has no checks.`);
+  if (!record.scenarioFile)
+    throw new NetrigError(
+      'NETRIG_USAGE',
+      `The lab ${record.id} was not brought up from a scenario file, so it has no checks.`,
+    );
   const [loaded] = await loadOrPrint([record.scenarioFile]);
   const scenario = loaded!.scenarios.find((one) => one.id === record.title);
-  if (!scenario) throw new NetrigError('NETRIG_USAGE', `${record.scenarioFile} has no scenario "${record.title}" any more.`, { hint: 'Take the lab down and up again.' });
+  if (!scenario)
+    throw new NetrigError('NETRIG_USAGE', `${record.scenarioFile} has no scenario "${record.title}" any more.`, {
+      hint: 'Take the lab down and up again.',
+    });
   const provider = providerNamed(record.provider);
   const existing = await provider.attach(record);
 

@@ -20,11 +20,17 @@ async function write(file: string, content: string): Promise<void> {
 export async function compare(runs: string[], flags: CompareFlags): Promise<number> {
   const directories = await Promise.all(runs.map((run) => runDirectory(run, flags.reports)));
   if (new Set(directories).size < 2) {
-    throw new NetrigError('NETRIG_USAGE', 'A comparison takes two runs or more, each another one.', { hint: 'Name runs by their ids or directories: netrig compare RUN RUN' });
+    throw new NetrigError('NETRIG_USAGE', 'A comparison takes two runs or more, each another one.', {
+      hint: 'Name runs by their ids or directories: netrig compare RUN RUN',
+    });
   }
-  const comparison = compareRuns(await Promise.all([...new Set(directories)].map(async (dir) => ({ id: basename(dir), model: await loadRun(dir) }))));
+  const comparison = compareRuns(
+    await Promise.all([...new Set(directories)].map(async (dir) => ({ id: basename(dir), model: await loadRun(dir) }))),
+  );
   if (comparison.scenarios.every(({ cells }) => cells.filter((cell) => cell !== null).length < 2)) {
-    throw new NetrigError('NETRIG_USAGE', 'These runs have no scenario in common: there is nothing to compare.', { hint: 'Compare runs of the same scenario files.' });
+    throw new NetrigError('NETRIG_USAGE', 'These runs have no scenario in common: there is nothing to compare.', {
+      hint: 'Compare runs of the same scenario files.',
+    });
   }
   if (flags.html !== undefined) await write(flags.html, comparisonHtml(comparison));
   if (flags.markdown !== undefined) await write(flags.markdown, comparisonMarkdown(comparison, flags.heading));

@@ -10,7 +10,13 @@ import { providerNamed, providers } from '../../providers/registry.js';
 async function onPath(program: string): Promise<string | null> {
   for (const directory of (process.env['PATH'] ?? '').split(delimiter)) {
     const file = join(directory, program);
-    if (await access(file, constants.X_OK).then(() => true, () => false)) return file;
+    if (
+      await access(file, constants.X_OK).then(
+        () => true,
+        () => false,
+      )
+    )
+      return file;
   }
   return null;
 }
@@ -20,11 +26,21 @@ async function ownFindings(): Promise<Capability[]> {
   const java = await onPath('java');
   const images = await listHostImages();
   return [
-    { name: 'allure-report', have: java !== null, seen: java ? `Java is at ${java}` : 'no java on PATH, so no Allure page; its results are written all the same', ...(java ? {} : { mend: 'apt-get install default-jre-headless' }) },
+    {
+      name: 'allure-report',
+      have: java !== null,
+      seen: java ? `Java is at ${java}` : 'no java on PATH, so no Allure page; its results are written all the same',
+      ...(java ? {} : { mend: 'apt-get install default-jre-headless' }),
+    },
     ...images.map((image) => ({
       name: `image:${image.name}`,
       have: image.state === 'ready',
-      seen: image.state === 'ready' ? `built; engine ${image.engineVersion || 'none'}` : image.state === 'stale' ? 'built from an older recipe; it is built anew at its next use' : 'not built; it is built at its first use',
+      seen:
+        image.state === 'ready'
+          ? `built; engine ${image.engineVersion || 'none'}`
+          : image.state === 'stale'
+            ? 'built from an older recipe; it is built anew at its next use'
+            : 'not built; it is built at its first use',
       ...(image.state === 'ready' ? {} : { mend: `netrig images build ${image.name}` }),
     })),
   ];
@@ -40,7 +56,12 @@ export async function doctor(flags: { json?: boolean; provider?: string; invento
   shareInventory(flags.inventory);
   const chosen = flags.provider === undefined ? Object.values(providers) : [providerNamed(flags.provider)];
   const findings = [
-    ...(await Promise.all(chosen.map(async (provider) => ({ provider: provider.name, capabilities: await provider.capabilities({ onlyLook: true }) })))),
+    ...(await Promise.all(
+      chosen.map(async (provider) => ({
+        provider: provider.name,
+        capabilities: await provider.capabilities({ onlyLook: true }),
+      })),
+    )),
     { provider: 'netrig', capabilities: await ownFindings() },
   ];
   if (flags.json) {
@@ -55,6 +76,8 @@ export async function doctor(flags: { json?: boolean; provider?: string; invento
       }
     }
   }
-  const required = findings.filter(({ provider }) => provider === (flags.provider ?? 'local')).flatMap(({ capabilities }) => capabilities.filter(isRequired));
+  const required = findings
+    .filter(({ provider }) => provider === (flags.provider ?? 'local'))
+    .flatMap(({ capabilities }) => capabilities.filter(isRequired));
   return required.every((one) => one.have) ? exitStatus.passed : exitStatus.lab;
 }

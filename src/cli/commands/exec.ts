@@ -13,7 +13,10 @@ interface Place {
 
 function placeOf(endpoint: string): Place {
   const vantage = parseVantage(endpoint);
-  if (!vantage || vantage.kind === 'netns') throw new NetrigError('NETRIG_USAGE', `"${endpoint}" is neither a host nor a container of a host.`, { hint: 'Write node1, or node1/web for a container.' });
+  if (!vantage || vantage.kind === 'netns')
+    throw new NetrigError('NETRIG_USAGE', `"${endpoint}" is neither a host nor a container of a host.`, {
+      hint: 'Write node1, or node1/web for a container.',
+    });
   return { host: vantage.host, container: vantage.kind === 'container' ? vantage.container : null };
 }
 
@@ -21,7 +24,10 @@ function placeOf(endpoint: string): Place {
 export async function exec(endpoint: string, words: string[], flags: LabFlags): Promise<number> {
   // `exec HOST -- ls -l`: all after the host is passed through as it stands, the dashes of habit included.
   const command = words[0] === '--' ? words.slice(1) : words;
-  if (command.length === 0) throw new NetrigError('NETRIG_USAGE', 'There is no command to run.', { hint: 'Write it after --, such as: netrig exec node1 -- ip addr' });
+  if (command.length === 0)
+    throw new NetrigError('NETRIG_USAGE', 'There is no command to run.', {
+      hint: 'Write it after --, such as: netrig exec node1 -- ip addr',
+    });
   const { host, container } = placeOf(endpoint);
   const session = openSession(await pickRunningLab(flags.lab));
   const abort = new AbortController();
@@ -31,7 +37,8 @@ export async function exec(endpoint: string, words: string[], flags: LabFlags): 
   try {
     const connection = await session.connection(host);
     const stdin = flags.stdin ? await readStdin() : undefined;
-    const argv = container === null ? command : ['docker', 'exec', ...(stdin === undefined ? [] : ['-i']), container, ...command];
+    const argv =
+      container === null ? command : ['docker', 'exec', ...(stdin === undefined ? [] : ['-i']), container, ...command];
     const result = await connection.exec(argv, {
       ...(stdin === undefined ? {} : { stdin }),
       signal: abort.signal,
@@ -64,7 +71,9 @@ export async function ssh(endpoint: string, flags: LabFlags): Promise<number> {
   const session = openSession(await pickRunningLab(flags.lab));
   try {
     const connection = await session.connection(host);
-    return await connection.shell(container === null ? undefined : quoteArgv(['docker', 'exec', '-it', container, 'sh']));
+    return await connection.shell(
+      container === null ? undefined : quoteArgv(['docker', 'exec', '-it', container, 'sh']),
+    );
   } finally {
     await session.close();
   }

@@ -20,9 +20,25 @@ export async function list(flags: { json?: boolean }): Promise<number> {
     return exitStatus.passed;
   }
   const boxes = (await listBoxes()).filter((box) => box.state !== 'absent');
-  const rows = images.map((image) => [image.name, image.suite, image.engineVersion || '-', image.containerImages.join(' '), states[image.state], megabytes(image.sizeBytes)]);
-  const boxRows = boxes.map((box) => [`vagrant:${box.image}`, '', box.engineVersion || '-', '', states[box.state], megabytes(box.sizeBytes)]);
-  process.stdout.write(formatTable(['IMAGE', 'DEBIAN', 'ENGINE', 'CONTAINER IMAGES', 'STATE', 'SIZE'], [...rows, ...boxRows]));
+  const rows = images.map((image) => [
+    image.name,
+    image.suite,
+    image.engineVersion || '-',
+    image.containerImages.join(' '),
+    states[image.state],
+    megabytes(image.sizeBytes),
+  ]);
+  const boxRows = boxes.map((box) => [
+    `vagrant:${box.image}`,
+    '',
+    box.engineVersion || '-',
+    '',
+    states[box.state],
+    megabytes(box.sizeBytes),
+  ]);
+  process.stdout.write(
+    formatTable(['IMAGE', 'DEBIAN', 'ENGINE', 'CONTAINER IMAGES', 'STATE', 'SIZE'], [...rows, ...boxRows]),
+  );
   return exitStatus.passed;
 }
 
@@ -32,7 +48,11 @@ export async function build(names: string[], flags: { force?: boolean }): Promis
   try {
     for (const name of wanted) {
       const begin = performance.now();
-      const options = { force: flags.force ?? false, signal: interrupt.signal, progress: (line: string) => process.stderr.write(`${line}\n`) };
+      const options = {
+        force: flags.force ?? false,
+        signal: interrupt.signal,
+        progress: (line: string) => process.stderr.write(`${line}\n`),
+      };
       const box = boxImageOf(name);
       if (box === null) await buildHostImage(name, options);
       else {
@@ -49,9 +69,15 @@ export async function build(names: string[], flags: { force?: boolean }): Promis
 }
 
 export async function remove(names: string[], flags: { all?: boolean }): Promise<number> {
-  if (names.length === 0 && !flags.all) throw new NetrigError('NETRIG_USAGE', 'Name the images to remove, or say --all.');
+  if (names.length === 0 && !flags.all)
+    throw new NetrigError('NETRIG_USAGE', 'Name the images to remove, or say --all.');
   // All of the table: what dead builds left goes too, also where no image was ever finished.
-  const wanted = flags.all ? [...(await listHostImages()).map((image) => image.name), ...(await listBoxes()).filter((box) => box.state !== 'absent').map((box) => `vagrant:${box.image}`)] : names;
+  const wanted = flags.all
+    ? [
+        ...(await listHostImages()).map((image) => image.name),
+        ...(await listBoxes()).filter((box) => box.state !== 'absent').map((box) => `vagrant:${box.image}`),
+      ]
+    : names;
   for (const name of wanted) {
     const box = boxImageOf(name);
     const freed = box === null ? await removeHostImage(name) : await removeBox(box);

@@ -3,7 +3,9 @@ import { dirname, isAbsolute, join, relative } from 'node:path';
 import { NetrigError } from '../../errors.js';
 import { exitStatus } from '../../model/verdict.js';
 
-const first = (file: string): string => `# A first lab: two hosts on one segment, a web server in a container on one of them.
+const first = (
+  file: string,
+): string => `# A first lab: two hosts on one segment, a web server in a container on one of them.
 # Run it:              netrig run ${file}
 # Look around in it:   netrig up ${file}, then netrig ssh server
 scenario: first
@@ -40,7 +42,8 @@ export async function init(where: string, flags: { force?: boolean }): Promise<n
     () => true,
     () => false,
   );
-  if (there && !flags.force) throw new NetrigError('NETRIG_USAGE', `${file} is there already.`, { hint: 'Say --force to write over it.' });
+  if (there && !flags.force)
+    throw new NetrigError('NETRIG_USAGE', `${file} is there already.`, { hint: 'Say --force to write over it.' });
   const named = isAbsolute(file) ? file : relative(process.cwd(), file);
   await mkdir(dirname(file), { recursive: true });
   await writeFile(file, first(named));

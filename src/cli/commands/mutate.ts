@@ -22,29 +22,54 @@ import { sweepFirst } from '../sweep-first.js';
 /** Runs at once, where nobody says: labs keep a processor each busy while they boot. */
 const mostDefaultJobs = 4;
 
-const paint: Record<Fate, (text: string) => string> = { noticed: out.green, stopped: out.dim, survived: out.red, refused: out.dim };
+const paint: Record<Fate, (text: string) => string> = {
+  noticed: out.green,
+  stopped: out.dim,
+  survived: out.red,
+  refused: out.dim,
+};
 
 function ownVersion(): string {
-  const { version } = JSON.parse(readFileSync(new URL('../../../../package.json', import.meta.url), 'utf8')) as { version: string };
+  const { version } = JSON.parse(readFileSync(new URL('../../../../package.json', import.meta.url), 'utf8')) as {
+    version: string;
+  };
   return version;
 }
 
 /** The scenarios under test: of a matrix, the first combination, or those that were asked for. */
 async function subjectsOf(paths: readonly string[], flags: MutateFlags): Promise<Subject[]> {
   const unknownImage = flags.matrix['image']?.find((name) => !findHostImageRow(name));
-  if (unknownImage !== undefined) throw new NetrigError('NETRIG_IMAGE_UNKNOWN', `There is no host image "${unknownImage}".`);
+  if (unknownImage !== undefined)
+    throw new NetrigError('NETRIG_IMAGE_UNKNOWN', `There is no host image "${unknownImage}".`);
   const loaded = await loadOrPrint(await findScenarioFiles(paths), { matrix: flags.matrix });
   const subjects = await Promise.all(
     loaded.map(async (one) => {
       const scenarios = Object.keys(flags.matrix).length > 0 ? one.scenarios : one.scenarios.slice(0, 1);
       const text = await readFile(one.file, 'utf8');
-      return scenarios.map((scenario): Subject => ({ scenario, text, file: path.relative(process.cwd(), one.file).startsWith('..') ? one.file : path.relative(process.cwd(), one.file) }));
+      return scenarios.map((scenario): Subject => ({
+        scenario,
+        text,
+        file: path.relative(process.cwd(), one.file).startsWith('..')
+          ? one.file
+          : path.relative(process.cwd(), one.file),
+      }));
     }),
   );
   const all = subjects.flat();
-  if (all.length === 0) throw new NetrigError('NETRIG_NO_SCENARIO', `No scenario has ${Object.entries(flags.matrix).map(([name, values]) => `${name}=${values.join(',')}`).join(' and ')}.`);
+  if (all.length === 0)
+    throw new NetrigError(
+      'NETRIG_NO_SCENARIO',
+      `No scenario has ${Object.entries(flags.matrix)
+        .map(([name, values]) => `${name}=${values.join(',')}`)
+        .join(' and ')}.`,
+    );
   for (const name of new Set(all.map(({ scenario }) => flags.provider ?? scenario.provider ?? 'local'))) {
-    if (providerNamed(name).asks) throw new NetrigError('NETRIG_USAGE', `A mutation needs fresh hosts, and the provider ${name} has machines that exist already.`, { hint: 'Use another provider.' });
+    if (providerNamed(name).asks)
+      throw new NetrigError(
+        'NETRIG_USAGE',
+        `A mutation needs fresh hosts, and the provider ${name} has machines that exist already.`,
+        { hint: 'Use another provider.' },
+      );
   }
   return all;
 }
@@ -55,8 +80,14 @@ function sourceLine(version: string, result: MutateResult): string {
 
 async function writePage(file: string, result: MutateResult, version: string): Promise<void> {
   const page = path.resolve(file);
-  const link = (scenario: string, line: number): string => `${path.relative(path.dirname(page), path.resolve(scenario)).split(path.sep).map(encodeURIComponent).join('/')}#L${line}`;
-  const content = mutationMarkdown({ result, command: ['netrig', ...process.argv.slice(2)].join(' '), source: sourceLine(version, result), link });
+  const link = (scenario: string, line: number): string =>
+    `${path.relative(path.dirname(page), path.resolve(scenario)).split(path.sep).map(encodeURIComponent).join('/')}#L${line}`;
+  const content = mutationMarkdown({
+    result,
+    command: ['netrig', ...process.argv.slice(2)].join(' '),
+    source: sourceLine(version, result),
+    link,
+  });
   await writeWhole(path.dirname(page), path.basename(page), content).catch((error: unknown) => {
     throw new NetrigError('NETRIG_REPORT_WRITE', `${file} could not be written: ${messageOf(error)}`, { cause: error });
   });
@@ -68,7 +99,11 @@ function asJson(result: MutateResult): unknown {
     durationMs: Math.round(result.durationMs),
     interrupted: result.interrupted,
     untilNoticed: result.untilNoticed,
-    scenarios: result.subjects.map((subject) => ({ ...subject, totals: countFates(subject.mutants), shortfall: shortfall(subject, result.untilNoticed) })),
+    scenarios: result.subjects.map((subject) => ({
+      ...subject,
+      totals: countFates(subject.mutants),
+      shortfall: shortfall(subject, result.untilNoticed),
+    })),
   };
 }
 
@@ -79,7 +114,9 @@ export async function mutate(paths: string[], flags: MutateFlags): Promise<numbe
   await sweepFirst(note);
   const version = ownVersion();
   const say = (line: string): void => void (flags.json ? undefined : process.stdout.write(`${line}\n`));
-  const interrupt = onInterrupt(() => note('interrupted: ending what runs and taking labs down; once more ends at once'));
+  const interrupt = onInterrupt(() =>
+    note('interrupted: ending what runs and taking labs down; once more ends at once'),
+  );
   const result = await runMutants(subjects, {
     provider: flags.provider ?? null,
     jobs: flags.jobs ?? Math.min(mostDefaultJobs, availableParallelism()),
@@ -92,7 +129,11 @@ export async function mutate(paths: string[], flags: MutateFlags): Promise<numbe
     argv: process.argv.slice(2),
     signal: interrupt.signal,
     onOriginal: ({ scenario, original, possible }) =>
-      say(original.verdict === 'pass' ? `${out.bold(scenario)}  passes with ${original.checks} ${original.checks === 1 ? 'check' : 'checks'} in ${formatDuration(original.durationMs)}; ${possible} mutations possible` : `${out.bold(scenario)}  ${original.verdict}: ${original.reason}`),
+      say(
+        original.verdict === 'pass'
+          ? `${out.bold(scenario)}  passes with ${original.checks} ${original.checks === 1 ? 'check' : 'checks'} in ${formatDuration(original.durationMs)}; ${possible} mutations possible`
+          : `${out.bold(scenario)}  ${original.verdict}: ${original.reason}`,
+      ),
     onMutant: (subject, mutant) => {
       const line = mutantLine(subject, mutant);
       say(paint[mutant.fate](line.slice(0, mutant.fate.length)) + line.slice(mutant.fate.length));
@@ -111,5 +152,7 @@ export async function mutate(paths: string[], flags: MutateFlags): Promise<numbe
   if (verdicts.has('error')) return exitStatus.lab;
   // Where nothing could be mutated at all, nothing is proven.
   if (!verdicts.has('pass')) return exitStatus.failed;
-  return result.subjects.some((subject) => shortfall(subject, result.untilNoticed) !== null) ? exitStatus.failed : exitStatus.passed;
+  return result.subjects.some((subject) => shortfall(subject, result.untilNoticed) !== null)
+    ? exitStatus.failed
+    : exitStatus.passed;
 }

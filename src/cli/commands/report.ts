@@ -17,13 +17,24 @@ export async function runDirectory(run: string | undefined, reports: string): Pr
       // The next candidate.
     }
   }
-  throw new NetrigError('NETRIG_USAGE', run === undefined ? `There is no run in ${reports}.` : `No run "${run}" in ${reports}, and ${run} is no run's directory either.`);
+  throw new NetrigError(
+    'NETRIG_USAGE',
+    run === undefined
+      ? `There is no run in ${reports}.`
+      : `No run "${run}" in ${reports}, and ${run} is no run's directory either.`,
+  );
 }
 
 /** `netrig report`: ends with the exit status of the run that is reported. */
-export async function report(run: string | undefined, flags: { reports: string; format: string[]; json?: boolean }): Promise<number> {
+export async function report(
+  run: string | undefined,
+  flags: { reports: string; format: string[]; json?: boolean },
+): Promise<number> {
   const dir = await runDirectory(run, flags.reports);
-  const { model, files, notes, failures } = await writeReports(dir, flags.format.length > 0 ? { formats: flags.format } : {});
+  const { model, files, notes, failures } = await writeReports(
+    dir,
+    flags.format.length > 0 ? { formats: flags.format } : {},
+  );
   for (const note of notes) process.stderr.write(`${note}\n`);
   for (const { error } of failures) printError(error);
   if (flags.json) process.stdout.write(await readFile(join(dir, 'results.json'), 'utf8'));

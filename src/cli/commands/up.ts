@@ -17,23 +17,43 @@ import { agree, shareInventory } from '../consent.js';
 import { loadOrPrint } from '../load-or-print.js';
 
 /** `netrig up`: prints the lab's id on standard output, everything else on standard error. */
-export async function up(file: string, flags: { provider?: string; inventory?: string; yes?: boolean; scenario?: string; steps: boolean }): Promise<number> {
+export async function up(
+  file: string,
+  flags: { provider?: string; inventory?: string; yes?: boolean; scenario?: string; steps: boolean },
+): Promise<number> {
   const [scenarioFile] = await findScenarioFiles([file]);
   const [loaded] = await loadOrPrint([scenarioFile!]);
   const scenarios = loaded!.scenarios;
-  const wanted = flags.scenario === undefined ? (scenarios.length === 1 ? scenarios[0] : undefined) : scenarios.find((one) => one.id === flags.scenario);
+  const wanted =
+    flags.scenario === undefined
+      ? scenarios.length === 1
+        ? scenarios[0]
+        : undefined
+      : scenarios.find((one) => one.id === flags.scenario);
   if (!wanted) {
-    throw new NetrigError('NETRIG_USAGE', flags.scenario === undefined ? `${file} makes ${scenarios.length} scenarios.` : `${file} has no scenario "${flags.scenario}".`, { hint: `Say which by --scenario: ${scenarios.map((one) => one.id).join(', ')}.` });
+    throw new NetrigError(
+      'NETRIG_USAGE',
+      flags.scenario === undefined
+        ? `${file} makes ${scenarios.length} scenarios.`
+        : `${file} has no scenario "${flags.scenario}".`,
+      { hint: `Say which by --scenario: ${scenarios.map((one) => one.id).join(', ')}.` },
+    );
   }
   const scenario = flags.steps ? wanted : withoutSteps(wanted);
 
   const say = (line: string): void => void process.stderr.write(`${line}\n`);
   const titles = new Map(scenario.items.map((item) => [item.id, item.title]));
   const emit = (event: RunEventBody): void => {
-    if (event.type === 'phase' && event.state === 'end' && event.phase !== 'teardown') say(`${err.green('✓')} ${event.text}${event.durationMs === undefined ? '' : err.dim(` ${formatDuration(event.durationMs)}`)}`);
+    if (event.type === 'phase' && event.state === 'end' && event.phase !== 'teardown')
+      say(
+        `${err.green('✓')} ${event.text}${event.durationMs === undefined ? '' : err.dim(` ${formatDuration(event.durationMs)}`)}`,
+      );
     if (event.type === 'phase' && event.state === 'start' && event.phase === 'image') say(event.text);
     if (event.type === 'log') say(`${event.level}: ${event.text}`);
-    if (event.type === 'item:end' && event.outcome.verdict !== 'skipped') say(`${event.outcome.verdict === 'pass' ? err.green('✓') : err.red('✗')} ${titles.get(event.item) ?? event.item}${event.outcome.verdict === 'pass' ? err.dim(` ${formatDuration(event.durationMs)}`) : `: ${event.outcome.reason}`}`);
+    if (event.type === 'item:end' && event.outcome.verdict !== 'skipped')
+      say(
+        `${event.outcome.verdict === 'pass' ? err.green('✓') : err.red('✗')} ${titles.get(event.item) ?? event.item}${event.outcome.verdict === 'pass' ? err.dim(` ${formatDuration(event.durationMs)}`) : `: ${event.outcome.reason}`}`,
+      );
   };
   const interrupt = onInterrupt(() => say('netrig: interrupted, taking the lab down'));
   shareInventory(flags.inventory);
@@ -58,7 +78,13 @@ export async function up(file: string, flags: { provider?: string; inventory?: s
       emit,
       runDir: files,
       signal: interrupt.signal,
-      up: (_provider, plan) => upDetached(provider.name, plan, { signal: interrupt.signal, emit, scenario: scenario.id, scenarioFile: scenario.file }),
+      up: (_provider, plan) =>
+        upDetached(provider.name, plan, {
+          signal: interrupt.signal,
+          emit,
+          scenario: scenario.id,
+          scenarioFile: scenario.file,
+        }),
     });
     const failed = await run.applySteps();
     if (failed) {

@@ -124,14 +124,24 @@ export function wireScript(host: HostPlan, given: readonly GivenInterface[]): st
     'for each in /proc/sys/net/ipv6/conf/*/disable_ipv6; do [ ! -e "$each" ] || echo 0 >"$each"; done',
   ];
   if (given.length > 0) {
-    lines.push(`: >${wireSpace}`, `/usr/bin/unshare --net=${wireSpace} true`, `wire() { /usr/bin/nsenter --net=${wireSpace} "$@"; }`);
-    lines.push("wire /bin/busybox sh -c 'for each in /proc/sys/net/ipv6/conf/*/disable_ipv6; do [ ! -e \"$each\" ] || echo 1 >\"$each\"; done'");
+    lines.push(
+      `: >${wireSpace}`,
+      `/usr/bin/unshare --net=${wireSpace} true`,
+      `wire() { /usr/bin/nsenter --net=${wireSpace} "$@"; }`,
+    );
+    lines.push(
+      'wire /bin/busybox sh -c \'for each in /proc/sys/net/ipv6/conf/*/disable_ipv6; do [ ! -e "$each" ] || echo 1 >"$each"; done\'',
+    );
   }
   given.forEach(({ mac, network, name }, index) => {
     const own = network.ends.get(host.name) ?? '';
     const peers = [...network.ends.values()].filter((end) => end !== own);
     const planned = host.interfaces.find((one) => one.name === name)?.mac ?? mac;
-    lines.push(`nic=$(find_nic ${quoteArg(mac)})`, `/sbin/ip link set dev "$nic" down name under${index}`, `/sbin/ip link set dev under${index} netns ${wireSpace}`);
+    lines.push(
+      `nic=$(find_nic ${quoteArg(mac)})`,
+      `/sbin/ip link set dev "$nic" down name under${index}`,
+      `/sbin/ip link set dev under${index} netns ${wireSpace}`,
+    );
     lines.push(
       'wire /sbin/ip -batch - <<END',
       `address add ${own}/${network.prefix} dev under${index}`,
@@ -140,7 +150,11 @@ export function wireScript(host: HostPlan, given: readonly GivenInterface[]): st
       'END',
     );
     if (peers.length > 0) {
-      lines.push('wire /sbin/bridge -batch - <<END', ...peers.map((peer) => `fdb append 00:00:00:00:00:00 dev tunnel${index} dst ${peer}`), 'END');
+      lines.push(
+        'wire /sbin/bridge -batch - <<END',
+        ...peers.map((peer) => `fdb append 00:00:00:00:00:00 dev tunnel${index} dst ${peer}`),
+        'END',
+      );
     }
     lines.push(`wire /sbin/ip link set dev tunnel${index} netns 1`);
   });

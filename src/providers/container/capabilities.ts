@@ -23,7 +23,12 @@ async function runProbes({ endpoint, engine }: FoundEngine, reference: string): 
       Cmd: [],
       Tty: true,
       Labels: labLabels(`probe-${process.pid}`, ownMark()),
-      HostConfig: { NetworkMode: 'none', CapAdd: ['SYS_ADMIN', 'NET_ADMIN'], SecurityOpt: ['seccomp=unconfined', 'apparmor=unconfined', 'label=disable'], UsernsMode: 'host' },
+      HostConfig: {
+        NetworkMode: 'none',
+        CapAdd: ['SYS_ADMIN', 'NET_ADMIN'],
+        SecurityOpt: ['seccomp=unconfined', 'apparmor=unconfined', 'label=disable'],
+        UsernsMode: 'host',
+      },
     }),
   );
   try {
@@ -46,7 +51,8 @@ async function probeImage(options: EngineImageOptions): Promise<string> {
  * host image yet, one is made first, as a lab would.
  */
 export async function containerCapabilities({ onlyLook = false }: { onlyLook?: boolean } = {}): Promise<Capability[]> {
-  const untried = (why: string): Capability[] => kernelProbes.map((probe) => ({ name: probe.name, have: false, seen: `Not tried: ${why}` }));
+  const untried = (why: string): Capability[] =>
+    kernelProbes.map((probe) => ({ name: probe.name, have: false, seen: `Not tried: ${why}` }));
   let found: FoundEngine;
   try {
     found = await findEngine();
@@ -56,17 +62,32 @@ export async function containerCapabilities({ onlyLook = false }: { onlyLook?: b
   }
   const { endpoint, engine, info } = found;
   const have: Capability[] = [
-    { name: 'engine', have: true, seen: `Docker ${info.version} on "${info.name}" (${info.architecture}) answers at ${endpoint.uri}, from ${endpoint.from}.` },
+    {
+      name: 'engine',
+      have: true,
+      seen: `Docker ${info.version} on "${info.name}" (${info.architecture}) answers at ${endpoint.uri}, from ${endpoint.from}.`,
+    },
     {
       name: 'cgroup2',
       have: info.cgroupVersion === 2,
       seen: `The engine's machine has cgroup version ${info.cgroupVersion}.`,
-      ...(info.cgroupVersion === 2 ? {} : { mend: 'Images whose systemd is 257 or later need version 2: boot that machine with `systemd.unified_cgroup_hierarchy=1`.' }),
+      ...(info.cgroupVersion === 2
+        ? {}
+        : {
+            mend: 'Images whose systemd is 257 or later need version 2: boot that machine with `systemd.unified_cgroup_hierarchy=1`.',
+          }),
     },
   ];
   try {
-    const options: EngineImageOptions = { endpoint, engine, info, signal: AbortSignal.timeout(60 * 60_000), progress: () => undefined };
-    if (onlyLook && (await presentImages(hostImageRows, options)).length === 0) return [...have, ...untried('the engine has no host image yet to try it in; the first lab makes one.')];
+    const options: EngineImageOptions = {
+      endpoint,
+      engine,
+      info,
+      signal: AbortSignal.timeout(60 * 60_000),
+      progress: () => undefined,
+    };
+    if (onlyLook && (await presentImages(hostImageRows, options)).length === 0)
+      return [...have, ...untried('the engine has no host image yet to try it in; the first lab makes one.')];
     const reference = await probeImage(options);
     return [...have, ...readProbes(await runProbes(found, reference))];
   } catch (error) {

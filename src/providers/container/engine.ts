@@ -65,16 +65,22 @@ export function findEndpoint(environment: NodeJS.ProcessEnv = process.env): Engi
   if (context) return context;
   if (process.platform === 'win32') return { uri: 'npipe:////./pipe/docker_engine', from: 'the default pipe' };
   const socket = usualSockets(environment).find((path) => existsSync(path));
-  return socket === undefined ? null : { uri: `unix://${socket}`, from: socket === '/var/run/docker.sock' ? 'the default socket' : 'a usual socket' };
+  return socket === undefined
+    ? null
+    : { uri: `unix://${socket}`, from: socket === '/var/run/docker.sock' ? 'the default socket' : 'a usual socket' };
 }
 
 /** Throws NETRIG_ENGINE_UNREACHABLE when there is none. */
 export function requireEndpoint(environment: NodeJS.ProcessEnv = process.env): EngineEndpoint {
   const endpoint = findEndpoint(environment);
   if (endpoint) return endpoint;
-  throw new NetrigError('NETRIG_ENGINE_UNREACHABLE', `No Docker engine was found: DOCKER_HOST is not set, and none of ${usualSockets(environment).join(', ')} exists.`, {
-    hint: 'Start Docker Desktop or the docker service, or set DOCKER_HOST to where the engine listens.',
-  });
+  throw new NetrigError(
+    'NETRIG_ENGINE_UNREACHABLE',
+    `No Docker engine was found: DOCKER_HOST is not set, and none of ${usualSockets(environment).join(', ')} exists.`,
+    {
+      hint: 'Start Docker Desktop or the docker service, or set DOCKER_HOST to where the engine listens.',
+    },
+  );
 }
 
 /** What dockerode needs for an endpoint. Throws NETRIG_USAGE for a form that it can't use. */
@@ -83,7 +89,9 @@ export function engineOptions(endpoint: EngineEndpoint, environment: NodeJS.Proc
   try {
     url = new URL(endpoint.uri);
   } catch {
-    throw new NetrigError('NETRIG_USAGE', `${endpoint.from} names the engine "${endpoint.uri}", which is no address.`, { hint: 'Write `unix:///var/run/docker.sock` or `tcp://HOST:PORT`.' });
+    throw new NetrigError('NETRIG_USAGE', `${endpoint.from} names the engine "${endpoint.uri}", which is no address.`, {
+      hint: 'Write `unix:///var/run/docker.sock` or `tcp://HOST:PORT`.',
+    });
   }
   switch (url.protocol) {
     case 'unix:':
@@ -104,9 +112,13 @@ export function engineOptions(endpoint: EngineEndpoint, environment: NodeJS.Proc
       };
     }
     default:
-      throw new NetrigError('NETRIG_USAGE', `${endpoint.from} names the engine "${endpoint.uri}"; netrig can't use ${url.protocol}//.`, {
-        hint: 'Forward its socket (`ssh -L ./docker.sock:/var/run/docker.sock HOST`) and set DOCKER_HOST=unix://…/docker.sock.',
-      });
+      throw new NetrigError(
+        'NETRIG_USAGE',
+        `${endpoint.from} names the engine "${endpoint.uri}"; netrig can't use ${url.protocol}//.`,
+        {
+          hint: 'Forward its socket (`ssh -L ./docker.sock:/var/run/docker.sock HOST`) and set DOCKER_HOST=unix://…/docker.sock.',
+        },
+      );
   }
 }
 
@@ -126,7 +138,9 @@ interface EngineFailure {
 
 /** The engine's own words in an answer of dockerode: without its `(HTTP code 404) no such container - ` before them. */
 export function engineWords(error: unknown): string {
-  return messageOf(error).replace(/^\(HTTP code \d+\)[^-]*- /, '').trim();
+  return messageOf(error)
+    .replace(/^\(HTTP code \d+\)[^-]*- /, '')
+    .trim();
 }
 
 /** HTTP status with which the engine refused; `null` when it did not answer at all. */
@@ -143,7 +157,12 @@ export function engineError(endpoint: EngineEndpoint, what: string, error: unkno
   if (error instanceof NetrigError) return error;
   const at = `the Docker engine at ${endpoint.uri} (${endpoint.from})`;
   const status = engineStatus(error);
-  if (status !== null) return new NetrigError('NETRIG_ENGINE_REFUSED', `The Docker engine could not ${what}: ${engineWords(error)}.`.replace(/\.\.$/, '.'), { cause: error });
+  if (status !== null)
+    return new NetrigError(
+      'NETRIG_ENGINE_REFUSED',
+      `The Docker engine could not ${what}: ${engineWords(error)}.`.replace(/\.\.$/, '.'),
+      { cause: error },
+    );
   const code = (error as EngineFailure | null)?.code;
   if (code === 'EACCES' || code === 'EPERM') {
     return new NetrigError('NETRIG_ENGINE_UNREACHABLE', `This user may not use ${at}: permission denied.`, {
@@ -158,30 +177,58 @@ export function engineError(endpoint: EngineEndpoint, what: string, error: unkno
       cause: error,
     });
   }
-  return new NetrigError('NETRIG_ENGINE_UNREACHABLE', `No answer from ${at} when netrig was to ${what}: ${messageOf(error)}.`, { cause: error });
+  return new NetrigError(
+    'NETRIG_ENGINE_UNREACHABLE',
+    `No answer from ${at} when netrig was to ${what}: ${messageOf(error)}.`,
+    { cause: error },
+  );
 }
 
 /** Error codes of a connection that ended under a request. */
-const brokenCodes = ['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'EACCES', 'EPERM', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN'];
+const brokenCodes = [
+  'ENOENT',
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'EACCES',
+  'EPERM',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+];
 
 /** Whether a request failed because nobody answered, not because the engine said no. */
 export function isUnreachable(error: unknown): boolean {
   if (error instanceof NetrigError) return error.code === 'NETRIG_ENGINE_UNREACHABLE';
   const failure = error as EngineFailure | null;
-  return engineStatus(error) === null && (brokenCodes.includes(failure?.code ?? '') || /socket hang up/.test(messageOf(error)));
+  return (
+    engineStatus(error) === null &&
+    (brokenCodes.includes(failure?.code ?? '') || /socket hang up/.test(messageOf(error)))
+  );
 }
 
 /**
  * One request to the engine, `timeoutMs` at most. Rejects with NETRIG_ENGINE_UNREACHABLE or NETRIG_ENGINE_REFUSED, or with
  * what `signal` was aborted with.
  */
-export async function ask<T>(endpoint: EngineEndpoint, what: string, timeoutMs: number, request: Promise<T>, signal?: AbortSignal): Promise<T> {
+export async function ask<T>(
+  endpoint: EngineEndpoint,
+  what: string,
+  timeoutMs: number,
+  request: Promise<T>,
+  signal?: AbortSignal,
+): Promise<T> {
   // Answered or not: whoever stopped waiting does not hear of it any more.
   request.catch(() => undefined);
   let timer: NodeJS.Timeout | undefined;
   let abort: (() => void) | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(Object.assign(new Error(`it said nothing for ${formatDuration(timeoutMs)}`), { code: 'LATE' })), timeoutMs);
+    timer = setTimeout(
+      () => reject(Object.assign(new Error(`it said nothing for ${formatDuration(timeoutMs)}`), { code: 'LATE' })),
+      timeoutMs,
+    );
     abort = () => reject(Object.assign(new Error('aborted'), { aborted: true }));
     signal?.addEventListener('abort', abort, { once: true });
   });
@@ -197,7 +244,13 @@ export async function ask<T>(endpoint: EngineEndpoint, what: string, timeoutMs: 
   }
 }
 
-const architectures: Record<string, string> = { x86_64: 'amd64', aarch64: 'arm64', armv7l: 'armhf', i686: 'i386', x64: 'amd64' };
+const architectures: Record<string, string> = {
+  x86_64: 'amd64',
+  aarch64: 'arm64',
+  armv7l: 'armhf',
+  i686: 'i386',
+  x64: 'amd64',
+};
 
 /** The name that Debian has for what the kernel or Node calls an architecture. */
 export function debianArchitecture(name: string): string {
@@ -206,9 +259,15 @@ export function debianArchitecture(name: string): string {
 
 /** Throws NETRIG_ENGINE_UNREACHABLE, and NETRIG_CAPABILITY for an engine that runs no Linux containers. */
 export async function engineInfo(endpoint: EngineEndpoint, engine: Docker, signal?: AbortSignal): Promise<EngineInfo> {
-  const info = (await ask(endpoint, 'say what it is', questionMs, engine.info(), signal)) as Partial<Record<string, unknown>>;
+  const info = (await ask(endpoint, 'say what it is', questionMs, engine.info(), signal)) as Partial<
+    Record<string, unknown>
+  >;
   if (info['OSType'] !== undefined && info['OSType'] !== 'linux') {
-    throw new NetrigError('NETRIG_CAPABILITY', `The Docker engine at ${endpoint.uri} runs ${String(info['OSType'])} containers; lab hosts are Linux.`, { hint: 'Switch Docker Desktop to Linux containers.' });
+    throw new NetrigError(
+      'NETRIG_CAPABILITY',
+      `The Docker engine at ${endpoint.uri} runs ${String(info['OSType'])} containers; lab hosts are Linux.`,
+      { hint: 'Switch Docker Desktop to Linux containers.' },
+    );
   }
   return {
     version: String(info['ServerVersion'] ?? ''),

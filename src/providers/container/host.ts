@@ -5,7 +5,16 @@ import { randomBytes } from 'node:crypto';
 import { isNetrigError, messageOf, NetrigError } from '../../errors.js';
 import type { HostPlan, LabPlan } from '../../plan/lab-plan.js';
 import { bootDirectory, bootScript, type GivenInterface, wireScript } from './boot-script.js';
-import { ask, changeMs, type EngineEndpoint, type EngineInfo, engineError, engineStatus, isUnreachable, questionMs } from './engine.js';
+import {
+  ask,
+  changeMs,
+  type EngineEndpoint,
+  type EngineInfo,
+  engineError,
+  engineStatus,
+  isUnreachable,
+  questionMs,
+} from './engine.js';
 import { hostLabel } from './labels.js';
 import type { SegmentNetwork, SegmentNetworks } from './segments.js';
 import { type ContainerAccess, containerState, ExecStream, waitForSshd } from './transport.js';
@@ -49,7 +58,12 @@ const consoleLines = 30;
 /** The end of what a container wrote to its terminal; `''` where there is nothing. */
 export async function containerLog(endpoint: EngineEndpoint, engine: Docker, container: string): Promise<string> {
   try {
-    const bytes: unknown = await ask(endpoint, 'read a console', questionMs, engine.getContainer(container).logs({ stdout: true, stderr: true, tail: consoleLines, follow: false }));
+    const bytes: unknown = await ask(
+      endpoint,
+      'read a console',
+      questionMs,
+      engine.getContainer(container).logs({ stdout: true, stderr: true, tail: consoleLines, follow: false }),
+    );
     return String(bytes).replaceAll('\r', '').trimEnd();
   } catch {
     return '';
@@ -57,10 +71,19 @@ export async function containerLog(endpoint: EngineEndpoint, engine: Docker, con
 }
 
 /** Runs a command in a container to its end. Rejects as `ask` does; the exit status is the caller's to judge. */
-export async function execIn(endpoint: EngineEndpoint, engine: Docker, container: string, argv: string[], timeoutMs: number, signal?: AbortSignal): Promise<{ exitCode: number | null; stdout: string; stderr: string }> {
+export async function execIn(
+  endpoint: EngineEndpoint,
+  engine: Docker,
+  container: string,
+  argv: string[],
+  timeoutMs: number,
+  signal?: AbortSignal,
+): Promise<{ exitCode: number | null; stdout: string; stderr: string }> {
   const what = 'run a command in a host’s container';
   const run = async (): Promise<{ exitCode: number | null; stdout: string; stderr: string }> => {
-    const exec = await engine.getContainer(container).exec({ Cmd: argv, AttachStdout: true, AttachStderr: true, Tty: false, User: 'root' });
+    const exec = await engine
+      .getContainer(container)
+      .exec({ Cmd: argv, AttachStdout: true, AttachStderr: true, Tty: false, User: 'root' });
     const stream = new ExecStream(await exec.start({ hijack: true, stdin: true, Tty: false }));
     let stdout = '';
     for await (const chunk of stream.setEncoding('utf8')) stdout += String(chunk);
@@ -118,7 +141,14 @@ class HostContainer extends GenericContainer {
 
   /** A volume of its own for the engine inside, which can't work on the overlay of a container; made from the image's content there. */
   withEngineVolume(labels: Record<string, string>): this {
-    this.hostConfig.Mounts = [{ Type: 'volume', Source: '', Target: '/var/lib/docker', VolumeOptions: { NoCopy: false, Labels: labels, DriverConfig: { Name: 'local', Options: {} } } }];
+    this.hostConfig.Mounts = [
+      {
+        Type: 'volume',
+        Source: '',
+        Target: '/var/lib/docker',
+        VolumeOptions: { NoCopy: false, Labels: labels, DriverConfig: { Name: 'local', Options: {} } },
+      },
+    ];
     return this;
   }
 
@@ -147,21 +177,43 @@ export async function prepareTestcontainers(endpoint: EngineEndpoint, engine: Do
   process.env['TESTCONTAINERS_HOST_OVERRIDE'] ??= '127.0.0.1';
   const what = 'say what it is';
   const client = await ask(endpoint, what, changeMs, getContainerRuntimeClient());
-  const [own, theirs] = await Promise.all([ask(endpoint, what, questionMs, engine.info()), ask(endpoint, what, questionMs, client.container.dockerode.info())]);
+  const [own, theirs] = await Promise.all([
+    ask(endpoint, what, questionMs, engine.info()),
+    ask(endpoint, what, questionMs, client.container.dockerode.info()),
+  ]);
   if (own.ID === theirs.ID) return;
-  throw new NetrigError('NETRIG_USAGE', `${endpoint.from} names the Docker engine "${own.Name}", and Testcontainers uses "${theirs.Name}".`, {
-    hint: 'Take `tc.host` and `docker.host` out of ~/.testcontainers.properties, or set DOCKER_HOST to the engine that they name.',
-  });
+  throw new NetrigError(
+    'NETRIG_USAGE',
+    `${endpoint.from} names the Docker engine "${own.Name}", and Testcontainers uses "${theirs.Name}".`,
+    {
+      hint: 'Take `tc.host` and `docker.host` out of ~/.testcontainers.properties, or set DOCKER_HOST to the engine that they name.',
+    },
+  );
 }
 
 /** The engine's own MAC for each interface of the plan. */
-async function givenInterfaces(site: ContainerSite, host: HostPlan, container: string, signal: AbortSignal): Promise<GivenInterface[]> {
-  const { NetworkSettings } = await ask(site.endpoint, `look at the container of ${host.name}`, questionMs, site.engine.getContainer(container).inspect(), signal);
+async function givenInterfaces(
+  site: ContainerSite,
+  host: HostPlan,
+  container: string,
+  signal: AbortSignal,
+): Promise<GivenInterface[]> {
+  const { NetworkSettings } = await ask(
+    site.endpoint,
+    `look at the container of ${host.name}`,
+    questionMs,
+    site.engine.getContainer(container).inspect(),
+    signal,
+  );
   const networks = Object.values(NetworkSettings.Networks);
   return host.interfaces.map((nic) => {
     const network = site.networks.get(nic.segment);
     const given = networks.find((one) => one.NetworkID === network?.id);
-    if (!network || !given?.MacAddress) throw new NetrigError('NETRIG_SEGMENT', `The Docker engine made no interface for ${host.name} on the segment ${nic.segment}.`);
+    if (!network || !given?.MacAddress)
+      throw new NetrigError(
+        'NETRIG_SEGMENT',
+        `The Docker engine made no interface for ${host.name} on the segment ${nic.segment}.`,
+      );
     return { name: nic.name, mac: given.MacAddress, network };
   });
 }
@@ -178,10 +230,15 @@ interface BootOptions {
  * before; with the reason of `signal` when that aborts; with NETRIG_SEGMENT and NETRIG_ENGINE_UNREACHABLE or _REFUSED. What
  * is left of it then carries the lab's labels.
  */
-export async function bootContainer(site: ContainerSite, host: HostPlan, options: BootOptions): Promise<BootedContainer> {
+export async function bootContainer(
+  site: ContainerSite,
+  host: HostPlan,
+  options: BootOptions,
+): Promise<BootedContainer> {
   const { endpoint, engine } = site;
   const image = site.images.get(host.image);
-  if (image === undefined) throw new NetrigError('NETRIG_INTERNAL', `No image "${host.image}" was made ready for ${host.name}.`);
+  if (image === undefined)
+    throw new NetrigError('NETRIG_INTERNAL', `No image "${host.image}" was made ready for ${host.name}.`);
   const deadline = AbortSignal.timeout(options.timeoutMs);
   const stop = AbortSignal.any([options.signal, deadline]);
   const labels = { ...site.labels, [hostLabel]: host.name };
@@ -189,9 +246,13 @@ export async function bootContainer(site: ContainerSite, host: HostPlan, options
   const networkOf = (segment: string): SegmentNetwork => {
     const network = site.networks.get(segment);
     if (network) return network;
-    throw new NetrigError('NETRIG_INTERNAL', `${host.name} has an interface on the segment "${segment}", which the plan does not have.`);
+    throw new NetrigError(
+      'NETRIG_INTERNAL',
+      `${host.name} has an interface on the segment "${segment}", which the plan does not have.`,
+    );
   };
-  const endpointOf = (segment: string): Docker.EndpointSettings => ({ IPAMConfig: { IPv4Address: networkOf(segment).ends.get(host.name) ?? '' } }) as Docker.EndpointSettings;
+  const endpointOf = (segment: string): Docker.EndpointSettings =>
+    ({ IPAMConfig: { IPv4Address: networkOf(segment).ends.get(host.name) ?? '' } }) as Docker.EndpointSettings;
   let id: string | null = null;
   let first: Duplex | null = null;
   let log = '';
@@ -202,17 +263,33 @@ export async function bootContainer(site: ContainerSite, host: HostPlan, options
       id = created;
       for (const segment of segments.slice(1)) {
         stop.throwIfAborted();
-        await ask(endpoint, `join ${host.name} to the segment ${segment}`, changeMs, engine.getNetwork(networkOf(segment).id).connect({ Container: created, EndpointConfig: endpointOf(segment) }), stop);
+        await ask(
+          endpoint,
+          `join ${host.name} to the segment ${segment}`,
+          changeMs,
+          engine.getNetwork(networkOf(segment).id).connect({ Container: created, EndpointConfig: endpointOf(segment) }),
+          stop,
+        );
       }
       stop.throwIfAborted();
     },
     started: async () => {
       const given = await givenInterfaces(site, host, id ?? '', stop);
-      const result = await execIn(endpoint, engine, id ?? '', ['/bin/busybox', 'sh', '-c', wireScript(host, given)], changeMs, stop);
+      const result = await execIn(
+        endpoint,
+        engine,
+        id ?? '',
+        ['/bin/busybox', 'sh', '-c', wireScript(host, given)],
+        changeMs,
+        stop,
+      );
       if (result.exitCode === 0) return;
       const state = await containerState(endpoint, engine, id ?? '');
       if (!state.running) throw new Error(`its container ${state.text}`);
-      throw new NetrigError('NETRIG_SEGMENT', `The interfaces of ${host.name} could not be made ready: ${result.stderr.trim() || `exit status ${result.exitCode}`}`);
+      throw new NetrigError(
+        'NETRIG_SEGMENT',
+        `The interfaces of ${host.name} could not be made ready: ${result.stderr.trim() || `exit status ${result.exitCode}`}`,
+      );
     },
   };
   const container = new HostContainer(image, hooks, site.lacking)
@@ -260,7 +337,8 @@ export async function bootContainer(site: ContainerSite, host: HostPlan, options
       if (stop.aborted) late();
       else stop.addEventListener('abort', late, { once: true });
     });
-    if (id === null || first === null) throw new NetrigError('NETRIG_INTERNAL', `${host.name} came up without its container.`);
+    if (id === null || first === null)
+      throw new NetrigError('NETRIG_INTERNAL', `${host.name} came up without its container.`);
     return { access: access(id), first };
   } catch (error) {
     if (log === '' && id !== null) log = await containerLog(endpoint, engine, id);
@@ -270,10 +348,12 @@ export async function bootContainer(site: ContainerSite, host: HostPlan, options
     if (options.signal.aborted) throw options.signal.reason;
     if (isNetrigError(error, 'NETRIG_SEGMENT') || isNetrigError(error, 'NETRIG_INTERNAL')) throw error;
     if (isUnreachable(error)) throw engineError(endpoint, `start ${host.name}`, error);
-    if (deadline.aborted) throw new BootFailure(`it did not answer SSH within ${options.timeoutMs} ms`, log, { cause: error });
+    if (deadline.aborted)
+      throw new BootFailure(`it did not answer SSH within ${options.timeoutMs} ms`, log, { cause: error });
     if (isNetrigError(error, 'NETRIG_ENGINE_REFUSED')) throw error;
     // The engine's no is the same the second time.
-    if (engineStatus(error) !== null) return await withoutLacking(site, host, options, engineError(endpoint, `start ${host.name}`, error));
+    if (engineStatus(error) !== null)
+      return await withoutLacking(site, host, options, engineError(endpoint, `start ${host.name}`, error));
     throw new BootFailure(messageOf(error), log, { cause: error });
   }
 }
@@ -282,19 +362,33 @@ export async function bootContainer(site: ContainerSite, host: HostPlan, options
  * `ALL` means what the engine's own process has, from Docker 26 at the latest; in 20.10 it means all that the kernel knows,
  * and runc then fails where the engine lacks one. The one that engines lack is CAP_SYS_RESOURCE: without it, then.
  */
-async function withoutLacking(site: ContainerSite, host: HostPlan, options: BootOptions, refused: NetrigError): Promise<BootedContainer> {
+async function withoutLacking(
+  site: ContainerSite,
+  host: HostPlan,
+  options: BootOptions,
+  refused: NetrigError,
+): Promise<BootedContainer> {
   if (!/apply caps/.test(refused.message)) throw refused;
   if (!options.lackingKnown) {
     site.lacking.add('SYS_RESOURCE');
     return bootContainer(site, host, { ...options, lackingKnown: true });
   }
-  throw new NetrigError('NETRIG_CAPABILITY', `The Docker engine "${site.info.name}" lacks capabilities that a lab's host needs: ${refused.message}`, {
-    hint: 'Give the process of the engine all capabilities: run dockerd on the machine itself, or in a container with `--privileged`.',
-    cause: refused,
-  });
+  throw new NetrigError(
+    'NETRIG_CAPABILITY',
+    `The Docker engine "${site.info.name}" lacks capabilities that a lab's host needs: ${refused.message}`,
+    {
+      hint: 'Give the process of the engine all capabilities: run dockerd on the machine itself, or in a container with `--privileged`.',
+      cause: refused,
+    },
+  );
 }
 
 async function discard(site: ContainerSite, host: HostPlan, id: string | null): Promise<void> {
   const name = id ?? `netrig-${site.id}-${host.name}`;
-  await ask(site.endpoint, `remove the container of ${host.name}`, changeMs, site.engine.getContainer(name).remove({ force: true, v: true })).catch(() => undefined);
+  await ask(
+    site.endpoint,
+    `remove the container of ${host.name}`,
+    changeMs,
+    site.engine.getContainer(name).remove({ force: true, v: true }),
+  ).catch(() => undefined);
 }

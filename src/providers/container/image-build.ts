@@ -58,10 +58,16 @@ export function configureScript(recipe: ImageRecipe): string {
     if (path.endsWith('*')) lines.push(`rm -rf ${quoteArg(`/${path.slice(0, -1)}`)}*`);
     else lines.push(quoteArgv(['rm', '-rf', `/${path}`]));
   }
-  for (const unit of recipe.disabled) lines.push(`find ${units} -path '*.wants/*' -name ${quoteArg(unit)} -delete -o -path '*.requires/*' -name ${quoteArg(unit)} -delete`);
+  for (const unit of recipe.disabled)
+    lines.push(
+      `find ${units} -path '*.wants/*' -name ${quoteArg(unit)} -delete -o -path '*.requires/*' -name ${quoteArg(unit)} -delete`,
+    );
   for (const { unit, target } of recipe.enabled) {
     const own = recipe.files.some((file) => file.path === `etc/systemd/system/${unit}`);
-    lines.push(quoteArgv(['mkdir', '-p', `${units}/${target}.wants`]), quoteArgv(['ln', '-sfn', own ? `../${unit}` : `/lib/systemd/system/${unit}`, `${units}/${target}.wants/${unit}`]));
+    lines.push(
+      quoteArgv(['mkdir', '-p', `${units}/${target}.wants`]),
+      quoteArgv(['ln', '-sfn', own ? `../${unit}` : `/lib/systemd/system/${unit}`, `${units}/${target}.wants/${unit}`]),
+    );
   }
   for (const unit of recipe.masked) lines.push(quoteArgv(['ln', '-sfn', '/dev/null', `${units}/${unit}`]));
   for (const [path, target] of Object.entries(recipe.links)) lines.push(quoteArgv(['ln', '-sfn', target, `/${path}`]));
@@ -134,12 +140,24 @@ async function writeContext(directory: string, recipe: ImageRecipe, base: string
 
 /** An engine that only imports needs no more: it makes no container. The type definitions lack the two lists. */
 const warmConfig: HostConfig = Object.assign(
-  { NetworkMode: 'none', CapAdd: ['SYS_ADMIN', 'NET_ADMIN'], Tmpfs: { '/netrig-warm': 'exec' }, SecurityOpt: ['seccomp=unconfined', 'apparmor=unconfined', 'label=disable'], UsernsMode: 'host' },
+  {
+    NetworkMode: 'none',
+    CapAdd: ['SYS_ADMIN', 'NET_ADMIN'],
+    Tmpfs: { '/netrig-warm': 'exec' },
+    SecurityOpt: ['seccomp=unconfined', 'apparmor=unconfined', 'label=disable'],
+    UsernsMode: 'host',
+  },
   { MaskedPaths: [], ReadonlyPaths: [] },
 );
 
 /** Runs the warming in a container of the image built so far and makes the image of what it left. */
-async function warm(row: HostImageRow, recipe: ImageRecipe, built: string, reference: string, { endpoint, engine, signal }: EngineImageOptions): Promise<void> {
+async function warm(
+  row: HostImageRow,
+  recipe: ImageRecipe,
+  built: string,
+  reference: string,
+  { endpoint, engine, signal }: EngineImageOptions,
+): Promise<void> {
   const what = `make the image ${row.name} ready`;
   const container = await ask(
     endpoint,
@@ -160,10 +178,24 @@ async function warm(row: HostImageRow, recipe: ImageRecipe, built: string, refer
     const { StatusCode } = (await ask(endpoint, what, warmMs, container.wait(), signal)) as { StatusCode: number };
     if (StatusCode !== 0) {
       const { containerLog } = await import('./host.js');
-      throw new NetrigError('NETRIG_IMAGE_BUILD', `the container images of ${row.name} could not be put together: ${await containerLog(endpoint, engine, container.id)}`);
+      throw new NetrigError(
+        'NETRIG_IMAGE_BUILD',
+        `the container images of ${row.name} could not be put together: ${await containerLog(endpoint, engine, container.id)}`,
+      );
     }
     const [repo, tag] = reference.split(':');
-    await ask(endpoint, what, warmMs, container.commit({ repo, tag, changes: `LABEL ${imageLabel}=${row.name}\nENTRYPOINT []\nCMD ["/bin/sh"]`, comment: `netrig host image ${basename(reference)}` }), signal);
+    await ask(
+      endpoint,
+      what,
+      warmMs,
+      container.commit({
+        repo,
+        tag,
+        changes: `LABEL ${imageLabel}=${row.name}\nENTRYPOINT []\nCMD ["/bin/sh"]`,
+        comment: `netrig host image ${basename(reference)}`,
+      }),
+      signal,
+    );
   } finally {
     await ask(endpoint, what, changeMs, container.remove({ force: true, v: true })).catch(() => undefined);
   }
@@ -174,7 +206,11 @@ async function warm(row: HostImageRow, recipe: ImageRecipe, built: string, refer
  * it. For engines whose machine is not of this one's kind (Docker Desktop), and for users who can't build images here.
  * Rejects with NETRIG_IMAGE_BUILD and NETRIG_ENGINE_UNREACHABLE; a layer that was built stays in the engine's cache.
  */
-export async function buildFromRegistry(row: HostImageRow, reference: string, options: EngineImageOptions): Promise<void> {
+export async function buildFromRegistry(
+  row: HostImageRow,
+  reference: string,
+  options: EngineImageOptions,
+): Promise<void> {
   const { endpoint, engine, signal, progress } = options;
   const recipe = imageRecipe(row);
   const base = baseReference(row);
@@ -186,21 +222,44 @@ export async function buildFromRegistry(row: HostImageRow, reference: string, op
     const { prepareTestcontainers } = await import('./host.js');
     await prepareTestcontainers(endpoint, engine);
     progress(`${row.name}: building on ${base} in the Docker engine (some minutes)`);
-    const proxies = Object.fromEntries(['http_proxy', 'https_proxy', 'no_proxy'].flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])));
-    const build = GenericContainer.fromDockerfile(directory).withBuildArgs(proxies).build(built, { deleteOnExit: false });
+    const proxies = Object.fromEntries(
+      ['http_proxy', 'https_proxy', 'no_proxy'].flatMap((name) =>
+        process.env[name] ? [[name, process.env[name]]] : [],
+      ),
+    );
+    const build = GenericContainer.fromDockerfile(directory)
+      .withBuildArgs(proxies)
+      .build(built, { deleteOnExit: false });
     await ask(endpoint, `build the image ${row.name}`, buildMs, build, signal);
     progress(`${row.name}: putting together its container images`);
     await warm(row, recipe, built, reference, options);
   } catch (error) {
     if (signal.aborted || (error instanceof NetrigError && error.code !== 'NETRIG_ENGINE_REFUSED')) {
       // Testcontainers tells of a failed build by an error without a status, as one of the connection would be.
-      const answers = !signal.aborted && (await engine.ping().then(() => true, () => false));
-      if (signal.aborted || !answers || (error instanceof NetrigError && error.code === 'NETRIG_IMAGE_BUILD')) throw error;
-      throw new NetrigError('NETRIG_IMAGE_BUILD', `building on ${base} failed: ${messageOf((error as Error).cause ?? error)}`, { cause: error });
+      const answers =
+        !signal.aborted &&
+        (await engine.ping().then(
+          () => true,
+          () => false,
+        ));
+      if (signal.aborted || !answers || (error instanceof NetrigError && error.code === 'NETRIG_IMAGE_BUILD'))
+        throw error;
+      throw new NetrigError(
+        'NETRIG_IMAGE_BUILD',
+        `building on ${base} failed: ${messageOf((error as Error).cause ?? error)}`,
+        { cause: error },
+      );
     }
-    throw new NetrigError('NETRIG_IMAGE_BUILD', `building on ${base} failed: ${engineWords((error as Error).cause ?? error)}`, { cause: error });
+    throw new NetrigError(
+      'NETRIG_IMAGE_BUILD',
+      `building on ${base} failed: ${engineWords((error as Error).cause ?? error)}`,
+      { cause: error },
+    );
   } finally {
     await rm(directory, { recursive: true, force: true });
-    await engine.getImage(built).remove().catch(() => undefined);
+    await engine
+      .getImage(built)
+      .remove()
+      .catch(() => undefined);
   }
 }

@@ -8,7 +8,15 @@ import { takeLock } from '../../images/lock.js';
 import { imageRecipe, recipeKey, requireHostImageRow } from '../../images/recipe.js';
 import { ensureHostImage, imagesDirectory, listHostImages } from '../../images/store.js';
 import type { HostImage } from '../../images/host-image.js';
-import { ask, debianArchitecture, type EngineEndpoint, type EngineInfo, engineStatus, engineWords, questionMs } from './engine.js';
+import {
+  ask,
+  debianArchitecture,
+  type EngineEndpoint,
+  type EngineInfo,
+  engineStatus,
+  engineWords,
+  questionMs,
+} from './engine.js';
 import { buildFromRegistry } from './image-build.js';
 import { imageLabel } from './labels.js';
 
@@ -50,8 +58,15 @@ async function present(reference: string, { endpoint, engine, signal }: EngineIm
 }
 
 /** The host images that the engine has already, of the present recipes. */
-export async function presentImages(rows: readonly HostImageRow[], options: EngineImageOptions): Promise<EngineImage[]> {
-  const found = await Promise.all(rows.map(async (row) => ((await present(engineReference(row), options)) ? [{ name: row.name, reference: engineReference(row) }] : [])));
+export async function presentImages(
+  rows: readonly HostImageRow[],
+  options: EngineImageOptions,
+): Promise<EngineImage[]> {
+  const found = await Promise.all(
+    rows.map(async (row) =>
+      (await present(engineReference(row), options)) ? [{ name: row.name, reference: engineReference(row) }] : [],
+    ),
+  );
   return found.flat();
 }
 
@@ -62,10 +77,20 @@ async function importTree(image: HostImage, reference: string, options: EngineIm
   const child = spawn(
     'tar',
     [
-      '--create', '--file', '-', '--numeric-owner', '--xattrs', '--xattrs-include=*', '--one-file-system', '--sparse',
+      '--create',
+      '--file',
+      '-',
+      '--numeric-owner',
+      '--xattrs',
+      '--xattrs-include=*',
+      '--one-file-system',
+      '--sparse',
       // Entries of the tree begin with "./"; symbolic links keep their targets.
       `--transform=flags=rhS;s,^${basename(image.dockerData ?? 'docker')}\\(/\\|$\\),./var/lib/docker\\1,`,
-      '-C', image.root, '.', ...data,
+      '-C',
+      image.root,
+      '.',
+      ...data,
     ],
     { stdio: ['ignore', 'pipe', 'pipe'] },
   );
@@ -73,7 +98,9 @@ async function importTree(image: HostImage, reference: string, options: EngineIm
   child.stderr.setEncoding('utf8').on('data', (text: string) => (words = (words + text).slice(-2000)));
   const tar = new Promise<void>((resolve, reject) => {
     child.on('error', reject);
-    child.on('close', (code, signalName) => (code === 0 ? resolve() : reject(new Error(`tar ended with ${signalName ?? `status ${code}`}: ${words.trim()}`))));
+    child.on('close', (code, signalName) =>
+      code === 0 ? resolve() : reject(new Error(`tar ended with ${signalName ?? `status ${code}`}: ${words.trim()}`)),
+    );
   });
   tar.catch(() => undefined);
   try {
@@ -83,14 +110,18 @@ async function importTree(image: HostImage, reference: string, options: EngineIm
     const answer = await ask(endpoint, `import the image ${image.name}`, importMs, sent, signal);
     const end = await ask(endpoint, `import the image ${image.name}`, importMs, readAnswer(answer), signal);
     await tar;
-    if (end !== null) throw new NetrigError('NETRIG_IMAGE_BUILD', `The Docker engine could not import the image ${image.name}: ${end}`);
+    if (end !== null)
+      throw new NetrigError('NETRIG_IMAGE_BUILD', `The Docker engine could not import the image ${image.name}: ${end}`);
   } finally {
     if (child.exitCode === null) child.kill('SIGKILL');
   }
 }
 
 /** Reads an answer that comes as JSON lines to its end; the error in it, or `null`. */
-export async function readAnswer(answer: NodeJS.ReadableStream, onLine: (line: { stream?: string; status?: string }) => void = () => undefined): Promise<string | null> {
+export async function readAnswer(
+  answer: NodeJS.ReadableStream,
+  onLine: (line: { stream?: string; status?: string }) => void = () => undefined,
+): Promise<string | null> {
   let rest = '';
   let failure: string | null = null;
   for await (const chunk of answer) {
@@ -112,11 +143,19 @@ export async function readAnswer(answer: NodeJS.ReadableStream, onLine: (line: {
 
 /** Takes images of older recipes away, where no container stands on them. */
 async function removeOlder(row: HostImageRow, { endpoint, engine }: EngineImageOptions): Promise<void> {
-  const images = await ask(endpoint, 'list its images', questionMs, engine.listImages({ filters: JSON.stringify({ label: [`${imageLabel}=${row.name}`] }) }));
+  const images = await ask(
+    endpoint,
+    'list its images',
+    questionMs,
+    engine.listImages({ filters: JSON.stringify({ label: [`${imageLabel}=${row.name}`] }) }),
+  );
   for (const image of images) {
     if ((image.RepoTags ?? []).includes(engineReference(row))) continue;
     // Without force: the engine refuses while a container uses it, and it goes another time.
-    await engine.getImage(image.Id).remove().catch(() => undefined);
+    await engine
+      .getImage(image.Id)
+      .remove()
+      .catch(() => undefined);
   }
 }
 
@@ -133,7 +172,11 @@ async function make(row: HostImageRow, options: EngineImageOptions): Promise<voi
     progress(`${row.name}: putting it into the Docker engine ${info.name}`);
     await importTree(image, reference, options);
   };
-  const ready = fits && (await listHostImages()).some((one) => one.name === row.name && one.state === 'ready' && one.directory !== null && existsSync(one.directory));
+  const ready =
+    fits &&
+    (await listHostImages()).some(
+      (one) => one.name === row.name && one.state === 'ready' && one.directory !== null && existsSync(one.directory),
+    );
   if (ready) return fromCache();
   const registry = await buildFromRegistry(row, reference, options).then(
     () => null,
@@ -147,9 +190,15 @@ async function make(row: HostImageRow, options: EngineImageOptions): Promise<voi
     progress(`${row.name}: not from a registry (${registry}); building it here`);
     return fromCache();
   }
-  throw new NetrigError('NETRIG_IMAGE_BUILD', `The image ${row.name} could not be made in the Docker engine ${info.name}: ${registry}`, {
-    hint: fits ? `Let the engine reach a registry, or build the image here: \`sudo netrig images build ${row.name}\`.` : 'Let the engine reach a registry.',
-  });
+  throw new NetrigError(
+    'NETRIG_IMAGE_BUILD',
+    `The image ${row.name} could not be made in the Docker engine ${info.name}: ${registry}`,
+    {
+      hint: fits
+        ? `Let the engine reach a registry, or build the image here: \`sudo netrig images build ${row.name}\`.`
+        : 'Let the engine reach a registry.',
+    },
+  );
 }
 
 /**
@@ -163,15 +212,28 @@ export async function ensureEngineImage(name: string, options: EngineImageOption
   if (await present(reference, options)) return image;
   const { signal, progress } = options;
   const locked = existsSync(imagesDirectory()) && process.platform === 'linux';
-  const lock = locked ? await takeLock(join(imagesDirectory(), `.lock-engine-${name}`), { subject: `the image ${name} of the Docker engine`, deadlineMs: lockMs, signal, progress }) : null;
+  const lock = locked
+    ? await takeLock(join(imagesDirectory(), `.lock-engine-${name}`), {
+        subject: `the image ${name} of the Docker engine`,
+        deadlineMs: lockMs,
+        signal,
+        progress,
+      })
+    : null;
   try {
     if (await present(reference, options)) return image;
     await make(row, options);
     await removeOlder(row, options);
     return image;
   } catch (error) {
-    if (signal.aborted) throw new NetrigError('NETRIG_INTERRUPTED', `Interrupted while the image ${name} was made.`, { cause: error });
-    if (isNetrigError(error, 'NETRIG_ENGINE_REFUSED')) throw new NetrigError('NETRIG_IMAGE_BUILD', `The image ${name} could not be put into the engine: ${engineWords(error.cause ?? error)}`, { cause: error });
+    if (signal.aborted)
+      throw new NetrigError('NETRIG_INTERRUPTED', `Interrupted while the image ${name} was made.`, { cause: error });
+    if (isNetrigError(error, 'NETRIG_ENGINE_REFUSED'))
+      throw new NetrigError(
+        'NETRIG_IMAGE_BUILD',
+        `The image ${name} could not be put into the engine: ${engineWords(error.cause ?? error)}`,
+        { cause: error },
+      );
     throw error;
   } finally {
     await lock?.release();

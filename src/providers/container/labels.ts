@@ -63,7 +63,8 @@ export function isAbandoned(mark: HolderMark, own: HolderMark = ownMark()): bool
 export function parseMark(text: string | undefined): HolderMark | null {
   try {
     const value = JSON.parse(text ?? '') as Partial<HolderMark> | null;
-    if (typeof value?.machine !== 'string' || typeof value.boot !== 'string' || typeof value.pids !== 'string') return null;
+    if (typeof value?.machine !== 'string' || typeof value.boot !== 'string' || typeof value.pids !== 'string')
+      return null;
     return Number.isSafeInteger(value.pid) && Number.isSafeInteger(value.startTime) ? (value as HolderMark) : null;
   } catch {
     return null;

@@ -3,7 +3,16 @@ import type Docker from 'dockerode';
 import { messageOf, NetrigError } from '../../errors.js';
 import { labDirectory, listRecords, removeRecord } from '../../lab/store.js';
 import type { LabRecord, SweepReport } from '../provider.js';
-import { ask, changeMs, type EngineEndpoint, engineStatus, engineWords, isUnreachable, openEngine, questionMs } from './engine.js';
+import {
+  ask,
+  changeMs,
+  type EngineEndpoint,
+  engineStatus,
+  engineWords,
+  isUnreachable,
+  openEngine,
+  questionMs,
+} from './engine.js';
 import { type HolderMark, holderLabel, isAbandoned, labLabel, ownMark, parseMark } from './labels.js';
 import { usedEndpoints, forgetEndpoint } from './used-engines.js';
 
@@ -34,7 +43,11 @@ const busyMs = 15_000;
 const retryMs = 150;
 
 /** Removes one thing; what is gone already is gone. */
-async function remove(endpoint: EngineEndpoint, what: string, request: () => Promise<unknown>): Promise<Leftover | null> {
+async function remove(
+  endpoint: EngineEndpoint,
+  what: string,
+  request: () => Promise<unknown>,
+): Promise<Leftover | null> {
   const deadline = performance.now() + busyMs;
   for (;;) {
     try {
@@ -67,14 +80,22 @@ async function find(endpoint: EngineEndpoint, engine: Docker, label: string): Pr
     ask(endpoint, what, questionMs, engine.listVolumes({ filters: { label: [label] } })),
   ]);
   return {
-    containers: containers.map((one) => ({ id: one.Id, name: (one.Names[0] ?? one.Id).replace(/^\//, ''), labels: one.Labels })),
+    containers: containers.map((one) => ({
+      id: one.Id,
+      name: (one.Names[0] ?? one.Id).replace(/^\//, ''),
+      labels: one.Labels,
+    })),
     networks: networks.map((one) => ({ id: one.Id, name: one.Name, labels: one.Labels ?? {} })),
     // The engine answers null where it has none.
     volumes: (volumes.Volumes ?? []).map((one) => ({ name: one.Name, labels: one.Labels ?? {} })),
   };
 }
 
-async function removeFound(endpoint: EngineEndpoint, engine: Docker, found: Found): Promise<{ removed: string[]; left: Leftover[] }> {
+async function removeFound(
+  endpoint: EngineEndpoint,
+  engine: Docker,
+  found: Found,
+): Promise<{ removed: string[]; left: Leftover[] }> {
   const removed: string[] = [];
   const left: Leftover[] = [];
   const note = (what: string, result: Leftover | null): void => {
@@ -82,21 +103,44 @@ async function removeFound(endpoint: EngineEndpoint, engine: Docker, found: Foun
     else removed.push(what);
   };
   await Promise.all(
-    found.containers.map(async ({ id, name }) => note(`container ${name}`, await remove(endpoint, `the container ${name}`, () => engine.getContainer(id).remove({ force: true, v: true })))),
+    found.containers.map(async ({ id, name }) =>
+      note(
+        `container ${name}`,
+        await remove(endpoint, `the container ${name}`, () => engine.getContainer(id).remove({ force: true, v: true })),
+      ),
+    ),
   );
-  await Promise.all(found.networks.map(async ({ id, name }) => note(`network ${name}`, await remove(endpoint, `the network ${name}`, () => engine.getNetwork(id).remove()))));
-  await Promise.all(found.volumes.map(async ({ name }) => note(`volume ${name}`, await remove(endpoint, `the volume ${name}`, () => engine.getVolume(name).remove({ force: true })))));
+  await Promise.all(
+    found.networks.map(async ({ id, name }) =>
+      note(`network ${name}`, await remove(endpoint, `the network ${name}`, () => engine.getNetwork(id).remove())),
+    ),
+  );
+  await Promise.all(
+    found.volumes.map(async ({ name }) =>
+      note(
+        `volume ${name}`,
+        await remove(endpoint, `the volume ${name}`, () => engine.getVolume(name).remove({ force: true })),
+      ),
+    ),
+  );
   return { removed, left };
 }
 
 /** Takes away all that the engine has of one lab. Rejects with NETRIG_ENGINE_UNREACHABLE when the engine can't be asked. */
-export async function removeLab(endpoint: EngineEndpoint, engine: Docker, lab: string): Promise<{ removed: string[]; left: Leftover[] }> {
+export async function removeLab(
+  endpoint: EngineEndpoint,
+  engine: Docker,
+  lab: string,
+): Promise<{ removed: string[]; left: Leftover[] }> {
   const label = `${labLabel}=${lab}`;
   const first = await removeFound(endpoint, engine, await find(endpoint, engine, label));
   // What a request that was under way made meanwhile; volumes of removed containers went with them.
   const second = await removeFound(endpoint, engine, await find(endpoint, engine, label));
   const stuck = first.left.filter((one) => second.left.some((other) => other.what === one.what));
-  return { removed: [...first.removed, ...second.removed.filter((one) => !first.removed.includes(one))], left: [...stuck, ...second.left.filter((one) => !stuck.some((other) => other.what === one.what))] };
+  return {
+    removed: [...first.removed, ...second.removed.filter((one) => !first.removed.includes(one))],
+    left: [...stuck, ...second.left.filter((one) => !stuck.some((other) => other.what === one.what))],
+  };
 }
 
 /** Finishes what the dead holder of one lab left. Rejects as `removeLab` does. */
@@ -126,7 +170,11 @@ async function sweepEndpoint(uri: string, report: SweepReport): Promise<void> {
     const mark = parseMark(labels[holderLabel]);
     return mark !== null && isAbandoned(mark, own);
   };
-  const labs = new Set([...found.containers, ...found.networks, ...found.volumes].filter((one) => doomed(one.labels)).map((one) => one.labels[labLabel] ?? ''));
+  const labs = new Set(
+    [...found.containers, ...found.networks, ...found.volumes]
+      .filter((one) => doomed(one.labels))
+      .map((one) => one.labels[labLabel] ?? ''),
+  );
   for (const lab of labs) {
     if (lab === '') continue;
     const { removed, left } = await removeLab(endpoint, engine, lab);
@@ -151,12 +199,18 @@ export async function sweepContainers(): Promise<SweepReport> {
         if (removed.length > 0) report.removed.push({ lab: record.id, what: removed });
         for (const one of left) report.left.push({ lab: record.id, ...one });
       } catch (error) {
-        report.left.push({ lab: record.id, what: `its containers and networks, named in ${labDirectory(record.id)}`, why: messageOf(error) });
+        report.left.push({
+          lab: record.id,
+          what: `its containers and networks, named in ${labDirectory(record.id)}`,
+          why: messageOf(error),
+        });
       }
     }),
   );
   for (const uri of usedEndpoints()) {
-    await sweepEndpoint(uri, report).catch((error: unknown) => report.left.push({ lab: '', what: `what labs left at ${uri}`, why: messageOf(error) }));
+    await sweepEndpoint(uri, report).catch((error: unknown) =>
+      report.left.push({ lab: '', what: `what labs left at ${uri}`, why: messageOf(error) }),
+    );
   }
   return report;
 }

@@ -4,7 +4,18 @@ import { keepLog, newLabId } from '../../lab/store.js';
 import type { HostPlan, LabPlan } from '../../plan/lab-plan.js';
 import { generateLabKeys } from '../../ssh/keys.js';
 import type { SshTarget } from '../../ssh/ssh.js';
-import { accessTo, attachedLab, endHolder, type GreetedStreams, greetedStreams, heldLab, holdLab, leftOf, newRecord, throwIfInterrupted } from '../held-lab.js';
+import {
+  accessTo,
+  attachedLab,
+  endHolder,
+  type GreetedStreams,
+  greetedStreams,
+  heldLab,
+  holdLab,
+  leftOf,
+  newRecord,
+  throwIfInterrupted,
+} from '../held-lab.js';
 import type { LabRecord, Provider, RunningLab, UpOptions } from '../provider.js';
 import { containerCapabilities } from './capabilities.js';
 import { openEngine } from './engine.js';
@@ -26,7 +37,13 @@ const attempts = 2;
 function targetOf(record: LabRecord, host: string, greeted: GreetedStreams): SshTarget {
   const { endpoint, hosts, privateKey, hostKey } = accessOf(record);
   const access = accessTo(record, hosts, host);
-  return { host, username: 'root', privateKey, hostKey, open: async (signal) => greeted.take(host) ?? openTransport(endpoint, await openEngine(endpoint), access, signal) };
+  return {
+    host,
+    username: 'root',
+    privateKey,
+    hostKey,
+    open: async (signal) => greeted.take(host) ?? openTransport(endpoint, await openEngine(endpoint), access, signal),
+  };
 }
 
 /** What a host said last: its container's console, and its journal while it runs. */
@@ -38,7 +55,13 @@ async function consoleOf(record: LabRecord, host: string): Promise<string> {
   const engine = await openEngine(endpoint);
   const parts = [await containerLog(endpoint, engine, access.container)];
   if (access.init === 'systemd') {
-    const journal = await execIn(endpoint, engine, access.container, ['journalctl', '--quiet', '--no-pager', '--output', 'short-monotonic', '--lines', '30'], 5_000).catch(() => null);
+    const journal = await execIn(
+      endpoint,
+      engine,
+      access.container,
+      ['journalctl', '--quiet', '--no-pager', '--output', 'short-monotonic', '--lines', '30'],
+      5_000,
+    ).catch(() => null);
     if (journal?.exitCode === 0) parts.push(journal.stdout.trimEnd());
   }
   return parts.filter((text) => text !== '').join('\n');
@@ -53,7 +76,11 @@ async function removeFromEngine(found: FoundEngine, id: string): Promise<void> {
   if (left.length > 0) throw leftOf(id, left);
 }
 
-async function bootAll(site: ContainerSite, options: UpOptions, booted: (host: HostPlan, result: BootedContainer) => void): Promise<void> {
+async function bootAll(
+  site: ContainerSite,
+  options: UpOptions,
+  booted: (host: HostPlan, result: BootedContainer) => void,
+): Promise<void> {
   const { plan } = site;
   const { emit, scenario } = options;
   const { BootFailure, bootContainer } = await import('./host.js');
@@ -62,7 +89,14 @@ async function bootAll(site: ContainerSite, options: UpOptions, booted: (host: H
 
   async function bootOne(host: HostPlan): Promise<void> {
     const begin = performance.now();
-    emit({ type: 'phase', scenario, phase: 'boot', state: 'start', host: host.name, text: `${host.name} (${host.image}, ${host.init})` });
+    emit({
+      type: 'phase',
+      scenario,
+      phase: 'boot',
+      state: 'start',
+      host: host.name,
+      text: `${host.name} (${host.image}, ${host.init})`,
+    });
     for (let attempt = 1; ; attempt += 1) {
       try {
         booted(host, await bootContainer(site, host, { timeoutMs: plan.bootTimeoutMs, signal }));
@@ -72,12 +106,28 @@ async function bootAll(site: ContainerSite, options: UpOptions, booted: (host: H
         if (attempt === attempts) {
           const shown = error.console === '' ? 'Its console is empty.' : `The end of its console:\n${error.console}`;
           const kept = keepLog(site.id, host.name, `${error.console}\n`);
-          throw new NetrigError('NETRIG_HOST_BOOT', `${host.name} did not boot, twice: ${error.message}. ${shown}`, { hint: `The end of the console is in ${kept}.`, cause: error });
+          throw new NetrigError('NETRIG_HOST_BOOT', `${host.name} did not boot, twice: ${error.message}. ${shown}`, {
+            hint: `The end of the console is in ${kept}.`,
+            cause: error,
+          });
         }
-        emit({ type: 'log', scenario, level: 'warn', text: `${host.name} did not boot: ${error.message}; trying once more.` });
+        emit({
+          type: 'log',
+          scenario,
+          level: 'warn',
+          text: `${host.name} did not boot: ${error.message}; trying once more.`,
+        });
       }
     }
-    emit({ type: 'phase', scenario, phase: 'boot', state: 'end', host: host.name, text: `${host.name} answers SSH`, durationMs: performance.now() - begin });
+    emit({
+      type: 'phase',
+      scenario,
+      phase: 'boot',
+      state: 'end',
+      host: host.name,
+      text: `${host.name} answers SSH`,
+      durationMs: performance.now() - begin,
+    });
   }
 
   const queue = plan.hosts.values();
@@ -90,13 +140,18 @@ async function bootAll(site: ContainerSite, options: UpOptions, booted: (host: H
       });
     }
   };
-  const lanes = await Promise.allSettled(Array.from({ length: Math.min(hostsPerProcessor * cpus().length, plan.hosts.length) }, lane));
+  const lanes = await Promise.allSettled(
+    Array.from({ length: Math.min(hostsPerProcessor * cpus().length, plan.hosts.length) }, lane),
+  );
   const broken = lanes.find((one) => one.status === 'rejected');
   // The first failure, not that of a host which was stopped because of it.
   if (broken) throw failed.signal.aborted && !options.signal.aborted ? failed.signal.reason : broken.reason;
 }
 
-async function bring(plan: LabPlan, options: UpOptions & { detached?: boolean; scenarioFile?: string }): Promise<RunningLab> {
+async function bring(
+  plan: LabPlan,
+  options: UpOptions & { detached?: boolean; scenarioFile?: string },
+): Promise<RunningLab> {
   const { emit, scenario, signal } = options;
   const log = (level: 'info' | 'warn', text: string): void => emit({ type: 'log', scenario, level, text });
   const found = await containerPreflight(plan);
@@ -110,8 +165,21 @@ async function bring(plan: LabPlan, options: UpOptions & { detached?: boolean; s
   for (const name of new Set(plan.hosts.map((host) => host.image))) {
     const begin = performance.now();
     emit({ type: 'phase', scenario, phase: 'image', state: 'start', text: `Image ${name}` });
-    const image = await ensureEngineImage(name, { endpoint, engine, info, signal, progress: (line) => log('info', line) });
-    emit({ type: 'phase', scenario, phase: 'image', state: 'end', text: `Image ${name}`, durationMs: performance.now() - begin });
+    const image = await ensureEngineImage(name, {
+      endpoint,
+      engine,
+      info,
+      signal,
+      progress: (line) => log('info', line),
+    });
+    emit({
+      type: 'phase',
+      scenario,
+      phase: 'image',
+      state: 'end',
+      text: `Image ${name}`,
+      durationMs: performance.now() - begin,
+    });
     images.set(name, image.reference);
   }
   throwIfInterrupted(signal);
@@ -119,7 +187,13 @@ async function bring(plan: LabPlan, options: UpOptions & { detached?: boolean; s
   const id = newLabId(plan.slug);
   const keys = generateLabKeys(id);
   const mark = ownMark();
-  const access: ContainerLabAccess = { endpoint, mark, privateKey: keys.privateKey, hostKey: keys.hostPublicKey, hosts: {} };
+  const access: ContainerLabAccess = {
+    endpoint,
+    mark,
+    privateKey: keys.privateKey,
+    hostKey: keys.hostPublicKey,
+    hosts: {},
+  };
   const record = newRecord(id, 'container', plan, access, options);
   const greeted = greetedStreams();
   return holdLab(record, options, {
@@ -128,10 +202,14 @@ async function bring(plan: LabPlan, options: UpOptions & { detached?: boolean; s
     bring: async () => {
       const labels = labLabels(id, mark);
       const networks = await makeNetworks(endpoint, engine, id, plan, labels, signal);
-      await bootAll({ id, plan, endpoint, engine, info, networks, images, labels, lacking: new Set(), keys }, options, (host, booted) => {
-        access.hosts[host.name] = { init: host.init, container: booted.access.container };
-        greeted.keep(host.name, booted.first);
-      });
+      await bootAll(
+        { id, plan, endpoint, engine, info, networks, images, labels, lacking: new Set(), keys },
+        options,
+        (host, booted) => {
+          access.hosts[host.name] = { init: host.init, container: booted.access.container };
+          greeted.keep(host.name, booted.first);
+        },
+      );
     },
     takeAway: async () => {
       greeted.close();
@@ -148,16 +226,28 @@ async function attachTo(record: LabRecord): Promise<RunningLab> {
   const states = await Promise.all(
     record.plan.hosts.map(async ({ name }) => {
       const access = hosts[name];
-      return { name, state: access ? await containerState(endpoint, engine, access.container) : { running: false, text: 'was never made' } };
+      return {
+        name,
+        state: access
+          ? await containerState(endpoint, engine, access.container)
+          : { running: false, text: 'was never made' },
+      };
     }),
   );
   const gone = states.filter((one) => !one.state.running);
   if (!lives(record.holder) || gone.length > 0) {
-    const what = gone.length > 0 ? gone.map((one) => `the container of ${one.name} ${one.state.text}`).join(', ') : 'its holder ended';
+    const what =
+      gone.length > 0
+        ? gone.map((one) => `the container of ${one.name} ${one.state.text}`).join(', ')
+        : 'its holder ended';
     throw new NetrigError('NETRIG_LAB_GONE', `The lab ${record.id} is not up: ${what}.`);
   }
   const none = greetedStreams();
-  return attachedLab(record, { target: (host) => targetOf(record, host, none), console: (host) => consoleOf(record, host), down: () => destroyLab(record) });
+  return attachedLab(record, {
+    target: (host) => targetOf(record, host, none),
+    console: (host) => consoleOf(record, host),
+    down: () => destroyLab(record),
+  });
 }
 
 async function destroyLab(record: LabRecord): Promise<void> {
@@ -166,7 +256,11 @@ async function destroyLab(record: LabRecord): Promise<void> {
   const { mark } = accessOf(record);
   const here = ownMark();
   if (mark.machine !== here.machine || (mark.boot === here.boot && mark.pids !== here.pids)) {
-    throw new NetrigError('NETRIG_CLEANUP', `The lab ${record.id} is held by a process of another machine or pid namespace (${mark.machine}).`, { hint: 'Run `netrig down` where the lab was started.' });
+    throw new NetrigError(
+      'NETRIG_CLEANUP',
+      `The lab ${record.id} is held by a process of another machine or pid namespace (${mark.machine}).`,
+      { hint: 'Run `netrig down` where the lab was started.' },
+    );
   }
   if (mark.boot === here.boot) await endHolder(record, holderMs);
   const { left } = await removeLeftovers(record);

@@ -56,10 +56,17 @@ function overlaps(block: string, subnet: string): boolean {
 
 /** The blocks that a lab may use, from the one at `first` on, round the pool; without those that its own segments overlap. */
 export function usableBlocks(plan: Pick<LabPlan, 'segments'>, first: number): string[] {
-  return Array.from({ length: poolBlocks }, (_, index) => poolBlock((first + index) % poolBlocks)).filter((block) => !plan.segments.some((segment) => overlaps(block, segment.subnet)));
+  return Array.from({ length: poolBlocks }, (_, index) => poolBlock((first + index) % poolBlocks)).filter(
+    (block) => !plan.segments.some((segment) => overlaps(block, segment.subnet)),
+  );
 }
 
-function networkOptions(lab: string, segment: SegmentPlan, subnet: string, labels: Record<string, string>): Docker.NetworkCreateOptions {
+function networkOptions(
+  lab: string,
+  segment: SegmentPlan,
+  subnet: string,
+  labels: Record<string, string>,
+): Docker.NetworkCreateOptions {
   return {
     Name: `netrig-${lab}-${segment.name}`,
     Driver: 'bridge',
@@ -80,28 +87,64 @@ function networkOptions(lab: string, segment: SegmentPlan, subnet: string, label
 }
 
 /** Each host of a segment gets an address of the block: the first is the gateway's, which the engine keeps for itself. */
-export function tunnelEnds(plan: Pick<LabPlan, 'hosts'>, segment: Pick<SegmentPlan, 'name'>, block: string): Map<string, string> {
+export function tunnelEnds(
+  plan: Pick<LabPlan, 'hosts'>,
+  segment: Pick<SegmentPlan, 'name'>,
+  block: string,
+): Map<string, string> {
   const [a = 0, b = 0, c = 0] = ipaddr.IPv4.parse(block.split('/')[0]!).toByteArray();
   const members = plan.hosts.filter((host) => host.interfaces.some((nic) => nic.segment === segment.name));
-  return new Map(members.map((host, index) => [host.name, `${a}.${b}.${c + Math.floor((index + 2) / 256)}.${(index + 2) % 256}`]));
+  return new Map(
+    members.map((host, index) => [host.name, `${a}.${b}.${c + Math.floor((index + 2) / 256)}.${(index + 2) % 256}`]),
+  );
 }
 
 /** Makes all segments of a plan. Rejects with NETRIG_SEGMENT and NETRIG_ENGINE_UNREACHABLE; what was made till then stays, with its labels. */
-export async function makeNetworks(endpoint: EngineEndpoint, engine: Docker, lab: string, plan: LabPlan, labels: Record<string, string>, signal: AbortSignal): Promise<SegmentNetworks> {
+export async function makeNetworks(
+  endpoint: EngineEndpoint,
+  engine: Docker,
+  lab: string,
+  plan: LabPlan,
+  labels: Record<string, string>,
+  signal: AbortSignal,
+): Promise<SegmentNetworks> {
   const made = new Map<string, SegmentNetwork>();
   const blocks = usableBlocks(plan, Math.floor(Math.random() * poolBlocks));
   for (const [index, segment] of plan.segments.entries()) {
     for (;;) {
       const block = blocks.shift();
-      if (block === undefined) throw new NetrigError('NETRIG_SEGMENT', `The segment ${segment.name} could not be made: all blocks of 198.18.0.0/15 are taken by other networks of the engine.`, { hint: 'Remove networks that are not used any more (`docker network prune`).' });
+      if (block === undefined)
+        throw new NetrigError(
+          'NETRIG_SEGMENT',
+          `The segment ${segment.name} could not be made: all blocks of 198.18.0.0/15 are taken by other networks of the engine.`,
+          { hint: 'Remove networks that are not used any more (`docker network prune`).' },
+        );
       try {
-        const network = await ask(endpoint, `make the segment ${segment.name}`, changeMs, engine.createNetwork(networkOptions(lab, segment, block, labels)), signal);
-        made.set(segment.name, { id: network.id, vni: index + 1, mtu: segment.mtu ?? defaultMtu, ends: tunnelEnds(plan, segment, block), prefix: blockBits });
+        const network = await ask(
+          endpoint,
+          `make the segment ${segment.name}`,
+          changeMs,
+          engine.createNetwork(networkOptions(lab, segment, block, labels)),
+          signal,
+        );
+        made.set(segment.name, {
+          id: network.id,
+          vni: index + 1,
+          mtu: segment.mtu ?? defaultMtu,
+          ends: tunnelEnds(plan, segment, block),
+          prefix: blockBits,
+        });
         break;
       } catch (error) {
         // Another lab, or somebody else, has that block.
-        if (error instanceof NetrigError && error.code === 'NETRIG_ENGINE_REFUSED' && /overlaps|already in use|conflicts with/i.test(error.message)) continue;
-        if (error instanceof NetrigError && error.code === 'NETRIG_ENGINE_REFUSED') throw new NetrigError('NETRIG_SEGMENT', error.message, { cause: error });
+        if (
+          error instanceof NetrigError &&
+          error.code === 'NETRIG_ENGINE_REFUSED' &&
+          /overlaps|already in use|conflicts with/i.test(error.message)
+        )
+          continue;
+        if (error instanceof NetrigError && error.code === 'NETRIG_ENGINE_REFUSED')
+          throw new NetrigError('NETRIG_SEGMENT', error.message, { cause: error });
         throw error;
       }
     }

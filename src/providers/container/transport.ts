@@ -99,7 +99,11 @@ export class ExecStream extends Duplex {
 }
 
 /** How a container stands, for people: `is running`, `ended with status 137 (out of memory)`, `is not there`. */
-export async function containerState(endpoint: EngineEndpoint, engine: Docker, id: string): Promise<{ running: boolean; text: string }> {
+export async function containerState(
+  endpoint: EngineEndpoint,
+  engine: Docker,
+  id: string,
+): Promise<{ running: boolean; text: string }> {
   try {
     const { State } = await ask(endpoint, 'look at a host’s container', questionMs, engine.getContainer(id).inspect());
     if (State.Paused) return { running: false, text: 'is paused' };
@@ -113,18 +117,35 @@ export async function containerState(endpoint: EngineEndpoint, engine: Docker, i
 }
 
 /** A fresh byte stream to the host's sshd. Rejects when the host is gone, with how its container stands. */
-export async function openTransport(endpoint: EngineEndpoint, engine: Docker, access: ContainerAccess, signal: AbortSignal): Promise<ExecStream> {
+export async function openTransport(
+  endpoint: EngineEndpoint,
+  engine: Docker,
+  access: ContainerAccess,
+  signal: AbortSignal,
+): Promise<ExecStream> {
   try {
     const exec = await ask(
       endpoint,
       'run a command in a host’s container',
       questionMs,
-      engine.getContainer(access.container).exec({ Cmd: sshCommand[access.init], AttachStdin: true, AttachStdout: true, AttachStderr: true, Tty: false, User: 'root' }),
+      engine
+        .getContainer(access.container)
+        .exec({
+          Cmd: sshCommand[access.init],
+          AttachStdin: true,
+          AttachStdout: true,
+          AttachStderr: true,
+          Tty: false,
+          User: 'root',
+        }),
       signal,
     );
     const starting = exec.start({ hijack: true, stdin: true, Tty: false });
     // A stream that comes when nobody waits for it any more.
-    starting.then((raw) => signal.aborted && raw.destroy(), () => undefined);
+    starting.then(
+      (raw) => signal.aborted && raw.destroy(),
+      () => undefined,
+    );
     const raw = await ask(endpoint, 'run a command in a host’s container', questionMs, starting, signal);
     return new ExecStream(raw, async () => {
       const { running, text } = await containerState(endpoint, engine, access.container);
@@ -136,7 +157,9 @@ export async function openTransport(endpoint: EngineEndpoint, engine: Docker, ac
     const cause = (error as Error).cause ?? error;
     // 404: no such container; 409: it does not run, or is paused.
     if (engineStatus(cause) === 404 || engineStatus(cause) === 409) {
-      throw new Error(`its container ${(await containerState(endpoint, engine, access.container)).text}`, { cause: error });
+      throw new Error(`its container ${(await containerState(endpoint, engine, access.container)).text}`, {
+        cause: error,
+      });
     }
     throw error;
   }
@@ -164,7 +187,12 @@ async function speaks(stream: Duplex, signal: AbortSignal): Promise<boolean> {
  * Waits until the host's sshd has said its first line, and answers that very stream with the line put back. Rejects when
  * `signal` aborts, when the container ends, or when the engine does not answer.
  */
-export async function waitForSshd(endpoint: EngineEndpoint, engine: Docker, access: ContainerAccess, signal: AbortSignal): Promise<Duplex> {
+export async function waitForSshd(
+  endpoint: EngineEndpoint,
+  engine: Docker,
+  access: ContainerAccess,
+  signal: AbortSignal,
+): Promise<Duplex> {
   for (;;) {
     signal.throwIfAborted();
     const stream = await openTransport(endpoint, engine, access, signal).catch((error: unknown) => {

@@ -42,7 +42,11 @@ export const kernelProbes: readonly KernelProbe[] = [
   },
   {
     name: 'kernel:vxlan',
-    commands: ['ip link add x0 type vxlan id 42 dstport 4789 local 127.0.0.1', 'ip link set x0 up', 'ip link delete x0'],
+    commands: [
+      'ip link add x0 type vxlan id 42 dstport 4789 local 127.0.0.1',
+      'ip link set x0 up',
+      'ip link delete x0',
+    ],
     works: 'a VXLAN interface comes up',
     mend: moduleMend('vxlan'),
   },
@@ -64,7 +68,12 @@ export const kernelProbes: readonly KernelProbe[] = [
     works: 'a VLAN interface on a veth comes up',
     mend: moduleMend('8021q'),
   },
-  { name: 'kernel:dummy', commands: ['ip link add d0 type dummy', 'ip link delete d0'], works: 'a dummy interface can be made', mend: moduleMend('dummy') },
+  {
+    name: 'kernel:dummy',
+    commands: ['ip link add d0 type dummy', 'ip link delete d0'],
+    works: 'a dummy interface can be made',
+    mend: moduleMend('dummy'),
+  },
   {
     name: 'kernel:tun',
     commands: [
@@ -101,7 +110,9 @@ export const kernelProbes: readonly KernelProbe[] = [
 export function probeScript(): string {
   const lines = ['echo "namespaces have"', 'ip link set lo up'];
   for (const probe of kernelProbes) {
-    lines.push(`if seen=$({ ${probe.commands.join(' && ')}; } 2>&1); then echo "${probe.name} have"; else echo "${probe.name} lacks" $seen; fi`);
+    lines.push(
+      `if seen=$({ ${probe.commands.join(' && ')}; } 2>&1); then echo "${probe.name} have"; else echo "${probe.name} lacks" $seen; fi`,
+    );
   }
   return lines.join('\n');
 }
@@ -122,21 +133,45 @@ export function readProbes(output: string, stderr = ''): Capability[] {
   return kernelProbes.map((probe): Capability => {
     const answer = said.get(probe.name);
     if (answer?.have) return { name: probe.name, have: true, seen: `Tried: ${probe.works}.` };
-    const words = answer ? answer.words || 'it failed without a word' : `the probe did not come that far: ${stderr.trim()}`;
-    return { name: probe.name, have: false, seen: `Tried whether ${probe.works}: ${words}`, ...(probe.mend ? { mend: probe.mend } : {}) };
+    const words = answer
+      ? answer.words || 'it failed without a word'
+      : `the probe did not come that far: ${stderr.trim()}`;
+    return {
+      name: probe.name,
+      have: false,
+      seen: `Tried whether ${probe.works}: ${words}`,
+      ...(probe.mend ? { mend: probe.mend } : {}),
+    };
   });
 }
 
 async function kernelCapabilities(root: boolean): Promise<Capability[]> {
   const nothing = (why: string): Capability[] => [
-    { name: 'namespaces', have: false, seen: why, mend: 'Run as root, in a container only with the privilege to make namespaces.' },
+    {
+      name: 'namespaces',
+      have: false,
+      seen: why,
+      mend: 'Run as root, in a container only with the privilege to make namespaces.',
+    },
     ...kernelProbes.map((probe) => ({ name: probe.name, have: false, seen: `Not tried: ${why}` })),
   ];
   if (!root) return nothing('Only root can make the namespaces.');
-  const flags = ['--mount', '--pid', '--uts', '--ipc', '--net', '--cgroup', '--propagation', 'private', '--fork', '--kill-child=KILL'];
+  const flags = [
+    '--mount',
+    '--pid',
+    '--uts',
+    '--ipc',
+    '--net',
+    '--cgroup',
+    '--propagation',
+    'private',
+    '--fork',
+    '--kill-child=KILL',
+  ];
   const result = await runCommand(['unshare', ...flags, 'sh', '-c', probeScript()], { timeoutMs: 10_000 });
   const said = saidByProbes(result.stdout);
-  if (!said.has('namespaces')) return nothing(`unshare failed: ${result.stderr.trim() || `exit status ${result.exitCode}`}`);
+  if (!said.has('namespaces'))
+    return nothing(`unshare failed: ${result.stderr.trim() || `exit status ${result.exitCode}`}`);
   return [
     { name: 'namespaces', have: true, seen: 'unshare made mount, pid, uts, ipc, network and cgroup namespaces.' },
     ...readProbes(result.stdout, result.stderr),
@@ -148,27 +183,49 @@ function cgroupCapability(): Capability {
   const layout = cgroupLayout();
   const view = viewFor(layout, 'hybrid');
   if (view === null) {
-    return { name, have: false, seen: 'Neither cgroup2 nor a systemd hierarchy is mounted below /sys/fs/cgroup.', mend: 'Use `init: light`, or mount the cgroup file systems as systemd does.' };
+    return {
+      name,
+      have: false,
+      seen: 'Neither cgroup2 nor a systemd hierarchy is mounted below /sys/fs/cgroup.',
+      mend: 'Use `init: light`, or mount the cgroup file systems as systemd does.',
+    };
   }
   const made: string[] = [];
   try {
-    for (const path of cgroupDirectories(layout, view, cgroupName(ownIdentity(), 'probe', String(process.hrtime.bigint())))) {
+    for (const path of cgroupDirectories(
+      layout,
+      view,
+      cgroupName(ownIdentity(), 'probe', String(process.hrtime.bigint())),
+    )) {
       mkdirSync(path);
       made.push(path);
     }
   } catch (error) {
-    return { name, have: false, seen: `The layout is ${layout.kind}, but no group can be made: ${messageOf(error)}.`, mend: 'Run where /sys/fs/cgroup can be written to.' };
+    return {
+      name,
+      have: false,
+      seen: `The layout is ${layout.kind}, but no group can be made: ${messageOf(error)}.`,
+      mend: 'Run where /sys/fs/cgroup can be written to.',
+    };
   } finally {
     for (const path of made) rmdirSync(path);
   }
-  const which = layout.kind === 'v2' ? 'version 2 only' : `version 1 with systemd's hierarchy${layout.unified === null ? '' : ' and version 2 beside it'}`;
+  const which =
+    layout.kind === 'v2'
+      ? 'version 2 only'
+      : `version 1 with systemd's hierarchy${layout.unified === null ? '' : ' and version 2 beside it'}`;
   return { name, have: true, seen: `The layout is ${which}; a group was made and removed in each hierarchy.` };
 }
 
 function cgroup2Capability(): Capability {
   const { unified } = cgroupLayout();
   if (unified !== null) return { name: 'cgroup2', have: true, seen: `cgroup2 is mounted at ${unified}.` };
-  return { name: 'cgroup2', have: false, seen: 'cgroup2 is not mounted.', mend: 'Images whose systemd is 257 or later need it.' };
+  return {
+    name: 'cgroup2',
+    have: false,
+    seen: 'cgroup2 is not mounted.',
+    mend: 'Images whose systemd is 257 or later need it.',
+  };
 }
 
 /** See `Provider.capabilities`. All is done in namespaces that end with the probe; nothing of the machine changes. */
@@ -178,9 +235,16 @@ export async function localCapabilities(): Promise<Capability[]> {
   const missing = missingTools(tools.map((tool) => tool.name));
   const inotify = inotifyUse();
   const neighbours = neighbourLimit();
-  const kernel = await kernelCapabilities(root && !missing.some((tool) => tool.name === 'unshare' || tool.name === 'ip'));
+  const kernel = await kernelCapabilities(
+    root && !missing.some((tool) => tool.name === 'unshare' || tool.name === 'ip'),
+  );
   return [
-    { name: 'root', have: root, seen: root ? 'netrig runs as root.' : `netrig runs as user ${uid}.`, ...(root ? {} : { mend: 'Run as root.' }) },
+    {
+      name: 'root',
+      have: root,
+      seen: root ? 'netrig runs as root.' : `netrig runs as user ${uid}.`,
+      ...(root ? {} : { mend: 'Run as root.' }),
+    },
     ...tools.map((tool): Capability => {
       const have = !missing.includes(tool);
       return {
@@ -196,13 +260,19 @@ export async function localCapabilities(): Promise<Capability[]> {
     {
       name: 'inotify',
       have: inotify === null || inotify.limit - inotify.used >= 16,
-      seen: inotify === null ? 'The kernel states no limit.' : `Root has ${inotify.used} of ${inotify.limit} inotify instances in use.`,
+      seen:
+        inotify === null
+          ? 'The kernel states no limit.'
+          : `Root has ${inotify.used} of ${inotify.limit} inotify instances in use.`,
       mend: `sysctl ${inotifySysctl}=1024`,
     },
     {
       name: 'neighbours',
       have: neighbours === null || neighbours >= 1024,
-      seen: neighbours === null ? 'The kernel states no limit.' : `The machine's one neighbour table holds ${neighbours} entries for all network namespaces together.`,
+      seen:
+        neighbours === null
+          ? 'The kernel states no limit.'
+          : `The machine's one neighbour table holds ${neighbours} entries for all network namespaces together.`,
       mend: 'sysctl net.ipv4.neigh.default.gc_thresh3=8192',
     },
   ];

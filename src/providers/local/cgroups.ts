@@ -23,8 +23,21 @@ export interface CgroupLayout {
 export type CgroupView = 'hybrid' | 'v2';
 
 const controllers = new Set([
-  'cpu', 'cpuacct', 'cpuset', 'memory', 'devices', 'freezer', 'blkio', 'pids', 'net_cls', 'net_prio', 'perf_event', 'hugetlb', 'rdma',
-  'misc', 'debug',
+  'cpu',
+  'cpuacct',
+  'cpuset',
+  'memory',
+  'devices',
+  'freezer',
+  'blkio',
+  'pids',
+  'net_cls',
+  'net_prio',
+  'perf_event',
+  'hugetlb',
+  'rdma',
+  'misc',
+  'debug',
 ]);
 
 /** Mount points in mountinfo have blanks and backslashes as octal escapes (proc_pid_mountinfo(5)). */
@@ -48,7 +61,12 @@ export function parseLayout(mountinfo: string): CgroupLayout {
     const options = [...(name ? ['none', name] : []), ...words.filter((word) => controllers.has(word))].join(',');
     if (options && !hierarchies.some((one) => one.options === options)) hierarchies.push({ mountPoint, options });
   }
-  const kind = unified === '/sys/fs/cgroup' ? 'v2' : hierarchies.some((one) => one.options === 'none,name=systemd') ? 'hybrid' : 'none';
+  const kind =
+    unified === '/sys/fs/cgroup'
+      ? 'v2'
+      : hierarchies.some((one) => one.options === 'none,name=systemd')
+        ? 'hybrid'
+        : 'none';
   return { kind, hierarchies, unified };
 }
 
@@ -86,14 +104,17 @@ export function makeCgroup(directory: string): void {
   // In version 1 a new cpuset has neither processors nor memory nodes, and nothing can join it before it does.
   for (const file of ['cpuset.cpus', 'cpuset.mems']) {
     const own = join(directory, file);
-    if (existsSync(own) && existsSync(join(directory, 'tasks'))) writeFileSync(own, readFileSync(join(directory, '..', file)));
+    if (existsSync(own) && existsSync(join(directory, 'tasks')))
+      writeFileSync(own, readFileSync(join(directory, '..', file)));
   }
 }
 
 function removeTree(directory: string): void {
   let names: string[];
   try {
-    names = readdirSync(directory, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [entry.name] : []));
+    names = readdirSync(directory, { withFileTypes: true }).flatMap((entry) =>
+      entry.isDirectory() ? [entry.name] : [],
+    );
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
     throw error;
@@ -110,7 +131,10 @@ function removeTree(directory: string): void {
  * Removes cgroups with all below them. One whose last task is still dying is busy for a moment: tried again until
  * `timeoutMs` are over. Answers what is left, with the reason.
  */
-export async function removeCgroups(directories: readonly string[], timeoutMs: number): Promise<{ path: string; why: string }[]> {
+export async function removeCgroups(
+  directories: readonly string[],
+  timeoutMs: number,
+): Promise<{ path: string; why: string }[]> {
   const deadline = performance.now() + timeoutMs;
   let left = directories.map((path) => ({ path, why: '' }));
   for (;;) {
@@ -142,7 +166,9 @@ export function orphanCgroups(layout: CgroupLayout): { path: string; lab: string
     return names.flatMap((name) => {
       const match = /^netrig-(\d+)-(\d+)-(\d+)-(.+)\.[^.]+$/.exec(name);
       if (!match || match[1] !== pidNamespace) return [];
-      return isAlive({ pid: Number(match[2]), startTime: Number(match[3]) }) ? [] : [{ path: join(top, basename(name)), lab: match[4] ?? '' }];
+      return isAlive({ pid: Number(match[2]), startTime: Number(match[3]) })
+        ? []
+        : [{ path: join(top, basename(name)), lab: match[4] ?? '' }];
     });
   });
 }

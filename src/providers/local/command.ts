@@ -11,7 +11,10 @@ export interface CommandResult {
 }
 
 /** This process's environment with the directories of the system's own programs, which a root without a login shell may lack. */
-export const machineEnvironment: NodeJS.ProcessEnv = { ...process.env, PATH: `${process.env['PATH'] ?? '/usr/bin:/bin'}:/usr/sbin:/sbin` };
+export const machineEnvironment: NodeJS.ProcessEnv = {
+  ...process.env,
+  PATH: `${process.env['PATH'] ?? '/usr/bin:/bin'}:/usr/sbin:/sbin`,
+};
 
 /** Where a program is found, or `null`. */
 export function findProgram(name: string): string | null {
@@ -28,10 +31,18 @@ export function findProgram(name: string): string | null {
 }
 
 /** Runs a program to its end, `timeoutMs` at most; then it is killed and `stderr` says so. Never rejects. */
-export function runCommand(argv: readonly [string, ...string[]], options: { stdin?: string; timeoutMs: number }): Promise<CommandResult> {
+export function runCommand(
+  argv: readonly [string, ...string[]],
+  options: { stdin?: string; timeoutMs: number },
+): Promise<CommandResult> {
   return new Promise((resolve) => {
     const [program, ...rest] = argv;
-    const child = spawn(program, rest, { stdio: ['pipe', 'pipe', 'pipe'], timeout: options.timeoutMs, killSignal: 'SIGKILL', env: machineEnvironment });
+    const child = spawn(program, rest, {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      timeout: options.timeoutMs,
+      killSignal: 'SIGKILL',
+      env: machineEnvironment,
+    });
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));

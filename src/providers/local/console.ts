@@ -80,7 +80,15 @@ export function lastLines(file: string): string {
 export async function journalOf(access: HostAccess): Promise<string> {
   if (access.init !== 'systemd' || !isAlive(access.pid1)) return '';
   const enter = ['--target', String(access.pid1.pid), '--mount', '--uts', '--ipc', '--net', '--pid'];
-  const journalctl = ['journalctl', '--quiet', '--no-pager', '--output', 'short-monotonic', '--lines', String(shownLines)];
+  const journalctl = [
+    'journalctl',
+    '--quiet',
+    '--no-pager',
+    '--output',
+    'short-monotonic',
+    '--lines',
+    String(shownLines),
+  ];
   const result = await runCommand(['nsenter', ...enter, ...journalctl], { timeoutMs: journalMs });
   return result.exitCode === 0 ? result.stdout.trimEnd() : '';
 }

@@ -49,7 +49,9 @@ const teardownMs = 10_000;
 export function busyboxOf(image: HostImage): string {
   const path = join(image.root, 'bin', 'busybox');
   if (existsSync(path)) return path;
-  throw new NetrigError('NETRIG_IMAGE_BUILD', `The image ${image.name} has no /bin/busybox.`, { hint: `Build it again: \`netrig images rm ${image.name}\`, then \`netrig images build ${image.name}\`.` });
+  throw new NetrigError('NETRIG_IMAGE_BUILD', `The image ${image.name} has no /bin/busybox.`, {
+    hint: `Build it again: \`netrig images rm ${image.name}\`, then \`netrig images build ${image.name}\`.`,
+  });
 }
 
 function environment(site: LabSite, host: HostPlan, image: HostImage): Record<string, string> {
@@ -116,7 +118,8 @@ export async function bootHost(
 
   // A light host has no use for cgroups: nothing in it manages them, and its processes end with its PID 1.
   const view = host.init === 'systemd' ? viewFor(site.layout, image.cgroup) : null;
-  const cgroups = view === null ? [] : cgroupDirectories(site.layout, view, cgroupName(site.holder, site.id, host.name));
+  const cgroups =
+    view === null ? [] : cgroupDirectories(site.layout, view, cgroupName(site.holder, site.id, host.name));
   const logFile = consoleLog(site.id, host.name);
   let access: HostAccess | null = null;
   let kernelLog: KernelLogReader | null = null;
@@ -142,20 +145,27 @@ export async function bootHost(
     stdin.on('error', () => undefined);
     child.on('error', (error) => failed.abort(new BootFailure(error.message)));
     child.on('exit', (code, signal) => {
-      failed.abort(new BootFailure(signal === null ? `its process ended with status ${code}` : `its process was ended by ${signal}`));
+      failed.abort(
+        new BootFailure(
+          signal === null ? `its process ended with status ${code}` : `its process was ended by ${signal}`,
+        ),
+      );
     });
     const guard = child.pid === undefined ? null : identify(child.pid);
     if (!guard) throw new BootFailure('its process could not be started');
     own(host.name, guard);
 
     const nextLine = lineReader(pipe as Readable);
-    const stopped = new Promise<never>((_, reject) => stop.addEventListener('abort', () => reject(stop.reason as Error), { once: true }));
+    const stopped = new Promise<never>((_, reject) =>
+      stop.addEventListener('abort', () => reject(stop.reason as Error), { once: true }),
+    );
     stopped.catch(() => undefined);
     stop.throwIfAborted();
 
     const made = /^made (\d+)$/.exec((await Promise.race([nextLine(), stopped])) ?? '');
     const pid1 = made ? identify(Number(made[1])) : null;
-    if (!pid1) throw await Promise.race([stopped, Promise.resolve(new BootFailure('its namespaces could not be made'))]);
+    if (!pid1)
+      throw await Promise.race([stopped, Promise.resolve(new BootFailure('its namespaces could not be made'))]);
     own(host.name, pid1);
     await Promise.race([site.segments.wire(index, host, pid1.pid, options.again), stopped]);
     stdin.end(`${[...addressLines(host), 'go'].join('\n')}\n`);

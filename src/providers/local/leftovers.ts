@@ -26,7 +26,8 @@ export async function undo(entries: readonly LedgerEntry[]): Promise<{ removed: 
   const left: Leftover[] = [];
   const processes = entries.flatMap((entry) => (entry.kind === 'process' ? [entry] : []));
   for (const one of processes) if (signalProcess(one, 'SIGKILL')) removed.push(`process ${one.pid} of ${one.role}`);
-  for (const one of await waitUntilGone(processes, processesMs)) left.push({ what: `process ${one.pid}`, why: `it lives ${processesMs / 1000} s after SIGKILL` });
+  for (const one of await waitUntilGone(processes, processesMs))
+    left.push({ what: `process ${one.pid}`, why: `it lives ${processesMs / 1000} s after SIGKILL` });
   const cgroups = entries.flatMap((entry) => (entry.kind === 'cgroup' ? [entry.path] : []));
   const busy = await removeCgroups(cgroups, cgroupsMs);
   for (const one of busy) left.push({ what: `cgroup ${one.path}`, why: one.why });
@@ -82,12 +83,19 @@ export async function sweepLocal(): Promise<SweepReport> {
     }),
   );
   const orphans = orphanCgroups(cgroupLayout());
-  const busy = await removeCgroups(orphans.map((one) => one.path), cgroupsMs);
+  const busy = await removeCgroups(
+    orphans.map((one) => one.path),
+    cgroupsMs,
+  );
   const labs = new Set(orphans.map((one) => one.lab));
   for (const lab of labs) {
     const left = busy.filter((one) => orphans.some((orphan) => orphan.lab === lab && orphan.path === one.path));
     const count = orphans.filter((one) => one.lab === lab).length - left.length;
-    note(lab, count > 0 ? [`${count} cgroups without a record`] : [], left.map((one) => ({ what: `cgroup ${one.path}`, why: one.why })));
+    note(
+      lab,
+      count > 0 ? [`${count} cgroups without a record`] : [],
+      left.map((one) => ({ what: `cgroup ${one.path}`, why: one.why })),
+    );
   }
   for (const path of strayDirectories()) {
     await rm(path, { recursive: true, force: true });

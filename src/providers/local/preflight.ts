@@ -18,7 +18,10 @@ const namePattern = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/;
 
 function checkNames(plan: LabPlan): void {
   for (const name of [...plan.hosts.map((host) => host.name), ...plan.segments.map((segment) => segment.name)]) {
-    if (!namePattern.test(name)) throw new NetrigError('NETRIG_USAGE', `"${name}" can't be the name of a host or a segment.`, { hint: 'Use letters, digits, - and _.' });
+    if (!namePattern.test(name))
+      throw new NetrigError('NETRIG_USAGE', `"${name}" can't be the name of a host or a segment.`, {
+        hint: 'Use letters, digits, - and _.',
+      });
   }
 }
 
@@ -39,19 +42,29 @@ function checkInotify(plan: LabPlan): void {
 
 /** See `Provider.preflight`. */
 export function localPreflight(plan: LabPlan): void {
-  if (process.getuid?.() !== 0) throw new NetrigError('NETRIG_NO_ROOT', 'The local provider makes namespaces, mounts and cgroups, and netrig does not run as root.');
+  if (process.getuid?.() !== 0)
+    throw new NetrigError(
+      'NETRIG_NO_ROOT',
+      'The local provider makes namespaces, mounts and cgroups, and netrig does not run as root.',
+    );
   checkNames(plan);
   const missing = missingTools(['unshare', 'nsenter', 'setpriv', 'ip', 'cp', 'du'])[0];
   if (missing) {
-    throw new NetrigError('NETRIG_TOOL_MISSING', `\`${missing.name}\` is not installed.`, { hint: `Install Debian's package: \`apt-get install ${missing.debianPackage}\`.` });
+    throw new NetrigError('NETRIG_TOOL_MISSING', `\`${missing.name}\` is not installed.`, {
+      hint: `Install Debian's package: \`apt-get install ${missing.debianPackage}\`.`,
+    });
   }
   const layout = cgroupLayout();
   for (const host of plan.hosts) {
     const row = findHostImageRow(host.image);
     if (host.init === 'systemd' && row && viewFor(layout, row.cgroup) === null) {
-      throw new NetrigError('NETRIG_CAPABILITY', `The systemd of ${host.image} needs ${row.cgroup === 'v2' ? 'cgroup2' : "systemd's cgroup hierarchy"}, which is not mounted below /sys/fs/cgroup.`, {
-        hint: `Mount it, or make ${host.name} \`init: light\`.`,
-      });
+      throw new NetrigError(
+        'NETRIG_CAPABILITY',
+        `The systemd of ${host.image} needs ${row.cgroup === 'v2' ? 'cgroup2' : "systemd's cgroup hierarchy"}, which is not mounted below /sys/fs/cgroup.`,
+        {
+          hint: `Mount it, or make ${host.name} \`init: light\`.`,
+        },
+      );
     }
   }
   checkInotify(plan);

@@ -10,7 +10,18 @@ import { consoleLog, holderAlive, keepLog, newLabId } from '../../lab/store.js';
 import type { HostPlan, LabPlan } from '../../plan/lab-plan.js';
 import { generateLabKeys } from '../../ssh/keys.js';
 import type { SshTarget } from '../../ssh/ssh.js';
-import { accessTo, attachedLab, endHolder, type GreetedStreams, greetedStreams, heldLab, holdLab, leftOf, newRecord, throwIfInterrupted } from '../held-lab.js';
+import {
+  accessTo,
+  attachedLab,
+  endHolder,
+  type GreetedStreams,
+  greetedStreams,
+  heldLab,
+  holdLab,
+  leftOf,
+  newRecord,
+  throwIfInterrupted,
+} from '../held-lab.js';
 import type { LabRecord, Provider, RunningLab, UpOptions } from '../provider.js';
 import { bootScript } from './boot-script.js';
 import { localCapabilities } from './capabilities.js';
@@ -45,7 +56,10 @@ async function boundLayersOf(image: HostImage): Promise<string[]> {
   if (image.dockerData === null) return [];
   const layers = join(image.dockerData, 'overlay2');
   // `l`, the directory of short links, has no `diff`.
-  const result = await runCommand(['sh', '-c', 'cd "$0" && for layer in */diff; do [ -d "$layer" ] && du -sk "$layer"; done; true', layers], { timeoutMs: 30_000 });
+  const result = await runCommand(
+    ['sh', '-c', 'cd "$0" && for layer in */diff; do [ -d "$layer" ] && du -sk "$layer"; done; true', layers],
+    { timeoutMs: 30_000 },
+  );
   return result.stdout.split('\n').flatMap((line) => {
     const match = /^(\d+)\t([A-Za-z0-9-]+)\/diff$/.exec(line);
     return match?.[2] && Number(match[1]) >= boundLayerKiB ? [match[2]] : [];
@@ -53,7 +67,11 @@ async function boundLayersOf(image: HostImage): Promise<string[]> {
 }
 
 /** Runs `work` for all items, `limit` at once; after the first failure nothing new is begun. */
-async function inParallel<T>(items: readonly T[], limit: number, work: (item: T, index: number) => Promise<void>): Promise<void> {
+async function inParallel<T>(
+  items: readonly T[],
+  limit: number,
+  work: (item: T, index: number) => Promise<void>,
+): Promise<void> {
   const queue = items.entries();
   const lane = async (): Promise<void> => {
     for (const [index, item] of queue) await work(item, index);
@@ -65,10 +83,20 @@ async function inParallel<T>(items: readonly T[], limit: number, work: (item: T,
 function targetOf(record: LabRecord, host: string, greeted: GreetedStreams): SshTarget {
   const { hosts, privateKey, hostKey } = accessOf(record);
   const access = accessTo(record, hosts, host);
-  return { host, username: 'root', privateKey, hostKey, open: async (signal) => greeted.take(host) ?? openTransport(access, signal) };
+  return {
+    host,
+    username: 'root',
+    privateKey,
+    hostKey,
+    open: async (signal) => greeted.take(host) ?? openTransport(access, signal),
+  };
 }
 
-async function bring(plan: LabPlan, options: UpOptions & { detached?: boolean; scenarioFile?: string }, provider: LocalProviderOptions): Promise<RunningLab> {
+async function bring(
+  plan: LabPlan,
+  options: UpOptions & { detached?: boolean; scenarioFile?: string },
+  provider: LocalProviderOptions,
+): Promise<RunningLab> {
   const { emit, scenario, signal } = options;
   const log = (level: 'info' | 'warn', text: string): void => emit({ type: 'log', scenario, level, text });
   localPreflight(plan);
@@ -82,9 +110,17 @@ async function bring(plan: LabPlan, options: UpOptions & { detached?: boolean; s
     const begin = performance.now();
     emit({ type: 'phase', scenario, phase: 'image', state: 'start', text: `Image ${name}` });
     const image = await find(name, { signal, progress: (line) => log('info', line) });
-    emit({ type: 'phase', scenario, phase: 'image', state: 'end', text: `Image ${name}`, durationMs: performance.now() - begin });
+    emit({
+      type: 'phase',
+      scenario,
+      phase: 'image',
+      state: 'end',
+      text: `Image ${name}`,
+      durationMs: performance.now() - begin,
+    });
     images.set(name, image);
-    if (plan.hosts.some((host) => host.image === name && host.engine)) boundLayers.set(name, await boundLayersOf(image));
+    if (plan.hosts.some((host) => host.image === name && host.engine))
+      boundLayers.set(name, await boundLayersOf(image));
   }
   throwIfInterrupted(signal);
 
@@ -102,10 +138,24 @@ async function bring(plan: LabPlan, options: UpOptions & { detached?: boolean; s
     mkdirSync(join(directory, 'root'));
     mkdirSync(join(directory, 'keys'), { mode: 0o700 });
     writeFileSync(join(directory, 'boot.sh'), bootScript, { mode: 0o600 });
-    const keyFiles = { host_key: keys.hostPrivateKey, 'host_key.pub': `${keys.hostPublicKeyLine}\n`, 'login_key.pub': `${keys.publicKeyLine}\n` };
-    for (const [name, content] of Object.entries(keyFiles)) writeFileSync(join(directory, 'keys', name), content, { mode: 0o600 });
+    const keyFiles = {
+      host_key: keys.hostPrivateKey,
+      'host_key.pub': `${keys.hostPublicKeyLine}\n`,
+      'login_key.pub': `${keys.publicKeyLine}\n`,
+    };
+    for (const [name, content] of Object.entries(keyFiles))
+      writeFileSync(join(directory, 'keys', name), content, { mode: 0o600 });
     segments = await makeSegments(plan.segments, ledger);
-    const site: LabSite = { id, directory, holder: record.holder, ledger, layout: cgroupLayout(), segments, images, boundLayers };
+    const site: LabSite = {
+      id,
+      directory,
+      holder: record.holder,
+      ledger,
+      layout: cgroupLayout(),
+      segments,
+      images,
+      boundLayers,
+    };
     await bootAll(site, plan, options, (host, booted) => {
       access.hosts[host.name] = booted.access;
       greeted.keep(host.name, booted.first);
@@ -130,22 +180,48 @@ async function bring(plan: LabPlan, options: UpOptions & { detached?: boolean; s
   });
 }
 
-async function bootAll(site: LabSite, plan: LabPlan, options: UpOptions, booted: (host: HostPlan, result: BootedHost) => void): Promise<void> {
+async function bootAll(
+  site: LabSite,
+  plan: LabPlan,
+  options: UpOptions,
+  booted: (host: HostPlan, result: BootedHost) => void,
+): Promise<void> {
   const { emit, scenario } = options;
   const failed = new AbortController();
   const signal = AbortSignal.any([options.signal, failed.signal]);
 
   async function bootOne(host: HostPlan, index: number): Promise<void> {
     const begin = performance.now();
-    emit({ type: 'phase', scenario, phase: 'boot', state: 'start', host: host.name, text: `${host.name} (${host.image}, ${host.init})` });
-    const attempt = (again: boolean): Promise<BootedHost> => bootHost(site, index, host, { again, timeoutMs: plan.bootTimeoutMs, signal });
+    emit({
+      type: 'phase',
+      scenario,
+      phase: 'boot',
+      state: 'start',
+      host: host.name,
+      text: `${host.name} (${host.image}, ${host.init})`,
+    });
+    const attempt = (again: boolean): Promise<BootedHost> =>
+      bootHost(site, index, host, { again, timeoutMs: plan.bootTimeoutMs, signal });
     const result = await attempt(false).catch((error: unknown) => {
       if (!(error instanceof BootFailure)) throw error;
-      emit({ type: 'log', scenario, level: 'warn', text: `${host.name} did not boot: ${error.message}; trying once more.` });
+      emit({
+        type: 'log',
+        scenario,
+        level: 'warn',
+        text: `${host.name} did not boot: ${error.message}; trying once more.`,
+      });
       return attempt(true);
     });
     booted(host, result);
-    emit({ type: 'phase', scenario, phase: 'boot', state: 'end', host: host.name, text: `${host.name} answers SSH`, durationMs: performance.now() - begin });
+    emit({
+      type: 'phase',
+      scenario,
+      phase: 'boot',
+      state: 'end',
+      host: host.name,
+      text: `${host.name} answers SSH`,
+      durationMs: performance.now() - begin,
+    });
   }
 
   await inParallel(plan.hosts, hostsPerProcessor * cpus().length, async (host, index) => {
@@ -172,20 +248,29 @@ function bootError(site: LabSite, host: HostPlan, failure: BootFailure): NetrigE
     kept = `(the console log could not be kept: ${messageOf(error)})`;
   }
   const shown = last === '' ? 'Its console is empty.' : `The end of its console:\n${last}`;
-  return new NetrigError('NETRIG_HOST_BOOT', `${host.name} did not boot, twice: ${failure.message}. ${shown}`, { hint: `The whole console is in ${kept}.`, cause: failure });
+  return new NetrigError('NETRIG_HOST_BOOT', `${host.name} did not boot, twice: ${failure.message}. ${shown}`, {
+    hint: `The whole console is in ${kept}.`,
+    cause: failure,
+  });
 }
 
 async function attachTo(record: LabRecord): Promise<RunningLab> {
   const own = heldLab(record);
   if (own) return own;
   const { hosts } = accessOf(record);
-  const gone = record.plan.hosts.filter((host) => !hosts[host.name] || !isAlive(hosts[host.name]!.pid1)).map((host) => host.name);
+  const gone = record.plan.hosts
+    .filter((host) => !hosts[host.name] || !isAlive(hosts[host.name]!.pid1))
+    .map((host) => host.name);
   if (!holderAlive(record) || gone.length > 0) {
     const what = gone.length > 0 ? `these hosts of it are not there: ${gone.join(', ')}` : 'its holder ended';
     throw new NetrigError('NETRIG_LAB_GONE', `The lab ${record.id} is not up: ${what}.`);
   }
   const none = greetedStreams();
-  return attachedLab(record, { target: (host) => targetOf(record, host, none), console: (host) => consoleOf(record, host), down: () => destroyLab(record) });
+  return attachedLab(record, {
+    target: (host) => targetOf(record, host, none),
+    console: (host) => consoleOf(record, host),
+    down: () => destroyLab(record),
+  });
 }
 
 async function destroyLab(record: LabRecord): Promise<void> {

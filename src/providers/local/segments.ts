@@ -57,7 +57,11 @@ export function wireLines(hostIndex: number, host: HostPlan, segments: readonly 
   return host.interfaces.map((nic) => {
     const index = segments.findIndex((segment) => segment.name === nic.segment);
     const segment = segments[index];
-    if (!segment) throw new NetrigError('NETRIG_INTERNAL', `${host.name} has an interface on the segment "${nic.segment}", which the plan does not have.`);
+    if (!segment)
+      throw new NetrigError(
+        'NETRIG_INTERNAL',
+        `${host.name} has an interface on the segment "${nic.segment}", which the plan does not have.`,
+      );
     const mtu = segment.mtu === null ? '' : ` mtu ${segment.mtu}`;
     return (
       `link add name ${portName(hostIndex, host.name, nic.name)}${mtu} master ${bridgeName(index, segment.name)} up ` +
@@ -72,7 +76,9 @@ export function addressLines(host: HostPlan): string[] {
     'link set dev lo up',
     ...host.interfaces.flatMap((nic) => [
       // Nobody else can have the address on a segment that was made a moment ago: no waiting for duplicate detection.
-      ...(nic.address === null ? [] : [`address add ${nic.address} ${nic.address.includes(':') ? 'nodad' : 'brd +'} dev ${nic.name}`]),
+      ...(nic.address === null
+        ? []
+        : [`address add ${nic.address} ${nic.address.includes(':') ? 'nodad' : 'brd +'} dev ${nic.name}`]),
       `link set dev ${nic.name} up`,
     ]),
   ];
@@ -101,24 +107,38 @@ exec cat
  * Rejects with NETRIG_SEGMENT.
  */
 export async function makeSegments(segments: readonly SegmentPlan[], ledger: Ledger): Promise<SegmentSpace> {
-  const child = spawn('setpriv', ['--pdeathsig', 'KILL', 'unshare', '--net', 'sh', '-c', holderScript, bridgeLines(segments).join('\n')], {
-    stdio: ['pipe', 'pipe', 'pipe'],
-    env: machineEnvironment,
-    detached: true,
-  });
+  const child = spawn(
+    'setpriv',
+    ['--pdeathsig', 'KILL', 'unshare', '--net', 'sh', '-c', holderScript, bridgeLines(segments).join('\n')],
+    {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env: machineEnvironment,
+      detached: true,
+    },
+  );
   let stderr = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
   child.stdin.on('error', () => undefined);
   const started = once(child, 'spawn');
   const ended = new Promise<never>((_, reject) => {
-    child.on('error', (error) => reject(new NetrigError('NETRIG_SEGMENT', `The namespace of the segments could not be made: ${error.message}.`)));
-    child.on('close', () => reject(new NetrigError('NETRIG_SEGMENT', `The segments could not be made: ${stderr.trim() || 'their process ended'}.`)));
+    child.on('error', (error) =>
+      reject(new NetrigError('NETRIG_SEGMENT', `The namespace of the segments could not be made: ${error.message}.`)),
+    );
+    child.on('close', () =>
+      reject(
+        new NetrigError('NETRIG_SEGMENT', `The segments could not be made: ${stderr.trim() || 'their process ended'}.`),
+      ),
+    );
   });
   ended.catch(() => undefined);
   await Promise.race([started, ended]);
   const pid = child.pid;
   const holder = pid === undefined ? null : identify(pid);
-  if (!holder) throw new NetrigError('NETRIG_SEGMENT', `The segments could not be made: ${stderr.trim() || 'their process ended at once'}.`);
+  if (!holder)
+    throw new NetrigError(
+      'NETRIG_SEGMENT',
+      `The segments could not be made: ${stderr.trim() || 'their process ended at once'}.`,
+    );
   ledger.add({ kind: 'process', role: 'segments', ...holder });
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
@@ -143,7 +163,10 @@ export async function makeSegments(segments: readonly SegmentPlan[], ledger: Led
 
   async function wireAlone(ports: readonly string[], lines: readonly string[]): Promise<void> {
     // Whatever an attempt before this one left; most of the time nothing, and then it fails.
-    await batch(['-force'], ports.map((port) => `link delete dev ${port}`));
+    await batch(
+      ['-force'],
+      ports.map((port) => `link delete dev ${port}`),
+    );
     for (const line of lines) {
       const why = await batch([], [line]);
       if (why !== null) throw new NetrigError('NETRIG_SEGMENT', `\`ip ${line}\` failed: ${why.split('\n')[0]}`);
@@ -155,7 +178,12 @@ export async function makeSegments(segments: readonly SegmentPlan[], ledger: Led
     while (waiting.length > 0) {
       const now = waiting;
       waiting = [];
-      const why = now.some((one) => one.again) ? 'not the first attempt' : await batch([], now.flatMap((one) => one.lines));
+      const why = now.some((one) => one.again)
+        ? 'not the first attempt'
+        : await batch(
+            [],
+            now.flatMap((one) => one.lines),
+          );
       // `ip` stops at the first line that fails, which concerns one host only: each by itself tells which.
       if (why === null) for (const one of now) one.resolve();
       else for (const one of now) await wireAlone(one.ports, one.lines).then(one.resolve, one.reject);

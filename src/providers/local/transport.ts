@@ -36,11 +36,15 @@ async function spawnSshd(access: HostAccess, signal: AbortSignal): Promise<Duple
   // The root by itself, too: where netrig runs in a chroot, the root of the mount namespace is not the host's.
   // Descriptor 3 is a socket in both directions, where 0 and 1 would be two pipes.
   const enter = ['--target', String(access.pid1.pid), '--mount', '--root', '--uts', '--ipc', '--net', '--pid'];
-  const child = spawn('nsenter', [...enter, '/bin/sh', '-c', 'exec /usr/sbin/sshd -i -e <&3 >&3 2>>/var/log/sshd.log 3>&-'], {
-    stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
-    env: lightEnvironment,
-    detached: true,
-  });
+  const child = spawn(
+    'nsenter',
+    [...enter, '/bin/sh', '-c', 'exec /usr/sbin/sshd -i -e <&3 >&3 2>>/var/log/sshd.log 3>&-'],
+    {
+      stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
+      env: lightEnvironment,
+      detached: true,
+    },
+  );
   await once(child, 'spawn', { signal });
   const stream = child.stdio[3] as Duplex;
   signal.throwIfAborted();

@@ -159,7 +159,22 @@ export function tunnelChange(tunnel: Tunnel, lab: string): Change {
   const { device, vni, port, local, peers, mac, mtu } = tunnel;
   const mark = `netrig ${lab}`;
   const commands = [
-    quoteArgv(['ip', 'link', 'add', device, 'address', mac, 'type', 'vxlan', 'id', String(vni), 'dstport', String(port), 'local', local]),
+    quoteArgv([
+      'ip',
+      'link',
+      'add',
+      device,
+      'address',
+      mac,
+      'type',
+      'vxlan',
+      'id',
+      String(vni),
+      'dstport',
+      String(port),
+      'local',
+      local,
+    ]),
     quoteArgv(['ip', 'link', 'set', device, 'alias', mark]),
     ...(mtu === null ? [] : [quoteArgv(['ip', 'link', 'set', device, 'mtu', String(mtu)])]),
     ...peers.map((peer) => quoteArgv(['bridge', 'fdb', 'append', '00:00:00:00:00:00', 'dev', device, 'dst', peer])),
@@ -216,13 +231,21 @@ fi
 
 /** Says `KIND NAME removed` or `KIND NAME left` for each object of the engine that was not there before the lab. */
 export function engineLeftScript(remove: boolean): string {
-  const done = (command: string): string => (remove ? `if ${command} "$id" >/dev/null 2>&1; then echo "$kind $name removed"; else echo "$kind $name left"; fi` : 'echo "$kind $name left"');
+  const done = (command: string): string =>
+    remove
+      ? `if ${command} "$id" >/dev/null 2>&1; then echo "$kind $name removed"; else echo "$kind $name left"; fi`
+      : 'echo "$kind $name left"';
   const kind = (name: string, list: string, format: string, command: string): string =>
     `kind=${name}; ${list} | while read -r id; do grep -qxF "$id" ${labDirectory}/${name}s && continue; name=$(${format} "$id" 2>/dev/null | sed 's|^/||'); [ -n "$name" ] || continue; ${done(command)}; done`;
   return [
     `[ -f ${labDirectory}/networks ] || exit 0`,
     kind('container', 'docker ps -aq --no-trunc', "docker inspect --format '{{.Name}}'", 'docker rm -f -v'),
-    kind('network', 'docker network ls -q --no-trunc', "docker network inspect --format '{{.Name}}'", 'docker network rm'),
+    kind(
+      'network',
+      'docker network ls -q --no-trunc',
+      "docker network inspect --format '{{.Name}}'",
+      'docker network rm',
+    ),
     kind('volume', 'docker volume ls -q', "docker volume inspect --format '{{.Name}}'", 'docker volume rm'),
   ].join('\n');
 }

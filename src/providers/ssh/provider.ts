@@ -61,7 +61,9 @@ function inventoryFile(): string | null {
 function requireInventory(): Inventory {
   const file = inventoryFile();
   if (file !== null) return loadInventory(file);
-  throw new NetrigError('NETRIG_USAGE', 'The provider ssh needs an inventory of the machines.', { hint: 'Name it: --inventory FILE. docs/ssh.md says what it holds.' });
+  throw new NetrigError('NETRIG_USAGE', 'The provider ssh needs an inventory of the machines.', {
+    hint: 'Name it: --inventory FILE. docs/ssh.md says what it holds.',
+  });
 }
 
 /** The machine-id of where netrig runs, so that nobody ends a lab which another controller holds. */
@@ -86,26 +88,57 @@ export function machinesFor(plan: LabPlan, inventory: Inventory): Map<string, Ma
     found.set(host.name, machine);
     for (const { segment } of host.interfaces) {
       const tunnel = Object.hasOwn(inventory.tunnels, segment);
-      if (tunnel && isIP(machine.address) === 0) problems.push(`${machine.name}: the VXLAN of ${segment} needs its address as such, not the name ${machine.address}`);
-      if (!tunnel && machine.interfaces[segment] === undefined) problems.push(`${machine.name} has no interface for the segment ${segment}: say which by \`segments: { ${segment}: … }\`, or have the segment built by \`segments: { ${segment}: { vxlan: … } }\` at the top`);
+      if (tunnel && isIP(machine.address) === 0)
+        problems.push(
+          `${machine.name}: the VXLAN of ${segment} needs its address as such, not the name ${machine.address}`,
+        );
+      if (!tunnel && machine.interfaces[segment] === undefined)
+        problems.push(
+          `${machine.name} has no interface for the segment ${segment}: say which by \`segments: { ${segment}: … }\`, or have the segment built by \`segments: { ${segment}: { vxlan: … } }\` at the top`,
+        );
     }
   }
   if (problems.length > 0) {
-    throw new NetrigError('NETRIG_INVENTORY', `The inventory ${inventory.file} does not fit the scenario: ${problems.join('; ')}.`, { hint: 'Mend the inventory; nothing was touched.' });
+    throw new NetrigError(
+      'NETRIG_INVENTORY',
+      `The inventory ${inventory.file} does not fit the scenario: ${problems.join('; ')}.`,
+      { hint: 'Mend the inventory; nothing was touched.' },
+    );
   }
   return found;
 }
 
 /** What a lab changes on one machine, in the order in which it does. */
-export function changesFor(plan: LabPlan, host: HostPlan, machines: ReadonlyMap<string, Machine>, inventory: Inventory, lab: string): Change[] {
+export function changesFor(
+  plan: LabPlan,
+  host: HostPlan,
+  machines: ReadonlyMap<string, Machine>,
+  inventory: Inventory,
+  lab: string,
+): Change[] {
   const machine = machines.get(host.name)!;
   const changes: Change[] = [];
   for (const nic of host.interfaces) {
     const segment = plan.segments.find(({ name }) => name === nic.segment)!;
     const tunnel = inventory.tunnels[nic.segment];
     if (tunnel) {
-      const peers = plan.hosts.filter((other) => other.name !== host.name && other.interfaces.some((one) => one.segment === nic.segment)).map((other) => machines.get(other.name)!.address);
-      changes.push(tunnelChange({ device: nic.name, mac: nic.mac, vni: tunnel.vni, port: tunnel.port, local: machine.address, peers, mtu: segment.mtu }, lab));
+      const peers = plan.hosts
+        .filter((other) => other.name !== host.name && other.interfaces.some((one) => one.segment === nic.segment))
+        .map((other) => machines.get(other.name)!.address);
+      changes.push(
+        tunnelChange(
+          {
+            device: nic.name,
+            mac: nic.mac,
+            vni: tunnel.vni,
+            port: tunnel.port,
+            local: machine.address,
+            peers,
+            mtu: segment.mtu,
+          },
+          lab,
+        ),
+      );
       if (nic.address !== null) changes.push(addressChange(nic.name, nic.address));
       continue;
     }
@@ -126,54 +159,112 @@ export function changesFor(plan: LabPlan, host: HostPlan, machines: ReadonlyMap<
  * purpose has a name that the scenario uses, and there is an engine where one is needed.
  */
 function lookScript(host: HostPlan, machine: Machine, inventory: Inventory): string {
-  const lines: string[] = ['[ "$(uname -s)" = Linux ] || echo "it is no Linux machine"', 'command -v ip >/dev/null || echo "it has no ip (package iproute2)"'];
+  const lines: string[] = [
+    '[ "$(uname -s)" = Linux ] || echo "it is no Linux machine"',
+    'command -v ip >/dev/null || echo "it has no ip (package iproute2)"',
+  ];
   for (const nic of host.interfaces) {
     const device = machine.interfaces[nic.segment];
     const taken = `a link named ${nic.name} is there already, which the scenario’s commands would take for the one on ${nic.segment}`;
-    if (Object.hasOwn(inventory.tunnels, nic.segment)) lines.push(`! ip link show dev ${nic.name} >/dev/null 2>&1 || echo ${quoteArg(taken)}`);
+    if (Object.hasOwn(inventory.tunnels, nic.segment))
+      lines.push(`! ip link show dev ${nic.name} >/dev/null 2>&1 || echo ${quoteArg(taken)}`);
     else if (device !== undefined) {
       lines.push(`[ -e /sys/class/net/${device} ] || echo ${quoteArg(`there is no interface ${device}`)}`);
       if (device !== nic.name) lines.push(`[ ! -e /sys/class/net/${nic.name} ] || echo ${quoteArg(taken)}`);
     }
   }
-  if (host.engine) lines.push('command -v docker >/dev/null || echo "it has no Docker engine, which the scenario needs there"');
+  if (host.engine)
+    lines.push('command -v docker >/dev/null || echo "it has no Docker engine, which the scenario needs there"');
   return lines.join('\n');
 }
 
 /** Runs a script that must succeed. */
-async function must(access: MachineAccess, script: string, signal: AbortSignal, doing: string, timeoutMs: number): Promise<string> {
+async function must(
+  access: MachineAccess,
+  script: string,
+  signal: AbortSignal,
+  doing: string,
+  timeoutMs: number,
+): Promise<string> {
   const { exitCode, stdout, stderr } = await runAsRoot(access, script, { signal, timeoutMs });
   if (exitCode === 0) return stdout;
-  throw new NetrigError('NETRIG_SEGMENT', `${access.machine.name}: ${doing} failed: ${stderr.trim() || `exit status ${exitCode}`}.`);
+  throw new NetrigError(
+    'NETRIG_SEGMENT',
+    `${access.machine.name}: ${doing} failed: ${stderr.trim() || `exit status ${exitCode}`}.`,
+  );
 }
 
-async function take(access: MachineAccess, host: HostPlan, plan: LabPlan, parts: { record: LabRecord; inventory: Inventory; machines: Map<string, Machine>; hostPrivateKey: string; loginKeyLine: string; signal: AbortSignal; taken: Set<string>; readOnly: boolean; log: (level: 'info' | 'warn', text: string) => void }): Promise<void> {
+async function take(
+  access: MachineAccess,
+  host: HostPlan,
+  plan: LabPlan,
+  parts: {
+    record: LabRecord;
+    inventory: Inventory;
+    machines: Map<string, Machine>;
+    hostPrivateKey: string;
+    loginKeyLine: string;
+    signal: AbortSignal;
+    taken: Set<string>;
+    readOnly: boolean;
+    log: (level: 'info' | 'warn', text: string) => void;
+  },
+): Promise<void> {
   const { machine } = access;
   const { record, inventory, machines, signal, log } = parts;
   const wrong = (await must(access, lookScript(host, machine, inventory), signal, 'a look at it', askMs)).trim();
-  if (wrong !== '') throw new NetrigError('NETRIG_INVENTORY', `${machine.name} (${machine.address}) does not fit: ${wrong.split('\n').join('; ')}.`, { hint: 'Mend the inventory or the machine; nothing was changed on it.' });
+  if (wrong !== '')
+    throw new NetrigError(
+      'NETRIG_INVENTORY',
+      `${machine.name} (${machine.address}) does not fit: ${wrong.split('\n').join('; ')}.`,
+      { hint: 'Mend the inventory or the machine; nothing was changed on it.' },
+    );
 
-  const begin = beginScript({ owner: `${record.id} ${controllerId()}`, hostKey: parts.hostPrivateKey, authorizedKey: parts.loginKeyLine });
+  const begin = beginScript({
+    owner: `${record.id} ${controllerId()}`,
+    hostKey: parts.hostPrivateKey,
+    authorizedKey: parts.loginKeyLine,
+  });
   // From here on something may be there, also when no answer comes.
   parts.taken.add(host.name);
   const begun = await runAsRoot(access, begin, { signal, timeoutMs: askMs });
   if (begun.exitCode === machineTaken) {
     parts.taken.delete(host.name);
     const [lab, controller] = begun.stdout.trim().split(' ');
-    throw new NetrigError('NETRIG_CAPABILITY', `${machine.name} (${machine.address}) is in use by the lab ${lab ?? 'of somebody'}${controller === controllerId() ? '' : ', of another controller'}: one lab a machine at a time.`, {
-      hint: `Wait for it to end. If what held it was killed: netrig gc --inventory ${inventory.file}`,
-    });
+    throw new NetrigError(
+      'NETRIG_CAPABILITY',
+      `${machine.name} (${machine.address}) is in use by the lab ${lab ?? 'of somebody'}${controller === controllerId() ? '' : ', of another controller'}: one lab a machine at a time.`,
+      {
+        hint: `Wait for it to end. If what held it was killed: netrig gc --inventory ${inventory.file}`,
+      },
+    );
   }
-  if (begun.exitCode !== 0) throw new NetrigError('NETRIG_SEGMENT', `${machine.name}: the lab’s directory could not be made: ${begun.stderr.trim()}.`);
+  if (begun.exitCode !== 0)
+    throw new NetrigError(
+      'NETRIG_SEGMENT',
+      `${machine.name}: the lab’s directory could not be made: ${begun.stderr.trim()}.`,
+    );
   if (parts.readOnly) return;
   if (host.engine) await must(access, engineNote, signal, 'a look at its engine', askMs);
-  const did = await must(access, changeScript(changesFor(plan, host, machines, inventory, record.id)), signal, 'a change', 60_000);
-  for (const line of did.split('\n').filter((one) => one.startsWith('did '))) log('info', `${machine.name}: ${line.slice(4)}`);
+  const did = await must(
+    access,
+    changeScript(changesFor(plan, host, machines, inventory, record.id)),
+    signal,
+    'a change',
+    60_000,
+  );
+  for (const line of did.split('\n').filter((one) => one.startsWith('did ')))
+    log('info', `${machine.name}: ${line.slice(4)}`);
   if (host.engine) {
     for (const name of host.containerImages) {
       const recipe = containerImageRecipes.find((one) => one.name === name);
       const made = await runAsRoot(access, imageScript(name, recipe), { signal, timeoutMs: 120_000 });
-      if (made.exitCode !== 0) throw new NetrigError('NETRIG_CAPABILITY', `${machine.name}: its engine has no image ${name}: ${made.stderr.trim() || made.stdout.trim()}.`, { hint: `Put an image ${name} on its engine (docker pull, docker tag), or install busybox-static there.` });
+      if (made.exitCode !== 0)
+        throw new NetrigError(
+          'NETRIG_CAPABILITY',
+          `${machine.name}: its engine has no image ${name}: ${made.stderr.trim() || made.stdout.trim()}.`,
+          { hint: `Put an image ${name} on its engine (docker pull, docker tag), or install busybox-static there.` },
+        );
       if (made.stdout.includes('made')) log('info', `${machine.name}: container image ${name}`);
     }
   }
@@ -185,7 +276,10 @@ async function release(access: MachineAccess, lab: string, tell: (text: string) 
   try {
     const engine = await runAsRoot(access, engineLeftScript(machine.dedicated), { timeoutMs: undoMs });
     const left = engine.stdout.split('\n').filter((line) => line.endsWith(' left'));
-    if (left.length > 0) tell(`${machine.name}: what the steps made on its engine stays: ${left.map((line) => line.slice(0, -5)).join(', ')}. With \`dedicated: true\` in the inventory it is removed.`);
+    if (left.length > 0)
+      tell(
+        `${machine.name}: what the steps made on its engine stays: ${left.map((line) => line.slice(0, -5)).join(', ')}. With \`dedicated: true\` in the inventory it is removed.`,
+      );
     const undone = await runAsRoot(access, undoScriptFor(lab), { timeoutMs: undoMs });
     return undone.stdout.split('\n').flatMap((line) => (line.startsWith('left ') ? [line.slice(5)] : []));
   } catch (error) {
@@ -196,14 +290,22 @@ async function release(access: MachineAccess, lab: string, tell: (text: string) 
 function targetOf(record: LabRecord, host: string): SshTarget {
   const { hosts, privateKey, hostKey } = accessOf(record);
   const access = accessTo(record, hosts, host);
-  return { host, username: 'root', privateKey, hostKey, open: (signal) => openRootSshd(access, sshdConfigFile, signal) };
+  return {
+    host,
+    username: 'root',
+    privateKey,
+    hostKey,
+    open: (signal) => openRootSshd(access, sshdConfigFile, signal),
+  };
 }
 
 async function consoleOf(record: LabRecord, host: string): Promise<string> {
   const access = accessOf(record).hosts[host];
   if (!access) return '';
   try {
-    return (await runAsRoot(access, 'journalctl -b -n 40 --no-pager 2>/dev/null || dmesg | tail -n 40', { timeoutMs: askMs })).stdout;
+    return (
+      await runAsRoot(access, 'journalctl -b -n 40 --no-pager 2>/dev/null || dmesg | tail -n 40', { timeoutMs: askMs })
+    ).stdout;
   } catch (error) {
     return messageOf(error);
   }
@@ -213,33 +315,51 @@ async function releaseAll(record: LabRecord, hosts: Iterable<string>, tell: (tex
   const access = accessOf(record).hosts;
   const left = (
     await Promise.all(
-      [...hosts].map(async (host) => (await release(access[host]!, record.id, tell)).map((what) => `${access[host]!.machine.name}: ${what}`)),
+      [...hosts].map(async (host) =>
+        (await release(access[host]!, record.id, tell)).map((what) => `${access[host]!.machine.name}: ${what}`),
+      ),
     )
   ).flat();
   if (left.length === 0) return;
-  throw new NetrigError('NETRIG_CLEANUP', `The lab ${record.id} could not be taken away as a whole; left: ${left.join('; ')}.`, { hint: `When the machines answer again: netrig gc --inventory ${accessOf(record).inventory}` });
+  throw new NetrigError(
+    'NETRIG_CLEANUP',
+    `The lab ${record.id} could not be taken away as a whole; left: ${left.join('; ')}.`,
+    { hint: `When the machines answer again: netrig gc --inventory ${accessOf(record).inventory}` },
+  );
 }
 
-async function bring(plan: LabPlan, options: UpOptions & { detached?: boolean; scenarioFile?: string }): Promise<RunningLab> {
+async function bring(
+  plan: LabPlan,
+  options: UpOptions & { detached?: boolean; scenarioFile?: string },
+): Promise<RunningLab> {
   const { emit, scenario, signal } = options;
   const inventory = requireInventory();
   const machines = machinesFor(plan, inventory);
   if (!options.readOnly && process.env[consentVariable] !== '1') {
-    throw new NetrigError('NETRIG_USAGE', 'Machines that exist are changed only when somebody has agreed to it.', { hint: `Say --yes, or set ${consentVariable}=1.` });
+    throw new NetrigError('NETRIG_USAGE', 'Machines that exist are changed only when somebody has agreed to it.', {
+      hint: `Say --yes, or set ${consentVariable}=1.`,
+    });
   }
   const known: LabPlan = {
     ...plan,
     hosts: plan.hosts.map((host) => ({
       ...host,
       interfaces: host.interfaces.map((nic) => {
-        const device = Object.hasOwn(inventory.tunnels, nic.segment) ? nic.name : machines.get(host.name)!.interfaces[nic.segment]!;
+        const device = Object.hasOwn(inventory.tunnels, nic.segment)
+          ? nic.name
+          : machines.get(host.name)!.interfaces[nic.segment]!;
         return device === nic.name ? nic : { ...nic, device };
       }),
     })),
   };
   const id = newLabId(plan.slug);
   const keys = generateLabKeys(id);
-  const access: SshAccess = { privateKey: keys.privateKey, hostKey: keys.hostPublicKey, inventory: inventory.file, hosts: {} };
+  const access: SshAccess = {
+    privateKey: keys.privateKey,
+    hostKey: keys.hostPublicKey,
+    inventory: inventory.file,
+    hosts: {},
+  };
   const record = newRecord(id, 'ssh', known, access, options);
   const configFile = join(recordDirectory(id), 'ssh_config');
   for (const [host, machine] of machines) access.hosts[host] = { machine, configFile };
@@ -254,14 +374,39 @@ async function bring(plan: LabPlan, options: UpOptions & { detached?: boolean; s
       plan.hosts.map(async (host) => {
         const begin = performance.now();
         const machine = machines.get(host.name)!;
-        emit({ type: 'phase', scenario, phase: 'boot', state: 'start', host: host.name, text: `${host.name} (${machine.address})` });
+        emit({
+          type: 'phase',
+          scenario,
+          phase: 'boot',
+          state: 'start',
+          host: host.name,
+          text: `${host.name} (${machine.address})`,
+        });
         try {
-          await take(access.hosts[host.name]!, host, plan, { record, inventory, machines, hostPrivateKey: keys.hostPrivateKey, loginKeyLine: keys.publicKeyLine, signal: together, taken, readOnly: options.readOnly ?? false, log });
+          await take(access.hosts[host.name]!, host, plan, {
+            record,
+            inventory,
+            machines,
+            hostPrivateKey: keys.hostPrivateKey,
+            loginKeyLine: keys.publicKeyLine,
+            signal: together,
+            taken,
+            readOnly: options.readOnly ?? false,
+            log,
+          });
         } catch (error) {
           failed.abort(error);
           return;
         }
-        emit({ type: 'phase', scenario, phase: 'boot', state: 'end', host: host.name, text: `${host.name} is ready`, durationMs: performance.now() - begin });
+        emit({
+          type: 'phase',
+          scenario,
+          phase: 'boot',
+          state: 'end',
+          host: host.name,
+          text: `${host.name} is ready`,
+          durationMs: performance.now() - begin,
+        });
       }),
     );
     // The first failure, not that of a host which was let go because of it.
@@ -282,9 +427,15 @@ async function attachTo(record: LabRecord): Promise<RunningLab> {
   if (own) return own;
   const gone = (): NetrigError => new NetrigError('NETRIG_LAB_GONE', `The lab ${record.id} is not up any more.`);
   if (!holderAlive(record) || !listRecords().some(({ id }) => id === record.id)) throw gone();
-  const owners = await Promise.all(Object.values(accessOf(record).hosts).map((access) => runAsRoot(access, ownerScript, { timeoutMs: askMs })));
+  const owners = await Promise.all(
+    Object.values(accessOf(record).hosts).map((access) => runAsRoot(access, ownerScript, { timeoutMs: askMs })),
+  );
   if (owners.some(({ stdout }) => stdout.split(' ')[0] !== record.id)) throw gone();
-  return attachedLab(record, { target: (host) => targetOf(record, host), console: (host) => consoleOf(record, host), down: () => destroyLab(record) });
+  return attachedLab(record, {
+    target: (host) => targetOf(record, host),
+    console: (host) => consoleOf(record, host),
+    down: () => destroyLab(record),
+  });
 }
 
 async function destroyLab(record: LabRecord): Promise<void> {
@@ -307,16 +458,29 @@ async function sweep(): Promise<SweepReport> {
   if (process.env[consentVariable] !== '1' || inventoryFile() === null) {
     for (const record of dead) {
       const names = Object.values(accessOf(record).hosts).map(({ machine }) => machine.name);
-      report.left.push({ lab: record.id, what: `what it changed on ${names.join(', ')}`, why: `undo it by: netrig gc --inventory ${accessOf(record).inventory}` });
+      report.left.push({
+        lab: record.id,
+        what: `what it changed on ${names.join(', ')}`,
+        why: `undo it by: netrig gc --inventory ${accessOf(record).inventory}`,
+      });
     }
     return report;
   }
   const inventory = requireInventory();
   for (const record of dead) {
     try {
-      await releaseAll(record, Object.keys(accessOf(record).hosts), (text) => report.left.push({ lab: record.id, what: text, why: 'not netrig’s to remove' }));
+      await releaseAll(record, Object.keys(accessOf(record).hosts), (text) =>
+        report.left.push({ lab: record.id, what: text, why: 'not netrig’s to remove' }),
+      );
       await removeRecord(record.id);
-      report.removed.push({ lab: record.id, what: [`what it changed on ${Object.values(accessOf(record).hosts).map(({ machine }) => machine.name).join(', ')}`] });
+      report.removed.push({
+        lab: record.id,
+        what: [
+          `what it changed on ${Object.values(accessOf(record).hosts)
+            .map(({ machine }) => machine.name)
+            .join(', ')}`,
+        ],
+      });
     } catch (error) {
       report.left.push({ lab: record.id, what: 'changes', why: messageOf(error) });
     }
@@ -326,7 +490,10 @@ async function sweep(): Promise<SweepReport> {
     const owners = await Promise.all(
       inventory.machines.map(async (machine) => {
         try {
-          return { machine, owner: (await runAsRoot(access(machine), ownerScript, { timeoutMs: askMs })).stdout.trim() };
+          return {
+            machine,
+            owner: (await runAsRoot(access(machine), ownerScript, { timeoutMs: askMs })).stdout.trim(),
+          };
         } catch (error) {
           report.left.push({ lab: 'unknown', what: `whatever is on ${machine.name}`, why: messageOf(error) });
           return { machine, owner: '' };
@@ -337,10 +504,16 @@ async function sweep(): Promise<SweepReport> {
       const [lab = '', controller] = owner.split(' ');
       if (owner === '' || listRecords().some(({ id }) => id === lab)) continue;
       if (controller !== controllerId()) {
-        report.left.push({ lab, what: `its changes on ${machine.name}`, why: 'it belongs to another controller, which may be using it' });
+        report.left.push({
+          lab,
+          what: `its changes on ${machine.name}`,
+          why: 'it belongs to another controller, which may be using it',
+        });
         continue;
       }
-      const left = await release(access(machine), lab, (text) => report.left.push({ lab, what: text, why: 'not netrig’s to remove' }));
+      const left = await release(access(machine), lab, (text) =>
+        report.left.push({ lab, what: text, why: 'not netrig’s to remove' }),
+      );
       if (left.length === 0) report.removed.push({ lab, what: [`what it changed on ${machine.name}`] });
       for (const what of left) report.left.push({ lab, what, why: `on ${machine.name}` });
     }
@@ -349,7 +522,10 @@ async function sweep(): Promise<SweepReport> {
 }
 
 /** Reaches machines by a configuration file that is there only meanwhile. */
-async function withConfig<T>(inventory: Inventory, work: (access: (machine: Machine) => MachineAccess) => Promise<T>): Promise<T> {
+async function withConfig<T>(
+  inventory: Inventory,
+  work: (access: (machine: Machine) => MachineAccess) => Promise<T>,
+): Promise<T> {
   const { mkdtemp, rm, writeFile } = await import('node:fs/promises');
   const { tmpdir } = await import('node:os');
   const directory = await mkdtemp(join(tmpdir(), 'netrig-ssh-'));
@@ -364,9 +540,19 @@ async function withConfig<T>(inventory: Inventory, work: (access: (machine: Mach
 
 async function capabilities(): Promise<Capability[]> {
   const file = inventoryFile();
-  if (file === null) return [{ name: 'inventory', have: false, seen: 'No inventory of machines was named.', mend: 'Name it: --inventory FILE.' }];
+  if (file === null)
+    return [
+      {
+        name: 'inventory',
+        have: false,
+        seen: 'No inventory of machines was named.',
+        mend: 'Name it: --inventory FILE.',
+      },
+    ];
   const inventory = loadInventory(file);
-  const found: Capability[] = [{ name: 'inventory', have: true, seen: `${file} names ${inventory.machines.length} machines.` }];
+  const found: Capability[] = [
+    { name: 'inventory', have: true, seen: `${file} names ${inventory.machines.length} machines.` },
+  ];
   // As root, in namespaces that end with the trial.
   const script = `unshare --net --mount sh -c ${quoteArg(probeScript())}`;
   const answers = await withConfig(inventory, (access) =>
@@ -381,12 +567,31 @@ async function capabilities(): Promise<Capability[]> {
       }),
     ),
   );
-  for (const { machine, found: answer, why } of answers) found.push({ name: `machine:${machine.name}`, have: answer !== null, seen: answer !== null ? `${machine.address} answers, and ${machine.user} is or becomes root.` : why! });
+  for (const { machine, found: answer, why } of answers)
+    found.push({
+      name: `machine:${machine.name}`,
+      have: answer !== null,
+      seen: answer !== null ? `${machine.address} answers, and ${machine.user} is or becomes root.` : why!,
+    });
   const asked = answers.filter((one) => one.found !== null);
   for (const { name } of kernelProbes) {
-    const each = asked.map(({ machine, found: answer }) => ({ machine, capability: answer!.find((one) => one.name === name)! }));
-    const without = each.filter(({ capability }) => !capability.have).map(({ machine, capability }) => `${machine.name}: ${capability.seen}`);
-    found.push({ name, have: asked.length > 0 && without.length === 0, seen: asked.length === 0 ? 'Not tried: no machine answered.' : without.length === 0 ? `Tried on ${asked.length === 1 ? 'the machine' : `all ${asked.length} machines`}.` : `Not on ${without.join(' ')}` });
+    const each = asked.map(({ machine, found: answer }) => ({
+      machine,
+      capability: answer!.find((one) => one.name === name)!,
+    }));
+    const without = each
+      .filter(({ capability }) => !capability.have)
+      .map(({ machine, capability }) => `${machine.name}: ${capability.seen}`);
+    found.push({
+      name,
+      have: asked.length > 0 && without.length === 0,
+      seen:
+        asked.length === 0
+          ? 'Not tried: no machine answered.'
+          : without.length === 0
+            ? `Tried on ${asked.length === 1 ? 'the machine' : `all ${asked.length} machines`}.`
+            : `Not on ${without.join(' ')}`,
+    });
   }
   return found;
 }
@@ -395,7 +600,10 @@ async function capabilities(): Promise<Capability[]> {
 async function asks(): Promise<string> {
   const inventory = requireInventory();
   const lines = inventory.machines.map((machine) => {
-    const on = [...Object.entries(machine.interfaces).map(([segment, device]) => `${device} (${segment})`), ...Object.keys(inventory.tunnels).map((segment) => `a new VXLAN link (${segment})`)];
+    const on = [
+      ...Object.entries(machine.interfaces).map(([segment, device]) => `${device} (${segment})`),
+      ...Object.keys(inventory.tunnels).map((segment) => `a new VXLAN link (${segment})`),
+    ];
     return `  ${machine.name}  ${machine.user}@${machine.address}:${machine.port}${machine.jump === null ? '' : ` via ${machine.jump}`}  ${on.join(', ') || 'no segment'}`;
   });
   return [

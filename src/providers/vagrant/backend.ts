@@ -39,7 +39,10 @@ export function memoryOfMachine(environment: NodeJS.ProcessEnv = process.env): n
   if (!text) return usualMemoryMiB;
   const memory = Number(text);
   if (Number.isInteger(memory) && memory >= leastMemoryMiB) return memory;
-  throw new NetrigError('NETRIG_USAGE', `${memoryVariable} is ${JSON.stringify(text)}; it must be a number of MiB, ${leastMemoryMiB} at least.`);
+  throw new NetrigError(
+    'NETRIG_USAGE',
+    `${memoryVariable} is ${JSON.stringify(text)}; it must be a number of MiB, ${leastMemoryMiB} at least.`,
+  );
 }
 
 /**
@@ -51,11 +54,22 @@ export function givenBox(image: string, environment: NodeJS.ProcessEnv = process
   if (!text) return null;
   let forAll: string | null = null;
   let found: string | null = null;
-  for (const part of text.split(',').map((one) => one.trim()).filter((one) => one !== '')) {
+  for (const part of text
+    .split(',')
+    .map((one) => one.trim())
+    .filter((one) => one !== '')) {
     const [first = '', second, ...more] = part.split('=');
-    if (more.length > 0 || first === '' || second === '') throw new NetrigError('NETRIG_USAGE', `${boxVariable} has ${JSON.stringify(part)}; it must be NAME, or IMAGE=NAME.`);
+    if (more.length > 0 || first === '' || second === '')
+      throw new NetrigError(
+        'NETRIG_USAGE',
+        `${boxVariable} has ${JSON.stringify(part)}; it must be NAME, or IMAGE=NAME.`,
+      );
     if (second === undefined) forAll = first;
-    else if (!findHostImageRow(first)) throw new NetrigError('NETRIG_USAGE', `${boxVariable} names the host image ${JSON.stringify(first)}, which there is not.`);
+    else if (!findHostImageRow(first))
+      throw new NetrigError(
+        'NETRIG_USAGE',
+        `${boxVariable} names the host image ${JSON.stringify(first)}, which there is not.`,
+      );
     else if (first === image) found = second;
   }
   return found ?? forAll;
@@ -66,7 +80,11 @@ async function virtualBoxVersion(): Promise<{ version: string } | { why: string 
   const result = await runCommand(['VBoxManage', '--version'], { timeoutMs: 10_000 });
   const version = /^(\d+\.\d+\S*)$/m.exec(result.stdout)?.[1];
   // Without its kernel module it writes a warning first, and its version all the same.
-  if (result.exitCode !== 0 || version === undefined || /kernel module is not loaded|vboxdrv/i.test(result.stdout + result.stderr)) {
+  if (
+    result.exitCode !== 0 ||
+    version === undefined ||
+    /kernel module is not loaded|vboxdrv/i.test(result.stdout + result.stderr)
+  ) {
     return { why: `VBoxManage --version says: ${(result.stderr || result.stdout).trim().split('\n')[0] ?? 'nothing'}` };
   }
   return { version };
@@ -74,27 +92,64 @@ async function virtualBoxVersion(): Promise<{ version: string } | { why: string 
 
 async function libvirt(): Promise<Backend | { why: string; mend: string }> {
   const { stdout } = await vagrant(['plugin', 'list'], { doing: 'list its plugins', timeoutMs: questionMs });
-  if (!parsePlugins(stdout).includes(pluginName)) return { why: `Vagrant has no plugin ${pluginName}`, mend: `apt-get install vagrant-libvirt, or vagrant plugin install ${pluginName}` };
+  if (!parsePlugins(stdout).includes(pluginName))
+    return {
+      why: `Vagrant has no plugin ${pluginName}`,
+      mend: `apt-get install vagrant-libvirt, or vagrant plugin install ${pluginName}`,
+    };
   const kvm = await tryKvm();
   const driver = kvm.usable ? 'kvm' : 'qemu';
   const processor = `${driver === 'kvm' ? 'KVM' : 'emulated processors'}: ${kvm.seen}`;
   for (const path of libvirtSockets) {
-    if (await answers(path)) return { provider: 'libvirt', driver, ownLibvirtd: false, processor, seen: `Vagrant with libvirt; libvirtd answers at ${path}.` };
+    if (await answers(path))
+      return {
+        provider: 'libvirt',
+        driver,
+        ownLibvirtd: false,
+        processor,
+        seen: `Vagrant with libvirt; libvirtd answers at ${path}.`,
+      };
   }
-  if (process.getuid?.() !== 0) return { why: 'no libvirtd answers, and only root can start one in namespaces of its own', mend: 'start libvirtd and be in the group libvirt, or run as root' };
-  const needed = { libvirtd: 'libvirt-daemon', 'qemu-system-x86_64': 'qemu-system-x86', dnsmasq: 'dnsmasq-base', socat: 'socat', unshare: 'util-linux', setpriv: 'util-linux', nsenter: 'util-linux', ip: 'iproute2' };
+  if (process.getuid?.() !== 0)
+    return {
+      why: 'no libvirtd answers, and only root can start one in namespaces of its own',
+      mend: 'start libvirtd and be in the group libvirt, or run as root',
+    };
+  const needed = {
+    libvirtd: 'libvirt-daemon',
+    'qemu-system-x86_64': 'qemu-system-x86',
+    dnsmasq: 'dnsmasq-base',
+    socat: 'socat',
+    unshare: 'util-linux',
+    setpriv: 'util-linux',
+    nsenter: 'util-linux',
+    ip: 'iproute2',
+  };
   const missing = Object.entries(needed).filter(([program]) => findProgram(program) === null);
   if (missing.length > 0) {
-    return { why: `no libvirtd answers, and for one of netrig's own ${missing.map(([program]) => program).join(', ')} is missing`, mend: `apt-get install ${[...new Set(missing.map(([, name]) => name))].join(' ')}` };
+    return {
+      why: `no libvirtd answers, and for one of netrig's own ${missing.map(([program]) => program).join(', ')} is missing`,
+      mend: `apt-get install ${[...new Set(missing.map(([, name]) => name))].join(' ')}`,
+    };
   }
-  return { provider: 'libvirt', driver, ownLibvirtd: true, processor, seen: 'Vagrant with libvirt; no libvirtd answers, so netrig starts one in namespaces of its own.' };
+  return {
+    provider: 'libvirt',
+    driver,
+    ownLibvirtd: true,
+    processor,
+    seen: 'Vagrant with libvirt; no libvirtd answers, so netrig starts one in namespaces of its own.',
+  };
 }
 
 async function search(environment: NodeJS.ProcessEnv): Promise<Backend> {
   if (findProgram('vagrant') === null) throw vagrantMissing();
   const wanted = environment[providerVariable] || environment['VAGRANT_DEFAULT_PROVIDER'] || null;
   if (wanted !== null && wanted !== 'libvirt' && wanted !== 'virtualbox') {
-    throw new NetrigError('NETRIG_VAGRANT_PROVIDER', `Vagrant's provider ${JSON.stringify(wanted)} was asked for; netrig can use libvirt and virtualbox.`, { hint: `Set ${providerVariable} to one of them, or to nothing.` });
+    throw new NetrigError(
+      'NETRIG_VAGRANT_PROVIDER',
+      `Vagrant's provider ${JSON.stringify(wanted)} was asked for; netrig can use libvirt and virtualbox.`,
+      { hint: `Set ${providerVariable} to one of them, or to nothing.` },
+    );
   }
   const reasons: string[] = [];
   const mends: string[] = [];
@@ -106,10 +161,21 @@ async function search(environment: NodeJS.ProcessEnv): Promise<Backend> {
   }
   if (wanted !== 'libvirt') {
     const found = await virtualBoxVersion();
-    if ('version' in found) return { provider: 'virtualbox', driver: 'kvm', ownLibvirtd: false, processor: 'VirtualBox has its own way to them', seen: `Vagrant with VirtualBox ${found.version}.` };
+    if ('version' in found)
+      return {
+        provider: 'virtualbox',
+        driver: 'kvm',
+        ownLibvirtd: false,
+        processor: 'VirtualBox has its own way to them',
+        seen: `Vagrant with VirtualBox ${found.version}.`,
+      };
     reasons.push(`VirtualBox: ${found.why}`);
   }
-  throw new NetrigError('NETRIG_VAGRANT_PROVIDER', `Vagrant has no hypervisor here that netrig can use. ${reasons.join('; ')}.`, mends.length > 0 ? { hint: `For libvirt: ${mends.join('; ')}.` } : {});
+  throw new NetrigError(
+    'NETRIG_VAGRANT_PROVIDER',
+    `Vagrant has no hypervisor here that netrig can use. ${reasons.join('; ')}.`,
+    mends.length > 0 ? { hint: `For libvirt: ${mends.join('; ')}.` } : {},
+  );
 }
 
 let known: Promise<Backend> | undefined;
@@ -129,7 +195,9 @@ export function findBackend(): Promise<Backend> {
 /** KiB that programs can have without swapping; `null` where the system does not say. */
 function availableKiB(): number | null {
   try {
-    return Number(/^MemAvailable:\s+(\d+) kB$/m.exec(readFileSync('/proc/meminfo', 'latin1'))?.[1] ?? Number.NaN) || null;
+    return (
+      Number(/^MemAvailable:\s+(\d+) kB$/m.exec(readFileSync('/proc/meminfo', 'latin1'))?.[1] ?? Number.NaN) || null
+    );
   } catch {
     return null;
   }
@@ -140,16 +208,27 @@ const namePattern = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/;
 const mostInterfaces = 7;
 
 function checkHost(host: HostPlan): void {
-  if (!namePattern.test(host.name)) throw new NetrigError('NETRIG_USAGE', `"${host.name}" can't be the name of a host.`, { hint: 'Use letters, digits, - and _.' });
+  if (!namePattern.test(host.name))
+    throw new NetrigError('NETRIG_USAGE', `"${host.name}" can't be the name of a host.`, {
+      hint: 'Use letters, digits, - and _.',
+    });
   if (host.interfaces.length > mostInterfaces) {
-    throw new NetrigError('NETRIG_CAPABILITY', `${host.name} has ${host.interfaces.length} interfaces; a virtual machine has room for ${mostInterfaces} beside Vagrant's own.`, { hint: 'Use the local provider for this scenario.' });
+    throw new NetrigError(
+      'NETRIG_CAPABILITY',
+      `${host.name} has ${host.interfaces.length} interfaces; a virtual machine has room for ${mostInterfaces} beside Vagrant's own.`,
+      { hint: 'Use the local provider for this scenario.' },
+    );
   }
 }
 
 /** Throws NETRIG_BOX_MISSING where images for which no box was named can't have one of netrig's own. */
 export function requireBoxes(own: readonly string[], backend: Backend): void {
   if (backend.provider !== 'virtualbox' || own.length === 0) return;
-  throw new NetrigError('NETRIG_BOX_MISSING', `The boxes that netrig builds are for libvirt; for VirtualBox ${own.join(', ')} needs a box that exists.`, { hint: `Name one in ${boxVariable}: \`${own[0]}=NAME\`. docs/vagrant.md says what it must have.` });
+  throw new NetrigError(
+    'NETRIG_BOX_MISSING',
+    `The boxes that netrig builds are for libvirt; for VirtualBox ${own.join(', ')} needs a box that exists.`,
+    { hint: `Name one in ${boxVariable}: \`${own[0]}=NAME\`. docs/vagrant.md says what it must have.` },
+  );
 }
 
 /** See `Provider.preflight`; throws what `findBackend` does, too. */
@@ -162,7 +241,11 @@ export async function vagrantPreflight(plan: LabPlan): Promise<Backend> {
   const available = availableKiB();
   const needed = memory * plan.hosts.length;
   if (available !== null && available / 1024 < needed) {
-    throw new NetrigError('NETRIG_CAPABILITY', `${plan.hosts.length} virtual machines of ${memory} MiB each need ${needed} MiB of memory; this machine has ${Math.floor(available / 1024)} MiB left.`, { hint: `Take other labs down, or give each machine less by ${memoryVariable}.` });
+    throw new NetrigError(
+      'NETRIG_CAPABILITY',
+      `${plan.hosts.length} virtual machines of ${memory} MiB each need ${needed} MiB of memory; this machine has ${Math.floor(available / 1024)} MiB left.`,
+      { hint: `Take other labs down, or give each machine less by ${memoryVariable}.` },
+    );
   }
   return backend;
 }
@@ -170,6 +253,7 @@ export async function vagrantPreflight(plan: LabPlan): Promise<Backend> {
 /** Whether Vagrant has a box of that name for that provider. */
 export async function hasBox(name: string, provider: Backend['provider'], version?: string): Promise<boolean> {
   const { stdout } = await vagrant(['box', 'list'], { doing: 'list its boxes', timeoutMs: questionMs });
-  return parseBoxes(stdout).some((box) => box.name === name && box.provider === provider && (version === undefined || box.version === version));
+  return parseBoxes(stdout).some(
+    (box) => box.name === name && box.provider === provider && (version === undefined || box.version === version),
+  );
 }
-

@@ -8,7 +8,14 @@ import { kernelProbes, readProbes } from '../local/capabilities.js';
 import { findProgram } from '../local/command.js';
 import { type Backend, findBackend, givenBox, hasBox, memoryOfMachine, requireBoxes } from './backend.js';
 import { guestProbes } from './guest.js';
-import { bringMachines, endMachines, leastBootMs, type Machines, machinesDirectory, machineTarget } from './machines.js';
+import {
+  bringMachines,
+  endMachines,
+  leastBootMs,
+  type Machines,
+  machinesDirectory,
+  machineTarget,
+} from './machines.js';
 
 const probeMs = 120_000;
 const probeImage = 'debian-12';
@@ -32,7 +39,9 @@ async function hasBoxOf(image: string, backend: Backend): Promise<boolean> {
 
 /** Tries on a machine what its kernel can do, and keeps the answer. */
 export async function probeMachine(machines: Machines, index: number, box: string): Promise<string> {
-  const connection = await connect(machineTarget(machines, index, machines.plan.machines[index]?.name ?? ''), { readyTimeoutMs: probeMs });
+  const connection = await connect(machineTarget(machines, index, machines.plan.machines[index]?.name ?? ''), {
+    readyTimeoutMs: probeMs,
+  });
   try {
     const result = await connection.exec(guestProbes(), { timeoutMs: probeMs });
     const file = keptProbes(box);
@@ -54,18 +63,25 @@ function keptAnswer(box: string | null): string | null {
 }
 
 /** One machine of the image that labs have by default, booted for the purpose. */
-async function probeNewMachine(backend: Backend, { signal, progress = () => undefined }: CapabilityOptions): Promise<string> {
+async function probeNewMachine(
+  backend: Backend,
+  { signal, progress = () => undefined }: CapabilityOptions,
+): Promise<string> {
   const quiet = (): void => undefined;
   progress(`trying in a virtual machine what the kernel of ${probeImage} can do; this is done once for each box`);
-  const machines = await bringMachines({ hosts: [{ image: probeImage, engine: false, segments: [] }], mtus: [] }, backend, {
-    signal: signal ?? AbortSignal.timeout(60 * 60_000),
-    hostNames: ['probe'],
-    bootTimeoutMs: leastBootMs[backend.driver],
-    progress,
-    booting: quiet,
-    booted: quiet,
-    image: quiet,
-  });
+  const machines = await bringMachines(
+    { hosts: [{ image: probeImage, engine: false, segments: [] }], mtus: [] },
+    backend,
+    {
+      signal: signal ?? AbortSignal.timeout(60 * 60_000),
+      hostNames: ['probe'],
+      bootTimeoutMs: leastBootMs[backend.driver],
+      progress,
+      booting: quiet,
+      booted: quiet,
+      image: quiet,
+    },
+  );
   try {
     return await probeMachine(machines, 0, machines.plan.machines[0]?.box ?? '');
   } finally {
@@ -83,9 +99,17 @@ async function probeNewMachine(backend: Backend, { signal, progress = () => unde
  */
 export async function vagrantCapabilities(options: CapabilityOptions = {}): Promise<Capability[]> {
   const { onlyLook = false } = options;
-  const untried = (why: string): Capability[] => kernelProbes.map((probe) => ({ name: probe.name, have: false, seen: `Not tried: ${why}` }));
+  const untried = (why: string): Capability[] =>
+    kernelProbes.map((probe) => ({ name: probe.name, have: false, seen: `Not tried: ${why}` }));
   const program = findProgram('vagrant');
-  const tool: Capability = { name: 'vagrant', have: program !== null, seen: program === null ? '`vagrant` is not on the path.' : `Vagrant is at ${program}.`, ...(program === null ? { mend: 'apt-get install vagrant vagrant-libvirt libvirt-daemon-system qemu-system-x86' } : {}) };
+  const tool: Capability = {
+    name: 'vagrant',
+    have: program !== null,
+    seen: program === null ? '`vagrant` is not on the path.' : `Vagrant is at ${program}.`,
+    ...(program === null
+      ? { mend: 'apt-get install vagrant vagrant-libvirt libvirt-daemon-system qemu-system-x86' }
+      : {}),
+  };
   let backend: Backend;
   try {
     backend = await findBackend();
@@ -93,7 +117,11 @@ export async function vagrantCapabilities(options: CapabilityOptions = {}): Prom
     if (!onlyLook) throw error;
     const why = messageOf(error);
     const mend = error instanceof Error && 'hint' in error ? String(error.hint) : '';
-    return [tool, { name: 'hypervisor', have: false, seen: why, ...(mend === '' ? {} : { mend }) }, ...untried('there is no hypervisor.')];
+    return [
+      tool,
+      { name: 'hypervisor', have: false, seen: why, ...(mend === '' ? {} : { mend }) },
+      ...untried('there is no hypervisor.'),
+    ];
   }
   const found: Capability[] = [
     tool,
@@ -102,15 +130,24 @@ export async function vagrantCapabilities(options: CapabilityOptions = {}): Prom
       name: 'kvm',
       have: backend.driver === 'kvm',
       seen: `Of processors: ${backend.processor}.`,
-      ...(backend.driver === 'kvm' ? {} : { mend: 'Enable virtualisation (inside of a virtual machine, nested virtualisation) and let this user at /dev/kvm; without, all takes about ten times as long.' }),
+      ...(backend.driver === 'kvm'
+        ? {}
+        : {
+            mend: 'Enable virtualisation (inside of a virtual machine, nested virtualisation) and let this user at /dev/kvm; without, all takes about ten times as long.',
+          }),
     },
-    { name: 'snapshots', have: true, seen: `Labs of one run share machines, each lab from a snapshot; a machine has ${memoryOfMachine()} MiB.` },
+    {
+      name: 'snapshots',
+      have: true,
+      seen: `Labs of one run share machines, each lab from a snapshot; a machine has ${memoryOfMachine()} MiB.`,
+    },
   ];
   try {
     requireBoxes(givenBox(probeImage) === null ? [probeImage] : [], backend);
     const kept = keptAnswer(await boxNameOf(probeImage));
     if (kept !== null) return [...found, ...readProbes(kept)];
-    if (onlyLook && !(await hasBoxOf(probeImage, backend))) return [...found, ...untried('Vagrant has no box yet to try it in; the first lab makes one.')];
+    if (onlyLook && !(await hasBoxOf(probeImage, backend)))
+      return [...found, ...untried('Vagrant has no box yet to try it in; the first lab makes one.')];
     return [...found, ...readProbes(await probeNewMachine(backend, options))];
   } catch (error) {
     if (!onlyLook) throw error;

@@ -9,11 +9,17 @@ import { errorOf, parseMessage, type VagrantMessage } from './machine-readable.j
 
 /** The directory with the Vagrantfile: `vagrant/` of the package, above the compiled files. */
 export function vagrantDirectory(): string {
-  for (let directory = dirname(fileURLToPath(import.meta.url)); directory !== dirname(directory); directory = dirname(directory)) {
+  for (
+    let directory = dirname(fileURLToPath(import.meta.url));
+    directory !== dirname(directory);
+    directory = dirname(directory)
+  ) {
     const candidate = join(directory, 'vagrant');
     if (existsSync(join(candidate, 'Vagrantfile'))) return candidate;
   }
-  throw new NetrigError('NETRIG_INTERNAL', 'The directory `vagrant` with its Vagrantfile is not there.', { hint: 'Install netrig anew.' });
+  throw new NetrigError('NETRIG_INTERNAL', 'The directory `vagrant` with its Vagrantfile is not there.', {
+    hint: 'Install netrig anew.',
+  });
 }
 
 export interface VagrantCommand {
@@ -67,7 +73,14 @@ export function vagrantEnvironment(plan?: { file: string; dotfile: string }): No
     VAGRANT_CHECKPOINT_DISABLE: '1',
     VAGRANT_NO_COLOR: '1',
     // What is not about machines reads no Vagrantfile: there is none of this name on the way up from the top.
-    ...(plan ? { VAGRANT_HOME: homeOf(dirname(plan.file)), VAGRANT_CWD: vagrantDirectory(), NETRIG_VAGRANT_PLAN: plan.file, VAGRANT_DOTFILE_PATH: plan.dotfile } : { VAGRANT_CWD: '/', VAGRANT_VAGRANTFILE: 'netrig-has-none' }),
+    ...(plan
+      ? {
+          VAGRANT_HOME: homeOf(dirname(plan.file)),
+          VAGRANT_CWD: vagrantDirectory(),
+          NETRIG_VAGRANT_PLAN: plan.file,
+          VAGRANT_DOTFILE_PATH: plan.dotfile,
+        }
+      : { VAGRANT_CWD: '/', VAGRANT_VAGRANTFILE: 'netrig-has-none' }),
   };
 }
 
@@ -145,9 +158,18 @@ export async function runVagrant(args: readonly string[], options: VagrantComman
   clearTimeout(killing);
   if (note !== null) rmSync(note, { force: true });
   options.signal?.removeEventListener('abort', stop);
-  if (options.signal?.aborted) throw new NetrigError('NETRIG_INTERRUPTED', `Interrupted while Vagrant was to ${options.doing}.`, { cause: options.signal.reason });
+  if (options.signal?.aborted)
+    throw new NetrigError('NETRIG_INTERRUPTED', `Interrupted while Vagrant was to ${options.doing}.`, {
+      cause: options.signal.reason,
+    });
   if (result.code === 'ENOENT') throw vagrantMissing();
-  return { exitCode: result.exitCode ?? null, stdout: result.stdout ?? '', stderr: result.stderr ?? '', timedOut, messages };
+  return {
+    exitCode: result.exitCode ?? null,
+    stdout: result.stdout ?? '',
+    stderr: result.stderr ?? '',
+    timedOut,
+    messages,
+  };
 }
 
 export function vagrantMissing(): NetrigError {
@@ -158,25 +180,49 @@ export function vagrantMissing(): NetrigError {
 
 /** The last lines that tell: Vagrant's own error, else what it wrote to its standard error. */
 export function wordsOf(result: VagrantResult): string {
-  const words = errorOf(result.messages)?.words || result.stderr.trim() || result.messages.filter((one) => one.type === 'ui').at(-1)?.data.at(-1) || `exit status ${result.exitCode}`;
-  return words.split('\n').map((line) => line.trim()).filter((line) => line !== '').slice(0, 12).join(' ');
+  const words =
+    errorOf(result.messages)?.words ||
+    result.stderr.trim() ||
+    result.messages
+      .filter((one) => one.type === 'ui')
+      .at(-1)
+      ?.data.at(-1) ||
+    `exit status ${result.exitCode}`;
+  return words
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '')
+    .slice(0, 12)
+    .join(' ');
 }
 
 /** By the class of Vagrant's error, which its versions keep; its words differ by language and version. */
 const bootErrors = /VMBootTimeout|VMBootBadState|NoIpAddressError|SSHConnectionTimeout|SSHChannelOpenFail/;
-const boxErrors = /Box(NotFound|Add|ProviderDoesntMatch|NotFoundWithProvider|VersionInvalid|MetadataFileNotFound|ServerNotSet|Unpack)/;
-const providerErrors = /Provider(NotFound|NotUsable|CantInstall)|NoDefaultProvider|Plugin(NotFound|NotInstalled)|VirtualBox(NotDetected|KernelModule|Invalid|InstallIncomplete)|VBoxManage(Error|LaunchError|NotFoundError)|LibvirtConnectionError|FogLibvirtConnectionError/;
+const boxErrors =
+  /Box(NotFound|Add|ProviderDoesntMatch|NotFoundWithProvider|VersionInvalid|MetadataFileNotFound|ServerNotSet|Unpack)/;
+const providerErrors =
+  /Provider(NotFound|NotUsable|CantInstall)|NoDefaultProvider|Plugin(NotFound|NotInstalled)|VirtualBox(NotDetected|KernelModule|Invalid|InstallIncomplete)|VBoxManage(Error|LaunchError|NotFoundError)|LibvirtConnectionError|FogLibvirtConnectionError/;
 
 /** The result of a command that must have worked, or its coded error. */
-export function requireVagrant(result: VagrantResult, options: Pick<VagrantCommand, 'doing' | 'timeoutMs'>): VagrantResult {
+export function requireVagrant(
+  result: VagrantResult,
+  options: Pick<VagrantCommand, 'doing' | 'timeoutMs'>,
+): VagrantResult {
   if (result.exitCode === 0 && !result.timedOut) return result;
   const { doing } = options;
-  if (result.timedOut) throw new NetrigError('NETRIG_VAGRANT', `Vagrant did not ${doing} within ${Math.round(options.timeoutMs / 1000)} s.`);
+  if (result.timedOut)
+    throw new NetrigError(
+      'NETRIG_VAGRANT',
+      `Vagrant did not ${doing} within ${Math.round(options.timeoutMs / 1000)} s.`,
+    );
   const error = errorOf(result.messages);
   const words = wordsOf(result);
-  if (error && bootErrors.test(error.kind)) throw new NetrigError('NETRIG_HOST_BOOT', `Vagrant did not ${doing}: ${words}`);
-  if (error && boxErrors.test(error.kind)) throw new NetrigError('NETRIG_BOX_MISSING', `Vagrant did not ${doing}: ${words}`);
-  if (error && providerErrors.test(error.kind)) throw new NetrigError('NETRIG_VAGRANT_PROVIDER', `Vagrant did not ${doing}: ${words}`);
+  if (error && bootErrors.test(error.kind))
+    throw new NetrigError('NETRIG_HOST_BOOT', `Vagrant did not ${doing}: ${words}`);
+  if (error && boxErrors.test(error.kind))
+    throw new NetrigError('NETRIG_BOX_MISSING', `Vagrant did not ${doing}: ${words}`);
+  if (error && providerErrors.test(error.kind))
+    throw new NetrigError('NETRIG_VAGRANT_PROVIDER', `Vagrant did not ${doing}: ${words}`);
   throw new NetrigError('NETRIG_VAGRANT', `Vagrant did not ${doing}${error ? ` (${error.kind})` : ''}: ${words}`);
 }
 

@@ -30,7 +30,12 @@ export function prepareScript(keys: LabKeys, options: { engine: boolean; ownBox:
       'systemctl restart ssh 2>/dev/null || systemctl restart sshd',
     );
   }
-  if (options.engine) lines.push('command -v docker >/dev/null || { echo "the box has no docker" >&2; exit 1; }', 'systemctl start docker', 'docker version --format "{{.Server.Version}}" >/dev/null');
+  if (options.engine)
+    lines.push(
+      'command -v docker >/dev/null || { echo "the box has no docker" >&2; exit 1; }',
+      'systemctl start docker',
+      'docker version --format "{{.Server.Version}}" >/dev/null',
+    );
   // What was written is on the disk before the snapshot is.
   lines.push('sync', 'echo prepared');
   return lines.join('\n');
@@ -46,7 +51,12 @@ export function guestProbes(): string {
  * What makes a machine, fresh from its snapshot, the host of a plan: names, addresses, cards, the clock. `epochMs` is this
  * machine's time, milliseconds since 1970. Cards are found by the addresses that Vagrant gave them, whatever their names.
  */
-export function configureScript(host: HostPlan, cards: readonly VagrantInterface[], mtus: readonly (number | null)[], epochMs: number): string {
+export function configureScript(
+  host: HostPlan,
+  cards: readonly VagrantInterface[],
+  mtus: readonly (number | null)[],
+  epochMs: number,
+): string {
   const name = quoteArg(host.name);
   const lines = [
     'set -e',
@@ -56,7 +66,11 @@ export function configureScript(host: HostPlan, cards: readonly VagrantInterface
   ];
   host.interfaces.forEach((_, index) => {
     const mac = cards[index]?.mac ?? '';
-    lines.push(`old=$(card ${quoteArg(mac)})`, `ip link set dev "$old" down`, `ip link set dev "$old" name netrig${index}`);
+    lines.push(
+      `old=$(card ${quoteArg(mac)})`,
+      `ip link set dev "$old" down`,
+      `ip link set dev "$old" name netrig${index}`,
+    );
   });
   // In boxes of others Vagrant's own card is among them, and may have a name that the plan wants. Its way in needs no route.
   for (const nic of host.interfaces) {
@@ -67,7 +81,10 @@ export function configureScript(host: HostPlan, cards: readonly VagrantInterface
   lines.push('ip -4 route del default 2>/dev/null || true');
   host.interfaces.forEach((nic, index) => {
     const mtu = mtus[index];
-    lines.push(`ip link set dev netrig${index} address ${quoteArg(nic.mac)}${mtu === null || mtu === undefined ? '' : ` mtu ${mtu}`}`, `ip link set dev netrig${index} name ${nic.name}`);
+    lines.push(
+      `ip link set dev netrig${index} address ${quoteArg(nic.mac)}${mtu === null || mtu === undefined ? '' : ` mtu ${mtu}`}`,
+      `ip link set dev netrig${index} name ${nic.name}`,
+    );
   });
   lines.push("ip -batch - <<'END'", ...addressLines(host), 'END');
   lines.push(
@@ -79,7 +96,9 @@ export function configureScript(host: HostPlan, cards: readonly VagrantInterface
     'chmod 644 /etc/hostname /etc/hosts',
   );
   if (!host.engine || host.init !== 'systemd') {
-    lines.push('systemctl mask --quiet --runtime --now docker.socket docker.service containerd.service 2>/dev/null || true');
+    lines.push(
+      'systemctl mask --quiet --runtime --now docker.socket docker.service containerd.service 2>/dev/null || true',
+    );
   }
   lines.push('echo configured');
   return lines.join('\n');
@@ -87,6 +106,14 @@ export function configureScript(host: HostPlan, cards: readonly VagrantInterface
 
 /** Makes the container images that a plan asks for and the box does not have; one script for all. */
 export function containerImagesScript(names: readonly string[]): string {
-  const parts = names.map((name) => `sh -c ${quoteArg(imageScript(name, containerImageRecipes.find((recipe) => recipe.name === name)))}`);
+  const parts = names.map(
+    (name) =>
+      `sh -c ${quoteArg(
+        imageScript(
+          name,
+          containerImageRecipes.find((recipe) => recipe.name === name),
+        ),
+      )}`,
+  );
   return ['set -e', `mkdir -p ${labDirectory}`, ...parts].join('\n');
 }

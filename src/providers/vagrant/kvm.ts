@@ -27,14 +27,19 @@ export async function tryKvm(): Promise<KvmFinding> {
     return { usable: false, seen: 'there is no /dev/kvm that this user can read and write' };
   }
   const program = findProgram(emulator);
-  if (program === null) return { usable: true, seen: `/dev/kvm can be opened; without ${emulator} on the path nothing more was tried` };
-  const child = spawn(program, ['-accel', 'kvm', '-cpu', 'host', '-machine', 'pc', '-m', '16', '-nodefaults', '-display', 'none', '-qmp', 'stdio'], {
-    stdio: ['pipe', 'pipe', 'pipe'],
-    env: machineEnvironment,
-    detached: true,
-    timeout: endMs,
-    killSignal: 'SIGKILL',
-  });
+  if (program === null)
+    return { usable: true, seen: `/dev/kvm can be opened; without ${emulator} on the path nothing more was tried` };
+  const child = spawn(
+    program,
+    ['-accel', 'kvm', '-cpu', 'host', '-machine', 'pc', '-m', '16', '-nodefaults', '-display', 'none', '-qmp', 'stdio'],
+    {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env: machineEnvironment,
+      detached: true,
+      timeout: endMs,
+      killSignal: 'SIGKILL',
+    },
+  );
   let words = '';
   let status = '';
   let ended = false;
@@ -67,6 +72,11 @@ export async function tryKvm(): Promise<KvmFinding> {
   child.kill('SIGKILL');
   await end;
   if (!early && status === 'running') return { usable: true, seen: `a machine ran on KVM for ${runMs / 1000} s` };
-  const why = early ? (words.trim().split('\n')[0]?.replace(/^qemu-system-x86_64: (error: )?/, '') || 'it said nothing') : `the machine was "${status || 'silent'}"`;
+  const why = early
+    ? words
+        .trim()
+        .split('\n')[0]
+        ?.replace(/^qemu-system-x86_64: (error: )?/, '') || 'it said nothing'
+    : `the machine was "${status || 'silent'}"`;
   return { usable: false, seen: `/dev/kvm is there, but QEMU could not run a machine on it: ${why}` };
 }

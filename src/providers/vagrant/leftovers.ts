@@ -46,7 +46,8 @@ async function removeMachines(directory: string, record: MachinesRecord): Promis
 export async function removeLeftovers(record: LabRecord): Promise<string[]> {
   const directory = join(machinesDirectory(), accessOf(record).machines);
   const machines = readMachinesRecord(directory);
-  const removed = machines && isSurelyDead(machines.holder, machines) ? [await removeMachines(directory, machines)] : [];
+  const removed =
+    machines && isSurelyDead(machines.holder, machines) ? [await removeMachines(directory, machines)] : [];
   await removeRecord(record.id);
   return [...removed, 'its record'];
 }
@@ -82,7 +83,11 @@ export async function sweepVagrant(): Promise<SweepReport> {
       try {
         report.removed.push({ lab: `machines-${name}`, what: [await removeMachines(directory, record)] });
       } catch (error) {
-        report.left.push({ lab: `machines-${name}`, what: `virtual machines, named in ${directory}`, why: messageOf(error) });
+        report.left.push({
+          lab: `machines-${name}`,
+          what: `virtual machines, named in ${directory}`,
+          why: messageOf(error),
+        });
       }
     }),
   );

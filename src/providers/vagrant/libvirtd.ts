@@ -60,7 +60,18 @@ unix_sock_rw_perms = "0700"
 
 /** argv before a command that is to run where the private libvirtd is; killed with it. */
 export function enterArguments(libvirtd: PrivateLibvirtd, directory: string): [string, ...string[]] {
-  return ['nsenter', '--target', String(libvirtd.init.pid), '--mount', '--net', '--pid', '--uts', '--ipc', `--wdns=${directory}`, '--'];
+  return [
+    'nsenter',
+    '--target',
+    String(libvirtd.init.pid),
+    '--mount',
+    '--net',
+    '--pid',
+    '--uts',
+    '--ipc',
+    `--wdns=${directory}`,
+    '--',
+  ];
 }
 
 /** Where its socket is, seen from outside of its namespaces. */
@@ -85,22 +96,56 @@ export function answers(path: string): Promise<boolean> {
  */
 export async function startLibvirtd(directory: string, signal: AbortSignal): Promise<PrivateLibvirtd> {
   const state = join(directory, 'libvirt');
-  for (const path of ['etc/qemu/networks', 'lib/qemu', 'lib/images', 'lib/boot', 'lib/dnsmasq', 'lib/network', 'cache/qemu', 'log/qemu']) mkdirSync(join(state, path), { recursive: true, mode: 0o700 });
+  for (const path of [
+    'etc/qemu/networks',
+    'lib/qemu',
+    'lib/images',
+    'lib/boot',
+    'lib/dnsmasq',
+    'lib/network',
+    'cache/qemu',
+    'log/qemu',
+  ])
+    mkdirSync(join(state, path), { recursive: true, mode: 0o700 });
   writeFileSync(join(state, 'etc/qemu.conf'), qemuConfiguration);
   writeFileSync(join(state, 'etc/libvirtd.conf'), libvirtdConfiguration);
   const log = join(state, 'libvirtd.log');
   const out = openSync(log, 'a', 0o600);
-  const namespaces = ['--mount', '--net', '--pid', '--uts', '--ipc', '--propagation', 'private', '--fork', '--kill-child=KILL'];
-  const child = spawn('setpriv', ['--pdeathsig', 'KILL', 'unshare', ...namespaces, 'sh', '-c', initScript, 'netrig-libvirtd', state], {
-    stdio: ['ignore', out, out],
-    detached: true,
-    env: machineEnvironment,
-  });
+  const namespaces = [
+    '--mount',
+    '--net',
+    '--pid',
+    '--uts',
+    '--ipc',
+    '--propagation',
+    'private',
+    '--fork',
+    '--kill-child=KILL',
+  ];
+  const child = spawn(
+    'setpriv',
+    ['--pdeathsig', 'KILL', 'unshare', ...namespaces, 'sh', '-c', initScript, 'netrig-libvirtd', state],
+    {
+      stdio: ['ignore', out, out],
+      detached: true,
+      env: machineEnvironment,
+    },
+  );
   closeSync(out);
   child.unref();
   const failed = (why: string): NetrigError => {
-    const words = readFileSync(log, 'utf8').split('\n').filter((line) => line !== '').slice(-5).join('\n');
-    return new NetrigError('NETRIG_VAGRANT_PROVIDER', `netrig's own libvirtd did not start: ${why}.${words === '' ? '' : ` Its last words:\n${words}`}`, { hint: 'Start the libvirtd of this machine, or see whether root can make namespaces here (`netrig doctor --provider local`).' });
+    const words = readFileSync(log, 'utf8')
+      .split('\n')
+      .filter((line) => line !== '')
+      .slice(-5)
+      .join('\n');
+    return new NetrigError(
+      'NETRIG_VAGRANT_PROVIDER',
+      `netrig's own libvirtd did not start: ${why}.${words === '' ? '' : ` Its last words:\n${words}`}`,
+      {
+        hint: 'Start the libvirtd of this machine, or see whether root can make namespaces here (`netrig doctor --provider local`).',
+      },
+    );
   };
   let error: Error | undefined;
   child.once('error', (reason) => (error = reason));

@@ -9,7 +9,11 @@ export interface VagrantMessage {
 export function parseMessage(line: string): VagrantMessage | null {
   const [time, target, type, ...data] = line.split(',');
   if (time === undefined || !/^\d+$/.test(time) || target === undefined || !type) return null;
-  return { target, type, data: data.map((text) => text.replaceAll('%!(VAGRANT_COMMA)', ',').replaceAll('\\n', '\n').replaceAll('\\r', '\r')) };
+  return {
+    target,
+    type,
+    data: data.map((text) => text.replaceAll('%!(VAGRANT_COMMA)', ',').replaceAll('\\n', '\n').replaceAll('\\r', '\r')),
+  };
 }
 
 export function parseMessages(output: string): VagrantMessage[] {
@@ -43,7 +47,10 @@ export function parseSshConfig(text: string): Map<string, MachineLogin> {
   const finish = (): void => {
     if (name === undefined) return;
     const { host, port, user, keys } = login;
-    if (host === undefined || port === undefined || user === undefined) throw new Error(`vagrant ssh-config does not say ${host === undefined ? 'HostName' : port === undefined ? 'Port' : 'User'} of ${name}`);
+    if (host === undefined || port === undefined || user === undefined)
+      throw new Error(
+        `vagrant ssh-config does not say ${host === undefined ? 'HostName' : port === undefined ? 'Port' : 'User'} of ${name}`,
+      );
     machines.set(name, { host, port, user, keys });
   };
   for (const line of text.split('\n')) {
@@ -61,7 +68,8 @@ export function parseSshConfig(text: string): Map<string, MachineLogin> {
         break;
       case 'port': {
         const port = Number(value);
-        if (!Number.isInteger(port) || port < 1 || port > 65_535) throw new Error(`vagrant ssh-config has no port but ${JSON.stringify(value)}`);
+        if (!Number.isInteger(port) || port < 1 || port > 65_535)
+          throw new Error(`vagrant ssh-config has no port but ${JSON.stringify(value)}`);
         login.port = port;
         break;
       }
@@ -81,7 +89,9 @@ export function parseSshConfig(text: string): Map<string, MachineLogin> {
 
 /** Names of the plugins that `vagrant plugin list --machine-readable` has. */
 export function parsePlugins(output: string): string[] {
-  return parseMessages(output).flatMap((message) => (message.type === 'plugin-name' && message.data[0] ? [message.data[0]] : []));
+  return parseMessages(output).flatMap((message) =>
+    message.type === 'plugin-name' && message.data[0] ? [message.data[0]] : [],
+  );
 }
 
 /** Boxes of `vagrant box list --machine-readable`. */

@@ -1,6 +1,15 @@
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { copyFileSync, linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -15,7 +24,15 @@ import type { HostConnection, SshTarget } from '../../ssh/ssh.js';
 import { lastLines } from '../local/console.js';
 import { findProgram } from '../local/command.js';
 import { type Backend, givenBox, hasBox, memoryOfMachine } from './backend.js';
-import { makeVagrantHome, requireVagrant, runVagrant, vagrant, type VagrantCommand, vagrantEnvironment, wordsOf } from './command.js';
+import {
+  makeVagrantHome,
+  requireVagrant,
+  runVagrant,
+  vagrant,
+  type VagrantCommand,
+  vagrantEnvironment,
+  wordsOf,
+} from './command.js';
 import { prepareScript } from './guest.js';
 import { endLibvirtd, enterArguments, type PrivateLibvirtd, startLibvirtd } from './libvirtd.js';
 import { parseBoxes, parseSshConfig, type MachineLogin, type VagrantMessage } from './machine-readable.js';
@@ -113,17 +130,30 @@ async function findBoxFor(image: string, backend: Backend, options: BringOptions
   const given = givenBox(image);
   if (given !== null) {
     if (await hasBox(given, backend.provider)) return { box: given, own: null };
-    throw new NetrigError('NETRIG_BOX_MISSING', `Vagrant has no box ${JSON.stringify(given)} for ${backend.provider}.`, { hint: `vagrant box add ${given} --provider ${backend.provider}, or take netrig's own: leave NETRIG_VAGRANT_BOX empty.` });
+    throw new NetrigError(
+      'NETRIG_BOX_MISSING',
+      `Vagrant has no box ${JSON.stringify(given)} for ${backend.provider}.`,
+      {
+        hint: `vagrant box add ${given} --provider ${backend.provider}, or take netrig's own: leave NETRIG_VAGRANT_BOX empty.`,
+      },
+    );
   }
   const box = await ensureBox(image, { signal: options.signal, progress: options.progress });
   if (!(await hasBox(box.boxName, backend.provider, box.version))) {
     options.progress(`adding the box ${box.boxName} to Vagrant's`);
     // Vagrant takes a version from a description only, not from a box.
-    const description = { name: box.boxName, versions: [{ version: box.version, providers: [{ name: 'libvirt', url: `file://${box.boxFile}` }] }] };
+    const description = {
+      name: box.boxName,
+      versions: [{ version: box.version, providers: [{ name: 'libvirt', url: `file://${box.boxFile}` }] }],
+    };
     const file = join(machinesDirectory(), `.box-${process.pid}-${randomBytes(3).toString('hex')}.json`);
     writeFileSync(file, JSON.stringify(description));
     try {
-      await vagrant(['box', 'add', '--provider', 'libvirt', file], { doing: `add the box ${box.boxName}`, timeoutMs: commandMs.qemu, signal: options.signal });
+      await vagrant(['box', 'add', '--provider', 'libvirt', file], {
+        doing: `add the box ${box.boxName}`,
+        timeoutMs: commandMs.qemu,
+        signal: options.signal,
+      });
     } catch (error) {
       // Another process may have added it meanwhile.
       if (options.signal.aborted || !(await hasBox(box.boxName, backend.provider, box.version))) throw error;
@@ -140,7 +170,11 @@ export async function forgetBoxes(image: string): Promise<void> {
   const { stdout } = await vagrant(['box', 'list'], { doing: 'list its boxes', timeoutMs: commandMs.qemu });
   const own = new RegExp(`^netrig-${image}-[0-9a-f]{12}$`);
   for (const name of new Set(parseBoxes(stdout).map((box) => box.name))) {
-    if (own.test(name)) await vagrant(['box', 'remove', '--all', '--force', name], { doing: `remove its box ${name}`, timeoutMs: commandMs.qemu });
+    if (own.test(name))
+      await vagrant(['box', 'remove', '--all', '--force', name], {
+        doing: `remove its box ${name}`,
+        timeoutMs: commandMs.qemu,
+      });
   }
   await deleteBoxVolumes(image);
 }
@@ -157,13 +191,32 @@ function poolVolume(pool: string, box: VagrantBox): void {
 }
 
 /** The storage pool of a private libvirtd: vagrant-libvirt makes one by itself only where it is named `default`. */
-async function makePool(libvirtd: PrivateLibvirtd, directory: string, pool: string, signal: AbortSignal): Promise<void> {
+async function makePool(
+  libvirtd: PrivateLibvirtd,
+  directory: string,
+  pool: string,
+  signal: AbortSignal,
+): Promise<void> {
   const { execa } = await import('execa');
   const [program, ...args] = enterArguments(libvirtd, directory);
   const virsh = async (...words: string[]): Promise<void> => {
-    const result = await execa(program, [...args, 'virsh', '--connect', 'qemu:///system', ...words], { reject: false, stdin: 'ignore', timeout: 30_000, cancelSignal: signal, env: vagrantEnvironment(), extendEnv: false });
-    if (signal.aborted) throw new NetrigError('NETRIG_INTERRUPTED', 'Interrupted while the machines were being made.', { cause: signal.reason });
-    if (result.exitCode !== 0) throw new NetrigError('NETRIG_VAGRANT_PROVIDER', `virsh ${words.join(' ')} failed: ${result.stderr.trim() || result.shortMessage}`);
+    const result = await execa(program, [...args, 'virsh', '--connect', 'qemu:///system', ...words], {
+      reject: false,
+      stdin: 'ignore',
+      timeout: 30_000,
+      cancelSignal: signal,
+      env: vagrantEnvironment(),
+      extendEnv: false,
+    });
+    if (signal.aborted)
+      throw new NetrigError('NETRIG_INTERRUPTED', 'Interrupted while the machines were being made.', {
+        cause: signal.reason,
+      });
+    if (result.exitCode !== 0)
+      throw new NetrigError(
+        'NETRIG_VAGRANT_PROVIDER',
+        `virsh ${words.join(' ')} failed: ${result.stderr.trim() || result.shortMessage}`,
+      );
   };
   await virsh('pool-define-as', 'netrig', 'dir', '--target', pool);
   await virsh('pool-start', 'netrig');
@@ -195,7 +248,11 @@ function hold(machines: Machines): void {
         }
       } else {
         const { plan } = commandFor(one);
-        const result = spawnSync('vagrant', ['destroy', '--force', '--parallel'], { env: vagrantEnvironment(plan), stdio: 'ignore', timeout: 60_000 });
+        const result = spawnSync('vagrant', ['destroy', '--force', '--parallel'], {
+          env: vagrantEnvironment(plan),
+          stdio: 'ignore',
+          timeout: 60_000,
+        });
         // What is left on disk tells the next sweep what to finish.
         if (result.status !== 0) continue;
       }
@@ -214,16 +271,28 @@ function bootError(machines: Machines, index: number, host: string, why: string,
   } catch (error) {
     kept = `(the console could not be kept: ${messageOf(error)})`;
   }
-  return new NetrigError('NETRIG_HOST_BOOT', `${host} did not boot: ${why}. ${last === '' ? 'Its console is empty.' : `The end of its console:\n${last}`}`, { hint: `The whole console is in ${kept}.`, ...(cause === undefined ? {} : { cause }) });
+  return new NetrigError(
+    'NETRIG_HOST_BOOT',
+    `${host} did not boot: ${why}. ${last === '' ? 'Its console is empty.' : `The end of its console:\n${last}`}`,
+    { hint: `The whole console is in ${kept}.`, ...(cause === undefined ? {} : { cause }) },
+  );
 }
 
 /** Runs a script on a machine as root. Rejects with `failed` and the script's own words. */
-async function runOn(target: SshTarget, script: string, wanted: string, timeoutMs: number, signal: AbortSignal): Promise<void> {
+async function runOn(
+  target: SshTarget,
+  script: string,
+  wanted: string,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<void> {
   const connection = await connectSlowly(target, signal);
   try {
     const result = await connection.exec(script, { timeoutMs, signal });
     if (result.exitCode === 0 && result.stdout.trimEnd().endsWith(wanted)) return;
-    const why = result.timedOut ? `it took longer than ${timeoutMs / 1000} s` : result.stderr.trim() || `exit status ${result.exitCode}`;
+    const why = result.timedOut
+      ? `it took longer than ${timeoutMs / 1000} s`
+      : result.stderr.trim() || `exit status ${result.exitCode}`;
     throw new NetrigError('NETRIG_HOST_BOOT', `${target.host} could not be made ready: ${why}`);
   } finally {
     await connection.end();
@@ -249,7 +318,13 @@ export async function connectSlowly(target: SshTarget, signal: AbortSignal): Pro
 export function machineTarget(machines: Machines, index: number, host: string): SshTarget {
   const access = machines.access[index];
   if (!access) throw new NetrigError('NETRIG_INTERNAL', `${host} has no machine.`);
-  return { host, username: 'root', privateKey: machines.keys.privateKey, hostKey: machines.keys.hostPublicKey, open: (signal) => openTransport(access, signal) };
+  return {
+    host,
+    username: 'root',
+    privateKey: machines.keys.privateKey,
+    hostKey: machines.keys.hostPublicKey,
+    open: (signal) => openTransport(access, signal),
+  };
 }
 
 /**
@@ -268,16 +343,27 @@ export async function bringMachines(shape: LabShape, backend: Backend, options: 
     options.image(image, 'end');
   }
   const kinds = new Set([...boxes.values()].map((box) => box.own !== null));
-  if (kinds.size > 1) throw new NetrigError('NETRIG_USAGE', "A lab's machines are all of netrig's own boxes, or all of others.", { hint: 'Name a box for every image of the scenario in NETRIG_VAGRANT_BOX, or for none.' });
+  if (kinds.size > 1)
+    throw new NetrigError('NETRIG_USAGE', "A lab's machines are all of netrig's own boxes, or all of others.", {
+      hint: 'Name a box for every image of the scenario in NETRIG_VAGRANT_BOX, or for none.',
+    });
 
   const id = randomBytes(3).toString('hex');
   const directory = join(root, id);
   mkdirSync(directory, { mode: 0o700 });
-  const record: MachinesRecord = { id, holder: ownIdentity(), ...ownPidSpace(), provider: backend.provider, libvirtd: null };
+  const record: MachinesRecord = {
+    id,
+    holder: ownIdentity(),
+    ...ownPidSpace(),
+    provider: backend.provider,
+    libvirtd: null,
+  };
   writeMachinesRecord(directory, record);
   makeVagrantHome(directory);
   const pool = join(directory, 'pool');
-  const ownBoxes = [...new Map([...boxes.values()].flatMap((box) => (box.own ? [[box.own.boxName, box.own] as const] : []))).values()];
+  const ownBoxes = [
+    ...new Map([...boxes.values()].flatMap((box) => (box.own ? [[box.own.boxName, box.own] as const] : []))).values(),
+  ];
   const timeoutMs = options.bootTimeoutMs;
   const plan = vagrantPlan(shape, {
     directory,
@@ -294,7 +380,18 @@ export async function bringMachines(shape: LabShape, backend: Backend, options: 
     },
   });
   writeFileSync(join(directory, 'plan.json'), `${JSON.stringify(plan, null, 2)}\n`, { mode: 0o600 });
-  const machines: Machines = { id, directory, shape, plan, backend, keys: generateLabKeys(id), access: [], ownBoxes: shape.hosts.map((host) => boxes.get(host.image)?.own != null), libvirtd: null, used: false };
+  const machines: Machines = {
+    id,
+    directory,
+    shape,
+    plan,
+    backend,
+    keys: generateLabKeys(id),
+    access: [],
+    ownBoxes: shape.hosts.map((host) => boxes.get(host.image)?.own != null),
+    libvirtd: null,
+    used: false,
+  };
   hold(machines);
   try {
     if (backend.ownLibvirtd) {
@@ -310,7 +407,12 @@ export async function bringMachines(shape: LabShape, backend: Backend, options: 
     machines.access = plan.machines.map(({ name }): MachineAccess => {
       const login = logins.get(name);
       if (!login) throw new NetrigError('NETRIG_VAGRANT', `vagrant ssh-config does not name ${name}.`);
-      return { address: login.host, port: login.port, process: findMachineProcess(name), inside: machines.libvirtd?.init ?? null };
+      return {
+        address: login.host,
+        port: login.port,
+        process: findMachineProcess(name),
+        inside: machines.libvirtd?.init ?? null,
+      };
     });
     await Promise.all(
       shape.hosts.map(async (host, index) => {
@@ -318,20 +420,40 @@ export async function bringMachines(shape: LabShape, backend: Backend, options: 
         const box = boxes.get(host.image)?.own ?? null;
         const script = prepareScript(machines.keys, { engine: host.engine, ownBox: box !== null });
         if (box) {
-          const target: SshTarget = { ...machineTarget(machines, index, name), privateKey: readFileSync(box.loginKey, 'utf8'), hostKey: box.hostKey };
+          const target: SshTarget = {
+            ...machineTarget(machines, index, name),
+            privateKey: readFileSync(box.loginKey, 'utf8'),
+            hostKey: box.hostKey,
+          };
           await runOn(target, script, 'prepared', commandMs[backend.driver], signal);
         } else {
-          await vagrant(['ssh', plan.machines[index]!.name, '--command', `sudo sh -c ${quoteArg(script)}`], { ...commandFor(machines), doing: `make ${name} ready`, timeoutMs: commandMs[backend.driver], signal, plain: true });
+          await vagrant(['ssh', plan.machines[index]!.name, '--command', `sudo sh -c ${quoteArg(script)}`], {
+            ...commandFor(machines),
+            doing: `make ${name} ready`,
+            timeoutMs: commandMs[backend.driver],
+            signal,
+            plain: true,
+          });
         }
         options.booted(index);
       }),
     );
     progress('taking a snapshot of the machines');
-    await eachMachine(machines, (name) => vagrant(['snapshot', 'save', name, snapshotName, '--force'], { ...commandFor(machines), doing: 'take a snapshot', timeoutMs: commandMs[backend.driver], signal }));
+    await eachMachine(machines, (name) =>
+      vagrant(['snapshot', 'save', name, snapshotName, '--force'], {
+        ...commandFor(machines),
+        doing: 'take a snapshot',
+        timeoutMs: commandMs[backend.driver],
+        signal,
+      }),
+    );
     return machines;
   } catch (error) {
     await endMachines(machines).catch((second: unknown) => progress(messageOf(second)));
-    if (signal.aborted) throw new NetrigError('NETRIG_INTERRUPTED', 'Interrupted while the machines were coming up.', { cause: signal.reason });
+    if (signal.aborted)
+      throw new NetrigError('NETRIG_INTERRUPTED', 'Interrupted while the machines were coming up.', {
+        cause: signal.reason,
+      });
     throw error;
   }
 }
@@ -346,7 +468,8 @@ async function upAll(machines: Machines, options: BringOptions & { timeoutMs: nu
   const { hostNames, progress, timeoutMs } = options;
   const failed = new AbortController();
   const signal = AbortSignal.any([options.signal, failed.signal]);
-  const hostOf = (machine: string): string => hostNames[plan.machines.findIndex((one) => one.name === machine)] ?? machine;
+  const hostOf = (machine: string): string =>
+    hostNames[plan.machines.findIndex((one) => one.name === machine)] ?? machine;
   const onMessage = (message: VagrantMessage): void => {
     if (message.type !== 'ui') return;
     const words = message.data.at(-1) ?? '';
@@ -361,22 +484,41 @@ async function upAll(machines: Machines, options: BringOptions & { timeoutMs: nu
     for (const { name } of plan.machines) {
       const known = seen.get(name);
       if (known) {
-        if (!isAlive(known)) failed.abort(bootError(machines, plan.machines.findIndex((one) => one.name === name), hostOf(name), 'its virtual machine ended'));
+        if (!isAlive(known))
+          failed.abort(
+            bootError(
+              machines,
+              plan.machines.findIndex((one) => one.name === name),
+              hostOf(name),
+              'its virtual machine ended',
+            ),
+          );
       } else {
         const found = findMachineProcess(name);
         if (found) seen.set(name, found);
       }
     }
-    if (machines.libvirtd && !isAlive(machines.libvirtd.init)) failed.abort(new NetrigError('NETRIG_VAGRANT_PROVIDER', "netrig's own libvirtd has ended while machines were booting."));
+    if (machines.libvirtd && !isAlive(machines.libvirtd.init))
+      failed.abort(
+        new NetrigError('NETRIG_VAGRANT_PROVIDER', "netrig's own libvirtd has ended while machines were booting."),
+      );
   }, pollMs);
   try {
     const args = ['up', '--provider', backend.provider, '--no-provision', '--parallel', '--destroy-on-error'];
     const doing = 'bring the machines up';
     const result = await runVagrant(args, { ...commandFor(machines), doing, timeoutMs, signal, onMessage });
     if (result.timedOut) {
-      const silent = plan.machines.findIndex((machine) => !result.messages.some((one) => one.target === machine.name && /booted and ready/.test(one.data.at(-1) ?? '')));
+      const silent = plan.machines.findIndex(
+        (machine) =>
+          !result.messages.some((one) => one.target === machine.name && /booted and ready/.test(one.data.at(-1) ?? '')),
+      );
       const index = Math.max(0, silent);
-      throw bootError(machines, index, hostNames[index] ?? `m${index + 1}`, `it did not answer SSH within ${Math.round(timeoutMs / 1000)} s`);
+      throw bootError(
+        machines,
+        index,
+        hostNames[index] ?? `m${index + 1}`,
+        `it did not answer SSH within ${Math.round(timeoutMs / 1000)} s`,
+      );
     }
     requireVagrant(result, { doing, timeoutMs });
   } catch (error) {
@@ -388,7 +530,13 @@ async function upAll(machines: Machines, options: BringOptions & { timeoutMs: nu
 }
 
 async function loginsOf(machines: Machines, signal: AbortSignal): Promise<Map<string, MachineLogin>> {
-  const result = await vagrant(['ssh-config'], { ...commandFor(machines), doing: 'say how its machines are reached', timeoutMs: commandMs[machines.backend.driver], signal, plain: true });
+  const result = await vagrant(['ssh-config'], {
+    ...commandFor(machines),
+    doing: 'say how its machines are reached',
+    timeoutMs: commandMs[machines.backend.driver],
+    signal,
+    plain: true,
+  });
   try {
     return parseSshConfig(result.stdout);
   } catch (error) {
@@ -399,7 +547,14 @@ async function loginsOf(machines: Machines, signal: AbortSignal): Promise<Map<st
 /** Puts machines back into the state of their snapshot. They answer when this resolves. */
 export async function restoreMachines(machines: Machines, signal: AbortSignal): Promise<void> {
   const timeoutMs = commandMs[machines.backend.driver];
-  await eachMachine(machines, (name) => vagrant(['snapshot', 'restore', name, snapshotName, '--no-provision'], { ...commandFor(machines), doing: 'go back to the snapshot', timeoutMs, signal }));
+  await eachMachine(machines, (name) =>
+    vagrant(['snapshot', 'restore', name, snapshotName, '--no-provision'], {
+      ...commandFor(machines),
+      doing: 'go back to the snapshot',
+      timeoutMs,
+      signal,
+    }),
+  );
   for (const [index, { name }] of machines.plan.machines.entries()) {
     // VirtualBox starts a new process for a restored machine, and libvirt for one that had ended.
     const access = machines.access[index];
@@ -422,12 +577,28 @@ async function waitForProcess(name: string, signal: AbortSignal): Promise<Proces
 export async function endMachines(machines: Pick<Machines, 'id' | 'directory' | 'libvirtd'>): Promise<void> {
   if (machines.libvirtd) {
     const left = await endLibvirtd(machines.libvirtd);
-    if (left.length > 0) throw new NetrigError('NETRIG_CLEANUP', `The libvirtd of the machines ${machines.id} does not end; left: ${left.map((one) => `process ${one.pid}`).join(', ')}.`);
+    if (left.length > 0)
+      throw new NetrigError(
+        'NETRIG_CLEANUP',
+        `The libvirtd of the machines ${machines.id} does not end; left: ${left.map((one) => `process ${one.pid}`).join(', ')}.`,
+      );
   } else {
     const made = readdirSync(machines.directory).includes('vagrant');
-    const result = made ? await runVagrant(['destroy', '--force', '--parallel'], { ...commandFor(machines), doing: 'take the machines away', timeoutMs: 120_000 }) : null;
+    const result = made
+      ? await runVagrant(['destroy', '--force', '--parallel'], {
+          ...commandFor(machines),
+          doing: 'take the machines away',
+          timeoutMs: 120_000,
+        })
+      : null;
     if (result && result.exitCode !== 0) {
-      throw new NetrigError('NETRIG_CLEANUP', `Vagrant could not take the machines ${machines.id} away: ${wordsOf(result)}`, { hint: `Run \`netrig gc\` again when the hypervisor works; what Vagrant knows of them is in ${machines.directory}.` });
+      throw new NetrigError(
+        'NETRIG_CLEANUP',
+        `Vagrant could not take the machines ${machines.id} away: ${wordsOf(result)}`,
+        {
+          hint: `Run \`netrig gc\` again when the hypervisor works; what Vagrant knows of them is in ${machines.directory}.`,
+        },
+      );
     }
   }
   await rm(machines.directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });

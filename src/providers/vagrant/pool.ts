@@ -19,11 +19,16 @@ export function parseBoxVolumes(output: string, image: string): string[] {
  */
 export async function deleteBoxVolumes(image: string): Promise<void> {
   if (findProgram('virsh') === null) return;
-  const virsh = (words: readonly string[], timeoutMs: number): ReturnType<typeof runCommand> => runCommand(['virsh', '--connect', 'qemu:///system', '--quiet', ...words], { timeoutMs });
+  const virsh = (words: readonly string[], timeoutMs: number): ReturnType<typeof runCommand> =>
+    runCommand(['virsh', '--connect', 'qemu:///system', '--quiet', ...words], { timeoutMs });
   const list = await virsh(['vol-list', '--pool', usualPool], questionMs);
   if (list.exitCode !== 0) return;
   for (const volume of parseBoxVolumes(list.stdout, image)) {
     const result = await virsh(['vol-delete', '--pool', usualPool, volume], deleteMs);
-    if (result.exitCode !== 0) throw new NetrigError('NETRIG_CLEANUP', `The disk ${volume} stays in the libvirt pool ${usualPool}: ${result.stderr.trim() || `exit status ${result.exitCode}`}`);
+    if (result.exitCode !== 0)
+      throw new NetrigError(
+        'NETRIG_CLEANUP',
+        `The disk ${volume} stays in the libvirt pool ${usualPool}: ${result.stderr.trim() || `exit status ${result.exitCode}`}`,
+      );
   }
 }

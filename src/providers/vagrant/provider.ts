@@ -12,7 +12,15 @@ import { vagrantPreflight } from './backend.js';
 import { vagrantCapabilities } from './capabilities.js';
 import { configureScript, containerImagesScript } from './guest.js';
 import { accessOf, removeLeftovers, sweepVagrant, type VagrantLabAccess } from './leftovers.js';
-import { bringMachines, connectSlowly, endMachines, leastBootMs, type Machines, machineTarget, restoreMachines } from './machines.js';
+import {
+  bringMachines,
+  connectSlowly,
+  endMachines,
+  leastBootMs,
+  type Machines,
+  machineTarget,
+  restoreMachines,
+} from './machines.js';
 import { openTransport, whyGone } from './transport.js';
 import { shapeOf } from './vagrant-plan.js';
 
@@ -91,18 +99,34 @@ async function machinesFor(plan: LabPlan, options: UpOptions): Promise<Machines>
     const host = plan.hosts[index];
     if (!host) return;
     started.set(index, performance.now());
-    emit({ type: 'phase', scenario, phase: 'boot', state: 'start', host: host.name, text: `${host.name} (${host.image}, virtual machine)` });
+    emit({
+      type: 'phase',
+      scenario,
+      phase: 'boot',
+      state: 'start',
+      host: host.name,
+      text: `${host.name} (${host.image}, virtual machine)`,
+    });
   };
   const booted = (index: number): void => {
     const host = plan.hosts[index];
     if (!host) return;
-    emit({ type: 'phase', scenario, phase: 'boot', state: 'end', host: host.name, text: `${host.name} answers SSH`, durationMs: performance.now() - (started.get(index) ?? 0) });
+    emit({
+      type: 'phase',
+      scenario,
+      phase: 'boot',
+      state: 'end',
+      host: host.name,
+      text: `${host.name} answers SSH`,
+      durationMs: performance.now() - (started.get(index) ?? 0),
+    });
   };
 
   const kept = idle;
   idle = null;
   if (kept) {
-    const same = JSON.stringify(kept.shape) === JSON.stringify(shape) && JSON.stringify(kept.backend) === JSON.stringify(backend);
+    const same =
+      JSON.stringify(kept.shape) === JSON.stringify(shape) && JSON.stringify(kept.backend) === JSON.stringify(backend);
     if (same && kept.access.every((access) => whyGone(access) === null)) {
       try {
         plan.hosts.forEach((_, index) => booting(index));
@@ -121,7 +145,10 @@ async function machinesFor(plan: LabPlan, options: UpOptions): Promise<Machines>
     }
   }
   throwIfInterrupted(signal);
-  if (backend.driver === 'qemu') log(`processors are emulated (${backend.processor.replace(/^emulated processors: /, '')}): a machine takes a minute or so to boot, and has ten for it`);
+  if (backend.driver === 'qemu')
+    log(
+      `processors are emulated (${backend.processor.replace(/^emulated processors: /, '')}): a machine takes a minute or so to boot, and has ten for it`,
+    );
   const imageStarted = new Map<string, number>();
   return bringMachines(shape, backend, {
     signal,
@@ -135,7 +162,14 @@ async function machinesFor(plan: LabPlan, options: UpOptions): Promise<Machines>
         imageStarted.set(image, performance.now());
         emit({ type: 'phase', scenario, phase: 'image', state, text: `Box ${image}` });
       } else {
-        emit({ type: 'phase', scenario, phase: 'image', state, text: `Box ${image}`, durationMs: performance.now() - (imageStarted.get(image) ?? 0) });
+        emit({
+          type: 'phase',
+          scenario,
+          phase: 'image',
+          state,
+          text: `Box ${image}`,
+          durationMs: performance.now() - (imageStarted.get(image) ?? 0),
+        });
       }
     },
   });
@@ -148,15 +182,30 @@ async function configure(plan: LabPlan, machines: Machines, signal: AbortSignal)
     plan.hosts.map(async (host, index) => {
       const connection = await connectSlowly(machineTarget(machines, index, host.name), signal);
       try {
-        const mtus = host.interfaces.map((nic) => plan.segments.find((segment) => segment.name === nic.segment)?.mtu ?? null);
+        const mtus = host.interfaces.map(
+          (nic) => plan.segments.find((segment) => segment.name === nic.segment)?.mtu ?? null,
+        );
         const cards = machines.plan.machines[index]?.interfaces ?? [];
-        const result = await connection.exec(configureScript(host, cards, mtus, Date.now()), { timeoutMs: configureMs, signal });
+        const result = await connection.exec(configureScript(host, cards, mtus, Date.now()), {
+          timeoutMs: configureMs,
+          signal,
+        });
         if (result.exitCode !== 0 || !result.stdout.trimEnd().endsWith('configured')) {
-          throw new NetrigError('NETRIG_SEGMENT', `The interfaces of ${host.name} could not be set: ${result.timedOut ? `it took longer than ${configureMs / 1000} s` : result.stderr.trim() || `exit status ${result.exitCode}`}.`);
+          throw new NetrigError(
+            'NETRIG_SEGMENT',
+            `The interfaces of ${host.name} could not be set: ${result.timedOut ? `it took longer than ${configureMs / 1000} s` : result.stderr.trim() || `exit status ${result.exitCode}`}.`,
+          );
         }
         if (machines.ownBoxes[index] || !host.engine || host.containerImages.length === 0) return;
-        const images = await connection.exec(containerImagesScript(host.containerImages), { timeoutMs: configureMs, signal });
-        if (images.exitCode !== 0) throw new NetrigError('NETRIG_CAPABILITY', `The engine of ${host.name} has no ${host.containerImages.join(', ')}, and they could not be made: ${images.stderr.trim()}.`);
+        const images = await connection.exec(containerImagesScript(host.containerImages), {
+          timeoutMs: configureMs,
+          signal,
+        });
+        if (images.exitCode !== 0)
+          throw new NetrigError(
+            'NETRIG_CAPABILITY',
+            `The engine of ${host.name} has no ${host.containerImages.join(', ')}, and they could not be made: ${images.stderr.trim()}.`,
+          );
       } finally {
         await connection.end();
       }
@@ -165,7 +214,10 @@ async function configure(plan: LabPlan, machines: Machines, signal: AbortSignal)
   for (const result of results) if (result.status === 'rejected') throw result.reason;
 }
 
-async function bring(plan: LabPlan, options: UpOptions & { detached?: boolean; scenarioFile?: string }): Promise<RunningLab> {
+async function bring(
+  plan: LabPlan,
+  options: UpOptions & { detached?: boolean; scenarioFile?: string },
+): Promise<RunningLab> {
   const { signal } = options;
   throwIfInterrupted(signal);
   const machines = await machinesFor(plan, options);
@@ -175,7 +227,12 @@ async function bring(plan: LabPlan, options: UpOptions & { detached?: boolean; s
     ...ownPidSpace(),
     privateKey: machines.keys.privateKey,
     hostKey: machines.keys.hostPublicKey,
-    hosts: Object.fromEntries(plan.hosts.map((host, index) => [host.name, { ...machines.access[index]!, console: machines.plan.machines[index]!.console }])),
+    hosts: Object.fromEntries(
+      plan.hosts.map((host, index) => [
+        host.name,
+        { ...machines.access[index]!, console: machines.plan.machines[index]!.console },
+      ]),
+    ),
   };
   const record = newRecord(id, 'vagrant', plan, access, options);
   const watch = watchHosts(access);
@@ -211,9 +268,17 @@ async function attachTo(record: LabRecord): Promise<RunningLab> {
   });
   // Machines may serve another lab by now: the record says whether they are this one's.
   if (!listRecords().some((one) => one.id === record.id)) gone.push('it was taken down');
-  if (!holderAlive(record) || gone.length > 0) throw new NetrigError('NETRIG_LAB_GONE', `The lab ${record.id} is not up: ${gone.length > 0 ? gone.join('; ') : 'its holder ended'}.`);
+  if (!holderAlive(record) || gone.length > 0)
+    throw new NetrigError(
+      'NETRIG_LAB_GONE',
+      `The lab ${record.id} is not up: ${gone.length > 0 ? gone.join('; ') : 'its holder ended'}.`,
+    );
   const watch = watchHosts(access);
-  return attachedLab(record, { target: (host) => targetOf(record, host, watch), console: (host) => consoleOf(record, host), down: () => destroyLab(record) });
+  return attachedLab(record, {
+    target: (host) => targetOf(record, host, watch),
+    console: (host) => consoleOf(record, host),
+    down: () => destroyLab(record),
+  });
 }
 
 async function destroyLab(record: LabRecord): Promise<void> {

@@ -20,7 +20,11 @@ const connectSeconds = 10;
 
 /** What a machine is named in the command line of its hypervisor: `-name guest=NAME,…` of QEMU, `--comment NAME` of VirtualBox. */
 function runsMachine(argv: readonly string[], name: string): boolean {
-  return argv.some((word, index) => (argv[index - 1] === '-name' && word.split(',').includes(`guest=${name}`)) || (argv[index - 1] === '--comment' && word === name));
+  return argv.some(
+    (word, index) =>
+      (argv[index - 1] === '-name' && word.split(',').includes(`guest=${name}`)) ||
+      (argv[index - 1] === '--comment' && word === name),
+  );
 }
 
 /** The process of a hypervisor on this machine that runs the machine of that name. */
@@ -48,7 +52,9 @@ export function whyGone(access: MachineAccess): string | null {
 export async function openTransport(access: MachineAccess, signal: AbortSignal): Promise<Duplex> {
   const gone = whyGone(access);
   if (gone !== null) throw new Error(gone);
-  const stream = access.inside ? await enterAndConnect(access, access.inside, signal) : await connectHere(access, signal);
+  const stream = access.inside
+    ? await enterAndConnect(access, access.inside, signal)
+    : await connectHere(access, signal);
   return stream;
 }
 
@@ -66,10 +72,18 @@ async function connectHere({ address, port }: MachineAccess, signal: AbortSignal
 /** What socat says at its second level of words when both sides stand. */
 const connected = /starting data transfer loop/;
 
-async function enterAndConnect({ address, port }: MachineAccess, inside: ProcessIdentity, signal: AbortSignal): Promise<Duplex> {
+async function enterAndConnect(
+  { address, port }: MachineAccess,
+  inside: ProcessIdentity,
+  signal: AbortSignal,
+): Promise<Duplex> {
   const where = `TCP:${address}:${port},nodelay,connect-timeout=${connectSeconds}`;
   // Descriptor 3 is a socket in both directions, where 0 and 1 would be two pipes.
-  const child = spawn('nsenter', ['--target', String(inside.pid), '--net', '--', 'socat', '-d', '-d', 'FD:3', where], { stdio: ['ignore', 'ignore', 'pipe', 'pipe'], detached: true, env: machineEnvironment });
+  const child = spawn('nsenter', ['--target', String(inside.pid), '--net', '--', 'socat', '-d', '-d', 'FD:3', where], {
+    stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+    detached: true,
+    env: machineEnvironment,
+  });
   const stream = child.stdio[3] as Duplex;
   let words = '';
   stream.on('error', () => undefined);

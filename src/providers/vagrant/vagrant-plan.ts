@@ -54,7 +54,11 @@ const usualMtu = 1500;
 export function shapeOf(plan: LabPlan): LabShape {
   const number = (segment: string): number => plan.segments.findIndex((one) => one.name === segment);
   return {
-    hosts: plan.hosts.map((host) => ({ image: host.image, engine: host.engine, segments: host.interfaces.map((nic) => number(nic.segment)) })),
+    hosts: plan.hosts.map((host) => ({
+      image: host.image,
+      engine: host.engine,
+      segments: host.interfaces.map((nic) => number(nic.segment)),
+    })),
     mtus: plan.segments.map((segment) => (segment.mtu !== null && segment.mtu > usualMtu ? segment.mtu : null)),
   };
 }
@@ -73,7 +77,9 @@ export interface MachineSettings {
 /** A locally administered address (the second bit of the first byte), the same for the same place. */
 function cardAddress(prefix: string, machine: number, card: number): string {
   const digest = createHash('sha256').update(`${prefix}/${machine}/${card}`).digest();
-  return ['52', '54', '00', digest[0], digest[1], digest[2]].map((byte) => (typeof byte === 'number' ? byte.toString(16).padStart(2, '0') : byte)).join(':');
+  return ['52', '54', '00', digest[0], digest[1], digest[2]]
+    .map((byte) => (typeof byte === 'number' ? byte.toString(16).padStart(2, '0') : byte))
+    .join(':');
 }
 
 /** The machines for labs of one shape. Pure. */
