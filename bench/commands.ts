@@ -1,6 +1,6 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { runCommand } from '../src/providers/local/command.js';
+import { runCommand } from '../src/providers/shared/command.js';
 import { accessOf } from '../src/providers/local/leftovers.js';
 import type { RunningLab } from '../src/providers/provider.js';
 import { planLab } from '../src/plan/plan.js';

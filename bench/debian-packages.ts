@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { findProgram, runCommand } from '../src/providers/local/command.js';
+import { findProgram, runCommand } from '../src/providers/shared/command.js';
 import { type BenchContext, Unavailable } from './measure.js';
 
 /** What proves that a package is there: a path, or the name of a program. */

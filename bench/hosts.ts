@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import type { HostImage } from '../src/images/host-image.js';
-import { machineEnvironment } from '../src/providers/local/command.js';
+import { machineEnvironment } from '../src/providers/shared/command.js';
 import { bareEnvironment, benchImage, sourceDirectory } from './bare.js';
 import { bringUp } from './lab.js';
 import { type Bench, type BenchContext, comparison, takeTurns } from './measure.js';

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cgroupLayout, removeCgroups } from '../src/providers/local/cgroups.js';
-import { machineEnvironment } from '../src/providers/local/command.js';
+import { machineEnvironment } from '../src/providers/shared/command.js';
 import { groupName } from './leftovers.js';
 
 /** What one whole command cost, with all that it started. */

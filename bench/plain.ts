@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { machineEnvironment } from '../src/providers/local/command.js';
+import { machineEnvironment } from '../src/providers/shared/command.js';
 
 export interface PlainOptions {
   signal: AbortSignal;

@@ -4,7 +4,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import ssh2, { type Client } from 'ssh2';
-import { machineEnvironment } from '../src/providers/local/command.js';
+import { machineEnvironment } from '../src/providers/shared/command.js';
 import { accessOf } from '../src/providers/local/leftovers.js';
 import { localProvider } from '../src/providers/local/provider.js';
 import type { RunningLab } from '../src/providers/provider.js';

@@ -1,4 +1,5 @@
-// Set-up that needs nothing but Node: installs what is missing, each thing named, and touches the system only after a yes.
+// Set-up that needs nothing but Node: installs what is missing, each thing named. At a terminal it asks before it touches the
+// system; without one it says what it installs and goes on.
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
@@ -75,11 +76,19 @@ export async function installPackages(names) {
   return runQuietly('apt-get', ['install', '-y', '--no-install-recommends', ...quiet, ...names], env);
 }
 
-async function allowed(question, yes) {
-  if (yes || process.env.CI) return true;
-  if (!process.stdin.isTTY) fail(`${question} Nobody is there to ask: say --yes to allow it.`);
+/**
+ * Whether a thing may be installed. At a terminal a person is asked. Elsewhere (a container, CI, a pipe) whoever typed the
+ * command wanted what it does: the set-up says what it installs and goes on.
+ */
+export async function allowed(what, { yes, ask }) {
+  const asked = ask || (process.stdin.isTTY && !process.env.CI);
+  if (yes || !asked) {
+    say(`${what}.`);
+    return true;
+  }
+  if (!process.stdin.isTTY) fail(`${what}? Nobody is there to ask; say it without --ask to allow it.`);
   const terminal = createInterface({ input: process.stdin, output: process.stdout });
-  const answer = await terminal.question(`${question} [y/N] `);
+  const answer = await terminal.question(`${what}? [y/N] `);
   terminal.close();
   return /^y(es)?$/i.test(answer.trim());
 }
@@ -96,7 +105,7 @@ async function npmPackages() {
   if (status !== 0) fail('npm ci failed; its words are above.');
 }
 
-async function debianPackages(tools, yes) {
+async function debianPackages(tools, consent) {
   const missing = [
     ...new Set(
       Object.entries(tools)
@@ -110,21 +119,21 @@ async function debianPackages(tools, yes) {
     fail(`These Debian packages are missing: ${names}. Install them as root, or run this as root.`);
   if (!onPath('apt-get'))
     fail(`These programs' Debian packages are missing: ${names}. This machine has no apt-get; install them your way.`);
-  if (!(await allowed(`Install these Debian packages: ${names}?`, yes))) fail(`not without: ${names}`);
+  if (!(await allowed(`Installing the Debian packages ${names}`, consent))) fail(`not without: ${names}`);
   if ((await installPackages(missing)) !== 0) fail(`apt-get install ${names} failed; its words are above.`);
 }
 
 async function build() {
   say('Building netrig (tsc) …');
   const status = await run(process.execPath, [
-    join(root, 'node_modules', 'typescript', 'bin', 'tsc'),
+    join(root, 'node_modules', 'typescript-native', 'bin', 'tsc'),
     '-p',
     'tsconfig.json',
   ]);
   if (status !== 0) fail('the build failed; the compiler’s words are above.');
 }
 
-async function hostImages(images, yes) {
+async function hostImages(images, consent) {
   const cli = join(root, 'dist', 'src', 'cli', 'main.js');
   const listed = spawnSync(process.execPath, [cli, 'images', 'list', '--json'], { encoding: 'utf8' });
   if (listed.status !== 0) fail(`netrig images list failed: ${listed.stderr}`);
@@ -137,8 +146,8 @@ async function hostImages(images, yes) {
   if (missing.length === 0) return;
   if (
     !(await allowed(
-      `Build the host image ${missing.join(' and ')} (about 600 MB each in the cache, a minute or two)?`,
-      yes,
+      `Building the host image ${missing.join(' and ')} (about 600 MB each in the cache, a minute or two)`,
+      consent,
     ))
   )
     fail(`not without the image ${missing.join(' and ')}`);
@@ -146,14 +155,22 @@ async function hostImages(images, yes) {
   if (status !== 0) process.exit(status);
 }
 
+/** What a set-up's words say about asking. */
+export function consentOf(args) {
+  return { yes: args.includes('--yes') || args.includes('-y'), ask: args.includes('--ask') };
+}
+
+/** Words for the set-up itself; the others are for what runs after it. */
+export const consentFlags = ['--yes', '-y', '--ask'];
+
 /** Everything from a fresh clone to a netrig that can bring up labs of the images named. */
-export async function setUp({ yes, images, tools }) {
+export async function setUp({ yes, ask, images, tools }) {
   const { engines } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   const [least] = engines.node.match(/\d+/g) ?? ['0'];
   if (Number(process.versions.node.split('.')[0]) < Number(least))
     fail(`Node ${engines.node} is needed; this is ${process.version}.`);
   await npmPackages();
-  await debianPackages({ ...runtimeTools, ...tools }, yes);
+  await debianPackages({ ...runtimeTools, ...tools }, { yes, ask });
   await build();
-  await hostImages(images, yes);
+  await hostImages(images, { yes, ask });
 }

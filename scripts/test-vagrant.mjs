@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { installPackages, onPath, root, run, say, setUp } from './setup.mjs';
+import { allowed, consentFlags, consentOf, installPackages, onPath, root, run, say, setUp } from './setup.mjs';
 
 /** What proves a package, and the package. */
 const packages = {
@@ -36,7 +36,7 @@ function skip(why) {
   process.exit(0);
 }
 
-async function install(yes) {
+async function install(consent) {
   const missing = [
     ...new Set(
       Object.values(packages)
@@ -48,7 +48,8 @@ async function install(yes) {
   const names = missing.join(' ');
   if (process.getuid?.() !== 0) skip(`these Debian packages are missing, and only root can install them: ${names}`);
   if (!onPath('apt-get')) skip(`this machine has no apt-get, and these Debian packages are missing: ${names}`);
-  if (!yes && !process.env.CI) skip(`these Debian packages are missing; say --yes to have them installed: ${names}`);
+  if (!(await allowed(`Installing the Debian packages ${names}`, consent)))
+    skip(`not without the Debian packages ${names}`);
   // The package of libvirt starts its daemon, whose default network would put a bridge and an address into this machine's
   // own network namespace. While this policy stands, invoke-rc.d starts nothing (deb-systemd-invoke asks it, too).
   const own = !existsSync(policy);
@@ -77,17 +78,17 @@ async function install(yes) {
 }
 
 const args = process.argv.slice(2);
-const yes = args.includes('--yes') || args.includes('-y');
+const consent = consentOf(args);
 if (process.platform !== 'linux' || process.arch !== 'x64')
   skip(`netrig's boxes are for x86-64 Linux, and this is ${process.platform} ${process.arch}`);
 if (process.getuid?.() !== 0) skip('they need root, for a libvirtd in namespaces of its own');
-await install(yes);
-await setUp({ yes, images: [], tools: {} });
+await install(consent);
+await setUp({ ...consent, images: [], tools: {} });
 const cli = join(root, 'dist', 'src', 'cli', 'main.js');
 say('Building the box vagrant:debian-12 where the cache has none …');
 const status = await run(process.execPath, [cli, 'images', 'build', 'vagrant:debian-12']);
 if (status !== 0) process.exit(status);
-const forMocha = args.filter((arg) => !['--yes', '-y'].includes(arg));
+const forMocha = args.filter((arg) => !consentFlags.includes(arg));
 process.exit(
   await run(process.execPath, [
     join(root, 'node_modules', 'mocha', 'bin', 'mocha.js'),

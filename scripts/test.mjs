@@ -1,12 +1,12 @@
 // npm test: does its own set-up, then runs the unit tests and the lab tests. Arguments go to Mocha (-g PATTERN, …).
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { root, run, setUp, testTools } from './setup.mjs';
+import { consentFlags, consentOf, root, run, setUp, testTools } from './setup.mjs';
 
 const args = process.argv.slice(2);
-const yes = args.includes('--yes') || args.includes('-y');
 const unitOnly = args.includes('--unit');
-await setUp({ yes, images: unitOnly ? [] : ['debian-11', 'debian-12'], tools: unitOnly ? {} : testTools });
+const images = unitOnly ? [] : ['debian-11', 'debian-12', 'debian-13', 'debian-sid'];
+await setUp({ ...consentOf(args), images, tools: unitOnly ? {} : testTools });
 
 const testFiles = (folder) =>
   readdirSync(join(root, 'test', folder))
@@ -14,7 +14,7 @@ const testFiles = (folder) =>
     .map((name) => join('dist', 'test', folder, name.replace(/\.ts$/, '.js')))
     .filter((file) => existsSync(join(root, file)));
 const files = [...testFiles('unit'), ...(unitOnly ? [] : testFiles('lab'))];
-const forMocha = args.filter((arg) => !['--yes', '-y', '--unit'].includes(arg));
+const forMocha = args.filter((arg) => ![...consentFlags, '--unit'].includes(arg));
 process.exit(
   await run(process.execPath, [
     join(root, 'node_modules', 'mocha', 'bin', 'mocha.js'),

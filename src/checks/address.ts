@@ -3,15 +3,16 @@ import { zCidr, zDockerName, zEndpoint } from '../language/fields.js';
 import { canonicalAddress, contains, isAddress, networkAddress, parseCidr } from '../model/cidr.js';
 import type { Cidr } from '../model/cidr.js';
 import type { Outcome } from '../model/verdict.js';
-import { askIp } from './answer.js';
-import { isVantage, parseEndpoint } from './endpoint.js';
+import { askIp } from '../facts/answer.js';
+import { isVantage, parseEndpoint } from '../places/endpoint.js';
 import { defineCheck } from './kind.js';
-import type { EndpointUse, ProbeContext } from './kind.js';
-import { describeMatcher, match, zMatcher } from './match.js';
-import type { Matcher } from './match.js';
-import { fail, inconclusive, pass } from './outcome.js';
-import { addressOn, isVantageProblem, resolveVantage } from './vantage.js';
-import type { Vantage } from './vantage.js';
+import type { EndpointUse } from './kind.js';
+import type { ProbeContext } from '../places/context.js';
+import { describeMatcher, match, zMatcher } from '../judging/match.js';
+import type { Matcher } from '../judging/match.js';
+import { fail, inconclusive, pass } from '../judging/outcome.js';
+import { addressOn, isVantageProblem, resolveVantage } from '../places/vantage.js';
+import type { Vantage } from '../places/vantage.js';
 
 const zVia = zDockerName.describe('For containers: only the interface on this network of the engine.');
 

@@ -2,14 +2,14 @@ import { z } from 'zod';
 import { zEndpoint, zInterfaceName } from '../language/fields.js';
 import { familyOf, parseCidr } from '../model/cidr.js';
 import type { Control } from '../model/verdict.js';
-import { askIp, lastLine, whyNoAnswer } from './answer.js';
-import { describeWanted, failed, findings, matchSet } from './finding.js';
+import { askIp, lastLine, whyNoAnswer } from '../facts/answer.js';
+import { describeWanted, failed, findings, matchSet } from '../judging/finding.js';
 import { defineCheck } from './kind.js';
-import type { ProbeContext } from './kind.js';
-import { zMatcher } from './match.js';
-import { fail, inconclusive, pass } from './outcome.js';
-import { placeAt } from './place.js';
-import type { Vantage } from './vantage.js';
+import type { ProbeContext } from '../places/context.js';
+import { zMatcher } from '../judging/match.js';
+import { fail, inconclusive, pass } from '../judging/outcome.js';
+import { placeAt } from '../judging/place.js';
+import type { Vantage } from '../places/vantage.js';
 
 const zAddress4 = z.string().refine((text) => familyOf(text) === 4, 'must be an IPv4 address');
 

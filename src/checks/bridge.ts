@@ -1,21 +1,22 @@
 import { z } from 'zod';
 import { zDockerName, zEndpoint } from '../language/fields.js';
 import type { Outcome } from '../model/verdict.js';
-import { listLinks, possibleEnds } from './links.js';
-import type { Link } from './links.js';
-import { namespaceIds } from './netns-ids.js';
-import { engineGet } from './engine.js';
-import { describeWanted, failed, findings, matchSet } from './finding.js';
-import type { Finding } from './finding.js';
-import { matchFields, valueAt, zFields } from './json-path.js';
+import { listLinks, possibleEnds } from '../facts/links.js';
+import type { Link } from '../facts/links.js';
+import { namespaceIds } from '../facts/netns-ids.js';
+import { engineGet } from '../facts/engine.js';
+import { describeWanted, failed, findings, matchSet } from '../judging/finding.js';
+import type { Finding } from '../judging/finding.js';
+import { matchFields, valueAt, zFields } from '../judging/json-path.js';
 import { defineCheck } from './kind.js';
-import type { EndpointUse, ProbeContext } from './kind.js';
-import { absent, zMatcher } from './match.js';
-import type { Matcher } from './match.js';
-import { fail, inconclusive, pass } from './outcome.js';
-import { overlayNamespace } from './overlay.js';
-import { placeAt } from './place.js';
-import type { Vantage } from './vantage.js';
+import type { EndpointUse } from './kind.js';
+import type { ProbeContext } from '../places/context.js';
+import { absent, zMatcher } from '../judging/match.js';
+import type { Matcher } from '../judging/match.js';
+import { fail, inconclusive, pass } from '../judging/outcome.js';
+import { overlayNamespace } from '../facts/overlay.js';
+import { placeAt } from '../judging/place.js';
+import type { Vantage } from '../places/vantage.js';
 
 const portFacts = {
   state: {

@@ -7,19 +7,20 @@ import { vantagePattern } from '../language/endpoint.js';
 import { zDockerName, zDuration, zEndpoint, zName } from '../language/fields.js';
 import type { RemoteProcess } from '../ssh/ssh.js';
 import { addressesOf } from './address.js';
-import { askIp, lastLine } from './answer.js';
-import { isVantage, parseEndpoint } from './endpoint.js';
+import { askIp, lastLine } from '../facts/answer.js';
+import { isVantage, parseEndpoint } from '../places/endpoint.js';
 import { trafficKinds, zTraffic } from './during.js';
 import { defineCheck } from './kind.js';
-import type { EndpointUse, ProbeContext } from './kind.js';
-import { absent, describeMatcher, match, zMatcher } from './match.js';
-import type { Matcher } from './match.js';
-import { fail, inconclusive, pass } from './outcome.js';
-import { overlayVni } from './overlay.js';
-import { describeFrame, PcapFormatError, pcapReader, vxlanPorts } from './pcap.js';
-import type { Frame, Packet } from './pcap.js';
-import { isVantageProblem, resolveVantage } from './vantage.js';
-import type { Vantage } from './vantage.js';
+import type { EndpointUse } from './kind.js';
+import type { ProbeContext } from '../places/context.js';
+import { absent, describeMatcher, match, zMatcher } from '../judging/match.js';
+import type { Matcher } from '../judging/match.js';
+import { fail, inconclusive, pass } from '../judging/outcome.js';
+import { overlayVni } from '../facts/overlay.js';
+import { describeFrame, PcapFormatError, pcapReader, vxlanPorts } from '../probes/pcap.js';
+import type { Frame, Packet } from '../probes/pcap.js';
+import { isVantageProblem, resolveVantage } from '../places/vantage.js';
+import type { Vantage } from '../places/vantage.js';
 
 const zAddressField = zMatcher
   .refine(

@@ -5,15 +5,15 @@ import { formatDuration } from '../model/duration.js';
 import type { Outcome } from '../model/verdict.js';
 import { quoteArgv } from '../ssh/quote.js';
 import type { ExecResult } from '../ssh/ssh.js';
-import { lastLine } from './answer.js';
-import { parseEndpoint, isVantage } from './endpoint.js';
-import { matchFields, zFields } from './json-path.js';
+import { lastLine } from '../facts/answer.js';
+import { parseEndpoint, isVantage } from '../places/endpoint.js';
+import { matchFields, zFields } from '../judging/json-path.js';
 import { defineCheck } from './kind.js';
-import type { ProbeContext } from './kind.js';
-import { match, showValue, zMatcher } from './match.js';
-import { fail, inconclusive, pass } from './outcome.js';
-import { isVantageProblem, resolveVantage } from './vantage.js';
-import type { Vantage } from './vantage.js';
+import type { ProbeContext } from '../places/context.js';
+import { match, showValue, zMatcher } from '../judging/match.js';
+import { fail, inconclusive, pass } from '../judging/outcome.js';
+import { isVantageProblem, resolveVantage } from '../places/vantage.js';
+import type { Vantage } from '../places/vantage.js';
 
 const keptBytes = 4 << 20;
 

@@ -1,16 +1,16 @@
 import { z } from 'zod';
 import { zEndpoint } from '../language/fields.js';
 import type { Cause, Outcome } from '../model/verdict.js';
-import { httpGet } from './answer.js';
-import { isVantage, parseEndpoint } from './endpoint.js';
-import { matchFields, zFields } from './json-path.js';
+import { httpGet } from '../facts/answer.js';
+import { isVantage, parseEndpoint } from '../places/endpoint.js';
+import { matchFields, zFields } from '../judging/json-path.js';
 import { defineCheck } from './kind.js';
-import type { ProbeContext } from './kind.js';
-import { absent, describeMatcher, match, showValue, zMatcher } from './match.js';
-import type { Matcher } from './match.js';
-import { fail, inconclusive, pass } from './outcome.js';
-import { isVantageProblem, resolveVantage } from './vantage.js';
-import type { Vantage } from './vantage.js';
+import type { ProbeContext } from '../places/context.js';
+import { absent, describeMatcher, match, showValue, zMatcher } from '../judging/match.js';
+import type { Matcher } from '../judging/match.js';
+import { fail, inconclusive, pass } from '../judging/outcome.js';
+import { isVantageProblem, resolveVantage } from '../places/vantage.js';
+import type { Vantage } from '../places/vantage.js';
 
 /** States of a member as `/v1/agent/members` numbers them (serf's MemberStatus). */
 const memberStates = { alive: 1, leaving: 2, left: 3, failed: 4 } as const;

@@ -3,16 +3,16 @@ import { z } from 'zod';
 import { zDuration, zInterfaceName } from '../language/fields.js';
 import { formatDuration } from '../model/duration.js';
 import type { Outcome } from '../model/verdict.js';
-import { askIp } from './answer.js';
+import { askIp } from '../facts/answer.js';
 import { trafficKinds, zTraffic, type Traffic } from './during.js';
-import { failed, findings } from './finding.js';
+import { failed, findings } from '../judging/finding.js';
 import { describeRule, isRule, nearRules, readTable, rulePlace, zRuleSelector } from './iptables.js';
 import { defineCheck } from './kind.js';
-import type { ProbeContext } from './kind.js';
-import { describeMatcher, zMatcher } from './match.js';
-import { fail, inconclusive, pass } from './outcome.js';
-import { placeAt } from './place.js';
-import type { Vantage } from './vantage.js';
+import type { ProbeContext } from '../places/context.js';
+import { describeMatcher, zMatcher } from '../judging/match.js';
+import { fail, inconclusive, pass } from '../judging/outcome.js';
+import { placeAt } from '../judging/place.js';
+import type { Vantage } from '../places/vantage.js';
 
 const zSpec = z
   .strictObject({

@@ -1,13 +1,14 @@
 import { z } from 'zod';
 import { zDockerName, zName, oneOrMany } from '../language/fields.js';
 import type { Outcome } from '../model/verdict.js';
-import { engineGet, engineObjects } from './engine.js';
-import type { EngineObject } from './engine.js';
-import { matchFields, valueAt, zFields, zJsonPath } from './json-path.js';
+import { engineGet, engineObjects } from '../facts/engine.js';
+import type { EngineObject } from '../facts/engine.js';
+import { matchFields, valueAt, zFields, zJsonPath } from '../judging/json-path.js';
 import { defineCheck } from './kind.js';
-import type { EndpointUse, ProbeContext } from './kind.js';
-import { absent, describeMatcher, showValue } from './match.js';
-import { fail, inconclusive, pass } from './outcome.js';
+import type { EndpointUse } from './kind.js';
+import type { ProbeContext } from '../places/context.js';
+import { absent, describeMatcher, showValue } from '../judging/match.js';
+import { fail, inconclusive, pass } from '../judging/outcome.js';
 
 const zSpec = z
   .strictObject({

@@ -2,19 +2,19 @@ import { z } from 'zod';
 import { zEndpoint } from '../language/fields.js';
 import type { Outcome } from '../model/verdict.js';
 import { quoteArg } from '../ssh/quote.js';
-import { describeWanted, failed, findings, matchSet } from './finding.js';
-import { matchFields, zFields } from './json-path.js';
+import { describeWanted, failed, findings, matchSet } from '../judging/finding.js';
+import { matchFields, zFields } from '../judging/json-path.js';
 import { defineCheck } from './kind.js';
-import type { ProbeContext } from './kind.js';
-import { absent, describeMatcher, showValue, zMatcher } from './match.js';
-import type { Matcher } from './match.js';
-import { parseMountinfo } from './mountinfo.js';
-import type { Mount } from './mountinfo.js';
-import { fail, inconclusive, pass } from './outcome.js';
-import { placeAt } from './place.js';
-import { parsePasswd } from './proc-listing.js';
-import { runScript, whyUnfinished } from './script.js';
-import type { Vantage } from './vantage.js';
+import type { ProbeContext } from '../places/context.js';
+import { absent, describeMatcher, showValue, zMatcher } from '../judging/match.js';
+import type { Matcher } from '../judging/match.js';
+import { parseMountinfo } from '../facts/mountinfo.js';
+import type { Mount } from '../facts/mountinfo.js';
+import { fail, inconclusive, pass } from '../judging/outcome.js';
+import { placeAt } from '../judging/place.js';
+import { parsePasswd } from '../facts/proc-listing.js';
+import { runScript, whyUnfinished } from '../places/script.js';
+import type { Vantage } from '../places/vantage.js';
 
 const zMount = z.strictObject({
   source: zMatcher.optional().describe('Device, server or name: /dev/vda, tmpfs, overlay.'),

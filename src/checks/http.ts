@@ -1,19 +1,20 @@
 import { z } from 'zod';
 import type { Cause } from '../model/verdict.js';
 import { zDuration, zEndpoint, zTarget } from '../language/fields.js';
-import { connectSighting, sendConnect } from './connect-send.js';
-import type { ConnectResult } from './connect-send.js';
-import { networkControls, resolverControl, stackAlive } from './control.js';
-import { isVantage, parseEndpoint } from './endpoint.js';
-import { judge, zControl, zFails } from './expectation.js';
-import type { Sighting } from './expectation.js';
+import { connectSighting, sendConnect } from '../probes/connect-send.js';
+import type { ConnectResult } from '../probes/connect-send.js';
+import { networkControls, resolverControl, stackAlive } from '../judging/control.js';
+import { isVantage, parseEndpoint } from '../places/endpoint.js';
+import { judge, zControl, zFails } from '../judging/expectation.js';
+import type { Sighting } from '../judging/expectation.js';
 import { defineCheck } from './kind.js';
-import type { EndpointUse, ProbeContext } from './kind.js';
-import { absent, describeMatcher, match, zMatcher } from './match.js';
-import { fail, inconclusive } from './outcome.js';
-import { resolveProbe } from './probe-ends.js';
-import type { ResolvedTarget } from './target.js';
-import type { Vantage } from './vantage.js';
+import type { EndpointUse } from './kind.js';
+import type { ProbeContext } from '../places/context.js';
+import { absent, describeMatcher, match, zMatcher } from '../judging/match.js';
+import { fail, inconclusive } from '../judging/outcome.js';
+import { resolveProbe } from '../probes/probe-ends.js';
+import type { ResolvedTarget } from '../probes/target.js';
+import type { Vantage } from '../places/vantage.js';
 
 const zStatus = z.int().min(100).max(599);
 

@@ -1,16 +1,16 @@
 import { z } from 'zod';
 import { zEndpoint } from '../language/fields.js';
 import type { Outcome } from '../model/verdict.js';
-import { lastLine, whyNoAnswer } from './answer.js';
-import { failed, findings } from './finding.js';
-import { parseTable, plainAddress, ruleFields, type Rule, type Table } from './iptables-rules.js';
+import { lastLine, whyNoAnswer } from '../facts/answer.js';
+import { failed, findings } from '../judging/finding.js';
+import { parseTable, plainAddress, ruleFields, type Rule, type Table } from '../facts/iptables-rules.js';
 import { defineCheck } from './kind.js';
-import type { ProbeContext } from './kind.js';
-import { absent, describeMatcher, match, zMatcher } from './match.js';
-import type { Matcher } from './match.js';
-import { fail, inconclusive, pass } from './outcome.js';
-import { placeAt } from './place.js';
-import type { Vantage } from './vantage.js';
+import type { ProbeContext } from '../places/context.js';
+import { absent, describeMatcher, match, zMatcher } from '../judging/match.js';
+import type { Matcher } from '../judging/match.js';
+import { fail, inconclusive, pass } from '../judging/outcome.js';
+import { placeAt } from '../judging/place.js';
+import type { Vantage } from '../places/vantage.js';
 
 export type RuleSelector = Partial<Record<keyof typeof ruleFields | 'raw', Matcher>>;
 

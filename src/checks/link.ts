@@ -1,19 +1,20 @@
 import { z } from 'zod';
 import { zDockerName, zEndpoint } from '../language/fields.js';
 import type { Outcome } from '../model/verdict.js';
-import { isVantage, parseEndpoint } from './endpoint.js';
-import { valueAt, zFields, matchFields } from './json-path.js';
+import { isVantage, parseEndpoint } from '../places/endpoint.js';
+import { valueAt, zFields, matchFields } from '../judging/json-path.js';
 import { defineCheck } from './kind.js';
-import type { EndpointUse, ProbeContext } from './kind.js';
-import { listLinks } from './links.js';
-import type { Link } from './links.js';
-import { absent, describeMatcher, match, showValue, zMatcher } from './match.js';
-import type { Matcher, MatchResult } from './match.js';
-import { namespaceIds } from './netns-ids.js';
-import { fail, inconclusive, pass } from './outcome.js';
-import { overlayNamespace } from './overlay.js';
-import { isVantageProblem, resolveVantage } from './vantage.js';
-import type { Vantage } from './vantage.js';
+import type { EndpointUse } from './kind.js';
+import type { ProbeContext } from '../places/context.js';
+import { listLinks } from '../facts/links.js';
+import type { Link } from '../facts/links.js';
+import { absent, describeMatcher, match, showValue, zMatcher } from '../judging/match.js';
+import type { Matcher, MatchResult } from '../judging/match.js';
+import { namespaceIds } from '../facts/netns-ids.js';
+import { fail, inconclusive, pass } from '../judging/outcome.js';
+import { overlayNamespace } from '../facts/overlay.js';
+import { isVantageProblem, resolveVantage } from '../places/vantage.js';
+import type { Vantage } from '../places/vantage.js';
 
 /**
  * Properties of a link by the words of `ip link`, each with its place in the JSON of `ip -j -d link`. Those that only one kind of

@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { zEndpoint } from '../language/fields.js';
 import type { Outcome } from '../model/verdict.js';
-import { lastLine, whyNoAnswer } from './answer.js';
+import { lastLine, whyNoAnswer } from '../facts/answer.js';
 import { defineCheck } from './kind.js';
-import type { ProbeContext } from './kind.js';
-import { fail, inconclusive, pass } from './outcome.js';
-import { placeAt } from './place.js';
-import type { Vantage } from './vantage.js';
+import type { ProbeContext } from '../places/context.js';
+import { fail, inconclusive, pass } from '../judging/outcome.js';
+import { placeAt } from '../judging/place.js';
+import type { Vantage } from '../places/vantage.js';
 
 const kinds = ['net', 'pid', 'uts', 'ipc', 'mnt', 'user', 'cgroup'] as const;
 type NamespaceKind = (typeof kinds)[number];

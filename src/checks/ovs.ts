@@ -2,18 +2,18 @@ import { z } from 'zod';
 import { zName } from '../language/fields.js';
 import type { Outcome } from '../model/verdict.js';
 import { quoteArgv } from '../ssh/quote.js';
-import { lastLine } from './answer.js';
-import { describeWanted, failed, findings, matchSet } from './finding.js';
-import type { Finding } from './finding.js';
-import { matchFields, zFields } from './json-path.js';
+import { lastLine } from '../facts/answer.js';
+import { describeWanted, failed, findings, matchSet } from '../judging/finding.js';
+import type { Finding } from '../judging/finding.js';
+import { matchFields, zFields } from '../judging/json-path.js';
 import { defineCheck } from './kind.js';
-import type { ProbeContext } from './kind.js';
-import { absent, describeMatcher, match, zMatcher } from './match.js';
-import type { Matcher } from './match.js';
-import { fail, inconclusive, pass } from './outcome.js';
-import { joinTables, parseTable } from './ovs-table.js';
-import type { OvsBridge, OvsPort, OvsRow } from './ovs-table.js';
-import { runScript, whyUnfinished } from './script.js';
+import type { ProbeContext } from '../places/context.js';
+import { absent, describeMatcher, match, zMatcher } from '../judging/match.js';
+import type { Matcher } from '../judging/match.js';
+import { fail, inconclusive, pass } from '../judging/outcome.js';
+import { joinTables, parseTable } from '../facts/ovs-table.js';
+import type { OvsBridge, OvsPort, OvsRow } from '../facts/ovs-table.js';
+import { runScript, whyUnfinished } from '../places/script.js';
 
 const zExternalIds = z
   .record(z.string().min(1), zMatcher)

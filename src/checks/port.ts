@@ -1,18 +1,19 @@
 import { z } from 'zod';
 import { zDuration, zEndpoint, zPort, zTarget } from '../language/fields.js';
-import { connectSighting, sendConnect } from './connect-send.js';
-import { networkControls, ownerSide, resolverControl, stackAlive } from './control.js';
-import { isVantage, parseEndpoint } from './endpoint.js';
-import { judge, zControl, zFails } from './expectation.js';
-import type { Sighting } from './expectation.js';
+import { connectSighting, sendConnect } from '../probes/connect-send.js';
+import { networkControls, ownerSide, resolverControl, stackAlive } from '../judging/control.js';
+import { isVantage, parseEndpoint } from '../places/endpoint.js';
+import { judge, zControl, zFails } from '../judging/expectation.js';
+import type { Sighting } from '../judging/expectation.js';
 import { defineCheck } from './kind.js';
-import type { EndpointUse, ProbeContext } from './kind.js';
-import { describeMatcher, match, zMatcher } from './match.js';
-import { fail, inconclusive } from './outcome.js';
-import { neighbourSilent } from './path.js';
-import { resolveProbe } from './probe-ends.js';
-import type { ResolvedTarget } from './target.js';
-import type { Vantage } from './vantage.js';
+import type { EndpointUse } from './kind.js';
+import type { ProbeContext } from '../places/context.js';
+import { describeMatcher, match, zMatcher } from '../judging/match.js';
+import { fail, inconclusive } from '../judging/outcome.js';
+import { neighbourSilent } from '../facts/path.js';
+import { resolveProbe } from '../probes/probe-ends.js';
+import type { ResolvedTarget } from '../probes/target.js';
+import type { Vantage } from '../places/vantage.js';
 
 const schema = z
   .strictObject({

@@ -2,17 +2,17 @@ import { z } from 'zod';
 import { zEndpoint, zPort } from '../language/fields.js';
 import type { Outcome } from '../model/verdict.js';
 import { quoteArg, quoteArgv } from '../ssh/quote.js';
-import { describeWanted, failed, findings } from './finding.js';
+import { describeWanted, failed, findings } from '../judging/finding.js';
 import { defineCheck } from './kind.js';
-import type { ProbeContext } from './kind.js';
-import { absent, describeMatcher, match, showValue, zMatcher } from './match.js';
-import type { Matcher } from './match.js';
-import { fail, inconclusive, pass } from './outcome.js';
-import { placeAt } from './place.js';
-import { parseHolders, parsePasswd, parsePids, parseProcesses, parseSockets } from './proc-listing.js';
-import type { ListeningSocket, ProcessFacts } from './proc-listing.js';
-import { runScript, whyUnfinished } from './script.js';
-import type { Vantage } from './vantage.js';
+import type { ProbeContext } from '../places/context.js';
+import { absent, describeMatcher, match, showValue, zMatcher } from '../judging/match.js';
+import type { Matcher } from '../judging/match.js';
+import { fail, inconclusive, pass } from '../judging/outcome.js';
+import { placeAt } from '../judging/place.js';
+import { parseHolders, parsePasswd, parsePids, parseProcesses, parseSockets } from '../facts/proc-listing.js';
+import type { ListeningSocket, ProcessFacts } from '../facts/proc-listing.js';
+import { runScript, whyUnfinished } from '../places/script.js';
+import type { Vantage } from '../places/vantage.js';
 
 const facts = {
   argv: 'List of the program and its arguments, as it got them.',

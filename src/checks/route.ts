@@ -2,13 +2,13 @@ import { z } from 'zod';
 import { canonicalAddress, familyOf, isAddress, networkAddress, parseCidr } from '../model/cidr.js';
 import { zEndpoint } from '../language/fields.js';
 import type { Cause } from '../model/verdict.js';
-import { askIp } from './answer.js';
-import { isVantage, parseEndpoint } from './endpoint.js';
+import { askIp } from '../facts/answer.js';
+import { isVantage, parseEndpoint } from '../places/endpoint.js';
 import { defineCheck } from './kind.js';
-import { absent, describeMatcher, match, zMatcher } from './match.js';
-import type { Matcher } from './match.js';
-import { fail, inconclusive, pass } from './outcome.js';
-import { isVantageProblem, resolveVantage } from './vantage.js';
+import { absent, describeMatcher, match, zMatcher } from '../judging/match.js';
+import type { Matcher } from '../judging/match.js';
+import { fail, inconclusive, pass } from '../judging/outcome.js';
+import { isVantageProblem, resolveVantage } from '../places/vantage.js';
 
 const zSpec = z
   .strictObject({

@@ -1,11 +1,11 @@
 import { z } from 'zod';
 import { zName } from '../language/fields.js';
-import { lastLine, whyNoAnswer } from './answer.js';
-import { describeWanted, failed, findings } from './finding.js';
+import { lastLine, whyNoAnswer } from '../facts/answer.js';
+import { describeWanted, failed, findings } from '../judging/finding.js';
 import { defineCheck } from './kind.js';
-import { absent, showValue, zMatcher } from './match.js';
-import type { Matcher } from './match.js';
-import { fail, inconclusive, pass } from './outcome.js';
+import { absent, showValue, zMatcher } from '../judging/match.js';
+import type { Matcher } from '../judging/match.js';
+import { fail, inconclusive, pass } from '../judging/outcome.js';
 
 /** Words of this check, each with the property of `systemctl show` that it reads. */
 const properties = {

@@ -1,11 +1,11 @@
 import { z } from 'zod';
 import { zEndpoint } from '../language/fields.js';
-import { lastLine, whyNoAnswer } from './answer.js';
-import { describeWanted, failed, findings } from './finding.js';
+import { lastLine, whyNoAnswer } from '../facts/answer.js';
+import { describeWanted, failed, findings } from '../judging/finding.js';
 import { defineCheck } from './kind.js';
-import { absent, match, zMatcher } from './match.js';
-import { fail, inconclusive, pass } from './outcome.js';
-import { placeAt } from './place.js';
+import { absent, match, zMatcher } from '../judging/match.js';
+import { fail, inconclusive, pass } from '../judging/outcome.js';
+import { placeAt } from '../judging/place.js';
 
 const zKey = z
   .string()

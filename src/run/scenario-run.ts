@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import semver from 'semver';
-import type { ProbeHost } from '../checks/kind.js';
+import type { ProbeHost } from '../places/context.js';
 import { isNetrigError, messageOf, NetrigError } from '../errors.js';
 import { provision } from '../session/provision.js';
 import { openSession, type LabSession, type RecordTranscript } from '../session/session.js';

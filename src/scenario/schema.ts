@@ -39,11 +39,9 @@ const zScalar = z.union([z.string(), z.number(), z.boolean()], {
 });
 
 const variableName = /^[A-Za-z_][A-Za-z0-9_-]*$/;
-const zVariableName = z
-  .string()
-  .regex(variableName, {
-    error: (issue) => `expected a variable's name (letters, digits, dashes, underscores), got ${shown(issue.input)}`,
-  });
+const zVariableName = z.string().regex(variableName, {
+  error: (issue) => `expected a variable's name (letters, digits, dashes, underscores), got ${shown(issue.input)}`,
+});
 
 /** `KEY=value` items or a map, as Compose takes environment, labels and sysctls; comes out as a map. */
 function mapOrAssignments(what: string) {
@@ -305,11 +303,9 @@ const zCovers = oneOrMany(
     .meta({ title: 'catalogue items', pattern: '^(S[0-4]-\\d{1,3}|F\\d{1,2})(\\.\\.(S[0-4]-\\d{1,3}|F\\d{1,2}))?$' }),
 ).describe('Catalogue items: ids (`S4-25`, `F3`) and ranges (`S4-25..S4-48`).');
 
-const zTag = z
-  .string()
-  .regex(/^[a-z0-9][a-z0-9-]{0,39}$/, {
-    error: (issue) => `expected a tag of lower-case letters, digits and dashes, got ${shown(issue.input)}`,
-  });
+const zTag = z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/, {
+  error: (issue) => `expected a tag of lower-case letters, digits and dashes, got ${shown(issue.input)}`,
+});
 
 export const zScenarioName = z
   .string({ error: (issue) => `expected a name of lower-case letters, digits and dashes, got ${shown(issue.input)}` })
@@ -330,11 +326,9 @@ export const zTop = z.strictObject({
     .describe('Catalogue items that the scenario proves: ids (`S4-25`, `F3`) and ranges (`S4-25..S4-48`).'),
   tags: oneOrMany(zTag).optional().describe('Words for `--tag`.'),
   requires: oneOrMany(
-    z
-      .string()
-      .regex(/^[a-z]+(?::[A-Za-z0-9_.-]+)?$/, {
-        error: (issue) => `expected a capability such as kernel:8021q, got ${shown(issue.input)}`,
-      }),
+    z.string().regex(/^[a-z]+(?::[A-Za-z0-9_.-]+)?$/, {
+      error: (issue) => `expected a capability such as kernel:8021q, got ${shown(issue.input)}`,
+    }),
   )
     .optional()
     .describe(
@@ -365,11 +359,9 @@ export const zTop = z.strictObject({
       'The scenario runs once for each combination of these values, which are variables too. `image` is the host image of every host that names none.',
     ),
   images: oneOrMany(
-    z
-      .string()
-      .regex(/^[a-z0-9][a-z0-9._/:@-]*$/i, {
-        error: (issue) => `expected a container image's name, got ${shown(issue.input)}`,
-      }),
+    z.string().regex(/^[a-z0-9][a-z0-9._/:@-]*$/i, {
+      error: (issue) => `expected a container image's name, got ${shown(issue.input)}`,
+    }),
   )
     .optional()
     .describe('Container images that the engines must have, beyond those that `docker:` names.'),

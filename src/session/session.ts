@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ProbeContext, ProbeHost } from '../checks/kind.js';
+import type { ProbeContext, ProbeHost } from '../places/context.js';
 import { NetrigError } from '../errors.js';
 import type { Transcript } from '../model/events.js';
 import type { Attachment } from '../model/verdict.js';

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { formatDuration } from '../model/duration.js';
 import type { Outcome } from '../model/verdict.js';
-import type { ProbeHost } from '../checks/kind.js';
+import type { ProbeHost } from '../places/context.js';
 import type { DockerContainer, DockerNetwork, ScenarioHost } from '../scenario/scenario.js';
 import { defineStep } from './kind.js';
 import { howItEnded, lastWords, onEachHost } from './on-hosts.js';

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { ProbeContext } from '../checks/kind.js';
+import type { ProbeContext } from '../places/context.js';
 import type { Outcome } from '../model/verdict.js';
 
 /** A process that a `start` step left running, with its log on the host. */

@@ -1,5 +1,5 @@
 import type { Outcome } from '../model/verdict.js';
-import type { ProbeHost } from '../checks/kind.js';
+import type { ProbeHost } from '../places/context.js';
 import type { ExecResult } from '../ssh/ssh.js';
 import type { StepContext } from './kind.js';
 

@@ -8,7 +8,7 @@ import { consulCheck } from '../../src/checks/consul.js';
 import { dockerCheck } from '../../src/checks/docker.js';
 import type { CheckKind } from '../../src/checks/kind.js';
 import { linkCheck } from '../../src/checks/link.js';
-import { parsePcap } from '../../src/checks/pcap.js';
+import { parsePcap } from '../../src/probes/pcap.js';
 import { routeCheck } from '../../src/checks/route.js';
 import type { Outcome } from '../../src/model/verdict.js';
 import { checkLab, lanHost, lanPlan } from './check-lab.js';

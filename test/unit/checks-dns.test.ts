@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import { dnsCheck } from '../../src/checks/dns.js';
-import { decodeReply, encodeQuery, reverseName } from '../../src/checks/dns-message.js';
-import { readHostsFile, readResolvConf, searchCandidates } from '../../src/checks/name-files.js';
-import { readAnswer } from '../../src/checks/resolver.js';
+import { decodeReply, encodeQuery, reverseName } from '../../src/probes/dns-message.js';
+import { readHostsFile, readResolvConf, searchCandidates } from '../../src/facts/name-files.js';
+import { readAnswer } from '../../src/probes/resolver.js';
 
 /** An answer to `query`: its question, the rcode and flags, and the records given as bytes after their name. */
 function answerTo(query: Buffer, rcode: number, records: Buffer[] = [], flags = 0x8180): Buffer {

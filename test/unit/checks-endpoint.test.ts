@@ -1,9 +1,9 @@
 import { expect } from 'chai';
-import { formatEndpoint, isVantage, parseEndpoint } from '../../src/checks/endpoint.js';
-import { composeScript, splitParts } from '../../src/checks/script.js';
-import { containerAddress, hostAddress } from '../../src/checks/target.js';
-import { readInspect } from '../../src/checks/vantage.js';
-import type { ContainerFacts, ContainerNetwork, Vantage } from '../../src/checks/vantage.js';
+import { formatEndpoint, isVantage, parseEndpoint } from '../../src/places/endpoint.js';
+import { composeScript, splitParts } from '../../src/places/script.js';
+import { containerAddress, hostAddress } from '../../src/probes/target.js';
+import { readInspect } from '../../src/places/vantage.js';
+import type { ContainerFacts, ContainerNetwork, Vantage } from '../../src/places/vantage.js';
 import type { HostPlan, LabPlan } from '../../src/plan/lab-plan.js';
 
 function host(name: string, ...addresses: [segment: string, address: string][]): HostPlan {

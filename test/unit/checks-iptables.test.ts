@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { arpCheck, parseArping } from '../../src/checks/arp.js';
 import { counterCheck } from '../../src/checks/counter.js';
 import { iptablesCheck, isRule } from '../../src/checks/iptables.js';
-import { parseRule, parseTable } from '../../src/checks/iptables-rules.js';
+import { parseRule, parseTable } from '../../src/facts/iptables-rules.js';
 import { netnsCheck } from '../../src/checks/netns.js';
 import { sysctlCheck } from '../../src/checks/sysctl.js';
 

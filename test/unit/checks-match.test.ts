@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import { z } from 'zod';
-import { matchFields, parsePath, valueAt, zFields } from '../../src/checks/json-path.js';
-import { absent, describeMatcher, match, zMatcher } from '../../src/checks/match.js';
-import type { Matcher } from '../../src/checks/match.js';
+import { matchFields, parsePath, valueAt, zFields } from '../../src/judging/json-path.js';
+import { absent, describeMatcher, match, zMatcher } from '../../src/judging/match.js';
+import type { Matcher } from '../../src/judging/match.js';
 
 describe('matchers', () => {
   const table: [matcher: Matcher, actual: unknown, ok: boolean][] = [

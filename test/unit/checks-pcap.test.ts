@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { readFileSync } from 'node:fs';
-import { describeFrame, parsePcap, PcapFormatError, pcapReader } from '../../src/checks/pcap.js';
-import type { Frame } from '../../src/checks/pcap.js';
+import { describeFrame, parsePcap, PcapFormatError, pcapReader } from '../../src/probes/pcap.js';
+import type { Frame } from '../../src/probes/pcap.js';
 
 interface Format {
   little?: boolean;

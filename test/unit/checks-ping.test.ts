@@ -1,11 +1,11 @@
 import { expect } from 'chai';
 import type { Control } from '../../src/model/verdict.js';
-import { causeMeets, judge } from '../../src/checks/expectation.js';
-import type { Sighting } from '../../src/checks/expectation.js';
-import { firstBrokenHop, neighbourSilent, readPath } from '../../src/checks/path.js';
+import { causeMeets, judge } from '../../src/judging/expectation.js';
+import type { Sighting } from '../../src/judging/expectation.js';
+import { firstBrokenHop, neighbourSilent, readPath } from '../../src/facts/path.js';
 import { judgePing } from '../../src/checks/ping.js';
-import { readPing } from '../../src/checks/ping-output.js';
-import type { PingReport } from '../../src/checks/ping-output.js';
+import { readPing } from '../../src/probes/ping-output.js';
+import type { PingReport } from '../../src/probes/ping-output.js';
 
 const head = 'PING 10.0.0.2 (10.0.0.2) 56(84) bytes of data.\n';
 const end = (counters: string): string => `\n--- 10.0.0.2 ping statistics ---\n${counters}\n`;

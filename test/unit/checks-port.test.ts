@@ -9,8 +9,8 @@ import {
   connectProgram,
   icmpCause,
   readConnectOutput,
-} from '../../src/checks/connect-probe.js';
-import type { ConnectProbe, ConnectSighting } from '../../src/checks/connect-probe.js';
+} from '../../src/probes/connect-probe.js';
+import type { ConnectProbe, ConnectSighting } from '../../src/probes/connect-probe.js';
 import { portCheck } from '../../src/checks/port.js';
 
 /** Runs the program on this machine, against loopback only. */

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { readFping } from '../../src/checks/fping-output.js';
+import { readFping } from '../../src/probes/fping-output.js';
 import { reachCheck } from '../../src/checks/reach.js';
 
 describe('the output of fping', () => {

@@ -6,8 +6,8 @@ import { consulCheck } from '../../src/checks/consul.js';
 import { dockerCheck } from '../../src/checks/docker.js';
 import type { CheckKind } from '../../src/checks/kind.js';
 import { linkCheck, propertyOf } from '../../src/checks/link.js';
-import { absent } from '../../src/checks/match.js';
-import type { Frame, Packet } from '../../src/checks/pcap.js';
+import { absent } from '../../src/judging/match.js';
+import type { Frame, Packet } from '../../src/probes/pcap.js';
 import { routeCheck } from '../../src/checks/route.js';
 import { areWellMade } from './well-made-kinds.js';
 

@@ -3,7 +3,8 @@ import { isNetrigError } from '../../src/errors.js';
 import type { HostPlan, LabPlan } from '../../src/plan/lab-plan.js';
 import { cgroupDirectories, cgroupName, parseLayout, viewFor } from '../../src/providers/local/cgroups.js';
 import { neighbourWarning } from '../../src/providers/local/preflight.js';
-import { addressLines, bridgeLines, bridgeName, portName, wireLines } from '../../src/providers/local/segments.js';
+import { bridgeLines, bridgeName, portName, wireLines } from '../../src/providers/local/segments.js';
+import { addressLines } from '../../src/providers/shared/address-lines.js';
 import { providerNamed, providers } from '../../src/providers/registry.js';
 
 const hybrid = parseLayout(

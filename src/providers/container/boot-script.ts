@@ -1,5 +1,5 @@
 import type { HostPlan } from '../../plan/lab-plan.js';
-import { addressLines } from '../local/segments.js';
+import { addressLines } from '../shared/address-lines.js';
 import { quoteArg } from '../../ssh/quote.js';
 import type { SegmentNetwork } from './segments.js';
 

@@ -1,7 +1,7 @@
 import { messageOf } from '../../errors.js';
 import { hostImageRows } from '../../images/host-image.js';
 import type { Capability } from '../provider.js';
-import { kernelProbes, probeScript, readProbes } from '../local/capabilities.js';
+import { kernelProbes, probeScript, readProbes } from '../shared/kernel-probes.js';
 import { ensureEngineImage, type EngineImageOptions, presentImages } from './image.js';
 import { labLabels, ownMark } from './labels.js';
 import { findEngine, type FoundEngine } from './preflight.js';

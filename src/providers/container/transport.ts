@@ -128,16 +128,14 @@ export async function openTransport(
       endpoint,
       'run a command in a host’s container',
       questionMs,
-      engine
-        .getContainer(access.container)
-        .exec({
-          Cmd: sshCommand[access.init],
-          AttachStdin: true,
-          AttachStdout: true,
-          AttachStderr: true,
-          Tty: false,
-          User: 'root',
-        }),
+      engine.getContainer(access.container).exec({
+        Cmd: sshCommand[access.init],
+        AttachStdin: true,
+        AttachStdout: true,
+        AttachStderr: true,
+        Tty: false,
+        User: 'root',
+      }),
       signal,
     );
     const starting = exec.start({ hijack: true, stdin: true, Tty: false });

@@ -1,7 +1,7 @@
-import { appendFileSync, constants, openSync, readFileSync, readSync, unlinkSync } from 'node:fs';
+import { appendFileSync, constants, openSync, readSync, unlinkSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { isAlive } from '../../lab/process.js';
-import { runCommand } from './command.js';
+import { runCommand } from '../shared/command.js';
 import type { HostAccess } from './transport.js';
 
 /** What a host's systemd writes before its journal runs, copied to the console log as it comes. */
@@ -12,7 +12,6 @@ export interface KernelLogReader {
   close(): void;
 }
 
-const shownBytes = 16 * 1024;
 const shownLines = 30;
 const journalMs = 3_000;
 
@@ -63,17 +62,6 @@ export function readKernelLog(access: HostAccess, logFile: string): KernelLogRea
       socket.destroy();
     },
   };
-}
-
-/** The end of a file's text, 30 lines at most; `''` when there is none. */
-export function lastLines(file: string): string {
-  let bytes: Buffer;
-  try {
-    bytes = readFileSync(file);
-  } catch {
-    return '';
-  }
-  return bytes.subarray(-shownBytes).toString('utf8').trimEnd().split('\n').slice(-shownLines).join('\n');
 }
 
 /** The end of a systemd host's journal, by the host's own journalctl; `''` when it does not answer within 3 s. */

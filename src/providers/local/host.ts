@@ -11,9 +11,10 @@ import { consoleLog } from '../../lab/store.js';
 import type { HostPlan } from '../../plan/lab-plan.js';
 import { enterScript } from './boot-script.js';
 import { type CgroupLayout, cgroupDirectories, cgroupName, makeCgroup, removeCgroups, viewFor } from './cgroups.js';
-import { findProgram, machineEnvironment } from './command.js';
+import { findProgram, machineEnvironment } from '../shared/command.js';
 import { journalOf, type KernelLogReader, readKernelLog } from './console.js';
-import { addressLines, type SegmentSpace } from './segments.js';
+import { type SegmentSpace } from './segments.js';
+import { addressLines } from '../shared/address-lines.js';
 import { type HostAccess, waitForSshd } from './transport.js';
 
 /** What all hosts of one lab have in common. */

@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
-import { findProgram } from './command.js';
+import { findProgram } from '../shared/command.js';
 
 /** The programs that the provider runs, with the Debian package of each. */
 export const tools = [

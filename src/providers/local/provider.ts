@@ -26,8 +26,9 @@ import type { LabRecord, Provider, RunningLab, UpOptions } from '../provider.js'
 import { bootScript } from './boot-script.js';
 import { localCapabilities } from './capabilities.js';
 import { cgroupLayout } from './cgroups.js';
-import { runCommand } from './command.js';
-import { journalOf, type KernelLogReader, lastLines } from './console.js';
+import { runCommand } from '../shared/command.js';
+import { journalOf, type KernelLogReader } from './console.js';
+import { lastLines } from '../shared/last-lines.js';
 import { BootFailure, type BootedHost, bootHost, type LabSite } from './host.js';
 import { accessOf, type LocalAccess, removeLeftovers, sweepLocal, undo } from './leftovers.js';
 import { localPreflight, neighbourWarning } from './preflight.js';

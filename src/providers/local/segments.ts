@@ -4,7 +4,7 @@ import { NetrigError } from '../../errors.js';
 import type { Ledger } from '../../lab/ledger.js';
 import { identify, type ProcessIdentity, signalProcess } from '../../lab/process.js';
 import type { HostPlan, SegmentPlan } from '../../plan/lab-plan.js';
-import { machineEnvironment, runCommand } from './command.js';
+import { machineEnvironment, runCommand } from '../shared/command.js';
 
 /** The network namespace in which a lab's segments are bridges. It lives as long as its holder process. */
 export interface SegmentSpace {
@@ -68,20 +68,6 @@ export function wireLines(hostIndex: number, host: HostPlan, segments: readonly 
       `type veth peer name ${nic.name}${mtu} address ${nic.mac} netns ${pid}`
     );
   });
-}
-
-/** The lines for `ip -batch` inside a host: its interfaces up, with their addresses. */
-export function addressLines(host: HostPlan): string[] {
-  return [
-    'link set dev lo up',
-    ...host.interfaces.flatMap((nic) => [
-      // Nobody else can have the address on a segment that was made a moment ago: no waiting for duplicate detection.
-      ...(nic.address === null
-        ? []
-        : [`address add ${nic.address} ${nic.address.includes(':') ? 'nodad' : 'brd +'} dev ${nic.name}`]),
-      `link set dev ${nic.name} up`,
-    ]),
-  ];
 }
 
 // The bridges' own IPv6 would put its multicast on every segment, and br_netfilter would show the lab's frames to

@@ -10,7 +10,7 @@ import { loadInventory, type Inventory, type Machine } from '../../scenario/inve
 import { generateLabKeys } from '../../ssh/keys.js';
 import { quoteArg } from '../../ssh/quote.js';
 import type { SshTarget } from '../../ssh/ssh.js';
-import { kernelProbes, probeScript, readProbes } from '../local/capabilities.js';
+import { kernelProbes, probeScript, readProbes } from '../shared/kernel-probes.js';
 import { accessTo, attachedLab, endHolder, heldLab, holdLab, newRecord } from '../held-lab.js';
 import type { Capability, LabRecord, Provider, RunningLab, SweepReport, UpOptions } from '../provider.js';
 import { imageScript } from './engine-images.js';

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { NetrigError } from '../../errors.js';
 import { findHostImageRow } from '../../images/host-image.js';
 import type { HostPlan, LabPlan } from '../../plan/lab-plan.js';
-import { findProgram, runCommand } from '../local/command.js';
+import { findProgram, runCommand } from '../shared/command.js';
 import { vagrant, vagrantMissing } from './command.js';
 import { tryKvm } from './kvm.js';
 import { answers } from './libvirtd.js';

@@ -4,8 +4,8 @@ import { messageOf } from '../../errors.js';
 import { findBox } from '../../images/box.js';
 import { connect } from '../../ssh/connection.js';
 import type { Capability, CapabilityOptions } from '../provider.js';
-import { kernelProbes, readProbes } from '../local/capabilities.js';
-import { findProgram } from '../local/command.js';
+import { kernelProbes, readProbes } from '../shared/kernel-probes.js';
+import { findProgram } from '../shared/command.js';
 import { type Backend, findBackend, givenBox, hasBox, memoryOfMachine, requireBoxes } from './backend.js';
 import { guestProbes } from './guest.js';
 import {

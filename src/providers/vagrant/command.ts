@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { NetrigError } from '../../errors.js';
 import { identify, isAlive, type ProcessIdentity, waitUntilGone } from '../../lab/process.js';
-import { machineEnvironment } from '../local/command.js';
+import { machineEnvironment } from '../shared/command.js';
 import { errorOf, parseMessage, type VagrantMessage } from './machine-readable.js';
 
 /** The directory with the Vagrantfile: `vagrant/` of the package, above the compiled files. */

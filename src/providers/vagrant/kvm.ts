@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
-import { findProgram, machineEnvironment } from '../local/command.js';
+import { findProgram, machineEnvironment } from '../shared/command.js';
 
 /** Whether this user's virtual machines get real processors, and what was seen. */
 export interface KvmFinding {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { NetrigError } from '../../errors.js';
 import { identify, isAlive, type ProcessIdentity, signalProcess, waitUntilGone } from '../../lab/process.js';
-import { machineEnvironment } from '../local/command.js';
+import { machineEnvironment } from '../shared/command.js';
 
 /** A libvirtd of netrig's own, with all its machines, in namespaces that end with this process. */
 export interface PrivateLibvirtd {

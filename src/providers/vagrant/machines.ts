@@ -21,8 +21,8 @@ import { connect } from '../../ssh/connection.js';
 import { generateLabKeys, type LabKeys } from '../../ssh/keys.js';
 import { quoteArg } from '../../ssh/quote.js';
 import type { HostConnection, SshTarget } from '../../ssh/ssh.js';
-import { lastLines } from '../local/console.js';
-import { findProgram } from '../local/command.js';
+import { lastLines } from '../shared/last-lines.js';
+import { findProgram } from '../shared/command.js';
 import { type Backend, givenBox, hasBox, memoryOfMachine } from './backend.js';
 import {
   makeVagrantHome,

@@ -1,5 +1,5 @@
 import { NetrigError } from '../../errors.js';
-import { findProgram, runCommand } from '../local/command.js';
+import { findProgram, runCommand } from '../shared/command.js';
 
 /** The pool that vagrant-libvirt uploads disks of boxes into, where it is told of no other. */
 const usualPool = 'default';

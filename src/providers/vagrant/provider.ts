@@ -5,7 +5,7 @@ import { holderAlive, listRecords, newLabId } from '../../lab/store.js';
 import { formatDuration } from '../../model/duration.js';
 import type { LabPlan } from '../../plan/lab-plan.js';
 import type { SshTarget } from '../../ssh/ssh.js';
-import { lastLines } from '../local/console.js';
+import { lastLines } from '../shared/last-lines.js';
 import { accessTo, attachedLab, endHolder, heldLab, holdLab, newRecord, throwIfInterrupted } from '../held-lab.js';
 import type { LabRecord, Provider, RunningLab, UpOptions } from '../provider.js';
 import { vagrantPreflight } from './backend.js';

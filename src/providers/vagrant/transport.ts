@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { identify, isAlive, type ProcessIdentity } from '../../lab/process.js';
-import { machineEnvironment } from '../local/command.js';
+import { machineEnvironment } from '../shared/command.js';
 
 /** How a machine is reached, and what it is on this one. */
 export interface MachineAccess {

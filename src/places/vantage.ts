@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { quoteArg, quoteArgv } from '../ssh/quote.js';
 import { formatEndpoint } from './endpoint.js';
 import type { VantageEndpoint } from './endpoint.js';
-import type { ProbeContext, ProbeHost } from './kind.js';
+import type { ProbeContext, ProbeHost } from './context.js';
 import { runScript, whyUnfinished } from './script.js';
 import type { ScriptPart } from './script.js';
 

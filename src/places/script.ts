@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { ExecResult } from '../ssh/ssh.js';
-import type { ProbeHost } from './kind.js';
+import type { ProbeHost } from './context.js';
 
 /**
  * Several commands in one exec: an exec over SSH costs more than most probes. Each part is shell text made with the quoting

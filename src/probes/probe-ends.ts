@@ -1,10 +1,10 @@
 import type { Cause } from '../model/verdict.js';
-import type { Endpoint, VantageEndpoint } from './endpoint.js';
-import type { ProbeContext } from './kind.js';
+import type { Endpoint, VantageEndpoint } from '../places/endpoint.js';
+import type { ProbeContext } from '../places/context.js';
 import { isTargetProblem, resolveTarget } from './target.js';
 import type { ResolvedTarget, TargetOptions } from './target.js';
-import { isVantageProblem, resolveVantage } from './vantage.js';
-import type { Vantage } from './vantage.js';
+import { isVantageProblem, resolveVantage } from '../places/vantage.js';
+import type { Vantage } from '../places/vantage.js';
 
 /** Both ends of a probe, or why there are none. */
 export type ProbeEnds =

@@ -1,12 +1,12 @@
 import { canonicalAddress, familyOf } from '../model/cidr.js';
 import type { Cause, ProbeCause } from '../model/verdict.js';
 import type { LabPlan } from '../plan/lab-plan.js';
-import { formatEndpoint } from './endpoint.js';
-import type { Endpoint, VantageEndpoint } from './endpoint.js';
-import type { ProbeContext } from './kind.js';
+import { formatEndpoint } from '../places/endpoint.js';
+import type { Endpoint, VantageEndpoint } from '../places/endpoint.js';
+import type { ProbeContext } from '../places/context.js';
 import { resolveName } from './resolver.js';
-import { addressOn, isVantageProblem, resolveVantage } from './vantage.js';
-import type { ContainerFacts, Vantage } from './vantage.js';
+import { addressOn, isVantageProblem, resolveVantage } from '../places/vantage.js';
+import type { ContainerFacts, Vantage } from '../places/vantage.js';
 
 /** An address to send a probe to, and what is known about who owns it. */
 export interface ResolvedTarget {

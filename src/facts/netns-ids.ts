@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { quoteArg } from '../ssh/quote.js';
-import type { ProbeContext } from './kind.js';
-import { runScript, whyUnfinished } from './script.js';
-import type { Vantage } from './vantage.js';
+import type { ProbeContext } from '../places/context.js';
+import { runScript, whyUnfinished } from '../places/script.js';
+import type { Vantage } from '../places/vantage.js';
 
 /** Shell text for the file of a vantage's network namespace. */
 function namespaceFile(vantage: Vantage, path: string | undefined): string {

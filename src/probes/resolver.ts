@@ -4,10 +4,10 @@ import { causeOfError, connectCommand, connectProgram, describeError, readConnec
 import type { ConnectSighting } from './connect-probe.js';
 import { decodeReply, encodeQuery, recordTypes } from './dns-message.js';
 import type { DnsRecord, RecordType } from './dns-message.js';
-import type { ProbeContext } from './kind.js';
-import { readHostsFile, readResolvConf, searchCandidates } from './name-files.js';
-import { inside, readNameFiles } from './vantage.js';
-import type { Vantage } from './vantage.js';
+import type { ProbeContext } from '../places/context.js';
+import { readHostsFile, readResolvConf, searchCandidates } from '../facts/name-files.js';
+import { inside, readNameFiles } from '../places/vantage.js';
+import type { Vantage } from '../places/vantage.js';
 
 /** What one name server said to one question, or what happened instead. */
 export type ServerAnswer =

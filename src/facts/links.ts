@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { askIp } from './answer.js';
-import type { ProbeContext } from './kind.js';
-import type { Vantage } from './vantage.js';
+import type { ProbeContext } from '../places/context.js';
+import type { Vantage } from '../places/vantage.js';
 
 const zLink = z.looseObject({
   ifname: z.string(),

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import type { HostPlan } from '../plan/lab-plan.js';
 import type { ExecResult } from '../ssh/ssh.js';
-import type { ProbeContext } from './kind.js';
-import type { Vantage } from './vantage.js';
+import type { ProbeContext } from '../places/context.js';
+import type { Vantage } from '../places/vantage.js';
 
 /** Bytes of a tool's answer that are kept: a host with thousands of links still fits. */
 const answerBytes = 8 << 20;

@@ -1,9 +1,9 @@
 import type { Outcome } from '../model/verdict.js';
-import { isVantage, parseEndpoint } from './endpoint.js';
-import type { ProbeContext } from './kind.js';
+import { isVantage, parseEndpoint } from '../places/endpoint.js';
+import type { ProbeContext } from '../places/context.js';
 import { inconclusive } from './outcome.js';
-import { isVantageProblem, resolveVantage } from './vantage.js';
-import type { Vantage } from './vantage.js';
+import { isVantageProblem, resolveVantage } from '../places/vantage.js';
+import type { Vantage } from '../places/vantage.js';
 
 /** The place that an endpoint names, or why nothing can be known of it. Rejects only with NETRIG_HOST_UNKNOWN and NETRIG_SSH_*. */
 export async function placeAt(context: ProbeContext, text: string): Promise<Vantage | Outcome> {

@@ -1,14 +1,14 @@
 import { causeOfError, connectCommand, connectProgram, describeError, readConnectOutput } from './connect-probe.js';
 import type { ConnectProbe, ConnectSighting } from './connect-probe.js';
-import type { Sighting } from './expectation.js';
-import type { ProbeContext } from './kind.js';
-import { firstBrokenHop, neighbourSilent, pathParts, readPath } from './path.js';
-import type { PathEvidence } from './path.js';
-import { runScript, whyUnfinished } from './script.js';
-import type { PartResult } from './script.js';
+import type { Sighting } from '../judging/expectation.js';
+import type { ProbeContext } from '../places/context.js';
+import { firstBrokenHop, neighbourSilent, pathParts, readPath } from '../facts/path.js';
+import type { PathEvidence } from '../facts/path.js';
+import { runScript, whyUnfinished } from '../places/script.js';
+import type { PartResult } from '../places/script.js';
 import type { ResolvedTarget } from './target.js';
-import { inside } from './vantage.js';
-import type { Vantage } from './vantage.js';
+import { inside } from '../places/vantage.js';
+import type { Vantage } from '../places/vantage.js';
 
 /** What one connection attempt or datagram met, with the sender's view of the path when it failed. */
 export interface ConnectResult {

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { askIp } from './answer.js';
-import type { ProbeContext, ProbeHost } from './kind.js';
+import type { ProbeContext, ProbeHost } from '../places/context.js';
 import { engineGet } from './engine.js';
-import type { Vantage } from './vantage.js';
+import type { Vantage } from '../places/vantage.js';
 
 export type OverlayNamespace = { path: string; enter: Vantage['enter'] } | { unknown: string };
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { canonicalAddress, familyOf } from '../model/cidr.js';
 import { quoteArgv } from '../ssh/quote.js';
-import type { PartResult, ScriptPart } from './script.js';
+import type { PartResult, ScriptPart } from '../places/script.js';
 
 /** What the sender's kernel knows about the way to an address, asked right after a probe to it failed. */
 export interface PathEvidence {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { httpGet } from './answer.js';
-import type { ProbeContext, ProbeHost } from './kind.js';
+import type { ProbeContext, ProbeHost } from '../places/context.js';
 
 export const engineObjects = ['container', 'network', 'image', 'volume'] as const;
 export type EngineObject = (typeof engineObjects)[number];

@@ -1,14 +1,14 @@
 import type { Cause, Control } from '../model/verdict.js';
-import { connectCommand, connectProgram, readConnectOutput } from './connect-probe.js';
-import { formatEndpoint, isVantage, parseEndpoint } from './endpoint.js';
+import { connectCommand, connectProgram, readConnectOutput } from '../probes/connect-probe.js';
+import { formatEndpoint, isVantage, parseEndpoint } from '../places/endpoint.js';
 import type { ControlSpec, Sighting } from './expectation.js';
-import type { ProbeContext } from './kind.js';
-import type { PathEvidence } from './path.js';
-import { askServers } from './resolver.js';
-import { findOwner, isTargetProblem, resolveTarget } from './target.js';
-import type { ResolvedTarget } from './target.js';
-import { inside, isVantageProblem, resolveVantage } from './vantage.js';
-import type { Vantage } from './vantage.js';
+import type { ProbeContext } from '../places/context.js';
+import type { PathEvidence } from '../facts/path.js';
+import { askServers } from '../probes/resolver.js';
+import { findOwner, isTargetProblem, resolveTarget } from '../probes/target.js';
+import type { ResolvedTarget } from '../probes/target.js';
+import { inside, isVantageProblem, resolveVantage } from '../places/vantage.js';
+import type { Vantage } from '../places/vantage.js';
 
 /** A probe of the kind that is being controlled, sent from anywhere to anywhere. */
 export type SendProbe = (from: Vantage, to: ResolvedTarget) => Promise<Sighting>;

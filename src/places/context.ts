@@ -1,0 +1,26 @@
+import type { Attachment } from '../model/verdict.js';
+import type { HostPlan, LabPlan } from '../plan/lab-plan.js';
+import type { ExecOptions, ExecResult, RemoteProcess } from '../ssh/ssh.js';
+
+/** A lab host as steps and checks see it. Every command becomes a transcript of the step or check that ran it. */
+export interface ProbeHost {
+  readonly name: string;
+  readonly plan: HostPlan;
+  exec(command: string | readonly string[], options?: ExecOptions): Promise<ExecResult>;
+  spawn(command: string | readonly string[], options?: ExecOptions): RemoteProcess;
+  writeFile(path: string, content: string | Buffer, options?: { mode?: number }): Promise<void>;
+  readFile(path: string, options?: { maxBytes?: number }): Promise<Buffer>;
+}
+
+/** What a check may use. There is no other way to the lab. */
+export interface ProbeContext {
+  readonly plan: LabPlan;
+  /** Throws NETRIG_HOST_UNKNOWN; validated scenarios name known hosts only. */
+  host(name: string): ProbeHost;
+  /** Aborted when the run is interrupted or the check's time is over. */
+  readonly signal: AbortSignal;
+  /** Milliseconds left for this attempt. */
+  readonly timeLeftMs: () => number;
+  /** Keeps a file with the run; `name` becomes part of the file's name. */
+  attach(title: string, name: string, mime: string, data: Buffer): Promise<Attachment>;
+}
