@@ -9,7 +9,7 @@ import type { LabRecord, RunningLab } from '../providers/provider.js';
  * @throws NETRIG_LAB_UNKNOWN when none or several fit.
  */
 export async function pickLab(wanted: string | undefined): Promise<LabRecord> {
-  const records = await listRecords();
+  const records = listRecords();
   const fitting =
     wanted === undefined
       ? records.filter((record) => record.detached)

@@ -53,7 +53,7 @@ export async function upDetached(
       const order: HoldOrder = { provider, plan, scenario: options.scenario, scenarioFile: options.scenarioFile };
       child.send(order);
     });
-    const record = await readRecord(id);
+    const record = readRecord(id);
     if (!record) throw new NetrigError('NETRIG_LAB_GONE', `The lab ${id} went away right after it came up.`);
     return await providerNamed(provider).attach(record);
   } finally {

@@ -15,13 +15,13 @@ function addresses(host: LabRecord['plan']['hosts'][number]): string {
 
 /** `netrig ps`. */
 export async function ps(flags: { json?: boolean }): Promise<number> {
-  const records = await listRecords();
+  const records = listRecords();
   const described = await Promise.all(
     records.map(async (record) => ({
       id: record.id,
       title: record.title,
       provider: record.provider,
-      state: (await holderAlive(record)) ? record.state : 'dead',
+      state: (holderAlive(record)) ? record.state : 'dead',
       left: record.detached ? 'up' : 'run',
       createdAt: record.createdAt,
       scenarioFile: record.scenarioFile ?? null,
@@ -62,7 +62,7 @@ export async function ps(flags: { json?: boolean }): Promise<number> {
 /** `netrig down`. */
 export async function down(ids: string[], flags: { all?: boolean }): Promise<number> {
   const records = flags.all
-    ? (await listRecords()).filter((record) => record.detached)
+    ? (listRecords()).filter((record) => record.detached)
     : await Promise.all(ids.length > 0 ? ids.map(pickLab) : [pickLab(undefined)]);
   if (records.length === 0) process.stdout.write('No lab is up.\n');
   const busy = records.find((record) => !record.detached);
