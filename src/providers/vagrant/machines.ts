@@ -388,7 +388,7 @@ export async function bringMachines(shape: LabShape, backend: Backend, options: 
     backend,
     keys: generateLabKeys(id),
     access: [],
-    ownBoxes: shape.hosts.map((host) => boxes.get(host.image)?.own !== null),
+    ownBoxes: shape.hosts.map((host) => (boxes.get(host.image)?.own ?? null) !== null),
     libvirtd: null,
     used: false,
   };
