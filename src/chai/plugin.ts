@@ -13,7 +13,6 @@ export type PingOptions = ProbeOptions & { count?: number; size?: number; via?: 
 export type HttpOptions = ProbeOptions & { status?: number; body?: string };
 
 declare global {
-   
   namespace Chai {
     interface Assertion {
       /** The subject pings the target (endpoint, address or name). With `.not`: it does not, shown with controls; name the cause by `failing`. */

@@ -21,7 +21,7 @@ export async function ps(flags: { json?: boolean }): Promise<number> {
       id: record.id,
       title: record.title,
       provider: record.provider,
-      state: (holderAlive(record)) ? record.state : 'dead',
+      state: holderAlive(record) ? record.state : 'dead',
       left: record.detached ? 'up' : 'run',
       createdAt: record.createdAt,
       scenarioFile: record.scenarioFile ?? null,
@@ -62,7 +62,7 @@ export async function ps(flags: { json?: boolean }): Promise<number> {
 /** `netrig down`. */
 export async function down(ids: string[], flags: { all?: boolean }): Promise<number> {
   const records = flags.all
-    ? (listRecords()).filter((record) => record.detached)
+    ? listRecords().filter((record) => record.detached)
     : await Promise.all(ids.length > 0 ? ids.map(pickLab) : [pickLab(undefined)]);
   if (records.length === 0) process.stdout.write('No lab is up.\n');
   const busy = records.find((record) => !record.detached);
