@@ -5,7 +5,7 @@ import type { Cidr } from '../model/cidr.js';
 import type { Outcome } from '../model/verdict.js';
 import { askIp } from '../facts/answer.js';
 import { isVantage, parseEndpoint } from '../places/endpoint.js';
-import { defineCheck } from './kind.js';
+import { defineCheck, looksOnly } from './kind.js';
 import type { EndpointUse } from './kind.js';
 import type { ProbeContext } from '../places/context.js';
 import { describeMatcher, match, zMatcher } from '../judging/match.js';
@@ -331,6 +331,7 @@ export const addressCheck = defineCheck<Spec>({
   example: `- check: both containers have addresses of the overlay's subnet
   address: { distinct: [node1/test, node2/test1], in: 10.0.0.0/24 }`,
   schema: zSpec as z.ZodType<Spec>,
+  mayChange: looksOnly,
   timeoutMs: 20_000,
   endpoints: (spec): EndpointUse[] =>
     isDistinct(spec)

@@ -4,7 +4,7 @@ import { familyOf, parseCidr } from '../model/cidr.js';
 import type { Control } from '../model/verdict.js';
 import { askIp, lastLine, whyNoAnswer } from '../facts/answer.js';
 import { describeWanted, failed, findings, matchSet } from '../judging/finding.js';
-import { defineCheck } from './kind.js';
+import { defineCheck, looksOnly } from './kind.js';
 import type { ProbeContext } from '../places/context.js';
 import { zMatcher } from '../judging/match.js';
 import { fail, inconclusive, pass } from '../judging/outcome.js';
@@ -135,6 +135,7 @@ export const arpCheck = defineCheck<Spec>({
   example: `- check: nobody else on the wire has the container's address
   arp: { from: client, interface: eth0, address: 192.168.1.20, expect: { answers: 1 } }`,
   schema: zSpec as z.ZodType<Spec>,
+  mayChange: looksOnly,
   timeoutMs: 30_000,
   endpoints: (spec) => [{ endpoint: spec.from, path: ['from'], role: 'vantage' }],
   describe: (spec) =>

@@ -8,7 +8,7 @@ import { engineGet } from '../facts/engine.js';
 import { describeWanted, failed, findings, matchSet } from '../judging/finding.js';
 import type { Finding } from '../judging/finding.js';
 import { matchFields, valueAt, zFields } from '../judging/json-path.js';
-import { defineCheck } from './kind.js';
+import { defineCheck, looksOnly } from './kind.js';
 import type { EndpointUse } from './kind.js';
 import type { ProbeContext } from '../places/context.js';
 import { absent, zMatcher } from '../judging/match.js';
@@ -259,6 +259,7 @@ export const bridgeCheck = defineCheck<Spec>({
     network: net1
     expect: { members: [node1/one, node1/two], each: { state: forwarding }, stp: false }`,
   schema: zSpec as z.ZodType<Spec>,
+  mayChange: looksOnly,
   timeoutMs: 30_000,
   endpoints: (spec): EndpointUse[] => [
     { endpoint: spec.of, path: ['of'], role: 'vantage' },

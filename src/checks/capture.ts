@@ -700,6 +700,7 @@ export const captureCheck = defineCheck<Spec>({
     during: { ping: { from: node1/test, to: node2/test1 } }
     expect: { each: { dst: { in-subnet: 10.10.10.0/24 }, vni: { network: ov_net1 } }, some: { inner: { src: node1/test, dst: node2/test1 } } }`,
   schema: zSpec as unknown as z.ZodType<Spec>,
+  mayChange: ({ during }) => (during === undefined ? null : trafficKinds[during.name]!.mayChange(during.spec)),
   timeoutMs: 40_000,
   endpoints: (spec): EndpointUse[] => {
     const uses: EndpointUse[] = [{ endpoint: spec.on, path: ['on'], role: 'vantage' }];

@@ -190,6 +190,7 @@ export const commandCheck = defineCheck<Spec>({
     run: cat /proc/sys/net/ipv4/ip_forward
     expect: { stdout: 1 }`,
   schema: zSpec as z.ZodType<Spec>,
+  mayChange: () => 'a command may change something',
   timeoutMs: 30_000,
   endpoints: (spec) => [{ endpoint: spec.on, path: ['on'], role: 'vantage' }],
   describe: (spec) => `${spec.on} runs ${shownCommand(spec).split('\n')[0]}`,

@@ -4,7 +4,7 @@ import type { Cause, Outcome } from '../model/verdict.js';
 import { httpGet } from '../facts/answer.js';
 import { isVantage, parseEndpoint } from '../places/endpoint.js';
 import { matchFields, zFields } from '../judging/json-path.js';
-import { defineCheck } from './kind.js';
+import { defineCheck, looksOnly } from './kind.js';
 import type { ProbeContext } from '../places/context.js';
 import { absent, describeMatcher, match, showValue, zMatcher } from '../judging/match.js';
 import type { Matcher } from '../judging/match.js';
@@ -330,6 +330,7 @@ export const consulCheck = defineCheck<Spec>({
   example: `- check: Consul has a leader and two members
   consul: { on: node1, leader: true, members: { count: 2, status: alive } }`,
   schema: zSpec as z.ZodType<Spec>,
+  mayChange: looksOnly,
   timeoutMs: 20_000,
   endpoints: (spec) => [{ endpoint: spec.on, path: ['on'], role: 'vantage' }],
   describe: (spec) => {

@@ -161,6 +161,7 @@ export const counterCheck = defineCheck<Spec>({
     during: { http: { from: client, url: "http://10.0.0.1:8080/", expect: { status: 200 } } }
     expect: { packets: 1 }`,
   schema: zSpec as z.ZodType<Spec>,
+  mayChange: ({ during }) => trafficKinds[during.name]!.mayChange(during.spec),
   timeoutMs: 40_000,
   endpoints: (spec) => [
     { endpoint: spec.on, path: ['on'], role: 'vantage' },

@@ -7,7 +7,7 @@ import { recordTypes, reverseName } from '../probes/dns-message.js';
 import type { RecordType } from '../probes/dns-message.js';
 import { isVantage, parseEndpoint } from '../places/endpoint.js';
 import { judge, zFails } from '../judging/expectation.js';
-import { defineCheck } from './kind.js';
+import { defineCheck, looksOnly } from './kind.js';
 import type { EndpointUse } from './kind.js';
 import type { ProbeContext } from '../places/context.js';
 import { fail, inconclusive, pass } from '../judging/outcome.js';
@@ -147,6 +147,7 @@ export const dnsCheck = defineCheck<DnsSpec>({
   example:
     '- check: the embedded server knows web\n  dns: { from: node1/app, name: web, expect: { is: node1/web }, answered-by: 127.0.0.11 }',
   schema: schema as z.ZodType<DnsSpec>,
+  mayChange: looksOnly,
   timeoutMs: 40_000,
   endpoints(spec) {
     const uses: EndpointUse[] = [{ endpoint: spec.from, path: ['from'], role: 'vantage' }];

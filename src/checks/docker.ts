@@ -4,7 +4,7 @@ import type { Outcome } from '../model/verdict.js';
 import { engineGet, engineObjects } from '../facts/engine.js';
 import type { EngineObject } from '../facts/engine.js';
 import { matchFields, valueAt, zFields, zJsonPath } from '../judging/json-path.js';
-import { defineCheck } from './kind.js';
+import { defineCheck, looksOnly } from './kind.js';
 import type { EndpointUse } from './kind.js';
 import type { ProbeContext } from '../places/context.js';
 import { absent, describeMatcher, showValue } from '../judging/match.js';
@@ -168,6 +168,7 @@ export const dockerCheck = defineCheck<Spec>({
     same: [Id]
     expect: { Scope: global, Driver: overlay, "IPAM.Config[0].Subnet": { in-subnet: 10.0.0.0/8 } }`,
   schema: zSpec as unknown as z.ZodType<Spec>,
+  mayChange: looksOnly,
   timeoutMs: 30_000,
   endpoints: (spec): EndpointUse[] =>
     spec.on.map((endpoint, i) => ({ endpoint, path: spec.on.length === 1 ? ['on'] : ['on', i], role: 'vantage' })),

@@ -4,7 +4,7 @@ import type { Outcome } from '../model/verdict.js';
 import { quoteArg } from '../ssh/quote.js';
 import { describeWanted, failed, findings, matchSet } from '../judging/finding.js';
 import { matchFields, zFields } from '../judging/json-path.js';
-import { defineCheck } from './kind.js';
+import { defineCheck, looksOnly } from './kind.js';
 import type { ProbeContext } from '../places/context.js';
 import { absent, describeMatcher, showValue, zMatcher } from '../judging/match.js';
 import type { Matcher } from '../judging/match.js';
@@ -320,6 +320,7 @@ export const fileCheck = defineCheck<Spec>({
     path: /etc/hosts
     expect: { type: file, mode: "0644", owner: root, mounted: true, lines: { contains: { matches: "^172[.]" } } }`,
   schema: zSpec as z.ZodType<Spec>,
+  mayChange: looksOnly,
   timeoutMs: 20_000,
   endpoints: (spec) => [{ endpoint: spec.on, path: ['on'], role: 'vantage' }],
   describe: (spec) => {

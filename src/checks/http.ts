@@ -212,6 +212,9 @@ export const httpCheck = defineCheck<HttpSpec>({
   example:
     '- check: the client gets the page of the container\n  http: { from: client, url: "http://10.10.10.11:8080/", expect: { status: 200, body: { contains: web on } } }',
   schema: schema as z.ZodType<HttpSpec>,
+  // RFC 9110, 9.2.1: the methods that are safe by definition.
+  mayChange: (spec) =>
+    ['GET', 'HEAD', 'OPTIONS'].includes(spec.method) ? null : `an HTTP ${spec.method} may change something`,
   timeoutMs: 30_000,
   endpoints(spec) {
     const uses: EndpointUse[] = [{ endpoint: spec.from, path: ['from'], role: 'vantage' }];

@@ -4,7 +4,7 @@ import type { Outcome } from '../model/verdict.js';
 import { lastLine, whyNoAnswer } from '../facts/answer.js';
 import { failed, findings } from '../judging/finding.js';
 import { parseTable, plainAddress, ruleFields, type Rule, type Table } from '../facts/iptables-rules.js';
-import { defineCheck } from './kind.js';
+import { defineCheck, looksOnly } from './kind.js';
 import type { ProbeContext } from '../places/context.js';
 import { absent, describeMatcher, match, zMatcher } from '../judging/match.js';
 import type { Matcher } from '../judging/match.js';
@@ -196,6 +196,7 @@ export const iptablesCheck = defineCheck<Spec>({
     chain: POSTROUTING
     rule: { source: 172.17.0.0/16, out: "! docker0", jump: MASQUERADE }`,
   schema: zSpec as z.ZodType<Spec>,
+  mayChange: looksOnly,
   timeoutMs: 20_000,
   endpoints: (spec) => [{ endpoint: spec.on, path: ['on'], role: 'vantage' }],
   describe: (spec) => {

@@ -12,6 +12,14 @@ export interface EndpointUse {
   role: 'vantage' | 'target';
 }
 
+/** Why a check could not fail, whatever the lab does. */
+export interface CannotFail {
+  /** Below the kind's key: `['expect', 'packets', 'at-least']`. */
+  path: (string | number)[];
+  /** One sentence without its full stop: what is always true, and what to ask for instead. */
+  why: string;
+}
+
 /**
  * One kind of check: one file, one line in `checks/registry.ts`.
  *
@@ -30,7 +38,30 @@ export interface CheckKind<Spec = unknown> {
   describe(spec: Spec): string;
   /** Default time for one attempt, ms. */
   readonly timeoutMs?: number;
+  /**
+   * What running it may change in the lab, as a sentence without its full stop ("a command may change something");
+   * `null`: it only looks. What may change something is left out with `--check-only`.
+   */
+  mayChange(spec: Spec): string | null;
+  /**
+   * Whether running it again leaves the lab as running it once does, so that it may be tried again after its connection
+   * broke. Without this function: what only looks is repeatable, all else is not.
+   */
+  repeatable?(spec: Spec): boolean;
+  /**
+   * Why nothing that a lab does could make a check of this spec fail, with the place below the kind's key; `null` where it
+   * can. `validate` refuses a check that cannot fail. Without this function: every spec can fail.
+   */
+  cannotFail?(spec: Spec): CannotFail | null;
   run(spec: Spec, context: ProbeContext): Promise<Outcome>;
+}
+
+/** For kinds that only look: reading state, or sending what any host on a network must be able to take. */
+export const looksOnly = (): null => null;
+
+/** Whether a check may be run again without leaving the lab other than running it once does. */
+export function isRepeatable(kind: CheckKind, spec: unknown): boolean {
+  return kind.repeatable?.(spec) ?? kind.mayChange(spec) === null;
 }
 
 export function defineCheck<Spec>(kind: CheckKind<Spec>): CheckKind<Spec> {

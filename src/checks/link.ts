@@ -3,7 +3,7 @@ import { zDockerName, zEndpoint } from '../language/fields.js';
 import type { Outcome } from '../model/verdict.js';
 import { isVantage, parseEndpoint } from '../places/endpoint.js';
 import { valueAt, zFields, matchFields } from '../judging/json-path.js';
-import { defineCheck } from './kind.js';
+import { defineCheck, looksOnly } from './kind.js';
 import type { EndpointUse } from './kind.js';
 import type { ProbeContext } from '../places/context.js';
 import { listLinks } from '../facts/links.js';
@@ -223,6 +223,7 @@ export const linkCheck = defineCheck<Spec>({
   example: `- check: the overlay's interface leaves room for VXLAN
   link: { of: node1/test, interface: eth0, expect: { kind: veth, mtu: 1450, up: true } }`,
   schema: zSpec as z.ZodType<Spec>,
+  mayChange: looksOnly,
   timeoutMs: 20_000,
   endpoints: (spec): EndpointUse[] => [
     { endpoint: spec.of, path: ['of'], role: 'vantage' },

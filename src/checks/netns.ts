@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { zEndpoint } from '../language/fields.js';
 import type { Outcome } from '../model/verdict.js';
 import { lastLine, whyNoAnswer } from '../facts/answer.js';
-import { defineCheck } from './kind.js';
+import { defineCheck, looksOnly } from './kind.js';
 import type { ProbeContext } from '../places/context.js';
 import { fail, inconclusive, pass } from '../judging/outcome.js';
 import { placeAt } from '../judging/place.js';
@@ -60,6 +60,7 @@ export const netnsCheck = defineCheck<Spec>({
   example: `- check: a container of network mode host has the host's own network namespace
   netns: { of: node1, and: node1/web, expect: same }`,
   schema: zSpec as z.ZodType<Spec>,
+  mayChange: looksOnly,
   timeoutMs: 15_000,
   endpoints: (spec) => [
     { endpoint: spec.of, path: ['of'], role: 'vantage' },

@@ -6,7 +6,7 @@ import { lastLine } from '../facts/answer.js';
 import { describeWanted, failed, findings, matchSet } from '../judging/finding.js';
 import type { Finding } from '../judging/finding.js';
 import { matchFields, zFields } from '../judging/json-path.js';
-import { defineCheck } from './kind.js';
+import { defineCheck, looksOnly } from './kind.js';
 import type { ProbeContext } from '../places/context.js';
 import { absent, describeMatcher, match, zMatcher } from '../judging/match.js';
 import type { Matcher } from '../judging/match.js';
@@ -290,6 +290,7 @@ export const ovsCheck = defineCheck<Spec>({
     select: { container_id: web, container_iface: eth1 }
     expect: { tag: 100, error: { absent: true } }`,
   schema: zSpec as unknown as z.ZodType<Spec>,
+  mayChange: looksOnly,
   timeoutMs: 20_000,
   endpoints: (spec) => [{ endpoint: spec.on, path: ['on'], role: 'vantage' }],
   describe: describeOvs,

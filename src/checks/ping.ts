@@ -6,7 +6,7 @@ import { networkControls, resolverControl } from '../judging/control.js';
 import { isVantage, parseEndpoint } from '../places/endpoint.js';
 import { judge, zControl, zFails } from '../judging/expectation.js';
 import type { Sighting } from '../judging/expectation.js';
-import { defineCheck } from './kind.js';
+import { defineCheck, looksOnly } from './kind.js';
 import type { EndpointUse } from './kind.js';
 import type { ProbeContext } from '../places/context.js';
 import { inconclusive } from '../judging/outcome.js';
@@ -256,6 +256,7 @@ export const pingCheck = defineCheck<PingSpec>({
   summary: 'ICMP echo requests are answered by the very address they were sent to, or fail for a named cause.',
   example: '- check: web on node2 answers app on node1\n  ping: { from: node1/app, to: node2/web }',
   schema: schema as z.ZodType<PingSpec>,
+  mayChange: looksOnly,
   timeoutMs: 30_000,
   endpoints(spec) {
     const uses: EndpointUse[] = [

@@ -5,7 +5,7 @@ import { networkControls, ownerSide, resolverControl, stackAlive } from '../judg
 import { isVantage, parseEndpoint } from '../places/endpoint.js';
 import { judge, zControl, zFails } from '../judging/expectation.js';
 import type { Sighting } from '../judging/expectation.js';
-import { defineCheck } from './kind.js';
+import { defineCheck, looksOnly } from './kind.js';
 import type { EndpointUse } from './kind.js';
 import type { ProbeContext } from '../places/context.js';
 import { describeMatcher, match, zMatcher } from '../judging/match.js';
@@ -54,6 +54,7 @@ export const portCheck = defineCheck<PortSpec>({
   summary: 'A TCP or UDP port can be reached, or fails for a named cause: refused, timeout, no-route, …',
   example: '- check: the published port answers the client\n  port: { from: client, to: node1, port: 8080 }',
   schema: schema as z.ZodType<PortSpec>,
+  mayChange: looksOnly,
   timeoutMs: 30_000,
   endpoints(spec) {
     const uses: EndpointUse[] = [

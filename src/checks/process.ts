@@ -3,7 +3,7 @@ import { zEndpoint, zPort } from '../language/fields.js';
 import type { Outcome } from '../model/verdict.js';
 import { quoteArg, quoteArgv } from '../ssh/quote.js';
 import { describeWanted, failed, findings } from '../judging/finding.js';
-import { defineCheck } from './kind.js';
+import { defineCheck, looksOnly } from './kind.js';
 import type { ProbeContext } from '../places/context.js';
 import { absent, describeMatcher, match, showValue, zMatcher } from '../judging/match.js';
 import type { Matcher } from '../judging/match.js';
@@ -252,6 +252,7 @@ export const processCheck = defineCheck<Spec>({
     listens: { port: 8080, address: 0.0.0.0 }
     expect: { count: 1, parent: dockerd, argv: { contains: -container-ip } }`,
   schema: zSpec as z.ZodType<Spec>,
+  mayChange: looksOnly,
   timeoutMs: 20_000,
   endpoints: (spec) => [{ endpoint: spec.of, path: ['of'], role: 'vantage' }],
   describe: (spec) => {

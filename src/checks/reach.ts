@@ -5,7 +5,7 @@ import { quoteArg, quoteArgv } from '../ssh/quote.js';
 import { causeOfError, connectCommand, connectProgram, readConnectOutput } from '../probes/connect-probe.js';
 import { isVantage, parseEndpoint } from '../places/endpoint.js';
 import { readFping } from '../probes/fping-output.js';
-import { defineCheck } from './kind.js';
+import { defineCheck, looksOnly } from './kind.js';
 import type { EndpointUse } from './kind.js';
 import type { ProbeContext } from '../places/context.js';
 import { inconclusive } from '../judging/outcome.js';
@@ -437,6 +437,7 @@ export const reachCheck = defineCheck<ReachSpec>({
   example:
     '- check: the web servers reach the database, and nobody else does\n  reach:\n    groups: { web: [node1/web1, node2/web2], db: [node1/db], guest: [node2/guest] }\n    allow: [web -> db]\n    by: { tcp: 5432 }',
   schema: schema as z.ZodType<ReachSpec>,
+  mayChange: looksOnly,
   timeoutMs: 60_000,
   endpoints: (spec): EndpointUse[] =>
     Object.entries(spec.groups).flatMap(([group, names]) =>

@@ -4,7 +4,7 @@ import { zEndpoint } from '../language/fields.js';
 import type { Cause } from '../model/verdict.js';
 import { askIp } from '../facts/answer.js';
 import { isVantage, parseEndpoint } from '../places/endpoint.js';
-import { defineCheck } from './kind.js';
+import { defineCheck, looksOnly } from './kind.js';
 import { absent, describeMatcher, match, zMatcher } from '../judging/match.js';
 import type { Matcher } from '../judging/match.js';
 import { fail, inconclusive, pass } from '../judging/outcome.js';
@@ -164,6 +164,7 @@ export const routeCheck = defineCheck<Spec>({
   example: `- check: the container's way out is the bridge
   route: { of: node1/web, to: default, via: 172.17.0.1, dev: eth0 }`,
   schema: zSpec as z.ZodType<Spec>,
+  mayChange: looksOnly,
   timeoutMs: 20_000,
   endpoints: (spec) => [{ endpoint: spec.of, path: ['of'], role: 'vantage' }],
   describe: (spec) => `${spec.of} has ${spec.absent ? 'no' : 'a'} ${wanted(spec)}`,

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { zName } from '../language/fields.js';
 import { lastLine, whyNoAnswer } from '../facts/answer.js';
 import { describeWanted, failed, findings } from '../judging/finding.js';
-import { defineCheck } from './kind.js';
+import { defineCheck, looksOnly } from './kind.js';
 import { absent, showValue, zMatcher } from '../judging/match.js';
 import type { Matcher } from '../judging/match.js';
 import { fail, inconclusive, pass } from '../judging/outcome.js';
@@ -113,6 +113,7 @@ export const serviceCheck = defineCheck<Spec>({
     unit: docker
     expect: { active: active, sub: running, needs-reload: "no", properties: { ExecStart: { contains: "--icc=false" } } }`,
   schema: zSpec as z.ZodType<Spec>,
+  mayChange: looksOnly,
   timeoutMs: 20_000,
   endpoints: (spec) => [{ endpoint: spec.on, path: ['on'], role: 'vantage' }],
   describe: (spec) => {

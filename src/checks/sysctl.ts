@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { zEndpoint } from '../language/fields.js';
 import { lastLine, whyNoAnswer } from '../facts/answer.js';
 import { describeWanted, failed, findings } from '../judging/finding.js';
-import { defineCheck } from './kind.js';
+import { defineCheck, looksOnly } from './kind.js';
 import { absent, match, zMatcher } from '../judging/match.js';
 import { fail, inconclusive, pass } from '../judging/outcome.js';
 import { placeAt } from '../judging/place.js';
@@ -52,6 +52,7 @@ export const sysctlCheck = defineCheck<Spec>({
   example: `- check: the engine switched forwarding on
   sysctl: { on: node1, values: { net.ipv4.ip_forward: 1 } }`,
   schema: zSpec as z.ZodType<Spec>,
+  mayChange: looksOnly,
   timeoutMs: 15_000,
   endpoints: (spec) => [{ endpoint: spec.on, path: ['on'], role: 'vantage' }],
   describe: (spec) => `sysctls of ${spec.on}: ${describeWanted(spec.values).join(', ')}`,

@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import semver from 'semver';
 import type { ProbeHost } from '../places/context.js';
+import { isRepeatable } from '../checks/kind.js';
 import { isNetrigError, messageOf, NetrigError } from '../errors.js';
 import { provision } from '../session/provision.js';
 import { openSession, type LabSession, type RecordTranscript } from '../session/session.js';
@@ -255,7 +256,8 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
         return await item.type.run(item.spec, contextFor(item.id, ms));
       } catch (error) {
         // The way to the probe broke, not the network under test: once more over a new connection.
-        if (!isNetrigError(error, 'NETRIG_SSH_LOST') || signal.aborted) throw error;
+        if (!isNetrigError(error, 'NETRIG_SSH_LOST') || signal.aborted || !isRepeatable(item.type, item.spec))
+          throw error;
         emit({
           type: 'log',
           scenario: scenario.id,
@@ -287,8 +289,8 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
     const skip = (reason: string): Outcome => settle(item, { outcome: skipped(reason), attempts: 0, durationMs: 0 });
     if (options.existing && item.kind === 'step') return skip('the lab is up already, with its steps done');
     if (options.checkOnly && item.kind === 'step') return skip('steps are not applied with --check-only');
-    if (options.checkOnly && item.kind === 'check' && item.type.name === 'command')
-      return skip('a command may change something, so it is not run with --check-only');
+    const change = options.checkOnly && item.kind === 'check' ? item.type.mayChange(item.spec) : null;
+    if (change !== null) return skip(`${change}, so it is not run with --check-only`);
     if (signal.aborted) stopped ??= 'the run was interrupted';
     if (stopped) return skip(stopped);
     const firstItem = starting === null;

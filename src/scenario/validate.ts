@@ -706,6 +706,8 @@ class Combination {
     if (spec.ok) {
       const uses = kind.endpoints(spec.value);
       for (const use of uses) this.checkEndpoint(use, [...path, kind.name], item, images);
+      const vacuous = kind.cannotFail?.(spec.value);
+      if (vacuous) this.report([...path, kind.name, ...vacuous.path], `this check cannot fail: ${vacuous.why}`);
       hosts = [...new Set(uses.flatMap((use) => parseVantage(use.endpoint)?.host ?? []))].filter((host) =>
         this.hostNames.includes(host),
       );

@@ -111,6 +111,7 @@ export const dockerStateStep = defineStep<DockerStateSpec>({
   summary: 'Brings the engine of a host to the state that its `docker:` key declares.',
   example: '',
   schema: z.strictObject({}),
+  repeatable: false,
   describe: ({ networks, containers }) =>
     [
       ...Object.keys(networks).map((name) => `network ${name}`),

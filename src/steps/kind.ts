@@ -28,6 +28,11 @@ export interface StepKind<Spec = unknown> {
   /** The step's own keys, the marking key included, without `step`, `on`, `timeout`, `when`. */
   readonly schema: z.ZodObject;
   describe(spec: Spec): string;
+  /**
+   * Whether taking the step again leaves the lab as taking it once does. A step always may change something, and always
+   * must be able to fail; what it may not be is taken twice unasked.
+   */
+  readonly repeatable: boolean;
   run(spec: Spec, context: StepContext): Promise<Outcome>;
 }
 

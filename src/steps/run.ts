@@ -26,6 +26,7 @@ export const runStep = defineStep<RunSpec>({
     systemctl daemon-reload
     systemctl restart docker`,
   schema,
+  repeatable: false,
   describe: (spec) => spec.run.trim().replace(/\s*\n\s*/g, ' ; '),
   run: (spec, context) =>
     onEachHost(context, async (host) => {

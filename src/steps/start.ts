@@ -142,6 +142,7 @@ export const startStep = defineStep<StartSpec>({
   start: consul agent -server -bootstrap -data-dir /opt/consul -bind 10.10.10.11
   until: { http: "http://127.0.0.1:8500/v1/status/leader", body: ":8300", within: 20s }`,
   schema,
+  repeatable: false,
   describe: (spec) => spec.start.trim().replace(/\s*\n\s*/g, ' ; '),
   run: (spec, context) => onEachHost(context, (host) => startOn(spec, context, host.name)),
 });

@@ -28,6 +28,7 @@ export const writeStep = defineStep<WriteSpec>({
   content: |
     { "cluster-store": "consul://10.10.10.11:8500" }`,
   schema,
+  repeatable: true,
   describe: (spec) => `writes ${spec.write} (${Buffer.byteLength(spec.content)} bytes)`,
   run: (spec, context) =>
     onEachHost(context, async (host) => {

@@ -12,6 +12,7 @@ const neverRun = (): never => {
 
 const run: StepKind = {
   name: 'run',
+  repeatable: false,
   summary: 'Runs a command.',
   example: 'on: node1\nrun: ip link',
   schema: z.object({
@@ -24,6 +25,7 @@ const run: StepKind = {
 
 const start: StepKind = {
   name: 'start',
+  repeatable: false,
   summary: 'Starts a process.',
   example: 'on: node1\nstart: sleep 60',
   schema: z.strictObject({
@@ -42,6 +44,7 @@ const start: StepKind = {
 
 const write: StepKind = {
   name: 'write',
+  repeatable: true,
   summary: 'Writes a file.',
   example: 'on: node1\nwrite: /etc/motd\ncontent: hello',
   schema: z.strictObject({ write: z.string().describe('Path.'), content: z.string().describe('Content.') }),
@@ -67,6 +70,7 @@ const pingShape = z.strictObject({
 
 const ping: CheckKind = {
   name: 'ping',
+  mayChange: () => null,
   summary: 'Pings.',
   example: 'check: they meet\nping: { from: node1, to: node2 }',
   schema: pingShape,
@@ -83,6 +87,7 @@ const ping: CheckKind = {
 
 const port: CheckKind = {
   name: 'port',
+  mayChange: () => null,
   summary: 'Connects.',
   example: 'check: open\nport: { from: node1, to: node2, port: 80 }',
   schema: z.strictObject({
