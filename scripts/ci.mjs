@@ -8,6 +8,7 @@ import { root } from './setup.mjs';
 const suites = [
   ['npm test', [join('scripts', 'test.mjs'), '--yes']],
   ['npm run test:vagrant', [join('scripts', 'test-vagrant.mjs'), '--yes']],
+  ['npm run lint', [join('scripts', 'lint.mjs')]],
 ].filter(([, [script]]) => existsSync(join(root, script)));
 
 /** Runs one suite with its output passed on. A suite that did not count its tests has failed as a whole. */
