@@ -209,7 +209,7 @@ async function farSide(
         errors: 'apart',
       },
       { name: 'self', shell: `LC_ALL=C ${quoteArgv(pingArgv(target.address, plain))}` },
-      ...(back === null ? [] : pathParts(back, true)),
+      ...(back === null ? [] : pathParts(back)),
     ],
     { timeoutMs: 15_000, signal: context.signal, wrap: (shell) => inside(owner, shell) },
   );

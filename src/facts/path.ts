@@ -3,7 +3,7 @@ import { canonicalAddress, familyOf } from '../model/cidr.js';
 import { quoteArgv } from '../ssh/quote.js';
 import type { PartResult, ScriptPart } from '../places/script.js';
 
-/** What the sender's kernel knows about the way to an address, asked right after a probe to it failed. */
+/** What the sender's kernel knows about the way to an address, asked right after a probe to it. */
 export interface PathEvidence {
   route: { dev: string; gateway: string | null; source: string | null; local: boolean } | { refused: string } | null;
   /** State of the next hop in the neighbour table: `FAILED`, `INCOMPLETE`, `REACHABLE`, … `null`: no entry. */
@@ -28,16 +28,15 @@ const zNeighbours = z.array(z.object({ dst: z.string(), dev: z.string(), state: 
 const zLinks = z.array(z.object({ ifname: z.string(), flags: z.array(z.string()) }));
 
 /**
- * Script parts that gather the evidence when the part before them did not exit with 0, and cost nothing otherwise. `always`:
- * gather it in any case.
+ * Script parts that gather the evidence, also after a probe that was answered: who the neighbour is tells whether the answer
+ * came from the one that was meant.
  */
-export function pathParts(address: string, always = false): ScriptPart[] {
+export function pathParts(address: string): ScriptPart[] {
   const family = familyOf(address) === 6 ? '-6' : '-4';
-  const guard = always ? '' : '[ "$probe" = 0 ] || ';
   return [
-    { name: 'route', shell: `probe=$s; ${guard}${quoteArgv(['ip', '-j', family, 'route', 'get', address])}` },
-    { name: 'neigh', shell: `${guard}${quoteArgv(['ip', '-j', family, 'neigh', 'show'])}`, errors: 'apart' },
-    { name: 'link', shell: `${guard}${quoteArgv(['ip', '-j', 'link', 'show'])}`, errors: 'apart' },
+    { name: 'route', shell: quoteArgv(['ip', '-j', family, 'route', 'get', address]) },
+    { name: 'neigh', shell: quoteArgv(['ip', '-j', family, 'neigh', 'show']), errors: 'apart' },
+    { name: 'link', shell: quoteArgv(['ip', '-j', 'link', 'show']), errors: 'apart' },
   ];
 }
 
