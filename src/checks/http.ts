@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Cause } from '../model/verdict.js';
+import { diagnose } from '../diagnosis/diagnose.js';
 import { zDuration, zEndpoint, zTarget } from '../language/fields.js';
 import { connectSighting, sendConnect } from '../probes/connect-send.js';
 import type { ConnectResult } from '../probes/connect-send.js';
@@ -324,6 +325,18 @@ export const httpCheck = defineCheck<HttpSpec>({
           send: async (a, b) => (await exchange(spec, context, a, b)).sighting,
           sourceAlive: () => stackAlive(context, source),
         }),
+      diagnose: (cause) =>
+        connect === null && cause !== 'present' && cause !== 'timeout'
+          ? Promise.resolve(null)
+          : diagnose(context, {
+              source,
+              target,
+              proto: 'tcp',
+              port: portOf(new URL(spec.url)),
+              cause,
+              answeredBy: connect?.answeredBy ?? null,
+              path: connect?.path ?? null,
+            }),
     });
   },
 });

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Cause, Control, Measure, ProbeCause } from '../model/verdict.js';
 import { zDuration, zEndpoint, zTarget } from '../language/fields.js';
+import { diagnose } from '../diagnosis/diagnose.js';
 import { quoteArgv } from '../ssh/quote.js';
 import { networkControls, resolverControl } from '../judging/control.js';
 import { isVantage, parseEndpoint } from '../places/endpoint.js';
@@ -16,7 +17,6 @@ import { readPing } from '../probes/ping-output.js';
 import type { PingReport } from '../probes/ping-output.js';
 import { resolveProbe } from '../probes/probe-ends.js';
 import { runScript, whyUnfinished } from '../places/script.js';
-import { findOwner } from '../probes/target.js';
 import type { ResolvedTarget } from '../probes/target.js';
 import { inside } from '../places/vantage.js';
 import type { Vantage } from '../places/vantage.js';
@@ -189,67 +189,6 @@ async function sourceAlive(context: ProbeContext, source: Vantage, path: PathEvi
   };
 }
 
-/** The target's side of a path that failed: is the address there, does its owner answer itself, does it know the way back. */
-async function farSide(
-  context: ProbeContext,
-  source: Vantage,
-  target: ResolvedTarget,
-  path: PathEvidence | null,
-): Promise<string | null> {
-  const owner = target.owner ?? (await findOwner(context, source, target.address));
-  if (!owner) return null;
-  const back = path?.route && 'source' in path.route ? path.route.source : null;
-  const family = target.family === 6 ? '-6' : '-4';
-  const { parts } = await runScript(
-    owner.host,
-    [
-      {
-        name: 'address',
-        shell: quoteArgv(['ip', '-j', family, 'addr', 'show', 'to', target.address]),
-        errors: 'apart',
-      },
-      { name: 'self', shell: `LC_ALL=C ${quoteArgv(pingArgv(target.address, plain))}` },
-      ...(back === null ? [] : pathParts(back)),
-    ],
-    { timeoutMs: 15_000, signal: context.signal, wrap: (shell) => inside(owner, shell) },
-  );
-  const listed = parts.get('address');
-  if (listed?.exitCode === 0 && !listed.output.includes(`"${target.address}"`))
-    return `${owner.label} does not have the address ${target.address}`;
-  const self = parts.get('self');
-  const answered = self ? readPing(self.output, target.address) : null;
-  if (answered && 'received' in answered && answered.received === 0)
-    return `${owner.label} does not even answer itself at ${target.address}`;
-  if (back !== null) {
-    const way = readPath(parts, back);
-    const broken =
-      way?.route && 'refused' in way.route
-        ? `${owner.label} has no route back to ${back}`
-        : way?.link && !(way.link.up && way.link.carrier)
-          ? firstBrokenHop(way, owner.label, back)
-          : null;
-    if (broken !== null) return broken;
-  }
-  return answered && 'received' in answered ? `${owner.label} is up and answers itself` : null;
-}
-
-async function gatewaySide(context: ProbeContext, source: Vantage, path: PathEvidence | null): Promise<string | null> {
-  if (!path?.route || 'refused' in path.route || path.route.gateway === null || neighbourSilent(path)) return null;
-  const gateway = path.route.gateway;
-  const target: ResolvedTarget = {
-    address: gateway,
-    family: gateway.includes(':') ? 6 : 4,
-    label: `the gateway ${gateway}`,
-    how: '',
-    owner: null,
-  };
-  const { sighting } = await sendPing(context, source, target, plain);
-  if (sighting.saw === 'nothing') return null;
-  return sighting.saw === 'success'
-    ? `the gateway ${gateway} answers, so the break is behind it`
-    : `the gateway ${gateway} does not answer either`;
-}
-
 /** Kind `ping`. See `judgePing` for how a silent probe gets its cause. */
 export const pingCheck = defineCheck<PingSpec>({
   name: 'ping',
@@ -323,16 +262,16 @@ export const pingCheck = defineCheck<PingSpec>({
           send: async (a, b) => (await sendPing(context, a, b, plain)).sighting,
           sourceAlive: () => sourceAlive(context, source, path),
         }),
-      diagnose: async (cause) => {
-        if (cause === 'no-route' || cause === 'too-big' || (sighting.saw === 'failure' && answeredBy !== null))
-          return null;
-        const [gateway, far] = await Promise.all([
-          gatewaySide(context, source, path),
-          farSide(context, source, target, path),
-        ]);
-        const words = [gateway, far].filter((text) => text !== null);
-        return words.length === 0 ? null : words.join('; ');
-      },
+      diagnose: (cause) =>
+        diagnose(context, {
+          source,
+          target,
+          proto: 'icmp',
+          ...(spec.size === undefined ? {} : { size: spec.size, df: spec.df }),
+          cause,
+          answeredBy,
+          path,
+        }),
     });
   },
 });

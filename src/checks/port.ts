@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { zDuration, zEndpoint, zPort, zTarget } from '../language/fields.js';
+import { diagnose } from '../diagnosis/diagnose.js';
 import { connectSighting, sendConnect } from '../probes/connect-send.js';
-import { networkControls, ownerSide, resolverControl, stackAlive } from '../judging/control.js';
+import { networkControls, resolverControl, stackAlive } from '../judging/control.js';
 import { isVantage, parseEndpoint } from '../places/endpoint.js';
 import { judge, zControl, zFails } from '../judging/expectation.js';
 import type { Sighting } from '../judging/expectation.js';
@@ -133,7 +134,16 @@ export const portCheck = defineCheck<PortSpec>({
           send: async (a, b) => (await attempt(a, b)).sighting,
           sourceAlive: () => stackAlive(context, source),
         }),
-      diagnose: (cause) => ownerSide(context, source, target, cause, async (a, b) => (await attempt(a, b)).sighting),
+      diagnose: (cause) =>
+        diagnose(context, {
+          source,
+          target,
+          proto: spec.proto,
+          port: spec.port,
+          cause,
+          answeredBy: result.answeredBy,
+          path: result.path,
+        }),
     });
   },
 });

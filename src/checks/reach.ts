@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Cause, Control, Outcome } from '../model/verdict.js';
+import { diagnose } from '../diagnosis/diagnose.js';
 import { zDuration, zEndpoint, zPort } from '../language/fields.js';
 import { quoteArg, quoteArgv } from '../ssh/quote.js';
 import { causeOfError, connectCommand, connectProgram, readConnectOutput } from '../probes/connect-probe.js';
@@ -8,7 +9,7 @@ import { readFping } from '../probes/fping-output.js';
 import { defineCheck, looksOnly } from './kind.js';
 import type { EndpointUse } from './kind.js';
 import type { ProbeContext } from '../places/context.js';
-import { inconclusive } from '../judging/outcome.js';
+import { inconclusive, withDiagnosis } from '../judging/outcome.js';
 import { runScript, whyUnfinished } from '../places/script.js';
 import type { ScriptPart } from '../places/script.js';
 import { containerAddress, hostAddress, isTargetProblem, resolveTarget } from '../probes/target.js';
@@ -333,8 +334,8 @@ async function run(spec: ReachSpec, context: ProbeContext): Promise<Outcome> {
     return typeof seen !== 'string' && seen.reached === true;
   };
 
-  const missing: { text: string; cause: Cause }[] = [];
-  const leaks: string[] = [];
+  const missing: { text: string; cause: Cause; from: Member; to: Member }[] = [];
+  const leaks: { text: string; from: Member; to: Member }[] = [];
   const unknown: string[] = [];
   const table: string[][] = [['from \\ to', ...members.map((member) => member.name)]];
   let pairs = 0;
@@ -358,10 +359,10 @@ async function run(spec: ReachSpec, context: ProbeContext): Promise<Outcome> {
         row.push('? unknown');
       } else if (seen.reached) {
         slowest = Math.max(slowest, seen.ms ?? 0);
-        if (!may) leaks.push(`${from.name} → ${to.name}`);
+        if (!may) leaks.push({ text: `${from.name} → ${to.name}`, from, to });
         row.push(may ? '✓' : '✗ reached');
       } else if (may) {
-        missing.push({ text: `${from.name} → ${to.name}: ${seen.cause}`, cause: seen.cause });
+        missing.push({ text: `${from.name} → ${to.name}: ${seen.cause}`, cause: seen.cause, from, to });
         row.push(`✗ ${seen.cause}`);
       } else if (!controls.get(from)!.held) {
         unknown.push(
@@ -414,15 +415,27 @@ async function run(spec: ReachSpec, context: ProbeContext): Promise<Outcome> {
     );
   }
   if (leaks.length > 0 || missing.length > 0) {
-    const texts = [...leaks.map((pair) => `${pair}: reached, and must not be`), ...missing.map(({ text }) => text)];
+    const texts = [...leaks.map(({ text }) => `${text}: reached, and must not be`), ...missing.map(({ text }) => text)];
     const cause: Cause = leaks.length > missing.length ? 'present' : commonCause(missing.map((one) => one.cause));
-    return {
+    const first = leaks[0] ?? missing[0]!;
+    const address = addresses.get(first.from)!.get(first.to)!;
+    const label = `${first.to.name} (${address})`;
+    const why = await diagnose(context, {
+      source: first.from.vantage,
+      target: { address, family: spec.family, label, how: '', owner: first.to.vantage },
+      ...(spec.by === 'ping' ? { proto: 'icmp' } : { proto: 'tcp', port: spec.by.tcp }),
+      cause: leaks.length > 0 ? 'present' : missing[0]!.cause,
+      answeredBy: null,
+      path: null,
+    });
+    const failed: Outcome = {
       verdict: 'fail',
       cause,
       reason: `${texts.length} of ${pairs} pairs are not as they must be: ${listed(texts)}.`,
       actual: listed(texts, 20),
       ...shared,
     };
+    return withDiagnosis(failed, why);
   }
   if (unknown.length > 0)
     return inconclusive(`${unknown.length} of ${pairs} pairs could not be known: ${listed(unknown)}.`, shared);

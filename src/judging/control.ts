@@ -96,24 +96,6 @@ export async function networkControls(request: ControlRequest): Promise<Control[
   return [alive, ...(link ? [link] : []), ...(reached ? [reached] : [])];
 }
 
-/** For a positive that failed: whether the target's owner itself gets through, as a clause; `null` when that can't matter or is not known. */
-export async function ownerSide(
-  context: ProbeContext,
-  source: Vantage,
-  target: ResolvedTarget,
-  cause: Cause,
-  send: SendProbe,
-): Promise<string | null> {
-  if (cause === 'no-route') return null;
-  const owner = target.owner ?? (await findOwner(context, source, target.address));
-  if (!owner || owner.label === source.label) return null;
-  const sighting = await send(owner, target);
-  if (sighting.saw === 'nothing') return null;
-  return sighting.saw === 'success'
-    ? `${owner.label} itself gets through, so the break is between them`
-    : `${owner.label} itself does not get through either: ${sighting.text}`;
-}
-
 /** For TCP and UDP: the source's own stack answers a connection attempt to its own loopback, whatever it answers. */
 export async function stackAlive(context: ProbeContext, source: Vantage): Promise<Control> {
   const title = `${source.label} can open connections (to itself)`;

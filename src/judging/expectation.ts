@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import type { Cause, Control, Measure, Outcome, ProbeCause } from '../model/verdict.js';
+import type { Cause, Control, Diagnosis, Measure, Outcome, ProbeCause } from '../model/verdict.js';
 import { zCauses, zEndpoint, zTarget } from '../language/fields.js';
-import { inconclusive } from './outcome.js';
+import { inconclusive, withDiagnosis } from './outcome.js';
 
 /** `expect: { fails: … }`: the probe must not succeed, and for one of the causes named. */
 export const zFails = z.strictObject({
@@ -46,8 +46,11 @@ interface Judgement {
   success: string;
   /** Runs for negatives that failed, before their cause is judged. */
   controls: (cause: Cause) => Promise<Control[]>;
-  /** Runs for positives that failed: one sentence that names the first broken hop, `null` when nothing more is known. */
-  diagnose?: (cause: Cause) => Promise<string | null>;
+  /**
+   * Runs for positives that failed, and for negatives that succeeded (with the cause `present`): why, `null` when nothing more
+   * is known or somebody looks later.
+   */
+  diagnose?: (cause: Cause) => Promise<Diagnosis | null>;
 }
 
 /**
@@ -61,19 +64,19 @@ export async function judge({ fails, sighting, success, controls, diagnose }: Ju
   const measures = sighting.measures && sighting.measures.length > 0 ? { measures: sighting.measures } : {};
   if (fails === null) {
     if (sighting.saw === 'success') return { verdict: 'pass', reason: sighting.text, ...measures };
-    const more = (await diagnose?.(sighting.cause)) ?? null;
-    return {
+    const failed: Outcome = {
       verdict: 'fail',
       cause: sighting.cause,
-      reason: more === null ? sighting.text : `${sighting.text}; ${more}`,
+      reason: sighting.text,
       expected: success,
       actual: sighting.cause,
       ...measures,
     };
+    return withDiagnosis(failed, (await diagnose?.(sighting.cause)) ?? null);
   }
   const expected = `failure: ${oneOf(fails)}`;
-  if (sighting.saw === 'success')
-    return {
+  if (sighting.saw === 'success') {
+    const present: Outcome = {
       verdict: 'fail',
       cause: 'present',
       reason: `${sighting.text}, although it must fail with ${oneOf(fails)}`,
@@ -81,6 +84,8 @@ export async function judge({ fails, sighting, success, controls, diagnose }: Ju
       actual: 'success',
       ...measures,
     };
+    return withDiagnosis(present, (await diagnose?.('present')) ?? null);
+  }
   const held = await controls(sighting.cause);
   const broken = held.filter((control) => !control.held);
   if (broken.length > 0) {

@@ -70,6 +70,79 @@ export interface Measure {
   unit: 'ms' | 'bytes' | 'count' | 'percent';
 }
 
+/**
+ * What can stop a packet in a lab: a closed set. What each looks like, how it is known and how to mend it stands in
+ * `diagnosis/root-causes.ts`, from which `docs/causes.md` is made.
+ */
+export const rootCauses = [
+  'no-route',
+  'wrong-route',
+  'route-refuses',
+  'policy-rule',
+  'neighbour-silent',
+  'neighbour-wrong',
+  'address-missing',
+  'address-twice',
+  'mac-twice',
+  'link-down',
+  'no-carrier',
+  'link-loss',
+  'not-a-bridge-port',
+  'port-not-forwarding',
+  'vlan-mismatch',
+  'tunnel-mismatch',
+  'mtu',
+  'forwarding-off',
+  'rp-filter',
+  'filtered',
+  'nat-missing',
+  'nat-wrong',
+  'conntrack-stale',
+  'nobody-listens',
+  'listens-elsewhere',
+  'container-not-running',
+  'no-way-back',
+  'asymmetric-way-back',
+  'resolver-unreachable',
+  'resolver-wrong',
+  'name-not-here',
+  'answer-from-another',
+  'sysctl-refuses',
+] as const;
+export type RootCause = (typeof rootCauses)[number];
+
+/** One place that a packet passes, or does not pass. */
+export interface Hop {
+  /** A host, container or namespace as scenarios write it. */
+  place: string;
+  /** Interface by which it came; `null` at the source. */
+  in: string | null;
+  /** Interface by which it left; `null` where it did not leave. */
+  out: string | null;
+  /** What was done with it there: `sent`, `routed`, `bridged`, `delivered`, `DNAT 172.17.0.2:80`, … */
+  did: string;
+  /** `seen`: it was observed here. `broken`: here it was stopped. `unseen`: the way leads here, but it was not seen. */
+  state: 'seen' | 'broken' | 'unseen';
+}
+
+/** Why a packet did not get where it should (or got where it should not), as far as evidence carries. */
+export interface Diagnosis {
+  /** A clause, complete in itself: "server drops it: rule 1 of chain DOCKER-USER, …". */
+  sentence: string;
+  /** `null`: the last place is known, the reason is not. */
+  rootCause: RootCause | null;
+  /** The way there, in order; empty where it is not known. */
+  way: Hop[];
+  /** The way of the answer. */
+  back: Hop[];
+  /** What was seen that shows it, a sentence each. */
+  evidence: string[];
+  /** How to mend it; `null` where nothing certain can be said. */
+  mend: string | null;
+  /** What could not be looked at, and why. */
+  unlooked: string[];
+}
+
 /** A file that belongs to an outcome (a capture, a log). `file` is relative to the run's directory. */
 export interface Attachment {
   title: string;
@@ -91,6 +164,8 @@ export interface Outcome {
   controls?: Control[];
   measures?: Measure[];
   attachments?: Attachment[];
+  /** Why the network did what it did, where somebody looked. */
+  diagnosis?: Diagnosis;
   /** A table for reports, for checks that see many things at once (the grid of `reach`). The first row is the heading. */
   table?: string[][];
 }

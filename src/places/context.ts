@@ -1,3 +1,4 @@
+import type { DiagnosisRequest } from '../diagnosis/diagnose.js';
 import type { Attachment } from '../model/verdict.js';
 import type { HostPlan, LabPlan } from '../plan/lab-plan.js';
 import type { ExecOptions, ExecResult, RemoteProcess } from '../ssh/ssh.js';
@@ -21,6 +22,11 @@ export interface ProbeContext {
   readonly signal: AbortSignal;
   /** Milliseconds left for this attempt. */
   readonly timeLeftMs: () => number;
+  /**
+   * Where a diagnosis is asked for, to be made once all attempts are over: an attempt that is tried again must not pay for it.
+   * Without it, diagnoses are made at once.
+   */
+  readonly later?: { request: DiagnosisRequest | null };
   /** Keeps a file with the run; `name` becomes part of the file's name. */
   attach(title: string, name: string, mime: string, data: Buffer): Promise<Attachment>;
 }

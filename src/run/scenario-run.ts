@@ -1,8 +1,10 @@
 import { setMaxListeners } from 'node:events';
 import semver from 'semver';
-import type { ProbeHost } from '../places/context.js';
+import type { ProbeContext, ProbeHost } from '../places/context.js';
 import { isRepeatable } from '../checks/kind.js';
 import { isNetrigError, messageOf, NetrigError } from '../errors.js';
+import { diagnose, forgetDiagnoses } from '../diagnosis/diagnose.js';
+import { withDiagnosis } from '../judging/outcome.js';
 import { provision } from '../session/provision.js';
 import { openSession, type LabSession, type RecordTranscript } from '../session/session.js';
 import { formatDuration } from '../model/duration.js';
@@ -23,6 +25,8 @@ import { defaultStepTimeoutMs, itemsOf, plannedItem, topologyOf } from './planne
 const defaultCheckTimeoutMs = 15_000;
 /** What a step or attempt may take beyond its own time before its commands are ended from here, ms. */
 const overrunMs = 5000;
+/** Time for finding out why a check failed, ms. */
+const diagnosisMs = 10_000;
 /** How much of a background process's log is kept, bytes. */
 const keptLogBytes = 256 * 1024;
 
@@ -122,7 +126,7 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
     return (transcript) => emit({ type: 'command', scenario: scenario.id, item, transcript });
   }
 
-  function contextFor(item: string | null, timeoutMs: number) {
+  function contextFor(item: string | null, timeoutMs: number, later?: ProbeContext['later']) {
     if (!session) throw new NetrigError('NETRIG_INTERNAL', 'An item ran before its lab was up.');
     const within = AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(timeoutMs + overrunMs))]);
     // Every command of the item listens to it: many are no leak.
@@ -131,6 +135,7 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
       signal: within,
       timeoutMs,
       record: recorder(item),
+      ...(later ? { later } : {}),
       files: { runDir: options.runDir, folder: `${scenario.id.replace(/[^A-Za-z0-9._-]+/g, '-')}/${item ?? 'lab'}` },
     });
   }
@@ -244,6 +249,7 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
   async function runStep(item: StepItem): Promise<Timed> {
     const timeoutMs = item.timeoutMs ?? defaultStepTimeoutMs;
     const begin = performance.now();
+    forgetDiagnoses(plan);
     const context = { ...contextFor(item.id, timeoutMs), on: item.on, background };
     const outcome = await item.type.run(item.spec, context);
     return { outcome, attempts: 1, durationMs: performance.now() - begin };
@@ -251,9 +257,11 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
 
   async function runCheck(item: CheckItem): Promise<Timed> {
     const timeoutMs = item.timeoutMs ?? item.type.timeoutMs ?? defaultCheckTimeoutMs;
+    let later: NonNullable<ProbeContext['later']> = { request: null };
     const attempt = async (ms: number): Promise<Outcome> => {
+      later = { request: null };
       try {
-        return await item.type.run(item.spec, contextFor(item.id, ms));
+        return await item.type.run(item.spec, contextFor(item.id, ms, later));
       } catch (error) {
         // The way to the probe broke, not the network under test: once more over a new connection.
         if (!isNetrigError(error, 'NETRIG_SSH_LOST') || signal.aborted || !isRepeatable(item.type, item.spec))
@@ -264,10 +272,17 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
           level: 'warn',
           text: `${messageOf(error)} Trying once more over a new connection.`,
         });
-        return item.type.run(item.spec, contextFor(item.id, ms));
+        return item.type.run(item.spec, contextFor(item.id, ms, later));
       }
     };
-    return attemptsOf(attempt, { withinMs: item.withinMs, holdsForMs: item.holdsForMs, timeoutMs }, signal);
+    const timed = await attemptsOf(
+      attempt,
+      { withinMs: item.withinMs, holdsForMs: item.holdsForMs, timeoutMs },
+      signal,
+    );
+    if (timed.outcome.verdict !== 'fail' || later.request === null || signal.aborted) return timed;
+    const found = await diagnose(contextFor(item.id, diagnosisMs), later.request);
+    return { ...timed, outcome: withDiagnosis(timed.outcome, found) };
   }
 
   function settle(item: ScenarioItem, timed: Timed): Outcome {

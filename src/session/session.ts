@@ -17,6 +17,8 @@ export interface ContextOptions {
   /** ms that the step or attempt may take. */
   timeoutMs: number;
   record: RecordTranscript;
+  /** See `ProbeContext.later`. */
+  later?: ProbeContext['later'];
   /** Where files kept with the run go; without it `attach` keeps nothing and its caller gets an attachment without a file. */
   files?: { runDir: string; folder: string };
 }
@@ -147,6 +149,7 @@ export function openSession(lab: RunningLab): LabSession {
       signal: options.signal,
       timeLeftMs: () => Math.max(1, options.timeoutMs - (performance.now() - startedAt)),
       attach,
+      ...(options.later ? { later: options.later } : {}),
     };
   }
 

@@ -1,0 +1,60 @@
+import type { Cause, Diagnosis } from '../model/verdict.js';
+import type { LabPlan } from '../plan/lab-plan.js';
+import type { PathEvidence } from '../facts/path.js';
+import type { ProbeContext } from '../places/context.js';
+import type { Vantage } from '../places/vantage.js';
+import type { ResolvedTarget } from '../probes/target.js';
+import { lookFromOutside } from './outside.js';
+
+/** A probe whose fate is to be explained. */
+export interface DiagnosisRequest {
+  source: Vantage;
+  target: ResolvedTarget;
+  proto: 'icmp' | 'tcp' | 'udp';
+  /** TCP and UDP: the destination port. */
+  port?: number;
+  /** TCP and UDP: the source port; any, where left out. */
+  fromPort?: number;
+  /** ICMP: bytes of payload. */
+  size?: number;
+  /** ICMP: not to be fragmented. */
+  df?: boolean;
+  /** What the probe came to; `present` for one that got through and must not. */
+  cause: Cause;
+  /** Who said no, when it was not the sender's own kernel. */
+  answeredBy: string | null;
+  path: PathEvidence | null;
+}
+
+/** What was found in a lab since something last changed it. */
+const known = new WeakMap<LabPlan, Map<string, Promise<Diagnosis | null>>>();
+
+function keyOf(request: DiagnosisRequest): string {
+  const { source, target, proto, port, fromPort, size, df, cause } = request;
+  const shape = [proto, port ?? '', fromPort ?? '', size ?? '', df ? 'df' : '', cause === 'present' ? 'through' : ''];
+  return [source.label, target.address, ...shape].join(' ');
+}
+
+/** To be called whenever something may have changed the lab: what was found before may be true no more. */
+export function forgetDiagnoses(plan: LabPlan): void {
+  known.delete(plan);
+}
+
+/**
+ * Why a probe failed, or why one got through that must not. At most one look for each source, target, protocol and port until
+ * `forgetDiagnoses`. `null` where nothing certain can be said, or where the context wants it made later.
+ *
+ * Never rejects: a diagnosis that breaks must not change a verdict.
+ */
+export async function diagnose(context: ProbeContext, request: DiagnosisRequest): Promise<Diagnosis | null> {
+  if (context.later) {
+    context.later.request = request;
+    return null;
+  }
+  const key = keyOf(request);
+  const before = known.get(context.plan) ?? new Map<string, Promise<Diagnosis | null>>();
+  known.set(context.plan, before);
+  const found = before.get(key) ?? lookFromOutside(context, request).catch(() => null);
+  before.set(key, found);
+  return found;
+}
