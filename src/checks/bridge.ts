@@ -9,6 +9,7 @@ import { describeWanted, failed, findings, matchSet } from '../judging/finding.j
 import type { Finding } from '../judging/finding.js';
 import { matchFields, valueAt, zFields } from '../judging/json-path.js';
 import { defineCheck, looksOnly } from './kind.js';
+import { claims, zList } from '../judging/claims.js';
 import type { EndpointUse } from './kind.js';
 import type { ProbeContext } from '../places/context.js';
 import { absent, zMatcher } from '../judging/match.js';
@@ -69,27 +70,25 @@ const zSpec = z
     network: zDockerName
       .optional()
       .describe('The bridge of this network (driver bridge or overlay) of the host’s engine.'),
-    expect: z
-      .strictObject({
-        absent: z.literal(true).optional().describe('There is no link of this name.'),
-        members: zMembers.optional().describe('These and no other ports, in any order; [] for none.'),
-        contains: zMembers.min(1).optional().describe('These, and perhaps others.'),
-        lacks: zMembers.min(1).optional().describe('None of these.'),
-        ports: zMatcher.optional().describe('Set of the names of its ports; { length: 2 } for how many.'),
-        each: zPortFacts.optional().describe('Properties that every port has; there must be one.'),
-        port: z
-          .record(zMember, zPortFacts)
-          .optional()
-          .describe('Properties of single members, by how they are written above.'),
-        up: z
-          .boolean()
-          .optional()
-          .describe('Whether it is set up and has a carrier, which a bridge has from one of its ports.'),
-        stp: z.boolean().optional().describe('Whether it takes part in the spanning tree protocol.'),
-        'vlan-filtering': z.boolean().optional().describe('Whether it filters VLANs.'),
-        fields: zFields.optional().describe('Anything else in the JSON document of ip -j -d link of the bridge.'),
-      })
-      .prefault({}),
+    expect: claims({
+      absent: z.literal(true).optional().describe('There is no link of this name.'),
+      members: zMembers.optional().describe('These and no other ports, in any order; [] for none.'),
+      contains: zMembers.min(1).optional().describe('These, and perhaps others.'),
+      lacks: zMembers.min(1).optional().describe('None of these.'),
+      ports: zList.optional().describe('Set of the names of its ports; { length: 2 } for how many.'),
+      each: zPortFacts.optional().describe('Properties that every port has; there must be one.'),
+      port: z
+        .record(zMember, zPortFacts)
+        .optional()
+        .describe('Properties of single members, by how they are written above.'),
+      up: z
+        .boolean()
+        .optional()
+        .describe('Whether it is set up and has a carrier, which a bridge has from one of its ports.'),
+      stp: z.boolean().optional().describe('Whether it takes part in the spanning tree protocol.'),
+      'vlan-filtering': z.boolean().optional().describe('Whether it filters VLANs.'),
+      fields: zFields.optional().describe('Anything else in the JSON document of ip -j -d link of the bridge.'),
+    }).default({}),
   })
   .check((check) => {
     const { of, interface: name, network, expect } = check.value;

@@ -10,6 +10,7 @@ import { addressesOf } from './address.js';
 import { askIp, lastLine } from '../facts/answer.js';
 import { isVantage, parseEndpoint } from '../places/endpoint.js';
 import { trafficKinds, zTraffic } from './during.js';
+import { claims, zCount } from '../judging/claims.js';
 import { defineCheck } from './kind.js';
 import type { EndpointUse } from './kind.js';
 import type { ProbeContext } from '../places/context.js';
@@ -90,18 +91,17 @@ const zSpec = z
       .max(65535)
       .optional()
       .describe(`UDP port that carries VXLAN, where it is none of ${vxlanPorts.join(', ')}.`),
-    expect: z
-      .strictObject({
-        packets: zMatcher
-          .optional()
-          .describe('How many packets; with some, how many of those. At least one where nothing is said.'),
-        some: zPacket.optional().describe('There are packets like this.'),
-        each: zPacket.optional().describe('Every captured packet is like this.'),
-        none: z
-          .union([z.literal(true), zPacket])
-          .optional()
-          .describe('true: nothing is captured. Fields: nothing like this.'),
-      })
+    expect: claims({
+      packets: zCount
+        .optional()
+        .describe('How many packets; with some, how many of those. At least one where nothing is said.'),
+      some: zPacket.optional().describe('There are packets like this.'),
+      each: zPacket.optional().describe('Every captured packet is like this.'),
+      none: z
+        .union([z.literal(true), zPacket])
+        .optional()
+        .describe('true: nothing is captured. Fields: nothing like this.'),
+    })
       .check((check) => {
         if (check.value.none !== undefined && Object.keys(check.value).length > 1)
           check.issues.push({
@@ -112,7 +112,7 @@ const zSpec = z
             message: 'does not go with packets, some or each',
           });
       })
-      .prefault({}),
+      .default({}),
   })
   .check((check) => {
     const { interface: name, segment, during, listen, on } = check.value;

@@ -8,9 +8,10 @@ import type { ExecResult } from '../ssh/ssh.js';
 import { lastLine } from '../facts/answer.js';
 import { parseEndpoint, isVantage } from '../places/endpoint.js';
 import { matchFields, zFields } from '../judging/json-path.js';
+import { claims, zText } from '../judging/claims.js';
 import { defineCheck } from './kind.js';
 import type { ProbeContext } from '../places/context.js';
-import { match, showValue, zMatcher } from '../judging/match.js';
+import { match, showValue } from '../judging/match.js';
 import { fail, inconclusive, pass } from '../judging/outcome.js';
 import { isVantageProblem, resolveVantage } from '../places/vantage.js';
 import type { Vantage } from '../places/vantage.js';
@@ -29,17 +30,20 @@ const zSpec = z.strictObject({
       'For containers. container: its own programs, by docker exec. network: programs of the host, in the network namespace of the container.',
     ),
   stdin: z.string().optional().describe('Text for its standard input.'),
-  expect: z
-    .strictObject({
-      exit: z
-        .union([z.int().min(0).max(255), z.enum(['nonzero', 'any'])])
-        .default(0)
-        .describe('Exit status. nonzero and any do not accept a program that could not be started.'),
-      stdout: zMatcher.optional().describe('What it prints, without the line ends at the end.'),
-      stderr: zMatcher.optional().describe('What it prints to standard error, without the line ends at the end.'),
-      json: zFields.optional().describe('Fields of the JSON document that it prints.'),
+  expect: claims({
+    exit: z
+      .union([z.int().min(0).max(255), z.enum(['nonzero', 'any'])])
+      .optional()
+      .describe('Exit status; 0 where left out. nonzero and any do not accept a program that could not be started.'),
+    stdout: zText.optional().describe('What it prints, without the line ends at the end.'),
+    stderr: zText.optional().describe('What it prints to standard error, without the line ends at the end.'),
+    json: zFields.optional().describe('Fields of the JSON document that it prints.'),
+  })
+    .refine(({ exit, ...rest }) => exit !== 'any' || Object.keys(rest).length > 0, {
+      path: ['exit'],
+      error: 'any cannot fail: say what else is expected, or nonzero',
     })
-    .prefault({}),
+    .default({}),
 });
 type Spec = z.output<typeof zSpec>;
 
@@ -94,7 +98,7 @@ async function runCommand(spec: Spec, context: ProbeContext, vantage: Vantage): 
 const trimmed = (text: string): string => text.replace(/[\r\n]+$/, '');
 
 export function judgeCommand(spec: Spec, result: ExecResult, inContainer: boolean): Outcome {
-  const { expect } = spec;
+  const expect = { exit: 0 as const, ...spec.expect };
   const command = `“${shownCommand(spec)}” on ${spec.on}`;
   const measures = [{ name: 'duration', value: result.durationMs, unit: 'ms' as const }];
   if (result.aborted)
@@ -177,7 +181,7 @@ export function judgeCommand(spec: Spec, result: ExecResult, inContainer: boolea
   );
 }
 
-function describeExit(exit: Spec['expect']['exit']): string {
+function describeExit(exit: NonNullable<Spec['expect']['exit']>): string {
   return exit === 'nonzero' ? 'other than 0' : exit === 'any' ? 'of any value' : String(exit);
 }
 

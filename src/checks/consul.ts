@@ -5,6 +5,7 @@ import { httpGet } from '../facts/answer.js';
 import { isVantage, parseEndpoint } from '../places/endpoint.js';
 import { matchFields, zFields } from '../judging/json-path.js';
 import { defineCheck, looksOnly } from './kind.js';
+import { zCount, zList, zText } from '../judging/claims.js';
 import type { ProbeContext } from '../places/context.js';
 import { absent, describeMatcher, match, showValue, zMatcher } from '../judging/match.js';
 import type { Matcher } from '../judging/match.js';
@@ -35,7 +36,7 @@ const zSpec = z
           .enum(Object.keys(memberStates) as [MemberState, ...MemberState[]])
           .default('alive')
           .describe('Members in this state are looked at.'),
-        count: zMatcher.optional().describe('How many there are.'),
+        count: zCount.optional().describe('How many there are.'),
         names: z.array(z.string().min(1)).optional().describe('Their names: all of them, in any order.'),
       })
       .refine((members) => members.count !== undefined || members.names !== undefined, 'must have count or names')
@@ -50,10 +51,10 @@ const zSpec = z
           .optional()
           .describe('All keys that begin so; the entry of a folder itself does not count.'),
         exists: z.boolean().default(true).describe('Whether there is one.'),
-        value: zMatcher.optional().describe('key: its value, as text.'),
+        value: zText.optional().describe('key: its value, as text.'),
         json: zFields.optional().describe('key: fields of the JSON document that is its value.'),
-        count: zMatcher.optional().describe('prefix: how many keys.'),
-        keys: zMatcher.optional().describe('prefix: the list of keys.'),
+        count: zCount.optional().describe('prefix: how many keys.'),
+        keys: zList.optional().describe('prefix: the list of keys.'),
       })
       .check((check) => {
         const kv = check.value;
@@ -73,7 +74,7 @@ const zSpec = z
     health: z
       .strictObject({
         service: z.string().min(1).describe('Name of a service of the catalogue.'),
-        passing: zMatcher.default({ 'at-least': 1 }).describe('How many of its instances pass all their checks.'),
+        passing: zCount.default({ 'at-least': 1 }).describe('How many of its instances pass all their checks.'),
       })
       .optional()
       .describe('How many instances of a service are healthy.'),

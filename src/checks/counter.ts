@@ -7,9 +7,10 @@ import { askIp } from '../facts/answer.js';
 import { trafficKinds, zTraffic, type Traffic } from './during.js';
 import { failed, findings } from '../judging/finding.js';
 import { describeRule, isRule, nearRules, readTable, rulePlace, zRuleSelector } from './iptables.js';
+import { claims, zCount } from '../judging/claims.js';
 import { defineCheck } from './kind.js';
 import type { ProbeContext } from '../places/context.js';
-import { describeMatcher, zMatcher } from '../judging/match.js';
+import { describeMatcher } from '../judging/match.js';
 import { fail, inconclusive, pass } from '../judging/outcome.js';
 import { placeAt } from '../judging/place.js';
 import type { Vantage } from '../places/vantage.js';
@@ -30,13 +31,10 @@ const zSpec = z
       .describe(
         'The counter must stand still for this long before the check begins, else packets of others are counted too; and again after it, so that late ones are not missed.',
       ),
-    expect: z
-      .strictObject({
-        packets: zMatcher.optional().describe('By how many packets the counter went up.'),
-        bytes: zMatcher.optional().describe('By how many bytes.'),
-      })
-      .refine((expect) => Object.keys(expect).length > 0, 'must name packets or bytes')
-      .describe('A rule of the table nat counts the first packet of each connection only.'),
+    expect: claims({
+      packets: zCount.optional().describe('By how many packets the counter went up.'),
+      bytes: zCount.optional().describe('By how many bytes.'),
+    }).describe('A rule of the table nat counts the first packet of each connection only.'),
   })
   .check((check) => {
     const { rule, policy, chain, interface: name, direction } = check.value;

@@ -5,6 +5,7 @@ import { quoteArg } from '../ssh/quote.js';
 import { describeWanted, failed, findings, matchSet } from '../judging/finding.js';
 import { matchFields, zFields } from '../judging/json-path.js';
 import { defineCheck, looksOnly } from './kind.js';
+import { claims, zCount, zText, zList } from '../judging/claims.js';
 import type { ProbeContext } from '../places/context.js';
 import { absent, describeMatcher, showValue, zMatcher } from '../judging/match.js';
 import type { Matcher } from '../judging/match.js';
@@ -36,29 +37,27 @@ const zSpec = z
         'means whoever reads it: name a process, such as /proc/1',
       )
       .describe('Absolute path. Symbolic links on the way are followed, as the host or container sees them.'),
-    expect: z
-      .strictObject({
-        absent: z.literal(true).optional().describe('Nothing has this path.'),
-        type: zMatcher
-          .optional()
-          .describe(
-            'file, directory, symlink, socket, fifo, block-device, character-device: of the path itself, links not followed.',
-          ),
-        mode: zMatcher.optional().describe('Permissions as four octal digits, in quotes: "0644".'),
-        owner: zMatcher.optional().describe('Name of the owner, or the id where passwd has no name for it.'),
-        group: zMatcher.optional().describe('Name of the group, or the id.'),
-        size: zMatcher.optional().describe('Bytes.'),
-        target: zMatcher.optional().describe('Where a symbolic link points, as it is written in it.'),
-        leads: zMatcher.optional().describe('Path that it comes to when all links are followed.'),
-        content: zMatcher.optional().describe('Text of the file (links followed), without the line ends at the end.'),
-        lines: zMatcher.optional().describe('List of its lines.'),
-        json: zFields.optional().describe('Fields of the JSON document in it.'),
-        mounted: z
-          .union([z.boolean(), zMount])
-          .optional()
-          .describe('Whether something is mounted exactly there, by the mount table of the place; or what must be.'),
-      })
-      .prefault({}),
+    expect: claims({
+      absent: z.literal(true).optional().describe('Nothing has this path.'),
+      type: zMatcher
+        .optional()
+        .describe(
+          'file, directory, symlink, socket, fifo, block-device, character-device: of the path itself, links not followed.',
+        ),
+      mode: zMatcher.optional().describe('Permissions as four octal digits, in quotes: "0644".'),
+      owner: zMatcher.optional().describe('Name of the owner, or the id where passwd has no name for it.'),
+      group: zMatcher.optional().describe('Name of the group, or the id.'),
+      size: zCount.optional().describe('Bytes.'),
+      target: zMatcher.optional().describe('Where a symbolic link points, as it is written in it.'),
+      leads: zMatcher.optional().describe('Path that it comes to when all links are followed.'),
+      content: zText.optional().describe('Text of the file (links followed), without the line ends at the end.'),
+      lines: zList.optional().describe('List of its lines.'),
+      json: zFields.optional().describe('Fields of the JSON document in it.'),
+      mounted: z
+        .union([z.boolean(), zMount])
+        .optional()
+        .describe('Whether something is mounted exactly there, by the mount table of the place; or what must be.'),
+    }).default({}),
   })
   .check((check) => {
     const { expect, on } = check.value;

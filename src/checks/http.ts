@@ -8,6 +8,7 @@ import { networkControls, resolverControl, stackAlive } from '../judging/control
 import { isVantage, parseEndpoint } from '../places/endpoint.js';
 import { judge, zControl, zFails } from '../judging/expectation.js';
 import type { Sighting } from '../judging/expectation.js';
+import { claims, zText } from '../judging/claims.js';
 import { defineCheck } from './kind.js';
 import type { EndpointUse } from './kind.js';
 import type { ProbeContext } from '../places/context.js';
@@ -19,12 +20,12 @@ import type { Vantage } from '../places/vantage.js';
 
 const zStatus = z.int().min(100).max(599);
 
-const zResponse = z.strictObject({
+const zResponse = claims({
   status: z
     .union([zStatus.transform((one) => [one]), z.array(zStatus).min(1)])
     .optional()
     .describe('The status code, or those any of which will do; any 2xx where left out.'),
-  body: zMatcher.optional().describe('What the body must be, as text; its last line end does not count.'),
+  body: zText.optional().describe('What the body must be, as text; its last line end does not count.'),
   headers: z.record(z.string().min(1), zMatcher).optional().describe('Response headers by name, in any case.'),
 });
 

@@ -5,6 +5,7 @@ import { lastLine, whyNoAnswer } from '../facts/answer.js';
 import { failed, findings } from '../judging/finding.js';
 import { parseTable, plainAddress, ruleFields, type Rule, type Table } from '../facts/iptables-rules.js';
 import { defineCheck, looksOnly } from './kind.js';
+import { claims, zCount } from '../judging/claims.js';
 import type { ProbeContext } from '../places/context.js';
 import { absent, describeMatcher, match, zMatcher } from '../judging/match.js';
 import type { Matcher } from '../judging/match.js';
@@ -49,19 +50,17 @@ const zSpec = z
       .describe(
         'The rule, by its parts; at least one such rule must be there. Without it, the check is about the chain.',
       ),
-    expect: z
-      .strictObject({
-        absent: z.literal(true).optional().describe('There is no such rule (or, without rule, no such chain).'),
-        count: zMatcher
-          .optional()
-          .describe('How many such rules there are (or, without rule, how many rules the chain has).'),
-        before: zRuleSelector
-          .optional()
-          .describe('Every such rule stands before the first rule of its chain that is like this.'),
-        position: zMatcher.optional().describe('Number of the first such rule in its chain, from 1.'),
-        policy: zMatcher.optional().describe('Policy of the chain: ACCEPT or DROP.'),
-      })
-      .prefault({}),
+    expect: claims({
+      absent: z.literal(true).optional().describe('There is no such rule (or, without rule, no such chain).'),
+      count: zCount
+        .optional()
+        .describe('How many such rules there are (or, without rule, how many rules the chain has).'),
+      before: zRuleSelector
+        .optional()
+        .describe('Every such rule stands before the first rule of its chain that is like this.'),
+      position: zMatcher.optional().describe('Number of the first such rule in its chain, from 1.'),
+      policy: zMatcher.optional().describe('Policy of the chain: ACCEPT or DROP.'),
+    }).default({}),
   })
   .check((check) => {
     const { rule, chain, expect } = check.value;

@@ -1,6 +1,8 @@
 import type { z } from 'zod';
 import type { Outcome } from '../model/verdict.js';
 import type { ProbeContext } from '../places/context.js';
+import { inconclusive } from '../judging/outcome.js';
+import { patternBudgetMs, PatternUndecided, withPatternBudget } from '../judging/pattern.js';
 
 /** A reference inside a scenario that must name something: checked before anything starts. */
 export interface EndpointUse {
@@ -64,6 +66,21 @@ export function isRepeatable(kind: CheckKind, spec: unknown): boolean {
   return kind.repeatable?.(spec) ?? kind.mayChange(spec) === null;
 }
 
+/** Makes a kind of it: whatever the kind matches, the patterns of one attempt have one budget of time, and a verdict when it is used up. */
 export function defineCheck<Spec>(kind: CheckKind<Spec>): CheckKind<Spec> {
-  return kind;
+  return {
+    ...kind,
+    run: (spec, context) =>
+      withPatternBudget(
+        async () => {
+          try {
+            return await kind.run(spec, context);
+          } catch (error) {
+            if (error instanceof PatternUndecided) return inconclusive(error.message);
+            throw error;
+          }
+        },
+        Math.min(patternBudgetMs, context.timeLeftMs()),
+      ),
+  };
 }

@@ -4,6 +4,7 @@ import type { Outcome } from '../model/verdict.js';
 import { isVantage, parseEndpoint } from '../places/endpoint.js';
 import { valueAt, zFields, matchFields } from '../judging/json-path.js';
 import { defineCheck, looksOnly } from './kind.js';
+import { claims } from '../judging/claims.js';
 import type { EndpointUse } from './kind.js';
 import type { ProbeContext } from '../places/context.js';
 import { listLinks } from '../facts/links.js';
@@ -78,19 +79,17 @@ const zSpec = z
       .describe('Look in the namespace that the engine of this host keeps for this overlay network.'),
     interface: z.string().min(1).max(15).optional().describe('The link by its name.'),
     select: zSelect.optional().describe('The link by its properties; exactly one may have them.'),
-    expect: z
-      .strictObject({
-        ...zProperties,
-        absent: z.literal(true).optional().describe('There is no such link.'),
-        up: z.boolean().optional().describe('Whether it is set up and has a carrier (flags UP and LOWER_UP).'),
-        ports: zMatcher.optional().describe('bridge: list of the names of its ports.'),
-        peer: z
-          .strictObject({ of: zEndpoint.describe('Where the other end is.'), ...zProperties })
-          .optional()
-          .describe('veth: where the other end is (on the same host), and its properties.'),
-        fields: zFields.optional().describe('Anything else in the JSON document of ip -j -d link.'),
-      })
-      .prefault({}),
+    expect: claims({
+      ...zProperties,
+      absent: z.literal(true).optional().describe('There is no such link.'),
+      up: z.boolean().optional().describe('Whether it is set up and has a carrier (flags UP and LOWER_UP).'),
+      ports: zMatcher.optional().describe('bridge: list of the names of its ports.'),
+      peer: z
+        .strictObject({ of: zEndpoint.describe('Where the other end is.'), ...zProperties })
+        .optional()
+        .describe('veth: where the other end is (on the same host), and its properties.'),
+      fields: zFields.optional().describe('Anything else in the JSON document of ip -j -d link.'),
+    }).default({}),
   })
   .check((check) => {
     const { interface: name, select, expect, of, network } = check.value;

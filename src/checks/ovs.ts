@@ -7,6 +7,7 @@ import { describeWanted, failed, findings, matchSet } from '../judging/finding.j
 import type { Finding } from '../judging/finding.js';
 import { matchFields, zFields } from '../judging/json-path.js';
 import { defineCheck, looksOnly } from './kind.js';
+import { claims, zList } from '../judging/claims.js';
 import type { ProbeContext } from '../places/context.js';
 import { absent, describeMatcher, match, zMatcher } from '../judging/match.js';
 import type { Matcher } from '../judging/match.js';
@@ -63,24 +64,22 @@ const zSpec = z
       .describe(
         'A port of the bridge by external_ids of its interface, such as the container_id and container_iface that ovs-docker writes; exactly one may have them.',
       ),
-    expect: z
-      .strictObject({
-        absent: z.literal(true).optional().describe('There is no such bridge or port.'),
-        bridges: zMatcher.optional().describe('Open vSwitch: set of the names of its bridges.'),
-        ports: zMatcher.optional().describe('bridge: set of the names of its ports, without its own.'),
-        controllers: zMatcher.optional().describe('bridge: set of the targets of its controllers: tcp:10.0.0.1:6653.'),
-        connected: zMatcher.optional().describe('bridge: whether one of its controllers is connected.'),
-        ...zWords(bridgeWords),
-        ...zWords(portWords),
-        ...zWords(interfaceWords),
-        'external-ids': zExternalIds
-          .optional()
-          .describe('Keys in external_ids of the bridge, or of the port’s interface.'),
-        fields: zFields
-          .optional()
-          .describe('Columns of the bridge, or of the port’s interface, by the names they have in the database.'),
-      })
-      .prefault({}),
+    expect: claims({
+      absent: z.literal(true).optional().describe('There is no such bridge or port.'),
+      bridges: zList.optional().describe('Open vSwitch: set of the names of its bridges.'),
+      ports: zList.optional().describe('bridge: set of the names of its ports, without its own.'),
+      controllers: zList.optional().describe('bridge: set of the targets of its controllers: tcp:10.0.0.1:6653.'),
+      connected: zMatcher.optional().describe('bridge: whether one of its controllers is connected.'),
+      ...zWords(bridgeWords),
+      ...zWords(portWords),
+      ...zWords(interfaceWords),
+      'external-ids': zExternalIds
+        .optional()
+        .describe('Keys in external_ids of the bridge, or of the port’s interface.'),
+      fields: zFields
+        .optional()
+        .describe('Columns of the bridge, or of the port’s interface, by the names they have in the database.'),
+    }).default({}),
   })
   .check((check) => {
     const { bridge, port, select, expect } = check.value;

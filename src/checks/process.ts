@@ -4,6 +4,7 @@ import type { Outcome } from '../model/verdict.js';
 import { quoteArg, quoteArgv } from '../ssh/quote.js';
 import { describeWanted, failed, findings } from '../judging/finding.js';
 import { defineCheck, looksOnly } from './kind.js';
+import { claims, zCount } from '../judging/claims.js';
 import type { ProbeContext } from '../places/context.js';
 import { absent, describeMatcher, match, showValue, zMatcher } from '../judging/match.js';
 import type { Matcher } from '../judging/match.js';
@@ -47,13 +48,12 @@ const zSpec = z
       })
       .optional()
       .describe('A socket that it holds.'),
-    expect: z
-      .strictObject({
-        count: zMatcher.optional().describe('How many such processes there are; at least one where left out.'),
-        ...zFacts,
-        absent: z.literal(true).optional().describe('There is no such process.'),
-      })
-      .prefault({})
+    expect: claims({
+      count: zCount.optional().describe('How many such processes there are; at least one where left out.'),
+      ...zFacts,
+      absent: z.literal(true).optional().describe('There is no such process.'),
+    })
+      .default({})
       .describe('Properties of each process that was found.'),
   })
   .check((check) => {

@@ -3,6 +3,7 @@ import { zName } from '../language/fields.js';
 import { lastLine, whyNoAnswer } from '../facts/answer.js';
 import { describeWanted, failed, findings } from '../judging/finding.js';
 import { defineCheck, looksOnly } from './kind.js';
+import { claims } from '../judging/claims.js';
 import { absent, showValue, zMatcher } from '../judging/match.js';
 import type { Matcher } from '../judging/match.js';
 import { fail, inconclusive, pass } from '../judging/outcome.js';
@@ -45,23 +46,21 @@ const zSpec = z
       .string()
       .regex(/^[A-Za-z0-9:_.\\@][A-Za-z0-9:_.\\@-]*$/, 'must be the name of a unit, such as docker or docker.socket')
       .describe('The unit; .service where no suffix is written.'),
-    expect: z
-      .strictObject({
-        ...zWords,
-        properties: z
-          .record(
-            z
-              .string()
-              .regex(/^[A-Z][A-Za-z0-9]*$/, 'must be the name of a property of systemctl show, such as ExecStart'),
-            zMatcher,
-          )
-          .optional()
-          .describe(
-            'Other properties of systemctl show, by their names. One that occurs several times is one text with several lines.',
-          ),
-        absent: z.literal(true).optional().describe('systemd has no such unit.'),
-      })
-      .prefault({}),
+    expect: claims({
+      ...zWords,
+      properties: z
+        .record(
+          z
+            .string()
+            .regex(/^[A-Z][A-Za-z0-9]*$/, 'must be the name of a property of systemctl show, such as ExecStart'),
+          zMatcher,
+        )
+        .optional()
+        .describe(
+          'Other properties of systemctl show, by their names. One that occurs several times is one text with several lines.',
+        ),
+      absent: z.literal(true).optional().describe('systemd has no such unit.'),
+    }).default({}),
   })
   .check((check) => {
     const { expect } = check.value;

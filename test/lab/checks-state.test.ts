@@ -110,7 +110,7 @@ describe('checks of state, on real hosts', function () {
       await comesTo({ verdict: 'inconclusive', reason: /nosuchtool/ }, commandCheck, {
         on: 'node1/one',
         run: ['nosuchtool'],
-        expect: { exit: 'any' },
+        expect: { exit: 'any', stdout: { length: 0 } },
       });
       await comesTo({ verdict: 'inconclusive', reason: /no container gone/ }, commandCheck, {
         on: 'node1/gone',
