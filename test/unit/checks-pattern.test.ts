@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { z } from 'zod';
-import { defineCheck } from '../../src/checks/kind.js';
+import { defineCheck, looksOnly } from '../../src/checks/kind.js';
 import { match } from '../../src/judging/match.js';
 import { pass } from '../../src/judging/outcome.js';
 import { execPattern, PatternUndecided, testPattern, withPatternBudget } from '../../src/judging/pattern.js';
@@ -47,6 +47,7 @@ describe('patterns of scenarios', () => {
       schema: z.strictObject({ negate: z.boolean() }),
       endpoints: () => [],
       describe: () => 'slow',
+      mayChange: looksOnly,
       async run({ negate }) {
         await Promise.resolve();
         const matcher = { matches: '^(a+)+$' };
