@@ -90,6 +90,8 @@ export type RunEventBody =
   | { type: 'item:end'; scenario: string; item: string; outcome: Outcome; attempts: number; durationMs: number }
   | { type: 'engine'; scenario: string; state: EngineState }
   | { type: 'log'; scenario: string | null; level: 'info' | 'warn' | 'error'; text: string }
+  /** So many events before this one could not be written (disk full): the record has a hole here. */
+  | { type: 'lost'; events: number }
   | { type: 'artifact'; scenario: string; item: string | null; attachment: Attachment }
   | { type: 'scenario:end'; scenario: string; durationMs: number; error?: { code: string; message: string } }
   | { type: 'run:end'; durationMs: number; interrupted: boolean };

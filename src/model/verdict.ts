@@ -150,6 +150,14 @@ export interface Attachment {
   mime: string;
 }
 
+/** A command to type again. */
+export interface Rerun {
+  /** Host, container or namespace as scenarios write it. */
+  on: string;
+  /** For a shell of that place. */
+  command: string;
+}
+
 /** What one step or one attempt at a check came to. */
 export interface Outcome {
   verdict: Verdict;
@@ -161,6 +169,8 @@ export interface Outcome {
   expected?: string;
   /** What was true. */
   actual?: string;
+  /** The probe as a person would type it: `{ on: 'client', command: 'ping -c 2 10.2.0.20' }`. Without controls and diagnosis. */
+  again?: Rerun;
   controls?: Control[];
   measures?: Measure[];
   attachments?: Attachment[];

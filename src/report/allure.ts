@@ -213,7 +213,7 @@ export const allureResultsFormat: ReportFormat = {
   async write(model, dir) {
     const resultsDir = join(dir, resultsName);
     await rm(resultsDir, { recursive: true, force: true });
-    await mkdir(resultsDir, { recursive: true });
+    await mkdir(resultsDir, { recursive: true, mode: 0o700 });
     const engines = new Set(
       model.scenarios.flatMap((s) => s.last.engines.map((e) => e.version)).filter((version) => version !== ''),
     );

@@ -20,13 +20,26 @@ export interface ReportFormat {
   write(model: RunModel, dir: string, signal?: AbortSignal): Promise<Written>;
 }
 
-/** Writes a file in one rename, so that a reader never meets half of it. */
-export async function writeWhole(dir: string, name: string, content: string | Buffer): Promise<void> {
+const ownerOnly = 0o600;
+/** For pages that a user names a place for: as the umask says. */
+export const asUmaskSays = 0o666;
+
+/**
+ * Writes a file in one rename, so that a reader never meets half of it.
+ *
+ * @param mode Permissions; by default its owner's only, since reports hold all output of a lab.
+ */
+export async function writeWhole(
+  dir: string,
+  name: string,
+  content: string | Buffer,
+  mode: number = ownerOnly,
+): Promise<void> {
   const path = join(dir, name);
-  await mkdir(dirname(path), { recursive: true });
+  await mkdir(dirname(path), { recursive: true, mode: mode === ownerOnly ? 0o700 : 0o777 });
   const fresh = join(dirname(path), `.${basename(path)}.${randomBytes(4).toString('hex')}`);
   try {
-    await writeFile(fresh, content);
+    await writeFile(fresh, content, { mode });
     await rename(fresh, path);
   } catch (error) {
     await rm(fresh, { force: true });

@@ -248,7 +248,7 @@ function scenarioHtml(model: RunModel, scenario: ScenarioResult, index: number):
   const logs = last.logs
     .map(
       (line) =>
-        `<li><span class="dim mono">${escLine(line.t.slice(11, 19))}</span> ${line.level === 'info' ? '' : `<b>${line.level}</b> `}${esc(line.text)}</li>`,
+        `<li><span class="dim mono">${escLine(line.t.slice(11, 19))}</span> ${line.level === 'info' ? '' : `<b>${escLine(line.level)}</b> `}${esc(line.text)}</li>`,
     )
     .join('');
   const extra = [
@@ -460,7 +460,7 @@ ${totalsBar(model.totals)}
 </div></header>
 <main id="main">
 ${problems}${findingsHtml(model)}${matrixHtml(model)}${overview(model)}${skipsHtml(model)}
-${logs.length === 0 ? '' : `<section class="card" aria-labelledby="log"><h2 id="log">Warnings</h2><ul>${logs.map((line) => `<li><b>${line.level}</b> ${esc(line.text)}</li>`).join('')}</ul></section>`}
+${logs.length === 0 ? '' : `<section class="card" aria-labelledby="log"><h2 id="log">Warnings</h2><ul>${logs.map((line) => `<li><b>${escLine(line.level)}</b> ${esc(line.text)}</li>`).join('')}</ul></section>`}
 <div class="tools" role="search"><input id="search" type="search" placeholder="Search (press / )" aria-label="Search steps and checks" autocomplete="off" spellcheck="false"><div class="chips" role="group" aria-label="Show only">${chips}</div><button type="button" id="open-all">Open all</button><span id="shown" role="status"></span></div>
 ${model.scenarios.map((scenario, index) => scenarioHtml(model, scenario, index)).join('\n')}
 </main>

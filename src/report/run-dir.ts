@@ -26,7 +26,8 @@ export async function createRunDir(base: string, now: Date = new Date()): Promis
       const id = `${stamp}-${randomBytes(2).toString('hex')}`;
       const dir = join(base, id);
       try {
-        await mkdir(dir);
+        // The output of all commands goes into it: for its owner only.
+        await mkdir(dir, { mode: 0o700 });
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code === 'EEXIST') continue;
         throw error;

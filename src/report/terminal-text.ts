@@ -49,13 +49,28 @@ export function displayWidth(text: string): number {
   return width;
 }
 
+/**
+ * The beginning of a text, cut before it is taken apart by graphemes: each step of that costs time in proportion to the
+ * whole text, so that a line of megabytes would cost minutes of which nobody sees anything.
+ *
+ * @param most Code units; what is shown must fit into them.
+ */
+function cutRoughly(text: string, most: number): string {
+  if (text.length <= most) return text;
+  const cut = text.slice(0, most);
+  // Not through the middle of a surrogate pair.
+  return /[\ud800-\udbff]$/.test(cut) ? cut.slice(0, -1) : cut;
+}
+
 /** The text cut to `columns`, with an ellipsis where something was cut. */
 export function truncate(text: string, columns: number): string {
-  if (displayWidth(text) <= columns) return text;
   if (columns <= 0) return '';
+  // A grapheme of more than 16 units is a stack of marks that no reader misses.
+  const rough = cutRoughly(text, Math.max(64, columns * 16));
+  if (rough.length === text.length && displayWidth(text) <= columns) return text;
   let width = 0;
   let kept = '';
-  for (const { segment } of graphemes.segment(text)) {
+  for (const { segment } of graphemes.segment(rough)) {
     const next = graphemeWidth(segment);
     if (width + next > columns - 1) break;
     width += next;
@@ -64,30 +79,53 @@ export function truncate(text: string, columns: number): string {
   return `${kept}…`;
 }
 
-/** Breaks at spaces so that no line is wider than `columns`; a longer word is broken inside. */
+/** A word in pieces of at most `limit` columns; all but the last are full. Not more than `most` pieces are cut. */
+function pieces(word: string, limit: number, most: number): string[] {
+  if (word.length <= limit && displayWidth(word) <= limit) return [word];
+  const all: string[] = [];
+  let piece = '';
+  let width = 0;
+  for (const { segment } of graphemes.segment(word)) {
+    const next = graphemeWidth(segment);
+    if (piece !== '' && width + next > limit) {
+      all.push(piece);
+      if (all.length >= most) return all;
+      [piece, width] = ['', 0];
+    }
+    piece += segment;
+    width += next;
+  }
+  return [...all, piece];
+}
+
+/** Lines that a wrapped text has at most: more than that nobody reads on a terminal. */
+const mostLines = 60;
+
+/**
+ * Breaks at spaces so that no line is wider than `columns`; a longer word is broken inside. A text of more than 60 lines is
+ * cut there, with an ellipsis.
+ */
 export function wrap(text: string, columns: number): string[] {
   const limit = Math.max(columns, 10);
+  const shown = cutRoughly(text, limit * mostLines * 2);
   const lines: string[] = [];
   let line = '';
-  const flush = (): void => {
-    if (line !== '') lines.push(line);
-    line = '';
-  };
-  for (let word of text.split(' ')) {
-    if (line !== '' && displayWidth(line) + 1 + displayWidth(word) > limit) flush();
-    while (displayWidth(word) > limit) {
-      let head = '';
-      for (const { segment } of graphemes.segment(word)) {
-        if (displayWidth(head) + graphemeWidth(segment) > limit) break;
-        head += segment;
-      }
-      lines.push(head);
-      word = word.slice(head.length);
+  for (const word of shown.split(' ')) {
+    const [first = '', ...rest] = pieces(word, limit, mostLines + 1);
+    if (line !== '' && displayWidth(line) + 1 + displayWidth(first) > limit) {
+      lines.push(line);
+      line = '';
     }
-    line = line === '' ? word : `${line} ${word}`;
+    line = line === '' ? first : `${line} ${first}`;
+    for (const piece of rest) {
+      lines.push(line);
+      line = piece;
+    }
+    if (lines.length > mostLines) break;
   }
-  flush();
-  return lines.length > 0 ? lines : [''];
+  if (line !== '' || lines.length === 0) lines.push(line);
+  const whole = shown.length === text.length && lines.length <= mostLines;
+  return whole ? lines : [...lines.slice(0, mostLines - 1), truncate(`${lines[mostLines - 1] ?? ''} …`, limit)];
 }
 
 /** A capture or an archive on standard output: it has NUL bytes, or much that is no UTF-8. */

@@ -3,6 +3,8 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf, NetrigError } from '../errors.js';
 import type { RunEvent, RunEventBody } from '../model/events.js';
+import { eventOf } from './event-shape.js';
+import { maskOf } from './mask.js';
 
 /** The name of the record inside a run's directory. */
 export const eventLogName = 'run.jsonl';
@@ -14,6 +16,8 @@ export interface EventLog {
   readonly failure: NetrigError | null;
   /** Events that are not in the file. */
   readonly lost: number;
+  /** From now on these texts are masked in all that is written. May be called more than once; earlier ones stay masked. */
+  hide(secrets: Iterable<string>): void;
   /** Closes the file. Returns `failure`: a caller that gets an error must not exit with status 0. */
   close(): NetrigError | null;
 }
@@ -33,8 +37,9 @@ export function openEventLog(dir: string, options: { warn?: (text: string) => vo
   const warn = options.warn ?? ((text: string): void => void process.stderr.write(`netrig: ${text}\n`));
   let fd: number | null;
   try {
-    mkdirSync(dir, { recursive: true });
-    fd = openSync(file, 'a', 0o644);
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    // All output of a lab is in it: for its owner only.
+    fd = openSync(file, 'a', 0o600);
   } catch (error) {
     throw new NetrigError('NETRIG_REPORT_WRITE', `The record of the run cannot be opened: ${messageOf(error)}`, {
       cause: error,
@@ -45,10 +50,12 @@ export function openEventLog(dir: string, options: { warn?: (text: string) => vo
   let lostUnsaid = 0;
   // A write that the full disk cut short leaves half a line; the next one must not be glued to it.
   let torn = false;
+  const secrets = new Set<string>();
+  let mask = maskOf(secrets);
 
   const append = (event: RunEventBody): void => {
     const stamped: RunEvent = { v: 1, t: new Date().toISOString(), pid: process.pid, ...event };
-    const line = Buffer.from(`${torn ? '\n' : ''}${JSON.stringify(stamped)}\n`);
+    const line = Buffer.from(`${torn ? '\n' : ''}${JSON.stringify(mask(stamped))}\n`);
     const written = writeSync(fd as number, line);
     if (written < line.length) {
       torn = written > 0 || torn;
@@ -57,22 +64,25 @@ export function openEventLog(dir: string, options: { warn?: (text: string) => vo
     torn = false;
   };
 
+  /** Room again: the record says itself how much of it is missing. */
+  const sayLost = (): void => {
+    if (lostUnsaid === 0) return;
+    append({ type: 'lost', events: lostUnsaid });
+    lostUnsaid = 0;
+  };
+
   return {
+    hide(more) {
+      for (const secret of more) secrets.add(secret);
+      mask = maskOf(secrets);
+    },
     emit(event) {
       if (fd === null) {
         lost += 1;
         return;
       }
       try {
-        if (lostUnsaid > 0) {
-          append({
-            type: 'log',
-            scenario: null,
-            level: 'error',
-            text: `${lostUnsaid} event(s) before this one could not be written and are missing here`,
-          });
-          lostUnsaid = 0;
-        }
+        sayLost();
         append(event);
       } catch (error) {
         lost += 1;
@@ -99,6 +109,11 @@ export function openEventLog(dir: string, options: { warn?: (text: string) => vo
     close() {
       if (fd !== null) {
         try {
+          sayLost();
+        } catch {
+          // Still no room: that the end is missing shows, too.
+        }
+        try {
           closeSync(fd);
         } catch (error) {
           failure ??= new NetrigError('NETRIG_REPORT_WRITE', `${file} cannot be closed: ${messageOf(error)}`, {
@@ -119,28 +134,10 @@ export interface BrokenLine {
   text: string;
 }
 
-const eventTypes: ReadonlySet<string> = new Set<RunEvent['type']>([
-  'run:start',
-  'scenario:start',
-  'phase',
-  'item:start',
-  'command',
-  'item:end',
-  'engine',
-  'log',
-  'artifact',
-  'scenario:end',
-  'run:end',
-]);
-
-/** `null` for a line that is no event of this version. Unknown types are refused: a report must not guess. */
+/** `null` for a line that is no event of this version: a report must not guess. */
 function parseLine(bytes: Buffer): RunEvent | null {
   try {
-    const value: unknown = JSON.parse(bytes.toString('utf8'));
-    if (typeof value !== 'object' || value === null) return null;
-    const event = value as Partial<RunEvent>;
-    if (event.v !== 1 || typeof event.t !== 'string' || typeof event.pid !== 'number') return null;
-    return eventTypes.has(event.type ?? '') ? (value as RunEvent) : null;
+    return eventOf(JSON.parse(bytes.toString('utf8')));
   } catch {
     return null;
   }

@@ -3,14 +3,14 @@ import { messageOf, NetrigError } from '../../errors.js';
 import { exitStatus } from '../../model/verdict.js';
 import { compareRuns } from '../../report/compare.js';
 import { comparisonHtml, comparisonMarkdown, comparisonText } from '../../report/compare-pages.js';
-import { writeWhole } from '../../report/format.js';
+import { asUmaskSays, writeWhole } from '../../report/format.js';
 import { loadRun } from '../../report/reports.js';
 import type { CompareFlags } from '../program.js';
 import { runDirectory } from './report.js';
 
 async function write(file: string, content: string): Promise<void> {
   const path = resolve(file);
-  await writeWhole(dirname(path), basename(path), content).catch((error: unknown) => {
+  await writeWhole(dirname(path), basename(path), content, asUmaskSays).catch((error: unknown) => {
     throw new NetrigError('NETRIG_REPORT_WRITE', `${file} could not be written: ${messageOf(error)}`, { cause: error });
   });
   process.stderr.write(`netrig: wrote ${file}\n`);

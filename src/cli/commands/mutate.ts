@@ -11,7 +11,7 @@ import { mutate as runMutants } from '../../mutate/run-mutants.js';
 import { countFates, shortfall, type Fate, type MutateResult, type Subject } from '../../mutate/subject.js';
 import { providerNamed } from '../../providers/registry.js';
 import { shortVersion } from '../../report/engine-version.js';
-import { writeWhole } from '../../report/format.js';
+import { asUmaskSays, writeWhole } from '../../report/format.js';
 import { onInterrupt } from '../../run/interrupt.js';
 import { findScenarioFiles } from '../../scenario/load.js';
 import { out } from '../colours.js';
@@ -88,7 +88,7 @@ async function writePage(file: string, result: MutateResult, version: string): P
     source: sourceLine(version, result),
     link,
   });
-  await writeWhole(path.dirname(page), path.basename(page), content).catch((error: unknown) => {
+  await writeWhole(path.dirname(page), path.basename(page), content, asUmaskSays).catch((error: unknown) => {
     throw new NetrigError('NETRIG_REPORT_WRITE', `${file} could not be written: ${messageOf(error)}`, { cause: error });
   });
 }

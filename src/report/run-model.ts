@@ -1,0 +1,136 @@
+import type { EngineState, PhaseName, PlannedItem, Topology, Transcript } from '../model/events.js';
+import { verdicts, type Attachment, type Outcome, type Verdict } from '../model/verdict.js';
+
+/** A transcript with the time at which the command ended (ISO 8601). */
+export type TimedTranscript = Transcript & { endedAt: string };
+
+/** One planned step or check, with what it came to. There is one for every planned item, whatever happened to the run. */
+export interface ItemResult extends PlannedItem {
+  outcome: Outcome;
+  /** The outcome was not reported by the run but concluded from how the run ended: never reached, or the process died. */
+  concluded: boolean;
+  /** How often the item itself was tried within one attempt at the scenario; 0 when it never ran. */
+  tries: number;
+  durationMs: number;
+  startedAt: string | null;
+  endedAt: string | null;
+  transcripts: TimedTranscript[];
+  artifacts: Attachment[];
+  /** Another attempt at the scenario gave this item another verdict (skipped does not count). */
+  flaky: boolean;
+}
+
+export interface PhaseResult {
+  phase: PhaseName;
+  host: string | null;
+  text: string;
+  startedAt: string;
+  /** `null`: began and never ended. */
+  durationMs: number | null;
+}
+
+export interface LogLine {
+  t: string;
+  level: 'info' | 'warn' | 'error';
+  text: string;
+}
+
+export type Totals = Record<Verdict, number> & { planned: number; reported: number };
+
+export interface CodedProblem {
+  code: string;
+  message: string;
+}
+
+/** One attempt at a scenario. */
+export interface AttemptResult {
+  /** 1-based. */
+  attempt: number;
+  pid: number;
+  startedAt: string;
+  /** `null`: the scenario never said that it ended. */
+  endedAt: string | null;
+  durationMs: number;
+  /** The worst of its items' verdicts (error, fail, inconclusive, pass, skipped), or `error` when the lab broke. */
+  verdict: Verdict;
+  items: ItemResult[];
+  totals: Totals;
+  phases: PhaseResult[];
+  /** Commands that belong to no item: provisioning, tear-down. */
+  transcripts: TimedTranscript[];
+  artifacts: Attachment[];
+  engines: EngineState[];
+  logs: LogLine[];
+  error: CodedProblem | null;
+}
+
+export interface ScenarioResult {
+  /** The scenario's name with matrix values; unique in the run. */
+  id: string;
+  file: string;
+  title: string;
+  description: string;
+  tags: string[];
+  covers: string[];
+  matrix: Record<string, string>;
+  provider: string;
+  topology: Topology;
+  /** The attempt that counts: the last one. */
+  last: AttemptResult;
+  /** Attempts before the last one, oldest first. */
+  earlier: AttemptResult[];
+  /** Attempts came to different verdicts. */
+  flaky: boolean;
+  verdict: Verdict;
+}
+
+/** `complete`: the run said that it ended. `unfinished`: it was killed, or is still running. */
+export type RunState = 'complete' | 'interrupted' | 'unfinished';
+
+export interface RunModel {
+  netrig: string;
+  node: string;
+  kernel: string;
+  argv: string[];
+  cwd: string;
+  startedAt: string | null;
+  endedAt: string | null;
+  durationMs: number;
+  state: RunState;
+  scenarios: ScenarioResult[];
+  /** Over the last attempts of all scenarios. */
+  totals: Totals;
+  /** Steps and checks apart, for people who count checks only. */
+  checks: Totals;
+  /** Skip reasons with how many items have them, most first. */
+  skipReasons: { reason: string; count: number }[];
+  flaky: number;
+  /** What is wrong with the run as a whole: lab errors, a torn record, nothing ran. */
+  problems: CodedProblem[];
+  logs: LogLine[];
+  exitCode: number;
+}
+
+/** Items that a reader has to look at, worst first, with the scenario they belong to. */
+export function findings(model: RunModel): { scenario: ScenarioResult; item: ItemResult }[] {
+  const all = model.scenarios.flatMap((scenario) => scenario.last.items.map((item) => ({ scenario, item })));
+  return verdictsToMend.flatMap((verdict) => all.filter(({ item }) => item.outcome.verdict === verdict));
+}
+
+const verdictsToMend = verdicts.filter(
+  (verdict) => verdict === 'fail' || verdict === 'inconclusive' || verdict === 'error',
+);
+
+const severity: readonly Verdict[] = ['error', 'fail', 'inconclusive', 'pass', 'skipped'];
+
+/** The verdict that decides for a group: error before fail, inconclusive, pass, skipped. `skipped` for none at all. */
+export function worstVerdict(all: Iterable<Verdict>): Verdict {
+  let worst = severity.length - 1;
+  for (const verdict of all) worst = Math.min(worst, severity.indexOf(verdict));
+  return severity[worst] ?? 'skipped';
+}
+
+/** The graver of two verdicts. */
+export function isGraverOrEqual(one: Verdict, other: Verdict): boolean {
+  return severity.indexOf(one) <= severity.indexOf(other);
+}

@@ -1,0 +1,64 @@
+import { quoteArg } from '../ssh/quote.js';
+
+/** What stands where a secret stood. */
+export const maskedSign = '«masked»';
+
+/** Shorter ones would turn up everywhere by chance, and the masked text would tell them all the same. */
+export const leastSecretLength = 4;
+
+/** A secret as it may be written: as it is, quoted for a shell, in JSON, in a URL, its lines one by one. */
+function spellings(secret: string): string[] {
+  const lines = secret.split(/\r?\n/);
+  const texts = [secret, ...lines].filter((text) => text.length >= leastSecretLength);
+  return texts.flatMap((text) => [
+    text,
+    // No argument can have a NUL in it, so none is ever quoted.
+    ...(text.includes('\0') ? [] : [quoteArg(text)]),
+    JSON.stringify(text).slice(1, -1),
+    encodeURIComponent(text.replace(/\p{Surrogate}/gu, '\ufffd')),
+    Buffer.from(text).toString('base64'),
+  ]);
+}
+
+/** What programs read of an event: words of closed sets, names that tie events together, files on disk. */
+const structural: ReadonlySet<string> = new Set([
+  'type',
+  't',
+  'verdict',
+  'cause',
+  'kind',
+  'level',
+  'phase',
+  'state',
+  'unit',
+  'code',
+  'id',
+  'item',
+  'scenario',
+  'file',
+  'mime',
+]);
+
+/**
+ * Replaces secrets in every text of an event that people read.
+ *
+ * @param secrets Those shorter than four characters are left alone.
+ */
+export function maskOf(secrets: Iterable<string>): <Value>(value: Value) => Value {
+  // The longest first: one secret may lie within another.
+  const all = [...new Set([...secrets].flatMap(spellings))].sort((a, b) => b.length - a.length);
+  if (all.length === 0) return (value) => value;
+  const pattern = new RegExp(all.map((text) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('|'), 'g');
+  const masked = (value: unknown): unknown => {
+    if (typeof value === 'string') return value.replace(pattern, maskedSign);
+    if (Array.isArray(value)) return value.map(masked);
+    if (typeof value !== 'object' || value === null) return value;
+    return Object.fromEntries(
+      Object.entries(value).map(([key, one]) => [
+        key,
+        structural.has(key) && typeof one === 'string' ? one : masked(one),
+      ]),
+    );
+  };
+  return <Value>(value: Value): Value => masked(value) as Value;
+}
