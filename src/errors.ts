@@ -83,6 +83,11 @@ export const errorCatalogue = {
     mend: '`netrig images list` names those that exist.',
     exit: usage,
   },
+  NETRIG_PACKAGE_UNKNOWN: {
+    meaning: 'A Debian package that a scenario asks for does not exist in the release of the host’s image.',
+    mend: 'Mend the name, or choose an image whose release has it.',
+    exit: usage,
+  },
   NETRIG_IMAGE_BUILD: {
     meaning: 'Building a host image failed.',
     mend: 'The message says at which step; the full log is at the path it names. Nothing half-built is kept.',
