@@ -88,6 +88,27 @@ export const errorCatalogue = {
     mend: 'Mend the name, or choose an image whose release has it.',
     exit: usage,
   },
+  NETRIG_IMAGE_NOT_FOUND: {
+    meaning:
+      'A container image that a scenario asks for cannot be had: its registry has none of that name, or does not let us read it.',
+    mend: 'Mend the reference, or log in to the registry (`docker login`, `skopeo login`); the message has the registry’s words.',
+    exit: lab,
+  },
+  NETRIG_IMAGE_DIGEST: {
+    meaning: 'A registry delivered something else than the digest of the container image says.',
+    mend: 'Do not use it. Ask whoever runs the registry, or name the digest of an image that you trust.',
+    exit: lab,
+  },
+  NETRIG_IMAGE_ARCHIVE: {
+    meaning: 'A file that should hold a saved container image does not.',
+    mend: 'Write it with `docker save IMAGE -o FILE`, or with a tool that writes OCI archives; one image a file.',
+    exit: usage,
+  },
+  NETRIG_REGISTRY_UNREACHABLE: {
+    meaning: 'A registry of container images does not answer.',
+    mend: 'Check the network and the registry’s name. What the cache has needs no registry.',
+    exit: lab,
+  },
   NETRIG_IMAGE_BUILD: {
     meaning: 'Building a host image failed.',
     mend: 'The message says at which step; the full log is at the path it names. Nothing half-built is kept.',

@@ -28,6 +28,7 @@ const packageOf: Record<string, string> = {
   chroot: 'coreutils',
   cp: 'coreutils',
   sync: 'coreutils',
+  skopeo: 'skopeo',
 };
 
 /**

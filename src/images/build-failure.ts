@@ -10,6 +10,11 @@ const fetchFailed =
 /** The mirror answered, but with what this machine's keys do not vouch for: an outdated keyring, or something worse. */
 const unsigned = /^(?:W: GPG error: .*|E: The repository '.*' is not signed.*)$/m;
 
+/** Whether a tool's output says that a file system is full. */
+export function isNoSpaceText(output: string): boolean {
+  return noSpace.test(output);
+}
+
 export function isNoSpace(error: unknown): boolean {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   return code === 'ENOSPC' || code === 'EDQUOT';

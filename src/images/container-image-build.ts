@@ -126,10 +126,11 @@ async function stageContainerImage(
  * the archives and leaves the image store in `data`. Overlay paths are relative to the working directory, because a colon
  * or comma in an absolute one would mean something else to mount.
  *
- * Arguments: the root tree, a work directory, the directory of the archives, the directory to fill.
+ * Arguments: the root tree, a work directory, the directory of the archives, the directory to fill, and a store to begin
+ * with (empty: none). Of the archives, `NAME.tar` with `NAME.changes` is a file tree, `NAME.image` a saved image.
  */
 const warmScript = `set -eu
-tree=$1 work=$2 archives=$3 data=$4
+tree=$1 work=$2 archives=$3 data=$4 begin=$5
 mount -t tmpfs -o mode=755 netrig-warm "$work"
 mkdir "$work/upper" "$work/work" "$work/root"
 mount -t overlay -o "lowerdir=$tree,upperdir=$work/upper,workdir=$work/work" netrig-warm "$work/root"
@@ -144,6 +145,7 @@ mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
 mkdir -p "$root/var/lib/docker" "$root/run/archives"
 mount -t tmpfs -o mode=710 tmpfs "$root/var/lib/docker"
 mount --bind "$archives" "$root/run/archives"
+[ -z "$begin" ] || cp -a "$begin/image" "$begin/overlay2" "$root/var/lib/docker"
 ip link set lo up
 PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot "$root" dockerd --storage-driver=overlay2 --iptables=false --bridge=none -H unix:///run/warm.sock &
 engine=$!
@@ -157,12 +159,16 @@ until [ -S "$root/run/warm.sock" ] && docker version --format 'netrig-engine {{.
 done
 [ "$(docker info --format '{{.Driver}}')" = overlay2 ] || { echo 'error: the engine does not use overlay2'; exit 1; }
 for archive in "$archives"/*.tar; do
+  [ -e "$archive" ] || continue
   name=$(basename "$archive" .tar)
   set --
   while IFS= read -r change; do set -- "$@" --change "$change"; done < "$archives/$name.changes"
   docker import "$@" "/run/archives/$name.tar" "$name:latest"
 done
-docker image ls --format 'netrig-image {{.Repository}}'
+for archive in "$archives"/*.image; do
+  [ ! -e "$archive" ] || docker load --quiet --input "/run/archives/$(basename "$archive")"
+done
+docker image ls --format 'netrig-image {{.Repository}}:{{.Tag}}'
 kill -TERM "$engine"
 wait "$engine" || { echo "error: the engine ended with status $?"; exit 1; }
 mkdir "$data"
@@ -221,30 +227,44 @@ export async function warmEngineData(
     await rm(stage, { recursive: true, force: true });
   }
   progress('importing the container images with the image’s own engine');
+  const data = await runEngine(directory, { tree: 'root', begin: '' }, context);
+  const missing = recipes.filter((recipe) => !data.containerImages.includes(recipe.name));
+  if (missing.length > 0)
+    throw new BuildStepFailure(
+      'import the container images',
+      `error: the engine lists no image named ${missing.map((one) => one.name).join(', ')}\n`,
+    );
+  return data;
+}
+
+/**
+ * Runs an image's engine over the archives in `DIRECTORY/archives`, which are removed, and leaves its store in
+ * `DIRECTORY/docker`. `begin` is a store that it has from the start (`''`: none); paths are absolute or below `directory`.
+ */
+export async function runEngine(
+  directory: string,
+  { tree, begin }: { tree: string; begin: string },
+  context: BuildContext,
+): Promise<WarmedData> {
   await mkdir(join(directory, 'warm'));
   const output = requireSuccess(
     'import the container images',
-    await runIsolated(['sh', '-c', warmScript, 'sh', 'root', 'warm', 'archives', 'docker'], {
+    await runIsolated(['sh', '-c', warmScript, 'sh', tree, 'warm', 'archives', 'docker', begin], {
       ...context,
       cwd: directory,
       network: 'none',
     }),
   );
   await rm(join(directory, 'warm'), { recursive: true, force: true });
-  await rm(archives, { recursive: true, force: true });
+  await rm(join(directory, 'archives'), { recursive: true, force: true });
   const said = (key: string): string[] =>
     output
       .split('\n')
       .filter((line) => line.startsWith(`netrig-${key} `))
       .map((line) => line.slice(key.length + 8));
-  const containerImages = said('image').sort();
-  const missing = recipes.filter((recipe) => !containerImages.includes(recipe.name));
-  if (missing.length > 0)
-    throw new BuildStepFailure(
-      'import the container images',
-      `error: the engine lists no image named ${missing.map((one) => one.name).join(', ')}\n`,
-    );
-  return { engineVersion: said('engine')[0] ?? '', containerImages };
+  // `web:latest` is `web`, as people call it.
+  const containerImages = said('image').map((name) => name.replace(/:latest$/, ''));
+  return { engineVersion: said('engine')[0] ?? '', containerImages: containerImages.sort() };
 }
 
 /** The version of a package as dpkg's database in a root tree states it; null where it is not installed. */

@@ -1,0 +1,82 @@
+import { join } from 'node:path';
+import { NetrigError } from '../../errors.js';
+import { contentKey, ensureEntry, type BuildPlace } from '../cache-entry.js';
+import type { ImageOptions } from '../store.js';
+import { archiveFile, entryName, type ContainerArchive, type ContainerArchiveFacts } from './container-archive.js';
+import {
+  canonicalReference,
+  engineName,
+  isLoopbackRegistry,
+  parseReference,
+  type ImageReference,
+} from './reference.js';
+import { fetchError, skopeo } from './skopeo.js';
+
+/** What an image may need at its peak; a registry does not tell before. */
+const neededBytes = 1_000_000_000;
+
+function parsed(text: string): ImageReference {
+  const reference = parseReference(text);
+  if (reference) return reference;
+  throw new NetrigError('NETRIG_IMAGE_NOT_FOUND', `"${text}" is no reference of a container image`, {
+    hint: 'Write it as for `docker pull`: `postgres:16`, `registry.example:5000/team/app:1`, `name@sha256:…`.',
+  });
+}
+
+const transport = (reference: ImageReference): string => {
+  // skopeo takes a tag or a digest, not both; the digest says more.
+  const one = reference.digest === null ? reference : { ...reference, tag: null };
+  return `docker://${canonicalReference(one)}`;
+};
+
+async function fetchImage(reference: ImageReference, place: BuildPlace): Promise<ContainerArchiveFacts> {
+  const canonical = canonicalReference(reference);
+  const plain = isLoopbackRegistry(reference) ? ['--tls-verify=false'] : [];
+  const asked = await skopeo(
+    ['inspect', ...plain, '--no-tags', '--format', '{{.Digest}}', transport(reference)],
+    place,
+  );
+  if (asked.exitCode !== 0) throw fetchError(canonical, asked.output, place.logFile);
+  const digest = /^sha256:[0-9a-f]{64}$/m.exec(asked.output)?.[0];
+  if (digest === undefined) throw fetchError(canonical, asked.output, place.logFile);
+  if (reference.digest !== null && reference.digest !== digest && !asked.output.includes(reference.digest))
+    place.progress(`${canonical} is a list of images; that for this machine is ${digest}`);
+  place.progress(`fetching ${canonical}`);
+  // By the digest just seen, so that what the facts say is what came.
+  const pinned = { ...reference, tag: null, digest: reference.digest ?? digest };
+  const copied = await skopeo(
+    [
+      'copy',
+      '--quiet',
+      ...plain.map((flag) => flag.replace('--', '--src-')),
+      transport(pinned),
+      `docker-archive:${join(place.directory, archiveFile)}:${archiveName(reference)}`,
+    ],
+    place,
+  );
+  if (copied.exitCode !== 0) throw fetchError(canonical, copied.output, place.logFile);
+  return { name: engineName(reference), source: { from: 'registry', reference: canonical }, digest: pinned.digest };
+}
+
+/** A docker archive names images by tag only; one that is asked for by digest alone gets a tag made of it. */
+function archiveName(reference: ImageReference): string {
+  const tag = reference.tag ?? (reference.digest ?? '').replace('sha256:', '').slice(0, 12);
+  return engineName({ ...reference, tag, digest: null });
+}
+
+/**
+ * An image of a registry, fetched where the cache does not have it. Fetched once, it stays as it is until it is removed
+ * from the cache: a tag is not looked up again.
+ *
+ * Throws NETRIG_IMAGE_NOT_FOUND, NETRIG_IMAGE_DIGEST, NETRIG_REGISTRY_UNREACHABLE, NETRIG_TOOL_MISSING (skopeo), and what
+ * `ensureEntry` throws.
+ */
+export async function ensureRegistryImage(text: string, options: ImageOptions): Promise<ContainerArchive> {
+  const reference = parsed(text);
+  const canonical = canonicalReference(reference);
+  return ensureEntry(
+    { room: 'containers', name: entryName(engineName(reference)), key: contentKey('registry', canonical) },
+    { subject: `the container image ${canonical}`, neededBytes, make: (place) => fetchImage(reference, place) },
+    options,
+  );
+}
