@@ -37,10 +37,10 @@ export function parseVantage(text: string): Vantage | null {
  * A word that is the name of one of the lab's hosts means that host, any other word a name to resolve at the source.
  * `null` for a text that is neither a vantage, an address nor a possible DNS name.
  */
-export function parseTarget(text: string, hosts: Iterable<string>): Target | null {
+export function parseTarget(text: string, hosts: Iterable<string> | ReadonlySet<string>): Target | null {
   if (isAddress(text)) return { kind: 'address', address: text };
   const vantage = parseVantage(text);
   if (vantage !== null && vantage.kind !== 'host') return vantage;
-  if (vantage !== null && [...hosts].includes(vantage.host)) return vantage;
+  if (vantage !== null && (hosts instanceof Set ? hosts : new Set(hosts)).has(vantage.host)) return vantage;
   return dnsNamePattern.test(text) ? { kind: 'name', name: text } : null;
 }

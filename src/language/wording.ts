@@ -8,8 +8,12 @@ export function shown(value: unknown): string {
   return text.length > 60 ? `${text.slice(0, 56)}…"` : text;
 }
 
-/** Edits (insert, delete, replace, swap of neighbours) between two words: optimal string alignment. */
-export function editDistance(a: string, b: string): number {
+/**
+ * Edits (insert, delete, replace, swap of neighbours) between two words: optimal string alignment. Infinite where it is more
+ * than `limit`.
+ */
+export function editDistance(a: string, b: string, limit = Infinity): number {
+  if (Math.abs(a.length - b.length) > limit) return Infinity;
   let before: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i += 1) {
@@ -20,6 +24,8 @@ export function editDistance(a: string, b: string): number {
       if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) best = Math.min(best, before[j - 2]! + 1);
       row.push(best);
     }
+    // What comes later is built on these two rows, and no row makes it less.
+    if (Math.min(...row) > limit && Math.min(...last) > limit) return Infinity;
     before = last;
     last = row;
   }
@@ -36,7 +42,7 @@ export function nearest(word: string, known: Iterable<string>): string | null {
   for (const candidate of known) {
     const other = candidate.toLowerCase().replaceAll('_', '-');
     // A word of which every letter must change is no near miss.
-    const distance = editDistance(folded, other);
+    const distance = editDistance(folded, other, bestDistance - 1);
     if (distance < bestDistance && distance < Math.max(folded.length, other.length)) {
       best = candidate;
       bestDistance = distance;

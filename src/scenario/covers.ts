@@ -51,3 +51,12 @@ export function expandCovers(text: string): { ids: string[] } | { message: strin
     ),
   };
 }
+
+/** All items that a `covers` names, each once; texts that are no items are left out. */
+export function expandedCovers(texts: readonly string[] | undefined): string[] {
+  const ids = (texts ?? []).flatMap((text) => {
+    const expanded = expandCovers(text);
+    return 'ids' in expanded ? expanded.ids : [];
+  });
+  return [...new Set(ids)];
+}

@@ -402,9 +402,15 @@ export const zCheckFrame = z.strictObject({
   covers: zCovers.optional().describe('Catalogue items that this check proves.'),
 });
 
+/** Every key that may stand at the top of a file. */
+export const topKeys: readonly string[] = [...Object.keys(zTop.shape), 'steps'];
+export const stepFrameKeys: ReadonlySet<string> = new Set(Object.keys(zStepFrame.shape));
+export const checkFrameKeys: ReadonlySet<string> = new Set(Object.keys(zCheckFrame.shape));
+
 export type Top = z.output<typeof zTop>;
 export type StepFrame = z.output<typeof zStepFrame>;
 export type CheckFrame = z.output<typeof zCheckFrame>;
 export type HostShape = z.output<typeof zHost>;
+export type DockerShape = z.output<typeof zDocker>;
 export type SegmentShape = z.output<typeof zSegment>;
 export type WhenShape = z.output<typeof zWhen>;

@@ -52,6 +52,8 @@ interface Reading {
   file: string;
   counter: LineCounter;
   lineStarts: number[];
+  /** Behind the last character that is no blank. */
+  textEnd: number;
 }
 
 function placeAt(reading: Reading, offset: number): SourcePlace {
@@ -66,16 +68,17 @@ function placeAt(reading: Reading, offset: number): SourcePlace {
   return { line: low + 1, column: offset - starts[low]! + 1 };
 }
 
-function lineText(reading: Reading, line: number): string {
-  return reading.text
-    .slice(reading.lineStarts[line - 1]!, reading.lineStarts[line] ?? reading.text.length)
-    .replace(/\r?\n$|\r$/, '');
+function lineText({ text, lineStarts }: Reading, line: number): string {
+  const start = lineStarts[line - 1]!;
+  let end = lineStarts[line] ?? text.length;
+  if (end > start && text[end - 1] === '\n') end -= 1;
+  if (end > start && text[end - 1] === '\r') end -= 1;
+  return text.slice(start, end);
 }
 
 /** Past the last character of a file (an unfinished one) the mistake is shown at the end of its last line that has text. */
 function clampOffset(reading: Reading, offset: number): number {
-  const end = reading.text.trimEnd().length;
-  return Math.max(0, Math.min(offset, end));
+  return Math.max(0, Math.min(offset, reading.textEnd));
 }
 
 function diagnosticAt(reading: Reading, stretch: Stretch, path: Path, message: string): Diagnostic {
@@ -101,7 +104,6 @@ function diagnosticAt(reading: Reading, stretch: Stretch, path: Path, message: s
 
 const yamlSentences: Partial<Record<YAMLError['code'], string>> = {
   TAB_AS_INDENT: 'tabs cannot indent YAML: use spaces',
-  DUPLICATE_KEY: 'this key stands here a second time: keep one of the two',
   BLOCK_AS_IMPLICIT_KEY:
     'a second `key:` inside a value: check the indentation, or put a value that holds ": " in quotes',
   KEY_OVER_1024_CHARS: 'a key of more than 1024 characters',
@@ -183,7 +185,7 @@ function firstInvalid(bytes: Uint8Array): number {
 function reader(text: string, file: string): Reading {
   const lineStarts = [0];
   for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) lineStarts.push(at + 1);
-  return { text, file, counter: new LineCounter(), lineStarts };
+  return { text, file, counter: new LineCounter(), lineStarts, textEnd: text.trimEnd().length };
 }
 
 function stretchOf(node: unknown, fallback: Stretch): Stretch {
@@ -246,9 +248,9 @@ export function readSource(input: string, file: string, wording: SourceWording =
   let usable = true;
   for (const issue of documents.slice(0, 1).flatMap((one) => [...one.errors, ...one.warnings])) {
     complain({ start: issue.pos[0], end: issue.pos[1] }, yamlSentence(issue));
-    // After any other mistake the structure is guesswork, and so would be every further sentence.
-    if (issue.code !== 'DUPLICATE_KEY') usable = false;
-    if (!usable) break;
+    // After a mistake of the YAML the structure is guesswork, and so would be every further sentence.
+    usable = false;
+    break;
   }
   const yaml = document?.directives?.yaml;
   if (yaml?.explicit && yaml.version !== '1.2') {
@@ -277,7 +279,7 @@ type Complain = (stretch: Stretch, message: string, path?: Path) => void;
 /** `null` after a complaint that leaves nothing to look at. */
 function compose(reading: Reading, complain: Complain): Document.Parsed[] | null {
   const parser = new Parser(reading.counter.addNewLine);
-  const composer = new Composer({ prettyErrors: false, uniqueKeys: true, version: '1.2', keepSourceTokens: false });
+  const composer = new Composer({ prettyErrors: false, uniqueKeys: false, version: '1.2', keepSourceTokens: false });
   const documents: Document.Parsed[] = [];
   for (const lexeme of new Lexer().lex(reading.text)) {
     for (const token of parser.next(lexeme)) {
@@ -385,6 +387,7 @@ function toData(
         complain(keyStretch, 'this key has no place in a scenario', path);
         continue;
       }
+      if (entries.has(name)) complain(keyStretch, 'this key stands here a second time: keep one of the two', path);
       const empty =
         pair.value === null || (isScalar(pair.value) && pair.value.value === null && (pair.value.source ?? '') === '');
       entries.set(name, {

@@ -30,7 +30,7 @@ export function isShellText(path: Path): boolean {
 export function replaceVariables(
   data: Data,
   variables: ReadonlyMap<string, Scalar>,
-  report: (path: Path, message: string, at: 'key' | 'value') => void,
+  report: (path: Path, message: string | (() => string), at: 'key' | 'value') => void,
   used: Set<string>,
 ): Data {
   const replaceText = (text: string, path: Path): Data => {
@@ -48,18 +48,7 @@ export function replaceVariables(
         used.add(name);
         return String(value);
       }
-      if (!shell) {
-        const declared = [...variables.keys()];
-        const known =
-          declared.length === 0
-            ? '; the file has no `vars`'
-            : suggestion(name, declared) || `; declared: ${declared.join(', ')}`;
-        report(
-          path,
-          `no variable \`\${${name.length > 40 ? `${name.slice(0, 39)}…` : name}}\` is declared in \`vars\` or \`matrix\`${known}`,
-          'value',
-        );
-      }
+      if (!shell) report(path, () => unknownVariable(name, [...variables.keys()]), 'value');
       return all;
     });
   };
@@ -82,4 +71,13 @@ export function replaceVariables(
   };
 
   return walk(data, []);
+}
+
+function unknownVariable(name: string, declared: readonly string[]): string {
+  const short = name.length > 40 ? `${name.slice(0, 39)}…` : name;
+  const known =
+    declared.length === 0
+      ? '; the file has no `vars`'
+      : suggestion(name, declared) || `; declared: ${declared.slice(0, 20).join(', ')}`;
+  return `no variable \`\${${short}}\` is declared in \`vars\` or \`matrix\`${known}`;
 }

@@ -1,0 +1,127 @@
+import type { z } from 'zod';
+import type { CheckKind } from '../../checks/kind.js';
+import { parseVantage } from '../../language/endpoint.js';
+import { shown, suggestion } from '../../language/wording.js';
+import { formatDuration } from '../../model/duration.js';
+import { expandedCovers } from '../covers.js';
+import type { Path } from '../diagnostic.js';
+import { keysAt } from '../issues.js';
+import type { CheckItem } from '../scenario.js';
+import { checkFrameKeys, zCheckFrame } from '../schema.js';
+import type { CheckFrame } from '../schema.js';
+import type { DataMap } from '../source.js';
+import type { CheckEndpoint } from './endpoints.js';
+import type { DeclaredLab } from './hosts-and-segments.js';
+import { itemId } from './items.js';
+import { checkDuration, limits } from './limits.js';
+import type { Report } from './mistakes.js';
+import { pick } from './reading.js';
+import type { Reading } from './reading.js';
+import { seeWhen, whenOf } from './when.js';
+
+export function readCheck(
+  reading: Reading,
+  lab: DeclaredLab,
+  item: DataMap,
+  index: number,
+  checkEndpoint: CheckEndpoint,
+): CheckItem | null {
+  const { mistakes } = reading;
+  const path: Path = ['steps', index];
+  const before = mistakes.found;
+  const kind = kindOf(reading, item, path);
+  const frame = mistakes.parse(
+    zCheckFrame as z.ZodType<CheckFrame>,
+    { check: 'untitled', ...pick(item, (key) => checkFrameKeys.has(key)) },
+    path,
+  );
+  reportForeign(reading, item, path, kind);
+  if (kind === undefined) return null;
+
+  const spec = mistakes.parse(kind.schema as z.ZodType<unknown>, item[kind.name], [...path, kind.name]);
+  let hosts: string[] = [];
+  if (spec.ok) {
+    const uses = kind.endpoints(spec.value);
+    for (const use of uses) checkEndpoint(use, [...path, kind.name], item);
+    const vacuous = kind.cannotFail?.(spec.value);
+    if (vacuous) mistakes.report([...path, kind.name, ...vacuous.path], `this check cannot fail: ${vacuous.why}`);
+    hosts = [...new Set(uses.flatMap((use) => parseVantage(use.endpoint)?.host ?? []))].filter((host) =>
+      lab.hostNames.has(host),
+    );
+  }
+  if (frame.ok) {
+    checkTimes(mistakes.report, frame.value, path);
+    seeWhen(reading.whens, frame.value.when, index, hosts.length > 0 ? hosts : [...lab.hostNames], lab);
+  }
+  if (!frame.ok || !spec.ok || mistakes.found > before) return null;
+  return {
+    kind: 'check',
+    id: itemId('c', index),
+    type: kind,
+    spec: spec.value,
+    title: frame.value.check,
+    source: reading.source.place(path),
+    when: whenOf(frame.value.when),
+    timeoutMs: frame.value.timeout ?? null,
+    withinMs: frame.value.within ?? null,
+    holdsForMs: frame.value['holds-for'] ?? null,
+    covers: expandedCovers(frame.value.covers),
+  };
+}
+
+/** The kind of a check. Says where its title is missing and where it has more than one kind. */
+function kindOf({ kinds, mistakes }: Reading, item: DataMap, path: Path): CheckKind | undefined {
+  const [kind, ...others] = kinds.checks.filter((one) => one.name in item);
+  if (!('check' in item))
+    mistakes.report([...path, kind!.name], 'a check needs a title: add `check: what must be true`', 'key');
+  for (const other of others)
+    mistakes.report(
+      [...path, other.name],
+      `a check has one kind, and this one has \`${kind!.name}\` already: make two checks of it`,
+      'key',
+    );
+  return kind;
+}
+
+/** Keys beside the kind's that have no place there. */
+function reportForeign({ kinds, mistakes }: Reading, item: DataMap, path: Path, kind: CheckKind | undefined): void {
+  const names = kinds.checks.map((one) => one.name);
+  const rest = Object.keys(item).filter((key) => !checkFrameKeys.has(key) && !names.includes(key));
+  const inside = kind === undefined ? [] : keysAt(kind.schema, []);
+  const known = kind === undefined ? [...names, ...checkFrameKeys] : [...checkFrameKeys];
+  const otherwise =
+    kind === undefined ? `; kinds of checks are ${names.join(', ')}` : `; known here: ${known.join(', ')}`;
+  for (const key of rest) {
+    const message =
+      kind !== undefined && inside.includes(key)
+        ? `\`${key}\` belongs inside \`${kind.name}:\``
+        : key === 'on'
+          ? '`on` belongs to steps: a check says inside its kind where it looks from'
+          : kinds.steps.some((one) => one.name === key)
+            ? `\`${key}\` is a kind of step: make an item of its own without \`check:\``
+            : `unknown key ${shown(key)}${suggestion(key, known) || otherwise}`;
+    mistakes.report([...path, key], message, 'key');
+  }
+  if (kind === undefined && rest.length === 0)
+    mistakes.report([...path, 'check'], `this check checks nothing: add one of ${names.join(', ')}`, 'key');
+}
+
+function checkTimes(report: Report, frame: CheckFrame, path: Path): void {
+  const { within, timeout } = frame;
+  const holdsFor = frame['holds-for'];
+  checkDuration(report, [...path, 'within'], within);
+  checkDuration(report, [...path, 'holds-for'], holdsFor);
+  checkDuration(report, [...path, 'timeout'], timeout);
+  if (within !== undefined && timeout !== undefined && timeout > within)
+    report(
+      [...path, 'timeout'],
+      `one attempt may take ${formatDuration(timeout)}, and it must become true within ${formatDuration(within)}`,
+    );
+  const both = (within ?? 0) + (holdsFor ?? 0);
+  const each = Math.max(within ?? 0, holdsFor ?? 0);
+  if (each <= limits.durationMs && both > limits.durationMs)
+    report(
+      [...path, 'holds-for'],
+      `\`within\` and \`holds-for\` together are longer than an hour, the longest that anything may take`,
+    );
+}

@@ -1,0 +1,66 @@
+import semver from 'semver';
+import { findHostImageRow, hostImageRows } from '../../images/host-image.js';
+import { defaultImage } from '../schema.js';
+import type { HostShape } from '../schema.js';
+import type { Scalar } from '../variables.js';
+import type { Report } from './mistakes.js';
+
+/** The engine version that an image is expected to carry, and whether it may be newer by the time it is built. */
+export function imageEngine(image: string): { version: string; rolling: boolean } | null {
+  const row = findHostImageRow(image);
+  return row === undefined || row.engine === '' ? null : { version: row.engine, rolling: row.suite === 'sid' };
+}
+
+function engineFits(image: string, range: string): boolean {
+  const engine = imageEngine(image);
+  return engine !== null && semver.satisfies(engine.version, range, { includePrerelease: true });
+}
+
+/** As `engineFits`, but the engine of a suite that moves on may be newer than the table knows. */
+export function engineMayFit(image: string, range: string): boolean {
+  const engine = imageEngine(image);
+  return (
+    engineFits(image, range) || (engine !== null && engine.rolling && semver.intersects(range, `>=${engine.version}`))
+  );
+}
+
+/** Whether the host says by itself that it has no engine. */
+export function refusesEngine(host: HostShape): boolean {
+  return host.init === 'light' || host.engine === false || host.engine === 'none';
+}
+
+export function whyNoEngine(host: HostShape | undefined): string {
+  if (host?.init === 'light') return ': its `init` is light';
+  return host?.engine === false || host?.engine === 'none' ? ': it says so itself by `engine`' : '';
+}
+
+/** The image of every host that has no mistake about it. */
+export function hostImages(
+  hosts: ReadonlyMap<string, HostShape>,
+  matrix: ReadonlyMap<string, Scalar>,
+  report: Report,
+): Map<string, string> {
+  const images = new Map<string, string>();
+  const wanted = matrix.get('image');
+  const fallback = typeof wanted === 'string' && findHostImageRow(wanted) ? wanted : defaultImage;
+  for (const [name, host] of hosts) {
+    const complain = (message: string): void => report(['hosts', name, 'engine'], message);
+    const range = typeof host.engine === 'string' && host.engine !== 'none' ? host.engine : null;
+    if (range === null) images.set(name, host.image ?? fallback);
+    else if (host.init === 'light') complain('a light host has no engine: leave out `engine`, or `init: light`');
+    else if (host.image !== undefined || matrix.has('image')) {
+      const image = host.image ?? fallback;
+      if (engineFits(image, range)) images.set(name, image);
+      else complain(`${image} carries engine ${imageEngine(image)?.version ?? 'none'}, which is not in ${range}`);
+    } else {
+      const all = hostImageRows.map((row) => row.name);
+      const image = [fallback, ...all].find((candidate) => engineFits(candidate, range));
+      if (image !== undefined) images.set(name, image);
+      else
+        complain(
+          `no host image has an engine in ${range}; there are ${hostImageRows.map((row) => `${row.name} with ${row.engine || 'none'}`).join(', ')}`,
+        );
+    }
+  }
+  return images;
+}

@@ -1,0 +1,130 @@
+import type { z } from 'zod';
+import { zName } from '../../language/fields.js';
+import { nearest, shown, suggestion } from '../../language/wording.js';
+import { parseCidr } from '../../model/cidr.js';
+import { overlapProblems, routeProblems, segmentAddresses, segmentProblems } from '../addressing.js';
+import type { HostNetworks } from '../addressing.js';
+import type { Path } from '../diagnostic.js';
+import { dockerProblems } from '../docker-state-problems.js';
+import { check as checkShape } from '../issues.js';
+import { topKeys, zHost, zSegment } from '../schema.js';
+import type { HostShape, SegmentShape } from '../schema.js';
+import { isDataMap } from '../source.js';
+import type { Data, DataMap } from '../source.js';
+import { hostImages, imageEngine, refusesEngine, whyNoEngine } from './engines.js';
+import { limits, withinLimit } from './limits.js';
+import type { Mistakes } from './mistakes.js';
+import type { Reading } from './reading.js';
+
+/** Hosts and segments of a scenario as far as they are sound. */
+export interface DeclaredLab {
+  /** Every host of the file, also those with mistakes of their own. */
+  hostNames: ReadonlySet<string>;
+  hosts: ReadonlyMap<string, HostShape>;
+  segments: ReadonlyMap<string, SegmentShape>;
+  /** The image of every host that has no mistake about it. */
+  images: ReadonlyMap<string, string>;
+  /** Whether a host has an engine, as far as its image is known. */
+  hasEngine(host: string): boolean;
+}
+
+/** Says that a key of the file itself is missing, unless it stands there misspelt. */
+export function missingTop(mistakes: Mistakes, data: DataMap, key: string, message: string): void {
+  const misspelt = Object.keys(data).some((other) => !topKeys.includes(other) && nearest(other, topKeys) === key);
+  if (misspelt) mistakes.count();
+  else mistakes.report([], message);
+}
+
+/** `; did you mean "node1"?`, or which hosts there are. */
+export function hostHint(name: string, lab: Pick<DeclaredLab, 'hostNames'>): string {
+  const names = [...lab.hostNames];
+  const shownNames = names.length > 20 ? [...names.slice(0, 20), '…'] : names;
+  return suggestion(name, names) || `; there are ${shownNames.join(', ')}`;
+}
+
+export function declaredLab(reading: Reading): DeclaredLab {
+  const { mistakes, matrix, data } = reading;
+  const hostNames = new Set(isDataMap(data.hosts) ? Object.keys(data.hosts) : []);
+  const hosts = readHosts(data, mistakes);
+  const segments = readSegments(data.segments ?? {}, hostNames, mistakes);
+  const images = hostImages(hosts, matrix, mistakes.report);
+  const hasEngine = (name: string): boolean => {
+    const host = hosts.get(name);
+    if (host === undefined || refusesEngine(host)) return false;
+    const image = images.get(name);
+    return image === undefined || imageEngine(image) !== null;
+  };
+  const lab = { hostNames, hosts, segments, images, hasEngine };
+  checkNetworks(lab, mistakes);
+  return lab;
+}
+
+function checkName(mistakes: Mistakes, name: string, path: Path): void {
+  const named = checkShape(zName as z.ZodType<string>, name, path);
+  if (!named.ok) named.problems.forEach((problem) => mistakes.report(problem.path, problem.message, 'key'));
+}
+
+function readHosts(data: DataMap, mistakes: Mistakes): Map<string, HostShape> {
+  const hosts = new Map<string, HostShape>();
+  const shapes = data.hosts;
+  if (shapes === undefined) {
+    const message = '"hosts" is missing: a map from the names of the hosts, such as `hosts: { node1: }`';
+    missingTop(mistakes, data, 'hosts', message);
+    return hosts;
+  }
+  if (!isDataMap(shapes)) {
+    mistakes.report(['hosts'], `expected a map from the names of the hosts, got ${shown(shapes)}`);
+    return hosts;
+  }
+  const names = Object.keys(shapes);
+  if (names.length === 0) mistakes.report(['hosts'], 'a lab has at least one host');
+  if (!withinLimit(mistakes.report, ['hosts'], 'hosts', names.length, limits.hosts)) return hosts;
+  for (const [name, shape] of Object.entries(shapes)) {
+    checkName(mistakes, name, ['hosts', name]);
+    const parsed = mistakes.parse(zHost as z.ZodType<HostShape>, shape ?? {}, ['hosts', name]);
+    if (parsed.ok) hosts.set(name, parsed.value);
+  }
+  return hosts;
+}
+
+function readSegments(shapes: Data, hostNames: ReadonlySet<string>, mistakes: Mistakes): Map<string, SegmentShape> {
+  const segments = new Map<string, SegmentShape>();
+  if (!isDataMap(shapes)) {
+    mistakes.report(['segments'], `expected a map from the names of the segments, got ${shown(shapes)}`);
+    return segments;
+  }
+  if (!withinLimit(mistakes.report, ['segments'], 'segments', Object.keys(shapes).length, limits.segments))
+    return segments;
+  for (const [name, shape] of Object.entries(shapes)) {
+    const path = ['segments', name];
+    checkName(mistakes, name, path);
+    const parsed = mistakes.parse(zSegment as z.ZodType<SegmentShape>, shape, path);
+    if (!parsed.ok) continue;
+    mistakes.tell(segmentProblems(parsed.value, path, hostNames));
+    segments.set(name, parsed.value);
+  }
+  mistakes.tell(overlapProblems(segments));
+  return segments;
+}
+
+/** The segments that each host is on, with its address there. */
+function networksOf(lab: DeclaredLab): Map<string, HostNetworks['segments']> {
+  const networks = new Map<string, HostNetworks['segments']>([...lab.hosts.keys()].map((name) => [name, []]));
+  for (const [segment, shape] of lab.segments) {
+    const subnet = parseCidr(shape.subnet)!;
+    for (const [host, address] of Object.entries(segmentAddresses(shape)))
+      networks.get(host)?.push({ name: segment, subnet, address });
+  }
+  return networks;
+}
+
+function checkNetworks(lab: DeclaredLab, mistakes: Mistakes): void {
+  const segments = networksOf(lab);
+  for (const [name, host] of lab.hosts) {
+    const networks = { name, host, segments: segments.get(name)! };
+    mistakes.tell(routeProblems(networks));
+    mistakes.tell(dockerProblems(networks));
+    if (host.docker !== undefined && !lab.hasEngine(name))
+      mistakes.report(['hosts', name, 'docker'], `${name} has no engine${whyNoEngine(host)}`, 'key');
+  }
+}

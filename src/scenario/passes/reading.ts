@@ -1,0 +1,24 @@
+import type { Kinds } from '../kinds.js';
+import type { DataMap, ScenarioSource } from '../source.js';
+import type { Scalar } from '../variables.js';
+import type { Mistakes } from './mistakes.js';
+import type { WhenSeen } from './when.js';
+
+/** One scenario of a file on its way to be a `Scenario`: what every pass over it looks at. */
+export interface Reading {
+  readonly source: ScenarioSource;
+  /** The file's content with this scenario's variables replaced. */
+  readonly data: DataMap;
+  readonly matrix: ReadonlyMap<string, Scalar>;
+  readonly kinds: Kinds;
+  readonly mistakes: Mistakes;
+  /** By the index of the item. Shared by all scenarios of the file. */
+  readonly whens: Map<number, WhenSeen>;
+}
+
+/** The part of a map whose keys are wanted. */
+export function pick(data: DataMap, keep: (key: string) => boolean): DataMap {
+  const out = Object.create(null) as DataMap;
+  for (const [key, value] of Object.entries(data)) if (keep(key)) out[key] = value;
+  return out;
+}
