@@ -1,13 +1,11 @@
-import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { canonicalAddress, isAddress } from '../model/cidr.js';
 import { formatDuration } from '../model/duration.js';
 import type { Attachment, Control, Outcome } from '../model/verdict.js';
 import { vantagePattern } from '../language/endpoint.js';
 import { zDockerName, zDuration, zEndpoint, zName } from '../language/fields.js';
-import type { RemoteProcess } from '../ssh/ssh.js';
 import { addressesOf } from './address.js';
-import { askIp, lastLine } from '../facts/answer.js';
+import { lastLine } from '../facts/answer.js';
 import { isVantage, parseEndpoint } from '../places/endpoint.js';
 import { trafficKinds, zTraffic } from './during.js';
 import { claims, zCount } from '../judging/claims.js';
@@ -18,7 +16,16 @@ import { absent, describeMatcher, match, zMatcher } from '../judging/match.js';
 import type { Matcher } from '../judging/match.js';
 import { fail, inconclusive, pass } from '../judging/outcome.js';
 import { overlayVni } from '../facts/overlay.js';
-import { describeFrame, PcapFormatError, pcapReader, vxlanPorts } from '../probes/pcap.js';
+import {
+  beaconFor,
+  mostPackets,
+  readDropped,
+  sendBeacon,
+  startCapture,
+  stopCapture,
+} from '../probes/packet-capture.js';
+import type { RunningCapture } from '../probes/packet-capture.js';
+import { describeFrame, vxlanPorts } from '../probes/pcap.js';
 import type { Frame, Packet } from '../probes/pcap.js';
 import { isVantageProblem, resolveVantage } from '../places/vantage.js';
 import type { Vantage } from '../places/vantage.js';
@@ -127,10 +134,6 @@ const zSpec = z
 type Spec = z.output<typeof zSpec>;
 type Expect = Spec['expect'];
 
-/** Enough for every header, the inner ones of VXLAN over IPv6 included, and for the mark of netrig's own packets. */
-const snapBytes = 256;
-/** tcpdump ends by itself after this many, so that a busy link fills nobody's memory. */
-const mostPackets = 20_000;
 const shownPackets = 20;
 
 const frameValues: Record<keyof typeof frameFields, (frame: Frame) => unknown> = {
@@ -240,213 +243,6 @@ async function readyFields(
   return ready;
 }
 
-/** Packets of netrig's own that show at the end that the capture saw what there was to see. */
-interface Beacon {
-  /** Clause of the filter that lets them through. */
-  filter: string;
-  /** Sends one; multicast, so that no neighbour has to answer first. */
-  argv: string[];
-  mark: Buffer;
-  text: string;
-}
-
-const zBeaconLink = z.looseObject({
-  ifname: z.string(),
-  flags: z.array(z.string()).default([]),
-  master: z.string().optional(),
-  addr_info: z.array(z.looseObject({ family: z.string().optional(), tentative: z.boolean().optional() })).default([]),
-});
-
-/**
- * How to send a packet of our own over the interface: an echo request to all hosts of the link (224.0.0.1 or ff02::1; Linux does
- * not answer the first, and both end at the link), or over loopback. Needs an address on the interface, or on its bridge, which
- * floods it to the ports. The payload is a random pattern, by which the packet is known.
- */
-async function beaconFor(context: ProbeContext, vantage: Vantage, name: string): Promise<Beacon | { none: string }> {
-  const mark = randomBytes(16);
-  const ping = ['ping', '-c', '1', '-W', '0.01', '-p', mark.toString('hex')];
-  if (name === 'any' || name === 'lo') {
-    return {
-      filter: 'icmp and dst host 127.0.0.1',
-      argv: [...ping, '127.0.0.1'],
-      mark,
-      text: 'a ping of its own to 127.0.0.1',
-    };
-  }
-  const answer = await askIp(context, vantage, ['addr'], zBeaconLink);
-  if ('unknown' in answer) return { none: answer.unknown };
-  if ('refusal' in answer) return { none: answer.refusal };
-  const link = answer.items.find((one) => one.ifname === name);
-  if (link === undefined)
-    return {
-      none: `${vantage.label} has no interface ${name}; it has ${answer.items.map((one) => one.ifname).join(', ')}`,
-    };
-  const senders = [link, ...answer.items.filter((one) => one.ifname === link.master)];
-  for (const sender of senders) {
-    if (sender.addr_info.some((info) => info.family === 'inet')) {
-      return {
-        filter: 'icmp and dst host 224.0.0.1',
-        argv: [...ping, '-I', sender.ifname, '224.0.0.1'],
-        mark,
-        text: `a ping of its own from ${sender.ifname} to 224.0.0.1`,
-      };
-    }
-  }
-  for (const sender of senders) {
-    if (sender.addr_info.some((info) => info.family === 'inet6' && info.tentative !== true)) {
-      return {
-        filter: 'icmp6 and dst host ff02::1',
-        argv: [...ping, '-6', '-I', sender.ifname, 'ff02::1'],
-        mark,
-        text: `a ping of its own from ${sender.ifname} to ff02::1`,
-      };
-    }
-  }
-  return { none: `${name} of ${vantage.label} has no address to send a packet of its own from` };
-}
-
-interface RunningCapture {
-  process: RemoteProcess;
-  /** Packets that are not netrig's own. */
-  packets: Packet[];
-  beaconsSeen(): number;
-  stderr(): string;
-  over(): boolean;
-  /** Throws what ended the connection to the host, if something did. */
-  rethrow(): void;
-  damaged(): string | null;
-  bytes(): Buffer;
-  /** Settles to whether `met` became true within `ms`; asked again whenever something arrives. */
-  until(met: () => boolean, ms: number): Promise<boolean>;
-}
-
-function startCapture(
-  vantage: Vantage,
-  context: ProbeContext,
-  name: string,
-  filter: string | undefined,
-  beacon: Beacon | null,
-  ports: readonly number[],
-): RunningCapture {
-  const reader = pcapReader(ports);
-  const chunks: Buffer[] = [];
-  const packets: Packet[] = [];
-  const waiting = new Set<() => void>();
-  let beacons = 0;
-  let stderr = '';
-  let over = false;
-  let damaged: string | null = null;
-  // The beacon's clause stands first: the keyword vlan shifts what follows it in an expression.
-  const expression =
-    filter === undefined ? [] : [beacon === null ? `(${filter})` : `(${beacon.filter}) or (${filter})`];
-  const argv = [
-    'tcpdump',
-    '-n',
-    '-i',
-    name,
-    '-w',
-    '-',
-    '-U',
-    '--immediate-mode',
-    '-s',
-    String(snapBytes),
-    '-c',
-    String(mostPackets),
-    ...expression,
-  ];
-  const process = vantage.host.spawn(vantage.enter(argv), {
-    timeoutMs: Math.max(1000, context.timeLeftMs()),
-    signal: context.signal,
-    keepBytes: 1 << 16,
-    onOutput: (stream, chunk) => {
-      if (stream === 'stderr') stderr += chunk.toString('utf8');
-      else if (damaged === null) {
-        chunks.push(Buffer.from(chunk));
-        try {
-          for (const packet of reader.push(Buffer.from(chunk))) {
-            if (beacon !== null && packet.data.includes(beacon.mark)) beacons += 1;
-            else packets.push(packet);
-          }
-        } catch (error) {
-          if (!(error instanceof PcapFormatError)) throw error;
-          damaged = error.message;
-        }
-      }
-      for (const look of [...waiting]) look();
-    },
-  });
-  let lost: { error: unknown } | null = null;
-  const ended = (): void => {
-    over = true;
-    for (const look of [...waiting]) look();
-  };
-  process.done.then(ended, (error: unknown) => {
-    lost = { error };
-    ended();
-  });
-  return {
-    process,
-    packets,
-    beaconsSeen: () => beacons,
-    stderr: () => stderr,
-    over: () => over,
-    rethrow: () => {
-      if (lost !== null) throw lost.error;
-    },
-    damaged: () => damaged,
-    bytes: () => Buffer.concat(chunks),
-    until: (met, ms) =>
-      new Promise((resolve) => {
-        const finish = (result: boolean): void => {
-          waiting.delete(look);
-          clearTimeout(timer);
-          resolve(result);
-        };
-        const look = (): void => {
-          if (met()) finish(true);
-          else if (over) finish(false);
-        };
-        const timer = setTimeout(() => finish(met()), Math.max(0, ms));
-        waiting.add(look);
-        look();
-      }),
-  };
-}
-
-/** Ends tcpdump so that it writes its statistics; settles when it is gone. */
-async function stopCapture(capture: RunningCapture): Promise<void> {
-  for (const signal of ['INT', 'TERM', 'KILL'] as const) {
-    if (capture.over()) return;
-    await capture.process.kill(signal);
-    if (await capture.until(() => capture.over(), 2000)) return;
-  }
-}
-
-/** Sends a packet of our own until it arrives: what was on the link before it has then arrived too, since a capture keeps the order. */
-async function sendBeacon(
-  context: ProbeContext,
-  vantage: Vantage,
-  capture: RunningCapture,
-  beacon: Beacon,
-): Promise<Control> {
-  const title = `the capture sees ${beacon.text}, sent last`;
-  const before = capture.beaconsSeen();
-  let words = '';
-  for (let attempt = 1; attempt <= 3 && !capture.over(); attempt += 1) {
-    const sent = vantage.host.exec(vantage.enter(beacon.argv), { timeoutMs: 3000, signal: context.signal });
-    const [result] = await Promise.all([
-      sent,
-      capture.until(() => capture.beaconsSeen() > before, Math.min(1000, context.timeLeftMs())),
-    ]);
-    if (capture.beaconsSeen() > before)
-      return { title, held: true, seen: attempt === 1 ? 'it arrived' : `it arrived at attempt ${attempt}` };
-    // ping ends with 1 when nobody answers, as here; 2 and above is that it could not send.
-    if (result.exitCode !== 1 && result.exitCode !== 0)
-      words = lastLine(result.stderr) || `ping ended with ${result.exitCode ?? result.signal ?? 'no'} status`;
-  }
-  return { title, held: false, seen: words === '' ? 'it did not arrive' : words };
-}
-
 /** Whether more packets can only make it truer: then nothing has to be waited for once it is true. */
 export function growsTruer(expect: Expect): boolean {
   if (expect.none !== undefined || expect.each !== undefined) return false;
@@ -553,12 +349,6 @@ function interfaceOf(spec: Spec, context: ProbeContext): string | { unknown: str
   return found?.name ?? { unknown: `${spec.on} has no interface on the segment ${spec.segment}` };
 }
 
-/** What tcpdump says at its end; `null` when it did not. */
-export function readDropped(stderr: string): number | null {
-  const line = /^(\d+) packets? dropped by kernel$/m.exec(stderr);
-  return line === null ? null : Number(line[1]);
-}
-
 async function runCapture(spec: Spec, context: ProbeContext): Promise<Outcome> {
   const endpoint = parseEndpoint(spec.on, context.plan);
   if (!isVantage(endpoint)) return inconclusive(`${spec.on} is no host, container or network namespace of the lab`);
@@ -571,8 +361,12 @@ async function runCapture(spec: Spec, context: ProbeContext): Promise<Outcome> {
     beaconFor(context, vantage, name),
   ]);
   if ('unknown' in ready) return inconclusive(ready.unknown);
-  const ports = spec['vxlan-port'] === undefined ? vxlanPorts : [spec['vxlan-port']];
-  const capture = startCapture(vantage, context, name, spec.filter, 'none' in beacon ? null : beacon, ports);
+  const capture = startCapture(vantage, context, {
+    interface: name,
+    filter: spec.filter,
+    beacon: 'none' in beacon ? null : beacon,
+    vxlanPorts: spec['vxlan-port'] === undefined ? vxlanPorts : [spec['vxlan-port']],
+  });
   const place = `${name} of ${spec.on}`;
   try {
     // tcpdump says so after the filter is set and the socket bound: from here on nothing is missed.

@@ -10,7 +10,14 @@ import { absent, describeMatcher, match, showValue, zMatcher } from '../judging/
 import type { Matcher } from '../judging/match.js';
 import { fail, inconclusive, pass } from '../judging/outcome.js';
 import { placeAt } from '../judging/place.js';
-import { parseHolders, parsePasswd, parsePids, parseProcesses, parseSockets } from '../facts/proc-listing.js';
+import {
+  ownProcesses,
+  parseHolders,
+  parsePasswd,
+  parsePids,
+  parseProcesses,
+  parseSockets,
+} from '../facts/proc-listing.js';
 import type { ListeningSocket, ProcessFacts } from '../facts/proc-listing.js';
 import { runScript, whyUnfinished } from '../places/script.js';
 import type { Vantage } from '../places/vantage.js';
@@ -31,7 +38,7 @@ const zFacts = Object.fromEntries(
 const zSpec = z
   .strictObject({
     of: zEndpoint.describe(
-      'A host (all processes that ps shows there, also those of containers), a container (the processes of its control group, whatever else it may see), or a network namespace (processes that are in it).',
+      'A host (all processes that ps shows there, also those of containers, without netrig’s own session), a container (the processes of its control group, whatever else it may see), or a network namespace (processes that are in it).',
     ),
     name: zMatcher.optional().describe('Command name, as ps -o comm shows it: the kernel keeps 15 characters.'),
     argv: zMatcher.optional().describe(facts.argv),
@@ -90,12 +97,18 @@ const listingParts = [
     shell: `find /proc/[0-9]*/ns/net -maxdepth 0 -printf '%p %l\\n' 2>/dev/null`,
     errors: 'apart' as const,
   },
+  { name: 'self', shell: 'echo $$', errors: 'apart' as const },
+  {
+    name: 'units',
+    shell: `grep -asHF '/system-netrig' /proc/[0-9]*/cgroup`,
+    errors: 'apart' as const,
+  },
 ];
 
 /** The processes of the place. grep and find of the host read them, whatever a container has. */
 async function listProcesses(context: ProbeContext, place: Vantage): Promise<Listing | { unknown: string }> {
   const { container } = place;
-  const own =
+  const namespace =
     place.endpoint.kind === 'netns'
       ? [{ name: 'here', shell: quoteArgv(place.enter(['readlink', '/proc/self/ns/net'])) }]
       : [];
@@ -115,7 +128,7 @@ async function listProcesses(context: ProbeContext, place: Vantage): Promise<Lis
     [
       ...listingParts,
       ...inside,
-      ...own,
+      ...namespace,
       { name: 'passwd', shell: `cat ${quoteArg(passwd)}`, errors: 'apart' as const },
     ],
     {
@@ -141,21 +154,26 @@ async function listProcesses(context: ProbeContext, place: Vantage): Promise<Lis
   if (all === null) return unknown('/proc holds something in a form that is not known');
   // A listing without the first process is no listing, and shows no absence.
   if (!all.some((one) => one.pid === 1 && one.netns !== null)) return unknown('process 1 is not among them');
+  const self = /^(\d+)\n$/.exec(part('self') ?? '')?.[1];
+  if (self === undefined || !all.some((one) => one.pid === Number(self)))
+    return unknown('the shell that lists them is not among them');
+  const own = ownProcesses(all, Number(self), parsePids(part('units') ?? ''));
+  const others = all.filter((one) => !own.has(one.pid));
   const names = new Map(all.map((one) => [one.pid, one.name]));
   const users = parsePasswd(passwdText);
   if (container !== null) {
     const pids = parsePids(part('cgroup') ?? '');
     if (!pids.has(container.pid))
       return unknown(`its first process ${container.pid} is not among those of its control group`);
-    return { processes: all.filter((one) => pids.has(one.pid)), names, users };
+    return { processes: others.filter((one) => pids.has(one.pid)), names, users };
   }
   if (place.endpoint.kind === 'netns') {
     const here = script.parts.get('here');
     if (here === undefined || here.exitCode !== 0 || !/^net:\[\d+\]$/.test(here.output.trim()))
       return unknown(here?.output.trim() || whyUnfinished(script.exec));
-    return { processes: all.filter((one) => one.netns === here.output.trim()), names, users };
+    return { processes: others.filter((one) => one.netns === here.output.trim()), names, users };
   }
-  return { processes: all, names, users };
+  return { processes: others, names, users };
 }
 
 /** Which of the processes hold a listening socket like the one wanted. */

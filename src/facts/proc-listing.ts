@@ -75,6 +75,46 @@ export function parseProcesses(status: string, cmdline: string, namespaces: stri
   });
 }
 
+/** How sshd titles a process that serves one connection; its listener, which belongs to the host, is titled otherwise (sshd.c, setproctitle). */
+const servesConnection = (one: ProcessFacts): boolean =>
+  /^sshd(?:-\w+)?: /.test(one.argv[0] ?? '') && !(one.argv[0] ?? '').includes('[listener]');
+
+/** The shell that a step `start` leaves behind, to write down how its command ended. */
+const keepsExitStatus = (one: ProcessFacts): boolean =>
+  one.name === 'sh' && /^\/var\/log\/netrig\/.*\.exit$/.test(one.argv.at(-1) ?? '');
+
+/**
+ * The processes that are netrig's own: `self` (the shell that lists them) with the sshd of its connection and all that runs in
+ * it; other connections that netrig keeps, whose sshd was put into the host from outside (parent 0) or by netrig's own socket
+ * unit (`units`: pids in its control groups); the shells around commands that steps have started. The commands themselves, which
+ * have left the session that started them, are the scenario's.
+ */
+export function ownProcesses(all: readonly ProcessFacts[], self: number, units: ReadonlySet<number>): Set<number> {
+  const byPid = new Map(all.map((one) => [one.pid, one]));
+  let top = byPid.get(self);
+  for (let next = top && byPid.get(top.parent); next && next.pid !== 1; next = byPid.get(next.parent)) {
+    if (/^sshd/.test(next.name) && !servesConnection(next)) break;
+    top = next;
+  }
+  const own = new Set(
+    all
+      .filter(
+        (one) =>
+          one === top ||
+          keepsExitStatus(one) ||
+          (servesConnection(one) && one.pid !== 1 && (one.parent === 0 || (one.parent === 1 && units.has(one.pid)))),
+      )
+      .map(({ pid }) => pid),
+  );
+  const session = new Set(top === undefined ? [] : [top.pid]);
+  // A parent may stand after its child in the listing: until nothing is added.
+  for (let size = -1; size !== session.size;) {
+    size = session.size;
+    for (const one of all) if (session.has(one.parent)) session.add(one.pid);
+  }
+  return new Set([...own, ...session]);
+}
+
 /** The pids named by the `/proc/PID/cgroup` lines that `grep -H` found. */
 export function parsePids(lines: string): Set<number> {
   return new Set(lines.split('\n').flatMap((line) => (entry.test(line) ? [Number(entry.exec(line)![1])] : [])));

@@ -450,7 +450,33 @@ describe('checks of state, on real hosts', function () {
         expect: { none: true },
       });
     });
-    it('cannot know: no such interface, a filter that is none, no address to send a control from', async () => {
+    it('is judged on an interface without an address, too', async () => {
+      await run(
+        'node1',
+        'ip link add bare0 type veth peer name bare1 && sysctl -qw net.ipv6.conf.bare0.disable_ipv6=1 net.ipv6.conf.bare1.disable_ipv6=1 && ip link set bare0 up && ip link set bare1 up',
+      );
+      await comesTo({ verdict: 'pass' }, captureCheck, {
+        on: 'node1',
+        interface: 'bare0',
+        during: ping,
+        expect: { none: true },
+      });
+      await comesTo({ verdict: 'fail', cause: 'absent' }, captureCheck, {
+        on: 'node1',
+        interface: 'bare0',
+        during: ping,
+        expect: { each: { proto: 'icmp' } },
+      });
+      await run('node1', 'ip link set bare0 down');
+      await comesTo({ verdict: 'inconclusive' }, captureCheck, {
+        on: 'node1',
+        interface: 'bare0',
+        during: ping,
+        expect: { none: true },
+      });
+      await run('node1', 'ip link del bare0');
+    });
+    it('cannot know: no such interface, a filter that is none, no way to send a packet of its own', async () => {
       await comesTo({ verdict: 'inconclusive', reason: /eth7/ }, captureCheck, {
         on: 'node1',
         interface: 'eth7',
@@ -470,18 +496,15 @@ describe('checks of state, on real hosts', function () {
         during: ping,
         expect: { some: { vni: { network: 'bridge' } } },
       });
-      await run(
-        'node1',
-        'ip link add bare0 type veth peer name bare1 && sysctl -qw net.ipv6.conf.bare0.disable_ipv6=1 && ip link set bare0 up && ip link set bare1 up',
-      );
-      await comesTo({ verdict: 'inconclusive', reason: /may have been missed/ }, captureCheck, {
+      await run('node1', 'ip tuntap add tun0 mode tun && ip link set tun0 up && ip addr flush dev tun0');
+      await comesTo({ verdict: 'inconclusive', reason: /tun0 of node1 carries no Ethernet/ }, captureCheck, {
         on: 'node1',
-        interface: 'bare0',
+        interface: 'tun0',
         filter: 'icmp',
         during: ping,
         expect: { none: true },
       });
-      await run('node1', 'ip link del bare0');
+      await run('node1', 'ip link del tun0');
     });
     it('leaves no tcpdump running', async () => {
       for (const on of ['node1', 'node2'])

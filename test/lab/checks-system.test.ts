@@ -55,6 +55,18 @@ describe('checks of bridges, Open vSwitch, processes, services and files, on rea
       await passes(processCheck, { of: 'node1', argv: ['sleep', '86401'], expect: { count: 1 } });
       await passes(processCheck, { of: 'node1', listens: { port: 8081 }, expect: { absent: true } });
     });
+    it('leaves out what netrig itself runs, and nothing else', async () => {
+      await passes(processCheck, {
+        of: 'node1',
+        name: 'sshd',
+        expect: { count: 1, argv: { contains: { matches: 'listener' } } },
+      });
+      await passes(processCheck, { of: 'node1', name: { 'one-of': ['sh', 'grep', 'find'] }, expect: { absent: true } });
+      await run('node1', 'sh -c "sleep 86409; true" >/dev/null 2>&1 & true');
+      await fails('present', processCheck, { of: 'node1', name: 'sh', expect: { absent: true } });
+      await passes(processCheck, { of: 'node1', argv: ['sleep', '86409'], expect: { count: 1, parent: 'sh' } });
+      await run('node1', 'kill $(pgrep -fx "sleep 86409")');
+    });
     it('passes in a container and in a namespace', async () => {
       await passes(processCheck, { of: 'node1/one', argv: ['sleep', '86400'], expect: { count: 1, user: 'root' } });
       await passes(processCheck, { of: 'node1/one', argv: { contains: 'sleep' }, expect: { count: 1 } });

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { addressCheck } from '../../src/checks/address.js';
-import { captureCheck, growsTruer, isLike, judgePackets, readDropped } from '../../src/checks/capture.js';
+import { captureCheck, growsTruer, isLike, judgePackets } from '../../src/checks/capture.js';
+import { readDropped } from '../../src/probes/packet-capture.js';
 import { commandCheck } from '../../src/checks/command.js';
 import { consulCheck } from '../../src/checks/consul.js';
 import { dockerCheck } from '../../src/checks/docker.js';

@@ -9,7 +9,14 @@ import type { CheckKind } from '../../src/checks/kind.js';
 import { parseMountinfo } from '../../src/facts/mountinfo.js';
 import { joinTables, parseTable } from '../../src/facts/ovs-table.js';
 import { ovsCheck } from '../../src/checks/ovs.js';
-import { parseHolders, parsePasswd, parsePids, parseProcesses, parseSockets } from '../../src/facts/proc-listing.js';
+import {
+  ownProcesses,
+  parseHolders,
+  parsePasswd,
+  parsePids,
+  parseProcesses,
+  parseSockets,
+} from '../../src/facts/proc-listing.js';
 import { processCheck } from '../../src/checks/process.js';
 import { parseShow, serviceCheck } from '../../src/checks/service.js';
 import { areWellMade } from './well-made-kinds.js';
@@ -107,6 +114,76 @@ describe('/proc as grep and find give it', () => {
     expect(parseProcesses('/proc/9/status:Name:\tgone\n', '', '')).to.deep.equal([]);
     expect(parseProcesses('grep: something\n', '', '')).to.equal(null);
     expect(parseProcesses('', 'no record', '')).to.equal(null);
+  });
+  it('tells netrig’s own processes from those of the host', () => {
+    const process = (pid: number, parent: number, ...argv: string[]) => ({
+      pid,
+      parent,
+      argv,
+      name: argv[0]!.split(/[: ]/)[0]!.split('/').at(-1)!,
+      uid: 0,
+      state: 'S',
+      netns: null,
+    });
+    const own = (self: number, units: number[], ...all: ReturnType<typeof process>[]): number[] =>
+      [...ownProcesses(all, self, new Set(units))].sort((a, b) => a - b);
+    const started = ['sh', '-c', 'sh -c "$1"; echo $? >"$2"', 'sh', 'exec sleep 9', '/var/log/netrig/1-x.exit'];
+    // A host with systemd: sshd by netrig's own socket unit; a connection that waits; what a step has started.
+    expect(
+      own(
+        121,
+        [96, 119, 121, 106, 107, 130],
+        process(1, 0, '/lib/systemd/systemd'),
+        process(96, 1, 'sshd: [accepted]'),
+        process(99, 1, 'sshd: /usr/sbin/sshd -D [listener] 0 of 200-400 startups'),
+        process(106, 1, ...started),
+        process(107, 106, 'sleep', '9'),
+        process(119, 1, 'sshd: root@notty', ''),
+        process(121, 119, 'sh', '-c', '…'),
+        process(122, 121, 'grep', '…'),
+        // A background command of a step, and a server of SSH that a step has started: the scenario's.
+        process(130, 1, 'sleep', '10'),
+        process(131, 1, 'sshd: /usr/sbin/sshd -p 2222 [listener] 0 of 10-100 startups'),
+      ),
+    ).to.deep.equal([96, 106, 119, 121, 122]);
+    // A light host: what was put into it from outside has no parent there.
+    expect(
+      own(
+        64,
+        [],
+        process(1, 0, 'sleep', 'infinity'),
+        process(43, 0, 'sshd: [accepted]'),
+        process(62, 0, 'sshd: root@notty'),
+        process(64, 62, 'sh', '-c', '…'),
+        process(70, 0, 'sleep', '5'),
+      ),
+    ).to.deep.equal([43, 62, 64]);
+    // A machine that exists: others are connected as well, through the same listener, and their sessions count.
+    expect(
+      own(
+        503,
+        [],
+        process(1, 0, '/sbin/init'),
+        process(500, 1, 'sshd: /usr/sbin/sshd -D [listener] 1 of 10-100 startups'),
+        process(501, 500, 'sshd-session: root [priv]'),
+        process(502, 501, 'sshd-session: root@notty'),
+        process(503, 502, 'sh', '-c', '…'),
+        process(504, 502, 'ping', '10.0.0.1'),
+        process(601, 500, 'sshd-session: bob [priv]'),
+        process(602, 601, '-bash'),
+      ),
+    ).to.deep.equal([501, 502, 503, 504]);
+    // An older sshd, whose listener has no title.
+    expect(
+      own(
+        22,
+        [],
+        process(1, 0, '/sbin/init'),
+        process(20, 1, '/usr/sbin/sshd', '-D'),
+        process(21, 20, 'sshd: root@notty'),
+        process(22, 21, 'sh', '-c', '…'),
+      ),
+    ).to.deep.equal([21, 22]);
   });
   it('becomes pids, holders of sockets, names of users', () => {
     expect([
