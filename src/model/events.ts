@@ -13,6 +13,14 @@ export interface PlannedItem {
   line: number;
   column: number;
   covers: string[];
+  /** The shared file that `line` counts in; absent: the scenario’s own file. */
+  file?: string;
+  /** Markdown for readers of the reports. */
+  text?: string;
+  /** Of `finally`: runs after everything else, whatever became of it. */
+  last?: true;
+  /** A check that does not hold is a warning, and the run is as good as without it. */
+  level?: 'warning';
 }
 
 /** What reports draw: planned before anything starts. */
@@ -69,6 +77,8 @@ export type RunEventBody =
       file: string;
       title: string;
       description: string;
+      /** Markdown for readers of the reports. */
+      text?: string;
       tags: string[];
       covers: string[];
       matrix: Record<string, string>;

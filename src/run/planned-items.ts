@@ -4,9 +4,6 @@ import type { Scenario, ScenarioItem, StepItem } from '../scenario/scenario.js';
 import { declaresDocker, dockerStateStep } from '../steps/docker-state.js';
 import type { StepKind } from '../steps/kind.js';
 
-/** Time for a step that names none, ms. */
-export const defaultStepTimeoutMs = 60_000;
-
 /** The engine states that `hosts.*.docker` declares, as steps before the first one of the file. */
 function declaredStateItems(scenario: Scenario): StepItem[] {
   return scenario.hosts.filter(declaresDocker).map((host, index) => ({
@@ -20,6 +17,8 @@ function declaredStateItems(scenario: Scenario): StepItem[] {
     when: null,
     timeoutMs: null,
     covers: [],
+    text: '',
+    last: false,
   }));
 }
 
@@ -38,6 +37,10 @@ export function plannedItem(item: ScenarioItem): PlannedItem {
     line: item.source.line,
     column: item.source.column,
     covers: item.covers,
+    ...(item.source.file === undefined ? {} : { file: item.source.file }),
+    ...(item.text === '' ? {} : { text: item.text }),
+    ...(item.kind === 'step' && item.last ? { last: true as const } : {}),
+    ...(item.kind === 'check' && item.level === 'warning' ? { level: item.level } : {}),
   };
 }
 

@@ -15,11 +15,11 @@ import type { Provider, RunningLab } from '../providers/provider.js';
 import { parseVantage } from '../language/endpoint.js';
 import type { CheckItem, Scenario, ScenarioItem, StepItem } from '../scenario/scenario.js';
 import { quoteArg } from '../ssh/quote.js';
-import type { BackgroundProcess } from '../steps/kind.js';
+import { defaultStepTimeoutMs, type BackgroundProcess } from '../steps/kind.js';
 import { attemptsOf, type Timed } from './attempts.js';
 import { conditionReason } from './condition.js';
 import { readEngineState } from './engine-state.js';
-import { defaultStepTimeoutMs, itemsOf, plannedItem, topologyOf } from './planned-items.js';
+import { itemsOf, plannedItem, topologyOf } from './planned-items.js';
 
 /** Time for one attempt of a check whose kind names none, ms. */
 const defaultCheckTimeoutMs = 15_000;
@@ -27,6 +27,8 @@ const defaultCheckTimeoutMs = 15_000;
 const overrunMs = 5000;
 /** Time for finding out why a check failed, ms. */
 const diagnosisMs = 10_000;
+/** What a step of `finally` may take once the run was interrupted, ms. */
+const lastStepsAfterInterruptMs = 10_000;
 /** How much of a background process's log is kept, bytes. */
 const keptLogBytes = 256 * 1024;
 
@@ -89,6 +91,12 @@ function hostsOf(item: ScenarioItem, scenario: Scenario): string[] {
   return found.length > 0 ? found : [...known];
 }
 
+/** Whether an outcome leaves the run as good as it was: a check that is a warning may fail. */
+function isAsExpected(item: ScenarioItem, { verdict }: Outcome): boolean {
+  if (verdict === 'pass' || verdict === 'skipped') return true;
+  return item.kind === 'check' && item.level === 'warning' && verdict !== 'error';
+}
+
 export function createScenarioRun(scenario: Scenario, options: ScenarioRunOptions): ScenarioRun {
   const { emit, signal } = options;
   const plan = planLab(scenario);
@@ -114,6 +122,7 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
     file: scenario.file,
     title: scenario.title,
     description: scenario.description,
+    ...(scenario.text === '' ? {} : { text: scenario.text }),
     tags: scenario.tags,
     covers: scenario.covers,
     matrix: scenario.matrix,
@@ -126,16 +135,20 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
     return (transcript) => emit({ type: 'command', scenario: scenario.id, item, transcript });
   }
 
-  function contextFor(item: string | null, timeoutMs: number, later?: ProbeContext['later']) {
+  function contextFor(
+    item: string | null,
+    timeoutMs: number,
+    over: { later?: ProbeContext['later']; until?: AbortSignal } = {},
+  ) {
     if (!session) throw new NetrigError('NETRIG_INTERNAL', 'An item ran before its lab was up.');
-    const within = AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(timeoutMs + overrunMs))]);
+    const within = AbortSignal.any([over.until ?? signal, AbortSignal.timeout(Math.ceil(timeoutMs + overrunMs))]);
     // Every command of the item listens to it: many are no leak.
     setMaxListeners(0, within);
     return session.context({
       signal: within,
       timeoutMs,
       record: recorder(item),
-      ...(later ? { later } : {}),
+      ...(over.later ? { later: over.later } : {}),
       files: { runDir: options.runDir, folder: `${scenario.id.replace(/[^A-Za-z0-9._-]+/g, '-')}/${item ?? 'lab'}` },
     });
   }
@@ -218,6 +231,8 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
   /** Why the item is not for this lab, or `null`. */
   async function excluded(item: ScenarioItem): Promise<string | null> {
     if (!item.when) return null;
+    for (const [name, { values, here }] of Object.entries(item.when.vars ?? {}))
+      if (!values.includes(here)) return conditionReason(name, values.join(' or '), here);
     const hosts = hostsOf(item, scenario);
     if (item.when.image) {
       const images = scenario.hosts.filter((host) => hosts.includes(host.name)).map((host) => host.image);
@@ -247,10 +262,17 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
   }
 
   async function runStep(item: StepItem): Promise<Timed> {
-    const timeoutMs = item.timeoutMs ?? defaultStepTimeoutMs;
+    const wanted = item.timeoutMs ?? defaultStepTimeoutMs;
     const begin = performance.now();
+    // What must run whatever happened runs after Ctrl-C, too, but nobody then waits for long.
+    const interrupted = item.last && signal.aborted;
+    const timeoutMs = interrupted ? Math.min(wanted, lastStepsAfterInterruptMs) : wanted;
     forgetDiagnoses(plan);
-    const context = { ...contextFor(item.id, timeoutMs), on: item.on, background };
+    const context = {
+      ...contextFor(item.id, timeoutMs, item.last ? { until: new AbortController().signal } : {}),
+      on: item.on,
+      background,
+    };
     const outcome = await item.type.run(item.spec, context);
     return { outcome, attempts: 1, durationMs: performance.now() - begin };
   }
@@ -261,7 +283,7 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
     const attempt = async (ms: number): Promise<Outcome> => {
       later = { request: null };
       try {
-        return await item.type.run(item.spec, contextFor(item.id, ms, later));
+        return await item.type.run(item.spec, contextFor(item.id, ms, { later }));
       } catch (error) {
         // The way to the probe broke, not the network under test: once more over a new connection.
         if (!isNetrigError(error, 'NETRIG_SSH_LOST') || signal.aborted || !isRepeatable(item.type, item.spec))
@@ -272,7 +294,7 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
           level: 'warn',
           text: `${messageOf(error)} Trying once more over a new connection.`,
         });
-        return item.type.run(item.spec, contextFor(item.id, ms, later));
+        return item.type.run(item.spec, contextFor(item.id, ms, { later }));
       }
     };
     const timed = await attemptsOf(
@@ -307,6 +329,7 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
     const change = options.checkOnly && item.kind === 'check' ? item.type.mayChange(item.spec) : null;
     if (change !== null) return skip(`${change}, so it is not run with --check-only`);
     if (signal.aborted) stopped ??= 'the run was interrupted';
+    if (item.kind === 'step' && item.last) return performLast(item, skip);
     if (stopped) return skip(stopped);
     const firstItem = starting === null;
     await ready();
@@ -318,10 +341,22 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
     }
     if (!options.existing && !options.checkOnly) {
       for (const before of items.slice(0, items.indexOf(item))) {
-        if (before.kind === 'step' && !outcomes.has(before.id)) await performOne(before);
+        if (before.kind === 'step' && !before.last && !outcomes.has(before.id)) await performOne(before);
       }
       if (stopped) return skip(stopped);
     }
+    return performNow(item);
+  }
+
+  /** A step of `finally`: it runs whatever happened, as long as there is a lab on which something may be left. */
+  async function performLast(item: StepItem, skip: (reason: string) => Outcome): Promise<Outcome> {
+    if (starting === null) return skip(stopped ?? 'nothing was done before it');
+    await starting;
+    return session === null ? skip(stopped ?? 'the lab did not come up') : performNow(item);
+  }
+
+  async function performNow(item: ScenarioItem): Promise<Outcome> {
+    const last = item.kind === 'step' && item.last;
     emit({ type: 'item:start', scenario: scenario.id, item: item.id });
     const begin = performance.now();
     let timed: Timed;
@@ -334,12 +369,12 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
     } catch (error) {
       timed = { outcome: broken(error), attempts: 1, durationMs: performance.now() - begin };
     }
-    if (signal.aborted && timed.outcome.verdict !== 'pass')
+    if (signal.aborted && timed.outcome.verdict !== 'pass' && !last)
       timed.outcome = {
         verdict: 'error',
         reason: `Interrupted after ${formatDuration(timed.durationMs)}. ${timed.outcome.reason}`,
       };
-    if (item.kind === 'step' && timed.outcome.verdict !== 'pass' && timed.outcome.verdict !== 'skipped') {
+    if (item.kind === 'step' && !last && timed.outcome.verdict !== 'pass' && timed.outcome.verdict !== 'skipped') {
       stopped = `the step "${item.title}" (line ${item.source.line}) did not succeed`;
     }
     return settle(item, timed);
@@ -395,8 +430,14 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
     );
   }
 
+  /** The steps of `finally` that nobody asked for: they run even where a selection left them out. */
+  async function performLastSteps(): Promise<void> {
+    for (const item of items) if (item.kind === 'step' && item.last && !outcomes.has(item.id)) await performOne(item);
+  }
+
   async function finishOnce(): Promise<void> {
     await queue;
+    await performLastSteps();
     for (const item of items) {
       if (outcomes.has(item.id)) continue;
       const reason = signal.aborted
@@ -415,7 +456,7 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
       });
     }
     await session?.close();
-    const asExpected = [...outcomes.values()].every(({ verdict }) => verdict === 'pass' || verdict === 'skipped');
+    const asExpected = items.every((item) => isAsExpected(item, outcomes.get(item.id)!));
     if (running && options.keepOnFail && !asExpected && !signal.aborted) {
       emit({
         type: 'log',
@@ -446,7 +487,8 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
     await ready();
     for (const item of items) {
       if (stopped) break;
-      if (item.kind === 'step') await perform(item.id);
+      // A lab that stays up has its last steps before it no longer does.
+      if (item.kind === 'step' && !item.last) await perform(item.id);
     }
     if (labError) return labError;
     return stopped === null

@@ -103,6 +103,17 @@ export function scenarioJsonSchema(kinds: Kinds = builtInKinds): JsonSchema {
     description: 'Steps (which must succeed) and checks (which are verdicts), in the order in which they happen.',
     items: { oneOf: items },
   };
+  properties.finally = {
+    type: 'array',
+    description:
+      'Steps that run after everything else, whatever became of it: also after a failed step and after Ctrl-C. Each is tried, whatever became of the one before.',
+    items: { oneOf: items.slice(0, kinds.steps.length) },
+  };
+  properties.shared = {
+    type: 'string',
+    description:
+      'In place of `scenario` and `title`: the file holds parts for scenarios that extend it, and this line says which.',
+  };
 
   return {
     $schema: 'http://json-schema.org/draft-07/schema#',
@@ -110,7 +121,13 @@ export function scenarioJsonSchema(kinds: Kinds = builtInKinds): JsonSchema {
     description: 'A network lab: its hosts, the wires between them, what to configure and what must then be true.',
     type: 'object',
     properties,
-    required: ['scenario', 'title', 'hosts', 'steps'],
+    // The author's own keys, a home for anchors.
+    patternProperties: { '^x-': {} },
+    anyOf: [
+      { required: ['scenario', 'title', 'hosts', 'steps'] },
+      { required: ['scenario', 'title', 'extends'] },
+      { required: ['shared'] },
+    ],
     additionalProperties: false,
     definitions,
   } as JsonSchema;

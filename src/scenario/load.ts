@@ -5,9 +5,11 @@ import { messageOf, NetrigError } from '../errors.js';
 import { isCatalogueFile } from './catalogue.js';
 import { sortedDiagnostics } from './diagnostic.js';
 import type { Diagnostic } from './diagnostic.js';
+import { composeScenario } from './compose.js';
 import { builtInKinds } from './kinds.js';
 import type { Kinds } from './kinds.js';
 import type { Scenario } from './scenario.js';
+import { isSharedFile, shownPath } from './shared-files.js';
 import { decodeSource, maxFileBytes, readSource } from './source.js';
 import type { ScenarioSource } from './source.js';
 import { validateSource } from './validate.js';
@@ -34,19 +36,19 @@ export interface LoadedScenario {
   source: ScenarioSource;
 }
 
-/** Parses and validates a text as if it stood in `file`. Pure; never throws for what the text is. */
+/** Parses and validates a text as if it stood in `file`, whose shared files are read. Never throws for what a text is. */
 export function loadScenarioText(text: string, file: string, options: LoadOptions = {}): LoadedScenario {
   const absolute = path.resolve(file);
-  const source = readSource(text, shownPath(absolute));
-  const { scenarios, diagnostics } = validateSource(source, absolute, options.kinds ?? builtInKinds, options.matrix);
+  const { source, cases } = composeScenario(readSource(text, shownPath(absolute)), absolute);
+  const { scenarios, diagnostics } = validateSource(
+    source,
+    absolute,
+    options.kinds ?? builtInKinds,
+    options.matrix,
+    cases,
+  );
   const name = (source.data as { scenario?: unknown } | null)?.scenario;
   return { file: absolute, scenarios, diagnostics, name: typeof name === 'string' ? name : null, source };
-}
-
-/** Relative to the working directory where that is shorter to read. */
-function shownPath(absolute: string): string {
-  const relative = path.relative(process.cwd(), absolute);
-  return relative === '' || relative.startsWith('..') ? absolute : relative;
 }
 
 function loadBytes(bytes: Uint8Array, file: string, options: LoadOptions): LoadedScenario {
@@ -160,8 +162,7 @@ const scenarioExtension = /\.ya?ml$/i;
 /**
  * The scenario files that paths stand for, absolute, sorted within each directory, each once: a file is taken as it is, of a
  * directory every `.yaml` and `.yml` below it (not in hidden directories and `node_modules`, nor the two files about the
- * catalogue). Rejects with
- * NETRIG_NO_SCENARIO for a path that is not there or holds none.
+ * catalogue, nor what scenarios share). Rejects with NETRIG_NO_SCENARIO for a path that is not there or holds none.
  */
 export async function findScenarioFiles(paths: readonly string[]): Promise<string[]> {
   const found = new Map<string, string>();
@@ -196,6 +197,8 @@ function filesBelow(directory: string): string[] {
         return entry.name.startsWith('.') || entry.name === 'node_modules' ? [] : filesBelow(below);
       const file =
         entry.isFile() || (entry.isSymbolicLink() && statSync(below, { throwIfNoEntry: false })?.isFile() === true);
-      return file && scenarioExtension.test(entry.name) && !isCatalogueFile(below) ? [below] : [];
+      return file && scenarioExtension.test(entry.name) && !isCatalogueFile(below) && !isSharedFile(below)
+        ? [below]
+        : [];
     });
 }

@@ -222,8 +222,12 @@ export function scenarioReferenceMarkdown(kinds: Kinds = builtInKinds): string {
     parts.push(`## ${heading}`, definition.description ?? '', table(rowsOf(definition)));
   }
   parts.push(
+    '## Shared files',
+    sharedFilesText,
+    '## Cases',
+    casesText,
     '## Steps',
-    'A step must succeed: one that does not ends the scenario, and what comes after it is skipped, because of it. These keys go with every kind of step:',
+    'A step must succeed: one that does not ends the scenario, and what comes after it is skipped, because of it. Steps of `finally` run last, whatever happened: after a failed step, after Ctrl-C (then each has ten seconds at most), and where a selection of checks left them out; each is tried, and each is reported. They do not run where no lab came up, where only checks run (`netrig check`, `--check-only`), nor after `netrig up`, whose lab stays. These keys go with every kind of step:',
     table(rowsOf(onlyFrame(firstStep, stepFrame))),
   );
   for (const kind of kinds.steps) {
@@ -264,6 +268,25 @@ export function scenarioReferenceMarkdown(kinds: Kinds = builtInKinds): string {
   }
   return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
 }
+
+const sharedFilesText = [
+  '`extends` takes in what several scenarios share. A shared file begins with `shared:` in place of `scenario:` and `title:`, and may hold `hosts`, `segments`, `vars`, `secrets`, `requires`, `images`, `steps`, `finally` and an `extends` of its own. It is no scenario: where a folder is run, it is left out.',
+  '```yaml\n# shared/two-hosts.yaml\nshared: Two hosts on one segment\nhosts: { node1: , node2: { sysctls: { net.ipv4.ip_forward: 1 } } }\nsegments: { lan: { subnet: 10.10.10.0/24, hosts: [node1, node2] } }\n```',
+  '```yaml\n# ping.yaml\nscenario: ping\ntitle: Two hosts reach each other\nextends: shared/two-hosts.yaml\nhosts: { node2: { image: debian-13 } } # and its sysctls\nsteps:\n  - check: node1 reaches node2\n    ping: { from: node1, to: node2 }\n```',
+  [
+    '- `hosts` and `segments` are joined by name, and a host or a segment of both files key by key: what the file itself says wins, whole. `vars` and `secrets` are joined by name.',
+    '- `requires`, `images` and `steps` of shared files come first, their steps of `finally` last.',
+    '- Of several files the later one wins over the earlier. A file that is reached twice is taken in once; a circle is a mistake.',
+    '- A path is relative to the file that names it, and stays in the scenario’s folder or below, links resolved: a scenario from elsewhere reads nothing else of the machine.',
+    '- A mistake points into the file where it stands.',
+  ].join('\n'),
+  'Keys at the top of a file that begin with `x-` are its author’s own, for YAML anchors: `x-limits: &limits { … }`.',
+].join('\n\n');
+
+const casesText = [
+  'An item with `for` stands for one item for each case of its table. The values of a case are variables in that item; all cases have the same names, and the titles of checks must differ.',
+  '```yaml\n- for:\n    - { host: node1, port: 8080 }\n    - { host: node2, port: 8081 }\n  check: ${host} serves port ${port}\n  port: { from: client, to: "${host}", port: "${port}" }\n```',
+].join('\n\n');
 
 const sample = `
 scenario: two-hosts

@@ -5,14 +5,18 @@ import type { StepKind } from '../steps/kind.js';
 export interface SourcePlace {
   line: number;
   column: number;
+  /** The shared file where it stands, as shown to people; absent where that is the scenario’s own. */
+  file?: string;
 }
 
-/** A condition under which an item runs; absent means always. Each is tested against the host(s) the item works on. */
+/** A condition under which an item runs; absent means always. Engine and image are tested against the host(s) the item works on. */
 export interface When {
   /** A semver range over the engine's own version: `>=28`. */
   engine?: string;
   /** Host images the item is for. */
   image?: string[];
+  /** Variables with the values the item is for, and the value that each has here. */
+  vars?: Record<string, { values: string[]; here: string }>;
 }
 
 interface ItemBase {
@@ -24,6 +28,8 @@ interface ItemBase {
   /** ms; for a step the whole step, for a check one attempt. `null`: the kind's default. */
   timeoutMs: number | null;
   covers: string[];
+  /** Markdown for readers of the reports; `''` for none. */
+  text: string;
 }
 
 export interface StepItem extends ItemBase {
@@ -31,6 +37,8 @@ export interface StepItem extends ItemBase {
   type: StepKind;
   spec: unknown;
   on: string[];
+  /** Of `finally`: runs after everything else, whatever became of it. */
+  last: boolean;
 }
 
 export interface CheckItem extends ItemBase {
@@ -41,6 +49,8 @@ export interface CheckItem extends ItemBase {
   withinMs: number | null;
   /** Stays true for this many ms. */
   holdsForMs: number | null;
+  /** `warning`: where it does not hold, the run is as good as without it. */
+  level: 'error' | 'warning';
 }
 
 export type ScenarioItem = StepItem | CheckItem;
@@ -112,6 +122,8 @@ export interface Scenario {
   id: string;
   title: string;
   description: string;
+  /** Markdown for readers of the reports; `''` for none. */
+  text: string;
   matrix: Record<string, string>;
   covers: string[];
   tags: string[];

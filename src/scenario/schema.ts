@@ -3,6 +3,7 @@ import { hostImageRows } from '../images/host-image.js';
 import { expandCovers } from './covers.js';
 import { oneOrMany, zAddress, zCidr, zDockerName, zDuration, zName, zSemverRange, zText } from '../language/fields.js';
 import { shown, suggestion } from '../language/wording.js';
+import { defaultStepTimeoutMs } from '../steps/kind.js';
 
 /**
  * The scenario language, once: types, validation, JSON Schema and the reference page all come from these definitions. Step
@@ -314,13 +315,36 @@ export const zScenarioName = z
     error: (issue) => `expected a name of lower-case letters, digits and dashes, got ${shown(issue.input)}`,
   });
 
-/** Everything at the top of a file but `steps`, whose items are dispatched by their marking key. */
+/** Rows of a table of cases; that all have the names of the first is looked after where they are written out. */
+export const zCases = z
+  .array(z.record(zVariableName, zScalar), {
+    error: (issue) => `expected a list of cases such as \`- { host: node1, port: 80 }\`, got ${shown(issue.input)}`,
+  })
+  .min(1, { error: 'the list is empty: name at least one case' })
+  .max(500, { error: 'at most 500 cases' })
+  .refine((rows) => Object.keys(rows[0] ?? {}).length > 0, { error: 'a case has at least one value' });
+
+const zMarkdown = z
+  .string({ error: (issue) => `expected Markdown text, got ${shown(issue.input)}` })
+  .max(20_000, { error: 'a text has at most 20000 characters' });
+
+const zSharedFile = z
+  .string({ error: (issue) => `expected the name of a shared file, got ${shown(issue.input)}` })
+  .min(1, { error: 'expected the name of a shared file, got an empty text' });
+
+/** Everything at the top of a file but `steps` and `finally`, whose items are dispatched by their marking key. */
 export const zTop = z.strictObject({
   scenario: zScenarioName.describe(
     'The scenario’s name: lower-case letters, digits and dashes, at most 40. Unique among the files of a run.',
   ),
   title: zTitle.describe('What the scenario shows, one line.'),
   description: z.string().optional().describe('More about it, for reports.'),
+  text: zMarkdown.optional().describe('Text for readers of the reports, in Markdown.'),
+  extends: oneOrMany(zSharedFile)
+    .optional()
+    .describe(
+      'Shared files whose hosts, segments, variables and steps the scenario takes in; see [Shared files](#shared-files).',
+    ),
   covers: zCovers
     .optional()
     .describe('Catalogue items that the scenario proves: ids (`S4-25`, `F3`) and ranges (`S4-25..S4-48`).'),
@@ -374,9 +398,28 @@ const zWhen = z
   .strictObject({
     engine: zSemverRange.optional().describe('Only where the engine’s version is in the range: `">=28"`.'),
     image: oneOrMany(zImage).optional().describe('Only on these host images.'),
+    vars: z
+      .record(zVariableName, oneOrMany(zText))
+      .refine((names) => Object.keys(names).length > 0, { error: 'name at least one variable' })
+      .optional()
+      .describe(
+        'Only where these variables (of `vars`, `matrix` or a `for`) have these values: `{ mode: [nat, routed] }`.',
+      ),
   })
-  .refine((value) => value.engine !== undefined || value.image !== undefined, { error: 'name `engine` or `image`' })
+  .refine((value) => value.engine !== undefined || value.image !== undefined || value.vars !== undefined, {
+    error: 'name `engine`, `image` or `vars`',
+  })
   .describe('A condition: the item is skipped, with this as the reason, where it does not hold.');
+
+/** Keys that steps and checks both have. */
+const commonFrame = {
+  for: zCases
+    .optional()
+    .describe(
+      'The item is written out once for each of these cases, whose values are variables in it: `[{ host: node1, port: 80 }, { host: node2, port: 81 }]`. Titles must differ.',
+    ),
+  text: zMarkdown.optional().describe('Text for readers of the reports, in Markdown.'),
+};
 
 /** Keys that every step has beside those of its kind. */
 export const zStepFrame = z.strictObject({
@@ -384,8 +427,11 @@ export const zStepFrame = z.strictObject({
   on: oneOrMany(zName)
     .optional()
     .describe('The host or hosts it runs on. May be left out in a scenario with one host.'),
-  timeout: zDuration.optional().describe('The time the whole step may take.'),
+  timeout: zDuration
+    .optional()
+    .describe(`The time the whole step may take, on all its hosts. Default: \`${defaultStepTimeoutMs / 1000}s\`.`),
   when: zWhen.optional(),
+  ...commonFrame,
 });
 
 /** Keys that every check has beside its kind. */
@@ -397,13 +443,18 @@ export const zCheckFrame = z.strictObject({
       'It becomes true within this time; how long it took is recorded. Default: it is true at the first attempt.',
     ),
   'holds-for': zDuration.optional().describe('It stays true for this long.'),
-  timeout: zDuration.optional().describe('The time one attempt may take.'),
+  timeout: zDuration.optional().describe('The time one attempt may take. Default: what its kind says, else `15s`.'),
+  level: z
+    .enum(['error', 'warning'], { error: (issue) => `expected error or warning, got ${shown(issue.input)}` })
+    .default('error')
+    .describe('`warning`: where it does not hold, reports say so, and the run is as good as without it.'),
   when: zWhen.optional(),
+  ...commonFrame,
   covers: zCovers.optional().describe('Catalogue items that this check proves.'),
 });
 
 /** Every key that may stand at the top of a file. */
-export const topKeys: readonly string[] = [...Object.keys(zTop.shape), 'steps'];
+export const topKeys: readonly string[] = [...Object.keys(zTop.shape), 'steps', 'finally'];
 export const stepFrameKeys: ReadonlySet<string> = new Set(Object.keys(zStepFrame.shape));
 export const checkFrameKeys: ReadonlySet<string> = new Set(Object.keys(zCheckFrame.shape));
 

@@ -22,6 +22,7 @@ import { defaultBootTimeoutMs, topKeys, zTop } from './schema.js';
 import type { HostShape, Top } from './schema.js';
 import { isDataMap } from './source.js';
 import type { DataMap, ScenarioSource } from './source.js';
+import { itemKey, type CasesByItem } from './cases.js';
 import { replaceVariables } from './variables.js';
 import type { Scalar } from './variables.js';
 
@@ -35,6 +36,7 @@ export function validateSource(
   absoluteFile: string,
   kinds: Kinds,
   wanted: Record<string, readonly string[]> = {},
+  cases: CasesByItem = new Map(),
 ): { scenarios: Scenario[]; diagnostics: Diagnostic[] } {
   const mistakes = collectMistakes(source);
   const data = source.data;
@@ -48,7 +50,7 @@ export function validateSource(
     variables.combinations = variables.combinations.flatMap((combination) =>
       wanted['image']!.map((image) => new Map([...combination, ['image', image]])),
     );
-  const file: FileReading = { source, data, kinds, variables, mistakes, whens: new Map(), absoluteFile };
+  const file: FileReading = { source, data, kinds, variables, cases, mistakes, whens: new Map(), absoluteFile };
   const scenarios = scenariosOf(file);
   // A condition may be for images that somebody asks for on the command line.
   if (open) seeOtherImages(file);
@@ -66,8 +68,9 @@ interface FileReading {
   data: DataMap;
   kinds: Kinds;
   variables: DeclaredVariables;
+  cases: CasesByItem;
   mistakes: FileMistakes;
-  whens: Map<number, WhenSeen>;
+  whens: Map<string, WhenSeen>;
   absoluteFile: string;
 }
 
@@ -83,7 +86,7 @@ function reportUnknownTop(data: DataMap, report: Report): void {
 }
 
 function scenariosOf(file: FileReading): Scenario[] {
-  const { source, data, kinds, variables, mistakes, whens, absoluteFile } = file;
+  const { source, data, kinds, variables, cases, mistakes, whens, absoluteFile } = file;
   const used = new Set<string>();
   const scenarios: Scenario[] = [];
   for (const matrix of variables.combinations) {
@@ -92,9 +95,13 @@ function scenariosOf(file: FileReading): Scenario[] {
       unknownVariables.add(formatPath(path));
       if (variables.sound || at === 'key') mistakes.report(path, message, at);
     };
-    const replaced = replaceVariables(data, new Map([...variables.vars, ...matrix]), unknown, used) as DataMap;
+    const all = new Map([...variables.vars, ...matrix]);
+    const replaced = replaceVariables(data, all, unknown, used, cases) as DataMap;
     const told = mistakesTo(mistakes.report, unknownVariables);
-    const scenario = readScenario({ source, data: replaced, matrix, kinds, mistakes: told, whens }, absoluteFile);
+    const scenario = readScenario(
+      { source, data: replaced, matrix, kinds, mistakes: told, whens, variablesOf: variablesOfItems(all, cases), used },
+      absoluteFile,
+    );
     if (scenario !== null) scenarios.push(scenario);
     if (replaced.hosts !== undefined && usesDefaultImage(replaced)) used.add('image');
   }
@@ -110,15 +117,27 @@ function scenariosOf(file: FileReading): Scenario[] {
 }
 
 /** Reads the file as if for each host image, to see whether a condition that cannot hold by default could hold there. */
-function seeOtherImages({ source, data, kinds, variables, whens, absoluteFile }: FileReading): void {
+function seeOtherImages({ source, data, kinds, variables, cases, whens, absoluteFile }: FileReading): void {
   if ([...whens.values()].every(({ possible }) => possible)) return;
   for (const { name } of hostImageRows) {
     const matrix = new Map<string, Scalar>([['image', name]]);
     const all = new Map([...variables.vars, ...matrix]);
-    const replaced = replaceVariables(data, all, () => undefined, new Set()) as DataMap;
-    const unheard = mistakesTo(() => undefined);
-    readScenario({ source, data: replaced, matrix, kinds, mistakes: unheard, whens }, absoluteFile);
+    const replaced = replaceVariables(data, all, () => undefined, new Set(), cases) as DataMap;
+    const mistakes = mistakesTo(() => undefined);
+    const variablesOf = variablesOfItems(all, cases);
+    readScenario(
+      { source, data: replaced, matrix, kinds, mistakes, whens, variablesOf, used: new Set() },
+      absoluteFile,
+    );
   }
+}
+
+/** The variables that an item sees: the file's, and those of its case. */
+function variablesOfItems(all: ReadonlyMap<string, Scalar>, cases: CasesByItem): Reading['variablesOf'] {
+  return (path) => {
+    const own = cases.get(itemKey(path));
+    return own === undefined ? all : new Map([...all, ...own]);
+  };
 }
 
 function usesDefaultImage(data: DataMap): boolean {
@@ -170,6 +189,7 @@ function assemble(reading: Reading, file: string, top: Top, lab: DeclaredLab, it
     id: values.length === 0 ? top.scenario : `${top.scenario}[${values.join(',')}]`,
     title: top.title,
     description: top.description?.trim() ?? '',
+    text: top.text?.trim() ?? '',
     matrix,
     covers: expandedCovers(top.covers),
     tags: [...new Set(top.tags ?? [])],

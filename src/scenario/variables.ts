@@ -1,3 +1,4 @@
+import { itemKey, type CasesByItem } from './cases.js';
 import type { Path } from './diagnostic.js';
 import { isDataMap } from './source.js';
 import type { Data, DataMap } from './source.js';
@@ -9,7 +10,7 @@ export type Scalar = string | number | boolean;
 const shellKeys = new Set(['run', 'start', 'content', 'command', 'stdin']);
 
 /** Parts of a file in which variables are declared, not used. */
-const declaring = new Set(['scenario', 'vars', 'matrix']);
+const declaring = new Set(['scenario', 'vars', 'secrets', 'matrix']);
 
 /** `${name}`, or `$${` which stands for a plain `${`. */
 const reference = /(\$)?\$\{([^}]*)\}/g;
@@ -25,16 +26,19 @@ export function isShellText(path: Path): boolean {
 
 /**
  * A copy of the data with every `${name}` replaced. A text that is nothing but one reference takes the variable's own type, so
- * that `port: ${port}` is a number. `used` collects the names that were met.
+ * that `port: ${port}` is a number. `used` collects the names that were met; `cases` are the further variables of single items.
  */
 export function replaceVariables(
   data: Data,
-  variables: ReadonlyMap<string, Scalar>,
+  shared: ReadonlyMap<string, Scalar>,
   report: (path: Path, message: string | (() => string), at: 'key' | 'value') => void,
   used: Set<string>,
+  cases: CasesByItem = new Map(),
 ): Data {
   const replaceText = (text: string, path: Path): Data => {
     if (!text.includes('${')) return text;
+    const own = path.length > 2 ? cases.get(itemKey(path)) : undefined;
+    const variables = own === undefined ? shared : new Map([...shared, ...own]);
     const shell = isShellText(path);
     const whole = /^\$\{([^}]*)\}$/.exec(text);
     if (whole && !shell && variables.has(whole[1]!)) {

@@ -2,6 +2,9 @@ import type { z } from 'zod';
 import type { ProbeContext } from '../places/context.js';
 import type { Outcome } from '../model/verdict.js';
 
+/** Time for a step that names none, ms. */
+export const defaultStepTimeoutMs = 60_000;
+
 /** A process that a `start` step left running, with its log on the host. */
 export interface BackgroundProcess {
   host: string;

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { composeScenario } from '../../src/scenario/compose.js';
 import type { Diagnostic } from '../../src/scenario/diagnostic.js';
 import type { Scenario } from '../../src/scenario/scenario.js';
 import { readSource } from '../../src/scenario/source.js';
@@ -18,7 +19,9 @@ export interface Read {
 
 /** Validates a text with the small language of these tests. */
 export function validateText(text: string): Read {
-  return validateSource(readSource(text, 'lab.yaml'), '/labs/lab.yaml', testKinds);
+  const file = '/labs/lab.yaml';
+  const { source, cases } = composeScenario(readSource(text, 'lab.yaml'), file);
+  return validateSource(source, file, testKinds, {}, cases);
 }
 
 export function validateFixture(name: string): Read {

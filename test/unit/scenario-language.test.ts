@@ -51,7 +51,9 @@ describe('scenario: what a valid file means', () => {
       when: null,
       timeoutMs: null,
       covers: [],
+      text: '',
       on: ['node1'],
+      last: false,
     });
   });
 

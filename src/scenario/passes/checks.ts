@@ -16,18 +16,17 @@ import { itemId } from './items.js';
 import { checkDuration, limits } from './limits.js';
 import type { Report } from './mistakes.js';
 import { pick } from './reading.js';
-import type { Reading } from './reading.js';
+import type { ItemPlace, Reading } from './reading.js';
 import { seeWhen, whenOf } from './when.js';
 
 export function readCheck(
   reading: Reading,
   lab: DeclaredLab,
   item: DataMap,
-  index: number,
+  { path, index }: ItemPlace,
   checkEndpoint: CheckEndpoint,
 ): CheckItem | null {
   const { mistakes } = reading;
-  const path: Path = ['steps', index];
   const before = mistakes.found;
   const kind = kindOf(reading, item, path);
   const frame = mistakes.parse(
@@ -51,7 +50,7 @@ export function readCheck(
   }
   if (frame.ok) {
     checkTimes(mistakes.report, frame.value, path);
-    seeWhen(reading.whens, frame.value.when, index, hosts.length > 0 ? hosts : [...lab.hostNames], lab);
+    seeWhen(reading, frame.value.when, path, hosts.length > 0 ? hosts : [...lab.hostNames], lab);
   }
   if (!frame.ok || !spec.ok || mistakes.found > before) return null;
   return {
@@ -61,11 +60,13 @@ export function readCheck(
     spec: spec.value,
     title: frame.value.check,
     source: reading.source.place(path),
-    when: whenOf(frame.value.when),
+    when: whenOf(frame.value.when, reading.variablesOf(path)),
     timeoutMs: frame.value.timeout ?? null,
     withinMs: frame.value.within ?? null,
     holdsForMs: frame.value['holds-for'] ?? null,
     covers: expandedCovers(frame.value.covers),
+    text: frame.value.text?.trim() ?? '',
+    level: frame.value.level,
   };
 }
 

@@ -71,7 +71,7 @@ interface KnownPlaces {
 }
 
 function knownPlaces(data: DataMap, lab: DeclaredLab): KnownPlaces {
-  const texts = stepTexts(data.steps);
+  const texts = stepTexts([data.steps, data.finally].flatMap((items) => (Array.isArray(items) ? items : [])));
   const declared = (host: string): Record<string, unknown> => lab.hosts.get(host)?.docker?.containers ?? {};
   const shapes: Data | undefined = data.hosts;
   const words = lazily(() => {

@@ -9,7 +9,8 @@ import { endpointCheck } from './endpoints.js';
 import { missingTop } from './hosts-and-segments.js';
 import type { DeclaredLab } from './hosts-and-segments.js';
 import { limits, withinLimit } from './limits.js';
-import type { Reading } from './reading.js';
+import type { Report } from './mistakes.js';
+import type { ItemPlace, Reading } from './reading.js';
 import { readStep } from './steps.js';
 
 /** The steps and checks of a scenario, in the order of the file; those with mistakes are left out. */
@@ -27,22 +28,49 @@ export function readItems(reading: Reading, lab: DeclaredLab): ScenarioItem[] {
   if (steps.length === 0)
     mistakes.report(['steps'], 'the list of steps is empty: a scenario does or checks something', 'key');
   if (!withinLimit(mistakes.report, ['steps'], 'steps and checks', steps.length, limits.items)) return [];
+  const last = data.finally ?? [];
+  if (!Array.isArray(last)) {
+    mistakes.report(['finally'], `expected a list of steps, got ${shown(last)}`);
+    return [];
+  }
+  if (!withinLimit(mistakes.report, ['finally'], 'last steps', last.length, limits.items)) return [];
   const checkEndpoint = endpointCheck(data, lab, mistakes.report);
-  return steps.flatMap((item, index) => {
-    switch (sortOf(reading, item, index)) {
+  const read = (item: Data, place: ItemPlace): ScenarioItem[] => {
+    switch (sortOf(reading, item, place.path)) {
       case 'step':
-        return readStep(reading, lab, item as DataMap, index) ?? [];
+        return [readStep(reading, lab, item as DataMap, place) ?? []].flat();
       case 'check':
-        return readCheck(reading, lab, item as DataMap, index, checkEndpoint) ?? [];
+        return [readCheck(reading, lab, item as DataMap, place, checkEndpoint) ?? []].flat();
       case null:
         return [];
     }
-  });
+  };
+  const items = steps.flatMap((item, index) => read(item, { path: ['steps', index], index }));
+  checkTitlesOfCases(items, mistakes.report);
+  return [
+    ...items,
+    ...last.flatMap((item, index) => read(item, { path: ['finally', index], index: steps.length + index })),
+  ];
+}
+
+/** Checks that were written out of one item can be told apart by their titles only. */
+function checkTitlesOfCases(items: readonly ScenarioItem[], report: Report): void {
+  const seen = new Set<string>();
+  for (const item of items) {
+    if (item.kind !== 'check') continue;
+    const { line, column, file } = item.source;
+    const key = JSON.stringify([line, column, file, item.title]);
+    if (seen.has(key))
+      report(
+        ['steps', Number(item.id.slice(1)) - 1, 'check'],
+        `two cases of this check have the title ${shown(item.title)}: put what differs into it, as \`\${name}\``,
+      );
+    seen.add(key);
+  }
 }
 
 /** Whether an item is a step or a check; `null`, with a mistake told, where it is neither or both. */
-function sortOf({ kinds, mistakes }: Reading, item: Data, index: number): 'step' | 'check' | null {
-  const path: Path = ['steps', index];
+function sortOf({ kinds, mistakes }: Reading, item: Data, path: Path): 'step' | 'check' | null {
   const stepNames = kinds.steps.map((kind) => kind.name);
   const checkNames = kinds.checks.map((kind) => kind.name);
   if (!isDataMap(item)) {
@@ -53,9 +81,14 @@ function sortOf({ kinds, mistakes }: Reading, item: Data, index: number): 'step'
     mistakes.report([...path, 'check'], 'an item is a step or a check, not both: make two items of it', 'key');
     return null;
   }
-  if ('check' in item) return 'check';
-  if ('step' in item || stepNames.some((name) => name in item)) return 'step';
-  if (checkNames.some((name) => name in item)) return 'check';
+  const isStep = !('check' in item) && ('step' in item || stepNames.some((name) => name in item));
+  const isCheck = !isStep && ('check' in item || checkNames.some((name) => name in item));
+  if (isCheck && path[0] === 'finally') {
+    mistakes.report(path, 'steps only stand in `finally`: what must be true is checked in `steps`');
+    return null;
+  }
+  if (isStep) return 'step';
+  if (isCheck) return 'check';
 
   const known = ['step', 'check', ...stepNames, ...checkNames];
   const typo = Object.keys(item).find(

@@ -42,7 +42,15 @@ export function collectMistakes(source: ScenarioSource): FileMistakes {
     },
     any: () => found > 0,
     diagnostics() {
-      const sorted = sortedDiagnostics(kept);
+      // The cases of one item are mistaken at one place.
+      const sorted = sortedDiagnostics(kept).filter(
+        (one, index, all) =>
+          index === 0 ||
+          all[index - 1]!.file !== one.file ||
+          all[index - 1]!.line !== one.line ||
+          all[index - 1]!.column !== one.column ||
+          all[index - 1]!.message !== one.message,
+      );
       const last = sorted.at(-1);
       if (last !== undefined && found > kept.length)
         sorted.push({ ...last, message: `${found - kept.length} further mistakes are not shown: mend these first` });

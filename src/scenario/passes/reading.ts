@@ -1,3 +1,4 @@
+import type { Path } from '../diagnostic.js';
 import type { Kinds } from '../kinds.js';
 import type { DataMap, ScenarioSource } from '../source.js';
 import type { Scalar } from '../variables.js';
@@ -12,8 +13,19 @@ export interface Reading {
   readonly matrix: ReadonlyMap<string, Scalar>;
   readonly kinds: Kinds;
   readonly mistakes: Mistakes;
-  /** By the index of the item. Shared by all scenarios of the file. */
-  readonly whens: Map<number, WhenSeen>;
+  /** By the place of the condition. Shared by all scenarios of the file. */
+  readonly whens: Map<string, WhenSeen>;
+  /** The variables that an item at a path sees. */
+  readonly variablesOf: (path: Path) => ReadonlyMap<string, Scalar>;
+  /** Names of variables that something in the file depends on. */
+  readonly used: Set<string>;
+}
+
+/** Where an item stands: in `steps` or `finally`. */
+export interface ItemPlace {
+  path: Path;
+  /** Counted over all items of the file. */
+  index: number;
 }
 
 /** The part of a map whose keys are wanted. */

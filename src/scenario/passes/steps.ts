@@ -15,12 +15,16 @@ import { itemId } from './items.js';
 import { checkDuration } from './limits.js';
 import type { Mistakes, Report } from './mistakes.js';
 import { pick } from './reading.js';
-import type { Reading } from './reading.js';
+import type { ItemPlace, Reading } from './reading.js';
 import { seeWhen, whenOf } from './when.js';
 
-export function readStep(reading: Reading, lab: DeclaredLab, item: DataMap, index: number): StepItem | null {
+export function readStep(
+  reading: Reading,
+  lab: DeclaredLab,
+  item: DataMap,
+  { path, index }: ItemPlace,
+): StepItem | null {
   const { mistakes } = reading;
-  const path: Path = ['steps', index];
   const before = mistakes.found;
   const own = kindsOf(reading, item);
   const kind = own[0];
@@ -40,7 +44,7 @@ export function readStep(reading: Reading, lab: DeclaredLab, item: DataMap, inde
   const on = hostsOf(lab, mistakes, item, frame, path);
   if (frame.ok) {
     checkDuration(mistakes.report, [...path, 'timeout'], frame.value.timeout);
-    seeWhen(reading.whens, frame.value.when, index, on, lab);
+    seeWhen(reading, frame.value.when, path, on, lab);
   }
   if (spec.ok && frame.ok) checkUntil(mistakes.report, item, spec.value, frame.value, path);
   if (!frame.ok || !spec.ok || mistakes.found > before) return null;
@@ -51,10 +55,12 @@ export function readStep(reading: Reading, lab: DeclaredLab, item: DataMap, inde
     spec: spec.value,
     title: frame.value.step ?? oneLine(kind.describe(spec.value)),
     source: reading.source.place(path),
-    when: whenOf(frame.value.when),
+    when: whenOf(frame.value.when, reading.variablesOf(path)),
     timeoutMs: frame.value.timeout ?? null,
     covers: [],
+    text: frame.value.text?.trim() ?? '',
     on,
+    last: path[0] === 'finally',
   };
 }
 
