@@ -154,6 +154,11 @@ export const errorCatalogue = {
     mend: 'Something else answers at that address: do not go on before you know what.',
     exit: lab,
   },
+  NETRIG_SSH_SILENT: {
+    meaning: 'A lab host did not answer in the time of the step or check, nor the order to end what ran on it.',
+    mend: 'The host may be frozen, out of memory, or starved by others on its machine: `netrig run --keep-on-fail` keeps the lab for a look.',
+    exit: lab,
+  },
   NETRIG_SSH_LOST: {
     meaning: 'The SSH connection to a lab host ended while it was in use.',
     mend: 'See the host’s console log; the host may have been stopped or run out of memory.',

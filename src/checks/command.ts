@@ -59,11 +59,7 @@ const engineWords =
 async function killInside(vantage: Vantage, mark: string): Promise<void> {
   const script =
     'for e in /proc/[0-9]*/environ; do if grep -qzxF "$1" "$e" 2>/dev/null; then p=${e#/proc/}; kill -KILL "${p%/environ}" 2>/dev/null; fi; done; true';
-  // Its own signal: the check's may be the very reason why there is something to kill.
-  await vantage.host.exec(['sh', '-c', script, 'sh', `NETRIG_COMMAND=${mark}`], {
-    timeoutMs: 10_000,
-    signal: new AbortController().signal,
-  });
+  await vantage.host.exec(['sh', '-c', script, 'sh', `NETRIG_COMMAND=${mark}`], { cleansUp: true });
 }
 
 async function runCommand(spec: Spec, context: ProbeContext, vantage: Vantage): Promise<ExecResult> {

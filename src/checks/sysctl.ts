@@ -1,3 +1,4 @@
+import { sysctlPath } from '../model/sysctl.js';
 import { z } from 'zod';
 import { zEndpoint } from '../language/fields.js';
 import { lastLine, whyNoAnswer } from '../facts/answer.js';
@@ -38,11 +39,6 @@ const zSpec = z
   });
 type Spec = z.output<typeof zSpec>;
 
-/** A key may be written with slashes where a part has dots: net/ipv4/conf/eth0.100/forwarding (sysctl(8)). */
-function pathOf(key: string): string {
-  return `/proc/sys/${key.includes('/') ? key : key.replaceAll('.', '/')}`;
-}
-
 /** Every kernel has it: when it can't be read, that another one is missing shows nothing. */
 const witness = '/proc/sys/kernel/ostype';
 
@@ -62,18 +58,18 @@ export const sysctlCheck = defineCheck<Spec>({
     const keys = Object.keys(spec.values);
     // The name of the file before each line tells empty values and missing files apart.
     const result = await vantage.host.exec(
-      vantage.enter(['env', 'LC_ALL=C', 'grep', '-H', '', witness, ...keys.map(pathOf)]),
+      vantage.enter(['env', 'LC_ALL=C', 'grep', '-H', '', witness, ...keys.map(sysctlPath)]),
       { timeoutMs: Math.min(context.timeLeftMs(), 10_000), signal: context.signal },
     );
     const why = whyNoAnswer('grep', result);
     if (why !== null) return inconclusive(`the sysctls of ${vantage.label} could not be read: ${why}`);
     const missing = keys.filter((key) =>
-      result.stderr.split('\n').includes(`grep: ${pathOf(key)}: No such file or directory`),
+      result.stderr.split('\n').includes(`grep: ${sysctlPath(key)}: No such file or directory`),
     );
     const others = result.stderr
       .split('\n')
       .filter(
-        (line) => line !== '' && !missing.some((key) => line === `grep: ${pathOf(key)}: No such file or directory`),
+        (line) => line !== '' && !missing.some((key) => line === `grep: ${sysctlPath(key)}: No such file or directory`),
       );
     const unreadable =
       others.length > 0 ||
@@ -92,13 +88,13 @@ export const sysctlCheck = defineCheck<Spec>({
     const values: Record<string, unknown> = Object.fromEntries(
       keys.map((key) => {
         if (missing.includes(key)) return [key, absent];
-        const lines = result.stdout.split('\n').filter((line) => line.startsWith(`${pathOf(key)}:`));
+        const lines = result.stdout.split('\n').filter((line) => line.startsWith(`${sysctlPath(key)}:`));
         return [
           key,
           lines
             .map((line) =>
               line
-                .slice(pathOf(key).length + 1)
+                .slice(sysctlPath(key).length + 1)
                 .trim()
                 .replace(/\s+/g, ' '),
             )

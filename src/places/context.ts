@@ -3,11 +3,24 @@ import type { Attachment } from '../model/verdict.js';
 import type { HostPlan, LabPlan } from '../plan/lab-plan.js';
 import type { ExecOptions, ExecResult, RemoteProcess } from '../ssh/ssh.js';
 
-/** A lab host as steps and checks see it. Every command becomes a transcript of the step or check that ran it. */
+export interface ProbeExecOptions extends ExecOptions {
+  /**
+   * The command takes away what the check itself left on the host: it is run although the check's time is over, and has
+   * some seconds of its own.
+   */
+  cleansUp?: boolean;
+}
+
+/**
+ * A lab host as steps and checks see it. Every command becomes a transcript of the step or check that ran it.
+ *
+ * No command outlives the time of its step or attempt: the context ends it then (`timedOut`), whatever `timeoutMs` says.
+ * Where the host does not even answer the order to end it, the call rejects with NETRIG_SSH_SILENT.
+ */
 export interface ProbeHost {
   readonly name: string;
   readonly plan: HostPlan;
-  exec(command: string | readonly string[], options?: ExecOptions): Promise<ExecResult>;
+  exec(command: string | readonly string[], options?: ProbeExecOptions): Promise<ExecResult>;
   spawn(command: string | readonly string[], options?: ExecOptions): RemoteProcess;
   writeFile(path: string, content: string | Buffer, options?: { mode?: number }): Promise<void>;
   readFile(path: string, options?: { maxBytes?: number }): Promise<Buffer>;

@@ -16,7 +16,7 @@ import { parseVantage } from '../language/endpoint.js';
 import type { CheckItem, Scenario, ScenarioItem, StepItem } from '../scenario/scenario.js';
 import { quoteArg } from '../ssh/quote.js';
 import { defaultStepTimeoutMs, type BackgroundProcess } from '../steps/kind.js';
-import { attemptsOf, type Timed } from './attempts.js';
+import { attemptsOf, type Attempt, type Timed } from './attempts.js';
 import { conditionReason } from './condition.js';
 import { readEngineState } from './engine-state.js';
 import { itemsOf, plannedItem, topologyOf } from './planned-items.js';
@@ -138,7 +138,7 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
   function contextFor(
     item: string | null,
     timeoutMs: number,
-    over: { later?: ProbeContext['later']; until?: AbortSignal } = {},
+    over: { later?: ProbeContext['later']; until?: AbortSignal; cut?: () => void } = {},
   ) {
     if (!session) throw new NetrigError('NETRIG_INTERNAL', 'An item ran before its lab was up.');
     const within = AbortSignal.any([over.until ?? signal, AbortSignal.timeout(Math.ceil(timeoutMs + overrunMs))]);
@@ -149,6 +149,7 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
       timeoutMs,
       record: recorder(item),
       ...(over.later ? { later: over.later } : {}),
+      ...(over.cut ? { cut: over.cut } : {}),
       files: { runDir: options.runDir, folder: `${scenario.id.replace(/[^A-Za-z0-9._-]+/g, '-')}/${item ?? 'lab'}` },
     });
   }
@@ -280,21 +281,24 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
   async function runCheck(item: CheckItem): Promise<Timed> {
     const timeoutMs = item.timeoutMs ?? item.type.timeoutMs ?? defaultCheckTimeoutMs;
     let later: NonNullable<ProbeContext['later']> = { request: null };
-    const attempt = async (ms: number): Promise<Outcome> => {
+    const attempt: Attempt = async (ms, report) => {
+      const begin = performance.now();
       later = { request: null };
       try {
-        return await item.type.run(item.spec, contextFor(item.id, ms, { later }));
+        return await item.type.run(item.spec, contextFor(item.id, ms, { later, cut: report.cut }));
       } catch (error) {
+        if (isNetrigError(error, 'NETRIG_SSH_SILENT')) return { verdict: 'inconclusive', reason: messageOf(error) };
+        const left = ms - (performance.now() - begin);
         // The way to the probe broke, not the network under test: once more over a new connection.
-        if (!isNetrigError(error, 'NETRIG_SSH_LOST') || signal.aborted || !isRepeatable(item.type, item.spec))
-          throw error;
+        const tryAgain = isNetrigError(error, 'NETRIG_SSH_LOST') && left > 0 && isRepeatable(item.type, item.spec);
+        if (!tryAgain || signal.aborted) throw error;
         emit({
           type: 'log',
           scenario: scenario.id,
           level: 'warn',
           text: `${messageOf(error)} Trying once more over a new connection.`,
         });
-        return item.type.run(item.spec, contextFor(item.id, ms, { later }));
+        return item.type.run(item.spec, contextFor(item.id, left, { later, cut: report.cut }));
       }
     };
     const timed = await attemptsOf(

@@ -1,5 +1,6 @@
 import { messageOf, NetrigError } from '../errors.js';
 import { hostsFileMarks } from '../model/hosts-file.js';
+import { sysctlPath } from '../model/sysctl.js';
 import type { HostPlan, LabPlan } from '../plan/lab-plan.js';
 import { quoteArg, quoteArgv } from '../ssh/quote.js';
 import type { LabSession } from './session.js';
@@ -20,7 +21,7 @@ function provisionScript(plan: LabPlan, host: HostPlan): string {
     `grep -qxF ${quoteArg(hostsFileMarks.first)} /etc/hosts || printf %s ${quoteArg(hostsFileLines(plan))} >>/etc/hosts`,
   ];
   for (const [key, value] of Object.entries(host.sysctls)) {
-    const path = `/proc/sys/${key.replaceAll('.', '/')}`;
+    const path = sysctlPath(key);
     lines.push(
       `printf '%s\\n' ${quoteArg(value)} >${quoteArg(path)} || { echo ${quoteArg(`sysctl ${key} = ${value} was refused`)} >&2; exit 1; }`,
     );

@@ -1,15 +1,22 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ProbeContext, ProbeHost } from '../places/context.js';
+import type { ProbeContext, ProbeExecOptions, ProbeHost } from '../places/context.js';
 import { NetrigError } from '../errors.js';
 import type { Transcript } from '../model/events.js';
 import type { Attachment } from '../model/verdict.js';
 import type { HostPlan } from '../plan/lab-plan.js';
 import type { RunningLab } from '../providers/provider.js';
 import { connect } from '../ssh/connection.js';
+import { formatDuration } from '../model/duration.js';
+import { quoteArgv } from '../ssh/quote.js';
 import type { ExecResult, HostConnection } from '../ssh/ssh.js';
 
 export type RecordTranscript = (transcript: Transcript) => void;
+
+/** What a host may take beyond the time of an attempt to end a command and say so, before it counts as silent, ms. */
+export const silentAfterMs = 3_000;
+/** Time of a command that takes away what a check left, ms. */
+const cleanUpMs = 10_000;
 
 /** What one step or check gets to work with. */
 export interface ContextOptions {
@@ -19,6 +26,8 @@ export interface ContextOptions {
   record: RecordTranscript;
   /** See `ProbeContext.later`. */
   later?: ProbeContext['later'];
+  /** Told when a command was ended because the time of the attempt was over. */
+  cut?: () => void;
   /** Where files kept with the run go; without it `attach` keeps nothing and its caller gets an attachment without a file. */
   files?: { runDir: string; folder: string };
 }
@@ -52,7 +61,23 @@ function transcriptOf(result: ExecResult): Transcript {
   };
 }
 
-export function openSession(lab: RunningLab): LabSession {
+/** The result of a command of which nothing was heard. */
+function unanswered(host: string, command: string): ExecResult {
+  const none = { stdout: '', stderr: '', stdoutRaw: Buffer.alloc(0), stdoutBytes: 0, stderrBytes: 0 };
+  return { host, command, exitCode: null, timedOut: true, aborted: false, durationMs: 0, ...none };
+}
+
+/** Rejects with what `silent` makes once `ms` have passed without a result; what comes later is dropped. */
+async function answered<T>(work: Promise<T>, ms: number, silent: () => Error): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(silent()), Math.min(ms, 2 ** 31 - 1));
+  });
+  work.catch(() => undefined);
+  return Promise.race([work, late]).finally(() => clearTimeout(timer));
+}
+
+export function openSession(lab: RunningLab, connectTo: typeof connect = connect): LabSession {
   const open = new Map<string, Promise<HostConnection>>();
   const plans = new Map(lab.plan.hosts.map((plan) => [plan.name, plan]));
   let closed = false;
@@ -78,7 +103,7 @@ export function openSession(lab: RunningLab): LabSession {
       const newer = open.get(host);
       if (newer) return newer;
     }
-    const fresh = connect(lab.target(host), signal ? { signal } : {});
+    const fresh = connectTo(lab.target(host), signal ? { signal } : {});
     open.set(host, fresh);
     fresh.catch(() => {
       if (open.get(host) === fresh) open.delete(host);
@@ -86,22 +111,56 @@ export function openSession(lab: RunningLab): LabSession {
     return fresh;
   }
 
+  /** Forgets a connection whose host says nothing any more; the next caller opens a new one. */
+  function giveUp(host: string): void {
+    const silent = open.get(host);
+    open.delete(host);
+    void silent?.then((one) => one.end()).catch(() => undefined);
+  }
+
   function context(options: ContextOptions): ProbeContext {
     const startedAt = performance.now();
-    let kept = 0;
+    const leftMs = (): number => options.timeoutMs - (performance.now() - startedAt);
 
     function probeHost(name: string): ProbeHost {
       const record = (result: ExecResult): ExecResult => {
         options.record(transcriptOf(result));
         return result;
       };
+      // To the end of the attempt, not of one command: that may have to wait for others of its host.
+      const withinTime = <T>(doing: string, left: number, work: Promise<T>): Promise<T> =>
+        answered(work, left + silentAfterMs, () => {
+          giveUp(name);
+          options.cut?.();
+          record({ ...unanswered(name, doing), durationMs: left + silentAfterMs });
+          const more = formatDuration(silentAfterMs);
+          return new NetrigError(
+            'NETRIG_SSH_SILENT',
+            `${name} did not answer within ${formatDuration(left)}, and in ${more} more not even the order to end what ran there.`,
+          );
+        });
+      const exec = async (command: string | readonly string[], given: ProbeExecOptions = {}): Promise<ExecResult> => {
+        const { cleansUp = false, ...execOptions } = given;
+        const left = cleansUp ? cleanUpMs : leftMs();
+        const limitMs = Math.min(execOptions.timeoutMs ?? Infinity, left);
+        const line = typeof command === 'string' ? command : quoteArgv(command);
+        if (limitMs <= 0) {
+          options.cut?.();
+          return record(unanswered(name, line));
+        }
+        const bound = cleansUp ? {} : { signal: options.signal };
+        const work = connection(name, bound.signal).then((host) =>
+          host.exec(command, { ...bound, ...execOptions, timeoutMs: limitMs }),
+        );
+        const result = await withinTime(line, left, work);
+        const byTheAttempt = (result.timedOut && limitMs >= left) || leftMs() <= 0;
+        if (!cleansUp && (result.timedOut || result.aborted) && byTheAttempt) options.cut?.();
+        return record(result);
+      };
       return {
         name,
         plan: planOf(name),
-        exec: async (command, execOptions) =>
-          record(
-            await (await connection(name, options.signal)).exec(command, { signal: options.signal, ...execOptions }),
-          ),
+        exec,
         spawn: (command, execOptions) => {
           const process = connection(name, options.signal).then((host) =>
             host.spawn(command, { signal: options.signal, ...execOptions }),
@@ -115,39 +174,41 @@ export function openSession(lab: RunningLab): LabSession {
         },
         writeFile: async (path, content, writeOptions) => {
           const begin = performance.now();
-          await (await connection(name, options.signal)).writeFile(path, content, writeOptions);
           const bytes = Buffer.byteLength(content);
-          options.record({
-            host: name,
-            command: `sftp: write ${path} (${bytes} bytes)`,
-            exitCode: 0,
-            durationMs: performance.now() - begin,
-            stdout: '',
-            stderr: '',
-            stdoutBytes: 0,
-            stderrBytes: 0,
-          });
+          const command = `sftp: write ${path} (${bytes} bytes)`;
+          const work = connection(name, options.signal).then((host) => host.writeFile(path, content, writeOptions));
+          await withinTime(command, Math.max(0, leftMs()), work);
+          record({ ...unanswered(name, command), exitCode: 0, timedOut: false, durationMs: performance.now() - begin });
         },
-        readFile: async (path, readOptions) => (await connection(name, options.signal)).readFile(path, readOptions),
+        readFile: async (path, readOptions) => {
+          const work = connection(name, options.signal).then((host) => host.readFile(path, readOptions));
+          return withinTime(`sftp: read ${path}`, Math.max(0, leftMs()), work);
+        },
       };
     }
 
     async function attach(title: string, name: string, mime: string, data: Buffer): Promise<Attachment> {
       if (!options.files) return { title, file: '', mime };
-      kept += 1;
       const { runDir, folder } = options.files;
       const safe = name.replace(/[^A-Za-z0-9._-]+/g, '-').slice(-80);
-      const file = join('files', folder, `${kept}-${safe}`);
       await mkdir(join(runDir, 'files', folder), { recursive: true });
-      await writeFile(join(runDir, file), data);
-      return { title, file, mime };
+      // Other attempts at the item, other processes of the host and earlier runs of the scenario keep theirs in this folder.
+      for (let number = 1; ; number += 1) {
+        const file = join('files', folder, `${number}-${safe}`);
+        try {
+          await writeFile(join(runDir, file), data, { flag: 'wx' });
+          return { title, file, mime };
+        } catch (error) {
+          if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+        }
+      }
     }
 
     return {
       plan: lab.plan,
       host: probeHost,
       signal: options.signal,
-      timeLeftMs: () => Math.max(1, options.timeoutMs - (performance.now() - startedAt)),
+      timeLeftMs: () => Math.max(1, leftMs()),
       attach,
       ...(options.later ? { later: options.later } : {}),
     };

@@ -9,6 +9,8 @@ type Answer<T> = (error: Error | null | undefined, value: T) => void;
 
 /** How long one SFTP request may take, ms: a disk that hangs, or a path that is a pipe nobody writes to. */
 const requestDeadlineMs = 60_000;
+/** How long sshd may take to start its SFTP subsystem, ms: one process, as for a command. */
+const defaultOpenDeadlineMs = 15_000;
 const defaultMaxBytes = 64 * 1_048_576;
 /** OpenSSH serves at most 256 KiB a packet; larger reads come back short. */
 const readSize = 131_072;
@@ -16,7 +18,10 @@ const readSize = 131_072;
 const { STATUS_CODE } = ssh2.utils.sftp;
 
 /** Reading and writing files over one SFTP session, opened when first needed. */
-export function filesOver(link: Link): Pick<HostConnection, 'writeFile' | 'readFile'> {
+export function filesOver(
+  link: Link,
+  openDeadlineMs = defaultOpenDeadlineMs,
+): Pick<HostConnection, 'writeFile' | 'readFile'> {
   let session: Promise<SFTPWrapper> | undefined;
 
   const sftp = (doing: string) => {
@@ -26,8 +31,16 @@ export function filesOver(link: Link): Pick<HostConnection, 'writeFile' | 'readF
 
   const openSession = (doing: string) => {
     const opening = new Promise<SFTPWrapper>((resolve, reject) => {
-      const forget = link.onLost(() => reject(link.lostError(doing)));
+      const late = setTimeout(() => {
+        forget();
+        reject(new Error(`the SFTP subsystem of ${link.host} did not answer within ${openDeadlineMs / 1000} s`));
+      }, openDeadlineMs);
+      const forget = link.onLost(() => {
+        clearTimeout(late);
+        reject(link.lostError(doing));
+      });
       const answered = (error: Error | undefined, wrapper: SFTPWrapper | undefined) => {
+        clearTimeout(late);
         forget();
         if (!wrapper)
           return reject(link.lost !== undefined ? link.lostError(doing) : (error ?? new Error('no SFTP session')));

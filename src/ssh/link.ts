@@ -48,6 +48,9 @@ const answerDeadlineMs = 15_000;
 const roomDeadlineMs = 60_000;
 const endDeadlineMs = 1_000;
 
+/** Why a transport was given up whose other end is there, and says nothing. */
+class Unanswered extends Error {}
+
 export interface LinkOptions {
   signal?: AbortSignal;
   readyTimeoutMs: number;
@@ -232,7 +235,8 @@ function linkOver(
 
   const lostError = (doing: string) => {
     const reason = lost ?? new Error('netrig closed it');
-    return new NetrigError('NETRIG_SSH_LOST', `${host}: the SSH connection ended during ${doing}: ${reason.message}`, {
+    const code = reason instanceof Unanswered ? 'NETRIG_SSH_SILENT' : 'NETRIG_SSH_LOST';
+    return new NetrigError(code, `${host}: the SSH connection ended during ${doing}: ${reason.message}`, {
       cause: reason,
     });
   };
@@ -241,7 +245,7 @@ function linkOver(
     new Promise<ClientChannel>((resolve, reject) => {
       if (lost !== undefined) return reject(lostError(doing));
       const timer = setTimeout(
-        () => giveUp(new Error(`no answer to a request for a channel within ${answerDeadlineMs} ms`)),
+        () => giveUp(new Unanswered(`no answer to a request for a channel within ${answerDeadlineMs} ms`)),
         answerDeadlineMs,
       );
       const settled = () => {
@@ -335,7 +339,7 @@ function linkOver(
       let code: number | null = null;
       const forget = onLost(() => resolve(false));
       const timer = setTimeout(
-        () => giveUp(new Error(`no answer to ${doing} within ${answerDeadlineMs} ms`)),
+        () => giveUp(new Unanswered(`no answer to ${doing} within ${answerDeadlineMs} ms`)),
         answerDeadlineMs,
       );
       channel.on('error', () => undefined);

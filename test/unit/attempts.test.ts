@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import type { Outcome } from '../../src/model/verdict.js';
 import { attemptsOf } from '../../src/run/attempts.js';
+import { fakeClock } from '../fakes/clock.js';
 
 const never = new AbortController().signal;
 const pass: Outcome = { verdict: 'pass', reason: 'It is so.' };
@@ -65,6 +66,70 @@ describe('Attempts at a check', () => {
     expect(timed.outcome.verdict).to.equal('pass');
     expect(timed.durationMs).to.be.at.least(299);
     expect(timed.attempts).to.be.greaterThan(1);
+  });
+
+  it('holds-for: what never held is said to have held for 0 s, what held to have held until it was last seen', async () => {
+    const clock = fakeClock();
+    const slowly = (outcome: Outcome) => () => {
+      clock.advance(5000);
+      return Promise.resolve(outcome);
+    };
+    const timing = { withinMs: null, holdsForMs: 1000, timeoutMs: 15_000 };
+    const none = await attemptsOf(slowly(fail), timing, never, clock);
+    expect(none.outcome.reason).to.equal('No answer. It never held: 0 s of 1.0 s.');
+    let made = 0;
+    const some = await attemptsOf(
+      () => slowly((made += 1) < 3 ? pass : fail)(),
+      { ...timing, holdsForMs: 60_000 },
+      never,
+      clock,
+    );
+    expect(some.outcome.reason).to.equal('No answer. It had held for 10.5 s of 1 min 00 s.');
+  });
+
+  it('within: what becomes true when its time is over fails, with what was seen before', async () => {
+    const clock = fakeClock();
+    const late = await attemptsOf(
+      () => {
+        clock.advance(2500);
+        return Promise.resolve(pass);
+      },
+      { withinMs: 1000, holdsForMs: null, timeoutMs: 15_000 },
+      never,
+      clock,
+    );
+    expect(late.outcome).to.include({ verdict: 'fail', cause: 'timeout', actual: 'true after 2.5 s' });
+    let made = 0;
+    const second = await attemptsOf(
+      () => {
+        made += 1;
+        clock.advance(made === 1 ? 900 : 1500);
+        return Promise.resolve<Outcome>(
+          made === 1 ? { verdict: 'fail', cause: 'refused', reason: 'Nobody listens.' } : pass,
+        );
+      },
+      { withinMs: 1000, holdsForMs: null, timeoutMs: 15_000 },
+      never,
+      clock,
+    );
+    expect(second.outcome).to.include({ verdict: 'fail', cause: 'refused' });
+    expect(second.outcome.reason).to.contain('Nobody listens. It was so only after');
+  });
+
+  it('within: a pass of an attempt that its own end cut short proves nothing', async () => {
+    const clock = fakeClock();
+    const timed = await attemptsOf(
+      (givenMs, report) => {
+        clock.advance(givenMs);
+        report.cut();
+        return Promise.resolve({ verdict: 'pass', cause: 'timeout', reason: 'No answer came, as expected.' });
+      },
+      { withinMs: 1000, holdsForMs: null, timeoutMs: 15_000 },
+      never,
+      clock,
+    );
+    expect(timed.outcome.verdict).to.equal('inconclusive');
+    expect(timed.outcome.reason).to.contain('No attempt had the time that it needed');
   });
 
   it('within and holds-for: becomes true first, then stays so', async () => {

@@ -1,3 +1,4 @@
+import { sysctlPath } from '../../model/sysctl.js';
 import { quoteArg, quoteArgv } from '../../ssh/quote.js';
 
 /**
@@ -190,7 +191,7 @@ export function tunnelChange(tunnel: Tunnel, lab: string): Change {
 
 /** Before provisioning sets a sysctl: its value is kept and set back. Nothing is changed here. */
 export function sysctlNote(key: string): Change & { before: string } {
-  const path = `/proc/sys/${key.replaceAll('.', '/')}`;
+  const path = sysctlPath(key);
   return {
     what: `sysctl ${key}`,
     before: `old=$(cat ${quoteArg(path)})`,
