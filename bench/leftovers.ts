@@ -20,7 +20,7 @@ export function groupName(count: number): string {
 /** Removes the cgroups and directories of benches that were killed. */
 export async function sweep(): Promise<void> {
   const { hierarchies, unified } = cgroupLayout();
-  const tops = [...hierarchies.map((one) => one.mountPoint), ...(unified === null ? [] : [unified])];
+  const tops = [...hierarchies.map((one) => one.mountPoint), ...(unified === null ? [] : [unified.mountPoint])];
   await removeCgroups(
     tops.flatMap((top) =>
       readdirSync(top)

@@ -40,7 +40,7 @@ const enter =
  * then by SIGKILL; they also end with this process.
  */
 export async function runMetered(argv: readonly string[], options: MeteredOptions): Promise<Metered> {
-  const { unified } = cgroupLayout();
+  const unified = cgroupLayout().unified?.mountPoint ?? null;
   const group = unified === null ? '' : join(unified, groupName((count += 1)));
   if (group !== '') mkdirSync(group);
   try {

@@ -144,6 +144,11 @@ export const errorCatalogue = {
     mend: '`netrig doctor` lists what this machine can do.',
     exit: lab,
   },
+  NETRIG_ISOLATION: {
+    meaning: 'Lab hosts were to be isolated from the machine, and this machine cannot do that.',
+    mend: '`netrig doctor` says what was tried; `--isolation none` does without, which only your own scenarios should get.',
+    exit: lab,
+  },
   NETRIG_SSH_CONNECT: {
     meaning: 'No SSH connection to a lab host could be made.',
     mend: 'See the host’s console log; `netrig run --keep-on-fail` keeps the lab for a look.',

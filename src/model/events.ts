@@ -95,6 +95,8 @@ export type RunEventBody =
       text: string;
       durationMs?: number;
     }
+  /** How the hosts of the lab are kept from the machine; from the provider whose hosts share the machine's kernel. */
+  | { type: 'isolation'; scenario: string; mode: 'users' | 'none'; text: string }
   | { type: 'item:start'; scenario: string; item: string }
   | { type: 'command'; scenario: string; item: string | null; transcript: Transcript }
   | { type: 'item:end'; scenario: string; item: string; outcome: Outcome; attempts: number; durationMs: number }

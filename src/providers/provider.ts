@@ -13,6 +13,13 @@ export interface Capability {
   mend?: string;
 }
 
+/**
+ * How hosts that share this machine's kernel are kept from the machine. `users`: root in a host is an unprivileged user of the
+ * machine. `none`: it is root of the machine. `auto`: `users` where the machine can do it.
+ */
+export const isolationWishes = ['auto', 'users', 'none'] as const;
+export type IsolationWish = (typeof isolationWishes)[number];
+
 export interface UpOptions {
   /** Aborting makes `up` take away what it made so far, then reject with NETRIG_INTERRUPTED. */
   signal: AbortSignal;
@@ -21,6 +28,8 @@ export interface UpOptions {
   scenario: string;
   /** Hosts that exist already are to be looked at only; asked of no provider without `asks`. */
   readOnly?: boolean;
+  /** For the local provider; default `auto`. */
+  isolation?: IsolationWish;
 }
 
 /** What `netrig ps`, `exec`, `ssh` and `check` need to reach a lab from another process. JSON-serialisable. */

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { isNetrigError } from '../../src/errors.js';
 import type { HostPlan, LabPlan } from '../../src/plan/lab-plan.js';
-import { cgroupDirectories, cgroupName, parseLayout, viewFor } from '../../src/providers/local/cgroups.js';
+import { cgroupName, hostGroups, isCgroupOf, labGroups, parseLayout, viewFor } from '../../src/providers/local/cgroups.js';
 import { neighbourWarning } from '../../src/providers/local/preflight.js';
 import { bridgeLines, bridgeName, portName, wireLines } from '../../src/providers/local/segments.js';
 import { addressLines } from '../../src/providers/shared/address-lines.js';
@@ -17,6 +17,7 @@ const hybrid = parseLayout(
     '99 20 0:30 / /somewhere/else rw,nosuid - cgroup cgroup rw,memory',
     '',
   ].join('\n'),
+  '5:memory:/runner\n4:cpuacct,cpu:/\n1:name=systemd:/\n0::/system.slice/runner.service\n',
 );
 const pure = parseLayout(
   '35 25 0:30 / /sys/fs/cgroup rw,nosuid,nodev,noexec,relatime shared:9 - cgroup2 cgroup2 rw,nsdelegate,memory_recursiveprot\n',
@@ -40,13 +41,20 @@ function host(name: string, nics: { segment: string; address: string | null }[])
 describe('the cgroup layout of the machine', () => {
   it('is read from mountinfo, with the options that mount each hierarchy again', () => {
     expect(hybrid.kind).to.equal('hybrid');
-    expect(hybrid.unified).to.equal('/sys/fs/cgroup/unified');
+    expect(hybrid.unified).to.deep.equal({
+      mountPoint: '/sys/fs/cgroup/unified',
+      own: '/sys/fs/cgroup/unified/system.slice/runner.service',
+    });
     expect(hybrid.hierarchies).to.deep.equal([
-      { mountPoint: '/sys/fs/cgroup/systemd', options: 'none,name=systemd' },
-      { mountPoint: '/sys/fs/cgroup/cpu,cpuacct', options: 'cpu,cpuacct' },
-      { mountPoint: '/sys/fs/cgroup/memory', options: 'memory' },
+      { mountPoint: '/sys/fs/cgroup/systemd', options: 'none,name=systemd', own: '/sys/fs/cgroup/systemd' },
+      { mountPoint: '/sys/fs/cgroup/cpu,cpuacct', options: 'cpu,cpuacct', own: '/sys/fs/cgroup/cpu,cpuacct' },
+      { mountPoint: '/sys/fs/cgroup/memory', options: 'memory', own: '/sys/fs/cgroup/memory/runner' },
     ]);
-    expect(pure).to.deep.equal({ kind: 'v2', hierarchies: [], unified: '/sys/fs/cgroup' });
+    expect(pure).to.deep.equal({
+      kind: 'v2',
+      hierarchies: [],
+      unified: { mountPoint: '/sys/fs/cgroup', own: '/sys/fs/cgroup' },
+    });
     expect(bare).to.deep.equal({ kind: 'none', hierarchies: [], unified: null });
   });
 
@@ -59,18 +67,56 @@ describe('the cgroup layout of the machine', () => {
     expect(viewFor({ ...hybrid, unified: null }, 'v2')).to.equal(null);
   });
 
-  it('puts a host into every hierarchy it sees, under a name that tells whose it is', () => {
-    expect(cgroupDirectories(hybrid, 'hybrid', 'x')).to.deep.equal([
-      '/sys/fs/cgroup/systemd/x',
-      '/sys/fs/cgroup/cpu,cpuacct/x',
-      '/sys/fs/cgroup/memory/x',
-      '/sys/fs/cgroup/unified/x',
+  it('finds its own group below a mount that shows a part of the hierarchy only, as in a container', () => {
+    const inside = (root: string, group: string): string | undefined =>
+      parseLayout(`32 26 0:30 ${root} /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n`, `5:memory:${group}\n`)
+        .hierarchies[0]?.own;
+    expect(inside('/docker/0a', '/docker/0a/job')).to.equal('/sys/fs/cgroup/memory/job');
+    expect(inside('/docker/0a', '/docker/0a')).to.equal('/sys/fs/cgroup/memory');
+    expect(inside('/docker/0a', '/docker/0ab')).to.equal('/sys/fs/cgroup/memory');
+    expect(inside('/', '/../up')).to.equal('/sys/fs/cgroup/memory');
+  });
+
+  it('puts a lab below its own groups, under a name that tells whose it is', () => {
+    expect(cgroupName({ pid: 12, startTime: 345 }, 'ports-0a1b2c')).to.match(/^netrig-\d+-12-345-ports-0a1b2c$/);
+    // Nothing of these is on this machine, and where the own group is not there, the top is taken.
+    expect(labGroups(hybrid, 'lab').v1.map((one) => one.path)).to.include('/sys/fs/cgroup/memory/lab');
+    expect(labGroups(bare, 'lab').all).to.deep.equal([]);
+  });
+
+  it('puts a host into every hierarchy it sees, and into those that limit it', () => {
+    const lab = labGroups(hybrid, 'lab');
+    expect(hostGroups(lab, 'hybrid', 'x').joined).to.deep.equal([
+      '/sys/fs/cgroup/systemd/lab/x',
+      '/sys/fs/cgroup/cpu,cpuacct/lab/x',
+      '/sys/fs/cgroup/memory/lab/x',
+      '/sys/fs/cgroup/unified/lab/x/host',
     ]);
-    expect(cgroupDirectories(hybrid, 'v2', 'x')).to.deep.equal(['/sys/fs/cgroup/unified/x']);
-    expect(cgroupDirectories(pure, 'v2', 'x')).to.deep.equal(['/sys/fs/cgroup/x']);
-    expect(cgroupName({ pid: 12, startTime: 345 }, 'ports-0a1b2c', 'node1')).to.match(
-      /^netrig-\d+-12-345-ports-0a1b2c\.node1$/,
-    );
+    // One that sees version 2 alone, and one that sees nothing, cannot lift the limits of version 1.
+    const limiting = ['/sys/fs/cgroup/cpu,cpuacct/lab/x', '/sys/fs/cgroup/memory/lab/x'];
+    expect(hostGroups(lab, 'v2', 'x').joined).to.deep.equal([...limiting, '/sys/fs/cgroup/unified/lab/x/host']);
+    expect(hostGroups(lab, null, 'x').joined).to.deep.equal(limiting);
+    expect(hostGroups(lab, null, 'x').limited.memory).to.deep.equal({ path: limiting[1], version: 1 });
+    const alone = hostGroups(labGroups(pure, 'lab'), 'v2', 'x');
+    expect(alone.joined).to.deep.equal(['/sys/fs/cgroup/lab/x/host']);
+    expect(alone.entered).to.deep.equal(['/sys/fs/cgroup/lab/x/entered']);
+    expect(alone.limited.memory).to.deep.equal({ path: '/sys/fs/cgroup/lab/x', version: 2 });
+  });
+
+  it('trusts no path of a ledger that is not a cgroup of that very lab', () => {
+    const name = cgroupName({ pid: 12, startTime: 345 }, 'ports-0a1b2c');
+    const ours = (path: string): boolean => isCgroupOf(hybrid, 'ports-0a1b2c', path);
+    expect(ours(`/sys/fs/cgroup/memory/runner/${name}`)).to.equal(true);
+    expect(ours(`/sys/fs/cgroup/memory/runner/${name}/web`)).to.equal(true);
+    for (const path of [
+      '/sys/fs/cgroup/memory/system.slice',
+      '/sys/fs/cgroup/memory',
+      `/home/somebody/${name}`,
+      `/sys/fs/cgroup/memory/${name}/../system.slice`,
+      `/sys/fs/cgroup/memory/${name}x`,
+      name,
+    ])
+      expect(ours(path), path).to.equal(false);
   });
 });
 

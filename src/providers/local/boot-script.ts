@@ -1,29 +1,78 @@
 /**
- * What turns fresh namespaces into a host, as two scripts for the static busybox of the host's own image, whose shell has
- * mount, mkdir and the like built in: nothing that they run comes from the machine but `setpriv`, `unshare` and `/bin/cp`.
+ * What turns fresh namespaces into a host, as scripts for the static busybox of the host's own image, whose shell has mount,
+ * mkdir and the like built in: nothing that they run comes from the machine but `setpriv`, `unshare`, `nsenter`, `perl` and
+ * `/bin/cp`. They come by the environment, because an isolated host can't pass the closed directories (0700) of the machine.
  *
- * Descriptors: 0 is a pipe that says when to go on, 1 and 2 the console log, 3 a pipe for what the holder must know.
+ * Descriptors: 0 is a pipe that says when to go on, 1 and 2 go to the console log, 3 is a pipe for what the holder must know.
  */
+
+/** `users`: root in the host is an unprivileged id of the machine. `none`: root in the host is root of the machine. */
+export type Isolation = 'users' | 'none';
+
+/** How a busybox is started on a script that an environment variable holds. */
+const run = (variable: string): string => `sh -c 'eval "$${variable}"'`;
 
 /**
  * Joins the host's cgroups (arguments before `--`) and makes its namespaces. `unshare` is killed when the holder ends,
  * and PID 1, so all of the host, when `unshare` is.
  */
-export const enterScript = `set -eu
+export function enterScript(isolation: Isolation): string {
+  // By its path: busybox has a setpriv too, without what is needed here.
+  const kill = 'exec "$NETRIG_SETPRIV" --pdeathsig KILL unshare';
+  return `set -eu
+exec 2>&1
 while [ "$1" != -- ]; do
   echo 0 >"$1/cgroup.procs"
   shift
 done
-# By its path: busybox has a setpriv too, without what is needed here.
-exec "$NETRIG_SETPRIV" --pdeathsig KILL unshare $NETRIG_UNSHARE --propagation private --fork --kill-child=KILL "$NETRIG_BUSYBOX" sh "$NETRIG_BOOT"
+${
+  isolation === 'users'
+    ? `${kill} --mount --propagation private "$NETRIG_BUSYBOX" ${run('NETRIG_PROVIDE')}`
+    : `${kill} $NETRIG_UNSHARE --propagation private --fork --kill-child=KILL "$NETRIG_BUSYBOX" ${run('NETRIG_BOOT')}`
+}
+`;
+}
+
+/**
+ * For an isolated host, run by root of the machine in a mount namespace of its own, before the host's: what only root can
+ * provide, on IMAGE/mnt, which every image has: device nodes, and the image and its engine's data with shifted owners. The
+ * host's mount namespace belongs to the host's user namespace and begins as a copy of this one, in which these mounts are
+ * locked (mount_namespaces(7)): what is read-only here stays so for the host's root. Nothing is written to the image.
+ */
+export const provideScript = `set -eu
+cd "$NETRIG_IMAGE"
+mount -t tmpfs -o mode=755,nosuid,noexec,size=64k netrig mnt
+mkdir mnt/lower mnt/data mnt/nodes mnt/host
+for node in null:1:3 zero:1:5 full:1:7 random:1:8 urandom:1:9 tty:5:0 tun:10:200 fuse:10:229; do
+  numbers=\${node#*:}
+  mknod -m 666 "mnt/nodes/\${node%%:*}" c "\${numbers%:*}" "\${numbers#*:}"
+done
+mount -o remount,ro mnt
+set -- bind "$NETRIG_USERS" "$NETRIG_IMAGE" mnt/lower
+[ -z "$NETRIG_DOCKER_DATA" ] || set -- "$@" bind "$NETRIG_USERS" "$NETRIG_DOCKER_DATA" mnt/data
+exec "$NETRIG_PERL" -e "$NETRIG_CALLS" -- "$@" $NETRIG_FILTER -- "$NETRIG_BUSYBOX" ${run('NETRIG_ENTER_USERS')}
 `;
 
-/** PID 1 until the last line, which puts the host's own init in its place. */
-export const bootScript = `set -eu
-# /proc is still the machine's: it has this process under the pid by which the machine knows it.
-read -r pid rest </proc/self/stat
-echo "made $pid" >&3
+/**
+ * The last of root's own, then the host's user namespace and the others, which belong to it.
+ *
+ * NETRIG_OVERLAY is \`root\` on kernels before 6.6, whose tmpfs has no user.* attributes for an overlay that the host mounts
+ * itself: there root of the machine mounts it, with trusted.* ones.
+ */
+export const enterUsersScript = `set -eu
+if [ "$NETRIG_OVERLAY" = root ]; then
+  mount -t tmpfs -o "mode=755,nodev,size=$NETRIG_SIZE,uid=$NETRIG_FIRST_ID,gid=$NETRIG_FIRST_ID" netrig mnt/host
+  mkdir mnt/host/upper mnt/host/work mnt/host/root
+  chown "$NETRIG_FIRST_ID:$NETRIG_FIRST_ID" mnt/host/*
+  mount -t overlay -o nodev,lowerdir=mnt/lower,upperdir=mnt/host/upper,workdir=mnt/host/work overlay mnt/host/root
+fi
+# By their paths: the busybox of Debian 11 has an nsenter of its own. The change of ids takes the parent-death signal away, so
+# it is asked for after it.
+exec "$NETRIG_NSENTER" --user="$NETRIG_USERS" "$NETRIG_SETPRIV" --pdeathsig KILL \\
+  unshare $NETRIG_UNSHARE --propagation private --fork --kill-child=KILL bin/busybox ${run('NETRIG_BOOT')}
+`;
 
+const ownRoot = `
 cd "$NETRIG_MOUNT"
 mount -t tmpfs -o "mode=755,size=$NETRIG_SIZE" netrig .
 cd "$NETRIG_MOUNT"
@@ -31,7 +80,25 @@ mkdir lower upper work root
 # Bound here so that no path with a comma or a colon has to go into overlay's options.
 mount -o bind "$NETRIG_IMAGE" lower
 mount -t overlay -o lowerdir=lower,upperdir=upper,workdir=work overlay root
+`;
 
+const usersRoot = `
+# The working directory is the image. -P: else the shell goes by the absolute path, which may be closed to us.
+cd -P mnt/host
+if [ "$NETRIG_OVERLAY" = root ]; then
+  # A mount of its own, which can be moved to: the one beneath is locked.
+  mount -o bind root root
+else
+  cd -P ..
+  mount -t tmpfs -o "mode=755,size=$NETRIG_SIZE" netrig host
+  cd -P host
+  mkdir upper work root
+  mount -t overlay -o userxattr,lowerdir=../lower,upperdir=upper,workdir=work overlay root
+fi
+[ -z "$NETRIG_DOCKER_DATA" ] || NETRIG_DOCKER_DATA=../data
+`;
+
+const engineData = (isolation: Isolation): string => `
 if [ -n "$NETRIG_DOCKER_DATA" ]; then
   # overlay2 refuses to work on overlayfs; the tmpfs beneath it will do.
   mkdir docker
@@ -50,7 +117,7 @@ if [ -n "$NETRIG_DOCKER_DATA" ]; then
           done
           mkdir "docker/overlay2/$id/diff"
           mount -o bind "$layer/diff" "docker/overlay2/$id/diff"
-          mount -o remount,bind,ro "docker/overlay2/$id/diff"
+          ${isolation === 'users' ? ': # read-only, and locked, already' : 'mount -o remount,bind,ro "docker/overlay2/$id/diff"'}
           ;;
         *) /bin/cp -a "$layer" docker/overlay2/ ;;
       esac
@@ -58,11 +125,14 @@ if [ -n "$NETRIG_DOCKER_DATA" ]; then
   fi
 fi
 
-cd root
+cd -P root
 if [ -n "$NETRIG_DOCKER_DATA" ]; then
   mkdir -p var/lib/docker
   mount -o rbind ../docker var/lib/docker
 fi
+`;
+
+const ownKernelFiles = `
 # Below /proc/sys and /sys, only what belongs to the network namespace may be written to: all else is the machine's.
 mount -t proc -o nosuid,nodev,noexec proc proc
 mount -o bind proc/sys proc/sys
@@ -72,6 +142,7 @@ mount -t sysfs -o nosuid,nodev,noexec sysfs sys
 mount -o bind sys/devices/virtual/net sys/devices/virtual/net
 mount -o remount,bind,ro,nosuid,nodev,noexec sys
 mount -t tmpfs -o mode=755,nosuid dev dev
+mkdir -m 755 dev/pts dev/shm dev/mqueue dev/net
 umask 0
 mknod dev/null c 1 3
 mknod dev/zero c 1 5
@@ -79,10 +150,41 @@ mknod dev/full c 1 7
 mknod dev/random c 1 8
 mknod dev/urandom c 1 9
 mknod dev/tty c 5 0
-mkdir -m 755 dev/pts dev/shm dev/mqueue dev/net
 mknod dev/net/tun c 10 200
 mknod dev/fuse c 10 229
 umask 22
+`;
+
+const usersKernelFiles = `
+# Nothing is made read-only here: what is not the host's, the kernel refuses by id. New ones are allowed only while a proc and a
+# sysfs with nothing mounted over them are in sight, so before pivot_root.
+mount -t proc -o nosuid,nodev,noexec proc proc
+mount -t sysfs -o nosuid,nodev,noexec sysfs sys
+mount -t tmpfs -o mode=755,nosuid dev dev
+mkdir -m 755 dev/pts dev/shm dev/mqueue dev/net
+for node in null zero full random urandom tty net/tun fuse; do
+  : >"dev/$node"
+  mount -o bind "../../nodes/\${node##*/}" "dev/$node"
+done
+# For the same reason a spare one of each stays: ip netns exec takes the old /sys away before it mounts a new one. They are where
+# LXC keeps its own, a name that docker run --privileged passes over when it looks for devices.
+mkdir -p -m 755 dev/.lxc/proc dev/.lxc/sys
+mount -t proc -o nosuid,nodev,noexec proc dev/.lxc/proc
+mount -t sysfs -o nosuid,nodev,noexec sysfs dev/.lxc/sys
+# Users may ping, by this, where the image's ping has no privilege; systemd's own value for it names ids that do not exist here.
+echo 0 65535 >proc/sys/net/ipv4/ping_group_range
+`;
+
+/** PID 1 until the last line, which puts the host's own init in its place. */
+export function bootScript(isolation: Isolation): string {
+  return `set -eu
+# /proc is still the machine's: it has this process under the pid by which the machine knows it.
+read -r pid rest </proc/self/stat
+echo "made $pid" >&3
+${isolation === 'users' ? usersRoot : ownRoot}${engineData(isolation)}${isolation === 'users' ? usersKernelFiles : ownKernelFiles}${afterKernelFiles}`;
+}
+
+const afterKernelFiles = `
 mount -t devpts -o newinstance,ptmxmode=0666,mode=620,gid=5 devpts dev/pts
 mount -t tmpfs -o mode=1777,nosuid,nodev shm dev/shm
 ln -s pts/ptmx dev/ptmx
@@ -92,10 +194,12 @@ ln -s fd/1 dev/stdout
 ln -s fd/2 dev/stderr
 
 mkdir -p -m 700 root/.ssh
-cp "$NETRIG_KEYS/host_key" etc/ssh/ssh_host_ed25519_key
-cp "$NETRIG_KEYS/host_key.pub" etc/ssh/ssh_host_ed25519_key.pub
-cp "$NETRIG_KEYS/login_key.pub" root/.ssh/authorized_keys
-chmod 600 etc/ssh/ssh_host_ed25519_key root/.ssh/authorized_keys
+umask 77
+rm -f etc/ssh/ssh_host_ed25519_key etc/ssh/ssh_host_ed25519_key.pub root/.ssh/authorized_keys
+echo "$NETRIG_HOST_KEY" >etc/ssh/ssh_host_ed25519_key
+echo "$NETRIG_LOGIN_KEY" >root/.ssh/authorized_keys
+umask 22
+echo "$NETRIG_HOST_KEY_PUBLIC" >etc/ssh/ssh_host_ed25519_key.pub
 
 if [ "$NETRIG_INIT" = systemd ]; then
   mount -t mqueue mqueue dev/mqueue
@@ -158,5 +262,5 @@ if [ "$NETRIG_INIT" = systemd ]; then
     /lib/systemd/systemd --system --log-target=journal-or-kmsg --show-status=0 </dev/null 3>&-
 fi
 # With SIGCHLD ignored the kernel reaps whatever is left to this PID 1 (sigaction(2)).
-exec /usr/bin/env -i --ignore-signal=CHLD PATH=/usr/sbin:/usr/bin:/sbin:/bin container=netrig sleep infinity </dev/null 3>&-
+exec /usr/bin/env -i --ignore-signal=CHLD PATH=/usr/sbin:/usr/bin:/sbin:/bin container=netrig sleep infinity </dev/null >/dev/null 2>&1 3>&-
 `;

@@ -2,7 +2,9 @@ import { mkdirSync, rmdirSync } from 'node:fs';
 import { messageOf } from '../../errors.js';
 import type { Capability } from '../provider.js';
 import { ownIdentity } from '../../lab/process.js';
-import { cgroupDirectories, cgroupLayout, cgroupName, viewFor } from './cgroups.js';
+import { imagesDirectory } from '../../images/store.js';
+import { cgroupLayout, cgroupName, labGroups, viewFor } from './cgroups.js';
+import { probeIsolation } from './isolation.js';
 import { runCommand } from '../shared/command.js';
 import { kernelProbes, probeScript, readProbes, saidByProbes } from '../shared/kernel-probes.js';
 import { inotifySysctl, inotifyUse, missingTools, neighbourLimit, tools } from './machine.js';
@@ -54,11 +56,8 @@ function cgroupCapability(): Capability {
   }
   const made: string[] = [];
   try {
-    for (const path of cgroupDirectories(
-      layout,
-      view,
-      cgroupName(ownIdentity(), 'probe', String(process.hrtime.bigint())),
-    )) {
+    const name = cgroupName(ownIdentity(), `probe-${process.hrtime.bigint()}`);
+    for (const path of labGroups(layout, name).all) {
       mkdirSync(path);
       made.push(path);
     }
@@ -90,6 +89,20 @@ function cgroup2Capability(): Capability {
   };
 }
 
+async function isolationCapability(): Promise<Capability> {
+  const name = 'isolation';
+  const probe = await probeIsolation(imagesDirectory());
+  if (!probe.works)
+    return {
+      name,
+      have: false,
+      seen: `Tried to boot in a user namespace: ${probe.why}. Without it, root in a lab host is root of this machine.`,
+      mend: 'Linux 5.19 or later, user.max_user_namespaces above 0, images on a file system with idmapped mounts (ext4, xfs, btrfs).',
+    };
+  const overlay = probe.overlay === 'root' ? ', whose root file system root of the machine mounts (Linux before 6.6)' : '';
+  return { name, have: true, seen: `Tried: a small host boots in a user namespace of its own${overlay}.` };
+}
+
 /** See `Provider.capabilities`. All is done in namespaces that end with the probe; nothing of the machine changes. */
 export async function localCapabilities(): Promise<Capability[]> {
   const uid = process.getuid?.();
@@ -119,6 +132,9 @@ export async function localCapabilities(): Promise<Capability[]> {
     ...kernel,
     root ? cgroupCapability() : { name: 'cgroups', have: false, seen: 'Not tried: only root can make cgroups.' },
     cgroup2Capability(),
+    root && missing.length === 0
+      ? await isolationCapability()
+      : { name: 'isolation', have: false, seen: 'Not tried: it takes root and the programs named here.', mend: 'Mend those first.' },
     {
       name: 'inotify',
       have: inotify === null || inotify.limit - inotify.used >= 16,

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { appendFileSync, closeSync, existsSync, openSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Duplex, Readable } from 'node:stream';
 import { messageOf, NetrigError } from '../../errors.js';
@@ -9,23 +9,42 @@ import type { Ledger } from '../../lab/ledger.js';
 import { identify, type ProcessIdentity, signalProcess, waitUntilGone } from '../../lab/process.js';
 import { consoleLog } from '../../lab/store.js';
 import type { HostPlan } from '../../plan/lab-plan.js';
-import { enterScript } from './boot-script.js';
-import { type CgroupLayout, cgroupDirectories, cgroupName, makeCgroup, removeCgroups, viewFor } from './cgroups.js';
+import type { LabKeys } from '../../ssh/keys.js';
+import { bootScript, enterScript, enterUsersScript, provideScript } from './boot-script.js';
+import {
+  type CgroupLayout,
+  delegateGroups,
+  type HostGroups,
+  hostGroups,
+  type LabGroups,
+  makeHostGroups,
+  removeCgroups,
+  thaw,
+  viewFor,
+} from './cgroups.js';
 import { findProgram, machineEnvironment } from '../shared/command.js';
-import { journalOf, type KernelLogReader, readKernelLog } from './console.js';
+import { type ConsoleLog, copyToConsole, journalOf, type KernelLogReader, openConsoleLog, readKernelLog } from './console.js';
+import type { IdRange } from './id-ranges.js';
+import type { HostIsolation } from './isolation.js';
+import { filterAction, machineCalls } from './machine-calls.js';
 import { type SegmentSpace } from './segments.js';
 import { addressLines } from '../shared/address-lines.js';
 import { type HostAccess, waitForSshd } from './transport.js';
+import { makeUsers, type UserSpace } from './users.js';
 
 /** What all hosts of one lab have in common. */
 export interface LabSite {
   id: string;
-  /** The lab's own directory: `boot.sh`, `keys/`, `root/` and the console logs. */
+  /** The lab's own directory: \`root/\` and the console logs. */
   directory: string;
-  holder: ProcessIdentity;
+  keys: LabKeys;
   ledger: Ledger;
   layout: CgroupLayout;
+  groups: LabGroups;
   segments: SegmentSpace;
+  isolation: HostIsolation;
+  /** The ids of each host of the plan, in its order; empty where hosts are not isolated. */
+  ids: readonly IdRange[];
   images: ReadonlyMap<string, HostImage>;
   /** Per image: layers of its warmed engine that are bound instead of copied. */
   boundLayers: ReadonlyMap<string, readonly string[]>;
@@ -33,10 +52,11 @@ export interface LabSite {
 
 export interface BootedHost {
   access: HostAccess;
-  /** The `unshare` whose end is the host's. */
+  /** The \`unshare\` whose end is the host's. */
   guard: ProcessIdentity;
-  cgroups: string[];
-  kernelLog: KernelLogReader | null;
+  groups: HostGroups;
+  /** Ends the copying of its console, with what is still unread. */
+  closeConsole(): void;
   /** A stream to the host's sshd that has said its banner and nothing else. */
   first: Duplex;
 }
@@ -55,18 +75,43 @@ export function busyboxOf(image: HostImage): string {
   });
 }
 
-function environment(site: LabSite, host: HostPlan, image: HostImage): Record<string, string> {
+const pathOf = (program: string): string => findProgram(program) ?? program;
+
+/** What the scripts of an isolated host know more than those of another. */
+function usersEnvironment(overlay: 'host' | 'root', users: UserSpace): Record<string, string> {
+  const [perl, , program] = machineCalls;
+  return {
+    NETRIG_USERS: `/proc/${users.holder.pid}/ns/user`,
+    NETRIG_FIRST_ID: String(users.firstId),
+    NETRIG_OVERLAY: overlay,
+    NETRIG_PROVIDE: provideScript,
+    NETRIG_ENTER_USERS: enterUsersScript,
+    NETRIG_PERL: pathOf(perl),
+    NETRIG_CALLS: program,
+    NETRIG_FILTER: filterAction().join(' '),
+    NETRIG_NSENTER: pathOf('nsenter'),
+  };
+}
+
+function environment(
+  site: LabSite,
+  host: HostPlan,
+  image: HostImage,
+  users: UserSpace | null,
+): Record<string, string> {
   const { hierarchies, unified } = site.layout;
   return {
     PATH: machineEnvironment['PATH'] ?? '',
     NETRIG_HOST: host.name,
     NETRIG_INIT: host.init,
     NETRIG_ENGINE: host.engine ? 'yes' : 'no',
-    NETRIG_SETPRIV: findProgram('setpriv') ?? 'setpriv',
+    NETRIG_SETPRIV: pathOf('setpriv'),
     NETRIG_BUSYBOX: busyboxOf(image),
-    NETRIG_BOOT: join(site.directory, 'boot.sh'),
+    NETRIG_BOOT: bootScript(site.isolation.mode),
     NETRIG_MOUNT: join(site.directory, 'root'),
-    NETRIG_KEYS: join(site.directory, 'keys'),
+    NETRIG_HOST_KEY: site.keys.hostPrivateKey.trimEnd(),
+    NETRIG_HOST_KEY_PUBLIC: site.keys.hostPublicKeyLine,
+    NETRIG_LOGIN_KEY: site.keys.publicKeyLine,
     NETRIG_IMAGE: image.root,
     NETRIG_SIZE: '50%',
     NETRIG_UNSHARE: `--mount --pid --uts --ipc --net${host.init === 'systemd' ? ' --cgroup' : ''}`,
@@ -76,6 +121,7 @@ function environment(site: LabSite, host: HostPlan, image: HostImage): Record<st
     NETRIG_DOCKER_DATA: host.engine && host.init === 'systemd' ? (image.dockerData ?? '') : '',
     NETRIG_BOUND_LAYERS: (site.boundLayers.get(image.name) ?? []).join(' '),
     NETRIG_MACHINE_ID: randomBytes(16).toString('hex'),
+    ...(users === null || site.isolation.mode === 'none' ? {} : usersEnvironment(site.isolation.overlay, users)),
   };
 }
 
@@ -98,6 +144,16 @@ function lineReader(pipe: Readable): () => Promise<string | null> {
   };
 }
 
+/** A host on its way up: what there is of it so far, all of which goes again when it fails. */
+interface Attempt {
+  processes: ProcessIdentity[];
+  groups: HostGroups;
+  console: ConsoleLog;
+  access: HostAccess | null;
+  kernelLog: KernelLogReader | null;
+  users: UserSpace | null;
+}
+
 /**
  * Makes one host and waits until its sshd answers. Rejects with BootFailure when it does not within `timeoutMs` or dies
  * before; with the reason of `signal` when that aborts; with NETRIG_SEGMENT. In each case nothing of the host is left.
@@ -110,72 +166,27 @@ export async function bootHost(
 ): Promise<BootedHost> {
   const image = site.images.get(host.image);
   if (!image) throw new NetrigError('NETRIG_INTERNAL', `No image "${host.image}" was made ready for ${host.name}.`);
-  const env = environment(site, host, image);
-  const processes: ProcessIdentity[] = [];
-  const own = (role: string, identity: ProcessIdentity): void => {
-    site.ledger.add({ kind: 'process', role, ...identity });
-    processes.push(identity);
-  };
-
-  // A light host has no use for cgroups: nothing in it manages them, and its processes end with its PID 1.
+  // A light host sees no cgroups: it is in those that limit it.
   const view = host.init === 'systemd' ? viewFor(site.layout, image.cgroup) : null;
-  const cgroups =
-    view === null ? [] : cgroupDirectories(site.layout, view, cgroupName(site.holder, site.id, host.name));
-  const logFile = consoleLog(site.id, host.name);
-  let access: HostAccess | null = null;
-  let kernelLog: KernelLogReader | null = null;
+  const made: Attempt = {
+    processes: [],
+    groups: hostGroups(site.groups, view, host.name),
+    console: openConsoleLog(consoleLog(site.id, host.name)),
+    access: null,
+    kernelLog: null,
+    users: null,
+  };
   const failed = new AbortController();
   const deadline = AbortSignal.timeout(options.timeoutMs);
   const stop = AbortSignal.any([options.signal, deadline, failed.signal]);
   try {
-    for (const path of cgroups) {
-      if (!options.again) site.ledger.add({ kind: 'cgroup', path });
-      makeCgroup(path);
+    makeHostGroups(made.groups);
+    const range = site.ids[index];
+    if (range) {
+      made.users = await makeUsers(range.first, (identity) => own(site, made, host, identity));
+      delegateGroups(made.groups, view, range.first);
     }
-    const log = openSync(logFile, 'a', 0o600);
-    // A session of its own: Ctrl-C at the terminal is for netrig, not for the PID 1 of each host.
-    const child = spawn(env['NETRIG_BUSYBOX'] ?? '', ['sh', '-c', enterScript, 'netrig-enter', ...cgroups, '--'], {
-      env,
-      stdio: ['pipe', log, log, 'pipe'],
-      detached: true,
-    });
-    closeSync(log);
-    const stdin = child.stdin;
-    const pipe = child.stdio[3];
-    if (!stdin || !pipe) throw new NetrigError('NETRIG_INTERNAL', 'A host was started without its pipes.');
-    stdin.on('error', () => undefined);
-    child.on('error', (error) => failed.abort(new BootFailure(error.message)));
-    child.on('exit', (code, signal) => {
-      failed.abort(
-        new BootFailure(
-          signal === null ? `its process ended with status ${code}` : `its process was ended by ${signal}`,
-        ),
-      );
-    });
-    const guard = child.pid === undefined ? null : identify(child.pid);
-    if (!guard) throw new BootFailure('its process could not be started');
-    own(host.name, guard);
-
-    const nextLine = lineReader(pipe as Readable);
-    const stopped = new Promise<never>((_, reject) =>
-      stop.addEventListener('abort', () => reject(stop.reason as Error), { once: true }),
-    );
-    stopped.catch(() => undefined);
-    stop.throwIfAborted();
-
-    const made = /^made (\d+)$/.exec((await Promise.race([nextLine(), stopped])) ?? '');
-    const pid1 = made ? identify(Number(made[1])) : null;
-    if (!pid1)
-      throw await Promise.race([stopped, Promise.resolve(new BootFailure('its namespaces could not be made'))]);
-    own(host.name, pid1);
-    await Promise.race([site.segments.wire(index, host, pid1.pid, options.again), stopped]);
-    stdin.end(`${[...addressLines(host), 'go'].join('\n')}\n`);
-    if ((await Promise.race([nextLine(), stopped])) !== 'ready') throw new BootFailure('its boot script ended early');
-    access = { init: host.init, pid1 };
-    kernelLog = readKernelLog(access, logFile);
-    const first = await waitForSshd(access, stop);
-    kernelLog?.hide();
-    return { access, guard, cgroups, kernelLog, first };
+    return await bringUp(site, index, { host, image, again: options.again }, made, { failed, stop });
   } catch (error) {
     // Told apart before the killing below, which is a cause of its own kind.
     const reason: unknown = options.signal.aborted
@@ -187,14 +198,84 @@ export async function bootHost(
           : error instanceof NetrigError || error instanceof BootFailure
             ? error
             : new BootFailure(messageOf(error), { cause: error });
-    if (deadline.aborted && access) {
-      const journal = await journalOf(access);
-      if (journal !== '') appendFileSync(logFile, `${journal}\n`);
-    }
-    for (const one of [...processes].reverse()) signalProcess(one, 'SIGKILL');
-    await waitUntilGone(processes, teardownMs);
-    kernelLog?.close();
-    await removeCgroups(cgroups, teardownMs);
+    await undoAttempt(made, deadline.aborted);
     throw reason;
   }
+}
+
+function own(site: LabSite, made: Attempt, host: HostPlan, identity: ProcessIdentity): void {
+  site.ledger.add({ kind: 'process', role: host.name, ...identity });
+  made.processes.push(identity);
+}
+
+async function undoAttempt(made: Attempt, late: boolean): Promise<void> {
+  if (late && made.access) {
+    const journal = await journalOf(made.access);
+    if (journal !== '') made.console.append(`${journal}\n`);
+  }
+  thaw(made.groups.top);
+  for (const one of [...made.processes].reverse()) signalProcess(one, 'SIGKILL');
+  await waitUntilGone(made.processes, teardownMs);
+  made.kernelLog?.close();
+  made.console.close();
+  await removeCgroups(made.groups.top, teardownMs);
+}
+
+/** The host's own process, from its start to an sshd that answers. */
+async function bringUp(
+  site: LabSite,
+  index: number,
+  { host, image, again }: { host: HostPlan; image: HostImage; again: boolean },
+  made: Attempt,
+  { failed, stop }: { failed: AbortController; stop: AbortSignal },
+): Promise<BootedHost> {
+  const env = environment(site, host, image, made.users);
+  const script = enterScript(site.isolation.mode);
+  // A session of its own: Ctrl-C at the terminal is for netrig, not for the PID 1 of each host.
+  const child = spawn(env['NETRIG_BUSYBOX'] ?? '', ['sh', '-c', script, 'netrig-enter', ...made.groups.joined, '--'], {
+    env,
+    stdio: ['pipe', 'pipe', 'ignore', 'pipe'],
+    detached: true,
+  });
+  const [stdin, output, , pipe] = child.stdio;
+  if (!stdin || !output || !pipe) throw new NetrigError('NETRIG_INTERNAL', 'A host was started without its pipes.');
+  copyToConsole(output, made.console);
+  stdin.on('error', () => undefined);
+  child.on('error', (error) => failed.abort(new BootFailure(error.message)));
+  child.on('exit', (code, signal) => {
+    failed.abort(
+      new BootFailure(
+        signal === null ? `its process ended with status ${code}` : `its process was ended by ${signal}`,
+      ),
+    );
+  });
+  const guard = child.pid === undefined ? null : identify(child.pid);
+  if (!guard) throw new BootFailure('its process could not be started');
+  own(site, made, host, guard);
+
+  const nextLine = lineReader(pipe as Readable);
+  const stopped = new Promise<never>((_, reject) =>
+    stop.addEventListener('abort', () => reject(stop.reason as Error), { once: true }),
+  );
+  stopped.catch(() => undefined);
+  stop.throwIfAborted();
+
+  const said = /^made (\d+)$/.exec((await Promise.race([nextLine(), stopped])) ?? '');
+  const pid1 = said ? identify(Number(said[1])) : null;
+  if (!pid1) throw await Promise.race([stopped, Promise.resolve(new BootFailure('its namespaces could not be made'))]);
+  own(site, made, host, pid1);
+  // From here on the host's own processes keep its user namespace.
+  made.users?.end();
+  await Promise.race([site.segments.wire(index, host, pid1.pid, again), stopped]);
+  stdin.end(`${[...addressLines(host), 'go'].join('\n')}\n`);
+  if ((await Promise.race([nextLine(), stopped])) !== 'ready') throw new BootFailure('its boot script ended early');
+  made.access = { init: host.init, pid1, isolation: site.isolation.mode, entered: made.groups.entered };
+  made.kernelLog = readKernelLog(made.access, made.console);
+  const first = await waitForSshd(made.access, stop);
+  made.kernelLog?.hide();
+  const closeConsole = (): void => {
+    made.kernelLog?.close();
+    made.console.close();
+  };
+  return { access: made.access, guard, groups: made.groups, closeConsole, first };
 }

@@ -3,10 +3,12 @@ import { basename } from 'node:path';
 import { messageOf, NetrigError } from '../../errors.js';
 import type { LedgerEntry } from '../../lab/ledger.js';
 import { readLedger } from '../../lab/ledger.js';
-import { bootId, isSurelyDead, type ProcessIdentity, signalProcess, waitUntilGone } from '../../lab/process.js';
+import { bootId, isSurelyDead, signalProcess, waitUntilGone } from '../../lab/process.js';
 import { labDirectory, listRecords, removeRecord, strayDirectories } from '../../lab/store.js';
 import type { LabRecord, SweepReport } from '../provider.js';
-import { cgroupLayout, orphanCgroups, removeCgroups } from './cgroups.js';
+import type { HostAccess } from './transport.js';
+import { cgroupLayout, isCgroupOf, orphanCgroups, removeCgroups, thaw } from './cgroups.js';
+import { sweepRanges } from './id-ranges.js';
 
 /** What `undo` could not take away. */
 export interface Leftover {
@@ -25,10 +27,12 @@ export async function undo(entries: readonly LedgerEntry[]): Promise<{ removed: 
   const removed: string[] = [];
   const left: Leftover[] = [];
   const processes = entries.flatMap((entry) => (entry.kind === 'process' ? [entry] : []));
+  const cgroups = entries.flatMap((entry) => (entry.kind === 'cgroup' ? [entry.path] : []));
+  // A paused container keeps its host, for no signal reaches what is frozen.
+  thaw(cgroups);
   for (const one of processes) if (signalProcess(one, 'SIGKILL')) removed.push(`process ${one.pid} of ${one.role}`);
   for (const one of await waitUntilGone(processes, processesMs))
     left.push({ what: `process ${one.pid}`, why: `it lives ${processesMs / 1000} s after SIGKILL` });
-  const cgroups = entries.flatMap((entry) => (entry.kind === 'cgroup' ? [entry.path] : []));
   const busy = await removeCgroups(cgroups, cgroupsMs);
   for (const one of busy) left.push({ what: `cgroup ${one.path}`, why: one.why });
   if (cgroups.length > busy.length) removed.push(`${cgroups.length - busy.length} cgroups`);
@@ -42,7 +46,7 @@ export interface LocalAccess {
   bootId: string;
   privateKey: string;
   hostKey: string;
-  hosts: Record<string, { init: 'systemd' | 'light'; pid1: ProcessIdentity }>;
+  hosts: Record<string, HostAccess>;
 }
 
 /** Throws NETRIG_LAB_GONE when the record has none: nothing can be reached by it. */
@@ -54,7 +58,10 @@ export function accessOf(record: LabRecord): LocalAccess {
 
 /** Finishes what the dead holder of one lab left. */
 export async function removeLeftovers(record: LabRecord): Promise<{ removed: string[]; left: Leftover[] }> {
-  const entries = accessOf(record).bootId === bootId() ? readLedger(labDirectory(record.id)) : [];
+  const layout = cgroupLayout();
+  const written = accessOf(record).bootId === bootId() ? readLedger(labDirectory(record.id)) : [];
+  // A path that is no cgroup of this lab was not written by netrig, and is nobody's to remove.
+  const entries = written.filter((entry) => entry.kind !== 'cgroup' || isCgroupOf(layout, record.id, entry.path));
   const result = await undo(entries);
   if (result.left.length === 0) {
     await removeRecord(record.id);
@@ -97,6 +104,8 @@ export async function sweepLocal(): Promise<SweepReport> {
       left.map((one) => ({ what: `cgroup ${one.path}`, why: one.why })),
     );
   }
+  const ranges = sweepRanges();
+  if (ranges > 0) note('dead labs', [`${ranges} ranges of user ids`], []);
   for (const path of strayDirectories()) {
     await rm(path, { recursive: true, force: true });
     note(basename(path), ['a directory without a record'], []);

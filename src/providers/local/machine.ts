@@ -7,6 +7,7 @@ export const tools = [
   { name: 'nsenter', debianPackage: 'util-linux' },
   { name: 'setpriv', debianPackage: 'util-linux' },
   { name: 'mount', debianPackage: 'mount' },
+  { name: 'perl', debianPackage: 'perl-base' },
   { name: 'cp', debianPackage: 'coreutils' },
   { name: 'du', debianPackage: 'coreutils' },
   { name: 'ip', debianPackage: 'iproute2' },

@@ -48,7 +48,7 @@ export function localPreflight(plan: LabPlan): void {
       'The local provider makes namespaces, mounts and cgroups, and netrig does not run as root.',
     );
   checkNames(plan);
-  const missing = missingTools(['unshare', 'nsenter', 'setpriv', 'ip', 'cp', 'du'])[0];
+  const missing = missingTools(['unshare', 'nsenter', 'setpriv', 'perl', 'ip', 'cp', 'du'])[0];
   if (missing) {
     throw new NetrigError('NETRIG_TOOL_MISSING', `\`${missing.name}\` is not installed.`, {
       hint: `Install Debian's package: \`apt-get install ${missing.debianPackage}\`.`,

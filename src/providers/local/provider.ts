@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { messageOf, NetrigError } from '../../errors.js';
@@ -23,11 +23,12 @@ import {
   throwIfInterrupted,
 } from '../held-lab.js';
 import type { LabRecord, Provider, RunningLab, UpOptions } from '../provider.js';
-import { bootScript } from './boot-script.js';
 import { localCapabilities } from './capabilities.js';
-import { cgroupLayout } from './cgroups.js';
+import { cgroupLayout, cgroupName, labGroups, makeLabGroups } from './cgroups.js';
 import { runCommand } from '../shared/command.js';
-import { journalOf, type KernelLogReader } from './console.js';
+import { journalOf } from './console.js';
+import { giveBack, type IdRange, takeRanges } from './id-ranges.js';
+import { chooseIsolation, noneMeans } from './isolation.js';
 import { lastLines } from '../shared/last-lines.js';
 import { BootFailure, type BootedHost, bootHost, type LabSite } from './host.js';
 import { accessOf, type LocalAccess, removeLeftovers, sweepLocal, undo } from './leftovers.js';
@@ -124,43 +125,51 @@ async function bring(
       boundLayers.set(name, await boundLayersOf(image));
   }
   throwIfInterrupted(signal);
+  const { isolation, why } = await chooseIsolation(
+    options.isolation ?? 'auto',
+    [...images.values()].map((image) => image.root),
+  );
+  const meaning = isolation.mode === 'users' ? 'root in a lab host is an unprivileged user of this machine' : noneMeans;
+  emit({ type: 'isolation', scenario, mode: isolation.mode, text: meaning });
+  if (isolation.mode === 'none')
+    log('warn', `The ${noneMeans}.${why === null ? '' : ` They can't be isolated here: ${why}.`}`);
 
   const id = newLabId(plan.slug);
   const keys = generateLabKeys(id);
   const access: LocalAccess = { ...ownPidSpace(), privateKey: keys.privateKey, hostKey: keys.hostPublicKey, hosts: {} };
   const record = newRecord(id, 'local', plan, access, options);
   const greeted = greetedStreams();
-  const kernelLogs: KernelLogReader[] = [];
+  const consoles: (() => void)[] = [];
+  let ids: IdRange[] = [];
   let ledger: Ledger | null = null;
   let segments: SegmentSpace | null = null;
 
   async function bringHosts(directory: string): Promise<void> {
     ledger = openLedger(directory);
     mkdirSync(join(directory, 'root'));
-    mkdirSync(join(directory, 'keys'), { mode: 0o700 });
-    writeFileSync(join(directory, 'boot.sh'), bootScript, { mode: 0o600 });
-    const keyFiles = {
-      host_key: keys.hostPrivateKey,
-      'host_key.pub': `${keys.hostPublicKeyLine}\n`,
-      'login_key.pub': `${keys.publicKeyLine}\n`,
-    };
-    for (const [name, content] of Object.entries(keyFiles))
-      writeFileSync(join(directory, 'keys', name), content, { mode: 0o600 });
+    const layout = cgroupLayout();
+    const groups = labGroups(layout, cgroupName(record.holder, id));
+    for (const path of groups.all) ledger.add({ kind: 'cgroup', path });
+    makeLabGroups(groups);
+    if (isolation.mode === 'users') ids = await takeRanges(plan.hosts.length);
     segments = await makeSegments(plan.segments, ledger);
     const site: LabSite = {
       id,
       directory,
-      holder: record.holder,
+      keys,
       ledger,
-      layout: cgroupLayout(),
+      layout,
+      groups,
       segments,
+      isolation,
+      ids,
       images,
       boundLayers,
     };
     await bootAll(site, plan, options, (host, booted) => {
       access.hosts[host.name] = booted.access;
       greeted.keep(host.name, booted.first);
-      if (booted.kernelLog) kernelLogs.push(booted.kernelLog);
+      consoles.push(booted.closeConsole);
     });
   }
 
@@ -169,8 +178,11 @@ async function bring(
     ledger?.close();
     segments?.end();
     const { left } = await undo(ledger?.entries ?? []);
-    for (const reader of kernelLogs) reader.close();
+    for (const close of consoles) close();
     if (left.length > 0) throw leftOf(id, left);
+    // Not while anything may still run under them.
+    giveBack(ids);
+    ids = [];
   }
 
   return holdLab(record, options, {

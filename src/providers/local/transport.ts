@@ -4,11 +4,17 @@ import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import { isAlive, type ProcessIdentity } from '../../lab/process.js';
+import type { Isolation } from './boot-script.js';
+import { holdFile } from './host-file.js';
+import { enterCommand } from './enter.js';
 
 /** How a host is reached: its PID 1 as the machine knows it, and whether something in it listens. */
 export interface HostAccess {
   init: 'systemd' | 'light';
   pid1: ProcessIdentity;
+  isolation: Isolation;
+  /** Cgroups that what enters the host joins. */
+  entered: string[];
 }
 
 /** Where the image's socket unit listens; owned by root, mode 0600. */
@@ -20,31 +26,32 @@ const lightEnvironment = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/
 
 /** Rejects when the host is gone or nothing listens in it yet. */
 async function connectSocket(access: HostAccess, signal: AbortSignal): Promise<Duplex> {
-  // Connecting to a unix socket succeeds or fails at once: there is nothing to abort before it has.
-  const socket = connect({ path: `/proc/${access.pid1.pid}/root${sshSocket}` });
-  await once(socket, 'connect');
-  if (signal.aborted) socket.destroy();
-  signal.throwIfAborted();
-  // The pid may have become another process's between the look at it and the connection.
-  if (isAlive(access.pid1)) return socket;
-  socket.destroy();
-  throw new Error('its PID 1 is gone');
+  const file = holdFile(access.pid1, sshSocket, (stats) => stats.isSocket());
+  try {
+    // Connecting to a unix socket succeeds or fails at once: there is nothing to abort before it has.
+    const socket = connect({ path: file.path });
+    await once(socket, 'connect');
+    if (signal.aborted) socket.destroy();
+    signal.throwIfAborted();
+    return socket;
+  } finally {
+    file.close();
+  }
 }
 
 /** One sshd for one connection, inside the host; it ends when the stream does. */
 async function spawnSshd(access: HostAccess, signal: AbortSignal): Promise<Duplex> {
-  // The root by itself, too: where netrig runs in a chroot, the root of the mount namespace is not the host's.
   // Descriptor 3 is a socket in both directions, where 0 and 1 would be two pipes.
-  const enter = ['--target', String(access.pid1.pid), '--mount', '--root', '--uts', '--ipc', '--net', '--pid'];
-  const child = spawn(
-    'nsenter',
-    [...enter, '/bin/sh', '-c', 'exec /usr/sbin/sshd -i -e <&3 >&3 2>>/var/log/sshd.log 3>&-'],
-    {
-      stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
-      env: lightEnvironment,
-      detached: true,
-    },
-  );
+  const [program, ...words] = enterCommand(access, [
+    '/bin/sh',
+    '-c',
+    'exec /usr/sbin/sshd -i -e <&3 >&3 2>>/var/log/sshd.log 3>&-',
+  ]);
+  const child = spawn(program, words, {
+    stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
+    env: lightEnvironment,
+    detached: true,
+  });
   await once(child, 'spawn', { signal });
   const stream = child.stdio[3] as Duplex;
   signal.throwIfAborted();

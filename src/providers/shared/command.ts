@@ -30,10 +30,16 @@ export function findProgram(name: string): string | null {
   return null;
 }
 
-/** Runs a program to its end, `timeoutMs` at most; then it is killed and `stderr` says so. Never rejects. */
+/** Most that is kept of one output of a program, in characters: some are a lab host's own, and may write without end. */
+const keptOutput = 4 * 1024 * 1024;
+
+/**
+ * Runs a program to its end, `timeoutMs` at most; then it is killed and `stderr` says so. The first 4 MiB of an output are kept.
+ * Never rejects.
+ */
 export function runCommand(
   argv: readonly [string, ...string[]],
-  options: { stdin?: string; timeoutMs: number },
+  options: { stdin?: string; timeoutMs: number; env?: NodeJS.ProcessEnv },
 ): Promise<CommandResult> {
   return new Promise((resolve) => {
     const [program, ...rest] = argv;
@@ -41,12 +47,13 @@ export function runCommand(
       stdio: ['pipe', 'pipe', 'pipe'],
       timeout: options.timeoutMs,
       killSignal: 'SIGKILL',
-      env: machineEnvironment,
+      env: options.env ?? machineEnvironment,
     });
+    const kept = (before: string, text: string): string => (before.length < keptOutput ? before + text : before);
     let stdout = '';
     let stderr = '';
-    child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout = kept(stdout, text)));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr = kept(stderr, text)));
     // A program that ends without reading all of its input is judged by its exit status, not by the broken pipe.
     child.stdin.on('error', () => undefined);
     child.stdin.end(options.stdin ?? '');

@@ -1,0 +1,26 @@
+import type { ProcessIdentity } from '../../lab/process.js';
+import { findProgram } from '../shared/command.js';
+import type { Isolation } from './boot-script.js';
+import { filterAction, machineCalls } from './machine-calls.js';
+
+/**
+ * The argv that runs a program of a host in that host: in its namespaces, and in its cgroups and under its system call filter,
+ * so that what netrig sends in is bound by what binds the host.
+ */
+export function enterCommand(
+  host: { pid1: ProcessIdentity; isolation: Isolation; entered: readonly string[] },
+  argv: readonly string[],
+): [string, ...string[]] {
+  const [perl, ...words] = machineCalls;
+  const isolated = host.isolation === 'users';
+  const actions = [...host.entered.flatMap((path) => ['join', path]), ...(isolated ? filterAction() : [])];
+  // The root by itself, too: where netrig runs in a chroot, the root of the mount namespace is not the host's.
+  const flags = ['--mount', '--root', '--uts', '--ipc', '--net', '--pid', ...(isolated ? ['--user'] : [])];
+  return [
+    findProgram(perl) ?? perl,
+    ...words,
+    ...actions,
+    ...['--', findProgram('nsenter') ?? 'nsenter', '--target', String(host.pid1.pid), ...flags],
+    ...argv,
+  ];
+}
