@@ -7,6 +7,8 @@ import { checkKinds } from '../checks/registry.js';
 import { NetrigError } from '../errors.js';
 import type { Outcome } from '../model/verdict.js';
 import type { LabSession } from '../session/session.js';
+import { wishFor } from '../providers/isolation-wish.js';
+import type { IsolationWish } from '../providers/provider.js';
 import { providerNamed } from '../providers/registry.js';
 import { createScenarioRun, type ScenarioRun } from '../run/scenario-run.js';
 import { formatDiagnostics, loadScenarioFile } from '../scenario/load.js';
@@ -42,6 +44,11 @@ export interface LabOptions {
   scenario?: string;
   /** `false`: hosts and segments only; none of the steps of the file is taken. Default `true`. */
   steps?: boolean;
+  /**
+   * How hosts of the local provider are kept from the machine; default: as `netrig run` does, isolated wherever the machine can,
+   * and always for a file from outside the working directory.
+   */
+  isolation?: IsolationWish;
   signal?: AbortSignal;
 }
 
@@ -89,6 +96,7 @@ export class Lab implements AsyncDisposable {
       provider: providerNamed(options.provider ?? scenario.provider ?? 'local'),
       emit: () => undefined,
       runDir: files,
+      isolation: wishFor(options.isolation ?? 'auto', file),
       signal,
     });
     const failed = await run.applySteps();

@@ -46,6 +46,7 @@ export interface RunFlags {
   provider?: string;
   inventory?: string;
   yes?: boolean;
+  isolation: string;
   checkOnly?: boolean;
   matrix: Record<string, string[]>;
   grep?: string;
@@ -99,7 +100,14 @@ export interface Handlers {
   run(paths: string[], flags: RunFlags): Promise<number>;
   up(
     file: string,
-    flags: { provider?: string; inventory?: string; yes?: boolean; scenario?: string; steps: boolean },
+    flags: {
+      provider?: string;
+      inventory?: string;
+      yes?: boolean;
+      scenario?: string;
+      steps: boolean;
+      isolation: string;
+    },
   ): Promise<number>;
   check(flags: { lab?: string; grep?: string; json?: boolean; reports: string }): Promise<number>;
   exec(endpoint: string, command: string[], flags: LabFlags): Promise<number>;
@@ -152,6 +160,13 @@ Start with:  netrig init && netrig run`,
   const provider = () => new Option('-p, --provider <name>', 'where hosts come from, over what the scenario asks for');
   const inventory = () =>
     new Option('-i, --inventory <file>', 'machines that exist already, for the provider ssh (see docs/ssh.md)');
+  const isolation = () =>
+    new Option(
+      '--isolation <mode>',
+      'how hosts of the local provider are kept from this machine: users (root in a host is an unprivileged user here), none (it is root here), auto (users where this machine can; for files from outside the working directory always)',
+    )
+      .choices(['auto', 'users', 'none'])
+      .default('auto');
   const yes = () => new Option('-y, --yes', 'agree to changes on machines that exist already');
   const reports = () => new Option('--reports <dir>', 'where runs write').default('reports');
   const lab = () =>
@@ -167,6 +182,7 @@ Start with:  netrig init && netrig run`,
     .argument('[paths...]', 'scenario files or directories with some', ['scenarios'])
     .addOption(provider())
     .addOption(inventory())
+    .addOption(isolation())
     .addOption(yes())
     .addOption(
       new Option(
@@ -243,6 +259,7 @@ Start with:  netrig init && netrig run`,
     .argument('<file>', 'scenario file')
     .addOption(provider())
     .addOption(inventory())
+    .addOption(isolation())
     .addOption(yes())
     .addOption(
       new Option(

@@ -4,7 +4,7 @@ import { NetrigError } from '../errors.js';
 import type { EmitEvent } from '../model/events.js';
 import type { LabPlan } from '../plan/lab-plan.js';
 import { providerNamed } from '../providers/registry.js';
-import type { RunningLab } from '../providers/provider.js';
+import type { IsolationWish, RunningLab } from '../providers/provider.js';
 import type { HoldOrder, HoldReport } from './holder.js';
 import { readRecord } from '../lab/store.js';
 
@@ -18,7 +18,13 @@ const holderFile = fileURLToPath(new URL('./holder.js', import.meta.url));
 export async function upDetached(
   provider: string,
   plan: LabPlan,
-  options: { signal: AbortSignal; emit: EmitEvent; scenario: string; scenarioFile: string | null },
+  options: {
+    signal: AbortSignal;
+    emit: EmitEvent;
+    scenario: string;
+    scenarioFile: string | null;
+    isolation: IsolationWish;
+  },
 ): Promise<RunningLab> {
   const child = spawn(process.execPath, [holderFile], {
     detached: true,
@@ -50,7 +56,13 @@ export async function upDetached(
               ),
         ),
       );
-      const order: HoldOrder = { provider, plan, scenario: options.scenario, scenarioFile: options.scenarioFile };
+      const order: HoldOrder = {
+        provider,
+        plan,
+        scenario: options.scenario,
+        scenarioFile: options.scenarioFile,
+        isolation: options.isolation,
+      };
       child.send(order);
     });
     const record = readRecord(id);

@@ -9,7 +9,7 @@ import { isNetrigError, messageOf, type ErrorCode } from '../errors.js';
 import type { RunEventBody } from '../model/events.js';
 import type { LabPlan } from '../plan/lab-plan.js';
 import { providerNamed } from '../providers/registry.js';
-import type { RunningLab } from '../providers/provider.js';
+import type { IsolationWish, RunningLab } from '../providers/provider.js';
 
 /** From the parent. */
 export interface HoldOrder {
@@ -18,6 +18,7 @@ export interface HoldOrder {
   /** The scenario id for events. */
   scenario: string;
   scenarioFile: string | null;
+  isolation: IsolationWish;
 }
 
 /** To the parent. */
@@ -68,6 +69,7 @@ async function hold(order: HoldOrder): Promise<void> {
       emit: (event) => void tell({ type: 'event', event }),
       scenario: order.scenario,
       detached: true,
+      isolation: order.isolation,
       ...(order.scenarioFile ? { scenarioFile: order.scenarioFile } : {}),
     });
   } catch (error) {

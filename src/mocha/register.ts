@@ -8,6 +8,7 @@
 import Module from 'node:module';
 import { upDetached } from '../holder/detached.js';
 import type { RunEventBody } from '../model/events.js';
+import { wishFor } from '../providers/isolation-wish.js';
 import { planLab } from '../plan/plan.js';
 import { openEventLog, type EventLog } from '../run/event-log.js';
 import { onInterrupt } from '../run/interrupt.js';
@@ -52,6 +53,7 @@ function load(_module: unknown, file: string): void {
         emit,
         scenario: scenario.id,
         scenarioFile: scenario.file,
+        isolation: wishFor(sharedSettings()?.isolation ?? 'auto', scenario.file),
       }),
   });
 }

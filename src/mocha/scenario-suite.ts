@@ -2,6 +2,7 @@ import { AssertionError } from 'chai';
 import { NetrigError } from '../errors.js';
 import type { EmitEvent } from '../model/events.js';
 import type { Outcome } from '../model/verdict.js';
+import { wishFor } from '../providers/isolation-wish.js';
 import { providerNamed } from '../providers/registry.js';
 import { itemsOf } from '../run/planned-items.js';
 import { createScenarioRun, type ScenarioRun } from '../run/scenario-run.js';
@@ -61,6 +62,7 @@ function defineScenario(scenario: Scenario, options: SuiteOptions): void {
         signal: options.signal,
         attempt: settings.attempt,
         keepOnFail: settings.keepOnFail,
+        isolation: wishFor(settings.isolation, scenario.file),
         checkOnly: settings.checkOnly,
         ...(settings.bail ? { notAskedFor: 'the run stopped at the first check that did not pass (--bail)' } : {}),
         ...(settings.keepOnFail ? { up: options.upDetached(scenario) } : {}),

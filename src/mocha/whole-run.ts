@@ -36,6 +36,7 @@ export async function beginRun(options: BeginOptions): Promise<OwnedRun> {
   let settings: RunSettings = {
     runDir: dir,
     provider: null,
+    isolation: 'auto',
     keepOnFail: false,
     bail: false,
     checkOnly: false,

@@ -8,7 +8,7 @@ import type { Verdict } from '../model/verdict.js';
 import type { ReportFormat } from './format.js';
 import type { AttemptResult, ItemResult, RunModel, ScenarioResult, TimedTranscript } from './model.js';
 import { neutralise, oneLine } from './terminal-text.js';
-import { causeAndReason, exitText, fileOf, measureValue, placeOf, uniqueNames } from './wording.js';
+import { causeAndReason, exitText, fileOf, isolations, measureValue, placeOf, uniqueNames } from './wording.js';
 
 const resultsName = 'allure-results';
 const reportName = 'allure-report';
@@ -224,6 +224,7 @@ export const allureResultsFormat: ReportFormat = {
         node: model.node,
         kernel: model.kernel,
         providers: [...new Set(model.scenarios.map((s) => s.provider))].join(', '),
+        isolation: isolations(model).join(', '),
         engines: [...engines].sort().join(', '),
       },
       categories,

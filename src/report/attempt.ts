@@ -25,6 +25,7 @@ export interface OpenAttempt {
   artifacts: Map<string | null, Attachment[]>;
   phases: PhaseResult[];
   engines: Map<string, EngineState>;
+  isolation: AttemptResult['isolation'];
   logs: LogLine[];
   end: EventOf<'scenario:end'> | null;
   lastSeen: string;
@@ -39,6 +40,7 @@ export function openAttempt(start: EventOf<'scenario:start'>): OpenAttempt {
     artifacts: new Map(),
     phases: [],
     engines: new Map(),
+    isolation: null,
     logs: [],
     end: null,
     lastSeen: start.t,
@@ -77,6 +79,9 @@ export function addToAttempt(attempt: OpenAttempt, event: RunEvent, odd: (proble
   switch (event.type) {
     case 'phase':
       addPhase(attempt.phases, event);
+      break;
+    case 'isolation':
+      attempt.isolation = event.mode;
       break;
     case 'item:start':
       if (!attempt.starts.has(event.item)) attempt.starts.set(event.item, event.t);
@@ -257,6 +262,7 @@ export function closeAttempt(open: OpenAttempt, superseded: boolean, run: RunEnd
     items,
     totals,
     phases: open.phases,
+    isolation: open.isolation,
     transcripts: [...open.transcripts].filter(([id]) => !known.has(id)).flatMap(([, list]) => list),
     artifacts: [...open.artifacts].filter(([id]) => !known.has(id)).flatMap(([, list]) => list),
     engines: [...open.engines.values()],

@@ -28,6 +28,7 @@ import {
   totalsLine,
   verdictSign,
   verdictWord,
+  isolationText,
 } from './wording.js';
 
 /** Characters of one stream of one command that the page holds; `run.jsonl` has all that was kept. */
@@ -224,6 +225,7 @@ function scenarioHtml(model: RunModel, scenario: ScenarioResult, index: number):
     `<code>${escLine(fileOf(model, scenario))}</code>`,
     escLine(scenario.id),
     `provider ${escLine(scenario.provider)}`,
+    last.isolation === null ? '' : `isolation ${escLine(isolationText(last.isolation))}`,
     ...Object.entries(scenario.matrix).map(
       ([key, value]) => `<span class="tag">${escLine(key)} = ${escLine(value)}</span>`,
     ),

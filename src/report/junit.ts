@@ -74,6 +74,7 @@ export function junitXml(model: RunModel): string {
       .property('file', xmlText(fileOf(model, scenario)))
       .property('title', xmlText(scenario.title))
       .property('provider', xmlText(scenario.provider));
+    if (last.isolation !== null) suite.property('isolation', last.isolation);
     if (scenario.covers.length > 0) suite.property('covers', xmlText(scenario.covers.join(' ')));
     for (const [name, value] of Object.entries(scenario.matrix))
       suite.property(`matrix.${xmlText(name)}`, xmlText(value));

@@ -45,6 +45,8 @@ export interface ResultsAttempt {
   durationMs: number;
   totals: Totals;
   error: { code: string; message: string } | null;
+  /** How its hosts were kept from the machine; `null` where the provider’s hosts have no part in it, or none came up. */
+  isolation: 'users' | 'none' | null;
   phases: { phase: string; host: string | null; durationMs: number | null }[];
   items: ResultsItem[];
 }
@@ -122,6 +124,7 @@ function attemptJson(attempt: AttemptResult): ResultsAttempt {
     durationMs: attempt.durationMs,
     totals: attempt.totals,
     error: attempt.error,
+    isolation: attempt.isolation,
     phases: attempt.phases.map(({ phase, host, durationMs }) => ({ phase, host, durationMs })),
     items: attempt.items.map(itemJson),
   };

@@ -56,6 +56,8 @@ export interface AttemptResult {
   items: ItemResult[];
   totals: Totals;
   phases: PhaseResult[];
+  /** How its hosts were kept from the machine; `null` where the provider’s hosts have no part in it, or none came up. */
+  isolation: 'users' | 'none' | null;
   /** Commands that belong to no item: provisioning, tear-down. */
   transcripts: TimedTranscript[];
   artifacts: Attachment[];

@@ -3,7 +3,16 @@ import { writeWhole, type ReportFormat } from './format.js';
 import { code, plain } from './markdown.js';
 import { cellText, columnText, differenceText, matrixGrids } from './matrix.js';
 import { findings, type RunModel } from './model.js';
-import { causeAndReason, cutMiddle, headline, placeOf, runVerdict, totalsLine } from './wording.js';
+import {
+  causeAndReason,
+  cutMiddle,
+  headline,
+  isolations,
+  isolationText,
+  placeOf,
+  runVerdict,
+  totalsLine,
+} from './wording.js';
 import type { Verdict } from '../model/verdict.js';
 
 const emblem: Record<Verdict, string> = { pass: '✅', fail: '❌', inconclusive: '❔', error: '💥', skipped: '⏭️' };
@@ -19,6 +28,7 @@ export function summaryMarkdown(model: RunModel): string {
     `${totalsLine(model.totals)} · ${formatDuration(model.durationMs)}`,
     '',
   ];
+  for (const mode of isolations(model)) lines.push(`Isolation ${isolationText(mode)}.`, '');
   for (const problem of model.problems) lines.push(`> **${problem.code}** ${plain(problem.message)}`, '');
   if (model.scenarios.length > 0) {
     lines.push(

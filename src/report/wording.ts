@@ -127,3 +127,16 @@ export function uniqueNames(items: readonly Pick<ItemResult, 'id' | 'title'>[]):
     items.map(({ id, title }) => [id, seen.get(title) === 1 && title !== '' ? title : `${title} [${id}]`.trim()]),
   );
 }
+
+/** Every isolation that the labs of a run had, the worse first. */
+export function isolations(model: RunModel): ('users' | 'none')[] {
+  const seen = new Set(model.scenarios.map((scenario) => scenario.last.isolation));
+  return (['none', 'users'] as const).filter((mode) => seen.has(mode));
+}
+
+/** What a lab's isolation means. */
+export function isolationText(mode: 'users' | 'none'): string {
+  return mode === 'users'
+    ? 'users: root in a lab host was an unprivileged user of the machine'
+    : 'none: root in a lab host was root of the machine';
+}

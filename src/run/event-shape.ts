@@ -102,6 +102,7 @@ const bodies: Record<RunEvent['type'], z.ZodType> = {
     text,
     durationMs: z.number().optional(),
   }),
+  isolation: z.looseObject({ scenario: text, mode: z.enum(['users', 'none']), text }),
   'item:start': z.looseObject({ scenario: text, item: text }),
   command: z.looseObject({ scenario: text, item: text.nullable(), transcript }),
   'item:end': z.looseObject({

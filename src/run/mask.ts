@@ -29,6 +29,7 @@ const structural: ReadonlySet<string> = new Set([
   'kind',
   'level',
   'phase',
+  'mode',
   'state',
   'unit',
   'code',

@@ -7,6 +7,8 @@ export interface RunSettings {
   runDir: string;
   /** Provider for every scenario, over what its file asks for; `null`: as the file says, else `local`. */
   provider: string | null;
+  /** How lab hosts are to be kept from the machine, for files of the working directory. */
+  isolation: 'auto' | 'users' | 'none';
   keepOnFail: boolean;
   /** Stop at the first check that does not pass. */
   bail: boolean;

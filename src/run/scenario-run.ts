@@ -11,7 +11,7 @@ import { formatDuration } from '../model/duration.js';
 import type { EmitEvent } from '../model/events.js';
 import type { Outcome } from '../model/verdict.js';
 import { planLab } from '../plan/plan.js';
-import type { Provider, RunningLab } from '../providers/provider.js';
+import type { IsolationWish, Provider, RunningLab } from '../providers/provider.js';
 import { parseVantage } from '../language/endpoint.js';
 import type { CheckItem, Scenario, ScenarioItem, StepItem } from '../scenario/scenario.js';
 import { quoteArg } from '../ssh/quote.js';
@@ -44,6 +44,8 @@ export interface ScenarioRunOptions {
   up?: (provider: Provider, plan: ReturnType<typeof planLab>) => Promise<RunningLab>;
   /** Leaves the lab up when something was not as expected. */
   keepOnFail?: boolean;
+  /** How the provider is to keep hosts from the machine; default `auto`. */
+  isolation?: IsolationWish;
   /** Why items that were never asked for were not run; default: not selected. */
   notAskedFor?: string;
   /** Nothing is provisioned, steps are not applied, and checks that may change something are left out. */
@@ -191,6 +193,7 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
           signal,
           emit,
           scenario: scenario.id,
+          ...(options.isolation ? { isolation: options.isolation } : {}),
           ...(options.checkOnly ? { readOnly: true } : {}),
         }));
     running = await up(options.provider, plan);

@@ -1,7 +1,14 @@
 import { expect } from 'chai';
 import { isNetrigError } from '../../src/errors.js';
 import type { HostPlan, LabPlan } from '../../src/plan/lab-plan.js';
-import { cgroupName, hostGroups, isCgroupOf, labGroups, parseLayout, viewFor } from '../../src/providers/local/cgroups.js';
+import {
+  cgroupName,
+  hostGroups,
+  isCgroupOf,
+  labGroups,
+  parseLayout,
+  viewFor,
+} from '../../src/providers/local/cgroups.js';
 import { neighbourWarning } from '../../src/providers/local/preflight.js';
 import { bridgeLines, bridgeName, portName, wireLines } from '../../src/providers/local/segments.js';
 import { addressLines } from '../../src/providers/shared/address-lines.js';

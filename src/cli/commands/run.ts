@@ -8,6 +8,7 @@ import { exitStatus } from '../../model/verdict.js';
 import { runMocha } from '../../mocha/run-mocha.js';
 import { beginRun } from '../../mocha/whole-run.js';
 import { onEvent } from '../../mocha/register.js';
+import { isolationWish } from '../../providers/isolation-wish.js';
 import { providerNamed } from '../../providers/registry.js';
 import { allureReportFormat } from '../../report/allure.js';
 import { tellGithub } from '../../report/ci.js';
@@ -93,6 +94,7 @@ export async function run(paths: string[], flags: RunFlags): Promise<number> {
     reports: flags.reports,
     settings: {
       provider: flags.provider ?? null,
+      isolation: isolationWish(flags.isolation),
       keepOnFail: flags.keepOnFail ?? false,
       bail: flags.bail ?? false,
       checkOnly: flags.checkOnly ?? false,

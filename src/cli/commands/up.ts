@@ -5,6 +5,7 @@ import { formatDuration } from '../../model/duration.js';
 import type { RunEventBody } from '../../model/events.js';
 import { exitStatus } from '../../model/verdict.js';
 import { planLab } from '../../plan/plan.js';
+import { isolationWish, wishFor } from '../../providers/isolation-wish.js';
 import { providerNamed } from '../../providers/registry.js';
 import { onInterrupt } from '../../run/interrupt.js';
 import { createScenarioRun } from '../../run/scenario-run.js';
@@ -19,7 +20,7 @@ import { loadOrPrint } from '../load-or-print.js';
 /** `netrig up`: prints the lab's id on standard output, everything else on standard error. */
 export async function up(
   file: string,
-  flags: { provider?: string; inventory?: string; yes?: boolean; scenario?: string; steps: boolean },
+  flags: { provider?: string; inventory?: string; yes?: boolean; scenario?: string; steps: boolean; isolation: string },
 ): Promise<number> {
   const [scenarioFile] = await findScenarioFiles([file]);
   const [loaded] = await loadOrPrint([scenarioFile!]);
@@ -84,6 +85,7 @@ export async function up(
           emit,
           scenario: scenario.id,
           scenarioFile: scenario.file,
+          isolation: wishFor(isolationWish(flags.isolation), scenario.file),
         }),
     });
     const failed = await run.applySteps();

@@ -99,7 +99,8 @@ async function isolationCapability(): Promise<Capability> {
       seen: `Tried to boot in a user namespace: ${probe.why}. Without it, root in a lab host is root of this machine.`,
       mend: 'Linux 5.19 or later, user.max_user_namespaces above 0, images on a file system with idmapped mounts (ext4, xfs, btrfs).',
     };
-  const overlay = probe.overlay === 'root' ? ', whose root file system root of the machine mounts (Linux before 6.6)' : '';
+  const overlay =
+    probe.overlay === 'root' ? ', whose root file system root of the machine mounts (Linux before 6.6)' : '';
   return { name, have: true, seen: `Tried: a small host boots in a user namespace of its own${overlay}.` };
 }
 
@@ -134,7 +135,12 @@ export async function localCapabilities(): Promise<Capability[]> {
     cgroup2Capability(),
     root && missing.length === 0
       ? await isolationCapability()
-      : { name: 'isolation', have: false, seen: 'Not tried: it takes root and the programs named here.', mend: 'Mend those first.' },
+      : {
+          name: 'isolation',
+          have: false,
+          seen: 'Not tried: it takes root and the programs named here.',
+          mend: 'Mend those first.',
+        },
     {
       name: 'inotify',
       have: inotify === null || inotify.limit - inotify.used >= 16,

@@ -64,6 +64,8 @@ function ownGroups(text: string): Map<string, string> {
 /** Where a group is, below the mount point of its hierarchy, of which `root` is what is mounted there. */
 function directoryOf(group: string | undefined, mountPoint: string, root: string): string {
   const inside = `${group ?? ''}/`;
+  // A group outside of this process's cgroup namespace (cgroup_namespaces(7)).
+  if (inside.startsWith('/../')) return mountPoint;
   const top = root === '/' ? '/' : `${root}/`;
   return inside.startsWith(top) ? join(mountPoint, inside.slice(top.length)).replace(/\/$/, '') : mountPoint;
 }
@@ -258,7 +260,9 @@ function eachGroup(directory: string, visit: (path: string) => void): void {
 
 function directoriesIn(directory: string): string[] {
   try {
-    return readdirSync(directory, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [entry.name] : []));
+    return readdirSync(directory, { withFileTypes: true }).flatMap((entry) =>
+      entry.isDirectory() ? [entry.name] : [],
+    );
   } catch {
     return [];
   }

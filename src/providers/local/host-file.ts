@@ -21,11 +21,7 @@ export interface HostFile {
  * Holds the file of that kind at an absolute path of a host. Throws the file system's error, or an Error where there is a link
  * or a file of another kind, or the host has ended.
  */
-export function holdFile(
-  pid1: ProcessIdentity,
-  path: string,
-  isRight: (stats: Stats) => boolean,
-): HostFile {
+export function holdFile(pid1: ProcessIdentity, path: string, isRight: (stats: Stats) => boolean): HostFile {
   const parts = path.split('/').filter(Boolean);
   const name = parts.pop()!;
   const held: number[] = [];

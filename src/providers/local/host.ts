@@ -23,7 +23,14 @@ import {
   viewFor,
 } from './cgroups.js';
 import { findProgram, machineEnvironment } from '../shared/command.js';
-import { type ConsoleLog, copyToConsole, journalOf, type KernelLogReader, openConsoleLog, readKernelLog } from './console.js';
+import {
+  type ConsoleLog,
+  copyToConsole,
+  journalOf,
+  type KernelLogReader,
+  openConsoleLog,
+  readKernelLog,
+} from './console.js';
 import type { IdRange } from './id-ranges.js';
 import type { HostIsolation } from './isolation.js';
 import { filterAction, machineCalls } from './machine-calls.js';
@@ -93,12 +100,7 @@ function usersEnvironment(overlay: 'host' | 'root', users: UserSpace): Record<st
   };
 }
 
-function environment(
-  site: LabSite,
-  host: HostPlan,
-  image: HostImage,
-  users: UserSpace | null,
-): Record<string, string> {
+function environment(site: LabSite, host: HostPlan, image: HostImage, users: UserSpace | null): Record<string, string> {
   const { hierarchies, unified } = site.layout;
   return {
     PATH: machineEnvironment['PATH'] ?? '',
@@ -244,9 +246,7 @@ async function bringUp(
   child.on('error', (error) => failed.abort(new BootFailure(error.message)));
   child.on('exit', (code, signal) => {
     failed.abort(
-      new BootFailure(
-        signal === null ? `its process ended with status ${code}` : `its process was ended by ${signal}`,
-      ),
+      new BootFailure(signal === null ? `its process ended with status ${code}` : `its process was ended by ${signal}`),
     );
   });
   const guard = child.pid === undefined ? null : identify(child.pid);

@@ -54,8 +54,7 @@ export async function makeUsers(firstId: number, own: (identity: ProcessIdentity
   const end = (): void => void child.stdin.end();
   try {
     await Promise.race([ready, ended]);
-    for (const map of ['uid_map', 'gid_map'])
-      writeFileSync(`/proc/${holder.pid}/${map}`, `0 ${firstId} ${idsPerHost}`);
+    for (const map of ['uid_map', 'gid_map']) writeFileSync(`/proc/${holder.pid}/${map}`, `0 ${firstId} ${idsPerHost}`);
   } catch (error) {
     end();
     throw error;
