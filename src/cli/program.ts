@@ -65,7 +65,6 @@ export interface RunFlags {
 export interface CoverageFlags {
   scenarios: string;
   reports: string;
-  tutorials?: string;
   json?: boolean;
 }
 
@@ -386,7 +385,7 @@ Start with:  netrig init && netrig run`,
 
   program
     .command('coverage')
-    .summary('say which item of the tutorials is settled by which check')
+    .summary('say which item of the catalogue is settled by which check')
     .description(
       'Lists every item of the catalogue with the checks that cover it and what they came to on each engine, from the records of runs and the scenario files. Ends with 1 when an item has neither a check nor a reason in uncovered.yaml.',
     )
@@ -397,16 +396,10 @@ Start with:  netrig init && netrig run`,
     .addOption(
       new Option(
         '-s, --scenarios <dir>',
-        'directory of the scenario files, with uncovered.yaml and items.yaml',
+        'directory of the scenario files, with the catalogue items.yaml and uncovered.yaml',
       ).default('scenarios'),
     )
     .addOption(reports())
-    .addOption(
-      new Option(
-        '--tutorials <file>',
-        'write a Markdown page of what each tutorial claims and what holds, instead of the table',
-      ),
-    )
     .addOption(json('it'))
     .action(does(handlers.coverage));
 

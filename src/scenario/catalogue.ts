@@ -1,16 +1,22 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
-import semver from 'semver';
 import { z } from 'zod';
 import { messageOf, NetrigError } from '../errors.js';
-import { catalogueIds, expandCovers } from './covers.js';
+import { catalogueOf, expandCovers, itemId, type Catalogue, type CataloguePart } from './covers.js';
 import { sortedDiagnostics, type Diagnostic } from './diagnostic.js';
 import { check } from './issues.js';
-import { decodeSource, isDataMap, readSource, type ScenarioSource, type SourceWording } from './source.js';
+import {
+  decodeSource,
+  isDataMap,
+  readSource,
+  type DataMap,
+  type ScenarioSource,
+  type SourceWording,
+} from './source.js';
 
 /** Why items are covered by no check: a map of items (or ranges of them) to one sentence each. */
 export const uncoveredFileName = 'uncovered.yaml';
-/** What each item claims, and what is true. */
+/** The catalogue: what there is to prove, each item with an id that `covers` may name. */
 export const itemsFileName = 'items.yaml';
 
 /**
@@ -28,11 +34,11 @@ export function isCatalogueFile(file: string): boolean {
 
 const uncoveredWording: SourceWording = {
   empty: null,
-  map: 'expected a map of catalogue items to reasons, such as `S1-03: a misprint of a command`',
+  map: 'expected a map of catalogue items to reasons, such as `REQ-7: nobody can see it from outside`',
 };
-const tutorialsWording: SourceWording = {
+const catalogueWording: SourceWording = {
   empty: 'the file is empty',
-  map: 'expected a map of the catalogue’s sections',
+  map: 'expected a map of the catalogue’s parts, each with `title` and `items`',
 };
 
 /** `null` for a file that is not there. Throws NETRIG_SCENARIO_READ for one that cannot be read. */
@@ -63,11 +69,20 @@ export interface Uncovered {
  *
  * @param coveredBy Where a check covers the item (`scenarios/ports.yaml:12`), or `null`.
  */
-export function readUncovered(text: string, file: string, coveredBy: (id: string) => string | null): Uncovered {
-  return uncoveredIn(readSource(text, file, uncoveredWording), coveredBy);
+export function readUncovered(
+  text: string,
+  file: string,
+  catalogue: Catalogue | null,
+  coveredBy: (id: string) => string | null,
+): Uncovered {
+  return uncoveredIn(readSource(text, file, uncoveredWording), catalogue, coveredBy);
 }
 
-function uncoveredIn(source: ScenarioSource, coveredBy: (id: string) => string | null): Uncovered {
+function uncoveredIn(
+  source: ScenarioSource,
+  catalogue: Catalogue | null,
+  coveredBy: (id: string) => string | null,
+): Uncovered {
   const reasons = new Map<string, string>();
   const diagnostics = [...source.diagnostics];
   const done = (): Uncovered => ({ reasons, diagnostics: sortedDiagnostics(diagnostics) });
@@ -75,7 +90,7 @@ function uncoveredIn(source: ScenarioSource, coveredBy: (id: string) => string |
   for (const [key, reason] of Object.entries(source.data)) {
     const complain = (message: string, at: 'key' | 'value' = 'key'): void =>
       void diagnostics.push(source.diagnostic([key], message, at));
-    const expanded = expandCovers(key);
+    const expanded = expandCovers(key, catalogue);
     if ('message' in expanded) {
       complain(expanded.message);
       continue;
@@ -98,137 +113,104 @@ function uncoveredIn(source: ScenarioSource, coveredBy: (id: string) => string |
 }
 
 /** As `readUncovered`, from `uncovered.yaml` of a directory; a file that is not there lists nothing. Throws NETRIG_SCENARIO_READ. */
-export function loadUncovered(directory: string, coveredBy: (id: string) => string | null): Uncovered {
+export function loadUncovered(
+  directory: string,
+  catalogue: Catalogue | null,
+  coveredBy: (id: string) => string | null,
+): Uncovered {
   const source = readIfThere(path.resolve(directory, uncoveredFileName), uncoveredWording);
-  return source === null ? { reasons: new Map(), diagnostics: [] } : uncoveredIn(source, coveredBy);
-}
-
-/**
- * What is the matter with a claim: `wrong` as stated, `old` (true for some versions only), `typo` (misprinted), `inc`
- * (inconsistent, incomplete, or dependent on an order), `img` (its outcome stood in a picture that is lost).
- */
-export const claimStatuses = ['ok', 'wrong', 'old', 'typo', 'inc', 'img'] as const;
-export type ClaimStatus = (typeof claimStatuses)[number];
-
-export interface Claim {
-  id: string;
-  /** What the tutorial says, in our words. */
-  says: string;
-  status: ClaimStatus[];
-  /** Engines for which it holds, as a semver range; `true` for all, `false` for none. */
-  holds: boolean | string;
-  /** What is true instead; `''` where the claim needs no word. */
-  truth: string;
-}
-
-export interface Tutorial {
-  /** `S0` … `S4`, or `F` for the faults. */
-  id: string;
-  title: string;
-  sections: { title: string; claims: Claim[] }[];
+  return source === null ? { reasons: new Map(), diagnostics: [] } : uncoveredIn(source, catalogue, coveredBy);
 }
 
 const zLine = z.string().trim().min(1);
-const zClaim = z.union([
-  zLine,
-  z.strictObject({
-    says: zLine,
-    status: z.union([z.enum(claimStatuses), z.array(z.enum(claimStatuses)).min(1)]).default('ok'),
-    holds: z.union([z.boolean(), z.string()]).optional(),
-    truth: zLine.optional(),
-  }),
-]);
-const zTutorials = z.record(
+/** What an item says beyond `says` is its owner's: pages of one's own are made of it. */
+const zItem = z.union([zLine, z.looseObject({ says: zLine })]);
+const zItems = z.record(z.string(), zItem);
+const zCatalogue = z.record(
   z.string(),
-  z.strictObject({
-    title: zLine,
-    sections: z.array(z.strictObject({ title: zLine, items: z.record(z.string(), zClaim) })).min(1),
-  }),
+  z.union([
+    z.strictObject({ title: zLine, items: zItems }),
+    z.strictObject({ title: zLine, sections: z.array(z.strictObject({ title: zLine, items: zItems })).min(1) }),
+  ]),
 );
 
-function toClaim(id: string, data: z.infer<typeof zClaim>): Claim {
-  if (typeof data === 'string') return { id, says: data, status: ['ok'], holds: true, truth: '' };
-  const status = [data.status].flat();
-  const wrongAsPrinted = status.includes('wrong') || status.includes('typo');
-  return { id, says: data.says, status, holds: data.holds ?? !wrongAsPrinted, truth: data.truth ?? '' };
+export interface LoadedCatalogue {
+  catalogue: Catalogue;
+  diagnostics: Diagnostic[];
 }
 
-/** Reads what the items claim. Every item of the catalogue stands in its section once; what is not simply so says what is. */
-export function readTutorials(text: string, file: string): { tutorials: Tutorial[]; diagnostics: Diagnostic[] } {
-  return tutorialsIn(readSource(text, file, tutorialsWording));
+/** Reads the catalogue: parts with a title each, and their items, in sections or at once. An item stands in it once. */
+export function readCatalogue(text: string, file: string): LoadedCatalogue {
+  return catalogueIn(readSource(text, file, catalogueWording));
 }
 
-function tutorialsIn(source: ScenarioSource): { tutorials: Tutorial[]; diagnostics: Diagnostic[] } {
+function catalogueIn(source: ScenarioSource): LoadedCatalogue {
   const diagnostics = [...source.diagnostics];
-  if (!source.usable) return { tutorials: [], diagnostics };
-  const parsed = check(zTutorials, source.data ?? {}, []);
+  const none = { catalogue: catalogueOf(source.file, []), diagnostics };
+  if (!source.usable) return none;
+  const parsed = check(zCatalogue, source.data ?? {}, []);
   if (!parsed.ok) {
     diagnostics.push(...parsed.problems.map((problem) => source.diagnostic(problem.path, problem.message, problem.at)));
-    return { tutorials: [], diagnostics: sortedDiagnostics(diagnostics) };
+    return { ...none, diagnostics: sortedDiagnostics(diagnostics) };
   }
-  const sections = catalogueIds();
-  const tutorials: Tutorial[] = [];
-  for (const id of Object.keys(parsed.value)) {
-    if (!sections.has(id))
-      diagnostics.push(
-        source.diagnostic(
-          [id],
-          `the catalogue has no section ${id}: there are ${[...sections.keys()].join(', ')}`,
-          'key',
-        ),
-      );
-  }
-  for (const [id, ids] of sections) {
-    const data = parsed.value[id];
-    if (data === undefined) {
-      diagnostics.push(source.diagnostic([], `the section ${id} is missing`));
-      continue;
-    }
-    const left = new Set(ids);
-    const tutorial: Tutorial = { id, title: data.title, sections: [] };
-    data.sections.forEach((section, at) => {
-      const claims = Object.entries(section.items).map(([item, value]): Claim => {
-        const place = [id, 'sections', at, 'items', item];
-        if (!left.delete(item))
+  const seen = new Set<string>();
+  const parts = Object.entries(parsed.value).map(([id, data]): CataloguePart => {
+    const sections = 'sections' in data ? data.sections : [{ title: data.title, items: data.items }];
+    sections.forEach((section, at) => {
+      for (const item of Object.keys(section.items)) {
+        const place = 'sections' in data ? [id, 'sections', at, 'items', item] : [id, 'items', item];
+        if (!itemId.test(item))
           diagnostics.push(
             source.diagnostic(
               place,
-              ids.includes(item) ? `${item} stands here a second time` : `${item} is no item of ${id}`,
+              `expected an id such as REQ-7 (letters, digits, - and _), got ${JSON.stringify(item)}`,
               'key',
             ),
           );
-        const claim = toClaim(item, value);
-        const doubtful = claim.status.some((status) => status === 'wrong' || status === 'old' || status === 'typo');
-        if (doubtful && claim.truth === '')
-          diagnostics.push(
-            source.diagnostic(place, `${item} is ${claim.status.join(', ')}: say by \`truth\` what is so`, 'key'),
-          );
-        if (claim.status.includes('old') && typeof value === 'object' && value.holds === undefined)
-          diagnostics.push(
-            source.diagnostic(place, `${item} is old: say by \`holds\` for which engines it is true`, 'key'),
-          );
-        if (typeof claim.holds === 'string' && semver.validRange(claim.holds) === null)
-          diagnostics.push(
-            source.diagnostic(
-              [...place, 'holds'],
-              `expected a range of engine versions such as "<28", got ${JSON.stringify(claim.holds)}`,
-            ),
-          );
-        return claim;
-      });
-      tutorial.sections.push({ title: section.title, claims });
+        if (seen.has(item)) diagnostics.push(source.diagnostic(place, `${item} stands here a second time`, 'key'));
+        seen.add(item);
+      }
     });
-    if (left.size > 0)
-      diagnostics.push(
-        source.diagnostic([id, 'sections'], `${[...left].join(', ')} ${left.size === 1 ? 'is' : 'are'} missing`, 'key'),
-      );
-    tutorials.push(tutorial);
-  }
-  return { tutorials, diagnostics: sortedDiagnostics(diagnostics) };
+    return {
+      id,
+      title: data.title,
+      sections: sections.map((section) => ({
+        title: section.title,
+        items: Object.entries(section.items).map(([item, value]) => ({
+          id: item,
+          says: typeof value === 'string' ? value : value.says,
+          more: typeof value === 'string' ? {} : (value as DataMap),
+        })),
+      })),
+    };
+  });
+  return { catalogue: catalogueOf(source.file, parts), diagnostics: sortedDiagnostics(diagnostics) };
 }
 
-/** As `readTutorials`, from `items.yaml` of a directory; `null` where it has none. Throws NETRIG_SCENARIO_READ. */
-export function loadTutorials(directory: string): { tutorials: Tutorial[]; diagnostics: Diagnostic[] } | null {
-  const source = readIfThere(path.resolve(directory, itemsFileName), tutorialsWording);
-  return source === null ? null : tutorialsIn(source);
+/** As `readCatalogue`, from `items.yaml` of a directory; `null` where it has none. Throws NETRIG_SCENARIO_READ. */
+export function loadCatalogue(directory: string): LoadedCatalogue | null {
+  const source = readIfThere(path.resolve(directory, itemsFileName), catalogueWording);
+  return source === null ? null : catalogueIn(source);
+}
+
+const remembered = new Map<string, { stamp: string; loaded: LoadedCatalogue }>();
+
+/**
+ * The catalogue that stands beside a scenario: in its directory or the nearest above it that has one, up to the root of its
+ * repository. `null` where there is none. Throws NETRIG_SCENARIO_READ for one that cannot be read.
+ */
+export function catalogueBeside(scenarioFile: string): LoadedCatalogue | null {
+  for (let directory = path.dirname(path.resolve(scenarioFile)); ; directory = path.dirname(directory)) {
+    const file = path.join(directory, itemsFileName);
+    const stat = statSync(file, { throwIfNoEntry: false });
+    if (stat?.isFile() === true && path.resolve(scenarioFile) !== file && isCatalogueFile(file)) {
+      const stamp = `${stat.mtimeMs}:${stat.size}`;
+      const known = remembered.get(file);
+      if (known?.stamp === stamp) return known.loaded;
+      const loaded = loadCatalogue(directory);
+      if (loaded !== null) remembered.set(file, { stamp, loaded });
+      return loaded;
+    }
+    if (directory === path.dirname(directory) || existsSync(path.join(directory, '.git'))) return null;
+  }
 }

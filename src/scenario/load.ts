@@ -2,7 +2,8 @@ import { closeSync, fstatSync, openSync, readdirSync, readSync, realpathSync, st
 import { open } from 'node:fs/promises';
 import path from 'node:path';
 import { messageOf, NetrigError } from '../errors.js';
-import { isCatalogueFile } from './catalogue.js';
+import { catalogueBeside, isCatalogueFile } from './catalogue.js';
+import type { Catalogue } from './covers.js';
 import { sortedDiagnostics } from './diagnostic.js';
 import type { Diagnostic } from './diagnostic.js';
 import { composeScenario } from './compose.js';
@@ -22,6 +23,8 @@ export interface LoadOptions {
   kinds?: Kinds;
   /** Matrix values wanted, by name: of a name that the file declares, only these; `image` also where hosts leave theirs open. */
   matrix?: Record<string, readonly string[]>;
+  /** What `covers` may name; default: the catalogue beside the file, and for a text any id. */
+  catalogue?: Catalogue | null;
 }
 
 /** A scenario file: its scenarios (one for each combination of its matrix), or what is wrong with it. */
@@ -40,13 +43,11 @@ export interface LoadedScenario {
 export function loadScenarioText(text: string, file: string, options: LoadOptions = {}): LoadedScenario {
   const absolute = path.resolve(file);
   const { source, cases } = composeScenario(readSource(text, shownPath(absolute)), absolute);
-  const { scenarios, diagnostics } = validateSource(
-    source,
-    absolute,
-    options.kinds ?? builtInKinds,
-    options.matrix,
+  const { scenarios, diagnostics } = validateSource(source, absolute, options.kinds ?? builtInKinds, {
+    wanted: options.matrix,
     cases,
-  );
+    catalogue: options.catalogue,
+  });
   const name = (source.data as { scenario?: unknown } | null)?.scenario;
   return { file: absolute, scenarios, diagnostics, name: typeof name === 'string' ? name : null, source };
 }
@@ -62,7 +63,7 @@ function loadBytes(bytes: Uint8Array, file: string, options: LoadOptions): Loade
     return { file: absolute, scenarios: [], diagnostics: [diagnostic], name: null, source };
   }
   const decoded = decodeSource(bytes, shownPath(absolute));
-  if ('text' in decoded) return loadScenarioText(decoded.text, file, options);
+  if ('text' in decoded) return withCatalogue(decoded.text, absolute, options);
   return {
     file: absolute,
     scenarios: [],
@@ -70,6 +71,15 @@ function loadBytes(bytes: Uint8Array, file: string, options: LoadOptions): Loade
     name: null,
     source: readSource('', shownPath(absolute)),
   };
+}
+
+/** Validates a file's text against the catalogue beside it; where that has mistakes, what `covers` names cannot be judged. */
+function withCatalogue(text: string, file: string, options: LoadOptions): LoadedScenario {
+  if (options.catalogue !== undefined || !/\bcovers\b/.test(text)) return loadScenarioText(text, file, options);
+  const beside = catalogueBeside(file);
+  const sound = beside === null || beside.diagnostics.length === 0;
+  const loaded = loadScenarioText(text, file, { ...options, catalogue: sound ? (beside?.catalogue ?? null) : null });
+  return sound ? loaded : { ...loaded, scenarios: [], diagnostics: [...loaded.diagnostics, ...beside.diagnostics] };
 }
 
 function readError(file: string, error: unknown): NetrigError {

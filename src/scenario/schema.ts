@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { hostImageRows } from '../images/host-image.js';
-import { expandCovers } from './covers.js';
+import { coversFormProblem } from './covers.js';
 import { oneOrMany, zAddress, zCidr, zDockerName, zDuration, zName, zSemverRange, zText } from '../language/fields.js';
 import { shown, suggestion } from '../language/wording.js';
 import { defaultStepTimeoutMs } from '../steps/kind.js';
@@ -294,15 +294,17 @@ export const zSegment = z
 const zCovers = oneOrMany(
   z
     .string({
-      error: (issue) =>
-        `expected a catalogue item such as S4-25, or a range such as S4-25..S4-48, got ${shown(issue.input)}`,
+      error: (issue) => `expected an item such as REQ-7, or a range such as REQ-7..REQ-12, got ${shown(issue.input)}`,
     })
     .superRefine((text, context) => {
-      const expanded = expandCovers(text);
-      if ('message' in expanded) context.addIssue({ code: 'custom', message: expanded.message, input: text });
+      const message = coversFormProblem(text);
+      if (message !== null) context.addIssue({ code: 'custom', message, input: text });
     })
-    .meta({ title: 'catalogue items', pattern: '^(S[0-4]-\\d{1,3}|F\\d{1,2})(\\.\\.(S[0-4]-\\d{1,3}|F\\d{1,2}))?$' }),
-).describe('Catalogue items: ids (`S4-25`, `F3`) and ranges (`S4-25..S4-48`).');
+    .meta({
+      title: 'catalogue items',
+      pattern: '^[A-Za-z0-9]+([-_:/.][A-Za-z0-9]+)*(\\.\\.[A-Za-z0-9]+([-_:/.][A-Za-z0-9]+)*)?$',
+    }),
+).describe('Items of the catalogue: ids (`REQ-7`) and ranges (`REQ-7..REQ-12`).');
 
 const zTag = z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/, {
   error: (issue) => `expected a tag of lower-case letters, digits and dashes, got ${shown(issue.input)}`,
@@ -347,7 +349,9 @@ export const zTop = z.strictObject({
     ),
   covers: zCovers
     .optional()
-    .describe('Catalogue items that the scenario proves: ids (`S4-25`, `F3`) and ranges (`S4-25..S4-48`).'),
+    .describe(
+      'Items of the catalogue that the scenario proves: ids (`REQ-7`) and ranges (`REQ-7..REQ-12`). The catalogue is the file `items.yaml` beside the scenario or in a directory above it; without one, ids are free.',
+    ),
   tags: oneOrMany(zTag).optional().describe('Words for `--tag`.'),
   requires: oneOrMany(
     z.string().regex(/^[a-z]+(?::[A-Za-z0-9_.-]+)?$/, {
@@ -450,7 +454,7 @@ export const zCheckFrame = z.strictObject({
     .describe('`warning`: where it does not hold, reports say so, and the run is as good as without it.'),
   when: zWhen.optional(),
   ...commonFrame,
-  covers: zCovers.optional().describe('Catalogue items that this check proves.'),
+  covers: zCovers.optional().describe('Items of the catalogue that this check proves.'),
 });
 
 /** Every key that may stand at the top of a file. */

@@ -2,10 +2,11 @@ import type { z } from 'zod';
 import { hostImageRows } from '../images/host-image.js';
 import { shown, suggestion } from '../language/wording.js';
 import { segmentAddresses } from './addressing.js';
-import { expandedCovers } from './covers.js';
+import type { Catalogue } from './covers.js';
 import { formatPath } from './diagnostic.js';
 import type { Diagnostic } from './diagnostic.js';
 import type { Kinds } from './kinds.js';
+import { coveredItems } from './passes/covered-items.js';
 import { declaredVariables } from './passes/declared-variables.js';
 import type { DeclaredVariables } from './passes/declared-variables.js';
 import { declaredLab, missingTop } from './passes/hosts-and-segments.js';
@@ -26,6 +27,15 @@ import { itemKey, type CasesByItem } from './cases.js';
 import { replaceVariables } from './variables.js';
 import type { Scalar } from './variables.js';
 
+export interface ValidateOptions {
+  /** Matrix values wanted, by name: of a name that the file declares, only these; `image` also where hosts leave theirs open. */
+  wanted?: Record<string, readonly string[]> | undefined;
+  /** Values of items that a `for` wrote out. */
+  cases?: CasesByItem;
+  /** What `covers` may name; without it, any id. */
+  catalogue?: Catalogue | null | undefined;
+}
+
 /**
  * All scenarios of a source, one for each combination of its matrix, and everything that is wrong with it; with mistakes
  * there are no scenarios. The work is that of the passes in `passes/`, each over one part of the language; their cost is
@@ -35,8 +45,7 @@ export function validateSource(
   source: ScenarioSource,
   absoluteFile: string,
   kinds: Kinds,
-  wanted: Record<string, readonly string[]> = {},
-  cases: CasesByItem = new Map(),
+  { wanted = {}, cases = new Map(), catalogue = null }: ValidateOptions = {},
 ): { scenarios: Scenario[]; diagnostics: Diagnostic[] } {
   const mistakes = collectMistakes(source);
   const data = source.data;
@@ -50,7 +59,8 @@ export function validateSource(
     variables.combinations = variables.combinations.flatMap((combination) =>
       wanted['image']!.map((image) => new Map([...combination, ['image', image]])),
     );
-  const file: FileReading = { source, data, kinds, variables, cases, mistakes, whens: new Map(), absoluteFile };
+  const whens: FileReading['whens'] = new Map();
+  const file: FileReading = { source, data, kinds, catalogue, variables, cases, mistakes, whens, absoluteFile };
   const scenarios = scenariosOf(file);
   // A condition may be for images that somebody asks for on the command line.
   if (open) seeOtherImages(file);
@@ -67,6 +77,7 @@ interface FileReading {
   source: ScenarioSource;
   data: DataMap;
   kinds: Kinds;
+  catalogue: Catalogue | null;
   variables: DeclaredVariables;
   cases: CasesByItem;
   mistakes: FileMistakes;
@@ -86,7 +97,7 @@ function reportUnknownTop(data: DataMap, report: Report): void {
 }
 
 function scenariosOf(file: FileReading): Scenario[] {
-  const { source, data, kinds, variables, cases, mistakes, whens, absoluteFile } = file;
+  const { data, variables, cases, mistakes, absoluteFile } = file;
   const used = new Set<string>();
   const scenarios: Scenario[] = [];
   for (const matrix of variables.combinations) {
@@ -98,10 +109,8 @@ function scenariosOf(file: FileReading): Scenario[] {
     const all = new Map([...variables.vars, ...matrix]);
     const replaced = replaceVariables(data, all, unknown, used, cases) as DataMap;
     const told = mistakesTo(mistakes.report, unknownVariables);
-    const scenario = readScenario(
-      { source, data: replaced, matrix, kinds, mistakes: told, whens, variablesOf: variablesOfItems(all, cases), used },
-      absoluteFile,
-    );
+    const variablesOf = variablesOfItems(all, cases);
+    const scenario = readScenario({ ...file, data: replaced, matrix, mistakes: told, variablesOf, used }, absoluteFile);
     if (scenario !== null) scenarios.push(scenario);
     if (replaced.hosts !== undefined && usesDefaultImage(replaced)) used.add('image');
   }
@@ -117,7 +126,8 @@ function scenariosOf(file: FileReading): Scenario[] {
 }
 
 /** Reads the file as if for each host image, to see whether a condition that cannot hold by default could hold there. */
-function seeOtherImages({ source, data, kinds, variables, cases, whens, absoluteFile }: FileReading): void {
+function seeOtherImages(file: FileReading): void {
+  const { data, variables, cases, whens, absoluteFile } = file;
   if ([...whens.values()].every(({ possible }) => possible)) return;
   for (const { name } of hostImageRows) {
     const matrix = new Map<string, Scalar>([['image', name]]);
@@ -125,10 +135,7 @@ function seeOtherImages({ source, data, kinds, variables, cases, whens, absolute
     const replaced = replaceVariables(data, all, () => undefined, new Set(), cases) as DataMap;
     const mistakes = mistakesTo(() => undefined);
     const variablesOf = variablesOfItems(all, cases);
-    readScenario(
-      { source, data: replaced, matrix, kinds, mistakes, whens, variablesOf, used: new Set() },
-      absoluteFile,
-    );
+    readScenario({ ...file, data: replaced, matrix, mistakes, variablesOf, used: new Set() }, absoluteFile);
   }
 }
 
@@ -150,11 +157,12 @@ function usesDefaultImage(data: DataMap): boolean {
 function readScenario(reading: Reading, file: string): Scenario | null {
   const { mistakes } = reading;
   const top = readTop(reading);
+  const covers = coveredItems(reading, reading.data.covers, top.covers, ['covers']);
   const lab = declaredLab(reading);
   const items = readItems(reading, lab);
   checkDuration(mistakes.report, ['bootTimeout'], top.bootTimeout);
   if (mistakes.found > 0) return null;
-  return assemble(reading, file, top as Top, lab, items);
+  return { ...assemble(reading, file, top as Top, lab, items), covers };
 }
 
 /** What stands at the top of a file but hosts, segments, steps and declarations of variables. */
@@ -176,7 +184,13 @@ function readTop({ data, mistakes }: Reading): Partial<Top> {
   return top as Partial<Top>;
 }
 
-function assemble(reading: Reading, file: string, top: Top, lab: DeclaredLab, items: ScenarioItem[]): Scenario {
+function assemble(
+  reading: Reading,
+  file: string,
+  top: Top,
+  lab: DeclaredLab,
+  items: ScenarioItem[],
+): Omit<Scenario, 'covers'> {
   const matrix = Object.fromEntries([...reading.matrix].map(([name, value]) => [name, String(value)]));
   const values = Object.entries(matrix).map(([name, value]) => `${name}=${value}`);
   const hosts = [...lab.hosts].map(([name, host]) => plannedHost(reading, lab, name, host));
@@ -191,7 +205,6 @@ function assemble(reading: Reading, file: string, top: Top, lab: DeclaredLab, it
     description: top.description?.trim() ?? '',
     text: top.text?.trim() ?? '',
     matrix,
-    covers: expandedCovers(top.covers),
     tags: [...new Set(top.tags ?? [])],
     requires: [...new Set(top.requires ?? [])],
     provider: top.provider ?? null,

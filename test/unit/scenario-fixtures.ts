@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { readCatalogue } from '../../src/scenario/catalogue.js';
 import { composeScenario } from '../../src/scenario/compose.js';
+import type { Catalogue } from '../../src/scenario/covers.js';
 import type { Diagnostic } from '../../src/scenario/diagnostic.js';
 import type { Scenario } from '../../src/scenario/scenario.js';
 import { readSource } from '../../src/scenario/source.js';
@@ -12,20 +14,23 @@ import { testKinds } from './scenario-kinds.js';
 export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
 export const fixtures = path.join(root, 'test/fixtures/scenarios');
 
+/** What the fixtures' `covers` may name. */
+const { catalogue } = readCatalogue(readFileSync(path.join(fixtures, 'items.yaml'), 'utf8'), 'items.yaml');
+
 export interface Read {
   scenarios: Scenario[];
   diagnostics: Diagnostic[];
 }
 
 /** Validates a text with the small language of these tests. */
-export function validateText(text: string): Read {
+export function validateText(text: string, catalogue: Catalogue | null = null): Read {
   const file = '/labs/lab.yaml';
   const { source, cases } = composeScenario(readSource(text, 'lab.yaml'), file);
-  return validateSource(source, file, testKinds, {}, cases);
+  return validateSource(source, file, testKinds, { cases, catalogue });
 }
 
 export function validateFixture(name: string): Read {
-  return validateText(readFileSync(path.join(fixtures, name), 'utf8'));
+  return validateText(readFileSync(path.join(fixtures, name), 'utf8'), catalogue);
 }
 
 /** `line:column message` of each. */

@@ -48,6 +48,24 @@ describe('scenario: files', () => {
     expect(JSON.stringify(now.scenarios)).to.equal(JSON.stringify(later.scenarios));
   });
 
+  it('cover what the nearest catalogue above them has, up to the root of their repository', async () => {
+    const covering = lab('  - check: they meet\n    ping: { from: node1, to: node2 }\n    covers: REQ-17');
+    const file = write('repository/labs/deep/a.yaml', covering);
+    const said = async (): Promise<string[]> => lines((await loadScenarioFile(file, { kinds })).diagnostics);
+    mkdirSync(path.join(directory, 'repository/.git'));
+    write('items.yaml', 'REQ: { title: Of somebody else, items: { REQ-1: x } }\n');
+    expect(await said()).to.deep.equal([]);
+    const catalogue = write('repository/items.yaml', 'REQ: { title: Ours, items: { REQ-1: x, REQ-16: x } }\n');
+    const shown = path.relative(process.cwd(), catalogue);
+    expect(await said()).to.deep.equal([
+      `8:13 ${shown.startsWith('..') ? catalogue : shown} has no item REQ-17: its part goes from REQ-1 to REQ-16`,
+    ]);
+    write('repository/items.yaml', 'REQ: { title: Ours, items: { REQ-17: it answers } }\n');
+    expect(await said()).to.deep.equal([]);
+    write('repository/labs/items.yaml', 'REQ: { items: { REQ-17: it answers } }\n');
+    expect(await said()).to.deep.equal(['1:1 "title" is missing: expected a text']);
+  });
+
   it('of more than 1 MiB are refused without being parsed', async () => {
     const file = write('huge.yaml', `${good}${'# padding\n'.repeat(110_000)}`);
     for (const loaded of [await loadScenarioFile(file, { kinds }), loadScenarioFileSync(file, { kinds })]) {

@@ -1,8 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { expect } from 'chai';
-import { loadTutorials, loadUncovered } from '../../src/scenario/catalogue.js';
-import { catalogueIds } from '../../src/scenario/covers.js';
+import { loadCatalogue, loadUncovered } from '../../src/scenario/catalogue.js';
 import { findScenarioFiles, formatDiagnostics, loadScenarioFiles } from '../../src/scenario/load.js';
 
 const root = join(import.meta.dirname, '..', '..', '..');
@@ -37,10 +36,11 @@ describe('The labs that come with netrig', function () {
         ),
       ),
     );
-    const uncovered = loadUncovered(scenarios, (id) => (covered.has(id) ? 'a check' : null));
+    const { catalogue, diagnostics } = loadCatalogue(scenarios)!;
+    expect(formatDiagnostics(diagnostics)).to.equal('');
+    const uncovered = loadUncovered(scenarios, catalogue, (id) => (covered.has(id) ? 'a check' : null));
     expect(formatDiagnostics(uncovered.diagnostics)).to.equal('');
-    expect(formatDiagnostics(loadTutorials(scenarios)!.diagnostics)).to.equal('');
-    const ids = [...catalogueIds().values()].flat();
+    const ids = [...catalogue.items.keys()];
     expect(ids.filter((id) => !covered.has(id) && !uncovered.reasons.has(id))).to.deep.equal([]);
     expect(ids.filter((id) => covered.has(id)).length).to.be.at.least(400);
   });

@@ -1,6 +1,5 @@
-import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { messageOf, NetrigError } from '../../errors.js';
+import { NetrigError } from '../../errors.js';
 import { exitStatus, type Verdict } from '../../model/verdict.js';
 import {
   coverageLine,
@@ -10,14 +9,13 @@ import {
   type CoveringCheck,
   type ItemCoverage,
 } from '../../report/coverage.js';
-import { noEngine, shortVersion } from '../../report/engine-version.js';
+import { noEngine } from '../../report/engine-version.js';
 import type { RunModel } from '../../report/model.js';
 import { loadRun } from '../../report/reports.js';
 import { oneLine, truncate } from '../../report/terminal-text.js';
-import { tutorialsMarkdown } from '../../report/tutorials.js';
 import { uniqueNames, verdictSign } from '../../report/wording.js';
-import { itemsFileName, loadTutorials, loadUncovered, type Tutorial } from '../../scenario/catalogue.js';
-import { catalogueIds } from '../../scenario/covers.js';
+import { loadCatalogue, loadUncovered } from '../../scenario/catalogue.js';
+import type { Catalogue } from '../../scenario/covers.js';
 import { formatDiagnostics, type Diagnostic } from '../../scenario/diagnostic.js';
 import { findScenarioFiles, type LoadedScenario } from '../../scenario/load.js';
 import { err, out } from '../colours.js';
@@ -101,12 +99,7 @@ function itemLines(item: ItemCoverage, engines: readonly string[], says: string,
   ];
 }
 
-function printTable(coverage: Coverage, tutorials: readonly Tutorial[]): void {
-  const says = new Map(
-    tutorials.flatMap((tutorial) =>
-      tutorial.sections.flatMap((section) => section.claims.map((claim) => [claim.id, claim.says] as const)),
-    ),
-  );
+function printTable(coverage: Coverage, says: ReadonlyMap<string, string>): void {
   const width = process.stdout.isTTY ? (process.stdout.columns ?? 100) : 10_000;
   const heading = `${'item'.padEnd(6)}  ${coverage.engines.map((engine) => `${engine === noEngine ? 'none' : engine}  `).join('')}scenario › check`;
   const lines = [
@@ -116,15 +109,50 @@ function printTable(coverage: Coverage, tutorials: readonly Tutorial[]): void {
   process.stdout.write(`${lines.join('\n')}\n\n`);
 }
 
-function isFault(item: ItemCoverage): boolean {
-  return item.id.startsWith('F');
+interface PartCoverage {
+  id: string;
+  title: string;
+  items: ItemCoverage[];
 }
 
-function sourceLine(runs: readonly RunModel[], coverage: Coverage): string {
-  const days = [...new Set(runs.map((run) => run.startedAt?.slice(0, 10) ?? ''))].filter((day) => day !== '').sort();
-  const kernels = [...new Set(runs.map((run) => shortVersion(run.kernel)))].filter((kernel) => kernel !== '');
-  const engines = coverage.engines.filter((engine) => engine !== noEngine);
-  return `Results of ${runs.length === 1 ? 'one run' : `${runs.length} runs`} of ${days.join(', ')} with netrig ${[...new Set(runs.map((run) => run.netrig))].join(', ')} on kernel ${kernels.join(', ')}; engines as they state their versions themselves: ${engines.join(', ') || 'none'}.`;
+/** The items of each part of the catalogue, in its order. */
+function partsOf(coverage: Coverage, catalogue: Catalogue | null): PartCoverage[] {
+  return (catalogue?.parts ?? []).map(({ id, title }) => ({
+    id,
+    title,
+    items: coverage.items.filter((item) => catalogue!.items.get(item.id)?.part === id),
+  }));
+}
+
+function printJson(
+  coverage: Coverage,
+  catalogue: Catalogue | null,
+  says: ReadonlyMap<string, string>,
+  runs: readonly RunModel[],
+): void {
+  const relative = (item: ItemCoverage) => ({
+    ...item,
+    says: says.get(item.id) ?? '',
+    part: catalogue?.items.get(item.id)?.part ?? null,
+    checks: item.checks.map((check) => ({ ...check, file: path.relative(process.cwd(), check.file) })),
+  });
+  const parts = partsOf(coverage, catalogue).map(({ id, title, items }) => ({ id, title, ...countStates(items) }));
+  const json = {
+    schema: 'netrig-coverage/2',
+    runs: runs.map(({ startedAt, netrig, kernel }) => ({ startedAt, netrig, kernel })),
+    engines: coverage.engines,
+    totals: { ...countStates(coverage.items), parts },
+    items: coverage.items.map(relative),
+    outdated: coverage.outdated,
+  };
+  process.stdout.write(`${JSON.stringify(json, null, 2)}\n`);
+}
+
+/** One line for each part of the catalogue, and one for all. */
+function printTotals(coverage: Coverage, catalogue: Catalogue | null): void {
+  const parts = partsOf(coverage, catalogue);
+  const lines = parts.length > 1 ? parts.map(({ id, title, items }) => `${id} ${title}: ${coverageLine(items)}`) : [];
+  process.stdout.write(`${[...lines, coverageLine(coverage.items)].join('\n')}\n`);
 }
 
 /** `netrig coverage`: ends with 1 when an item has neither a check nor a reason. */
@@ -136,55 +164,28 @@ export async function coverage(runs: string[], flags: CoverageFlags): Promise<nu
       check.covers.map((id) => [id, `${path.relative(process.cwd(), check.file)}:${check.line}`] as const),
     ),
   );
-  const uncovered = loadUncovered(flags.scenarios, (id) => places.get(id) ?? null);
-  const described = loadTutorials(flags.scenarios);
-  stopAt([...uncovered.diagnostics, ...(described?.diagnostics ?? [])]);
-  if (flags.tutorials !== undefined && described === null) {
-    throw new NetrigError(
-      'NETRIG_USAGE',
-      `There is no ${path.join(flags.scenarios, itemsFileName)}, which says what each item claims.`,
-    );
-  }
+  const described = loadCatalogue(flags.scenarios);
+  stopAt(described?.diagnostics ?? []);
+  const catalogue = described?.catalogue ?? null;
+  const uncovered = loadUncovered(flags.scenarios, catalogue, (id) => places.get(id) ?? null);
+  stopAt(uncovered.diagnostics);
 
   const directories = await Promise.all(
     (runs.length > 0 ? runs : [undefined]).map((run) => runDirectory(run, flags.reports)),
   );
   const models = await Promise.all([...new Set(directories)].map(loadRun));
-  const result = coverageOf({
-    ids: [...catalogueIds().values()].flat(),
-    checks,
-    claims,
-    uncovered: uncovered.reasons,
-    runs: models,
-  });
-  const tutorials = described?.tutorials ?? [];
-
-  if (flags.tutorials !== undefined) {
-    const page = path.resolve(flags.tutorials);
-    const link = (file: string, line: number): string =>
-      `${path.relative(path.dirname(page), file).split(path.sep).map(encodeURIComponent).join('/')}#L${line}`;
-    const content = tutorialsMarkdown({ tutorials, coverage: result, source: sourceLine(models, result), link });
-    await writeFile(page, content).catch((error: unknown) => {
-      throw new NetrigError('NETRIG_REPORT_WRITE', `${flags.tutorials} could not be written: ${messageOf(error)}`, {
-        cause: error,
-      });
-    });
-  }
-
-  const parts = { items: result.items.filter((item) => !isFault(item)), faults: result.items.filter(isFault) };
-  if (flags.json) {
-    const totals = { items: countStates(parts.items), faults: countStates(parts.faults) };
-    const relative = (item: ItemCoverage) => ({
-      ...item,
-      checks: item.checks.map((check) => ({ ...check, file: path.relative(process.cwd(), check.file) })),
-    });
-    process.stdout.write(
-      `${JSON.stringify({ schema: 'netrig-coverage/1', engines: result.engines, totals, items: result.items.map(relative), outdated: result.outdated }, null, 2)}\n`,
-    );
-  } else {
-    if (flags.tutorials === undefined) printTable(result, tutorials);
-    process.stdout.write(`${coverageLine(parts.items)}\n${coverageLine(parts.faults, 'faults')}\n`);
-    if (flags.tutorials !== undefined) process.stdout.write(`${flags.tutorials}\n`);
+  // Without a catalogue there is as much to prove as the scenarios themselves name.
+  const ids = catalogue?.items.keys() ?? new Set([...places.keys(), ...claims.keys(), ...uncovered.reasons.keys()]);
+  const result = coverageOf({ ids: [...ids], checks, claims, uncovered: uncovered.reasons, runs: models });
+  const says = new Map(
+    (catalogue?.parts ?? []).flatMap((part) =>
+      part.sections.flatMap((section) => section.items.map((item) => [item.id, item.says] as const)),
+    ),
+  );
+  if (flags.json) printJson(result, catalogue, says, models);
+  else {
+    printTable(result, says);
+    printTotals(result, catalogue);
   }
   if (result.outdated.length > 0) {
     const { length } = result.outdated;

@@ -3,13 +3,13 @@ import type { CheckKind } from '../../checks/kind.js';
 import { parseVantage } from '../../language/endpoint.js';
 import { shown, suggestion } from '../../language/wording.js';
 import { formatDuration } from '../../model/duration.js';
-import { expandedCovers } from '../covers.js';
 import type { Path } from '../diagnostic.js';
 import { keysAt } from '../issues.js';
 import type { CheckItem } from '../scenario.js';
 import { checkFrameKeys, zCheckFrame } from '../schema.js';
 import type { CheckFrame } from '../schema.js';
 import type { DataMap } from '../source.js';
+import { coveredItems } from './covered-items.js';
 import type { CheckEndpoint } from './endpoints.js';
 import type { DeclaredLab } from './hosts-and-segments.js';
 import { itemId } from './items.js';
@@ -48,7 +48,9 @@ export function readCheck(
       lab.hostNames.has(host),
     );
   }
+  let covers: string[] = [];
   if (frame.ok) {
+    covers = coveredItems(reading, item.covers, frame.value.covers, [...path, 'covers']);
     checkTimes(mistakes.report, frame.value, path);
     seeWhen(reading, frame.value.when, path, hosts.length > 0 ? hosts : [...lab.hostNames], lab);
   }
@@ -64,7 +66,7 @@ export function readCheck(
     timeoutMs: frame.value.timeout ?? null,
     withinMs: frame.value.within ?? null,
     holdsForMs: frame.value['holds-for'] ?? null,
-    covers: expandedCovers(frame.value.covers),
+    covers,
     text: frame.value.text?.trim() ?? '',
     level: frame.value.level,
   };

@@ -1,3 +1,4 @@
+import type { Catalogue } from '../covers.js';
 import type { Path } from '../diagnostic.js';
 import type { Kinds } from '../kinds.js';
 import type { DataMap, ScenarioSource } from '../source.js';
@@ -12,6 +13,8 @@ export interface Reading {
   readonly data: DataMap;
   readonly matrix: ReadonlyMap<string, Scalar>;
   readonly kinds: Kinds;
+  /** What `covers` may name; `null`: any id. */
+  readonly catalogue: Catalogue | null;
   readonly mistakes: Mistakes;
   /** By the place of the condition. Shared by all scenarios of the file. */
   readonly whens: Map<string, WhenSeen>;
