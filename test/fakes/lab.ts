@@ -3,6 +3,7 @@ import type { Outcome } from '../../src/model/verdict.js';
 import type { CheckKind } from '../../src/checks/kind.js';
 import type { ProbeContext, ProbeHost } from '../../src/places/context.js';
 import type { ExecOptions, ExecResult } from '../../src/ssh/ssh.js';
+import { keepOutput } from '../../src/ssh/kept-output.js';
 import { quoteArgv } from '../../src/ssh/quote.js';
 import { answerByWorld } from './world-answers.js';
 import { commandOf, composedScript, entered } from './shell.js';
@@ -60,9 +61,18 @@ export interface FakeOptions extends FakeWorld {
   timeLeftMs?: number;
 }
 
-function result(host: string, command: string, said: Said): ExecResult {
+/** What a stream of this text leaves of itself, as the connection to a host keeps it. */
+function kept(text: string, keepBytes = 1 << 20): { text: string; raw: Buffer; bytes: number } {
+  const output = keepOutput(keepBytes);
+  output.add(Buffer.from(text));
+  return { text: output.text(), raw: output.bytes(), bytes: output.total };
+}
+
+function result(host: string, command: string, said: Said, keepBytes?: number): ExecResult {
   const full = typeof said === 'string' ? { stdout: said } : said;
-  const { stdout = '', stderr = '', exitCode = 0, timedOut = false } = full;
+  const { exitCode = 0, timedOut = false } = full;
+  const stdout = kept(full.stdout ?? '', keepBytes);
+  const stderr = kept(full.stderr ?? '', keepBytes);
   return {
     host,
     command,
@@ -70,11 +80,11 @@ function result(host: string, command: string, said: Said): ExecResult {
     timedOut,
     aborted: false,
     durationMs: 5,
-    stdout,
-    stderr,
-    stdoutRaw: Buffer.from(stdout),
-    stdoutBytes: Buffer.byteLength(stdout),
-    stderrBytes: Buffer.byteLength(stderr),
+    stdout: stdout.text,
+    stderr: stderr.text,
+    stdoutRaw: stdout.raw,
+    stdoutBytes: stdout.bytes,
+    stderrBytes: stderr.bytes,
   };
 }
 
@@ -135,6 +145,9 @@ class Machine {
       }
       return `${[...lines, 'done'].join('\n')}\n`;
     }
+    // netrig's own listener to ICMP runs curl: what is asked is a request.
+    if (tool === 'perl' && argv[5] === 'curl')
+      return this.ask({ ...base, argv: argv.slice(5), tool: 'curl', address: argv[3]!, port: Number(argv[4]) });
     const last = argv.at(-1)!;
     const address = ['ping', 'arping'].includes(tool) ? last : null;
     return this.ask({ ...base, tool, address, port: null });
@@ -178,7 +191,7 @@ class Machine {
         part: null,
         stdin,
       });
-      return result(host, text, said);
+      return result(host, text, said, options.keepBytes);
     }
     let stdout = '';
     for (const part of script.parts) {
@@ -186,7 +199,7 @@ class Machine {
       if (answer === null) return result(host, text, { stdout, timedOut: true });
       stdout += `${answer.output}\n${script.mark} ${part.name} ${answer.exitCode}\n`;
     }
-    return result(host, text, stdout);
+    return result(host, text, stdout, options.keepBytes);
   }
 }
 

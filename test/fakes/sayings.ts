@@ -51,3 +51,52 @@ export function arpingText(address: string, device: string, macs: readonly strin
     '',
   ].join('\n');
 }
+
+export interface CurlSaid {
+  /** Default 0. */
+  exit?: number;
+  status?: number;
+  headers?: Record<string, string>;
+  body?: string;
+  /** In place of a response: anything. */
+  raw?: string;
+  /** TCP's handshake was over; default: there is a status or `raw`. */
+  connected?: boolean;
+  /** Of a connection that was not made: the kernel's words; `local`: said at once. */
+  refused?: string;
+  local?: boolean;
+  /** What netrig's listener heard meanwhile: `3 13 10.0.0.9`. */
+  icmp?: string;
+}
+
+/** curl with `--verbose --include --write-out '%{stderr}%{json}'`, as debian-12 has it. */
+export function curlText(said: CurlSaid = {}): { stdout: string; stderr: string; exitCode: number } {
+  const { exit = 0, status, headers = {}, body = '', raw, refused, local = false, icmp } = said;
+  const connected = said.connected ?? (status !== undefined || raw !== undefined);
+  const head =
+    status === undefined
+      ? ''
+      : `HTTP/1.1 ${status} Words\r\n${Object.entries(headers)
+          .map(([name, value]) => `${name}: ${value}\r\n`)
+          .join('')}\r\n`;
+  const words =
+    refused === undefined
+      ? []
+      : [
+          local
+            ? `* Immediate connect fail for 10.0.0.2: ${refused}`
+            : `* connect to 10.0.0.2 port 80 failed: ${refused}`,
+        ];
+  const account = JSON.stringify({
+    errormsg: exit === 0 ? null : 'words',
+    exitcode: exit,
+    response_code: status ?? 0,
+    time_connect: connected ? 0.0004 : 0,
+    time_total: 0.0021,
+  });
+  return {
+    stdout: raw ?? `${head}${body}`,
+    stderr: `${['*   Trying 10.0.0.2:80...', ...words, account, ...(icmp === undefined ? [] : [`netrig-icmp ${icmp}`])].join('\n')}\n`,
+    exitCode: exit,
+  };
+}

@@ -29,6 +29,18 @@ describe('probes, on real hosts', function () {
     await (await session().connection('node2')).writeFile('/root/page.sh', page, { mode: 0o755 });
     await listen('node2', 'web', 'TCP-LISTEN:7002,fork,reuseaddr', 'EXEC:/root/page.sh');
     await listen('node2', 'mute', 'TCP-LISTEN:7003,fork,reuseaddr', 'SYSTEM:read line');
+    await listen(
+      'node2',
+      'stall',
+      'TCP-LISTEN:7008,fork,reuseaddr',
+      'SYSTEM:read line; printf "HTTP/1.1 200 OK\\r\\nContent-Length\\x3a 100\\r\\n\\r\\nhalf"; sleep 60',
+    );
+    await listen(
+      'node2',
+      'flood',
+      'TCP-LISTEN:7009,fork,reuseaddr',
+      'SYSTEM:read line; printf "HTTP/1.0 200 OK\\r\\n\\r\\n"; head -c 20000000 /dev/zero',
+    );
     await listen('node2', 'talk', 'TCP-LISTEN:7004,fork,reuseaddr', 'SYSTEM:echo SSH-2.0; read line');
     await listen('node2', 'udp', 'UDP-LISTEN:7005,fork,reuseaddr', 'EXEC:cat');
     await run('node2', 'sysctl -qw net.ipv4.ip_forward=1 && ip addr add 10.10.10.20/24 dev eth0');
@@ -392,6 +404,26 @@ describe('probes, on real hosts', function () {
       await comesTo({ verdict: 'fail', cause: 'tls' }, httpCheck, { from: 'node1', url: 'https://node2:7004/' });
       await comesTo({ verdict: 'fail', cause: 'refused' }, httpCheck, { from: 'node1', url: 'http://node2:9/' });
       await comesTo({ verdict: 'fail', cause: 'prohibited' }, httpCheck, { from: 'node1', url: 'http://node2:7007/' });
+      await comesTo({ verdict: 'fail', cause: 'host-unreachable' }, httpCheck, {
+        from: 'node1',
+        url: 'http://10.10.10.99/',
+      });
+      await comesTo({ verdict: 'fail', cause: 'no-route' }, httpCheck, { from: 'node1/alone', url: 'http://node2/' });
+      const stalls = { from: 'node1', url: 'http://node2:7008/', wait: '1s' };
+      const reason = /answers node1 with 200, then stalls after 4 of 100 bytes/;
+      await comesTo({ verdict: 'fail', cause: 'timeout', reason }, httpCheck, stalls);
+      await comesTo({ verdict: 'fail', cause: 'present', reason }, httpCheck, {
+        ...stalls,
+        expect: { fails: 'timeout' },
+      });
+    });
+    it('cannot judge a body that is longer than what is kept', async () => {
+      const flood = { from: 'node1', url: 'http://node2:7009/' };
+      await comesTo({ verdict: 'pass' }, httpCheck, flood);
+      await comesTo({ verdict: 'inconclusive', reason: /20000000 bytes/ }, httpCheck, {
+        ...flood,
+        expect: { body: { not: { contains: 'x' } } },
+      });
     });
     it('passes as a negative with its controls, and not from a dead source', async () => {
       await comesTo({ verdict: 'pass', cause: 'refused' }, httpCheck, {
