@@ -4,7 +4,9 @@ import type { PathEvidence } from '../facts/path.js';
 import type { ProbeContext } from '../places/context.js';
 import type { Vantage } from '../places/vantage.js';
 import type { ResolvedTarget } from '../probes/target.js';
-import { lookFromOutside } from './outside.js';
+import { explain, explainSilence, explainSuccess } from './explain.js';
+import { buildCase } from './follow.js';
+import { observe } from './observe.js';
 
 /** A probe whose fate is to be explained. */
 export interface DiagnosisRequest {
@@ -19,6 +21,8 @@ export interface DiagnosisRequest {
   size?: number;
   /** ICMP: not to be fragmented. */
   df?: boolean;
+  /** UDP: what the datagram holds. */
+  payload?: Buffer;
   /** What the probe came to; `present` for one that got through and must not. */
   cause: Cause;
   /** Who said no, when it was not the sender's own kernel. */
@@ -40,6 +44,14 @@ export function forgetDiagnoses(plan: LabPlan): void {
   known.delete(plan);
 }
 
+export async function followPacket(context: ProbeContext, request: DiagnosisRequest): Promise<Diagnosis | null> {
+  const observation = await observe(context, request);
+  const seen = buildCase(observation, request.source, context.plan);
+  if (!seen) return null;
+  if (request.cause === 'present') return explainSuccess(seen);
+  return explain(seen) ?? explainSilence(seen);
+}
+
 /**
  * Why a probe failed, or why one got through that must not. At most one look for each source, target, protocol and port until
  * `forgetDiagnoses`. `null` where nothing certain can be said, or where the context wants it made later.
@@ -54,7 +66,7 @@ export async function diagnose(context: ProbeContext, request: DiagnosisRequest)
   const key = keyOf(request);
   const before = known.get(context.plan) ?? new Map<string, Promise<Diagnosis | null>>();
   known.set(context.plan, before);
-  const found = before.get(key) ?? lookFromOutside(context, request).catch(() => null);
+  const found = before.get(key) ?? followPacket(context, request).catch(() => null);
   before.set(key, found);
   return found;
 }

@@ -1,0 +1,181 @@
+import type { Case, Role } from './follow.js';
+import { roleOf } from './follow.js';
+import { finding } from './finding.js';
+import type { Finding } from './finding.js';
+import type { SeenPacket } from './frames.js';
+import { readHeaders } from './frames.js';
+import { inSubnet } from './lookup.js';
+import { ruleWords } from './rules.js';
+import type { CountedRule, RuleText, SavedRules, Trace } from './rules.js';
+import type { Space } from './world.js';
+
+/** A station of the packet's way through nftables, with the packet as it was there. */
+export interface TracedStation {
+  trace: Trace & { where: Space };
+  packet: SeenPacket;
+  role: Role;
+}
+
+/** What nftables told of the probe's packets, in the order it happened. */
+export function stations(c: Case): TracedStation[] {
+  const last = new Map<string, SeenPacket>();
+  return c.world.traces.flatMap((trace): TracedStation[] => {
+    const key = `${trace.space} ${trace.id}`;
+    if (trace.network && trace.transport) {
+      const packet = readHeaders(trace.network, trace.transport);
+      if (packet) last.set(key, packet);
+    }
+    const packet = last.get(key);
+    const role = packet ? roleOf(packet, c.proto, c.mark, c.isn) : null;
+    return packet && role ? [{ trace, packet, role }] : [];
+  });
+}
+
+const names: Record<Role, string> = { forward: 'it', reply: 'the answer', error: 'the error message' };
+
+const rejecting = /(?:^| )(?:-j REJECT|reject)\b/;
+
+/** Words that `iptables-save` adds to what was typed. */
+export function asTyped(text: string): string {
+  return text
+    .replace(/-p (tcp|udp|icmp|icmpv6|ipv6-icmp) -m (?:tcp|udp|icmp|icmp6) /, '-p $1 ')
+    .replace(/-p (tcp|udp|icmp) -m \1$/, '-p $1')
+    .replace(/(-[sd] [0-9.]+)\/32\b/g, '$1')
+    .replace(/(-j REJECT) --reject-with icmp6?-port-unreachable/, '$1')
+    .trim();
+}
+
+function mendRule(rule: RuleText, space: Space): string {
+  if (rule.chain.startsWith('DOCKER-ISOLATION'))
+    return `join both containers to one network; the engine keeps its networks apart`;
+  if (rule.tool === 'nft') return `remove or narrow that rule of table ${rule.table} on ${space.label}`;
+  return `remove or narrow that rule on ${space.label}: ${rule.tool} -t ${rule.table} -D ${rule.chain} ${rule.place}`;
+}
+
+/** A rule that ends a packet's way. */
+export function droppedByRule(
+  space: Space,
+  rule: RuleText,
+  role: Role,
+  packet: SeenPacket | null,
+  how: string,
+): Finding {
+  const typed = { ...rule, text: asTyped(rule.text) };
+  const verb = rejecting.test(rule.text) ? 'rejects' : 'drops';
+  const met = packet === null ? '' : ` It met a packet from ${packet.src} to ${packet.dst}.`;
+  return finding(space, 'filtered', `${space.label} ${verb} ${names[role]}: ${ruleWords(typed)}`, {
+    evidence: [`${how}${met}`],
+    mend: mendRule(rule, space),
+  });
+}
+
+function droppedByPolicy(space: Space, table: string, chain: string, role: Role, how: string): Finding {
+  return finding(
+    space,
+    'filtered',
+    `${space.label} drops ${names[role]}: no rule of chain ${chain} (${table}) accepts it, and its policy is DROP`,
+    { evidence: [how], mend: `add a rule to chain ${chain} of ${space.label} that accepts it` },
+  );
+}
+
+/** Where nftables itself said that it dropped a packet of that role. */
+export function tracedDrop(role: Role, all: readonly TracedStation[]): Finding | null {
+  const how = 'nftables traced the packet there.';
+  for (const { trace, packet } of all.filter((one) => one.role === role)) {
+    const space = trace.where;
+    const table = `${trace.family} ${trace.table}`;
+    const words = trace.family === 'ip' || trace.family === 'ip6' ? trace.table : table;
+    if (trace.type === 'policy' && (trace.policy === 'drop' || trace.verdict === 'drop'))
+      return droppedByPolicy(space, words, trace.chain, role, how);
+    if (trace.verdict !== 'drop' || trace.type !== 'rule') continue;
+    const rule = space.nft.rules.get(`${table} ${trace.chain} ${trace.handle ?? ''}`);
+    if (rule) return droppedByRule(space, rule, role, packet, how);
+    return finding(space, 'filtered', `${space.label} drops ${names[role]} in chain ${trace.chain} (${table})`, {
+      evidence: [how],
+    });
+  }
+  return null;
+}
+
+/** Whether a rule of iptables may be meant for the packet, by what is simple to read of it. */
+export function mayMeet(
+  text: string,
+  packet: { src: string; dst: string; proto: string; dport?: number | undefined },
+): boolean {
+  const option = (pattern: RegExp): { value: string; not: boolean } | null => {
+    const match = pattern.exec(text);
+    return match ? { not: match[1] !== undefined, value: match[2]! } : null;
+  };
+  const proto = option(/(! )?-p (\S+)/);
+  if (
+    proto &&
+    proto.value !== 'all' &&
+    (proto.value.replace(/^(?:ipv6-)?icmp(?:v6)?$/, 'icmp') === packet.proto) === proto.not
+  )
+    return false;
+  for (const [letter, address] of [
+    ['s', packet.src],
+    ['d', packet.dst],
+  ] as const) {
+    const asked = option(new RegExp(`(! )?-${letter} (\\S+)`));
+    if (!asked) continue;
+    const [of, length] = asked.value.split('/');
+    const full = of!.includes(':') ? 128 : 32;
+    if (inSubnet(address, of!, length === undefined ? full : Number(length)) === asked.not) return false;
+  }
+  const dport = option(/(! )?--dport (\d+)(?![\d:])/);
+  return !(dport && packet.dport !== undefined && (Number(dport.value) === packet.dport) === dport.not);
+}
+
+const ending = /(?:^| )-j (?:DROP|REJECT)\b/;
+
+/** A rule or policy whose counter rose while the probe was on its way: for legacy iptables, and for packets that are not traced. */
+export function countedDrop(
+  space: Space,
+  role: Role,
+  packet: { src: string; dst: string; proto: string; dport?: number | undefined },
+): Finding | null {
+  const how = 'Its counter rose while the probe was on its way.';
+  for (const [name, after] of space.savedAfter) {
+    if (name.endsWith('ip6') !== packet.dst.includes(':')) continue;
+    const before = space.saved.get(name);
+    if (!before) continue;
+    const rule = risenRule(before, after, packet);
+    if (rule) return droppedByRule(space, rule, role, null, how);
+    const tool = name.startsWith('legacy') ? name : null;
+    for (const [chain, { policy, packets }] of after.policies) {
+      if (tool === null || policy !== 'DROP' || packets <= (before.policies.get(chain)?.packets ?? packets)) continue;
+      const [table, own] = chain.split(' ');
+      return droppedByPolicy(space, table!, own!, role, how);
+    }
+  }
+  return null;
+}
+
+function risenRule(before: SavedRules, after: SavedRules, packet: Parameters<typeof mayMeet>[1]): CountedRule | null {
+  for (const [chain, rules] of after.chains) {
+    const old = before.chains.get(chain);
+    if (old?.length !== rules.length) continue;
+    const found = rules.find(
+      (rule, at) => rule.packets > old[at]!.packets && ending.test(rule.text) && mayMeet(rule.text, packet),
+    );
+    if (found) return found;
+  }
+  return null;
+}
+
+/** The rules that let a packet through the filters of a namespace, for whoever wonders how it got there. */
+export function letThrough(space: Space, all: readonly TracedStation[]): string | null {
+  const passed = all.filter(
+    ({ trace, role }) =>
+      role === 'forward' && trace.where === space && !/nat|mangle|raw/.test(trace.table) && trace.verdict === 'accept',
+  );
+  const last = passed.at(-1)?.trace;
+  if (!last) return null;
+  const rule = space.nft.rules.get(`${last.family} ${last.table} ${last.chain} ${last.handle ?? ''}`);
+  if (last.type === 'rule' && rule)
+    return `${space.label} lets it through by ${ruleWords({ ...rule, text: asTyped(rule.text) })}`;
+  return last.type === 'policy'
+    ? `${space.label} lets it through: no rule of chain ${last.chain} (${last.table}) stops it, and its policy is ACCEPT`
+    : null;
+}

@@ -1,0 +1,190 @@
+import type { Case, NeighbourStep, Step } from './follow.js';
+import { finding } from './finding.js';
+import type { Finding } from './finding.js';
+import { holdersOfMac, linkTrouble, peerOf, sameSegment, segmentOf } from './wire.js';
+import { linkNamed } from './world.js';
+import type { Link, Space } from './world.js';
+
+/** A place on a wire. */
+interface At {
+  space: Space;
+  link: Link;
+}
+
+export function linkDown(at: At, name: string): Finding | null {
+  const trouble = linkTrouble(at.link);
+  if (trouble === null) return null;
+  const words = `${at.link.name} of ${at.space.label} ${trouble}`;
+  return finding(at.space, trouble === 'is down' ? 'link-down' : 'no-carrier', `${words}, so ${name} cannot pass`, {
+    evidence: [`The kernel of ${at.space.label} says that ${words}.`],
+    mend:
+      trouble === 'is down'
+        ? `ip link set ${at.link.name} up, on ${at.space.label}`
+        : `set the other end of ${at.link.name} of ${at.space.label} up`,
+  });
+}
+
+/** STP's states of a bridge port as iproute2 names them. */
+const portStates: readonly string[] = ['disabled', 'listening', 'learning', 'blocking'];
+
+function vlansOf(space: Space, dev: string): { ids: number[]; pvid: number | null } {
+  const own = space.vlans.filter((vlan) => vlan.dev === dev);
+  const ids = own.flatMap(({ id, end }) => Array.from({ length: Math.min(end - id + 1, 4094) }, (_, at) => id + at));
+  return { ids, pvid: own.find(({ pvid }) => pvid)?.id ?? null };
+}
+
+const listed = (ids: readonly number[]): string => (ids.length === 0 ? 'none' : ids.slice(0, 8).join(', '));
+
+/** What stops a frame inside a bridge: between the port it came by (`null`: the bridge itself) and the one that leads to `mac`. */
+export function insideBridge(space: Space, bridge: Link, from: Link | null, to: Link | null): Finding | null {
+  const down = linkTrouble(bridge);
+  if (down === 'is down')
+    return finding(space, 'link-down', `bridge ${bridge.name} of ${space.label} is down`, {
+      mend: `ip link set ${bridge.name} up, on ${space.label}`,
+    });
+  for (const port of [from, to]) {
+    if (!port || port === bridge) continue;
+    const state = typeof port.port?.state === 'string' ? port.port.state : '';
+    if (portStates.includes(state) && port.up && port.carrier)
+      return finding(
+        space,
+        'port-not-forwarding',
+        `port ${port.name} of bridge ${bridge.name} on ${space.label} does not forward: its state is ${state}`,
+        { mend: `bridge link set dev ${port.name} state 3, or let STP settle, on ${space.label}` },
+      );
+  }
+  if (Number(bridge.data.vlan_filtering ?? 0) === 1) {
+    const ends = [from ?? bridge, to ?? bridge].map((one) => ({ name: one.name, ...vlansOf(space, one.name) }));
+    const [a, b] = ends as [(typeof ends)[0], (typeof ends)[0]];
+    if (a.pvid !== null ? !b.ids.includes(a.pvid) : a.ids.length === 0)
+      return finding(
+        space,
+        'vlan-mismatch',
+        `bridge ${bridge.name} of ${space.label} keeps ports ${a.name} and ${b.name} apart: ${a.name} is in VLAN ${a.pvid ?? listed(a.ids)}, ${b.name} in ${listed(b.ids)}`,
+        {
+          mend: `put both ports into one VLAN: bridge vlan add dev ${b.name} vid ${a.pvid ?? 'ID'} pvid untagged, on ${space.label}`,
+        },
+      );
+  }
+  if (from?.port?.isolated === true && to?.port?.isolated === true)
+    return finding(
+      space,
+      'port-not-forwarding',
+      `ports ${from.name} and ${to.name} of bridge ${bridge.name} on ${space.label} are isolated from each other`,
+      { mend: `bridge link set dev ${to.name} isolated off, on ${space.label}` },
+    );
+  return null;
+}
+
+/** The port or bridge of a host by which a namespace or MAC is reached, with whether it is a port of that bridge at all. */
+function endBehind(c: Case, space: Space, bridge: Link, mac: string): { port: Link | null; stray: Link | null } {
+  if (bridge.mac === mac) return { port: bridge, stray: null };
+  for (const holder of holdersOfMac(c.world, mac)) {
+    const peer = peerOf(c.world, holder.space, holder.link);
+    if (peer?.space !== space) continue;
+    return peer.link.master === bridge.name ? { port: peer.link, stray: null } : { port: null, stray: peer.link };
+  }
+  const entry = space.forwards.find((one) => one.mac === mac && linkNamed(space, one.dev)?.master === bridge.name);
+  return { port: entry ? linkNamed(space, entry.dev) : null, stray: null };
+}
+
+/** Why a frame for `mac` that is in a bridge of `space` does not leave it. */
+export function stuckInBridge(c: Case, space: Space, bridge: Link, from: Link | null, mac: string): Finding | null {
+  const { port, stray } = endBehind(c, space, bridge, mac);
+  if (stray)
+    return finding(
+      space,
+      'not-a-bridge-port',
+      `${stray.name} of ${space.label}, which leads to ${holdersOfMac(c.world, mac)[0]!.space.label}, is no port of bridge ${bridge.name}${stray.master === null ? '' : ` but of ${stray.master}`}`,
+      { mend: `ip link set ${stray.name} master ${bridge.name}, on ${space.label}` },
+    );
+  const down = port && port !== bridge ? linkDown({ space, link: port }, 'it') : null;
+  if (down) return down;
+  const wrong = space.forwards.find(
+    (one) =>
+      one.mac === mac &&
+      linkNamed(space, one.dev)?.master === bridge.name &&
+      port !== null &&
+      one.dev !== port.name &&
+      one.dev !== bridge.name,
+  );
+  if (wrong && port)
+    return finding(
+      space,
+      'neighbour-wrong',
+      `the forwarding database of bridge ${bridge.name} on ${space.label} has ${mac} at port ${wrong.dev}, but it is behind ${port.name}`,
+      { mend: `bridge fdb del ${mac} dev ${wrong.dev} master, on ${space.label}` },
+    );
+  return insideBridge(space, bridge, from, port);
+}
+
+function lossWords(space: Space, link: Link): string | null {
+  const netem = space.qdiscs.find(({ dev, kind }) => dev === link.name && (kind === 'netem' || kind === 'tbf'));
+  return netem ? `${link.name} of ${space.label} has a queue of kind ${netem.kind}: ${netem.text}` : null;
+}
+
+/** A queueing discipline that loses packets at the link; `null` where there is none. */
+export function lossAt(space: Space, link: Link, name: string): Finding | null {
+  const words = lossWords(space, link);
+  if (words === null) return null;
+  return finding(
+    space,
+    'link-loss',
+    `${space.label} loses ${name} as it leaves by ${link.name}: a netem queue is on it`,
+    {
+      evidence: [words],
+      mend: `tc qdisc del dev ${link.name} root, on ${space.label}`,
+    },
+  );
+}
+
+/** Why a frame that left by a link did not come in where its destination address is. */
+export function lostBehind(c: Case, step: Step, name: string): Finding | null {
+  const { space, link } = step;
+  const mac = step.packet.dstMac;
+  if (link.kind === 'bridge' && mac !== null) return stuckInBridge(c, space, link, link, mac);
+  const peer = peerOf(c.world, space, link);
+  if (peer) {
+    const down = linkDown(peer, name);
+    if (down) return down;
+  }
+  if (mac === null || mac === 'ff:ff:ff:ff:ff:ff' || mac.startsWith('33:33')) return null;
+  const holders = holdersOfMac(c.world, mac);
+  if (holders.length === 0) return wrongMac(c, step, mac, name);
+  const near = holders.find((holder) => sameSegment(c.plan, { space, link }, holder) === true);
+  if (near) {
+    const down = linkDown(near, name);
+    if (down) return down;
+    return finding(
+      space,
+      'link-loss',
+      `${name} is lost between ${link.name} of ${space.label} and ${near.link.name} of ${near.space.label}, on segment ${segmentOf(c.plan, space, link) ?? '?'}`,
+      { evidence: [`${space.label} sent it, and ${near.space.label} did not get it.`] },
+    );
+  }
+  return null;
+}
+
+function wrongMac(c: Case, step: Step, mac: string, name: string): Finding | null {
+  const { space, link } = step;
+  if (c.world.unlooked.length > 0) return null;
+  const entry = space.neighbours.find((one) => one.dev === link.name && one.mac === mac);
+  const fixed = entry?.state.includes('PERMANENT') === true;
+  if (!entry) return null;
+  return finding(
+    space,
+    'neighbour-wrong',
+    `${space.label} sends ${name} to ${mac}, which it has for ${entry.dst}${fixed ? ' by a static entry' : ''} and nobody has`,
+    {
+      evidence: [
+        `The neighbour table of ${space.label} says: ${entry.dst} dev ${link.name} lladdr ${mac} ${entry.state.join(' ')}.`,
+      ],
+      mend: `ip neigh del ${entry.dst} dev ${link.name}, on ${space.label}`,
+    },
+  );
+}
+
+/** Where a question for a neighbour, or its answer, was seen last, as a place on its wire. */
+export function lastSeen(steps: readonly NeighbourStep[]): NeighbourStep | null {
+  return steps.at(-1) ?? null;
+}

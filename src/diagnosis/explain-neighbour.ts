@@ -1,0 +1,222 @@
+import type { Case, NeighbourStep } from './follow.js';
+import { countedDrop } from './explain-filter.js';
+import { linkDown, lossAt, stuckInBridge } from './explain-link.js';
+import { finding } from './finding.js';
+import type { Finding } from './finding.js';
+import { linkTowards, peerOf, sameSegment, segmentOf } from './wire.js';
+import { holdersOf, linkNamed } from './world.js';
+import type { Link, Space } from './world.js';
+
+export interface NextHop {
+  space: Space;
+  link: Link;
+  address: string;
+  /** A gateway of a route, and the route's destination in words; `null` where the address itself is the packet's destination. */
+  route: string | null;
+  /** The packet's destination was translated on the way. */
+  translated: boolean;
+  name: string;
+}
+
+/** Whether the next hop did not say its MAC address. */
+export function isSilent(c: Case, { space, link, address }: NextHop): boolean {
+  const entry = [...space.neighboursAfter, ...space.neighbours].find(
+    (one) => one.dst === address && one.dev === link.name,
+  );
+  if (entry?.state.some((state) => state === 'FAILED' || state === 'INCOMPLETE')) return true;
+  if (entry?.mac) return false;
+  return c.neighbours.some((one) => one.message.ask && one.message.target === address && one.space === space);
+}
+
+function hostWith(c: Case, address: string): string | null {
+  return (
+    c.plan.hosts.find((host) => host.interfaces.some((one) => one.address?.split('/')[0] === address))?.name ?? null
+  );
+}
+
+function addressesThere(c: Case, { space, link, address }: NextHop): string {
+  const near = c.world.spaces.flatMap((other) =>
+    other.links
+      .filter((one) => other !== space && sameSegment(c.plan, { space, link }, { space: other, link: one }) === true)
+      .flatMap((one) =>
+        one.addresses
+          .filter((own) => own.address.includes(':') === address.includes(':') && own.scope === 'global')
+          .map((own) => `${other.label} has ${own.address}`),
+      ),
+  );
+  return near.length === 0 ? '' : `; there, ${near.slice(0, 3).join(', ')}`;
+}
+
+/** Nobody in the lab has the next hop's address. */
+function nobodyHas(c: Case, hop: NextHop): Finding {
+  const { space, link, address, route, translated, name } = hop;
+  if (c.world.unlooked.length > 0)
+    return finding(space, null, `nobody answers ${space.label} for ${address} on ${link.name}`);
+  const planned = hostWith(c, address);
+  if (planned !== null) {
+    const own = c.world.spaces.find((one) => one.host === planned && one.kind === 'host');
+    const has = own?.links.flatMap((one) => one.addresses.filter(({ scope }) => scope === 'global')) ?? [];
+    const instead = has.filter((one) => one.address.includes(':') === address.includes(':')).map((one) => one.address);
+    return finding(
+      own ?? space,
+      'address-missing',
+      `${planned} does not have the address ${address}${instead.length === 0 ? '' : ` (it has ${instead.join(', ')})`}, so nobody answers for it`,
+      { mend: `give ${planned} the address ${address} again` },
+    );
+  }
+  if (translated)
+    return finding(space, 'nat-wrong', `${space.label} translates ${name} to ${address}, which nobody has`, {
+      mend: `mend the rule on ${space.label} that translates to ${address}`,
+    });
+  if (route !== null)
+    return finding(
+      space,
+      'wrong-route',
+      `the route of ${space.label} to ${route} leads to the gateway ${address}, which nobody has${addressesThere(c, hop)}`,
+      { mend: `ip route replace ${route} via the right gateway, on ${space.label}` },
+    );
+  return finding(
+    space,
+    'address-missing',
+    `nobody has the address ${address} that ${space.label} looks for on ${link.name}`,
+    {
+      evidence: [`No interface in any network namespace of the lab has ${address}.`],
+    },
+  );
+}
+
+/** Somebody has it, but elsewhere than the sender looks. */
+function elsewhere(c: Case, hop: NextHop, holder: { space: Space; link: Link }): Finding | null {
+  const { space, link, address, route } = hop;
+  if (sameSegment(c.plan, { space, link }, holder) !== false) return null;
+  const [here, there] = [segmentOf(c.plan, space, link), segmentOf(c.plan, holder.space, holder.link)];
+  return finding(
+    space,
+    'wrong-route',
+    `${space.label} takes ${address} for a neighbour on ${link.name} (segment ${here ?? '?'}), but ${holder.space.label} has it on segment ${there ?? '?'}`,
+    {
+      mend:
+        route === null
+          ? `a route to ${address} by a gateway, or a longer prefix of the address on ${link.name} of ${space.label}`
+          : `a gateway on segment ${here ?? '?'} for ${route}, on ${space.label}`,
+    },
+  );
+}
+
+/** The holder got the question, or should have: why did it not answer. */
+function holderSilent(c: Case, hop: NextHop, holder: { space: Space; link: Link }): Finding | null {
+  const { space, link, address } = hop;
+  const about = c.neighbours.filter(({ message }) => message.target === address);
+  const asked = about.find((one) => one.message.ask && one.space === holder.space && one.way === 'in');
+  const answers = about.filter((one) => !one.message.ask);
+  if (asked && !answers.some((one) => one.space === holder.space && one.way === 'out')) {
+    const ignore = holder.space.sysctls.get(`ipv4/conf/${asked.link.name}/arp_ignore`) ?? '0';
+    const all = holder.space.sysctls.get('ipv4/conf/all/arp_ignore') ?? '0';
+    const level = Math.max(Number(ignore), Number(all));
+    if (level > 0)
+      return finding(
+        holder.space,
+        'neighbour-silent',
+        `${holder.space.label} gets the question for ${address} on ${asked.link.name} and does not answer it: arp_ignore is ${level} there`,
+        { mend: `sysctl -w net.ipv4.conf.${asked.link.name}.arp_ignore=0 on ${holder.space.label}` },
+      );
+    const noarp = holder.space.nft.policies;
+    const table = [...noarp.values()].find(({ table: name }) => name.startsWith('arp '));
+    return finding(
+      holder.space,
+      table ? 'filtered' : 'neighbour-silent',
+      `${holder.space.label} gets the question for ${address} on ${asked.link.name} and does not answer it${table ? `; it has an nftables table ${table.table}` : ''}`,
+    );
+  }
+  if (
+    answers.some((one) => one.space === holder.space && one.way === 'out') &&
+    !answers.some((one) => one.space === space)
+  )
+    return (
+      bridgeStop(c, answers, link.mac) ??
+      finding(
+        holder.space,
+        null,
+        `the answer of ${holder.space.label} for ${address} does not come back to ${space.label}`,
+      )
+    );
+  return null;
+}
+
+function bridgeStop(c: Case, steps: readonly NeighbourStep[], mac: string): Finding | null {
+  const last = steps.at(-1);
+  if (!last) return null;
+  const bridge = last.link.kind === 'bridge' ? last.link : linkNamed(last.space, last.link.master);
+  return bridge ? stuckInBridge(c, last.space, bridge, last.link, mac) : null;
+}
+
+function questionStop(c: Case, hop: NextHop, holder: { space: Space; link: Link }): Finding | null {
+  const { space, link, address, name } = hop;
+  const asks = c.neighbours.filter((one) => one.message.ask && one.message.target === address);
+  const loss = asks.some((one) => one.space === space && one.way === 'out') ? null : lossAt(space, link, name);
+  if (loss) return loss;
+  // The way of the question on one host, from one veth to the other.
+  for (const bridge of holder.space.host === space.host ? c.world.spaces.flatMap(bridgesOf) : []) {
+    const from = peerOf(c.world, space, link);
+    if (bridge.space.host !== space.host || (from?.link.master !== bridge.link.name && link !== bridge.link)) continue;
+    const stop = stuckInBridge(c, bridge.space, bridge.link, from?.link ?? null, holder.link.mac);
+    if (stop) return stop;
+  }
+  const mine = peerOf(c.world, space, link);
+  if (
+    mine &&
+    mine.link.master === null &&
+    link.kind === 'veth' &&
+    mine.space !== holder.space &&
+    mine.link.addresses.length === 0
+  )
+    return finding(
+      mine.space,
+      'not-a-bridge-port',
+      `${mine.link.name} of ${mine.space.label}, the other end of ${link.name} of ${space.label}, is no port of a bridge`,
+      { mend: `ip link set ${mine.link.name} master BRIDGE, on ${mine.space.label}` },
+    );
+  return bridgeStop(c, asks, holder.link.mac) ?? vlanStop(hop, holder);
+}
+
+function bridgesOf(space: Space): { space: Space; link: Link }[] {
+  return space.links.filter(({ kind }) => kind === 'bridge').map((link) => ({ space, link }));
+}
+
+function vlanStop({ space, link }: NextHop, holder: { space: Space; link: Link }): Finding | null {
+  const [a, b] = [link, holder.link].map((one) => (one.kind === 'vlan' ? Number(one.data.id) : null));
+  if (a === b) return null;
+  const words = (id: number | null, one: Link, at: Space): string =>
+    `${one.name} of ${at.label} ${id === null ? 'sends without a VLAN tag' : `is in VLAN ${id}`}`;
+  return finding(
+    holder.space,
+    'vlan-mismatch',
+    `${words(a ?? null, link, space)}, ${words(b ?? null, holder.link, holder.space)}`,
+    { mend: 'give both ends the same VLAN id' },
+  );
+}
+
+/** Why nobody told the sender the MAC address of its next hop. */
+export function neighbourStop(c: Case, hop: NextHop): Finding {
+  const { space, link, address, route, name } = hop;
+  const down = linkDown({ space, link }, name);
+  if (down) return down;
+  const holders = holdersOf(c.world, address).filter((one) => one.space !== space);
+  const holder =
+    holders.find((one) => sameSegment(c.plan, { space, link }, one) === true) ??
+    holders.find((one) => one.space.host === space.host) ??
+    holders[0];
+  if (!holder) return nobodyHas(c, hop);
+  const packet = { src: linkTowards(space, address)?.addresses[0]?.address ?? '', dst: address, proto: 'icmp' };
+  const found =
+    linkDown(holder, 'the question for its MAC address') ??
+    elsewhere(c, hop, holder) ??
+    holderSilent(c, hop, holder) ??
+    questionStop(c, hop, holder) ??
+    (address.includes(':') ? countedDrop(holder.space, 'forward', packet) : null);
+  if (found) return found;
+  const who = route === null ? `${holder.space.label} (${address})` : `the gateway ${holder.space.label} (${address})`;
+  return finding(holder.space, null, `${who} does not tell ${space.label} its MAC address on ${link.name}`, {
+    evidence: [`${space.label} asked for ${address} on ${link.name} and got no answer.`],
+  });
+}

@@ -1,0 +1,223 @@
+import type { Case } from './follow.js';
+import { linkDown, lossAt } from './explain-link.js';
+import { isSilent, neighbourStop } from './explain-neighbour.js';
+import { finding } from './finding.js';
+import type { Finding } from './finding.js';
+import { inSubnet, lookup } from './lookup.js';
+import type { Found } from './lookup.js';
+import { linkTowards, linkTrouble } from './wire.js';
+import { linkNamed, rose } from './world.js';
+import type { Link, PolicyRule, Route, Space } from './world.js';
+
+/** A packet that a namespace is to send or to pass on. */
+export interface Onward {
+  to: string;
+  from: string | null;
+  /** The interface by which it came; `null`: made here. */
+  iif: string | null;
+  bytes: number;
+  df: boolean;
+  /** Its destination was translated. */
+  translated: boolean;
+  /** `it`, or `the answer`. */
+  name: string;
+}
+
+export function routeWords(route: Route): string {
+  const all = route.prefix === 0;
+  return all
+    ? 'default'
+    : route.prefix === (route.dst.includes(':') ? 128 : 32)
+      ? route.dst
+      : `${route.dst}/${route.prefix}`;
+}
+
+function ruleWords(rule: PolicyRule): string {
+  const parts = [
+    rule.not ? 'not' : '',
+    rule.src === 'all' ? '' : `from ${rule.src}${rule.srcLen === 32 || rule.srcLen === 128 ? '' : `/${rule.srcLen}`}`,
+    rule.dst === 'all' ? '' : `to ${rule.dst}${rule.dstLen === 32 || rule.dstLen === 128 ? '' : `/${rule.dstLen}`}`,
+    rule.iif === null ? '' : `iif ${rule.iif}`,
+    rule.action ?? (rule.table === null ? '' : `lookup ${rule.table}`),
+  ];
+  return `rule ${rule.priority}: ${parts.filter((part) => part !== '').join(' ')}`;
+}
+
+/** The routing policy refuses the packet, or has nothing for it. */
+function noWay(space: Space, found: Found, onward: Onward): Finding | null {
+  const { to, name } = onward;
+  if (found.found === 'rule')
+    return finding(space, 'policy-rule', `a policy rule of ${space.label} refuses ${name}: ${ruleWords(found.rule)}`, {
+      mend: `ip rule del priority ${found.rule.priority}, on ${space.label}`,
+    });
+  if (found.found === 'route') {
+    if (!found.refuses) return null;
+    const { route, rule } = found;
+    const words = `${route.type} ${routeWords(route)}`;
+    if (rule.selective)
+      return finding(
+        space,
+        'policy-rule',
+        `a policy rule of ${space.label} (${ruleWords(rule)}) sends ${name} to a table with the route ${words}`,
+        {
+          mend: `ip rule del priority ${rule.priority}, or ip route del ${words} table ${route.table}, on ${space.label}`,
+        },
+      );
+    return finding(space, 'route-refuses', `${space.label} has the route ${words}, which refuses ${name}`, {
+      mend: `ip route del ${words}, on ${space.label}`,
+    });
+  }
+  const towards = linkTowards(space, to);
+  const down = towards ? linkDown({ space, link: towards }, name) : null;
+  if (down) return down;
+  const dead = space.routes[to.includes(':') ? 6 : 4].find(
+    (route) => route.dead && inSubnet(to, route.dst, route.prefix),
+  );
+  const link = dead ? linkNamed(space, dead.dev) : null;
+  const broken = link ? linkDown({ space, link }, name) : null;
+  if (broken) return broken;
+  const others = space.links.filter(
+    (one) => one.name !== 'lo' && !one.up && one.addresses.length === 0 && one.kind === null,
+  );
+  return finding(space, 'no-route', `${space.label} has no route to ${to}`, {
+    evidence: [
+      `No rule and table of ${space.label} has a route for ${to}.`,
+      ...others.slice(0, 2).map((one) => `${one.name} of ${space.label} is down and has no address.`),
+    ],
+    mend: `ip route add ${to} via GATEWAY, on ${space.label}`,
+  });
+}
+
+function tooBig(space: Space, link: Link, route: Route, onward: Onward): Finding | null {
+  const mtu = Math.min(link.mtu || 65_536, route.mtu ?? 65_536);
+  if (!onward.df || onward.bytes <= mtu) return null;
+  return finding(
+    space,
+    'mtu',
+    `${onward.name} has ${onward.bytes} bytes and may not be fragmented, and ${link.name} of ${space.label} takes at most ${mtu}`,
+    {
+      evidence: [`The MTU of ${link.name} of ${space.label} is ${mtu}; a payload of ${mtu - 28} bytes passes there.`],
+      mend: `ip link set ${link.name} mtu ${onward.bytes}, on ${space.label} and at the other end`,
+    },
+  );
+}
+
+/** Why a namespace does not send a packet on its way; `null` where nothing there stands against it. */
+export function cannotSend(c: Case, space: Space, onward: Onward): Finding | null {
+  const found = lookup(space, { to: onward.to, from: onward.from, iif: onward.iif });
+  const none = noWay(space, found, onward);
+  if (none || found.found !== 'route') return none;
+  const { route } = found;
+  if (route.type === 'local') return null;
+  const link = linkNamed(space, route.dev);
+  if (!link) return null;
+  const hop = {
+    space,
+    link,
+    address: route.gateway ?? onward.to,
+    route: route.gateway === null ? null : routeWords(route),
+    translated: onward.translated,
+    name: onward.name,
+  };
+  const down = linkDown({ space, link }, onward.name);
+  if (down) return down;
+  const big = tooBig(space, link, route, onward);
+  if (big) return big;
+  if (link.kind !== 'wireguard' && isSilent(c, hop)) return neighbourStop(c, hop);
+  return lossAt(space, link, onward.name);
+}
+
+export const numberOf = (space: Space, sysctl: string): number => Number(space.sysctls.get(sysctl) ?? '0');
+
+/** rp_filter as the kernel takes it: the larger of `all` and the interface's own (ip-sysctl). */
+export function filteredByReversePath(space: Space, link: Link, from: string, to: string): Finding | null {
+  if (from.includes(':')) return null;
+  const mode = Math.max(
+    numberOf(space, 'ipv4/conf/all/rp_filter'),
+    numberOf(space, `ipv4/conf/${link.name}/rp_filter`),
+  );
+  if (mode === 0) return null;
+  const back = lookup(space, { to: from, from: to, iif: null });
+  const dev = back.found === 'route' && !back.refuses ? back.route.dev : null;
+  if (mode === 1 ? dev === link.name : dev !== null) return null;
+  const counted = rose(space, 'TcpExt.IPReversePathFilter') > 0;
+  if (!counted) return null;
+  return finding(
+    space,
+    'rp-filter',
+    `${space.label} drops what comes from ${from} by ${link.name}: rp_filter is ${mode} there, and its own way to ${from} ${dev === null ? 'is none' : `leads by ${dev}`}`,
+    {
+      evidence: [
+        `The counter IPReversePathFilter of ${space.label} rose by ${rose(space, 'TcpExt.IPReversePathFilter')}.`,
+      ],
+      mend: `a route to ${from} by ${link.name}, or sysctl -w net.ipv4.conf.${link.name}.rp_filter=0 and net.ipv4.conf.all.rp_filter=0, on ${space.label}`,
+    },
+  );
+}
+
+/** Whether a namespace passes packets on that come by the link. */
+export function forwardingOff(space: Space, link: Link, to: string, name: string): Finding | null {
+  const six = to.includes(':');
+  const off = six
+    ? numberOf(space, 'ipv6/conf/all/forwarding') === 0
+    : numberOf(space, `ipv4/conf/${link.name}/forwarding`) === 0;
+  if (!off) return null;
+  const all = six ? 'net.ipv6.conf.all.forwarding' : 'net.ipv4.ip_forward';
+  const value = six ? 0 : numberOf(space, 'ipv4/ip_forward');
+  const knob = value === 0 ? all : `net.ipv4.conf.${link.name}.forwarding`;
+  return finding(
+    space,
+    'forwarding-off',
+    `${space.label} got ${name} on ${link.name} and does not forward: ${knob} is 0`,
+    {
+      evidence: [`The destination ${to} is no address of ${space.label}.`],
+      mend: `sysctl -w ${knob}=1 on ${space.label}`,
+    },
+  );
+}
+
+/**
+ * The packet was handed to a namespace that could not lead it on whatever it did: none of its links is on a way to the
+ * destination, and somebody else on the sender's segment is.
+ */
+export function sentAstray(
+  c: Case,
+  from: { space: Space; link: Link } | null,
+  at: Space,
+  iif: Link,
+  onward: Onward,
+): Finding | null {
+  if (!from || from.space === at) return null;
+  const out = lookup(at, { to: onward.to, from: null, iif: null });
+  if (out.found === 'route' && !out.refuses && out.route.dev !== iif.name) return null;
+  const sent = lookup(from.space, { to: onward.to, from: null, iif: null });
+  if (sent.found !== 'route' || sent.route.gateway === null) return null;
+  const better = c.world.spaces.find(
+    (one) =>
+      one !== at &&
+      one !== from.space &&
+      one.links.some(
+        (link) =>
+          linkTrouble(link) === null &&
+          link.addresses.some(
+            (own) => own.scope === 'global' && inSubnet(own.address, ...subnetOf(from.link, onward.to)),
+          ),
+      ) &&
+      linkTowards(one, onward.to) !== null,
+  );
+  if (!better) return null;
+  const own = better.links
+    .flatMap((link) => link.addresses)
+    .find((one) => inSubnet(one.address, ...subnetOf(from.link, onward.to)));
+  return finding(
+    from.space,
+    'wrong-route',
+    `the route of ${from.space.label} to ${routeWords(sent.route)} leads to ${at.label} (${sent.route.gateway}), which has no way to ${onward.to}; ${better.label}${own ? ` (${own.address})` : ''} has`,
+    { mend: `ip route replace ${routeWords(sent.route)} via ${own?.address ?? better.label}, on ${from.space.label}` },
+  );
+}
+
+function subnetOf(link: Link, like: string): [string, number] {
+  const own = link.addresses.find((one) => one.scope === 'global' && one.address.includes(':') === like.includes(':'));
+  return own ? [own.address, own.prefix] : ['', 0];
+}

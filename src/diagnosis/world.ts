@@ -1,0 +1,476 @@
+import { canonicalAddress, familyOf } from '../model/cidr.js';
+import { readFrame } from './frames.js';
+import type { SeenFrame } from './frames.js';
+import type { Section } from './observer.js';
+import { readNft, readSaveSections, readTraces } from './rules.js';
+import type { NftRules, SavedRules, Trace } from './rules.js';
+
+export interface LinkAddress {
+  address: string;
+  prefix: number;
+  scope: string;
+  duplicate: boolean;
+}
+
+export interface Link {
+  index: number;
+  name: string;
+  up: boolean;
+  carrier: boolean;
+  mtu: number;
+  mac: string;
+  master: string | null;
+  /** `bridge`, `veth`, `vlan`, `vxlan`, `macvlan`, … `null` for what the kernel gives no kind. */
+  kind: string | null;
+  data: Record<string, unknown>;
+  /** As a port of a bridge: STP state and flags. */
+  port: Record<string, unknown> | null;
+  /** The link below it, or the other end of a veth: by name in the same namespace, else by index in another one. */
+  below: string | null;
+  peerIndex: number | null;
+  addresses: LinkAddress[];
+}
+
+export interface Route {
+  type: string;
+  dst: string;
+  prefix: number;
+  table: string;
+  dev: string | null;
+  gateway: string | null;
+  metric: number;
+  source: string | null;
+  dead: boolean;
+  hops: { gateway: string | null; dev: string | null }[];
+  mtu: number | null;
+}
+
+export interface PolicyRule {
+  priority: number;
+  src: string;
+  srcLen: number;
+  dst: string;
+  dstLen: number;
+  iif: string | null;
+  oif: string | null;
+  mark: string | null;
+  not: boolean;
+  table: string | null;
+  action: string | null;
+  /** `suppress_prefixlength`. */
+  suppress: number | null;
+  selective: boolean;
+}
+
+export interface Neighbour {
+  dst: string;
+  dev: string;
+  mac: string | null;
+  state: string[];
+}
+
+export interface Listener {
+  proto: 'tcp' | 'udp';
+  address: string;
+  port: number;
+  program: string;
+}
+
+/** One network namespace of a lab, as it was when the probe was sent. */
+export interface Space {
+  host: string;
+  inode: string;
+  /** As scenarios write it: `server`, `server/web1`, `server/netns:blue`; `server (engine's 1-abc)` for those of an engine. */
+  label: string;
+  kind: 'host' | 'container' | 'netns' | 'engine';
+  links: Link[];
+  routes: { 4: Route[]; 6: Route[] };
+  policy: { 4: PolicyRule[]; 6: PolicyRule[] };
+  neighbours: Neighbour[];
+  neighboursAfter: Neighbour[];
+  proxies: string[];
+  forwards: { mac: string; dev: string; remote: string | null; flags: string[] }[];
+  vlans: { dev: string; id: number; end: number; pvid: boolean }[];
+  qdiscs: { dev: string; kind: string; text: string }[];
+  listeners: Listener[];
+  sysctls: Map<string, string>;
+  nft: NftRules;
+  saved: Map<string, SavedRules>;
+  savedAfter: Map<string, SavedRules>;
+  counters: Map<string, number>;
+  countersAfter: Map<string, number>;
+  conntrack: string[];
+  conntrackAfter: string[];
+  traced: boolean;
+}
+
+export interface EngineContainer {
+  id: string;
+  name: string;
+  status: string;
+  exitCode: number | null;
+  finishedAt: string | null;
+  networkMode: string;
+  /** Published ports that it is to have. */
+  published: { proto: string; hostPort: number; hostIp: string; port: number }[];
+  networks: { name: string; id: string; address: string; address6: string; aliases: string[] }[];
+}
+
+export interface EngineNetwork {
+  id: string;
+  name: string;
+  driver: string;
+  internal: boolean;
+  icc: boolean;
+  masquerade: boolean;
+}
+
+export interface Sighting {
+  space: Space;
+  /** ms since the epoch, with a fraction. */
+  timeMs: number;
+  ifindex: number;
+  way: 'in' | 'out' | 'other';
+  frame: NonNullable<SeenFrame>;
+}
+
+export interface World {
+  spaces: Space[];
+  engines: Map<string, { containers: EngineContainer[]; networks: EngineNetwork[] }>;
+  sightings: Sighting[];
+  traces: (Trace & { where: Space })[];
+  /** Hosts that were not looked at, and why. */
+  unlooked: string[];
+}
+
+type Raw = Record<string, unknown>;
+
+const text = (value: unknown): string | null => (typeof value === 'string' && value !== '' ? value : null);
+const number = (value: unknown): number | null => (typeof value === 'number' ? value : null);
+const list = (value: unknown): Raw[] =>
+  Array.isArray(value) ? value.filter((one) => typeof one === 'object' && one !== null) : [];
+const words = (value: unknown): string[] =>
+  Array.isArray(value) ? value.filter((one): one is string => typeof one === 'string') : [];
+const object = (value: unknown): Raw => (typeof value === 'object' && value !== null ? (value as Raw) : {});
+
+function json(source: string | undefined): Raw[] {
+  if (source === undefined || source.trim() === '') return [];
+  try {
+    return list(JSON.parse(source));
+  } catch {
+    return [];
+  }
+}
+
+const canonical = (address: string): string => (familyOf(address) === 0 ? address : canonicalAddress(address));
+
+function readLink(raw: Raw): Link {
+  const flags = words(raw.flags);
+  const info = object(raw.linkinfo);
+  return {
+    index: number(raw.ifindex) ?? 0,
+    name: text(raw.ifname) ?? '',
+    up: flags.includes('UP'),
+    carrier: !flags.includes('NO-CARRIER') && text(raw.operstate) !== 'LOWERLAYERDOWN',
+    mtu: number(raw.mtu) ?? 0,
+    mac: text(raw.address) ?? '',
+    master: text(raw.master),
+    kind: text(info.info_kind),
+    data: object(info.info_data),
+    port: info.info_slave_data === undefined ? null : object(info.info_slave_data),
+    below: text(raw.link),
+    peerIndex: number(raw.link_index),
+    addresses: list(raw.addr_info).flatMap((one) => {
+      const local = text(one.local);
+      if (local === null) return [];
+      return [
+        {
+          address: canonical(local),
+          prefix: number(one.prefixlen) ?? 0,
+          scope: text(one.scope) ?? '',
+          duplicate: one.dadfailed === true,
+        },
+      ];
+    }),
+  };
+}
+
+function readRoute(raw: Raw, family: 4 | 6): Route | null {
+  const to = text(raw.dst);
+  if (to === null) return null;
+  const [address, length] = to === 'default' ? [family === 4 ? '0.0.0.0' : '::', '0'] : to.split('/');
+  if (address === undefined || familyOf(address) === 0) return null;
+  const via = text(raw.gateway) ?? text(object(raw.via).host);
+  const flags = words(raw.flags);
+  const hops = list(raw.nexthops).map((hop) => ({
+    gateway: text(hop.gateway) ?? text(object(hop.via).host),
+    dev: text(hop.dev),
+  }));
+  const metric = object(Array.isArray(raw.metrics) ? raw.metrics[0] : undefined);
+  return {
+    type: text(raw.type) ?? 'unicast',
+    dst: canonical(address),
+    prefix: length === undefined ? (family === 4 ? 32 : 128) : Number(length),
+    table: text(raw.table) ?? 'main',
+    dev: text(raw.dev) ?? hops[0]?.dev ?? null,
+    gateway: via === null ? (hops[0]?.gateway ?? null) : canonical(via),
+    metric: number(raw.metric) ?? 0,
+    source: text(raw.prefsrc),
+    dead: flags.includes('dead') || flags.includes('linkdown'),
+    hops,
+    mtu: number(metric.mtu),
+  };
+}
+
+function readPolicy(raw: Raw): PolicyRule {
+  const src = text(raw.src) ?? 'all';
+  const dst = text(raw.dst) ?? 'all';
+  const iif = text(raw.iif);
+  const oif = text(raw.oif);
+  const mark = text(raw.fwmark);
+  return {
+    priority: number(raw.priority) ?? 0,
+    src,
+    srcLen: number(raw.srclen) ?? (src.includes(':') ? 128 : 32),
+    dst,
+    dstLen: number(raw.dstlen) ?? (dst.includes(':') ? 128 : 32),
+    iif,
+    oif,
+    mark,
+    not: raw.not !== undefined,
+    table: text(raw.table),
+    action: text(raw.action),
+    suppress: number(raw.suppress_prefixlen),
+    selective: src !== 'all' || dst !== 'all' || iif !== null || oif !== null || mark !== null,
+  };
+}
+
+function readNeighbours(source: string | undefined): Neighbour[] {
+  return json(source).map((raw) => ({
+    dst: canonical(text(raw.dst) ?? ''),
+    dev: text(raw.dev) ?? '',
+    mac: text(raw.lladdr),
+    state: words(raw.state),
+  }));
+}
+
+/** `ss -Hlntuwp`: netid, state, queues, local address and port, peer, processes. */
+function readListeners(source: string | undefined): Listener[] {
+  return (source ?? '').split('\n').flatMap((line) => {
+    const [proto, , , , local, , ...rest] = line.trim().split(/\s+/);
+    const cut = local?.lastIndexOf(':') ?? -1;
+    if ((proto !== 'tcp' && proto !== 'udp') || local === undefined || cut < 0) return [];
+    const port = Number(local.slice(cut + 1));
+    const address = local
+      .slice(0, cut)
+      .replace(/%.*$/, '')
+      .replace(/^\[(.*)\]$/, '$1');
+    const program = /"([^"]+)"/.exec(rest.join(' '))?.[1] ?? '';
+    return Number.isInteger(port) ? [{ proto, address, port, program }] : [];
+  });
+}
+
+/** `/proc/net/snmp`, `netstat` (a line of names, a line of values) and `snmp6` (a name and a value a line). */
+function readCounters(sections: readonly (string | undefined)[]): Map<string, number> {
+  const found = new Map<string, number>();
+  let names: string[] = [];
+  for (const line of sections.join('\n').split('\n')) {
+    const single = /^(\w+)\s+(\d+)$/.exec(line);
+    const [head, ...values] = line.split(' ');
+    if (single) found.set(single[1]!, Number(single[2]));
+    else if (head?.endsWith(':')) {
+      if (values.every((value) => /^-?\d+$/.test(value))) {
+        values.forEach((value, at) => found.set(`${head.slice(0, -1)}.${names[at] ?? ''}`, Number(value)));
+        names = [];
+      } else names = values;
+    }
+  }
+  return found;
+}
+
+function readSpace(host: string, inode: string, label: string, kind: Space['kind'], at: Map<string, string>): Space {
+  const saved = readSaveSections(at.get('before-save') ?? '');
+  const both = <Item>(read: (family: 4 | 6) => Item): { 4: Item; 6: Item } => ({ 4: read(4), 6: read(6) });
+  return {
+    host,
+    inode,
+    label,
+    kind,
+    links: json(at.get('addr')).map(readLink),
+    routes: both((family) =>
+      json(at.get(`route${family}`)).flatMap((raw) => {
+        const route = readRoute(raw, family);
+        return route ? [route] : [];
+      }),
+    ),
+    policy: both((family) =>
+      json(at.get(`rule${family}`))
+        .map(readPolicy)
+        .sort((a, b) => a.priority - b.priority),
+    ),
+    neighbours: readNeighbours(at.get('neigh')),
+    neighboursAfter: readNeighbours(at.get('neigh-after')),
+    proxies: json(at.get('proxy')).flatMap((raw) => text(raw.dst) ?? []),
+    forwards: json(at.get('fdb')).map((raw) => ({
+      mac: text(raw.mac) ?? '',
+      dev: text(raw.ifname) ?? '',
+      remote: text(raw.dst),
+      flags: [...words(raw.flags), text(raw.state) ?? ''],
+    })),
+    vlans: json(at.get('vlan')).flatMap((raw) =>
+      list(raw.vlans).map((one) => ({
+        dev: text(raw.ifname) ?? '',
+        id: number(one.vlan) ?? 0,
+        end: number(one.vlanEnd) ?? number(one.vlan) ?? 0,
+        pvid: words(one.flags).includes('PVID'),
+      })),
+    ),
+    qdiscs: json(at.get('qdisc')).map((raw) => ({
+      dev: text(raw.dev) ?? '',
+      kind: text(raw.kind) ?? '',
+      text: JSON.stringify(raw.options ?? {}),
+    })),
+    listeners: readListeners(at.get('listen')),
+    sysctls: new Map(
+      (at.get('sysctl') ?? '').split('\n').flatMap((line): [string, string][] => {
+        const [name, value] = line.split('\t');
+        return name !== undefined && value !== undefined ? [[name, value]] : [];
+      }),
+    ),
+    nft: readNft(at.get('nft') ?? '', saved),
+    saved,
+    savedAfter: readSaveSections(at.get('after-save') ?? ''),
+    counters: readCounters([at.get('before-snmp'), at.get('before-netstat'), at.get('before-snmp6')]),
+    countersAfter: readCounters([at.get('after-snmp'), at.get('after-netstat'), at.get('after-snmp6')]),
+    conntrack: (at.get('before-conntrack') ?? '').split('\n'),
+    conntrackAfter: (at.get('after-conntrack') ?? '').split('\n'),
+    traced: at.has('traced'),
+  };
+}
+
+function readContainer(raw: Raw): EngineContainer {
+  const state = object(raw.State);
+  const settings = object(raw.HostConfig);
+  return {
+    id: text(raw.Id) ?? '',
+    name: (text(raw.Name) ?? '').replace(/^\//, ''),
+    status: state.Paused === true ? 'paused' : (text(state.Status) ?? ''),
+    exitCode: number(state.ExitCode),
+    finishedAt: text(state.FinishedAt),
+    networkMode: text(settings.NetworkMode) ?? '',
+    published: Object.entries(object(settings.PortBindings)).flatMap(([key, bindings]) => {
+      const [port, proto] = key.split('/');
+      return list(bindings).map((one) => ({
+        proto: proto ?? 'tcp',
+        hostPort: Number(text(one.HostPort) ?? 0),
+        hostIp: text(one.HostIp) ?? '',
+        port: Number(port),
+      }));
+    }),
+    networks: Object.entries(object(object(raw.NetworkSettings).Networks)).map(([name, one]) => {
+      const network = object(one);
+      return {
+        name,
+        id: text(network.NetworkID) ?? '',
+        address: text(network.IPAddress) ?? '',
+        address6: text(network.GlobalIPv6Address) ?? '',
+        aliases: [...words(network.Aliases), ...words(network.DNSNames)],
+      };
+    }),
+  };
+}
+
+function readNetwork(raw: Raw): EngineNetwork {
+  const options = object(raw.Options);
+  return {
+    id: text(raw.Id) ?? '',
+    name: text(raw.Name) ?? '',
+    driver: text(raw.Driver) ?? '',
+    internal: raw.Internal === true,
+    icc: options['com.docker.network.bridge.enable_icc'] !== 'false',
+    masquerade: options['com.docker.network.bridge.enable_ip_masquerade'] !== 'false',
+  };
+}
+
+const ways: Record<number, Sighting['way']> = { 3: 'other', 4: 'out' };
+
+function readSighting(line: string, spaces: ReadonlyMap<string, Space>): Sighting | null {
+  const [inode, time, ifindex, type, hardware, , , hex] = line.split(' ');
+  const space = spaces.get(inode ?? '');
+  if (!space || hex === undefined) return null;
+  const frame = readFrame(Buffer.from(hex, 'hex'), Number(hardware));
+  if (!frame) return null;
+  return { space, timeMs: Number(time) * 1000, ifindex: Number(ifindex), way: ways[Number(type)] ?? 'in', frame };
+}
+
+/** What the observers of all hosts printed, as one world. `addToWorld` is called once for each host. */
+export function emptyWorld(): World {
+  return { spaces: [], engines: new Map(), sightings: [], traces: [], unlooked: [] };
+}
+
+export function addToWorld(world: World, host: string, sections: readonly Section[]): void {
+  const of = new Map<string, Map<string, string>>();
+  for (const { space, name, text: content } of sections) {
+    const at = of.get(space) ?? new Map<string, string>();
+    of.set(space, at.set(name, content));
+  }
+  const common = of.get('0') ?? new Map<string, string>();
+  const containers = (common.get('inspect') ?? '')
+    .split('\n')
+    .flatMap((line) => (line.trim() === '' ? [] : json(`[${line}]`).map(readContainer)));
+  if (common.has('containers'))
+    world.engines.set(host, { containers, networks: json(common.get('networks')).map(readNetwork) });
+  const mine = new Map<string, Space>();
+  for (const line of (common.get('spaces') ?? '').split('\n')) {
+    const [inode, names = '', container] = line.split('\t');
+    if (inode === undefined || inode === '') continue;
+    const named = names.split(',');
+    const owner = containers.find(({ id }) => id === container);
+    const blue = named.find((name) => name.startsWith('netns:'));
+    const engine = named.find((name) => name.startsWith('engine:'))?.slice('engine:'.length);
+    const [label, kind]: [string, Space['kind']] = named.includes('host')
+      ? [host, 'host']
+      : owner
+        ? [`${host}/${owner.name}`, 'container']
+        : blue !== undefined
+          ? [`${host}/${blue}`, 'netns']
+          : [`${host}/netns:${engine ?? inode}`, 'engine'];
+    mine.set(inode, readSpace(host, inode, label, kind, of.get(inode) ?? new Map<string, string>()));
+  }
+  world.spaces.push(...mine.values());
+  for (const line of (common.get('frames') ?? '').split('\n')) {
+    const seen = readSighting(line, mine);
+    if (seen) world.sightings.push(seen);
+  }
+  for (const trace of readTraces(common.get('traces') ?? '')) {
+    const where = mine.get(trace.space);
+    if (where) world.traces.push({ ...trace, where });
+  }
+  world.sightings.sort((a, b) => a.timeMs - b.timeMs);
+}
+
+/** How much a kernel's counter rose while the probe was on its way; 0 for one that it does not have. */
+export function rose(space: Space, counter: string): number {
+  return (space.countersAfter.get(counter) ?? 0) - (space.counters.get(counter) ?? 0);
+}
+
+export function linkOf(space: Space, ifindex: number): Link | null {
+  return space.links.find(({ index }) => index === ifindex) ?? null;
+}
+
+export function linkNamed(space: Space, name: string | null): Link | null {
+  return space.links.find((link) => link.name === name) ?? null;
+}
+
+export function hasAddress(space: Space, address: string): boolean {
+  return space.links.some((link) => link.addresses.some((one) => one.address === address));
+}
+
+/** Everybody who has the address, with the link that has it. */
+export function holdersOf(world: World, address: string): { space: Space; link: Link }[] {
+  return world.spaces.flatMap((space) =>
+    space.links
+      .filter((link) => link.addresses.some((one) => one.address === address))
+      .map((link) => ({ space, link })),
+  );
+}
