@@ -69,6 +69,12 @@ export function updateRecord(record: LabRecord): void {
   writeAtomically(labDirectory(record.id), record);
 }
 
+/** Keeps values that steps saved with a lab that stays; nothing happens when it is gone. */
+export function keepSavedValues(id: string, saved: NonNullable<LabRecord['saved']>): void {
+  const record = recordIn(labDirectory(id));
+  if (record) updateRecord({ ...record, saved });
+}
+
 function isRecord(value: unknown): value is LabRecord {
   if (typeof value !== 'object' || value === null) return false;
   const record = value as Partial<LabRecord>;

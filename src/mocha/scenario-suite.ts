@@ -3,6 +3,7 @@ import { NetrigError } from '../errors.js';
 import type { EmitEvent } from '../model/events.js';
 import type { Outcome } from '../model/verdict.js';
 import { wishFor } from '../providers/isolation-wish.js';
+import { keepSavedValues } from '../lab/store.js';
 import { providerNamed } from '../providers/registry.js';
 import { itemsOf } from '../run/planned-items.js';
 import { createScenarioRun, type ScenarioRun } from '../run/scenario-run.js';
@@ -65,7 +66,12 @@ function defineScenario(scenario: Scenario, options: SuiteOptions): void {
         isolation: wishFor(settings.isolation, scenario.file),
         checkOnly: settings.checkOnly,
         ...(settings.bail ? { notAskedFor: 'the run stopped at the first check that did not pass (--bail)' } : {}),
-        ...(settings.keepOnFail ? { up: options.upDetached(scenario) } : {}),
+        ...(settings.keepOnFail
+          ? {
+              up: options.upDetached(scenario),
+              onSaved: (lab, values) => keepSavedValues(lab.id, values),
+            }
+          : {}),
       });
       return run;
     }

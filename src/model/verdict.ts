@@ -143,6 +143,14 @@ export interface Diagnosis {
   unlooked: string[];
 }
 
+/** Some lines of what a program wrote. */
+export interface ProgramOutput {
+  /** `standard error`, `node1: log of "consul agent"`. */
+  title: string;
+  /** Several lines, without escape sequences taken away: reports make them harmless. */
+  text: string;
+}
+
 /** A file that belongs to an outcome (a capture, a log). `file` is relative to the run's directory. */
 export interface Attachment {
   title: string;
@@ -176,6 +184,8 @@ export interface Outcome {
   attachments?: Attachment[];
   /** Why the network did what it did, where somebody looked. */
   diagnosis?: Diagnosis;
+  /** What programs wrote that says more than `reason`: lines, shown as they are. */
+  output?: ProgramOutput[];
   /** A table for reports, for checks that see many things at once (the grid of `reach`). The first row is the heading. */
   table?: string[][];
 }

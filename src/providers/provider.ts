@@ -1,4 +1,5 @@
 import type { EmitEvent } from '../model/events.js';
+import type { SavedValue } from '../model/saved.js';
 import type { LabPlan } from '../plan/lab-plan.js';
 import type { SshTarget } from '../ssh/ssh.js';
 
@@ -46,6 +47,8 @@ export interface LabRecord {
   plan: LabPlan;
   /** Absolute path of the scenario file, for `netrig check`. */
   scenarioFile?: string;
+  /** Values that the steps of the scenario saved, for checks that come later. */
+  saved?: Record<string, SavedValue>;
   /** Whatever the provider needs to make `SshTarget`s again. */
   access: unknown;
 }

@@ -48,6 +48,7 @@ function statusDetails(item: ItemResult): StatusDetails & { flaky?: boolean } {
   const trace = [
     ...(outcome.expected === undefined ? [] : [`expected: ${outcome.expected}`]),
     ...(outcome.actual === undefined ? [] : [`actual:   ${outcome.actual}`]),
+    ...(outcome.output ?? []).map(({ title, text }) => `${title}:\n${text}`),
     ...(outcome.controls ?? []).map((c) => `control ${c.held ? 'held' : 'FAILED'}: ${c.title}: ${c.seen}`),
   ];
   return {

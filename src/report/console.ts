@@ -311,6 +311,10 @@ export function createConsoleReporter(options: ConsoleOptions): ConsoleReporter 
     lines.push(...indent(said.map(paint[outcome.verdict])));
     if (outcome.expected !== undefined) lines.push(...indent(wrap(`expected: ${oneLine(outcome.expected)}`, width)));
     if (outcome.actual !== undefined) lines.push(...indent(wrap(`actual:   ${oneLine(outcome.actual)}`, width)));
+    for (const { title, text } of outcome.output ?? []) {
+      lines.push(...indent([colour.dim(`${oneLine(title)}:`)]));
+      lines.push(...indent(text.split('\n').map((line) => `  ${truncate(oneLine(line), width)}`)));
+    }
     for (const control of outcome.controls ?? []) {
       const mark = control.held ? colour.green('control held') : colour.red('control failed');
       lines.push(...indent([`${mark}: ${oneLine(control.title)}: ${oneLine(control.seen)}`]));
@@ -318,7 +322,8 @@ export function createConsoleReporter(options: ConsoleOptions): ConsoleReporter 
     const measures = outcome.measures ?? [];
     if (measures.length > 0) lines.push(...indent([colour.dim(measures.map(formatMeasure).map(oneLine).join(', '))]));
     const last = item.transcripts.at(-1);
-    if (last) {
+    // Where the step itself says what its programs wrote, once is enough.
+    if (last && outcome.output === undefined) {
       lines.push(
         ...indent([
           colour.dim(

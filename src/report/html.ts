@@ -111,6 +111,7 @@ function itemHtml(
     `<dt>seen</dt><dd>${esc(outcome.reason)}</dd>`,
     outcome.expected === undefined ? '' : `<dt>expected</dt><dd>${esc(outcome.expected)}</dd>`,
     outcome.actual === undefined ? '' : `<dt>actual</dt><dd>${esc(outcome.actual)}</dd>`,
+    ...(outcome.output ?? []).map(({ title, text }) => `<dt>${escLine(title)}</dt><dd><pre>${esc(text)}</pre></dd>`),
     outcome.measures && outcome.measures.length > 0
       ? `<dt>measured</dt><dd>${outcome.measures.map((m) => `${escLine(m.name)} <b>${escLine(measureValue(m))}</b>`).join(', ')}</dd>`
       : '',

@@ -38,6 +38,7 @@ function details(model: RunModel, scenario: ScenarioResult, item: ItemResult): s
     causeAndReason(item),
     ...(outcome.expected === undefined ? [] : [`expected: ${outcome.expected}`]),
     ...(outcome.actual === undefined ? [] : [`actual:   ${outcome.actual}`]),
+    ...(outcome.output ?? []).map(({ title, text }) => `${title}:\n${text}`),
     ...(outcome.controls ?? []).map(
       (control) => `control ${control.held ? 'held' : 'FAILED'}: ${control.title}: ${control.seen}`,
     ),

@@ -103,6 +103,7 @@ function itemJson(item: ItemResult): ResultsItem {
     durationMs: item.durationMs,
     controls: outcome.controls ?? [],
     measures: outcome.measures ?? [],
+    ...(outcome.output === undefined ? {} : { output: outcome.output }),
     ...(outcome.table === undefined ? {} : { table: outcome.table }),
     attachments: item.artifacts,
     commands: item.transcripts.map((t) => ({

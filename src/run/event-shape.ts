@@ -21,6 +21,10 @@ const planned = z.looseObject({
   line: z.number(),
   column: z.number(),
   covers: texts,
+  file: text.optional(),
+  text: text.optional(),
+  last: z.literal(true).optional(),
+  level: z.literal('warning').optional(),
 });
 
 const topology = z.looseObject({
@@ -75,6 +79,7 @@ const outcome = z.looseObject({
     .array(z.looseObject({ name: text, value: z.number(), unit: z.enum(['ms', 'bytes', 'count', 'percent']) }))
     .optional(),
   attachments: z.array(attachment).optional(),
+  output: z.array(z.looseObject({ title: text, text })).optional(),
   table: z.array(texts).optional(),
 });
 
@@ -87,6 +92,7 @@ const bodies: Record<RunEvent['type'], z.ZodType> = {
     file: text,
     title: text,
     description: text,
+    text: text.optional(),
     tags: texts,
     covers: texts,
     matrix: z.record(text, text),

@@ -19,6 +19,7 @@ function declaredStateItems(scenario: Scenario): StepItem[] {
     covers: [],
     text: '',
     last: false,
+    late: null,
   }));
 }
 
@@ -33,7 +34,7 @@ export function plannedItem(item: ScenarioItem): PlannedItem {
     kind: item.kind,
     type: item.type.name,
     title: item.title,
-    detail: item.type.describe(item.spec),
+    detail: item.late?.shown(item.type.describe(item.spec)) ?? item.type.describe(item.spec),
     line: item.source.line,
     column: item.source.column,
     covers: item.covers,

@@ -9,12 +9,13 @@ import { provision } from '../session/provision.js';
 import { openSession, type LabSession, type RecordTranscript } from '../session/session.js';
 import { formatDuration } from '../model/duration.js';
 import type { EmitEvent } from '../model/events.js';
+import type { SavedValue } from '../model/saved.js';
 import type { Outcome } from '../model/verdict.js';
 import { planLab } from '../plan/plan.js';
 import type { IsolationWish, Provider, RunningLab } from '../providers/provider.js';
 import { parseVantage } from '../language/endpoint.js';
 import type { CheckItem, Scenario, ScenarioItem, StepItem } from '../scenario/scenario.js';
-import { quoteArg } from '../ssh/quote.js';
+import { lookScript, readLook } from '../steps/background.js';
 import { defaultStepTimeoutMs, type BackgroundProcess } from '../steps/kind.js';
 import { attemptsOf, type Attempt, type Timed } from './attempts.js';
 import { conditionReason } from './condition.js';
@@ -50,6 +51,8 @@ export interface ScenarioRunOptions {
   notAskedFor?: string;
   /** Nothing is provisioned, steps are not applied, and checks that may change something are left out. */
   checkOnly?: boolean;
+  /** Called after each value that a step saved, with all of them: for labs that stay, whose checks may come later. */
+  onSaved?: (lab: RunningLab, values: Record<string, SavedValue>) => void;
   /** A lab that is up already, its steps done: only checks are run, and it stays. */
   existing?: RunningLab;
 }
@@ -105,6 +108,8 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
   const items = itemsOf(scenario);
   const outcomes = new Map<string, Outcome>();
   const background: BackgroundProcess[] = [];
+  /** Values that steps saved for later items. */
+  const saved = new Map<string, SavedValue>(Object.entries(options.existing?.record.saved ?? {}));
   const engineVersions = new Map<string, Promise<string>>();
   const startedAt = performance.now();
   let session: LabSession | null = null;
@@ -276,6 +281,10 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
       ...contextFor(item.id, timeoutMs, item.last ? { until: new AbortController().signal } : {}),
       on: item.on,
       background,
+      save: (name: string, value: SavedValue) => {
+        saved.set(name, value);
+        options.onSaved?.(running!, Object.fromEntries(saved));
+      },
     };
     const outcome = await item.type.run(item.spec, context);
     return { outcome, attempts: 1, durationMs: performance.now() - begin };
@@ -362,6 +371,24 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
     return session === null ? skip(stopped ?? 'the lab did not come up') : performNow(item);
   }
 
+  /** The item with the values that earlier steps saved; an outcome where one is missing or does not fit. */
+  function withSaved<Item extends ScenarioItem>(item: Item): Item | Outcome {
+    if (item.late === null) return item;
+    const missing = item.late.names.filter((name) => !saved.has(name));
+    if (missing.length > 0) {
+      const reason = `No step saved a value as ${missing.map((name) => `\`${name}\``).join(', ')}: the one that does was left out. Give this item the same \`when\`.`;
+      return options.existing || options.checkOnly ? skipped(reason) : { verdict: 'error', reason };
+    }
+    const resolved = item.late.resolve(saved);
+    return 'message' in resolved ? { verdict: 'error', reason: resolved.message } : { ...item, spec: resolved.spec };
+  }
+
+  async function performWithSaved(item: ScenarioItem): Promise<Timed> {
+    const ready = withSaved(item);
+    if ('verdict' in ready) return { outcome: ready, attempts: 0, durationMs: 0 };
+    return ready.kind === 'step' ? runStep(ready) : runCheck(ready);
+  }
+
   async function performNow(item: ScenarioItem): Promise<Outcome> {
     const last = item.kind === 'step' && item.last;
     emit({ type: 'item:start', scenario: scenario.id, item: item.id });
@@ -369,10 +396,7 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
     let timed: Timed;
     try {
       const reason = await excluded(item);
-      timed =
-        reason === null
-          ? await (item.kind === 'step' ? runStep(item) : runCheck(item))
-          : { outcome: skipped(reason), attempts: 0, durationMs: 0 };
+      timed = reason === null ? await performWithSaved(item) : { outcome: skipped(reason), attempts: 0, durationMs: 0 };
     } catch (error) {
       timed = { outcome: broken(error), attempts: 1, durationMs: performance.now() - begin };
     }
@@ -398,28 +422,21 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
   /** The output of each process that a `start` step left, and a word about those that ended before their lab did. */
   async function keepLogs(): Promise<void> {
     await Promise.all(
-      background.map(async (one) => {
+      background.map(async (one, index) => {
         const context = contextFor(null, 10_000);
-        const alive = `kill -0 -- -${one.pgid} 2>/dev/null && echo alive || echo ended`;
         // Not through the recorder: nobody asked for this command.
         const connection = await session!.connection(one.host);
-        const result = await connection.exec(`${alive}; tail -c ${keptLogBytes} ${quoteArg(one.log)}`, {
+        const result = await connection.exec(lookScript(one, keptLogBytes), {
           timeoutMs: 10_000,
         });
-        const cut = result.stdout.indexOf('\n');
-        if (result.stdout.slice(0, cut) === 'ended') {
-          emit({
-            type: 'log',
-            scenario: scenario.id,
-            level: 'warn',
-            text: `On ${one.host} the background process ended before its lab did: ${one.command.trim()}`,
-          });
-        }
+        const { ended, log } = readLook(one, result.stdout);
+        if (ended !== null) emit({ type: 'log', scenario: scenario.id, level: 'warn', text: ended });
         const attachment = await context.attach(
           `Log of "${one.command.trim()}" on ${one.host}`,
-          `${one.host}.log`,
+          // Two processes of one host each have a log of their own.
+          `${one.host}-${index + 1}.log`,
           'text/plain',
-          result.stdoutRaw.subarray(cut + 1),
+          result.stdoutRaw.subarray(log),
         );
         emit({ type: 'artifact', scenario: scenario.id, item: null, attachment });
       }),

@@ -226,6 +226,8 @@ export function scenarioReferenceMarkdown(kinds: Kinds = builtInKinds): string {
     sharedFilesText,
     '## Cases',
     casesText,
+    '## Saved values',
+    savedText,
     '## Steps',
     'A step must succeed: one that does not ends the scenario, and what comes after it is skipped, because of it. Steps of `finally` run last, whatever happened: after a failed step, after Ctrl-C (then each has ten seconds at most), and where a selection of checks left them out; each is tried, and each is reported. They do not run where no lab came up, where only checks run (`netrig check`, `--check-only`), nor after `netrig up`, whose lab stays. These keys go with every kind of step:',
     table(rowsOf(onlyFrame(firstStep, stepFrame))),
@@ -288,6 +290,18 @@ const casesText = [
   '```yaml\n- for:\n    - { host: node1, port: 8080 }\n    - { host: node2, port: 8081 }\n  check: ${host} serves port ${port}\n  port: { from: client, to: "${host}", port: "${port}" }\n```',
 ].join('\n\n');
 
+const savedText = [
+  'A `run` step saves values of its output by `save`, and every later step and check has them as `${name}`: a process id, the name of a bridge, a port that the engine chose.',
+  '```yaml\n- step: The bridge of the network\n  on: server\n  run: docker network inspect --format "{{.Id}}" web\n  save: { short: { matches: "^.{12}" } }\n- check: The bridge is up\n  link: { of: server, interface: "br-${short}", state: up }\n```',
+  [
+    '- A field that is nothing but a reference takes the type of the value, so `port: ${port}` is a number. What does not fit its field ends the item with an error that names the place in the file and the value.',
+    '- In a line for a shell (`run`, `start`, `command`) a saved value is a variable of that shell, so that nothing in it is ever taken for a command: `kill "$pid"` and `kill ${pid}` both have it. In other texts (`content`, `stdin`, lists of arguments) it is put in as it is.',
+    '- A name that no step before the item saves is a mistake that `netrig validate` finds. A value is not there when its step was left out by `when`: the items that use it have the same condition.',
+    '- Titles, hosts, times and conditions are planned before anything runs, and cannot hold saved values.',
+    '- A lab that stays up (`netrig up`) keeps them for `netrig check`.',
+  ].join('\n'),
+].join('\n\n');
+
 const sample = `
 scenario: two-hosts
 title: Two hosts reach each other
@@ -323,6 +337,7 @@ const valuesText = [
   `- **endpoint**: ${['node1', 'node1/web', 'node1/netns:blue'].map((text) => `\`${text}\` (${formOf(text)})`).join(', ')}.`,
   '- **target**: an endpoint (its address is looked up), a literal address, or a name that is resolved at the source. A word that is the name of a host means the host.',
   '- **subnet**: CIDR form with the first address of the subnet, `10.10.10.0/24`. **address**: IPv4 or IPv6 without prefix length.',
+  '- **path** into a JSON document: keys with dots, `[n]` for an element of a list, `[*]` for all of them; a key that holds anything but letters, digits, `_` and `-` (a dot, a blank, a slash) stands in double quotes with JSON’s escapes: `NetworkSettings.Networks."my.net".IPAddress`, `[0].Config.Labels."com.example/role"`.',
   '- **version range**: as in npm, over the engine’s own version: `">=28"`, `">=20.10 <23"`.',
   '- A list may be written as its single value where a key takes one or several.',
 ].join('\n');

@@ -1,4 +1,5 @@
 import type { CheckKind } from '../checks/kind.js';
+import type { SavedValue } from '../model/saved.js';
 import type { StepKind } from '../steps/kind.js';
 
 /** 1-based, as editors count. */
@@ -19,6 +20,15 @@ export interface When {
   vars?: Record<string, { values: string[]; here: string }>;
 }
 
+/** What an item has of values that earlier steps save: its spec is made of samples until they are known. */
+export interface LateValues {
+  names: readonly string[];
+  /** A text that was made from the samples, with the references as they stand in the file. */
+  shown(text: string): string;
+  /** The spec with the values in it, or why one does not fit, with its place. */
+  resolve(values: ReadonlyMap<string, SavedValue>): { spec: unknown } | { message: string };
+}
+
 interface ItemBase {
   /** `s01`, `c07`: numbered over the whole file in its order. */
   id: string;
@@ -30,6 +40,8 @@ interface ItemBase {
   covers: string[];
   /** Markdown for readers of the reports; `''` for none. */
   text: string;
+  /** `null`: everything in the spec is known. */
+  late: LateValues | null;
 }
 
 export interface StepItem extends ItemBase {

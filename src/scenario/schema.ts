@@ -248,7 +248,7 @@ export const zHost = z
       .enum(['systemd', 'light'], { error: (issue) => `expected systemd or light, got ${shown(issue.input)}` })
       .default('systemd')
       .describe(
-        '`systemd`: a full Debian boot. `light`: own root and SSH in a fraction of the time, without systemd and without an engine.',
+        '`systemd`: a full Debian boot. `light`: own root and SSH in a fraction of the time, without systemd and without an engine. Its SSH server serves netrig alone: nothing listens at port 22 on its segments, so start one (`start: /usr/sbin/sshd -D`) where a lab is about it.',
       ),
     engine: z
       .union([z.literal(false), z.literal('none'), zSemverRange], {

@@ -24,6 +24,7 @@ import type { HostShape, Top } from './schema.js';
 import { isDataMap } from './source.js';
 import type { DataMap, ScenarioSource } from './source.js';
 import { itemKey, type CasesByItem } from './cases.js';
+import { savedNames, type SavedNames } from './saved-values.js';
 import { replaceVariables } from './variables.js';
 import type { Scalar } from './variables.js';
 
@@ -59,8 +60,19 @@ export function validateSource(
     variables.combinations = variables.combinations.flatMap((combination) =>
       wanted['image']!.map((image) => new Map([...combination, ['image', image]])),
     );
-  const whens: FileReading['whens'] = new Map();
-  const file: FileReading = { source, data, kinds, catalogue, variables, cases, mistakes, whens, absoluteFile };
+  const file: FileReading = {
+    source,
+    data,
+    kinds,
+    catalogue,
+    variables,
+    cases,
+    saved: savedNames(data),
+    mistakes,
+    whens: new Map(),
+    absoluteFile,
+  };
+  reportSavedVariables(file);
   const scenarios = scenariosOf(file);
   // A condition may be for images that somebody asks for on the command line.
   if (open) seeOtherImages(file);
@@ -80,9 +92,34 @@ interface FileReading {
   catalogue: Catalogue | null;
   variables: DeclaredVariables;
   cases: CasesByItem;
+  saved: SavedNames;
   mistakes: FileMistakes;
   whens: Map<string, WhenSeen>;
   absoluteFile: string;
+}
+
+/** A name is a variable's or a saved value's, not both. */
+function reportSavedVariables({ data, variables, cases, saved, mistakes }: FileReading): void {
+  const items = [
+    ...(Array.isArray(data.steps) ? data.steps : []),
+    ...(Array.isArray(data.finally) ? data.finally : []),
+  ];
+  const steps = Array.isArray(data.steps) ? data.steps.length : 0;
+  const declared = new Set([
+    ...variables.vars.keys(),
+    ...variables.matrixNames,
+    ...[...cases.values()].flatMap((row) => [...row.keys()]),
+  ]);
+  for (const [name, first] of saved.first) {
+    if (!declared.has(name)) continue;
+    const path = first < steps ? ['steps', first] : ['finally', first - steps];
+    const save = (items[first] as DataMap).save;
+    mistakes.report(
+      [...path, 'save', ...(isDataMap(save) ? [name] : [])],
+      `\`${name}\` is a variable of the file already: save the value by another name`,
+      isDataMap(save) ? 'key' : 'value',
+    );
+  }
 }
 
 function reportUnknownTop(data: DataMap, report: Report): void {
@@ -97,7 +134,7 @@ function reportUnknownTop(data: DataMap, report: Report): void {
 }
 
 function scenariosOf(file: FileReading): Scenario[] {
-  const { data, variables, cases, mistakes, absoluteFile } = file;
+  const { data, variables, cases, saved, mistakes, absoluteFile } = file;
   const used = new Set<string>();
   const scenarios: Scenario[] = [];
   for (const matrix of variables.combinations) {
@@ -107,7 +144,7 @@ function scenariosOf(file: FileReading): Scenario[] {
       if (variables.sound || at === 'key') mistakes.report(path, message, at);
     };
     const all = new Map([...variables.vars, ...matrix]);
-    const replaced = replaceVariables(data, all, unknown, used, cases) as DataMap;
+    const replaced = replaceVariables(data, all, unknown, used, cases, saved) as DataMap;
     const told = mistakesTo(mistakes.report, unknownVariables);
     const variablesOf = variablesOfItems(all, cases);
     const scenario = readScenario({ ...file, data: replaced, matrix, mistakes: told, variablesOf, used }, absoluteFile);
@@ -127,12 +164,12 @@ function scenariosOf(file: FileReading): Scenario[] {
 
 /** Reads the file as if for each host image, to see whether a condition that cannot hold by default could hold there. */
 function seeOtherImages(file: FileReading): void {
-  const { data, variables, cases, whens, absoluteFile } = file;
+  const { data, variables, cases, saved, whens, absoluteFile } = file;
   if ([...whens.values()].every(({ possible }) => possible)) return;
   for (const { name } of hostImageRows) {
     const matrix = new Map<string, Scalar>([['image', name]]);
     const all = new Map([...variables.vars, ...matrix]);
-    const replaced = replaceVariables(data, all, () => undefined, new Set(), cases) as DataMap;
+    const replaced = replaceVariables(data, all, () => undefined, new Set(), cases, saved) as DataMap;
     const mistakes = mistakesTo(() => undefined);
     const variablesOf = variablesOfItems(all, cases);
     readScenario({ ...file, data: replaced, matrix, mistakes, variablesOf, used: new Set() }, absoluteFile);

@@ -3,8 +3,34 @@ import type { Path } from './diagnostic.js';
 import { isDataMap } from './source.js';
 import type { Data, DataMap } from './source.js';
 import { suggestion } from '../language/wording.js';
+import { isShellLine, markReference, type SavedNames } from './saved-values.js';
 
 export type Scalar = string | number | boolean;
+
+/** Keys of an item whose values stand before the run begins. */
+const plannedKeys = new Set([
+  'step',
+  'check',
+  'on',
+  'timeout',
+  'within',
+  'holds-for',
+  'when',
+  'covers',
+  'level',
+  'text',
+  'for',
+  'save',
+]);
+
+/** Why a value that is saved by the item `first` cannot stand at a path of the item `index`; `null`: it can. */
+function savedProblem(path: Path, first: number, index: number): string | null {
+  if ((path[0] !== 'steps' && path[0] !== 'finally') || path.length < 3)
+    return 'only the steps and checks after it have it';
+  // A check kind of a name such as `text` would be one of the keys; there is none.
+  if (plannedKeys.has(String(path[2]))) return `\`${String(path[2])}\` is planned before anything runs`;
+  return first < index ? null : 'it stands after this item, or is this one';
+}
 
 /** Keys whose text a shell or a program reads, which has variables of its own. */
 const shellKeys = new Set(['run', 'start', 'content', 'command', 'stdin']);
@@ -34,7 +60,17 @@ export function replaceVariables(
   report: (path: Path, message: string | (() => string), at: 'key' | 'value') => void,
   used: Set<string>,
   cases: CasesByItem = new Map(),
+  saved: SavedNames | null = null,
 ): Data {
+  /** A value that a step saves is known at run time only: its reference stays, where one may stand. */
+  const savedReference = (name: string, path: Path): string | null => {
+    const first = saved?.first.get(name);
+    if (first === undefined) return null;
+    const problem = savedProblem(path, first, saved!.indexOf(path));
+    if (problem !== null) report(path, `\`\${${name}}\` is a value that a step saves: ${problem}`, 'value');
+    return markReference(name);
+  };
+
   const replaceText = (text: string, path: Path): Data => {
     if (!text.includes('${')) return text;
     const own = path.length > 2 ? cases.get(itemKey(path)) : undefined;
@@ -47,11 +83,17 @@ export function replaceVariables(
     }
     return text.replace(reference, (all: string, escaped: string | undefined, name: string) => {
       const value = variables.get(name);
-      if (escaped !== undefined) return shell && value === undefined ? all : all.slice(1);
+      if (escaped !== undefined) {
+        const known = value !== undefined || (saved?.first.has(name) === true && !isShellLine(path));
+        return shell && !known ? all : all.slice(1);
+      }
       if (value !== undefined) {
         used.add(name);
         return String(value);
       }
+      if (isShellLine(path)) return all;
+      const reference = savedReference(name, path);
+      if (reference !== null) return reference;
       if (!shell) report(path, () => unknownVariable(name, [...variables.keys()]), 'value');
       return all;
     });

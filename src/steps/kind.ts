@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { SavedValue } from '../model/saved.js';
 import type { ProbeContext } from '../places/context.js';
 import type { Outcome } from '../model/verdict.js';
 
@@ -13,6 +14,8 @@ export interface BackgroundProcess {
   pgid: number;
   /** Path of its combined output on the host. */
   log: string;
+  /** Path of the file that says how it ended, once it has. */
+  ended: string;
 }
 
 export interface StepContext extends ProbeContext {
@@ -20,6 +23,8 @@ export interface StepContext extends ProbeContext {
   readonly on: string[];
   /** Variables of the scenario, with `matrix` values; `${name}` is already replaced in the spec. */
   readonly background: BackgroundProcess[];
+  /** Keeps a value for later steps and checks, which have it as `${name}`. */
+  save(name: string, value: SavedValue): void;
 }
 
 /** One kind of step: one file, one line in `steps/registry.ts`. A step must succeed; what it returns other than `pass` ends the scenario. */
@@ -31,6 +36,8 @@ export interface StepKind<Spec = unknown> {
   /** The step's own keys, the marking key included, without `step`, `on`, `timeout`, `when`. */
   readonly schema: z.ZodObject;
   describe(spec: Spec): string;
+  /** Names of the values that the step saves for later ones. */
+  saves?(spec: Spec): string[];
   /**
    * Whether taking the step again leaves the lab as taking it once does. A step always may change something, and always
    * must be able to fail; what it may not be is taken twice unasked.

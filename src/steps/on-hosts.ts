@@ -21,12 +21,16 @@ export async function onEachHost(context: StepContext, work: (host: ProbeHost) =
       attachments,
       measures,
     };
+  const output = bad.flatMap(({ name, outcome }) =>
+    (outcome.output ?? []).map((one) => ({ ...one, title: `${name}: ${one.title}` })),
+  );
   const worst = bad.find(({ outcome }) => outcome.verdict === 'error') ?? bad[0]!;
   return {
     ...worst.outcome,
     reason: bad.map(({ name, outcome }) => `${name}: ${outcome.reason}`).join(' '),
     attachments,
     measures,
+    ...(output.length > 0 ? { output } : {}),
   };
 }
 

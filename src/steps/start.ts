@@ -4,6 +4,8 @@ import type { Outcome } from '../model/verdict.js';
 import { zDuration } from '../language/fields.js';
 import { quoteArg, quoteArgv } from '../ssh/quote.js';
 import { defineStep, type StepContext } from './kind.js';
+import { howEnded, launchScript, parseEnding, pathsFor } from './background.js';
+import { firstAndLastLines, streamsOf } from './last-lines.js';
 import { lastWords, onEachHost } from './on-hosts.js';
 
 const until = z
@@ -35,69 +37,112 @@ const schema = z.strictObject({
 
 type StartSpec = z.infer<typeof schema>;
 
-const directory = '/var/log/netrig';
-
 /** How often the host looks whether the process is ready. */
 const pollSeconds = 0.1;
+/** How long a process is watched that nobody waits for, ms: one that cannot start ends at once. */
+const watchedMs = 300;
+const shownLogBytes = 8000;
 
-/** The shell condition that is true once the process is ready. Values are quoted, the author's own command line stands as it is. */
-function readiness(spec: NonNullable<StartSpec['until']>, log: string): string {
-  const parts: string[] = [];
+interface Condition {
+  /** As a reader says it after "waiting for": `127.0.0.1:8500 to accept connections`. */
+  what: string;
+  /** The shell condition. Values are quoted, the author's own command line stands as it is. */
+  test: string;
+}
+
+/** All that must be true once the process is ready. */
+function conditionsOf(spec: NonNullable<StartSpec['until']>, log: string): Condition[] {
+  const all: Condition[] = [];
   if (spec.http !== undefined) {
     const ask = quoteArgv(['curl', '--silent', '--fail', '--noproxy', '*', '--max-time', '2', spec.http]);
-    parts.push(
-      spec.body === undefined ? `${ask} >/dev/null 2>&1` : `${ask} 2>/dev/null | grep -qF -- ${quoteArg(spec.body)}`,
+    all.push(
+      spec.body === undefined
+        ? { what: `${spec.http} to answer with success`, test: `${ask} >/dev/null 2>&1` }
+        : {
+            what: `${spec.http} to answer with ${JSON.stringify(spec.body)} in its body`,
+            test: `${ask} 2>/dev/null | grep -qF -- ${quoteArg(spec.body)}`,
+          },
     );
   }
   if (spec.tcp !== undefined) {
     const at = spec.tcp.lastIndexOf(':');
     const device = `/dev/tcp/${spec.tcp.slice(0, at)}/${spec.tcp.slice(at + 1)}`;
-    parts.push(quoteArgv(['timeout', '1', 'bash', '-c', 'exec 3<>"$0"', device]) + ' 2>/dev/null');
+    const test = `${quoteArgv(['timeout', '1', 'bash', '-c', 'exec 3<>"$0"', device])} 2>/dev/null`;
+    all.push({ what: `${spec.tcp} to accept connections`, test });
   }
-  if (spec.log !== undefined) parts.push(`grep -qF -- ${quoteArg(spec.log)} ${quoteArg(log)}`);
-  if (spec.command !== undefined) parts.push(`( ${spec.command}\n) >/dev/null 2>&1`);
-  return parts.join(' && ');
+  if (spec.log !== undefined)
+    all.push({
+      what: `its output to say ${JSON.stringify(spec.log)}`,
+      test: `grep -qF -- ${quoteArg(spec.log)} ${quoteArg(log)}`,
+    });
+  if (spec.command !== undefined)
+    all.push({
+      what: `\`${spec.command.trim()}\` to exit with 0`,
+      test: `( ${spec.command}\n) >/dev/null 2>&1`,
+    });
+  return all;
+}
+
+/**
+ * One command watches for all of it on the host: readiness (exit status 0), an early end (10), the deadline (12). Its first
+ * line is the end of the process or the numbers of the conditions that do not hold, the rest the last of the log.
+ */
+function watchScript(conditions: readonly Condition[], log: string, ended: string, deadlineMs: number): string {
+  const tail = `tail -c ${shownLogBytes} ${quoteArg(log)}`;
+  const ready = conditions.length === 0 ? 'false' : conditions.map(({ test }) => test).join(' && ');
+  return [
+    `end=$(( $(date +%s%N) / 1000000 + ${Math.round(deadlineMs)} ))`,
+    'while :; do',
+    `  if ${ready}; then exit 0; fi`,
+    `  if [ -s ${quoteArg(ended)} ]; then cat ${quoteArg(ended)}; ${tail}; exit 10; fi`,
+    '  if [ $(( $(date +%s%N) / 1000000 )) -ge $end ]; then',
+    '    missing=""',
+    ...conditions.map(({ test }, at) => `    ${test} || missing="$missing ${at}"`),
+    `    echo $missing; ${tail}; exit 12`,
+    '  fi',
+    `  sleep ${pollSeconds}`,
+    'done',
+  ].join('\n');
+}
+
+function notReady(conditions: readonly Condition[], first: string, deadlineMs: number): string {
+  const numbers = first.split(' ').filter((word) => word !== '');
+  const missing = numbers.flatMap((word) => conditions[Number(word)]?.what ?? []);
+  const within = `Not ready within ${formatDuration(deadlineMs)}`;
+  if (missing.length === 0) return `${within}; all that was waited for holds now, after it.`;
+  const still = missing.length < conditions.length ? ' still' : '';
+  return `${within}:${still} waiting for ${missing.join(', and for ')}.`;
 }
 
 async function startOn(spec: StartSpec, context: StepContext, hostName: string): Promise<Outcome> {
   const host = context.host(hostName);
-  const base = `${directory}/${context.background.length + 1}-${process.hrtime.bigint().toString(36)}`;
-  const log = `${base}.log`;
-  const ended = `${base}.exit`;
-
-  // A session of its own, so that it outlives the SSH channel and one signal reaches all of it.
-  const launch = [
-    `mkdir -p ${directory}`,
-    `setsid sh -c 'sh -c "$1"; echo $? >"$2"' sh ${quoteArg(spec.start)} ${quoteArg(ended)} >${quoteArg(log)} 2>&1 </dev/null & echo $!`,
-  ].join('\n');
-  const launched = await host.exec(launch, { timeoutMs: context.timeLeftMs(), signal: context.signal });
+  const { log, ended } = pathsFor(context.background.length + 1);
+  const launched = await host.exec(launchScript(spec.start, log, ended), {
+    timeoutMs: context.timeLeftMs(),
+    signal: context.signal,
+  });
   const pgid = Number(launched.stdout.trim());
   if (launched.exitCode !== 0 || !Number.isInteger(pgid) || pgid <= 1) {
     return {
       verdict: 'fail',
       cause: 'exit-status',
       reason: `The process could not be started: ${lastWords(launched.stderr) || 'no process id came back'}.`,
+      output: streamsOf(launched),
     };
   }
-  context.background.push({ host: hostName, command: spec.start, pgid, log });
+  context.background.push({ host: hostName, command: spec.start, pgid, log, ended });
 
-  const withinMs = spec.until ? spec.until.within : 300;
-  const deadline = Math.min(withinMs, context.timeLeftMs());
-  const condition = spec.until ? readiness(spec.until, log) : 'false';
-  const tail = `tail -c 2000 ${quoteArg(log)}`;
-  // One command watches for all of it on the host: readiness, an early end, the deadline.
-  const watch = [
-    `end=$(( $(date +%s%N) / 1000000 + ${Math.round(deadline)} ))`,
-    'while :; do',
-    `  if ${condition}; then exit 0; fi`,
-    `  if [ -s ${quoteArg(ended)} ]; then read code <${quoteArg(ended)}; ${tail}; exit $(( code == 0 ? 10 : 11 )); fi`,
-    `  if [ $(( $(date +%s%N) / 1000000 )) -ge $end ]; then ${tail}; exit 12; fi`,
-    `  sleep ${pollSeconds}`,
-    'done',
-  ].join('\n');
-  const watched = await host.exec(watch, { timeoutMs: deadline + 5000, signal: context.signal });
-  const words = lastWords(watched.stdout, 3);
-  const said = words ? ` Its last words: ${words}` : '';
+  const withinMs = spec.until ? spec.until.within : watchedMs;
+  const deadlineMs = Math.min(withinMs, context.timeLeftMs());
+  const conditions = spec.until ? conditionsOf(spec.until, log) : [];
+  const watched = await host.exec(watchScript(conditions, log, ended, deadlineMs), {
+    timeoutMs: deadlineMs + 5000,
+    signal: context.signal,
+  });
+  const cut = watched.stdout.indexOf('\n');
+  const first = watched.stdout.slice(0, cut);
+  const text = firstAndLastLines(watched.stdout.slice(cut + 1));
+  const output = [{ title: 'output of the process', text: text === '' ? '(nothing)' : text }];
   switch (watched.exitCode) {
     case 0:
       return {
@@ -105,24 +150,28 @@ async function startOn(spec: StartSpec, context: StepContext, hostName: string):
         reason: `Ready after ${formatDuration(watched.durationMs)}.`,
         measures: [{ name: 'ready', value: Math.round(watched.durationMs), unit: 'ms' }],
       };
-    case 10:
-    case 11:
+    case 10: {
+      const ending = parseEnding(first);
       // A command that puts itself into the background and ends well is fine as long as nobody asked for readiness.
-      if (watched.exitCode === 10 && !spec.until)
+      if (ending?.status === 0 && !spec.until)
         return { verdict: 'pass', reason: 'Started; the command has ended by itself with 0.' };
+      const words = lastWords(text, 1);
       return {
         verdict: 'fail',
         cause: 'exit-status',
-        reason: `The process ended before it was ready.${said}`,
+        reason: `The process ended before it was ready, ${howEnded(ending)}${words === '' ? '' : `: ${words}`}.`,
         expected: 'a process that goes on',
+        output,
       };
+    }
     case 12:
       if (!spec.until) return { verdict: 'pass', reason: 'Started, and still running.' };
       return {
         verdict: 'fail',
         cause: 'timeout',
-        reason: `Not ready within ${formatDuration(deadline)}.${said}`,
+        reason: notReady(conditions, first, deadlineMs),
         expected: `ready within ${formatDuration(withinMs)}`,
+        output,
       };
     default:
       return {
@@ -143,6 +192,6 @@ export const startStep = defineStep<StartSpec>({
   until: { http: "http://127.0.0.1:8500/v1/status/leader", body: ":8300", within: 20s }`,
   schema,
   repeatable: false,
-  describe: (spec) => spec.start.trim().replace(/\s*\n\s*/g, ' ; '),
+  describe: (spec) => spec.start.trim(),
   run: (spec, context) => onEachHost(context, (host) => startOn(spec, context, host.name)),
 });

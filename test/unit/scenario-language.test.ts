@@ -54,6 +54,7 @@ describe('scenario: what a valid file means', () => {
       text: '',
       on: ['node1'],
       last: false,
+      late: null,
     });
   });
 

@@ -10,6 +10,7 @@ import { providerNamed } from '../../providers/registry.js';
 import { onInterrupt } from '../../run/interrupt.js';
 import { createScenarioRun } from '../../run/scenario-run.js';
 import { findScenarioFiles } from '../../scenario/load.js';
+import { keepSavedValues } from '../../lab/store.js';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -79,6 +80,7 @@ export async function up(
       emit,
       runDir: files,
       signal: interrupt.signal,
+      onSaved: (lab, values) => keepSavedValues(lab.id, values),
       up: (_provider, plan) =>
         upDetached(provider.name, plan, {
           signal: interrupt.signal,

@@ -1,6 +1,7 @@
 import type { Catalogue } from '../covers.js';
 import type { Path } from '../diagnostic.js';
 import type { Kinds } from '../kinds.js';
+import type { SavedNames } from '../saved-values.js';
 import type { DataMap, ScenarioSource } from '../source.js';
 import type { Scalar } from '../variables.js';
 import type { Mistakes } from './mistakes.js';
@@ -20,6 +21,8 @@ export interface Reading {
   readonly whens: Map<string, WhenSeen>;
   /** The variables that an item at a path sees. */
   readonly variablesOf: (path: Path) => ReadonlyMap<string, Scalar>;
+  /** Names of values that steps save. */
+  readonly saved: SavedNames;
   /** Names of variables that something in the file depends on. */
   readonly used: Set<string>;
 }

@@ -16,6 +16,7 @@ import { checkDuration } from './limits.js';
 import type { Mistakes, Report } from './mistakes.js';
 import { pick } from './reading.js';
 import type { ItemPlace, Reading } from './reading.js';
+import { parseLateSpec } from './late-spec.js';
 import { seeWhen, whenOf } from './when.js';
 
 export function readStep(
@@ -35,13 +36,15 @@ export function readStep(
     return null;
   }
   const foreign = reportForeign(reading, item, path, own);
-  const spec = mistakes.parse(
+  const { checked: spec, late } = parseLateSpec(
+    reading,
     strictSchema(kind) as z.ZodType<unknown>,
     pick(item, (key) => !stepFrameKeys.has(key) && !foreign.has(key)),
-    path,
-    [...stepFrameKeys],
+    { base: path, item: { path, index }, otherKeys: [...stepFrameKeys], hostNames: lab.hostNames },
   );
   const on = hostsOf(lab, mistakes, item, frame, path);
+  if (spec.ok && on.length > 1 && (kind.saves?.(spec.value).length ?? 0) > 0)
+    mistakes.report([...path, 'save'], `a value comes from one host, and this step runs on ${on.join(', ')}`, 'key');
   if (frame.ok) {
     checkDuration(mistakes.report, [...path, 'timeout'], frame.value.timeout);
     seeWhen(reading, frame.value.when, path, on, lab);
@@ -53,7 +56,7 @@ export function readStep(
     id: itemId('s', index),
     type: kind,
     spec: spec.value,
-    title: frame.value.step ?? oneLine(kind.describe(spec.value)),
+    title: frame.value.step ?? oneLine(late?.shown(kind.describe(spec.value)) ?? kind.describe(spec.value)),
     source: reading.source.place(path),
     when: whenOf(frame.value.when, reading.variablesOf(path)),
     timeoutMs: frame.value.timeout ?? null,
@@ -61,6 +64,7 @@ export function readStep(
     text: frame.value.text?.trim() ?? '',
     on,
     last: path[0] === 'finally',
+    late,
   };
 }
 
@@ -161,6 +165,9 @@ function strictSchema(kind: StepKind): z.ZodObject {
 }
 
 function oneLine(text: string): string {
-  const line = text.replace(/\s+/g, ' ').trim();
+  const line = text
+    .trim()
+    .replace(/\s*\n\s*/g, ' ; ')
+    .replace(/\s+/g, ' ');
   return line.length > 160 ? `${line.slice(0, 159)}…` : line;
 }
