@@ -29,18 +29,12 @@ describe('probes, on real hosts', function () {
     await (await session().connection('node2')).writeFile('/root/page.sh', page, { mode: 0o755 });
     await listen('node2', 'web', 'TCP-LISTEN:7002,fork,reuseaddr', 'EXEC:/root/page.sh');
     await listen('node2', 'mute', 'TCP-LISTEN:7003,fork,reuseaddr', 'SYSTEM:read line');
-    await listen(
-      'node2',
-      'stall',
-      'TCP-LISTEN:7008,fork,reuseaddr',
-      'SYSTEM:read line; printf "HTTP/1.1 200 OK\\r\\nContent-Length\\x3a 100\\r\\n\\r\\nhalf"; sleep 60',
-    );
-    await listen(
-      'node2',
-      'flood',
-      'TCP-LISTEN:7009,fork,reuseaddr',
-      'SYSTEM:read line; printf "HTTP/1.0 200 OK\\r\\n\\r\\n"; head -c 20000000 /dev/zero',
-    );
+    const stall = "#!/bin/sh\nread line\nprintf 'HTTP/1.1 200 OK\\r\\nContent-Length: 100\\r\\n\\r\\nhalf'\nsleep 60\n";
+    await (await session().connection('node2')).writeFile('/root/stall.sh', stall, { mode: 0o755 });
+    await listen('node2', 'stall', 'TCP-LISTEN:7008,fork,reuseaddr', 'EXEC:/root/stall.sh');
+    const flood = "#!/bin/sh\nread line\nprintf 'HTTP/1.0 200 OK\\r\\n\\r\\n'\nexec head -c 20000000 /dev/zero\n";
+    await (await session().connection('node2')).writeFile('/root/flood.sh', flood, { mode: 0o755 });
+    await listen('node2', 'flood', 'TCP-LISTEN:7009,fork,reuseaddr', 'EXEC:/root/flood.sh');
     await listen('node2', 'talk', 'TCP-LISTEN:7004,fork,reuseaddr', 'SYSTEM:echo SSH-2.0; read line');
     await listen('node2', 'udp', 'UDP-LISTEN:7005,fork,reuseaddr', 'EXEC:cat');
     await run('node2', 'sysctl -qw net.ipv4.ip_forward=1 && ip addr add 10.10.10.20/24 dev eth0');
