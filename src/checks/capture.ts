@@ -4,7 +4,7 @@ import { formatDuration } from '../model/duration.js';
 import type { Attachment, Control, Outcome } from '../model/verdict.js';
 import { vantagePattern } from '../language/endpoint.js';
 import { zDockerName, zDuration, zEndpoint, zName } from '../language/fields.js';
-import { addressesOf } from './address.js';
+import { addressesOf } from '../facts/addresses.js';
 import { lastLine } from '../facts/answer.js';
 import { isVantage, parseEndpoint } from '../places/endpoint.js';
 import { trafficKinds, zTraffic } from './during.js';

@@ -2,7 +2,9 @@ import { z } from 'zod';
 import { canonicalAddress, familyOf, isAddress } from '../model/cidr.js';
 import type { Outcome } from '../model/verdict.js';
 import { oneOrMany, zAddress, zDuration, zEndpoint, zPort, zTarget } from '../language/fields.js';
-import { resolverControl, stackAlive } from '../judging/control.js';
+import { addressesOf } from '../facts/addresses.js';
+import { stackAlive } from '../judging/control.js';
+import { failedQuestionControl, questionControl, zQuestionControl } from '../judging/resolver-control.js';
 import { recordTypes, reverseName } from '../probes/dns-message.js';
 import type { RecordType } from '../probes/dns-message.js';
 import { isVantage, parseEndpoint } from '../places/endpoint.js';
@@ -49,18 +51,19 @@ const schema = z
       .union([zAddress, z.literal('hosts file')])
       .optional()
       .describe(
-        'The server that must have answered: `127.0.0.11` is the engine’s embedded one; `hosts file` where no server was asked.',
+        'The server that must have answered, also that there is no such name: `127.0.0.11` is the engine’s embedded one; `hosts file` where no server was asked.',
       ),
+    control: zQuestionControl.optional(),
   })
   .check((check) => {
-    if (check.value.port !== undefined && check.value.server === undefined)
-      check.issues.push({
-        code: 'custom',
-        input: check.value,
-        path: ['port'],
-        continue: true,
-        message: 'needs a server that has it: resolvers ask port 53',
-      });
+    const { port, server, expect, control, 'answered-by': by } = check.value;
+    const wrong = (path: string[], message: string): void =>
+      void check.issues.push({ code: 'custom', input: check.value, path, continue: true, message });
+    const negative = typeof expect === 'object' && 'fails' in expect;
+    if (port !== undefined && server === undefined)
+      wrong(['port'], 'needs a server that has it: resolvers ask port 53');
+    if (control !== undefined && !negative) wrong(['control'], 'goes with fails: an answer proves itself');
+    if (by === 'hosts file' && negative) wrong(['answered-by'], 'no hosts file says that there is no such name');
   });
 type DnsSpec = z.output<typeof schema>;
 
@@ -72,27 +75,40 @@ function sorted(values: readonly string[]): string[] {
 
 const sameSet = (a: readonly string[], b: readonly string[]): boolean => sorted(a).join('\n') === sorted(b).join('\n');
 
-/** Every address that an endpoint of the lab has, or a sentence why that can't be said. */
+/** Every address that an endpoint of the lab has, by what its own kernel says; what its engine says besides. */
 async function addressesOfEndpoint(
   context: ProbeContext,
   text: string,
-): Promise<string[] | { unknown: string } | { absent: string }> {
+): Promise<{ own: string[]; stated: string[] } | { unknown: string } | { absent: string }> {
   const endpoint = parseEndpoint(text, context.plan);
-  if (endpoint.kind === 'host') {
-    const host = context.plan.hosts.find(({ name }) => name === endpoint.host);
-    return (host?.interfaces ?? []).flatMap(({ address }) =>
-      address === null ? [] : [canonicalAddress(address.split('/')[0]!)],
-    );
-  }
-  if (endpoint.kind !== 'container') return { unknown: `${text} has no addresses that the lab states` };
+  if (!isVantage(endpoint)) return { unknown: `${text} is no host, container or network namespace of the lab` };
   const vantage = await resolveVantage(context, endpoint);
   if (isVantageProblem(vantage))
     return vantage.problem === 'no-engine' || vantage.problem === 'unreadable'
       ? { unknown: vantage.reason }
       : { absent: vantage.reason };
-  return vantage
-    .container!.networks.flatMap((network) => [addressOn(network, 4), addressOn(network, 6)])
-    .flatMap((address) => (address === null ? [] : [canonicalAddress(address)]));
+  const listed = await addressesOf(context, vantage);
+  if ('unknown' in listed) return listed;
+  return {
+    own: listed.addresses.filter(({ scope }) => scope !== 'host').map(({ address }) => address),
+    stated: (vantage.container?.networks ?? [])
+      .flatMap((network) => [addressOn(network, 4), addressOn(network, 6)])
+      .flatMap((address) => (address === null ? [] : [canonicalAddress(address)])),
+  };
+}
+
+/** "web", or "web (asked as web.example.org)" where a domain of the search list made it resolve. */
+function askedName(spec: DnsSpec, resolution: Resolution & { saw: 'answer' }): string {
+  const plain = spec.name.replace(/\.$/, '').toLowerCase();
+  const asked = resolution.name.replace(/\.$/, '');
+  return asked.toLowerCase() === plain || spec.type === 'PTR' ? spec.name : `${spec.name} (asked as ${asked})`;
+}
+
+/** The one who had to say so, where it was another one; `null` where all is well. */
+function wrongAnswerer(spec: DnsSpec, by: string | null): string | null {
+  const wanted = spec['answered-by'];
+  if (wanted === undefined) return null;
+  return (isAddress(wanted) ? canonicalAddress(wanted) : wanted) === by ? null : wanted;
 }
 
 async function compare(
@@ -103,12 +119,12 @@ async function compare(
 ): Promise<Outcome> {
   const said = answer.records.filter((record) => record.type === spec.type).map((record) => record.data);
   const values = answer.addresses.length > 0 ? answer.addresses.map(canonicalAddress) : said;
-  const seen = `${spec.name} is ${values.join(', ')} at ${spec.from}, says ${answer.by}`;
+  const seen = `${askedName(spec, answer)} is ${values.join(', ')} at ${spec.from}, says ${answer.by}`;
   const actual = values.join(', ');
   const wrong = (wanted: string): Outcome =>
     fail('wrong-answer', `${seen}; expected ${wanted}`, { expected: wanted, actual });
-  const by = spec['answered-by'];
-  if (by !== undefined && (isAddress(by) ? canonicalAddress(by) !== answer.by : by !== answer.by)) {
+  const by = wrongAnswerer(spec, answer.by);
+  if (by !== null) {
     return fail('wrong-answer', `${seen}; expected that ${by} says so`, {
       expected: `an answer by ${by}`,
       actual: `an answer by ${answer.by}`,
@@ -123,20 +139,95 @@ async function compare(
     const wanted = expected.records.map((record) => record.replace(/\.$/, ''));
     return sameSet(wanted, values) ? pass(seen, { expected: wanted.join(', '), actual }) : wrong(wanted.join(', '));
   }
-  const own = await addressesOfEndpoint(context, expected.is);
-  if ('unknown' in own) return inconclusive(`${seen}, but ${own.unknown}`);
-  if ('absent' in own)
-    return fail('wrong-answer', `${seen}, but ${own.absent}`, { expected: `an address of ${expected.is}`, actual });
-  const wanted = `an address of ${expected.is} (${own.join(', ') || 'it has none'})`;
-  return values.length > 0 && values.every((value) => own.includes(value))
-    ? pass(`${seen}: ${expected.is}`, { expected: wanted, actual })
-    : wrong(wanted);
+  return compareOwner(context, expected.is, values, seen);
+}
+
+/** Whether the name leads to who is meant: to addresses that it really has, whatever its engine says. */
+async function compareOwner(
+  context: ProbeContext,
+  owner: string,
+  values: readonly string[],
+  seen: string,
+): Promise<Outcome> {
+  const actual = values.join(', ');
+  const found = await addressesOfEndpoint(context, owner);
+  if ('unknown' in found) return inconclusive(`${seen}, but ${found.unknown}`);
+  if ('absent' in found)
+    return fail('wrong-answer', `${seen}, but ${found.absent}`, { expected: `an address of ${owner}`, actual });
+  const { own, stated } = found;
+  const wanted = `an address of ${owner} (${own.join(', ') || 'it has none'})`;
+  if (values.length > 0 && values.every((value) => own.includes(value)))
+    return pass(`${seen}: ${owner}`, { expected: wanted, actual });
+  const lost = values.filter((value) => stated.includes(value) && !own.includes(value));
+  const why =
+    lost.length === 0 ? '' : `; its engine says that it has ${lost.join(', ')}, but none of its interfaces does`;
+  return fail('wrong-answer', `${seen}; expected ${wanted}${why}`, { expected: wanted, actual });
 }
 
 async function serverAddress(context: ProbeContext, source: Vantage, server: string): Promise<string | Outcome> {
   const target = await resolveTarget(context, source, parseEndpoint(server, context.plan));
   if (!isTargetProblem(target)) return target.address;
   return inconclusive(`name server ${server} could not be found: ${target.reason}`);
+}
+
+function endpointsOf(spec: DnsSpec): EndpointUse[] {
+  const uses: EndpointUse[] = [{ endpoint: spec.from, path: ['from'], role: 'vantage' }];
+  if (spec.server !== undefined) uses.push({ endpoint: spec.server, path: ['server'], role: 'target' });
+  if (typeof spec.expect === 'object' && 'is' in spec.expect)
+    uses.push({ endpoint: spec.expect.is, path: ['expect', 'is'], role: 'target' });
+  if (spec.control?.from !== undefined)
+    uses.push({ endpoint: spec.control.from, path: ['control', 'from'], role: 'vantage' });
+  if (spec.control?.server !== undefined)
+    uses.push({ endpoint: spec.control.server, path: ['control', 'server'], role: 'target' });
+  return uses;
+}
+
+/** A question that was not answered, or that was and must not be: with its controls, and by who had to say so. */
+async function judgeFailure(
+  context: ProbeContext,
+  spec: DnsSpec,
+  source: Vantage,
+  name: string,
+  resolution: Resolution,
+): Promise<Outcome> {
+  const fails = typeof spec.expect === 'object' && 'fails' in spec.expect ? spec.expect.fails : null;
+  const failed = resolution.saw === 'failure' ? resolution : null;
+  const outcome = await judge({
+    fails,
+    sighting:
+      resolution.saw === 'answer'
+        ? {
+            saw: 'success',
+            text: `${askedName(spec, resolution)} resolves at ${spec.from} to ${resolution.addresses.join(', ') || resolution.records.map(({ data }) => data).join(', ')}, says ${resolution.by}`,
+          }
+        : resolution,
+    success: `an answer for ${spec.name}`,
+    controls: async (cause) =>
+      Promise.all([
+        stackAlive(context, source),
+        spec.control === undefined
+          ? failedQuestionControl(context, source, {
+              name,
+              type: spec.type,
+              cause,
+              server: failed?.server ?? null,
+              port: spec.port,
+              replied: failed?.replied ?? false,
+            })
+          : questionControl(context, source, { name, type: spec.type }, spec.control),
+      ]),
+  });
+  const answerer = failed?.replied ? failed.server : null;
+  const by = wrongAnswerer(spec, answerer);
+  if (fails === null || failed === null || outcome.verdict !== 'pass' || by === null) return outcome;
+  return {
+    ...outcome,
+    verdict: 'fail',
+    cause: 'wrong-answer',
+    reason: `${failed.text}; expected that ${by} says so`,
+    expected: `an answer by ${by}`,
+    actual: answerer === null ? 'nobody answered' : `an answer by ${answerer}`,
+  };
 }
 
 /** Kind `dns`. The question is asked from inside the vantage's network namespace, in DNS's own wire format. */
@@ -149,13 +240,7 @@ export const dnsCheck = defineCheck<DnsSpec>({
   schema: schema as z.ZodType<DnsSpec>,
   mayChange: looksOnly,
   timeoutMs: 40_000,
-  endpoints(spec) {
-    const uses: EndpointUse[] = [{ endpoint: spec.from, path: ['from'], role: 'vantage' }];
-    if (spec.server !== undefined) uses.push({ endpoint: spec.server, path: ['server'], role: 'target' });
-    if (typeof spec.expect === 'object' && 'is' in spec.expect)
-      uses.push({ endpoint: spec.expect.is, path: ['expect', 'is'], role: 'target' });
-    return uses;
-  },
+  endpoints: endpointsOf,
   describe(spec) {
     const question = `${spec.name}${spec.type === 'A' ? '' : ` (${spec.type})`} at ${spec.from}${spec.server === undefined ? '' : `, asked of ${spec.server}${spec.port === undefined ? '' : `, port ${spec.port}`}`}`;
     if (spec.expect === 'answer') return `${question} resolves`;
@@ -179,22 +264,6 @@ export const dnsCheck = defineCheck<DnsSpec>({
     const expected = spec.expect === 'answer' ? null : spec.expect;
     if (resolution.saw === 'answer' && (expected === null || !('fails' in expected)))
       return compare(context, spec, expected, resolution);
-    const asked = resolution.saw === 'failure' ? resolution.server : null;
-    return judge({
-      fails: expected !== null && 'fails' in expected ? expected.fails : null,
-      sighting:
-        resolution.saw === 'answer'
-          ? {
-              saw: 'success',
-              text: `${spec.name} resolves at ${spec.from} to ${resolution.addresses.join(', ') || resolution.records.map(({ data }) => data).join(', ')}, says ${resolution.by}`,
-            }
-          : resolution,
-      success: `an answer for ${spec.name}`,
-      controls: async () =>
-        Promise.all([
-          stackAlive(context, source),
-          resolverControl(context, source, asked, resolution.saw === 'failure' && resolution.replied, spec.port),
-        ]),
-    });
+    return judgeFailure(context, spec, source, name, resolution);
   },
 });

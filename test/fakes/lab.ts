@@ -139,7 +139,14 @@ class Machine {
       const targets = argv.slice(5);
       const lines: string[] = [];
       for (let at = 0; at * 3 < targets.length; at += 1) {
-        const said = this.ask({ ...base, tool, address: targets[at * 3]!, port: Number(targets[at * 3 + 1]) });
+        const own = targets.slice(at * 3, at * 3 + 3);
+        const said = this.ask({
+          ...base,
+          argv: [...argv.slice(0, 5), ...own],
+          tool,
+          address: own[0]!,
+          port: Number(own[1]),
+        });
         if (typeof said !== 'string') return said;
         lines.push(`${at} ${said}`);
       }

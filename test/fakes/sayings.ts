@@ -100,3 +100,31 @@ export function curlText(said: CurlSaid = {}): { stdout: string; stderr: string;
     exitCode: exit,
   };
 }
+
+export interface DnsSaid {
+  /** Default 0: NOERROR. 2 SERVFAIL, 3 NXDOMAIN, 5 REFUSED. */
+  rcode?: number;
+  /** Records of type A. */
+  addresses?: readonly string[];
+}
+
+/** A name server's answer to the question that a datagram of the connect probe carries, as the probe prints it. */
+export function dnsData(argv: readonly string[], { rcode = 0, addresses = [] }: DnsSaid): string {
+  const query = Buffer.from(argv.at(-1)!, 'hex');
+  const header = Buffer.from(query.subarray(0, 12));
+  header.writeUInt16BE(0x8180 | rcode, 2);
+  header.writeUInt16BE(addresses.length, 6);
+  const records = addresses.map((address) =>
+    Buffer.concat([Buffer.from('c00c00010001000002580004', 'hex'), Buffer.from(address.split('.').map(Number))]),
+  );
+  return `data 0.500 ${Buffer.concat([header, query.subarray(12), ...records]).toString('hex')}`;
+}
+
+/** The name that a datagram of the connect probe asks for. */
+export function nameAsked(argv: readonly string[]): string {
+  const query = Buffer.from(argv.at(-1)!, 'hex');
+  const labels: string[] = [];
+  for (let at = 12; query[at]; at += query[at]! + 1)
+    labels.push(query.subarray(at + 1, at + 1 + query[at]!).toString('latin1'));
+  return labels.join('.');
+}

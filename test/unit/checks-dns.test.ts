@@ -3,6 +3,10 @@ import { dnsCheck } from '../../src/checks/dns.js';
 import { decodeReply, encodeQuery, reverseName } from '../../src/probes/dns-message.js';
 import { readHostsFile, readResolvConf, searchCandidates } from '../../src/facts/name-files.js';
 import { readAnswer } from '../../src/probes/resolver.js';
+import { fakeLab } from '../fakes/lab.js';
+import type { FakeOptions, Row } from '../fakes/lab.js';
+import { dnsData, nameAsked } from '../fakes/sayings.js';
+import type { DnsSaid } from '../fakes/sayings.js';
 
 /** An answer to `query`: its question, the rcode and flags, and the records given as bytes after their name. */
 function answerTo(query: Buffer, rcode: number, records: Buffer[] = [], flags = 0x8180): Buffer {
@@ -147,5 +151,227 @@ describe('the files that name resolution reads', () => {
     expect(searchCandidates('web.x', config)).to.deep.equal(['web.x', 'web.x.a.test', 'web.x.b.test']);
     expect(searchCandidates('web', { ...config, ndots: 0 })[0]).to.equal('web');
     expect(searchCandidates('web.', config)).to.deep.equal(['web']);
+  });
+});
+
+describe('a dns check, from what the servers said to its verdict', () => {
+  const hosts: FakeOptions['hosts'] = {
+    a: {
+      on: { lan: '10.0.0.1' },
+      containers: {
+        one: { on: { net1: '172.18.0.2/16' } },
+        two: { on: { net1: '172.18.0.3/16' } },
+      },
+    },
+    ns: { on: { lan: '10.0.0.53' } },
+  };
+  /** What a server says of names; what it is not told of it does not know; `silent`: nobody hears of it. */
+  type Zone = 'silent' | 'dead' | Record<string, DnsSaid>;
+  const serves = (server: string, zone: Zone, at?: string): Row => ({
+    ...(at === undefined ? {} : { at }),
+    tool: 'perl',
+    about: server,
+    port: 53,
+    when: ({ argv }) => argv[2] === 'udp',
+    says: ({ argv }) =>
+      zone === 'silent'
+        ? 'silent'
+        : zone === 'dead'
+          ? 'error remote ECONNREFUSED'
+          : dnsData(argv, zone[nameAsked(argv)] ?? { rcode: 3 }),
+  });
+  /** A host's own file, or that of a container, which its host reads. */
+  const resolv = (text: string, of: 'host' | 'container'): Row => ({
+    at: 'a',
+    tool: 'cat',
+    when: ({ argv, part }) => part === 'resolv' && argv[1]!.startsWith('/proc/') === (of === 'container'),
+    says: text,
+  });
+  const lab = [
+    resolv('nameserver 10.0.0.53\nsearch example.org\n', 'host'),
+    resolv('nameserver 127.0.0.11\n', 'container'),
+  ];
+  const servfail = { rcode: 2 };
+  interface Case {
+    title: string;
+    spec: object;
+    said: Row[];
+    is: string;
+    reason?: RegExp;
+  }
+  const table: Case[] = [
+    {
+      title: 'an answer',
+      spec: { from: 'a', name: 'www.example.net' },
+      said: [serves('10.0.0.53', { 'www.example.net': { addresses: ['10.9.9.9'] } })],
+      is: 'pass',
+      reason: /^www\.example\.net is 10\.9\.9\.9 at a, says 10\.0\.0\.53$/,
+    },
+    {
+      title: 'an answer to a name that the search list has completed, which is said',
+      spec: { from: 'a', name: 'web' },
+      said: [serves('10.0.0.53', { 'web.example.org': { addresses: ['10.9.9.9'] } })],
+      is: 'pass',
+      reason: /^web \(asked as web\.example\.org\) is 10\.9\.9\.9/,
+    },
+    {
+      title: 'the address of who is meant',
+      spec: { from: 'a/one', name: 'two', expect: { is: 'a/two' } },
+      said: [serves('127.0.0.11', { two: { addresses: ['172.18.0.3'] } })],
+      is: 'pass',
+    },
+    {
+      title: 'the address that the engine states of who is meant, which has changed it',
+      spec: { from: 'a/one', name: 'two', expect: { is: 'a/two' } },
+      said: [
+        serves('127.0.0.11', { two: { addresses: ['172.18.0.3'] } }),
+        {
+          at: 'a/two',
+          tool: 'ip',
+          says: JSON.stringify([
+            {
+              ifname: 'lo',
+              flags: ['LOOPBACK'],
+              addr_info: [{ family: 'inet', local: '127.0.0.1', prefixlen: 8, scope: 'host' }],
+            },
+            {
+              ifname: 'eth0',
+              flags: [],
+              addr_info: [{ family: 'inet', local: '172.18.0.77', prefixlen: 16, scope: 'global' }],
+            },
+          ]),
+        },
+      ],
+      is: 'fail wrong-answer',
+      reason:
+        /an address of a\/two \(172\.18\.0\.77\); its engine says that it has 172\.18\.0\.3, but none of its interfaces does/,
+    },
+    {
+      title: 'an address that a step has added to a host',
+      spec: { from: 'a', name: 'ns.example.net', expect: { is: 'ns' } },
+      said: [serves('10.0.0.53', { 'ns.example.net': { addresses: ['10.7.7.7'] } })],
+      is: 'pass',
+    },
+    {
+      title: 'addresses that could not be read',
+      spec: { from: 'a', name: 'ns.example.net', expect: { is: 'ns' } },
+      said: [
+        serves('10.0.0.53', { 'ns.example.net': { addresses: ['10.0.0.53'] } }),
+        { at: 'ns', tool: 'ip', says: { timedOut: true } },
+      ],
+      is: 'inconclusive',
+    },
+    {
+      title: 'another server than the one that had to answer',
+      spec: { from: 'a', name: 'www.example.net', 'answered-by': '127.0.0.11' },
+      said: [serves('10.0.0.53', { 'www.example.net': { addresses: ['10.9.9.9'] } })],
+      is: 'fail wrong-answer',
+    },
+    {
+      title: 'no such name, as it must be',
+      spec: { from: 'a', name: 'nobody', expect: { fails: 'nxdomain' } },
+      said: [serves('10.0.0.53', {})],
+      is: 'pass nxdomain',
+    },
+    {
+      title: 'no such name, as it must be, but another server says so',
+      spec: { from: 'a', name: 'nobody', expect: { fails: 'nxdomain' }, 'answered-by': '127.0.0.11' },
+      said: [serves('10.0.0.53', {})],
+      is: 'fail wrong-answer',
+      reason: /10\.0\.0\.53 answered NXDOMAIN .*; expected that 127\.0\.0\.11 says so/,
+    },
+    {
+      title: 'silence, as it must be, but somebody had to say so',
+      spec: { from: 'a', name: 'nobody', expect: { fails: 'timeout' }, 'answered-by': '10.0.0.53' },
+      said: [serves('10.0.0.53', {}, 'ns'), serves('10.0.0.53', 'silent')],
+      is: 'fail wrong-answer',
+    },
+    {
+      title: 'silence, as it must be, of a server that answers at its own host',
+      spec: { from: 'a', name: 'nobody', expect: { fails: 'timeout' } },
+      said: [serves('10.0.0.53', {}, 'ns'), serves('10.0.0.53', 'silent')],
+      is: 'pass timeout',
+    },
+    {
+      title: 'silence, as it must be, and nobody serves there',
+      spec: { from: 'a', name: 'nobody', expect: { fails: ['timeout', 'servfail'] } },
+      said: [serves('10.0.0.53', 'silent')],
+      is: 'inconclusive',
+    },
+    {
+      title: 'SERVFAIL, as it must be, of a server that says it of everything',
+      spec: { from: 'a', name: 'www.example.net', expect: { fails: 'servfail' } },
+      said: [serves('10.0.0.53', { 'www.example.net': servfail })],
+      is: 'inconclusive',
+      reason: /can find out, asked for www\.example\.net from ns itself/,
+    },
+    {
+      title: 'SERVFAIL, as it must be, of a server that answers another question',
+      spec: { from: 'a', name: 'www.example.net', expect: { fails: 'servfail' }, control: { name: 'ok.example.net' } },
+      said: [serves('10.0.0.53', { 'www.example.net': servfail, 'ok.example.net': { addresses: ['10.9.9.9'] } })],
+      is: 'pass servfail',
+    },
+    {
+      title: 'SERVFAIL, as it must be, of a server that does not answer the other question, either',
+      spec: { from: 'a', name: 'www.example.net', expect: { fails: 'servfail' }, control: { name: 'ok.example.net' } },
+      said: [serves('10.0.0.53', { 'www.example.net': servfail, 'ok.example.net': servfail })],
+      is: 'inconclusive',
+    },
+    {
+      title: 'a name of the outside in a container, of which the host knows nothing, either',
+      spec: { from: 'a/one', name: 'www.example.net', expect: { fails: ['servfail', 'timeout'] } },
+      said: [
+        serves('127.0.0.11', { 'www.example.net': servfail, one: { addresses: ['172.18.0.2'] } }),
+        serves('10.0.0.53', 'dead'),
+      ],
+      is: 'inconclusive',
+      reason: /for whose containers 127\.0\.0\.11 asks, resolves www\.example\.net/,
+    },
+    {
+      title: 'a name of the outside in a container, which its host resolves',
+      spec: { from: 'a/one', name: 'www.example.net', expect: { fails: ['servfail', 'timeout'] } },
+      said: [
+        serves('127.0.0.11', { 'www.example.net': servfail, one: { addresses: ['172.18.0.2'] } }),
+        serves('10.0.0.53', { 'www.example.net': { addresses: ['10.9.9.9'] } }),
+      ],
+      is: 'pass servfail',
+    },
+    {
+      title: 'a name of a container that a network does not know, without an outside',
+      spec: { from: 'a/one', name: 'two', expect: { fails: ['servfail', 'timeout', 'nxdomain'] } },
+      said: [serves('127.0.0.11', { two: servfail, one: { addresses: ['172.18.0.2'] } })],
+      is: 'pass servfail',
+    },
+    {
+      title: 'an answer where none must be',
+      spec: { from: 'a', name: 'web', expect: { fails: 'nxdomain' } },
+      said: [serves('10.0.0.53', { 'web.example.org': { addresses: ['10.9.9.9'] } })],
+      is: 'fail present',
+      reason: /^web \(asked as web\.example\.org\) resolves at a to 10\.9\.9\.9/,
+    },
+    {
+      title: 'another failure than the one that must be',
+      spec: { from: 'a', name: 'nobody', expect: { fails: 'timeout' } },
+      said: [serves('10.0.0.53', {})],
+      is: 'fail nxdomain',
+    },
+  ];
+  for (const { title, spec, said, is, reason } of table) {
+    it(`${title}: ${is}`, async () => {
+      const fake = fakeLab({
+        hosts: { ...hosts, ns: { ...hosts.ns, added: { eth0: ['10.7.7.7/24'] } } },
+        said: [...said, ...lab],
+      });
+      const outcome = await fake.check(dnsCheck, spec);
+      expect([outcome.verdict, outcome.cause].filter(Boolean).join(' '), outcome.reason).to.equal(is);
+      if (reason) expect(outcome.reason).to.match(reason);
+    });
+  }
+  it('takes a control where nothing must be answered, and no hosts file that says so', () => {
+    const takes = (more: object): boolean => dnsCheck.schema.safeParse({ from: 'a', name: 'x', ...more }).success;
+    expect(takes({ expect: { fails: 'servfail' }, control: { from: 'b' } })).to.equal(true);
+    expect(takes({ control: { from: 'b' } })).to.equal(false);
+    expect(takes({ expect: { fails: 'servfail' }, control: {} })).to.equal(false);
+    expect(takes({ expect: { fails: 'nxdomain' }, 'answered-by': 'hosts file' })).to.equal(false);
   });
 });
