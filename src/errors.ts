@@ -184,6 +184,12 @@ export const errorCatalogue = {
     mend: '`netrig ps` lists the labs that are up.',
     exit: usage,
   },
+  NETRIG_LAB_DIED: {
+    meaning:
+      'Something that the lab itself is made of died while the lab was in use, so that no verdict on it would be true.',
+    mend: 'The message names what died: look who killed it (the kernel’s log, when memory ran out), then run again.',
+    exit: lab,
+  },
   NETRIG_LAB_GONE: {
     meaning: 'The lab exists on paper, but its hosts are gone.',
     mend: 'Run `netrig gc`, then `netrig up` again.',

@@ -66,26 +66,33 @@ export interface Transcript {
 
 export type PhaseName = 'image' | 'boot' | 'provision' | 'teardown';
 
-/** The events of a run, in the order they happened; one JSON object a line in `run.jsonl`. Every report is made from them. */
+/** All that a run of a scenario will be about. */
+export interface ScenarioPlan {
+  /** Unique in the run: the scenario's name, with matrix values: `ports[image=debian-12]`. */
+  scenario: string;
+  file: string;
+  title: string;
+  description: string;
+  /** Markdown for readers of the reports. */
+  text?: string;
+  tags: string[];
+  covers: string[];
+  matrix: Record<string, string>;
+  provider: string;
+  planned: PlannedItem[];
+  topology: Topology;
+}
+
+/**
+ * The events of a run, in the order they happened; one JSON object a line in `run.jsonl`. Every report is made from them.
+ *
+ * `scenario:plan` of every chosen scenario is written before the first of them starts: what has no record after that is an
+ * error, never silence.
+ */
 export type RunEventBody =
   | { type: 'run:start'; netrig: string; node: string; kernel: string; argv: string[]; cwd: string }
-  | {
-      type: 'scenario:start';
-      /** Unique in the run: the scenario's name, with matrix values: `ports[image=debian-12]`. */
-      scenario: string;
-      attempt: number;
-      file: string;
-      title: string;
-      description: string;
-      /** Markdown for readers of the reports. */
-      text?: string;
-      tags: string[];
-      covers: string[];
-      matrix: Record<string, string>;
-      provider: string;
-      planned: PlannedItem[];
-      topology: Topology;
-    }
+  | ({ type: 'scenario:plan' } & ScenarioPlan)
+  | ({ type: 'scenario:start'; attempt: number } & ScenarioPlan)
   | {
       type: 'phase';
       scenario: string;
@@ -106,7 +113,8 @@ export type RunEventBody =
   | { type: 'lost'; events: number }
   | { type: 'artifact'; scenario: string; item: string | null; attachment: Attachment }
   | { type: 'scenario:end'; scenario: string; durationMs: number; error?: { code: string; message: string } }
-  | { type: 'run:end'; durationMs: number; interrupted: boolean };
+  /** `failures`: how many tests Mocha counted as failed; one of them that no item of the record shows is an error. */
+  | { type: 'run:end'; durationMs: number; interrupted: boolean; failures?: number };
 
 /** `t`: ISO 8601 time. `pid`: the process that wrote it (a parallel run has several writers). */
 export type RunEvent = RunEventBody & { v: 1; t: string; pid: number };

@@ -59,7 +59,7 @@ export function newRecord(
   };
 }
 
-export interface LabParts extends Pick<RunningLab, 'target' | 'console'> {
+export interface LabParts extends Pick<RunningLab, 'target' | 'console' | 'died'> {
   /** Makes the hosts, given the directory of the lab's record; what it finds out it writes into `record.access`. */
   bring(directory: string): Promise<void>;
   /** Takes away what was made, as far as it came. Rejects with NETRIG_CLEANUP: the record stays then, and it may be tried again. */
@@ -116,6 +116,8 @@ export async function holdLab(record: LabRecord, options: UpOptions, parts: LabP
     record,
     target: (host) => parts.target(host),
     console: (host) => parts.console(host),
+    // What is being taken down dies on purpose.
+    ...(parts.died ? { died: () => (going === undefined ? parts.died!() : []) } : {}),
     down: () => {
       going ??= takeDown().catch((error: unknown) => {
         // What is left may go at the next try.
@@ -145,7 +147,10 @@ export async function holdLab(record: LabRecord, options: UpOptions, parts: LabP
 }
 
 /** A lab that another process holds. */
-export function attachedLab(record: LabRecord, parts: Pick<RunningLab, 'target' | 'console' | 'down'>): RunningLab {
+export function attachedLab(
+  record: LabRecord,
+  parts: Pick<RunningLab, 'target' | 'console' | 'down' | 'died'>,
+): RunningLab {
   return { id: record.id, plan: record.plan, record, ...parts };
 }
 

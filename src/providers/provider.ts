@@ -53,12 +53,25 @@ export interface LabRecord {
   access: unknown;
 }
 
+/** Something that a lab is made of, and that is no more. */
+export interface DeadPart {
+  /** What it was, for a sentence: "the guard of node1 (process 4711)". */
+  what: string;
+  /** The host that is gone with it; `null`: the lab as a whole. */
+  host: string | null;
+}
+
 export interface RunningLab {
   readonly id: string;
   readonly plan: LabPlan;
   readonly record: LabRecord;
   /** One per host of the plan. */
   target(host: string): SshTarget;
+  /**
+   * What of the machinery that this provider made for the lab is not alive any more: empty while all is well. Looks at once,
+   * without asking a host. A provider that has nothing to watch leaves it out.
+   */
+  died?(): DeadPart[];
   /** The last lines of a host's console (boot messages), for error reports. */
   console(host: string): Promise<string>;
   /** Takes everything away; safe to call twice. Rejects with NETRIG_CLEANUP naming what is left. */

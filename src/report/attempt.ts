@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { errorCatalogue, type ErrorCode } from '../errors.js';
 import type { EngineState, PlannedItem, RunEvent } from '../model/events.js';
 import { exitStatus, type Attachment, type Outcome } from '../model/verdict.js';
@@ -19,6 +20,10 @@ type EventOf<Type extends RunEvent['type']> = Extract<RunEvent, { type: Type }>;
 /** What the record has of one attempt at a scenario, as its events come in. */
 export interface OpenAttempt {
   start: EventOf<'scenario:start'>;
+  /** The run had planned it, and nobody began it. */
+  neverBegan: boolean;
+  /** Items that were planned otherwise than they were begun, or not begun at all: the file was changed in between. */
+  changed: Set<string>;
   ends: Map<string, EventOf<'item:end'>>;
   starts: Map<string, string>;
   transcripts: Map<string | null, TimedTranscript[]>;
@@ -34,6 +39,8 @@ export interface OpenAttempt {
 export function openAttempt(start: EventOf<'scenario:start'>): OpenAttempt {
   return {
     start,
+    neverBegan: false,
+    changed: new Set(),
     ends: new Map(),
     starts: new Map(),
     transcripts: new Map(),
@@ -45,6 +52,21 @@ export function openAttempt(start: EventOf<'scenario:start'>): OpenAttempt {
     end: null,
     lastSeen: start.t,
   };
+}
+
+/** A scenario that was planned, and of which nothing more was heard. */
+export function neverBegun({ type: _, ...plan }: EventOf<'scenario:plan'>): OpenAttempt {
+  return { ...openAttempt({ ...plan, type: 'scenario:start', attempt: 1 }), neverBegan: true };
+}
+
+/** Holds an attempt to what the run had planned: an item that was not begun as planned is reported as that, not left out. */
+export function holdToPlan(attempt: OpenAttempt, { planned }: EventOf<'scenario:plan'>): void {
+  const begun = new Map(attempt.start.planned.map((item) => [item.id, item]));
+  for (const item of planned) if (!isDeepStrictEqual(item, begun.get(item.id))) attempt.changed.add(item.id);
+  if (attempt.changed.size === 0) return;
+  const ids = new Set(planned.map((item) => item.id));
+  const more = attempt.start.planned.filter((item) => !ids.has(item.id));
+  attempt.start = { ...attempt.start, planned: [...planned, ...more] };
 }
 
 export function noTotals(): Totals {
@@ -187,6 +209,12 @@ interface AttemptEnding extends RunEnding {
 function concludedOutcome(open: OpenAttempt, item: PlannedItem, ending: AttemptEnding): Outcome {
   const error = open.end?.error ?? null;
   const began = open.starts.has(item.id);
+  if (open.neverBegan && ending.state !== 'interrupted')
+    return {
+      verdict: 'error',
+      reason:
+        'planned, but its scenario was never begun: the process that was to run it died, or could not read the file',
+    };
   if (error?.code === 'NETRIG_INTERRUPTED' || (open.end === null && ending.state === 'interrupted')) {
     return {
       verdict: 'skipped',
@@ -214,7 +242,9 @@ function concludedOutcome(open: OpenAttempt, item: PlannedItem, ending: AttemptE
 
 function itemResult(open: OpenAttempt, planned: PlannedItem, ending: AttemptEnding): ItemResult {
   const ended = open.ends.get(planned.id);
-  const outcome = ended?.outcome ?? concludedOutcome(open, planned, ending);
+  const outcome: Outcome = open.changed.has(planned.id)
+    ? { verdict: 'error', reason: 'the file was changed after the run had planned this: it was not run as planned' }
+    : (ended?.outcome ?? concludedOutcome(open, planned, ending));
   const startedAt =
     open.starts.get(planned.id) ??
     (ended && ended.durationMs > 0 ? new Date(Date.parse(ended.t) - ended.durationMs).toISOString() : null);

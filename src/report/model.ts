@@ -6,7 +6,9 @@ import {
   closeAttempt,
   count,
   exitOf,
+  holdToPlan,
   msBetween,
+  neverBegun,
   noTotals,
   openAttempt,
   push,
@@ -29,6 +31,8 @@ interface Seen {
   end: Extract<RunEvent, { type: 'run:end' }> | null;
   first: string | null;
   last: string | null;
+  /** What the run said before it began that it would do. */
+  plans: Map<string, Extract<RunEvent, { type: 'scenario:plan' }>>;
   attempts: Map<string, OpenAttempt[]>;
   /** Events of a scenario that came before its `scenario:start` (an image that had to be built first). */
   early: Map<string, RunEvent[]>;
@@ -51,6 +55,7 @@ export function createRunReducer(): RunReducer {
     end: null,
     first: null,
     last: null,
+    plans: new Map(),
     attempts: new Map(),
     early: new Map(),
     logs: [],
@@ -80,6 +85,9 @@ function addEvent(seen: Seen, event: RunEvent): void {
     case 'run:end':
       seen.end = event;
       return;
+    case 'scenario:plan':
+      seen.plans.set(event.scenario, event);
+      return;
     case 'lost':
       seen.lost += event.events;
       return;
@@ -88,7 +96,10 @@ function addEvent(seen: Seen, event: RunEvent): void {
       else addToScenario(seen, event.scenario, event);
       return;
     case 'scenario:start': {
-      push(seen.attempts, event.scenario, openAttempt(event));
+      const attempt = openAttempt(event);
+      const plan = seen.plans.get(event.scenario);
+      if (plan) holdToPlan(attempt, plan);
+      push(seen.attempts, event.scenario, attempt);
       const waiting = seen.early.get(event.scenario) ?? [];
       seen.early.delete(event.scenario);
       for (const earlier of waiting) addToScenario(seen, event.scenario, earlier);
@@ -109,13 +120,16 @@ function modelOf(seen: Seen, tornLines: number): RunModel {
   const { start, end } = seen;
   const state: RunState = end === null ? 'unfinished' : end.interrupted ? 'interrupted' : 'complete';
   const ending: RunEnding = { state, pid: end?.pid ?? null };
-  const scenarios = [...seen.attempts].map(([id, attempts]) => scenarioResult(id, attempts, ending));
+  const scenarios = [...seen.attempts, ...neverBegan(seen)].map(([id, attempts]) =>
+    scenarioResult(id, attempts, ending),
+  );
   const sums = sumsOf(scenarios);
   const problems = [
     ...seen.oddities,
     ...labProblems(scenarios),
-    ...neverStarted(seen.early),
+    ...neverStarted(seen),
     ...recordProblems(seen, state, tornLines),
+    ...uncountedFailures(end?.failures ?? 0, sums.totals),
   ];
   if (state === 'interrupted' && !problems.some((p) => p.code === 'NETRIG_INTERRUPTED'))
     problems.push({ code: 'NETRIG_INTERRUPTED', message: errorCatalogue.NETRIG_INTERRUPTED.meaning });
@@ -198,8 +212,27 @@ function labProblems(scenarios: readonly ScenarioResult[]): CodedProblem[] {
   );
 }
 
-function neverStarted(early: ReadonlyMap<string, RunEvent[]>): CodedProblem[] {
-  return [...early].map(([id, events]) => {
+/** Planned scenarios of which the record holds no beginning: each counts, with all its items. */
+function neverBegan(seen: Seen): [string, OpenAttempt[]][] {
+  return [...seen.plans].flatMap(([id, plan]) => {
+    if (seen.attempts.has(id)) return [];
+    const attempt = neverBegun(plan);
+    for (const event of seen.early.get(id) ?? [])
+      addToAttempt(attempt, event, (problem) => seen.oddities.push(problem));
+    return [[id, [attempt]] as [string, OpenAttempt[]]];
+  });
+}
+
+/** Mocha counts every test that failed: where no item of the record did, something failed that the record does not know. */
+function uncountedFailures(failures: number, totals: Totals): CodedProblem[] {
+  if (failures === 0 || totals.fail + totals.inconclusive + totals.error > 0) return [];
+  const what = failures === 1 ? '1 failure' : `${failures} failures`;
+  return [{ code: 'NETRIG_INTERNAL', message: `Mocha counted ${what} that the record does not show` }];
+}
+
+function neverStarted({ early, plans }: Seen): CodedProblem[] {
+  return [...early].flatMap(([id, events]) => {
+    if (plans.has(id)) return [];
     const ended = events.find((event) => event.type === 'scenario:end');
     if (ended?.type === 'scenario:end' && ended.error)
       return { code: ended.error.code, message: `${id}: ${ended.error.message}` };

@@ -13,6 +13,8 @@ export interface Timed {
   outcome: Outcome;
   attempts: number;
   durationMs: number;
+  /** The attempt whose outcome it is, from 1; 0 where none was made. */
+  shown: number;
 }
 
 /** What an attempt may tell of itself besides its outcome. */
@@ -72,7 +74,7 @@ function hadItsTime(made: Made, timeoutMs: number, longestMs: number): boolean {
 }
 
 /** A reason with more said after it; kinds give theirs with or without its full stop. */
-function more(reason: string, sentence: string): string {
+export function more(reason: string, sentence: string): string {
   return `${/[.!?:…]$/.test(reason) ? reason : `${reason}.`} ${sentence}`;
 }
 
@@ -87,7 +89,12 @@ function becameTrue(outcome: Outcome, attempts: number, durationMs: number): Tim
     attempts === 1
       ? outcome.reason
       : more(outcome.reason, `True after ${formatDuration(durationMs)}, at attempt ${attempts}.`);
-  return { outcome: { ...outcome, reason, measures: [...(outcome.measures ?? []), took] }, attempts, durationMs };
+  return {
+    outcome: { ...outcome, reason, measures: [...(outcome.measures ?? []), took] },
+    attempts,
+    durationMs,
+    shown: attempts,
+  };
 }
 
 /** What became true when its time was over has not become true within it, whatever was seen before. */
@@ -114,6 +121,7 @@ async function becomesTrue(course: Course, withinMs: number): Promise<Timed> {
   let wait = firstPauseMs;
   let longestMs = 0;
   let seen: Outcome | null = null;
+  let shown = 0;
   let seenInFull = false;
   for (;;) {
     const left = withinMs - (clock.now() - startedAt);
@@ -124,18 +132,22 @@ async function becomesTrue(course: Course, withinMs: number): Promise<Timed> {
     const durationMs = clock.now() - startedAt;
     if (made.outcome.verdict === 'pass') {
       if (durationMs <= withinMs) return becameTrue(made.outcome, attempts, durationMs);
-      return { outcome: tooLate(made.outcome, seen, durationMs, withinMs), attempts, durationMs };
+      const outcome = tooLate(made.outcome, seen, durationMs, withinMs);
+      return { outcome, attempts, durationMs, shown: seen?.verdict === 'fail' ? shown : attempts };
     }
     const final = made.outcome.verdict === 'error' || made.outcome.verdict === 'skipped' || signal.aborted;
     const full = hadItsTime(made, timing.timeoutMs, longestMs);
     // Of attempts that were all cut short, the first had the most time.
-    if (final || full || seen === null) seen = made.outcome;
+    if (final || full || seen === null) {
+      seen = made.outcome;
+      shown = attempts;
+    }
     seenInFull ||= full;
     longestMs = Math.max(longestMs, made.tookMs);
     if (final || isLast || withinMs - durationMs < leastAttemptMs) {
       const short = seenInFull || final ? '' : 'No attempt had the time that it needed. ';
       const reason = more(seen.reason, `${short}${tried(attempts, durationMs, withinMs)}`);
-      return { outcome: { ...seen, reason }, attempts, durationMs };
+      return { outcome: { ...seen, reason }, attempts, durationMs, shown };
     }
     await clock.sleep(Math.min(wait, Math.max(0, withinMs - durationMs - lastAttemptMs)), signal);
     wait = Math.min(longestPauseMs, wait * 2);
@@ -158,15 +170,20 @@ async function staysTrue(course: Course, holdsForMs: number): Promise<Timed> {
         attempts === 1
           ? `It never held: 0 s of ${formatDuration(holdsForMs)}.`
           : `It had held for ${formatDuration(heldMs)} of ${formatDuration(holdsForMs)}.`;
-      return { outcome: { ...outcome, reason: more(outcome.reason, held) }, attempts, durationMs };
+      return { outcome: { ...outcome, reason: more(outcome.reason, held) }, attempts, durationMs, shown: attempts };
     }
     heldMs = Math.min(durationMs, holdsForMs);
     if (signal.aborted) {
-      return { outcome: { verdict: 'error', reason: 'Interrupted before the time was over.' }, attempts, durationMs };
+      return {
+        outcome: { verdict: 'error', reason: 'Interrupted before the time was over.' },
+        attempts,
+        durationMs,
+        shown: attempts,
+      };
     }
     if (durationMs >= holdsForMs) {
       const reason = more(outcome.reason, `It held for ${formatDuration(durationMs)}, at ${attempts} attempts.`);
-      return { outcome: { ...outcome, reason }, attempts, durationMs };
+      return { outcome: { ...outcome, reason }, attempts, durationMs, shown: attempts };
     }
     await clock.sleep(Math.min(longestPauseMs, holdsForMs - durationMs), signal);
   }
@@ -186,7 +203,7 @@ export async function attemptsOf(
     first = await becomesTrue(course, timing.withinMs);
   } else if (timing.holdsForMs === null) {
     const { outcome, tookMs } = await makeOne(course, timing.timeoutMs);
-    first = { outcome, attempts: 1, durationMs: tookMs };
+    first = { outcome, attempts: 1, durationMs: tookMs, shown: 1 };
   } else {
     return staysTrue(course, timing.holdsForMs);
   }
@@ -196,5 +213,6 @@ export async function attemptsOf(
     outcome: { ...held.outcome, measures: [...(first.outcome.measures ?? []), ...(held.outcome.measures ?? [])] },
     attempts: first.attempts + held.attempts,
     durationMs: clock.now() - startedAt,
+    shown: first.attempts + held.shown,
   };
 }

@@ -1,5 +1,5 @@
 import type { EngineState } from '../model/events.js';
-import type { HostConnection } from '../ssh/ssh.js';
+import type { ProbeHost } from '../places/context.js';
 
 interface ApiContainer {
   Names?: string[];
@@ -31,14 +31,14 @@ function portText(port: NonNullable<ApiContainer['Ports']>[number]): string {
 }
 
 /** What the engine of a host has right now, as it states it itself; `null` where no engine runs or its answer is not understood. */
-export async function readEngineState(host: HostConnection): Promise<EngineState | null> {
+export async function readEngineState(host: Pick<ProbeHost, 'name' | 'exec'>): Promise<EngineState | null> {
   const result = await host.exec(script, { timeoutMs: 20_000, keepBytes: 4 * 1024 * 1024 });
   if (result.exitCode !== 0) return null;
   const [version, containers, networks] = result.stdout.split(separator);
   try {
     const stated = JSON.parse(version ?? '') as { Version?: string };
     return {
-      host: host.host,
+      host: host.name,
       version: stated.Version ?? '',
       containers: (JSON.parse(containers ?? '') as ApiContainer[]).map((one) => ({
         name: (one.Names?.find((name) => name.lastIndexOf('/') === 0) ?? one.Names?.[0] ?? '').replace(/^\//, ''),

@@ -83,23 +83,25 @@ const outcome = z.looseObject({
   table: z.array(texts).optional(),
 });
 
+const scenarioPlan = {
+  scenario: text,
+  file: text,
+  title: text,
+  description: text,
+  text: text.optional(),
+  tags: texts,
+  covers: texts,
+  matrix: z.record(text, text),
+  provider: text,
+  planned: z.array(planned),
+  topology,
+};
+
 /** One shape a type: the compiler asks for a new type's shape here. */
 const bodies: Record<RunEvent['type'], z.ZodType> = {
   'run:start': z.looseObject({ netrig: text, node: text, kernel: text, argv: texts, cwd: text }),
-  'scenario:start': z.looseObject({
-    scenario: text,
-    attempt: z.number(),
-    file: text,
-    title: text,
-    description: text,
-    text: text.optional(),
-    tags: texts,
-    covers: texts,
-    matrix: z.record(text, text),
-    provider: text,
-    planned: z.array(planned),
-    topology,
-  }),
+  'scenario:plan': z.looseObject(scenarioPlan),
+  'scenario:start': z.looseObject({ ...scenarioPlan, attempt: z.number() }),
   phase: z.looseObject({
     scenario: text,
     phase: z.enum(['image', 'boot', 'provision', 'teardown']),
@@ -127,7 +129,7 @@ const bodies: Record<RunEvent['type'], z.ZodType> = {
     durationMs: z.number(),
     error: z.looseObject({ code: text, message: text }).optional(),
   }),
-  'run:end': z.looseObject({ durationMs: z.number(), interrupted: z.boolean() }),
+  'run:end': z.looseObject({ durationMs: z.number(), interrupted: z.boolean(), failures: z.number().optional() }),
 };
 
 const stamp = z.looseObject({

@@ -1,5 +1,6 @@
-import type { PlannedItem, Topology } from '../model/events.js';
+import type { PlannedItem, ScenarioPlan, Topology } from '../model/events.js';
 import type { LabPlan } from '../plan/lab-plan.js';
+import { planLab } from '../plan/plan.js';
 import type { Scenario, ScenarioItem, StepItem } from '../scenario/scenario.js';
 import { declaresDocker, dockerStateStep } from '../steps/docker-state.js';
 import type { StepKind } from '../steps/kind.js';
@@ -58,5 +59,22 @@ export function topologyOf(plan: LabPlan): Topology {
       subnet: segment.subnet,
       ...(segment.mtu ? { mtu: segment.mtu } : {}),
     })),
+  };
+}
+
+/** All that a run of the scenario will be about, known before anything of it starts. */
+export function plannedScenario(scenario: Scenario, provider: string): ScenarioPlan {
+  return {
+    scenario: scenario.id,
+    file: scenario.file,
+    title: scenario.title,
+    description: scenario.description,
+    ...(scenario.text === '' ? {} : { text: scenario.text }),
+    tags: scenario.tags,
+    covers: scenario.covers,
+    matrix: scenario.matrix,
+    provider,
+    planned: itemsOf(scenario).map(plannedItem),
+    topology: topologyOf(planLab(scenario)),
   };
 }

@@ -25,6 +25,8 @@ export interface StepContext extends ProbeContext {
   readonly background: BackgroundProcess[];
   /** Keeps a value for later steps and checks, which have it as `${name}`. */
   save(name: string, value: SavedValue): void;
+  /** Says that the step ends this host on purpose (a power cut): its death is then no fault of the lab. */
+  expectGone(host: string): void;
 }
 
 /** One kind of step: one file, one line in `steps/registry.ts`. A step must succeed; what it returns other than `pass` ends the scenario. */

@@ -37,6 +37,9 @@ const schema = z.strictObject({
 
 type StartSpec = z.infer<typeof schema>;
 
+/** What the host needs to say that a process did not become ready, ms. */
+const sayMs = 500;
+
 /** How often the host looks whether the process is ready. */
 const pollSeconds = 0.1;
 /** How long a process is watched that nobody waits for, ms: one that cannot start ends at once. */
@@ -133,7 +136,8 @@ async function startOn(spec: StartSpec, context: StepContext, hostName: string):
   context.background.push({ host: hostName, command: spec.start, pgid, log, ended });
 
   const withinMs = spec.until ? spec.until.within : watchedMs;
-  const deadlineMs = Math.min(withinMs, context.timeLeftMs());
+  // Sooner than the step's own end, so that the host can say what is missing.
+  const deadlineMs = Math.max(1, Math.min(withinMs, context.timeLeftMs() - sayMs));
   const conditions = spec.until ? conditionsOf(spec.until, log) : [];
   const watched = await host.exec(watchScript(conditions, log, ended, deadlineMs), {
     timeoutMs: deadlineMs + 5000,

@@ -5,7 +5,7 @@ import { messageOf, NetrigError } from '../../errors.js';
 import type { HostImage } from '../../images/host-image.js';
 import { ensureHostImage } from '../../images/store.js';
 import { type Ledger, openLedger } from '../../lab/ledger.js';
-import { isAlive, ownPidSpace } from '../../lab/process.js';
+import { isAlive, ownPidSpace, type ProcessIdentity } from '../../lab/process.js';
 import { consoleLog, holderAlive, keepLog, newLabId } from '../../lab/store.js';
 import type { HostPlan, LabPlan } from '../../plan/lab-plan.js';
 import { generateLabKeys } from '../../ssh/keys.js';
@@ -22,7 +22,7 @@ import {
   newRecord,
   throwIfInterrupted,
 } from '../held-lab.js';
-import type { LabRecord, Provider, RunningLab, UpOptions } from '../provider.js';
+import type { DeadPart, LabRecord, Provider, RunningLab, UpOptions } from '../provider.js';
 import { localCapabilities } from './capabilities.js';
 import { cgroupLayout, cgroupName, labGroups, makeLabGroups } from './cgroups.js';
 import { runCommand } from '../shared/command.js';
@@ -94,6 +94,16 @@ function targetOf(record: LabRecord, host: string, greeted: GreetedStreams): Ssh
   };
 }
 
+/** Hosts whose PID 1, or the guard that makes it end with its holder, is no more. */
+function deadHosts({ hosts }: LocalAccess, guards: ReadonlyMap<string, ProcessIdentity>): DeadPart[] {
+  return Object.entries(hosts).flatMap(([host, { pid1 }]) => {
+    const guard = guards.get(host);
+    // PID 1 goes with its guard: the guard is the cause.
+    if (guard && !isAlive(guard)) return [{ what: `the guard of the host ${host} (pid ${guard.pid})`, host }];
+    return isAlive(pid1) ? [] : [{ what: `PID 1 of the host ${host} (pid ${pid1.pid})`, host }];
+  });
+}
+
 async function bring(
   plan: LabPlan,
   options: UpOptions & { detached?: boolean; scenarioFile?: string },
@@ -141,6 +151,7 @@ async function bring(
   const greeted = greetedStreams();
   const consoles: (() => void)[] = [];
   let ids: IdRange[] = [];
+  const guards = new Map<string, ProcessIdentity>();
   let ledger: Ledger | null = null;
   let segments: SegmentSpace | null = null;
 
@@ -168,6 +179,7 @@ async function bring(
     };
     await bootAll(site, plan, options, (host, booted) => {
       access.hosts[host.name] = booted.access;
+      guards.set(host.name, booted.guard);
       greeted.keep(host.name, booted.first);
       consoles.push(booted.closeConsole);
     });
@@ -188,6 +200,11 @@ async function bring(
   return holdLab(record, options, {
     target: (host) => targetOf(record, host, greeted),
     console: (host) => consoleOf(record, host),
+    died: () => {
+      const holder = segments && !isAlive(segments.holder) ? segments.holder : null;
+      const what = `the process that holds the segments (pid ${holder?.pid})`;
+      return [...(holder ? [{ what, host: null }] : []), ...deadHosts(access, guards)];
+    },
     bring: bringHosts,
     takeAway,
   });
@@ -280,6 +297,10 @@ async function attachTo(record: LabRecord): Promise<RunningLab> {
   }
   const none = greetedStreams();
   return attachedLab(record, {
+    died: () => {
+      const what = `the process that holds the lab (pid ${record.holder.pid})`;
+      return [...(holderAlive(record) ? [] : [{ what, host: null }]), ...deadHosts(accessOf(record), new Map())];
+    },
     target: (host) => targetOf(record, host, none),
     console: (host) => consoleOf(record, host),
     down: () => destroyLab(record),

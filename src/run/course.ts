@@ -1,0 +1,96 @@
+import { setMaxListeners } from 'node:events';
+import { isNetrigError, messageOf, NetrigError } from '../errors.js';
+import type { EmitEvent } from '../model/events.js';
+import type { SavedValue } from '../model/saved.js';
+import type { Outcome } from '../model/verdict.js';
+import type { ProbeContext } from '../places/context.js';
+import type { LabPlan } from '../plan/lab-plan.js';
+import type { Scenario, ScenarioItem } from '../scenario/scenario.js';
+import type { RecordTranscript } from '../session/session.js';
+import type { BackgroundProcess } from '../steps/kind.js';
+import type { ScenarioLab } from './scenario-lab.js';
+import type { ScenarioRunOptions } from './scenario-run.js';
+import { machineStarvation } from './starvation.js';
+
+/** What a step or attempt may take beyond its own time before its commands are ended from here, ms. */
+const overrunMs = 5000;
+
+/** What the phases of one scenario's run share. */
+export interface Course {
+  readonly scenario: Scenario;
+  readonly plan: LabPlan;
+  /** Everything that is reported on, in order. */
+  readonly items: readonly ScenarioItem[];
+  readonly options: ScenarioRunOptions;
+  readonly emit: EmitEvent;
+  readonly signal: AbortSignal;
+  readonly lab: ScenarioLab;
+  readonly outcomes: Map<string, Outcome>;
+  readonly background: BackgroundProcess[];
+  /** Values that steps saved for later items. */
+  readonly saved: Map<string, SavedValue>;
+  /** Versions that engines state, by host, asked once. */
+  readonly engineVersions: Map<string, Promise<string>>;
+}
+
+export interface ItemContextOptions {
+  later?: ProbeContext['later'];
+  /** Instead of the run's own signal. */
+  until?: AbortSignal;
+  cut?: () => void;
+  record?: RecordTranscript;
+}
+
+/** Puts the commands of an item, or of the lab as a whole, into the record. */
+export function recorder(course: Course, item: string | null): RecordTranscript {
+  return (transcript) => course.emit({ type: 'command', scenario: course.scenario.id, item, transcript });
+}
+
+/** What one step, attempt or look at the lab gets to work with for `timeoutMs`. */
+export function contextFor(
+  course: Course,
+  item: string | null,
+  timeoutMs: number,
+  over: ItemContextOptions = {},
+): ProbeContext {
+  const { scenario, options, lab } = course;
+  if (!lab.session) throw new NetrigError('NETRIG_INTERNAL', 'An item ran before its lab was up.');
+  const signals = [over.until ?? course.signal, lab.gone, AbortSignal.timeout(Math.ceil(timeoutMs + overrunMs))];
+  const within = AbortSignal.any(signals);
+  // Every command of the item listens to it: many are no leak.
+  setMaxListeners(0, within);
+  return lab.session.context({
+    signal: within,
+    timeoutMs,
+    record: over.record ?? recorder(course, item),
+    ...(over.later ? { later: over.later } : {}),
+    ...(over.cut ? { cut: over.cut } : {}),
+    files: { runDir: options.runDir, folder: `${scenario.id.replace(/[^A-Za-z0-9._-]+/g, '-')}/${item ?? 'lab'}` },
+  });
+}
+
+export function log(course: Course, level: 'info' | 'warn' | 'error', text: string): void {
+  course.emit({ type: 'log', scenario: course.scenario.id, level, text });
+}
+
+/** Why the machine has no time for the lab just now, `null` where it has. */
+export function starvation(course: Course): string | null {
+  return (course.options.starvation ?? machineStarvation)();
+}
+
+export function skipped(reason: string): Outcome {
+  return { verdict: 'skipped', reason };
+}
+
+/** What an error of netrig or the lab makes of an item. A host that says nothing leaves open what is true of the network. */
+export function broken(error: unknown): Outcome {
+  if (isNetrigError(error, 'NETRIG_SSH_SILENT')) return { verdict: 'inconclusive', reason: messageOf(error) };
+  const code = isNetrigError(error) ? error.code : 'NETRIG_INTERNAL';
+  const stack = isNetrigError(error) || !(error instanceof Error) ? '' : ` ${error.stack ?? ''}`;
+  return { verdict: 'error', reason: `${messageOf(error)} (${code})${stack}` };
+}
+
+/** The error itself where it is coded, else one of that code around it. */
+export function coded(error: unknown, code: 'NETRIG_INTERNAL' | 'NETRIG_CLEANUP' = 'NETRIG_INTERNAL'): NetrigError {
+  return error instanceof NetrigError ? error : new NetrigError(code, messageOf(error), { cause: error });
+}

@@ -1,0 +1,287 @@
+import { expect } from 'chai';
+import { NetrigError } from '../../src/errors.js';
+import type { Outcome } from '../../src/model/verdict.js';
+import type { DeadPart } from '../../src/providers/provider.js';
+import { starvationOf, type MachineState } from '../../src/run/starvation.js';
+import { fakeLab, fakeProvider } from '../fakes/provider.js';
+import { fakeRun, fakeScenario } from '../fakes/scenario.js';
+
+const text = `
+scenario: fake
+title: A scenario without a lab
+hosts: { a: { init: light }, b: { init: light } }
+segments: { lan: { subnet: 10.0.0.0/24, hosts: { a: 10.0.0.1, b: 10.0.0.2 } } }
+steps:
+  - step: first
+    on: a
+    run: "true"
+  - check: one
+    ping: { from: a, to: b }
+  - step: second
+    on: a
+    run: "true"
+  - check: two
+    ping: { from: a, to: b }
+`;
+const timedOut: Outcome = { verdict: 'fail', cause: 'timeout', reason: 'No answer.' };
+const pass: Outcome = { verdict: 'pass', reason: 'It is so.' };
+const verdicts = (outcomes: Record<string, Outcome>): Record<string, string> =>
+  Object.fromEntries(Object.entries(outcomes).map(([title, { verdict }]) => [title, verdict]));
+
+describe('The run of a scenario', () => {
+  it('says what is planned first, and reports each item once', async () => {
+    const { all, events } = fakeRun(fakeScenario(text, {}));
+    expect(verdicts(await all())).to.deep.equal({ first: 'pass', one: 'pass', second: 'pass', two: 'pass' });
+    expect(events[0]).to.include({ type: 'scenario:start', scenario: 'fake' });
+    const ended = events.flatMap((event) => (event.type === 'item:end' ? [event.item] : []));
+    expect(ended).to.have.members(['s01', 'c02', 's03', 'c04']);
+    expect(ended).to.have.length(4);
+    expect(events.at(-1)).to.include({ type: 'scenario:end' });
+  });
+
+  it('a step that fails ends it, and says so of what comes after', async () => {
+    const scenario = fakeScenario(text, { steps: { second: () => ({ verdict: 'fail', reason: 'No.' }) } });
+    const outcomes = await fakeRun(scenario).all();
+    expect(verdicts(outcomes)).to.deep.equal({ first: 'pass', one: 'pass', second: 'fail', two: 'skipped' });
+    expect(outcomes['two']!.reason).to.contain('the step "second"');
+  });
+
+  it('a lab that does not come up is the error of the first item, and the scenario ends with its code', async () => {
+    const provider = fakeProvider({
+      preflight: () => Promise.reject(new NetrigError('NETRIG_NO_ROOT', 'Not root.')),
+    });
+    const { all, events } = fakeRun(fakeScenario(text, {}), { provider });
+    expect(verdicts(await all())).to.deep.equal({ first: 'error', one: 'skipped', second: 'skipped', two: 'skipped' });
+    const end = events.at(-1);
+    expect(end?.type === 'scenario:end' && end.error?.code).to.equal('NETRIG_NO_ROOT');
+  });
+
+  it('a host that says nothing leaves a check inconclusive, and never is it asked again to make it green', async function () {
+    this.timeout(10_000);
+    const scenario = fakeScenario(text, {
+      checks: {
+        one: async (context) => {
+          await context.host('a').exec('hostname');
+          return pass;
+        },
+      },
+    });
+    const check = scenario.items.find((item) => item.title === 'one')!;
+    check.timeoutMs = 50;
+    let connections = 0;
+    const never = new Promise<never>(() => undefined);
+    const { run } = fakeRun(scenario, {
+      connect: () => ((connections += 1) === 1 ? never : Promise.reject(new Error('a second connection'))),
+      // Provisioning would ask the host, too.
+      checkOnly: true,
+    });
+    const outcome = await run.perform(check.id);
+    expect(outcome.verdict).to.equal('inconclusive');
+    expect(outcome.reason).to.contain('a did not answer within 50 ms');
+    expect(connections).to.equal(1);
+    await run.finish();
+  });
+});
+
+describe('The machinery of a lab that dies', () => {
+  const dead: DeadPart = { what: 'the guard of the host b (pid 7)', host: 'b' };
+
+  function dyingProvider(parts: () => DeadPart[]) {
+    return fakeProvider({ up: (plan) => Promise.resolve(fakeLab(plan, { died: parts })) });
+  }
+
+  it('is the error of the check under way, skips the rest, and ends with exit status 3, naming what died', async () => {
+    let now: DeadPart[] = [];
+    const scenario = fakeScenario(text, {
+      checks: {
+        one: () => {
+          now = [dead];
+          return timedOut;
+        },
+      },
+    });
+    const { all, events } = fakeRun(scenario, { provider: dyingProvider(() => now) });
+    const outcomes = await all();
+    expect(verdicts(outcomes)).to.deep.equal({ first: 'pass', one: 'error', second: 'skipped', two: 'skipped' });
+    expect(outcomes['one']!.reason).to.contain('this died: the guard of the host b (pid 7)');
+    expect(outcomes['two']!.reason).to.contain('the guard of the host b (pid 7)');
+    const end = events.at(-1);
+    expect(end?.type === 'scenario:end' && end.error?.code).to.equal('NETRIG_LAB_DIED');
+  });
+
+  it('is the error of the scenario even if every check had passed by then', async () => {
+    let now: DeadPart[] = [];
+    const scenario = fakeScenario(text, {
+      checks: {
+        two: () => {
+          now = [{ what: 'the process that holds the segments (pid 9)', host: null }];
+          return pass;
+        },
+      },
+    });
+    const { all, events } = fakeRun(scenario, { provider: dyingProvider(() => now) });
+    await all();
+    const end = events.at(-1);
+    expect(end?.type === 'scenario:end' && end.error?.code).to.equal('NETRIG_LAB_DIED');
+  });
+
+  it('ends what is under way at once', async () => {
+    let now: DeadPart[] = [];
+    const scenario = fakeScenario(text, {
+      steps: {
+        first: (context) =>
+          new Promise((resolve) => {
+            now = [dead];
+            context.signal.addEventListener('abort', () => resolve({ verdict: 'fail', reason: 'Stopped.' }));
+          }),
+      },
+    });
+    const outcomes = await fakeRun(scenario, { provider: dyingProvider(() => now) }).all();
+    expect(outcomes['first']!.verdict).to.equal('error');
+  });
+
+  it('is none of a host that a step ends on purpose', async () => {
+    let now: DeadPart[] = [];
+    const scenario = fakeScenario(text, {
+      steps: {
+        second: (context) => {
+          context.expectGone('b');
+          now = [dead];
+          return pass;
+        },
+      },
+      checks: { two: () => timedOut },
+    });
+    const { all, events } = fakeRun(scenario, { provider: dyingProvider(() => now) });
+    expect(verdicts(await all())).to.deep.equal({ first: 'pass', one: 'pass', second: 'pass', two: 'fail' });
+    const end = events.at(-1);
+    expect(end?.type === 'scenario:end' && end.error).to.equal(undefined);
+  });
+});
+
+describe('A machine that has no time', () => {
+  const starvation = () => 'a load of 30.0 on 2 processors';
+  const cutAttempt = async (context: { host(name: string): { exec(command: string): Promise<unknown> } }) => {
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    await context.host('a').exec('late');
+    return timedOut;
+  };
+
+  it('a step that ran out of its longer time is an error, not a failure of the lab', async () => {
+    const given: number[] = [];
+    const scenario = fakeScenario(text, {
+      steps: {
+        first: (context) => {
+          given.push(context.timeLeftMs());
+          return timedOut;
+        },
+      },
+    });
+    const outcomes = await fakeRun(scenario, { starvation }).all();
+    expect(given[0]).to.be.above(2 * 60_000);
+    expect(outcomes['first']!.verdict).to.equal('error');
+    expect(outcomes['first']!.reason).to.contain('starved (a load of 30.0 on 2 processors)');
+  });
+
+  it('without starvation the same step fails', async () => {
+    const scenario = fakeScenario(text, { steps: { first: () => timedOut } });
+    expect((await fakeRun(scenario).all())['first']).to.deep.equal(timedOut);
+  });
+
+  it('a check gets one longer try, whose outcome counts', async () => {
+    const given: number[] = [];
+    const scenario = fakeScenario(text, {
+      checks: {
+        one: (context) => {
+          given.push(context.timeLeftMs());
+          return given.length === 1 ? timedOut : pass;
+        },
+      },
+    });
+    const outcomes = await fakeRun(scenario, { starvation }).all();
+    expect(outcomes['one']!.verdict).to.equal('pass');
+    expect(given).to.have.length(2);
+    expect(given[1]!).to.be.above(2 * given[0]!);
+  });
+
+  it('what becomes true only with more time than `within` is not known, never passed', async () => {
+    let made = 0;
+    const scenario = fakeScenario(text, { checks: { one: () => ((made += 1) === 1 ? timedOut : pass) } });
+    const check = scenario.items.find((item) => item.title === 'one')!;
+    if (check.kind === 'check') check.withinMs = 1;
+    const outcomes = await fakeRun(scenario, { starvation }).all();
+    expect(outcomes['one']!.verdict).to.equal('inconclusive');
+  });
+
+  it('a check that runs out of its longer time, too, is inconclusive', async () => {
+    const scenario = fakeScenario(text, {
+      checks: {
+        one: async (context) => {
+          await new Promise((resolve) => setTimeout(resolve, context.timeLeftMs() + 5));
+          return cutAttempt(context);
+        },
+      },
+    });
+    const check = scenario.items.find((item) => item.title === 'one')!;
+    check.timeoutMs = 30;
+    const outcomes = await fakeRun(scenario, { starvation }).all();
+    expect(outcomes['one']!.verdict).to.equal('inconclusive');
+    expect(outcomes['one']!.reason).to.contain('starved');
+  });
+
+  const calm = { cpu: 'some avg10=3.00 avg60=1.00 avg300=0.00 total=1\n', memory: null, io: null };
+  const rows: [string, MachineState, string | null][] = [
+    ['an idle machine', { pressure: calm, load: 0.3, processors: 2 }, null],
+    ['pressure figures count more than the load', { pressure: calm, load: 40, processors: 2 }, null],
+    [
+      'processors that many wait for',
+      { pressure: { ...calm, cpu: 'some avg10=97.20 avg60=1.00 avg300=0.00 total=1\n' }, load: 1, processors: 2 },
+      'for 97 % of the last 10 s something waited for cpu',
+    ],
+    [
+      'memory that keeps everybody waiting',
+      {
+        pressure: {
+          ...calm,
+          memory: 'some avg10=90.00 avg60=1 avg300=0 total=1\nfull avg10=35.00 avg60=1 avg300=0 total=1\n',
+        },
+        load: 1,
+        processors: 2,
+      },
+      'for 35 % of the last 10 s everything waited for memory',
+    ],
+    [
+      'a busy machine without pressure figures',
+      { pressure: { cpu: null, memory: null, io: null }, load: 6, processors: 2 },
+      null,
+    ],
+    [
+      'an overloaded one without pressure figures',
+      { pressure: { cpu: null, memory: null, io: null }, load: 30, processors: 2 },
+      'a load of 30.0 on 2 processors',
+    ],
+  ];
+  for (const [title, state, wanted] of rows) it(title, () => expect(starvationOf(state)).to.equal(wanted));
+});
+
+describe('Commands of many attempts', () => {
+  it('the record has those of the first attempt and of the verdict', async () => {
+    let made = 0;
+    const scenario = fakeScenario(text, {
+      checks: {
+        one: async (context) => {
+          made += 1;
+          await context.host('a').exec('look');
+          return made < 12 ? { verdict: 'fail', cause: 'absent', reason: 'Not there.' } : pass;
+        },
+      },
+    });
+    const check = scenario.items.find((item) => item.title === 'one')!;
+    if (check.kind === 'check') check.withinMs = 30_000;
+    // Between attempts time passes: not in a test.
+    const { all, events } = fakeRun(scenario);
+    expect((await all())['one']!.verdict).to.equal('pass');
+    const commands = events.filter((event) => event.type === 'command' && event.item === check.id);
+    expect(commands).to.have.length(2);
+  }).timeout(30_000);
+});
