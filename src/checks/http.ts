@@ -241,7 +241,7 @@ export const httpCheck = defineCheck<HttpSpec>({
           path: connect?.path ?? null,
           author: spec.control ?? null,
           send: async (a, b) => sightingOf(spec, await exchangeHttp(context, a, b, harmless(request)), a, b),
-          sourceAlive: () => stackAlive(context, source),
+          service: { proto: 'tcp', port: portOf(spec.url) },
         }),
       diagnose: (cause) =>
         connect === null && cause !== 'present' && cause !== 'timeout'

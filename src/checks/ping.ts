@@ -1,62 +1,61 @@
 import { z } from 'zod';
-import type { Cause, Control, Measure, ProbeCause } from '../model/verdict.js';
+import type { Cause, Measure, ProbeCause } from '../model/verdict.js';
 import { zDuration, zEndpoint, zTarget } from '../language/fields.js';
-import { diagnose } from '../diagnosis/diagnose.js';
 import { quoteArgv } from '../ssh/quote.js';
-import { networkControls, resolverControl } from '../judging/control.js';
-import { isVantage, parseEndpoint } from '../places/endpoint.js';
-import { judge, zControl, zFails } from '../judging/expectation.js';
-import type { Sighting } from '../judging/expectation.js';
+import { zControl, zFails } from '../judging/expectation.js';
 import { defineCheck, looksOnly } from './kind.js';
 import type { EndpointUse } from './kind.js';
 import type { ProbeContext } from '../places/context.js';
-import { inconclusive } from '../judging/outcome.js';
 import { firstBrokenHop, neighbourSilent, pathParts, readPath } from '../facts/path.js';
 import type { PathEvidence } from '../facts/path.js';
+import { attemptBetween } from '../reaching/attempt.js';
+import type { Sent } from '../reaching/attempt.js';
 import { readPing } from '../probes/ping-output.js';
 import type { PingReport } from '../probes/ping-output.js';
-import { resolveProbe } from '../probes/probe-ends.js';
 import { runScript, whyUnfinished } from '../places/script.js';
 import type { ResolvedTarget } from '../probes/target.js';
 import { inside } from '../places/vantage.js';
 import type { Vantage } from '../places/vantage.js';
 
-const schema = z.strictObject({
-  from: zEndpoint.describe('Where the echo requests are sent from.'),
-  to: zTarget.describe('Where they go. A name is resolved from inside the source.'),
-  via: z
-    .string()
-    .min(1)
-    .optional()
-    .describe('The segment (of a host) or network (of a container) to take the target’s address from.'),
-  family: z
-    .union([z.literal(4), z.literal(6)])
-    .optional()
-    .describe('IP version for endpoints and names; 4 by default.'),
-  count: z.int().min(1).max(100).default(2).describe('Echo requests to send.'),
-  interval: zDuration.default(50).describe('Time between two of them; 50 ms by default.'),
-  wait: zDuration.default(1000).describe('Time to wait for an answer; 1 s by default.'),
-  size: z.int().min(0).max(65_507).optional().describe('Bytes of payload; the IPv4 packet is 28 bytes longer.'),
-  df: z.boolean().default(false).describe('Forbid fragmentation: with `size`, this finds the MTU of a path.'),
-  'min-received': z.int().min(1).optional().describe('Replies needed to pass; all by default.'),
-  expect: z
-    .union([z.literal('reply'), zFails])
-    .default('reply')
-    .describe('`reply`, or `fails` with the causes that will do.'),
-  control: zControl.optional(),
-});
+const schema = z
+  .strictObject({
+    from: zEndpoint.describe('Where the echo requests are sent from.'),
+    to: zTarget.describe('Where they go. A name is resolved from inside the source.'),
+    via: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('The segment (of a host) or network (of a container) to take the target’s address from.'),
+    family: z
+      .union([z.literal(4), z.literal(6)])
+      .optional()
+      .describe('IP version for endpoints and names; 4 by default.'),
+    count: z.int().min(1).max(100).default(2).describe('Echo requests to send.'),
+    interval: zDuration.default(50).describe('Time between two of them; 50 ms by default.'),
+    wait: zDuration.default(1000).describe('Time to wait for an answer; 1 s by default.'),
+    size: z.int().min(0).max(65_507).optional().describe('Bytes of payload; the IPv4 packet is 28 bytes longer.'),
+    df: z.boolean().default(false).describe('Forbid fragmentation: with `size`, this finds the MTU of a path.'),
+    'min-received': z.int().min(1).optional().describe('Replies needed to pass; all by default.'),
+    expect: z
+      .union([z.literal('reply'), zFails])
+      .default('reply')
+      .describe('`reply`, or `fails` with the causes that will do.'),
+    control: zControl.optional(),
+  })
+  .check((check) => {
+    const { count, expect, 'min-received': least } = check.value;
+    const issue = (message: string): void =>
+      void check.issues.push({ code: 'custom', input: check.value, path: ['min-received'], continue: true, message });
+    if (least === undefined) return;
+    if (expect !== 'reply') issue('does not go with `fails`: any reply of the target is one too many');
+    else if (least > count) issue(`needs more replies than requests are sent: count is ${count}`);
+  });
 type PingSpec = z.output<typeof schema>;
 
 type Shape = Pick<PingSpec, 'count' | 'interval' | 'wait' | 'size' | 'df' | 'min-received'>;
 
 /** One plain echo request: for controls, where neither size nor loss matters. */
 const plain: Shape = { count: 1, interval: 50, wait: 1000, df: false, size: undefined, 'min-received': undefined };
-
-interface PingSighting {
-  sighting: Sighting;
-  path: PathEvidence | null;
-  answeredBy: string | null;
-}
 
 function pingArgv(address: string, shape: Shape): string[] {
   const seconds = (ms: number): string => String(Math.max(1, Math.round(ms)) / 1000);
@@ -95,9 +94,9 @@ export function judgePing(
   ends: { source: string; target: string; address: string },
   minReceived: number | null,
   path: PathEvidence | null,
-): PingSighting {
+): Sent {
   const { source, target, address } = ends;
-  const needed = Math.min(minReceived ?? report.transmitted, report.transmitted);
+  const needed = minReceived ?? report.transmitted;
   const measures = measuresOf(report);
   if (report.transmitted > 0 && report.received >= needed && report.received > 0) {
     const notes = [
@@ -107,7 +106,7 @@ export function judgePing(
     const text = `${target} answered ${source}: ${report.received} of ${report.transmitted} replies`;
     return { sighting: { saw: 'success', text: [text, ...notes].join('; '), measures }, path, answeredBy: address };
   }
-  const failure = (cause: Cause, text: string, answeredBy: string | null = null): PingSighting => ({
+  const failure = (cause: Cause, text: string, answeredBy: string | null = null): Sent => ({
     sighting: { saw: 'failure', cause, text, measures },
     path,
     answeredBy,
@@ -126,11 +125,17 @@ export function judgePing(
     return failure(error.cause, `${error.from} answered ${source} for ${target}: ${error.text}`, error.from);
   }
   if (report.received > 0)
-    return failure(
-      'timeout',
-      `${target} answered ${source} only ${report.received} of ${report.transmitted} times, ${needed} are needed`,
-      address,
-    );
+    return {
+      sighting: {
+        saw: 'failure',
+        cause: 'timeout',
+        text: `${target} answered ${source} only ${report.received} of ${report.transmitted} times, ${needed} are needed`,
+        measures,
+        answered: true,
+      },
+      path,
+      answeredBy: address,
+    };
   if (report.strangers.length > 0)
     return failure('wrong-answer', `replies for ${target} came from ${[...new Set(report.strangers)].join(', ')}`);
   const broken = firstBrokenHop(path, source, address);
@@ -141,19 +146,13 @@ export function judgePing(
   );
 }
 
-async function sendPing(
-  context: ProbeContext,
-  source: Vantage,
-  target: ResolvedTarget,
-  shape: Shape,
-): Promise<PingSighting> {
-  const spent = (shape.count - 1) * shape.interval + shape.wait;
+async function sendPing(context: ProbeContext, source: Vantage, target: ResolvedTarget, shape: Shape): Promise<Sent> {
   const { parts, exec } = await runScript(
     source.host,
     [{ name: 'ping', shell: `LC_ALL=C ${quoteArgv(pingArgv(target.address, shape))}` }, ...pathParts(target.address)],
-    { timeoutMs: spent + 15_000, signal: context.signal, wrap: (shell) => inside(source, shell) },
+    { timeoutMs: context.timeLeftMs(), signal: context.signal, wrap: (shell) => inside(source, shell) },
   );
-  const unknown = (text: string): PingSighting => ({
+  const unknown = (text: string): Sent => ({
     sighting: { saw: 'nothing', text },
     path: null,
     answeredBy: null,
@@ -170,23 +169,6 @@ async function sendPing(
     shape['min-received'] ?? null,
     readPath(parts, target.address),
   );
-}
-
-async function sourceAlive(context: ProbeContext, source: Vantage, path: PathEvidence | null): Promise<Control> {
-  const own = path?.route && 'source' in path.route && path.route.source !== null ? path.route.source : '127.0.0.1';
-  const self: ResolvedTarget = {
-    address: own,
-    family: own.includes(':') ? 6 : 4,
-    label: own,
-    how: 'its own',
-    owner: source,
-  };
-  const { sighting } = await sendPing(context, source, self, plain);
-  return {
-    title: `${source.label} pings its own address ${own}`,
-    held: sighting.saw === 'success',
-    seen: sighting.text,
-  };
 }
 
 /** Kind `ping`. See `judgePing` for how a silent probe gets its cause. */
@@ -214,64 +196,15 @@ export const pingCheck = defineCheck<PingSpec>({
     return `${spec.from} ${spec.expect === 'reply' ? 'pings' : 'cannot ping'} ${spec.to}${size}${spec.via === undefined ? '' : ` via ${spec.via}`}`;
   },
   async run(spec, context) {
-    const fails = spec.expect === 'reply' ? null : spec.expect.fails;
-    const from = parseEndpoint(spec.from, context.plan);
-    if (!isVantage(from)) return inconclusive(`${spec.from} is no place a probe can start from`);
-    const ends = await resolveProbe(context, from, parseEndpoint(spec.to, context.plan), {
-      via: spec.via,
-      family: spec.family,
-    });
-    if (ends.state === 'unknown') return inconclusive(ends.reason);
-    if (ends.state === 'unresolved') {
-      const { source, failure } = ends;
-      return judge({
-        fails,
-        sighting: { saw: 'failure', cause: failure.cause, text: failure.reason },
-        success: `a reply from ${spec.to}`,
-        controls: async () => [
-          await sourceAlive(context, source, null),
-          await resolverControl(context, source, failure.server, failure.replied),
-        ],
-      });
-    }
-    if (ends.state === 'absent')
-      return fails === null
-        ? {
-            verdict: 'fail',
-            cause: ends.cause,
-            reason: ends.reason,
-            expected: `a reply from ${spec.to}`,
-            actual: ends.cause,
-          }
-        : inconclusive(`${ends.reason}, so nothing could be proven about reaching it`);
-    const { source, target } = ends;
-    const { sighting, path, answeredBy } = await sendPing(context, source, target, spec);
-    return judge({
-      fails,
-      sighting,
-      success: `a reply from ${target.address}`,
-      controls: (cause) =>
-        networkControls({
-          context,
-          source,
-          target,
-          cause,
-          answeredBy,
-          path,
-          author: spec.control ?? null,
-          send: async (a, b) => (await sendPing(context, a, b, plain)).sighting,
-          sourceAlive: () => sourceAlive(context, source, path),
-        }),
-      diagnose: (cause) =>
-        diagnose(context, {
-          source,
-          target,
-          proto: 'icmp',
-          ...(spec.size === undefined ? {} : { size: spec.size, df: spec.df }),
-          cause,
-          answeredBy,
-          path,
-        }),
+    return attemptBetween(context, spec, {
+      fails: spec.expect === 'reply' ? null : spec.expect.fails,
+      success: (to) => `a reply from ${to}`,
+      service: { proto: 'icmp', port: null },
+      ...(spec.size === undefined ? {} : { size: spec.size }),
+      df: spec.df,
+      send: (source, target) => sendPing(context, source, target, spec),
+      control: async (source, target) => (await sendPing(context, source, target, plain)).sighting,
+      author: spec.control ?? null,
     });
   },
 });

@@ -1,20 +1,22 @@
 import { z } from 'zod';
 import { zDuration, zEndpoint, zPort, zTarget } from '../language/fields.js';
-import { diagnose } from '../diagnosis/diagnose.js';
 import { connectSighting, sendConnect } from '../probes/connect-send.js';
-import { networkControls, resolverControl, stackAlive } from '../judging/control.js';
-import { isVantage, parseEndpoint } from '../places/endpoint.js';
-import { judge, zControl, zFails } from '../judging/expectation.js';
-import type { Sighting } from '../judging/expectation.js';
+import { parseEndpoint } from '../places/endpoint.js';
+import { zControl, zFails } from '../judging/expectation.js';
 import { defineCheck, looksOnly } from './kind.js';
 import type { EndpointUse } from './kind.js';
 import type { ProbeContext } from '../places/context.js';
 import { describeMatcher, match, zMatcher } from '../judging/match.js';
 import { fail, inconclusive } from '../judging/outcome.js';
 import { neighbourSilent } from '../facts/path.js';
-import { resolveProbe } from '../probes/probe-ends.js';
 import type { ResolvedTarget } from '../probes/target.js';
+import { isVantageProblem, resolveVantage } from '../places/vantage.js';
 import type { Vantage } from '../places/vantage.js';
+import { attemptBetween } from '../reaching/attempt.js';
+import type { Attempt, Sent } from '../reaching/attempt.js';
+import type { Cause, Outcome } from '../model/verdict.js';
+import type { ConnectResult } from '../probes/connect-send.js';
+import { publishedAt } from '../facts/published.js';
 
 const schema = z
   .strictObject({
@@ -32,20 +34,35 @@ const schema = z
       .optional()
       .describe('IP version for endpoints and names; 4 by default.'),
     wait: zDuration.default(2000).describe('Time to wait for an answer; 2 s by default.'),
-    send: z.string().max(1400).optional().describe('UDP: the text that the datagram holds; empty by default.'),
+    send: z
+      .string()
+      .max(1400)
+      .optional()
+      .describe(
+        'The text that the datagram holds, or that is sent over the connection; empty by default. Over TCP something must come back then.',
+      ),
     receive: zMatcher
       .optional()
       .describe(
-        'UDP: what the answer must be. With it, silence is a failure; without it, silence can’t be told from a service that does not answer.',
+        'What the answer must be; of a TCP service its first bytes. Over UDP silence is a failure with it; without it, silence can’t be told from a service that does not answer.',
+      ),
+    behind: z
+      .literal('open')
+      .optional()
+      .describe(
+        'At a TCP port that a container publishes: the container itself must accept, too. docker-proxy accepts for one that does not, and the kernel for one that is paused.',
       ),
     expect: z
       .union([z.literal('open'), zFails])
       .default('open')
-      .describe('`open`, or `fails` with the causes that will do.'),
+      .describe(
+        '`open`, or `fails` with the causes that will do. A refusal is an answer: for `refused` it need not be shown that a service is there; the report names the ports that are listened on, so that a mistyped one is seen.',
+      ),
     control: zControl.optional(),
   })
-  .refine((spec) => spec.proto === 'udp' || (spec.send === undefined && spec.receive === undefined), {
-    message: '`send` and `receive` are for `proto: udp`; what a TCP service says is for the kinds `http` and `command`',
+  .refine((spec) => spec.behind === undefined || (spec.proto === 'tcp' && spec.expect === 'open'), {
+    path: ['behind'],
+    message: 'is for `proto: tcp` and ports that must be open',
   });
 type PortSpec = z.output<typeof schema>;
 
@@ -73,96 +90,104 @@ export const portCheck = defineCheck<PortSpec>({
     return `${spec.from} ${spec.expect === 'open' ? 'reaches' : 'cannot reach'} ${spec.to} port ${spec.port}/${spec.proto}${spec.via === undefined ? '' : ` via ${spec.via}`}`;
   },
   async run(spec, context) {
-    const fails = spec.expect === 'open' ? null : spec.expect.fails;
-    const from = parseEndpoint(spec.from, context.plan);
-    if (!isVantage(from)) return inconclusive(`${spec.from} is no place a probe can start from`);
-    const ends = await resolveProbe(context, from, parseEndpoint(spec.to, context.plan), {
-      via: spec.via,
-      family: spec.family,
-    });
-    const success = `${spec.to} port ${spec.port}/${spec.proto} is open`;
-    if (ends.state === 'unknown') return inconclusive(ends.reason);
-    if (ends.state === 'unresolved') {
-      const { source, failure } = ends;
-      return judge({
-        fails,
-        sighting: { saw: 'failure', cause: failure.cause, text: failure.reason },
-        success,
-        controls: async () => [
-          await stackAlive(context, source),
-          await resolverControl(context, source, failure.server, failure.replied),
-        ],
-      });
-    }
-    if (ends.state === 'absent')
-      return fails === null
-        ? fail(ends.cause, ends.reason, { expected: success, actual: ends.cause })
-        : inconclusive(`${ends.reason}, so nothing could be proven about reaching it`);
-    const { source, target } = ends;
-    const attempt = (a: Vantage, b: ResolvedTarget) => tryPort(spec, context, a, b);
-    const { result, sighting } = await attempt(source, target);
-    if (spec.proto === 'udp' && fails === null) {
-      if (result.sighting?.saw === 'silent' && spec.receive === undefined && !neighbourSilent(result.path)) {
-        return inconclusive(
-          `${target.label} port ${spec.port}/udp gave no answer to ${source.label}: open, filtered and not answering look alike; name what it must \`receive\``,
-        );
-      }
-      if (result.sighting?.saw === 'data' && spec.receive !== undefined) {
-        const text = result.sighting.data.toString('utf8');
-        const matched = match(spec.receive, text);
-        if (!matched.ok)
-          return fail(
-            'wrong-answer',
-            `${target.label} port ${spec.port}/udp answered, but the answer ${matched.sentence}`,
-            { expected: describeMatcher(spec.receive), actual: text.slice(0, 2000) },
-          );
-      }
-    }
-    return judge({
-      fails,
-      sighting,
-      success,
-      controls: (cause) =>
-        networkControls({
-          context,
-          source,
-          target,
-          cause,
-          answeredBy: result.answeredBy,
-          path: result.path,
-          author: spec.control ?? null,
-          send: async (a, b) => (await attempt(a, b)).sighting,
-          sourceAlive: () => stackAlive(context, source),
-        }),
-      diagnose: (cause) =>
-        diagnose(context, {
-          source,
-          target,
-          proto: spec.proto,
-          port: spec.port,
-          cause,
-          answeredBy: result.answeredBy,
-          path: result.path,
-        }),
-    });
+    const outcome = await attemptBetween(
+      context,
+      spec,
+      {
+        fails: spec.expect === 'open' ? null : spec.expect.fails,
+        success: () => `${spec.to} port ${spec.port}/${spec.proto} is open`,
+        service: { proto: spec.proto, port: spec.port },
+        send: (source, target) => sendPort(spec, context, source, target),
+        author: spec.control ?? null,
+      },
+      (attempt) => settle(spec, attempt),
+    );
+    return outcome.verdict === 'pass' && spec.expect === 'open' ? withContainer(spec, context, outcome) : outcome;
   },
 });
 
-async function tryPort(
+interface PortSent extends Sent {
+  result: ConnectResult;
+}
+
+async function sendPort(
   spec: PortSpec,
   context: ProbeContext,
   source: Vantage,
   target: ResolvedTarget,
-): Promise<{ result: Awaited<ReturnType<typeof sendConnect>>; sighting: Sighting }> {
+): Promise<PortSent> {
+  const talks = spec.proto === 'tcp' && (spec.send !== undefined || spec.receive !== undefined);
+  const payload = Buffer.from(spec.send ?? '', 'utf8');
   const result = await sendConnect(context, source, target, {
-    proto: spec.proto,
+    proto: talks ? 'talk' : spec.proto,
     port: spec.port,
     waitMs: spec.wait,
     // A datagram may be lost on the way; two resends, as resolvers and other datagram clients do.
-    ...(spec.proto === 'udp' ? { tries: 3, payload: Buffer.from(spec.send ?? '', 'utf8') } : {}),
+    ...(spec.proto === 'udp' ? { tries: 3 } : {}),
+    ...(spec.proto === 'udp' || talks ? { payload } : {}),
   });
+  const what = `${target.label} port ${spec.port}/${spec.proto}`;
   return {
+    sighting: connectSighting(result, what, source.label, target.address),
+    path: result.path,
+    answeredBy: result.answeredBy,
     result,
-    sighting: connectSighting(result, `${target.label} port ${spec.port}/${spec.proto}`, source.label, target.address),
   };
+}
+
+/** What only this kind can say of a positive: silence over UDP, and data that is not what must come back. */
+function settle(spec: PortSpec, { source, target, sent }: Attempt): Outcome | null {
+  if (spec.expect !== 'open') return null;
+  const { sighting, path } = (sent as PortSent).result;
+  if (spec.proto === 'udp' && sighting?.saw === 'silent' && spec.receive === undefined && !neighbourSilent(path))
+    return inconclusive(
+      `${target.label} port ${spec.port}/udp gave no answer to ${source.label}: open, filtered and not answering look alike; name what it must \`receive\``,
+    );
+  if (sighting?.saw !== 'data' || spec.receive === undefined) return null;
+  const text = sighting.data.toString('utf8');
+  const matched = match(spec.receive, text);
+  if (matched.ok) return null;
+  return fail(
+    'wrong-answer',
+    `${target.label} port ${spec.port}/${spec.proto} answered, but the answer ${matched.sentence}`,
+    { expected: describeMatcher(spec.receive), actual: text.slice(0, 2000) },
+  );
+}
+
+/** Who accepts at a port that a container publishes, where it may be somebody else than the container. */
+async function withContainer(spec: PortSpec, context: ProbeContext, outcome: Outcome): Promise<Outcome> {
+  const to = parseEndpoint(spec.to, context.plan);
+  const owner = context.plan.hosts.find(
+    ({ name, interfaces }) =>
+      (to.kind === 'host' && to.host === name) ||
+      (to.kind === 'address' && interfaces.some(({ address }) => address?.split('/')[0] === to.address)),
+  );
+  const published =
+    owner?.engine === true && spec.proto === 'tcp' ? await publishedAt(context, owner.name, spec.port, 'tcp') : null;
+  if (!owner || !published)
+    return spec.behind === undefined
+      ? outcome
+      : inconclusive(`${outcome.reason}, but no container is known to publish the port ${spec.port} of ${spec.to}`);
+  const { container, state, address, port } = published;
+  const behind = `the container ${container} behind it`;
+  const not = (cause: Cause, text: string): Outcome =>
+    spec.behind === undefined
+      ? { ...outcome, reason: `${outcome.reason}; ${text}` }
+      : fail(cause, `${outcome.reason}, but ${text}`, {
+          expected: `${container} accepts at port ${port}`,
+          actual: cause,
+        });
+  if (state === 'paused') return not('no-answer', `${behind} is paused: the connection is accepted in its place`);
+  if (address === null)
+    return spec.behind === undefined ? outcome : inconclusive(`${outcome.reason}, but ${behind} has no address`);
+  const host = await resolveVantage(context, { kind: 'host', host: owner.name });
+  if (isVantageProblem(host)) return outcome;
+  const target: ResolvedTarget = { address, family: 4, label: container, how: 'its own', owner: null };
+  const { sighting } = await sendConnect(context, host, target, { proto: 'tcp', port, waitMs: spec.wait });
+  if (sighting?.saw === 'open') return outcome;
+  if (sighting?.saw === 'error' && sighting.errno === 'ECONNREFUSED')
+    return not('refused', `accepted by docker-proxy of ${owner.name}: ${behind} refuses at its port ${port}`);
+  return spec.behind === undefined
+    ? outcome
+    : inconclusive(`${outcome.reason}, but whether ${behind} accepts at its port ${port} could not be seen`);
 }

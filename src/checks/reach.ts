@@ -1,20 +1,20 @@
 import { z } from 'zod';
+import { probeCauses } from '../model/verdict.js';
 import type { Cause, Control, Outcome } from '../model/verdict.js';
-import { diagnose } from '../diagnosis/diagnose.js';
 import { zDuration, zEndpoint, zPort } from '../language/fields.js';
-import { quoteArg, quoteArgv } from '../ssh/quote.js';
-import { causeOfError, connectCommand, connectProgram, readConnectOutput } from '../probes/connect-probe.js';
 import { isVantage, parseEndpoint } from '../places/endpoint.js';
-import { readFping } from '../probes/fping-output.js';
 import { defineCheck, looksOnly } from './kind.js';
 import type { EndpointUse } from './kind.js';
 import type { ProbeContext } from '../places/context.js';
 import { inconclusive, withDiagnosis } from '../judging/outcome.js';
-import { runScript, whyUnfinished } from '../places/script.js';
-import type { ScriptPart } from '../places/script.js';
-import { containerAddress, hostAddress, isTargetProblem, resolveTarget } from '../probes/target.js';
-import { inside, isVantageProblem, resolveVantage } from '../places/vantage.js';
+import { addressOfOwner, isTargetProblem, readOwner } from '../probes/target.js';
+import type { ResolvedTarget } from '../probes/target.js';
+import { isVantageProblem, resolveVantage } from '../places/vantage.js';
 import type { Vantage } from '../places/vantage.js';
+import { explain, judgeSent } from '../reaching/attempt.js';
+import type { Prober, Sent } from '../reaching/attempt.js';
+import { sweep } from '../reaching/sweep.js';
+import type { SweepShape } from '../reaching/sweep.js';
 
 const groupName = /^[A-Za-z][A-Za-z0-9_-]*$/;
 const rulePattern = /^([A-Za-z][A-Za-z0-9_-]*) *(<?->) *([A-Za-z][A-Za-z0-9_-]*)$/;
@@ -91,149 +91,10 @@ type ReachSpec = z.output<typeof schema>;
  * and only the first of them sees the sysctl, so that a lab host cannot ask.
  */
 const neighbourTableSize = 1024;
-/** Sends to a target that stays silent, the first one included. */
-const tries = 3;
-
 interface Member {
   name: string;
   group: string;
   vantage: Vantage;
-}
-
-type Seen =
-  | { reached: true; ms: number | null }
-  | { reached: false; cause: Cause; text: string }
-  | { reached: null; text: string };
-
-/** The address of `to` as `from` sees it, or why there is none. */
-async function addressFor(
-  context: ProbeContext,
-  from: Vantage,
-  to: Vantage,
-  spec: ReachSpec,
-): Promise<string | { reason: string }> {
-  const options = { via: spec.via, family: spec.family };
-  if (to.endpoint.kind === 'host') {
-    const found = hostAddress(context.plan, from.endpoint.host, to.endpoint.host, options);
-    return typeof found === 'string' ? { reason: found } : found.address;
-  }
-  if (to.container && to.container.networks.some((network) => network.address !== null || network.address6 !== null)) {
-    const found = containerAddress(to.container, from, options);
-    return typeof found === 'string' ? { reason: found } : found.address;
-  }
-  const found = await resolveTarget(context, from, to.endpoint, options);
-  return isTargetProblem(found) ? { reason: found.reason } : found.address;
-}
-
-/** The shell text that probes all targets from a vantage at once. What it prints is read by `readAnswers`. */
-function probeShell(spec: ReachSpec, vantage: Vantage, targets: readonly string[]): string {
-  if (spec.by === 'ping') {
-    const argv = [
-      'fping',
-      `-${spec.family}`,
-      '-e',
-      '-r',
-      String(tries - 1),
-      '-t',
-      String(Math.ceil(spec.wait / tries)),
-      '-B',
-      '1',
-      '-i',
-      '0.01',
-      ...targets,
-    ];
-    return inside(vantage, quoteArgv(argv));
-  }
-  const { tcp } = spec.by;
-  return `printf '%s' "$program" | ${inside(vantage, connectCommand({ proto: 'tcp', waitMs: spec.wait, targets: targets.map((address) => ({ address, port: tcp })) }))}`;
-}
-
-function readAnswers(spec: ReachSpec, output: string, targets: readonly string[]): Map<string, Seen> | null {
-  if (spec.by === 'ping') {
-    const answers = readFping(output, targets);
-    return (
-      answers &&
-      new Map(
-        [...answers].map(([target, seen]): [string, Seen] => [
-          target,
-          seen.saw === 'reply'
-            ? { reached: true, ms: seen.ms }
-            : seen.saw === 'silence'
-              ? { reached: false, cause: 'timeout', text: 'no answer' }
-              : { reached: false, cause: seen.cause, text: seen.text },
-        ]),
-      )
-    );
-  }
-  const sightings = readConnectOutput(output, targets.length);
-  return (
-    sightings &&
-    new Map(
-      sightings.map((sighting, at): [string, Seen] => {
-        if (sighting.saw === 'open') return [targets[at]!, { reached: true, ms: sighting.ms }];
-        if (sighting.saw === 'silent') return [targets[at]!, { reached: false, cause: 'timeout', text: 'no answer' }];
-        if (sighting.saw === 'data') return [targets[at]!, { reached: null, text: 'data came before a connection' }];
-        const cause = causeOfError(sighting, spec.family);
-        return [
-          targets[at]!,
-          cause === null ? { reached: null, text: sighting.errno } : { reached: false, cause, text: sighting.errno },
-        ];
-      }),
-    )
-  );
-}
-
-/** Every vantage of one host in one exec, all at once. Answers by member name, then by address. */
-async function probeFromHost(
-  context: ProbeContext,
-  spec: ReachSpec,
-  jobs: readonly { member: Member; targets: string[] }[],
-): Promise<Map<string, Map<string, Seen> | string>> {
-  const { host } = jobs[0]!.member.vantage;
-  const program = spec.by === 'ping' ? '' : `program=${quoteArg(connectProgram)}\n`;
-  const shell = [
-    'd=$(mktemp -d) || exit 1',
-    ...jobs.map(
-      ({ member, targets }, at) =>
-        `{ ${probeShell(spec, member.vantage, targets)}\n} >"$d/${at}" 2>&1 </dev/null & p${at}=$!`,
-    ),
-    ...jobs.map((_, at) => `wait "$p${at}"; echo $? >"$d/${at}.s"`),
-    ...jobs.map((_, at) => `cat "$d/${at}"; printf '\\n@@ %s\\n' "$(cat "$d/${at}.s")"`),
-    'rm -rf "$d"',
-  ].join('\n');
-  // One vantage is the common case with hosts, and needs none of that.
-  const parts: ScriptPart[] =
-    jobs.length === 1
-      ? [{ name: 'all', shell: `${program}${probeShell(spec, jobs[0]!.member.vantage, jobs[0]!.targets)}` }]
-      : [{ name: 'all', shell: `${program}${shell}` }];
-  const { parts: results, exec } = await runScript(host, parts, {
-    timeoutMs: Math.max(5000, context.timeLeftMs()),
-    signal: context.signal,
-  });
-  const all = results.get('all');
-  const found = new Map<string, Map<string, Seen> | string>();
-  const chunks =
-    all === undefined
-      ? []
-      : jobs.length === 1
-        ? [{ output: all.output, status: all.exitCode }]
-        : [...all.output.matchAll(/([\s\S]*?)\n@@ (\d+)(?:\n|$)/g)].map((match) => ({
-            output: match[1]!,
-            status: Number(match[2]),
-          }));
-  jobs.forEach(({ member, targets }, at) => {
-    const chunk = chunks[at];
-    const tool = spec.by === 'ping' ? 'fping' : 'perl';
-    if (!chunk) found.set(member.name, `no probe could be sent from ${member.name}: ${whyUnfinished(exec)}`);
-    else if (chunk.status === 127) found.set(member.name, `${host.name} has no ${tool}, which sends the probes`);
-    else
-      found.set(
-        member.name,
-        readAnswers(spec, chunk.output, targets) ??
-          `what ${tool} said at ${member.name} is not understood: “${chunk.output.trim().split('\n').at(-1) ?? ''}”`,
-      );
-  });
-  return found;
 }
 
 function mayReach(spec: ReachSpec, from: Member, to: Member): boolean {
@@ -277,169 +138,215 @@ async function findMembers(context: ProbeContext, spec: ReachSpec): Promise<Memb
   return problems.length > 0 ? problems : members.filter((member) => member !== null);
 }
 
+/** An ordered pair of members, and the address at which the one means the other. */
+interface Pair {
+  from: Member;
+  to: Member;
+  target: ResolvedTarget;
+}
+
+/** Addresses first: a member without one can be neither reached nor cut off. */
+async function findPairs(context: ProbeContext, spec: ReachSpec, members: readonly Member[]): Promise<Pair[] | string> {
+  const options = { via: spec.via, family: spec.family };
+  const owners = await Promise.all(members.map(({ vantage }) => readOwner(context, vantage, options)));
+  const pairs: Pair[] = [];
+  for (const from of members) {
+    for (const [at, to] of members.entries()) {
+      if (from === to) continue;
+      const target = addressOfOwner(context.plan, owners[at]!, from.vantage, options);
+      if (isTargetProblem(target)) return `${to.name} has no address to probe from ${from.name}: ${target.reason}`;
+      pairs.push({ from, to, target });
+    }
+  }
+  return pairs;
+}
+
+/** Every pair's probe, and every member's own at the addresses at which others mean it, by source and address. */
+async function sendAll(
+  context: ProbeContext,
+  shape: SweepShape,
+  members: readonly Member[],
+  pairs: readonly Pair[],
+): Promise<Map<string, Sent>> {
+  const jobs = members.map((member) => {
+    const targets = pairs.filter(({ from, to }) => from === member || to === member).map(({ target }) => target);
+    return {
+      source: member.vantage,
+      targets: [...new Map(targets.map((target) => [target.address, target])).values()],
+    };
+  });
+  const sent = await sweep(context, shape, jobs);
+  return new Map(
+    jobs.flatMap(({ source, targets }, at) =>
+      targets.map((target, one) => [`${source.label} ${target.address}`, sent[at]![one]!] as const),
+    ),
+  );
+}
+
+interface PairVerdict extends Pair {
+  may: boolean;
+  sent: Sent;
+  outcome: Outcome;
+}
+
+/** Every pair by what was seen of it: as any other connectivity check between the two would be judged. */
+async function judgePairs(
+  context: ProbeContext,
+  spec: ReachSpec,
+  pairs: readonly Pair[],
+  sent: ReadonlyMap<string, Sent>,
+): Promise<PairVerdict[]> {
+  const verdicts: PairVerdict[] = [];
+  // A few at a time: controls of negatives are probes, too.
+  const queue = [...pairs.entries()];
+  const worker = async (): Promise<void> => {
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+      const [at, pair] = next;
+      const seen = sent.get(`${pair.from.vantage.label} ${pair.target.address}`)!;
+      const may = mayReach(spec, pair.from, pair.to);
+      const prober = proberOf(context, spec, may, sent);
+      const ends = { source: pair.from.vantage, target: pair.target };
+      verdicts[at] = { ...pair, may, sent: seen, outcome: await judgeSent(context, prober, ends, seen) };
+    }
+  };
+  await Promise.all(Array.from({ length: 4 }, worker));
+  return verdicts;
+}
+
+function shapeOf({ by, family, wait }: ReachSpec): SweepShape {
+  return { by, family, waitMs: wait };
+}
+
+function proberOf(context: ProbeContext, spec: ReachSpec, may: boolean, sent: ReadonlyMap<string, Sent>): Prober {
+  const send = async (source: Vantage, target: ResolvedTarget): Promise<Sent> =>
+    (await sweep(context, shapeOf(spec), [{ source, targets: [target] }]))[0]![0]!;
+  return {
+    fails: may ? null : probeCauses,
+    success: (to) => `${to} is reached`,
+    service: spec.by === 'ping' ? { proto: 'icmp', port: null } : { proto: 'tcp', port: spec.by.tcp },
+    send,
+    // What a member came to at its own address is known already.
+    control: async (source, target) =>
+      (source.label === target.owner?.label
+        ? (sent.get(`${source.label} ${target.address}`) ?? (await send(source, target)))
+        : await send(source, target)
+      ).sighting,
+    author: null,
+    needsTarget: true,
+    diagnosed: 'never',
+  };
+}
+
+function cellOf({ may, outcome }: PairVerdict): string {
+  if (outcome.verdict === 'pass') return may ? '✓' : `✓ no (${outcome.cause})`;
+  if (outcome.verdict === 'fail') return outcome.cause === 'present' ? '✗ reached' : `✗ ${outcome.cause}`;
+  return outcome.controls ? '? no control' : '? unknown';
+}
+
+function tableOf(members: readonly Member[], verdicts: readonly PairVerdict[]): string[][] {
+  return [
+    ['from \\ to', ...members.map(({ name }) => name)],
+    ...members.map((from) => [
+      from.name,
+      ...members.map((to) => (from === to ? '·' : cellOf(verdicts.find((one) => one.from === from && one.to === to)!))),
+    ]),
+  ];
+}
+
+/** The controls of all negatives as one, or those that did not hold, each once. */
+function controlsOf(verdicts: readonly PairVerdict[]): Control[] {
+  const all = verdicts.filter(({ may }) => !may);
+  if (all.length === 0) return [];
+  const broken = all.flatMap(({ outcome }) => (outcome.controls ?? []).filter(({ held }) => !held));
+  if (broken.length > 0) return [...new Map(broken.map((one) => [one.title, one])).values()];
+  const controlled = all.filter(({ outcome }) => outcome.controls !== undefined);
+  if (controlled.length === 0) return [];
+  return [
+    {
+      title: 'where nothing got through, the other side is there and the way carries packets',
+      held: true,
+      seen: `${controlled.length} of ${controlled.length} pairs`,
+    },
+  ];
+}
+
+function pairText({ from, to, outcome }: PairVerdict): string {
+  const pair = `${from.name} → ${to.name}`;
+  if (outcome.cause === 'present') return `${pair}: reached, and must not be`;
+  return outcome.cause === 'wrong-answer' ? `${pair}: ${outcome.reason}` : `${pair}: ${outcome.cause}`;
+}
+
+function slowestMs(verdicts: readonly PairVerdict[]): number {
+  return Math.max(
+    0,
+    ...verdicts.flatMap(({ sent }) =>
+      sent.sighting.saw === 'nothing' ? [] : (sent.sighting.measures ?? []).map(({ value }) => value),
+    ),
+  );
+}
+
 async function run(spec: ReachSpec, context: ProbeContext): Promise<Outcome> {
   const found = await findMembers(context, spec);
   if (typeof found[0] === 'string') return inconclusive(`Not every member is there: ${listed(found as string[])}.`);
   const members = found as Member[];
-
-  // Addresses first: a member without one can be neither reached nor cut off.
-  const addresses = new Map<Member, Map<Member, string>>();
-  for (const from of members) {
-    const row = new Map<Member, string>();
-    for (const to of members) {
-      const address = await addressFor(context, from.vantage, to.vantage, spec);
-      if (typeof address !== 'string')
-        return inconclusive(`${to.name} has no address to probe from ${from.name}: ${address.reason}`);
-      row.set(to, address);
-    }
-    addresses.set(from, row);
-  }
-
-  const byHost = new Map<string, { member: Member; targets: string[] }[]>();
-  for (const member of members) {
-    // The member's own address is among its targets: whoever reaches itself is alive and can send this kind of probe.
-    const targets = [...new Set(addresses.get(member)!.values())];
-    const name = member.vantage.host.name;
-    byHost.set(name, [...(byHost.get(name) ?? []), { member, targets }]);
-  }
-  const answers = new Map(
-    (await Promise.all([...byHost.values()].map((jobs) => probeFromHost(context, spec, jobs)))).flatMap((one) => [
-      ...one,
-    ]),
-  );
-
-  const own = (member: Member): Seen | string => {
-    const all = answers.get(member.name);
-    if (typeof all === 'string' || all === undefined) return all ?? 'it was not asked';
-    return all.get(addresses.get(member)!.get(member)!) ?? 'it was not asked';
-  };
-  const controls = new Map<Member, Control>(
-    members.map((member) => {
-      const seen = own(member);
-      const held =
-        typeof seen !== 'string' &&
-        (seen.reached === true || (spec.by !== 'ping' && seen.reached === false && seen.cause === 'refused'));
-      return [
-        member,
-        {
-          title: `${member.name} can send and reaches itself`,
-          held,
-          seen: typeof seen === 'string' ? seen : seen.reached === true ? 'it answers itself' : seen.text,
-        },
-      ];
-    }),
-  );
-  const answersItself = (member: Member): boolean => {
-    const seen = own(member);
-    return typeof seen !== 'string' && seen.reached === true;
-  };
-
-  const missing: { text: string; cause: Cause; from: Member; to: Member }[] = [];
-  const leaks: { text: string; from: Member; to: Member }[] = [];
-  const unknown: string[] = [];
-  const table: string[][] = [['from \\ to', ...members.map((member) => member.name)]];
-  let pairs = 0;
-  let slowest = 0;
-  for (const from of members) {
-    const row = [from.name];
-    for (const to of members) {
-      if (from === to) {
-        row.push('·');
-        continue;
-      }
-      pairs += 1;
-      const all = answers.get(from.name);
-      const seen: Seen =
-        typeof all === 'string' || all === undefined
-          ? { reached: null, text: all ?? 'it was not asked' }
-          : (all.get(addresses.get(from)!.get(to)!) ?? { reached: null, text: 'it was not asked' });
-      const may = mayReach(spec, from, to);
-      if (seen.reached === null) {
-        unknown.push(`${from.name} → ${to.name}: ${seen.text}`);
-        row.push('? unknown');
-      } else if (seen.reached) {
-        slowest = Math.max(slowest, seen.ms ?? 0);
-        if (!may) leaks.push({ text: `${from.name} → ${to.name}`, from, to });
-        row.push(may ? '✓' : '✗ reached');
-      } else if (may) {
-        missing.push({ text: `${from.name} → ${to.name}: ${seen.cause}`, cause: seen.cause, from, to });
-        row.push(`✗ ${seen.cause}`);
-      } else if (!controls.get(from)!.held) {
-        unknown.push(
-          `${from.name} → ${to.name}: ${from.name} does not even reach itself (${controls.get(from)!.seen})`,
-        );
-        row.push('? no control');
-      } else if (!answersItself(to) && seen.cause !== 'no-route') {
-        unknown.push(`${from.name} → ${to.name}: ${to.name} does not answer itself, so nobody could reach it`);
-        row.push('? no control');
-      } else {
-        row.push(`✓ no (${seen.cause})`);
-      }
-    }
-    table.push(row);
-  }
-
-  const negatives = members.some((from) => members.some((to) => from !== to && !mayReach(spec, from, to)));
-  const broken = [...controls.values()].filter((control) => !control.held);
+  const pairs = await findPairs(context, spec, members);
+  if (typeof pairs === 'string') return inconclusive(pairs);
+  const sent = await sendAll(context, shapeOf(spec), members, pairs);
+  const verdicts = await judgePairs(context, spec, pairs, sent);
+  const negatives = verdicts.some(({ may }) => !may);
+  const controls = controlsOf(verdicts);
   const shared = {
-    table,
-    ...(negatives
-      ? {
-          controls:
-            broken.length > 0
-              ? broken
-              : [
-                  {
-                    title: 'every member can send and reaches itself',
-                    held: true,
-                    seen: `${members.length} of ${members.length}`,
-                  },
-                ],
-        }
-      : {}),
+    table: tableOf(members, verdicts),
+    ...(controls.length > 0 ? { controls } : {}),
     measures: [
-      { name: 'pairs', value: pairs, unit: 'count' as const },
-      { name: 'slowest answer', value: slowest, unit: 'ms' as const },
+      { name: 'pairs', value: pairs.length, unit: 'count' as const },
+      { name: 'slowest answer', value: slowestMs(verdicts), unit: 'ms' as const },
     ],
     expected: negatives ? 'every allowed pair reached, every other one not' : 'every pair reached',
   };
+  const wrong = verdicts.filter(({ outcome }) => outcome.verdict === 'fail');
   if (
-    missing.length > 0 &&
-    leaks.length === 0 &&
-    pairs > 0.8 * neighbourTableSize &&
-    missing.every(({ cause }) => cause === 'timeout' || cause === 'host-unreachable')
+    wrong.length > 0 &&
+    pairs.length > 0.8 * neighbourTableSize &&
+    wrong.every(({ outcome }) => outcome.cause === 'timeout' || outcome.cause === 'host-unreachable')
   ) {
     return inconclusive(
-      `${missing.length} of ${pairs} pairs gave no answer, but so many pairs need ${pairs} entries of the machine's neighbour table, which holds ${neighbourTableSize} for all its network namespaces unless net.ipv4.neigh.default.gc_thresh3 was raised: the losses may be the machine's own.`,
+      `${wrong.length} of ${pairs.length} pairs gave no answer, but so many pairs need ${pairs.length} entries of the machine's neighbour table, which holds ${neighbourTableSize} for all its network namespaces unless net.ipv4.neigh.default.gc_thresh3 was raised: the losses may be the machine's own.`,
       shared,
     );
   }
-  if (leaks.length > 0 || missing.length > 0) {
-    const texts = [...leaks.map(({ text }) => `${text}: reached, and must not be`), ...missing.map(({ text }) => text)];
-    const cause: Cause = leaks.length > missing.length ? 'present' : commonCause(missing.map((one) => one.cause));
-    const first = leaks[0] ?? missing[0]!;
-    const address = addresses.get(first.from)!.get(first.to)!;
-    const label = `${first.to.name} (${address})`;
-    const why = await diagnose(context, {
-      source: first.from.vantage,
-      target: { address, family: spec.family, label, how: '', owner: first.to.vantage },
-      ...(spec.by === 'ping' ? { proto: 'icmp' } : { proto: 'tcp', port: spec.by.tcp }),
-      cause: leaks.length > 0 ? 'present' : missing[0]!.cause,
-      answeredBy: null,
-      path: null,
-    });
-    const failed: Outcome = {
-      verdict: 'fail',
-      cause,
-      reason: `${texts.length} of ${pairs} pairs are not as they must be: ${listed(texts)}.`,
-      actual: listed(texts, 20),
-      ...shared,
-    };
-    return withDiagnosis(failed, why);
+  if (wrong.length > 0) return failedPairs(context, spec, wrong, pairs.length, shared);
+  const unknown = verdicts.filter(({ outcome }) => outcome.verdict !== 'pass');
+  if (unknown.length > 0) {
+    const texts = unknown.map(({ from, to, outcome }) => `${from.name} → ${to.name}: ${outcome.reason}`);
+    return inconclusive(`${unknown.length} of ${pairs.length} pairs could not be known: ${listed(texts)}.`, shared);
   }
-  if (unknown.length > 0)
-    return inconclusive(`${unknown.length} of ${pairs} pairs could not be known: ${listed(unknown)}.`, shared);
-  return { verdict: 'pass', reason: `All ${pairs} pairs are as they must be.`, ...shared };
+  return { verdict: 'pass', reason: `All ${pairs.length} pairs are as they must be.`, ...shared };
+}
+
+async function failedPairs(
+  context: ProbeContext,
+  spec: ReachSpec,
+  wrong: readonly PairVerdict[],
+  pairs: number,
+  shared: Partial<Outcome>,
+): Promise<Outcome> {
+  // Leaks first: what gets through and must not weighs more.
+  const sorted = [...wrong].sort(
+    (a, b) => Number(b.outcome.cause === 'present') - Number(a.outcome.cause === 'present'),
+  );
+  const texts = sorted.map(pairText);
+  const failed: Outcome = {
+    verdict: 'fail',
+    cause: commonCause(sorted.map(({ outcome }) => outcome.cause!)),
+    reason: `${texts.length} of ${pairs} pairs are not as they must be: ${listed(texts)}.`,
+    actual: listed(texts, 20),
+    ...shared,
+  };
+  const first = sorted[0]!;
+  const ends = { source: first.from.vantage, target: first.target };
+  const prober = proberOf(context, spec, first.may, new Map());
+  return withDiagnosis(failed, await explain(context, prober, ends, first.sent, first.outcome.cause!));
 }
 
 /** Kind `reach`: who reaches whom among groups, every pair both ways, in one pass a host. */

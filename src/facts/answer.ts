@@ -57,7 +57,7 @@ export async function askIp<Item>(
 ): Promise<IpAnswer<Item>> {
   const argv = ['ip', '-j', ...args];
   const result = await vantage.host.exec(vantage.enter(argv), {
-    timeoutMs: Math.min(context.timeLeftMs(), 20_000),
+    timeoutMs: context.timeLeftMs(),
     signal: context.signal,
     keepBytes: answerBytes,
   });

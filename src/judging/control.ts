@@ -1,4 +1,11 @@
+import { z } from 'zod';
+import { canonicalAddress } from '../model/cidr.js';
 import type { Cause, Control } from '../model/verdict.js';
+import { listensAt, readListeners } from '../facts/listeners.js';
+import { runScript } from '../places/script.js';
+import { quoteArgv } from '../ssh/quote.js';
+import { pathControl } from './same-path.js';
+import type { Service } from './same-path.js';
 import { connectCommand, connectProgram, readConnectOutput } from '../probes/connect-probe.js';
 import { formatEndpoint, isVantage, parseEndpoint } from '../places/endpoint.js';
 import type { ControlSpec, Sighting } from './expectation.js';
@@ -24,8 +31,10 @@ export interface ControlRequest {
   path: PathEvidence | null;
   author: ControlSpec | null;
   send: SendProbe;
-  /** Shows that the source can send this kind of probe at all. */
-  sourceAlive: () => Promise<Control>;
+  /** What the probe is to those who carry it. */
+  service?: Service;
+  /** The target must answer itself also where it, or somebody for it, refused. */
+  needsTarget?: boolean;
 }
 
 function fromSighting(title: string, sighting: Sighting): Control {
@@ -56,44 +65,114 @@ async function authorControl(request: ControlRequest, author: ControlSpec): Prom
   return fromSighting(title, await send(from, to));
 }
 
-async function targetAlive(request: ControlRequest): Promise<Control> {
-  const { context, source, target, send } = request;
-  const owner = target.owner ?? (await findOwner(context, source, target.address));
-  if (!owner) {
-    return {
-      title: `the owner of ${target.address} answers itself`,
-      held: false,
-      seen: 'no host and no single container of the lab is known to own it; name a `control` that reaches it',
-    };
+/** What the owner's own kernel says of the target, where it cannot be asked over its loopback interface. */
+async function targetStands(request: ControlRequest, owner: Vantage, service: Service): Promise<string | null> {
+  const { context, target } = request;
+  const option = service.proto === 'udp' ? '-u' : '-t';
+  const { parts } = await runScript(
+    owner.host,
+    [
+      { name: 'links', shell: quoteArgv(['ip', '-j', 'addr', 'show']), errors: 'apart' },
+      { name: 'listen', shell: quoteArgv(['ss', '-H', '-l', '-n', option]), errors: 'apart' },
+    ],
+    { timeoutMs: context.timeLeftMs(), signal: context.signal, wrap: (shell) => inside(owner, shell) },
+  );
+  const links = zOwnLinks.safeParse(parseJson(parts.get('links')?.output ?? ''));
+  if (!links.success || links.data.find(({ ifname }) => ifname === 'lo')?.flags.includes('UP') !== false) return null;
+  const link = links.data.find(({ addr_info }) =>
+    addr_info.some(({ local }) => local !== undefined && canonicalAddress(local) === target.address),
+  );
+  if (!link || !link.flags.includes('UP') || !link.flags.includes('LOWER_UP')) return null;
+  const has = `it has ${target.address} on ${link.ifname}, which is up, and its loopback interface is down`;
+  if (service.proto === 'icmp') return has;
+  const listeners = readListeners(parts.get('listen')?.output ?? '');
+  return listensAt(listeners, target.address, service.port!) ? `${has}; port ${service.port} is listened on` : null;
+}
+
+const zOwnLinks = z.array(
+  z.looseObject({
+    ifname: z.string(),
+    flags: z.array(z.string()),
+    addr_info: z.array(z.looseObject({ local: z.string().optional() })).default([]),
+  }),
+);
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
   }
-  return fromSighting(`${owner.label} answers itself at ${target.address}`, await send(owner, target));
+}
+
+/** The target is up and answers a probe of this kind from its own namespace, at the very address. */
+async function targetAlive(request: ControlRequest, owner: Vantage): Promise<Control> {
+  const { target, send, service } = request;
+  const title = `${owner.label} answers itself at ${target.address}`;
+  const sighting = await send(owner, target);
+  if (sighting.saw === 'success' || !service) return fromSighting(title, sighting);
+  const stands = await targetStands(request, owner, service);
+  return stands === null
+    ? fromSighting(title, sighting)
+    : { title: `${owner.label} is there at ${target.address}`, held: true, seen: stands };
+}
+
+/** What a refusal is worth: the way there was answered for. With what is listened on there, so that a mistyped port is seen. */
+async function answeredFor(request: ControlRequest, answeredBy: string): Promise<Control> {
+  const { context, source, target, cause, service } = request;
+  const control = { title: `the way to ${target.address} was answered for`, held: true };
+  const seen = `${answeredBy} answered: ${cause}`;
+  if (cause !== 'refused' || !service || service.proto === 'icmp') return { ...control, seen };
+  const owner = target.owner ?? (await findOwner(context, source, target.address));
+  if (!owner) return { ...control, seen };
+  const listed = await owner.host.exec(owner.enter(['ss', '-H', '-l', '-n', service.proto === 'udp' ? '-u' : '-t']), {
+    timeoutMs: context.timeLeftMs(),
+    signal: context.signal,
+  });
+  if (listed.exitCode !== 0) return { ...control, seen };
+  const ports = [...new Set(readListeners(listed.stdout).map(({ port }) => port))].sort((a, b) => a - b);
+  const some = ports.length > 12 ? `${ports.slice(0, 12).join(', ')}, …` : ports.join(', ');
+  return {
+    ...control,
+    seen: `${seen}; ${owner.label} listens on ${ports.length === 0 ? 'no' : ''} ${service.proto} port${ports.length === 1 ? '' : 's'} ${some}`.trimEnd(),
+  };
 }
 
 /**
- * The controls of a negative: the source is alive and its link carries packets; the target is up and answers somebody: the
- * author's control where there is one, else itself, from its own namespace, at the very address.
+ * The controls of a negative: the source's link carries packets; the target is up, answers itself at the very address, and the
+ * way from source to target carries packets. An author's control stands in place of the last two.
  *
- * The target needs none where its state can't matter: the sender's own kernel has no route, or a third party (or the target
- * itself) answered with an ICMP message or a RST.
+ * Target and way need none where they can't matter: the sender's own kernel refused to send, or somebody on the way (or the
+ * target itself) answered with an ICMP message or a RST.
  */
 export async function networkControls(request: ControlRequest): Promise<Control[]> {
-  const { source, target, cause, answeredBy, author } = request;
-  const link = linkControl(source, request.path);
-  const [alive, reached] = await Promise.all([
-    request.sourceAlive(),
-    author
-      ? authorControl(request, author)
-      : cause === 'no-route'
-        ? Promise.resolve(null)
-        : answeredBy !== null && cause !== 'host-unreachable'
-          ? Promise.resolve<Control>({
-              title: `the way to ${target.address} was answered for`,
-              held: true,
-              seen: `${answeredBy} answered: ${cause}`,
-            })
-          : targetAlive(request),
-  ]);
-  return [alive, ...(link ? [link] : []), ...(reached ? [reached] : [])];
+  const { context, source, target, cause, answeredBy, author, path } = request;
+  const link = linkControl(source, path);
+  const links = link ? [link] : [];
+  if (author) return [...links, await authorControl(request, author)];
+  if (answeredBy === null && (cause === 'no-route' || cause === 'prohibited' || cause === 'too-big'))
+    return [
+      ...links,
+      { title: `${source.label} was asked to send`, held: true, seen: `its own kernel refused: ${cause}` },
+    ];
+  if (answeredBy !== null && cause !== 'host-unreachable' && request.needsTarget !== true)
+    return [...links, await answeredFor(request, answeredBy)];
+  const owner = target.owner ?? (await findOwner(context, source, target.address));
+  if (!owner)
+    return [
+      ...links,
+      {
+        title: `the owner of ${target.address} answers itself`,
+        held: false,
+        seen: 'nobody in the lab is known to own it; name a `control` that reaches it',
+      },
+    ];
+  const alive = await targetAlive(request, owner);
+  if (!alive.held) return [...links, alive];
+  // A router that says so carried the probe as far as it could be carried.
+  if (answeredBy !== null)
+    return [...links, alive, { title: 'the way there was answered for', held: true, seen: answeredBy }];
+  return [...links, alive, await pathControl({ ...request, service: request.service ?? null }, owner)];
 }
 
 /** For TCP and UDP: the source's own stack answers a connection attempt to its own loopback, whatever it answers. */
@@ -103,15 +182,16 @@ export async function stackAlive(context: ProbeContext, source: Vantage): Promis
     inside(source, connectCommand({ proto: 'tcp', waitMs: 1000, targets: [{ address: '127.0.0.1', port: 1 }] })),
     {
       stdin: connectProgram,
-      timeoutMs: 10_000,
+      timeoutMs: context.timeLeftMs(),
       signal: context.signal,
     },
   );
   const sighting = readConnectOutput(result.stdout, 1)?.[0];
   if (!sighting)
     return { title, held: false, seen: result.stderr.trim().split('\n').at(-1) || `exit status ${result.exitCode}` };
-  const held = sighting.saw === 'open' || (sighting.saw === 'error' && sighting.errno === 'ECONNREFUSED');
-  return { title, held, seen: held ? 'its own stack answered' : sighting.saw === 'error' ? sighting.errno : 'silence' };
+  // Whatever the kernel says, it said it: a namespace whose loopback interface is down answers ENETUNREACH.
+  const held = sighting.saw !== 'silent';
+  return { title, held, seen: held ? 'its own stack answered' : 'silence' };
 }
 
 /**

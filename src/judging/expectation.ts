@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Cause, Control, Diagnosis, Measure, Outcome, ProbeCause } from '../model/verdict.js';
 import { zCauses, zEndpoint, zTarget } from '../language/fields.js';
+import type { Answerer } from './identity.js';
 import { inconclusive, withDiagnosis } from './outcome.js';
 
 /** `expect: { fails: … }`: the probe must not succeed, and for one of the causes named. */
@@ -21,7 +22,14 @@ export type ControlSpec = z.infer<typeof zControl>;
 /** What one probe saw, before anyone compares it with what was expected. */
 export type Sighting =
   | { saw: 'success'; text: string; measures?: Measure[] }
-  | { saw: 'failure'; cause: Cause; text: string; measures?: Measure[] }
+  | {
+      saw: 'failure';
+      cause: Cause;
+      text: string;
+      measures?: Measure[];
+      /** The target answered all the same, only not enough: for a negative it is there. */
+      answered?: boolean;
+    }
   /** The probe could not know: missing tool, dead source, output that is not recognised. */
   | { saw: 'nothing'; text: string };
 
@@ -44,7 +52,9 @@ interface Judgement {
   sighting: Sighting;
   /** What success means, for reports: "a reply from 10.10.10.12". */
   success: string;
-  /** Runs for negatives that failed, before their cause is judged. */
+  /** Whom the probe reached; whatever it saw of another than the target says nothing about the target. */
+  reached?: () => Promise<Answerer>;
+  /** Runs for negatives that failed for a cause that was asked for. */
   controls: (cause: Cause) => Promise<Control[]>;
   /**
    * Runs for positives that failed, and for negatives that succeeded (with the cause `present`): why, `null` when nothing more
@@ -56,12 +66,24 @@ interface Judgement {
 /**
  * The one place where what a connectivity probe saw becomes a verdict.
  *
- * A negative whose probe succeeded fails with the cause `present`: what must not be there is there. A negative that failed is
- * worth nothing before its controls held, whatever its cause: a dead target times out as well as a filtered one.
+ * What somebody else than the target answered decides nothing about the target. A negative to which the target gave any answer
+ * fails with the cause `present`: what must not be there is there. A negative that failed for a cause that was not asked for fails.
+ * One that failed as it must is worth nothing before its controls held: a dead target times out as well as a filtered one.
  */
-export async function judge({ fails, sighting, success, controls, diagnose }: Judgement): Promise<Outcome> {
+export async function judge({ fails, sighting, success, reached, controls, diagnose }: Judgement): Promise<Outcome> {
   if (sighting.saw === 'nothing') return inconclusive(sighting.text);
+  const answerer = (await reached?.()) ?? { is: 'target' };
+  if (answerer.is === 'unclear') return inconclusive(`${sighting.text}; but ${answerer.text}`);
   const measures = sighting.measures && sighting.measures.length > 0 ? { measures: sighting.measures } : {};
+  if (answerer.is === 'other')
+    return {
+      verdict: 'fail',
+      cause: 'wrong-answer',
+      reason: answerer.text,
+      expected: fails === null ? success : `failure: ${oneOf(fails)}`,
+      actual: sighting.text,
+      ...measures,
+    };
   if (fails === null) {
     if (sighting.saw === 'success') return { verdict: 'pass', reason: sighting.text, ...measures };
     const failed: Outcome = {
@@ -75,7 +97,7 @@ export async function judge({ fails, sighting, success, controls, diagnose }: Ju
     return withDiagnosis(failed, (await diagnose?.(sighting.cause)) ?? null);
   }
   const expected = `failure: ${oneOf(fails)}`;
-  if (sighting.saw === 'success') {
+  if (sighting.saw === 'success' || sighting.answered === true) {
     const present: Outcome = {
       verdict: 'fail',
       cause: 'present',
@@ -85,6 +107,17 @@ export async function judge({ fails, sighting, success, controls, diagnose }: Ju
       ...measures,
     };
     return withDiagnosis(present, (await diagnose?.('present')) ?? null);
+  }
+  // Another cause than those asked for is not what must be, whatever else holds.
+  if (!causeMeets(fails, sighting.cause)) {
+    return {
+      verdict: 'fail',
+      cause: sighting.cause,
+      reason: `${sighting.text}: that is ${sighting.cause}, not ${oneOf(fails)}`,
+      expected,
+      actual: sighting.cause,
+      ...measures,
+    };
   }
   const held = await controls(sighting.cause);
   const broken = held.filter((control) => !control.held);
@@ -96,17 +129,6 @@ export async function judge({ fails, sighting, success, controls, diagnose }: Ju
       expected,
       actual: sighting.cause,
       controls: held,
-    };
-  }
-  if (!causeMeets(fails, sighting.cause)) {
-    return {
-      verdict: 'fail',
-      cause: sighting.cause,
-      reason: `${sighting.text}: that is ${sighting.cause}, not ${oneOf(fails)}`,
-      expected,
-      actual: sighting.cause,
-      controls: held,
-      ...measures,
     };
   }
   return {

@@ -10,6 +10,8 @@ export interface ScriptPart {
   /** `[a-z0-9.-]+`, unique in its script. */
   name: string;
   shell: string;
+  /** Runs at once with the others that say so, before all that do not; its standard error is part of its output. */
+  atOnce?: boolean;
   /** `merge` (default): standard error is part of the output. `apart`: it goes to the exec's own standard error. */
   errors?: 'merge' | 'apart';
 }
@@ -30,11 +32,27 @@ export interface ScriptResult {
  * A part finds the exit status of the part before it in `$s`. `prelude` is shell text that runs first and prints nothing (it sets variables the parts share).
  */
 export function composeScript(parts: readonly ScriptPart[], mark: string, prelude = ''): string {
-  const body = parts.map((part) => {
-    const merge = part.errors === 'apart' ? '' : ' 2>&1';
-    return `{ ${part.shell}\n}${merge}; s=$?; printf '\\n${mark} ${part.name} %d\\n' "$s"`;
-  });
-  return [...(prelude === '' ? [] : [prelude]), ...body].join('\n');
+  const trailer = (name: string): string => `printf '\\n${mark} ${name} %d\\n' "$s"`;
+  const together = parts.filter((part) => part.atOnce);
+  const background =
+    together.length === 0
+      ? []
+      : [
+          'd=$(mktemp -d) || exit 1',
+          ...together.map(
+            ({ name, shell }) => `{ { ${shell}\n}; echo $? >"$d/${name}.s"; } >"$d/${name}" 2>&1 </dev/null &`,
+          ),
+          'wait',
+          ...together.map(({ name }) => `cat "$d/${name}"; s=$(cat "$d/${name}.s"); ${trailer(name)}`),
+          'rm -rf "$d"',
+        ];
+  const body = parts
+    .filter((part) => !part.atOnce)
+    .map((part) => {
+      const merge = part.errors === 'apart' ? '' : ' 2>&1';
+      return `{ ${part.shell}\n}${merge}; s=$?; ${trailer(part.name)}`;
+    });
+  return [...(prelude === '' ? [] : [prelude]), ...background, ...body].join('\n');
 }
 
 /** Takes a script's output apart again. Output after the last mark belongs to a part that did not end, and is dropped. */

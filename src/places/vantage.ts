@@ -71,6 +71,37 @@ export function isVantageProblem(value: object): value is VantageProblem {
 
 const engineSocket = '/var/run/docker.sock';
 
+/** A network namespace as the kernel names it: by a process in it (in the host's pid namespace) or by a file. */
+type Namespace = { pid: number } | { path: string };
+
+/** The one way into a network namespace: the argv that runs `argv` there. */
+function enterNamespace(namespace: Namespace, argv: readonly string[]): string[] {
+  const which = 'pid' in namespace ? ['-t', String(namespace.pid), '-n'] : [`--net=${namespace.path}`];
+  return ['nsenter', ...which, '--', ...argv];
+}
+
+/**
+ * Shell text that runs `argv` in each named network namespace of a host, after a line `netns NAME`; what its own words are
+ * follows, with a line end.
+ */
+export function inEachNamespace(argv: readonly string[]): string {
+  const entered = enterNamespace({ path: '' }, argv).map((word) => (word === '--net=' ? '--net="$n"' : quoteArg(word)));
+  return `for n in /run/netns/*; do [ -e "$n" ] || continue; printf 'netns %s\\n' "\${n##*/}"; ${entered.join(' ')}; echo; done`;
+}
+
+/** Asks a host's engine for the containers that run. */
+export const enginesContainersArgv: readonly string[] = [
+  'curl',
+  '-sS',
+  '--noproxy',
+  '*',
+  '--max-time',
+  '10',
+  '--unix-socket',
+  engineSocket,
+  'http://docker/containers/json',
+];
+
 /** Empty strings are the engine's way to say "none". */
 const orNull = (value: string | undefined): string | null => (value === undefined || value === '' ? null : value);
 
@@ -200,7 +231,7 @@ async function containerVantage(
     host,
     [{ name: 'inspect', shell: `printf '%s' "$j"` }, ...nameFileParts('/proc/${p:-none}/root/etc')],
     {
-      timeoutMs: Math.min(context.timeLeftMs(), 30_000),
+      timeoutMs: context.timeLeftMs(),
       signal: context.signal,
       prelude: inspectPrelude(endpoint.container),
       keepBytes: 4 << 20,
@@ -228,7 +259,7 @@ async function containerVantage(
     endpoint,
     label,
     host,
-    enter: (argv) => ['nsenter', '-t', String(facts.pid), '-n', '--', ...argv],
+    enter: (argv) => enterNamespace({ pid: facts.pid }, argv),
     nameFiles: nameFilesOf(script.parts),
     container: facts,
   };
@@ -261,7 +292,7 @@ async function netnsVantage(
         errors: 'apart',
       },
     ],
-    { timeoutMs: Math.min(context.timeLeftMs(), 30_000), signal: context.signal },
+    { timeoutMs: context.timeLeftMs(), signal: context.signal },
   );
   const path = script.parts.get('path')?.output;
   if (path === undefined)
@@ -282,7 +313,7 @@ async function netnsVantage(
     endpoint,
     label,
     host,
-    enter: (argv) => ['nsenter', `--net=${path}`, '--', ...argv],
+    enter: (argv) => enterNamespace({ path }, argv),
     nameFiles: nameFilesOf(script.parts),
     container: null,
   };
@@ -317,7 +348,7 @@ export async function resolveVantage(
 export async function readNameFiles(context: ProbeContext, vantage: Vantage): Promise<NameFiles> {
   if (vantage.nameFiles) return vantage.nameFiles;
   const script = await runScript(vantage.host, nameFileParts('/etc'), {
-    timeoutMs: Math.min(context.timeLeftMs(), 10_000),
+    timeoutMs: context.timeLeftMs(),
     signal: context.signal,
   });
   return nameFilesOf(script.parts);

@@ -9,15 +9,19 @@ import { quoteArgv } from '../ssh/quote.js';
  * Perl because every Debian has `perl-base` (Essential: yes) with Socket, Errno and POSIX in it, which no other tool that
  * gives exact errno values is. Handed over on standard input, with the targets as arguments:
  *
- *     perl - tcp|udp WAIT_MS TRIES [ADDRESS PORT PAYLOAD_HEX|-]…
+ *     perl - tcp|talk|udp WAIT_MS TRIES [ADDRESS PORT PAYLOAD_HEX|-]…
  *
- * One line a target: `N open MS`, `N data MS HEX`, `N error local|remote ERRNO [icmp TYPE CODE SENDER]`, `N silent`; last `done`.
+ * `tcp` ends with the connection; `talk` sends the payload over it and waits for what comes back. UDP sockets are not connected:
+ * an answer from another address than the one asked is heard, too.
+ *
+ * One line a target: `N open MS`, `N data MS HEX`, `N other MS ADDRESS PORT`, `N mute MS` and `N closed MS` (a connection over which
+ * nothing came), `N error local|remote ERRNO [icmp TYPE CODE SENDER]`, `N silent`; last `done`.
  */
 export const connectProgram = String.raw`
 use strict; use Socket qw(:DEFAULT inet_pton inet_ntop getnameinfo IPPROTO_TCP IPPROTO_UDP); use Errno; use Fcntl;
 $| = 1;
 my ($proto, $wait, $tries, @args) = @ARGV;
-my ($udp, @p, %icmp, %raw) = ($proto eq 'udp');
+my ($udp, $talk, @p, %icmp, %raw) = ($proto eq 'udp', $proto eq 'talk');
 sub errname { local $! = $_[0] + 0; for (sort keys %!) { return $_ if $!{$_} } return "errno$_[0]" }
 sub calm { my $f = fcntl($_[0], F_GETFL, 0); fcntl($_[0], F_SETFL, $f | O_NONBLOCK) }
 sub drain {
@@ -51,6 +55,12 @@ sub remote {
   my $why = $icmp{"$t->{port} $t->{raw} $sport"};
   settle($t, "error remote $name" . ($why ? " $why" : ''));
 }
+sub opened {
+  my ($t, $ms) = @_;
+  return settle($t, sprintf('open %.3f', $ms)) unless $talk;
+  $t->{open} = sprintf('%.3f', $ms);
+  syswrite($t->{s}, $t->{load}) if length $t->{load};
+}
 my $n = 0;
 while (my ($address, $port, $hex) = splice(@args, 0, 3)) {
   my $six = $address =~ /:/ ? 1 : 0;
@@ -62,26 +72,31 @@ while (my ($address, $port, $hex) = splice(@args, 0, 3)) {
   calm($t->{s});
   # IP_RECVERR: a UDP socket hears of every ICMP error, not only of those that the kernel takes for final.
   setsockopt($t->{s}, $six ? 41 : 0, $six ? 25 : 11, pack('i', 1)) if $udp;
-  my $ok = connect($t->{s}, $six ? pack_sockaddr_in6($port, $raw) : pack_sockaddr_in($port, $raw));
+  $t->{to} = $six ? pack_sockaddr_in6($port, $raw) : pack_sockaddr_in($port, $raw);
+  next if $udp;
+  my $ok = connect($t->{s}, $t->{to});
   my $err = $! + 0;
   if (!$ok and !$!{EINPROGRESS}) { $err == Errno::ECONNREFUSED() ? remote($t, $err) : settle($t, 'error local ' . errname($err)); next }
   my $me = getsockname($t->{s});
   $t->{sport} = $me ? ($six ? (unpack_sockaddr_in6($me))[0] : (unpack_sockaddr_in($me))[0]) : 0;
-  settle($t, 'open 0') if $ok and !$udp;
+  opened($t, 0) if $ok;
 }
 my ($elapsed, $sent) = (0, 0);
 while (grep { !$_->{over} } @p) {
   if ($udp and $sent < $tries and $elapsed >= $sent * $wait / $tries) {
     $sent++;
     for my $t (grep { !$_->{over} } @p) {
-      next if defined send($t->{s}, $t->{load}, 0);
+      my $sent_now = send($t->{s}, $t->{load}, 0, $t->{to});
       my $err = $! + 0;
+      my $me = getsockname($t->{s});
+      $t->{sport} = $t->{six} ? (unpack_sockaddr_in6($me))[0] : (unpack_sockaddr_in($me))[0] if $me;
+      next if defined $sent_now;
       # An error that an earlier datagram met is handed to the next call on the socket.
       $sent > 1 || $err == Errno::ECONNREFUSED() ? remote($t, $err) : settle($t, 'error local ' . errname($err));
     }
   }
   my ($r, $w) = ('', '');
-  for my $t (grep { !$_->{over} } @p) { vec($udp ? $r : $w, fileno($t->{s}), 1) = 1 }
+  for my $t (grep { !$_->{over} } @p) { vec($udp || $t->{open} ? $r : $w, fileno($t->{s}), 1) = 1 }
   my $end = $udp && $sent < $tries ? $sent * $wait / $tries : $wait;
   last if $elapsed >= $end and $end >= $wait;
   my $span = ($end - $elapsed) / 1000;
@@ -91,23 +106,31 @@ while (grep { !$_->{over} } @p) {
   $elapsed = $end if !$found;
   for my $t (grep { !$_->{over} } @p) {
     if ($udp and vec($r, fileno($t->{s}), 1)) {
-      if (defined recv($t->{s}, my $m, 65535, 0)) { settle($t, sprintf('data %.3f %s', $elapsed, length $m ? unpack('H*', $m) : '-')) }
+      if (defined(my $who = recv($t->{s}, my $m, 65535, 0))) {
+        my ($port, $raw) = $t->{six} ? unpack_sockaddr_in6($who) : unpack_sockaddr_in($who);
+        if ($port == $t->{port} and $raw eq $t->{raw}) { settle($t, sprintf('data %.3f %s', $elapsed, length $m ? unpack('H*', $m) : '-')) }
+        else { $t->{other} ||= sprintf('other %.3f %s %d', $elapsed, inet_ntop($t->{six} ? AF_INET6 : AF_INET, $raw), $port) }
+      } elsif (!$!{EAGAIN}) { remote($t, $! + 0) }
+    } elsif ($t->{open} and vec($r, fileno($t->{s}), 1)) {
+      my $got = sysread($t->{s}, my $m, 65536);
+      if ($got) { settle($t, sprintf('data %.3f %s', $elapsed, unpack('H*', $m))) }
+      elsif (defined $got) { settle($t, "closed $t->{open}") }
       elsif (!$!{EAGAIN}) { remote($t, $! + 0) }
-    } elsif (!$udp and vec($w, fileno($t->{s}), 1)) {
+    } elsif (!$udp and !$t->{open} and vec($w, fileno($t->{s}), 1)) {
       my $e = getsockopt($t->{s}, SOL_SOCKET, SO_ERROR);
       my $err = defined $e ? unpack('i', $e) : $! + 0;
-      $err ? remote($t, $err) : settle($t, sprintf('open %.3f', $elapsed));
+      $err ? remote($t, $err) : opened($t, $elapsed);
     }
   }
 }
-settle($_, 'silent') for grep { !$_->{over} } @p;
+settle($_, $_->{other} || ($_->{open} ? "mute $_->{open}" : 'silent')) for grep { !$_->{over} } @p;
 print "done\n";
 `;
 
 export interface ConnectTarget {
   address: string;
   port: number;
-  /** UDP: what the datagram holds; default empty. */
+  /** UDP: what the datagram holds; `talk`: what is sent over the connection. Default empty. */
   payload?: Buffer;
 }
 
@@ -121,12 +144,17 @@ export interface IcmpAnswer {
 export type ConnectSighting =
   | { saw: 'open'; ms: number }
   | { saw: 'data'; ms: number; data: Buffer }
+  /** UDP: an answer, but not from the address and port that were asked. */
+  | { saw: 'other'; ms: number; from: string; port: number }
+  /** `talk`: the connection was accepted, and then nothing came until the time was over (`mute`), or until the peer closed it. */
+  | { saw: 'mute'; ms: number }
+  | { saw: 'closed'; ms: number }
   /** `local`: the sender's own kernel refused before anything was sent. */
   | { saw: 'error'; where: 'local' | 'remote'; errno: string; icmp: IcmpAnswer | null }
   | { saw: 'silent' };
 
 export interface ConnectProbe {
-  proto: 'tcp' | 'udp';
+  proto: 'tcp' | 'talk' | 'udp';
   waitMs: number;
   /** UDP: how often the datagram is sent, evenly over the wait. */
   tries?: number;
@@ -151,7 +179,7 @@ export function connectCommand(probe: ConnectProbe): string {
 }
 
 const linePattern =
-  /^(\d+) (?:(silent)|open (\d+(?:\.\d+)?)|data (\d+(?:\.\d+)?) (-|[0-9a-f]+)|error (local|remote) ([A-Z][A-Z0-9]*|errno\d+)(?: icmp (\d+) (\d+) ([0-9a-f.:]+))?)$/;
+  /^(\d+) (?:(silent)|open (\d+(?:\.\d+)?)|data (\d+(?:\.\d+)?) (-|[0-9a-f]+)|other (?<otherMs>\d+(?:\.\d+)?) (?<from>[0-9a-f.:]+) (?<port>\d+)|(?<accepted>mute|closed) (?<acceptedMs>\d+(?:\.\d+)?)|error (?<where>local|remote) (?<errno>[A-Z][A-Z0-9]*|errno\d+)(?: icmp (?<type>\d+) (?<code>\d+) (?<sender>[0-9a-f.:]+))?)$/;
 
 /** Reads the program's output: one sighting a target, in their order; `null` when it is not complete to the last line. */
 export function readConnectOutput(output: string, targets: number): ConnectSighting[] | null {
@@ -171,9 +199,19 @@ export function readConnectOutput(output: string, targets: number): ConnectSight
         ms: Number(match[4]),
         data: match[5] === '-' ? Buffer.alloc(0) : Buffer.from(match[5]!, 'hex'),
       };
+    else if (match.groups?.otherMs !== undefined)
+      sightings[index] = {
+        saw: 'other',
+        ms: Number(match.groups.otherMs),
+        from: match.groups.from!,
+        port: Number(match.groups.port),
+      };
+    else if (match.groups?.accepted !== undefined)
+      sightings[index] = { saw: match.groups.accepted as 'mute' | 'closed', ms: Number(match.groups.acceptedMs) };
     else {
-      const icmp = match[8] === undefined ? null : { type: Number(match[8]), code: Number(match[9]), from: match[10]! };
-      sightings[index] = { saw: 'error', where: match[6] as 'local' | 'remote', errno: match[7]!, icmp };
+      const { where, errno, type, code, sender } = match.groups!;
+      const icmp = type === undefined ? null : { type: Number(type), code: Number(code), from: sender! };
+      sightings[index] = { saw: 'error', where: where as 'local' | 'remote', errno: errno!, icmp };
     }
   }
   return sightings as ConnectSighting[];
@@ -241,6 +279,8 @@ export function causeOfError(sighting: ConnectSighting & { saw: 'error' }, famil
       // What Linux says on connecting through a `blackhole` route.
       return sighting.where === 'local' ? 'no-route' : null;
     case 'EMSGSIZE':
+    // What Linux says of a packet that fits the route, but not the device below it (a bridge port with a smaller MTU).
+    case 'ENOBUFS':
       return 'too-big';
     case 'ETIMEDOUT':
       return 'timeout';

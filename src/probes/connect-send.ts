@@ -36,7 +36,12 @@ export function readConnect(
     return nothing(
       `the probe at ${source.label} said something that is not understood: “${part.output.trim().split('\n').at(-1) ?? ''}”`,
     );
-  const path = readPath(parts, address);
+  return connectResult(sighting, readPath(parts, address), address);
+}
+
+/** A sighting with who was the one that answered. */
+export function connectResult(sighting: ConnectSighting, path: PathEvidence | null, address: string): ConnectResult {
+  if (sighting.saw === 'other') return { sighting, unknown: '', path, answeredBy: sighting.from };
   if (sighting.saw !== 'error')
     return { sighting, unknown: '', path, answeredBy: sighting.saw === 'silent' ? null : address };
   const own = path?.route && 'source' in path.route ? path.route.source : null;
@@ -61,7 +66,7 @@ export async function sendConnect(
     source.host,
     [{ name: 'connect', shell: command }, ...pathParts(target.address)],
     {
-      timeoutMs: rest.waitMs + 15_000,
+      timeoutMs: context.timeLeftMs(),
       signal: context.signal,
       stdin: connectProgram,
       wrap: (shell) => inside(source, shell),
@@ -76,6 +81,19 @@ export function connectSighting(result: ConnectResult, what: string, source: str
   if (!sighting) return { saw: 'nothing', text: result.unknown };
   if (sighting.saw === 'open') return { saw: 'success', text: `${what} accepts a connection from ${source}` };
   if (sighting.saw === 'data') return { saw: 'success', text: `${what} answers ${source}` };
+  if (sighting.saw === 'other')
+    return {
+      saw: 'failure',
+      cause: 'wrong-answer',
+      text: `${what} was asked by ${source}, and ${sighting.from} port ${sighting.port} answered in its place`,
+    };
+  if (sighting.saw === 'mute' || sighting.saw === 'closed')
+    return {
+      saw: 'failure',
+      cause: 'no-answer',
+      text: `${what} accepts a connection from ${source}, and ${sighting.saw === 'mute' ? 'says nothing over it' : 'closes it without a word'}`,
+      answered: true,
+    };
   const broken = firstBrokenHop(path, source, address);
   if (sighting.saw === 'silent') {
     return {

@@ -2,7 +2,10 @@ import type { ProbeCause } from '../model/verdict.js';
 
 /** What fping said of one target. */
 export type FpingSighting =
-  { saw: 'reply'; ms: number | null } | { saw: 'silence' } | { saw: 'error'; cause: ProbeCause; text: string };
+  | { saw: 'reply'; ms: number | null }
+  | { saw: 'silence' }
+  /** `from`: who said so; `null` for the sender's own kernel. */
+  | { saw: 'error'; cause: ProbeCause; text: string; from: string | null };
 
 const linePattern = /^(\S+) is (alive|unreachable)(?: \((\d+(?:\.\d+)?) ms\))?$/;
 const icmpPattern = /^(ICMP .+?) from (\S+) for ICMP Echo sent to (\S+)$/;
@@ -28,6 +31,8 @@ const localCauses: Record<string, ProbeCause> = {
   'Permission denied': 'prohibited',
   'Operation not permitted': 'prohibited',
   'Message too long': 'too-big',
+  // The packet fits the route, but not the device below it: a bridge port with a smaller MTU.
+  'No buffer space available': 'too-big',
 };
 
 /**
@@ -37,7 +42,7 @@ const localCauses: Record<string, ProbeCause> = {
 export function readFping(output: string, targets: readonly string[]): Map<string, FpingSighting> | null {
   const wanted = new Set(targets);
   const answers = new Map<string, FpingSighting>();
-  const errors = new Map<string, { cause: ProbeCause; text: string }>();
+  const errors = new Map<string, { cause: ProbeCause; text: string; from: string | null }>();
   for (const line of output.split('\n')) {
     if (line.trim() === '') continue;
     const answer = linePattern.exec(line);
@@ -57,7 +62,7 @@ export function readFping(output: string, targets: readonly string[]): Map<strin
     const target = icmp?.[3] ?? local?.[1];
     const cause = icmp ? icmpCause(icmp[1]!) : local ? (localCauses[local[2]!] ?? null) : null;
     if (target === undefined || cause === null) return null;
-    errors.set(target, { cause, text: icmp ? `${icmp[1]} from ${icmp[2]}` : local![2]! });
+    errors.set(target, { cause, text: icmp ? icmp[1]! : local![2]!, from: icmp?.[2] ?? null });
   }
   if (answers.size !== wanted.size) return null;
   for (const [target, error] of errors) {

@@ -54,6 +54,8 @@ const kernelTexts: Readonly<Record<string, ProbeCause>> = {
   'Invalid argument': 'no-route',
   'Permission denied': 'prohibited',
   'Message too long': 'too-big',
+  // The packet fits the route, but not the device below it: a bridge port with a smaller MTU.
+  'No buffer space available': 'too-big',
 };
 
 const address = '[0-9a-f.:]+(?:%[A-Za-z0-9._-]+)?';

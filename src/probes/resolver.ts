@@ -58,7 +58,15 @@ export function readAnswer(question: Question, id: number, sighting: ConnectSigh
   const nothing = (text: string): ServerAnswer => ({ saw: 'nothing', server, name, text });
   if (sighting.saw === 'silent')
     return failure('timeout', `${asked} did not answer the question for ${name} (${question.type})`, false);
-  if (sighting.saw === 'open') return nothing(`${asked} gave no datagram`);
+  // What comes from elsewhere no resolver takes for an answer.
+  if (sighting.saw === 'other')
+    return failure(
+      'timeout',
+      `${asked} did not answer the question for ${name} (${question.type}); ${sighting.from} port ${sighting.port} did in its place`,
+      false,
+    );
+  if (sighting.saw === 'open' || sighting.saw === 'mute' || sighting.saw === 'closed')
+    return nothing(`${asked} gave no datagram`);
   if (sighting.saw === 'error') {
     const cause = causeOfError(sighting, server.includes(':') ? 6 : 4);
     const text = `${asked} could not be asked for ${name}: ${describeError(sighting)}`;

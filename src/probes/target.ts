@@ -1,4 +1,7 @@
+import { z } from 'zod';
 import { canonicalAddress, familyOf } from '../model/cidr.js';
+import { askIp } from '../facts/answer.js';
+import { holdersOf, surveyAddresses } from '../facts/holders.js';
 import type { Cause, ProbeCause } from '../model/verdict.js';
 import type { LabPlan } from '../plan/lab-plan.js';
 import { formatEndpoint } from '../places/endpoint.js';
@@ -41,34 +44,75 @@ export function isTargetProblem(value: object): value is TargetProblem {
   return 'problem' in value && value.problem === 'target';
 }
 
-/** A host's interfaces with addresses of the family, in the plan's order. */
-function hostAddresses(plan: LabPlan, name: string, family: 4 | 6): { segment: string; address: string }[] {
-  const host = plan.hosts.find((candidate) => candidate.name === name);
-  return (host?.interfaces ?? []).flatMap(({ segment, address }) => {
-    const bare = address?.split('/')[0];
-    return bare !== undefined && familyOf(bare) === family ? [{ segment, address: bare }] : [];
-  });
+/** One address that a place has, by what its own kernel says. */
+export interface OwnAddress {
+  device: string;
+  address: string;
 }
 
-/** The address of a host of the plan as a source on another host sees it, or a sentence why there is none. */
+/** What a place says of its own addresses, or why it could not be asked. */
+export type OwnAddresses = OwnAddress[] | { unknown: string };
+
+const zAddresses = z.looseObject({
+  ifname: z.string().optional(),
+  addr_info: z.array(z.looseObject({ local: z.string().optional(), scope: z.string().optional() })).default([]),
+});
+
+/** All addresses of global scope of a place, in the order of its interfaces. Rejects only with NETRIG_SSH_*. */
+export async function ownAddresses(context: ProbeContext, place: Vantage): Promise<OwnAddresses> {
+  const answer = await askIp(context, place, ['addr', 'show', 'scope', 'global'], zAddresses);
+  if ('unknown' in answer) return answer;
+  if ('refusal' in answer) return { unknown: `the addresses of ${place.label} could not be read: ${answer.refusal}` };
+  return answer.items.flatMap(({ ifname, addr_info }) =>
+    addr_info.flatMap(({ local }) =>
+      local === undefined || ifname === undefined ? [] : [{ device: ifname, address: canonicalAddress(local) }],
+    ),
+  );
+}
+
+/** An address with the words for how it was found; a sentence where there is none. */
+type Found = { address: string; how: string } | string;
+
+/** Interfaces that an engine made for its own networks: an address there is nobody's idea of "the host's address". */
+const enginesOwn = /^(?:docker0|docker_gwbridge|br-[0-9a-f]{12})$/;
+
+/**
+ * The address of a host of the plan as a source on another host sees it, or a sentence why there is none. `own`: what the host
+ * says it has, which counts: steps add addresses, and move them to bridges. An address of the plan that the host has lost is
+ * still the answer where it has no other, so that the probe of it says what has become of it.
+ */
 export function hostAddress(
   plan: LabPlan,
+  own: OwnAddresses,
   source: string,
   host: string,
   options: TargetOptions,
-): { address: string; how: string } | string {
+): Found {
   const family = options.family ?? 4;
-  const all = hostAddresses(plan, host, family);
+  const interfaces = plan.hosts.find((one) => one.name === host)?.interfaces ?? [];
+  const held = 'unknown' in own ? null : own.filter(({ address }) => familyOf(address) === family);
+  const near = new Set(plan.hosts.find((one) => one.name === source)?.interfaces.map(({ segment }) => segment));
+  const all = interfaces.flatMap(({ name, segment, address }) => {
+    const planned = address === null ? null : canonicalAddress(address.split('/')[0]!);
+    const usual = planned !== null && familyOf(planned) === family ? planned : null;
+    if (held === null) return usual === null ? [] : [{ segment, address: usual }];
+    const has = usual !== null && held.some((one) => one.address === usual);
+    const other = held.find(({ device }) => device === name)?.address;
+    const chosen = has ? usual : (other ?? usual);
+    return chosen === null || chosen === undefined ? [] : [{ segment, address: chosen }];
+  });
   if (options.via !== undefined) {
     const chosen = all.find(({ segment }) => segment === options.via);
     return chosen
       ? { address: chosen.address, how: `its address on segment ${options.via}` }
       : `${host} has no IPv${family} address on segment ${options.via}`;
   }
-  if (all.length === 0) return `${host} has no IPv${family} address`;
-  const near = new Set(
-    plan.hosts.find((candidate) => candidate.name === source)?.interfaces.map(({ segment }) => segment),
-  );
+  if (all.length === 0) {
+    const other = held?.find(({ device }) => !enginesOwn.test(device));
+    return other
+      ? { address: other.address, how: `its address on ${other.device}` }
+      : `${host} has no IPv${family} address`;
+  }
   const shared = all.filter(({ segment }) => near.has(segment));
   const chosen = shared[0] ?? all[0]!;
   const among = shared.length > 0 ? shared : all;
@@ -102,47 +146,72 @@ export function containerAddress(
   return { address: chosen.address, how: `its address on network ${chosen.network.name}${choice}` };
 }
 
-/** The first address with global or host-reachable scope inside a namespace that no plan and no engine describes. */
-async function namespaceAddress(
-  context: ProbeContext,
-  vantage: Vantage,
-  options: TargetOptions,
-): Promise<{ address: string; how: string } | string> {
+/** The address of a namespace that no plan and no engine describes: the first of its family, or that on the interface `via`. */
+function namespaceAddress(own: OwnAddress[], label: string, options: TargetOptions): Found {
   const family = options.family ?? 4;
-  const argv = ['ip', '-j', family === 4 ? '-4' : '-6', 'addr', 'show', 'scope', 'global'];
-  const result = await vantage.host.exec(vantage.enter(argv), {
-    timeoutMs: Math.min(10_000, context.timeLeftMs()),
-    signal: context.signal,
-  });
-  if (result.exitCode !== 0) return `the addresses of ${vantage.label} could not be read: ${result.stderr.trim()}`;
-  const links = JSON.parse(result.stdout || '[]') as {
-    ifname?: string;
-    addr_info?: { local?: string; family?: string }[];
-  }[];
-  const all = links.flatMap((link) =>
-    (link.addr_info ?? []).flatMap(({ local }) =>
-      local !== undefined && link.ifname !== undefined ? [{ link: link.ifname, address: local }] : [],
-    ),
-  );
-  const chosen = options.via === undefined ? all[0] : all.find(({ link }) => link === options.via);
-  if (!chosen)
-    return `${vantage.label} has no IPv${family} address${options.via === undefined ? '' : ` on ${options.via}`}`;
+  const all = own.filter(({ address }) => familyOf(address) === family);
+  const chosen = options.via === undefined ? all[0] : all.find(({ device }) => device === options.via);
+  if (!chosen) return `${label} has no IPv${family} address${options.via === undefined ? '' : ` on ${options.via}`}`;
   const choice =
     options.via === undefined && all.length > 1 ? `; the first of ${all.length}, \`via\` picks another interface` : '';
-  return { address: chosen.address, how: `its address on ${chosen.link}${choice}` };
+  return { address: chosen.address, how: `its address on ${chosen.device}${choice}` };
 }
 
-/** An engine that shares the network namespace of another container (or of its host) states no address for it. */
-async function borrowedAddress(
-  context: ProbeContext,
+/** Whether the engine states the container's addresses; one that borrows another's namespace has none of its own there. */
+function engineStates(facts: ContainerFacts, options: TargetOptions): boolean {
+  return (
+    options.via !== undefined || facts.networks.some((network) => addressOn(network, options.family ?? 4) !== null)
+  );
+}
+
+/** A place that exists, with what is known of its addresses: enough to say which of them any source means. */
+export interface Owner {
+  place: Vantage;
+  own: OwnAddresses | null;
+}
+
+/** Asks a place for its addresses, where it is the one to ask. Rejects only with NETRIG_SSH_*. */
+export async function readOwner(context: ProbeContext, place: Vantage, options: TargetOptions): Promise<Owner> {
+  if (place.container && engineStates(place.container, options)) return { place, own: null };
+  return { place, own: await ownAddresses(context, place) };
+}
+
+/** The address of `owner` that `source` means. */
+export function addressOfOwner(
+  plan: LabPlan,
+  { place, own }: Owner,
   source: Vantage,
-  owner: Vantage,
   options: TargetOptions,
-): Promise<{ address: string; how: string } | string> {
-  const facts = owner.container!;
-  if (facts.networkMode === 'host')
-    return hostAddress(context.plan, source.endpoint.host, owner.endpoint.host, options);
-  return namespaceAddress(context, owner, options);
+): ResolvedTarget | TargetProblem {
+  const facts = place.container;
+  const host = place.endpoint.host;
+  const usesHost = place.endpoint.kind === 'host' || facts?.networkMode === 'host';
+  // What a host could not say of itself the plan does.
+  const planned = plan.hosts.some(({ name, interfaces }) => name === host && interfaces.some((one) => one.address));
+  if (own !== null && 'unknown' in own && !(usesHost && planned)) return targetProblem(null, own.unknown);
+  const found: Found =
+    own === null
+      ? containerAddress(facts!, source, options)
+      : usesHost
+        ? hostAddress(plan, own, source.endpoint.host, host, options)
+        : namespaceAddress(own as OwnAddress[], place.label, options);
+  if (typeof found === 'string') return targetProblem('absent', found);
+  const address = canonicalAddress(found.address);
+  return {
+    address,
+    family: familyOf(address) as 4 | 6,
+    label: `${place.label} (${found.address})`,
+    how: found.how,
+    owner: place,
+  };
+}
+
+function targetProblem(
+  cause: Cause | null,
+  reason: string,
+  resolution: TargetProblem['resolution'] = null,
+): TargetProblem {
+  return { problem: 'target', cause, resolution, reason };
 }
 
 /**
@@ -166,11 +235,6 @@ export async function resolveTarget(
   options: TargetOptions = {},
 ): Promise<ResolvedTarget | TargetProblem> {
   const label = formatEndpoint(target);
-  const problem = (
-    cause: Cause | null,
-    reason: string,
-    resolution: TargetProblem['resolution'] = null,
-  ): TargetProblem => ({ problem: 'target', cause, resolution, reason });
   if (target.kind === 'address') {
     return {
       address: canonicalAddress(target.address),
@@ -183,15 +247,19 @@ export async function resolveTarget(
   const family = options.family ?? 4;
   if (target.kind === 'name') {
     const resolution = await resolveName(context, source, target.name, { type: family === 4 ? 'A' : 'AAAA' });
-    if (resolution.saw === 'nothing') return problem(null, resolution.text);
+    if (resolution.saw === 'nothing') return targetProblem(null, resolution.text);
     if (resolution.saw === 'failure')
-      return problem(nameCause(resolution.cause), `${label} does not resolve at ${source.label}: ${resolution.text}`, {
-        server: resolution.server,
-        replied: resolution.replied,
-      });
+      return targetProblem(
+        nameCause(resolution.cause),
+        `${label} does not resolve at ${source.label}: ${resolution.text}`,
+        {
+          server: resolution.server,
+          replied: resolution.replied,
+        },
+      );
     const address = resolution.addresses[0];
     if (address === undefined)
-      return problem('no-answer', `${label} has no IPv${family} address at ${source.label}`, {
+      return targetProblem('no-answer', `${label} has no IPv${family} address at ${source.label}`, {
         server: resolution.by,
         replied: true,
       });
@@ -208,92 +276,32 @@ export async function resolveTarget(
   if (isVantageProblem(owner)) {
     const absent =
       owner.problem === 'no-such-container' || owner.problem === 'not-running' || owner.problem === 'no-such-netns';
-    return problem(absent ? 'absent' : null, owner.reason);
+    return targetProblem(absent ? 'absent' : null, owner.reason);
   }
-  const found =
-    target.kind === 'host'
-      ? hostAddress(context.plan, source.endpoint.host, target.host, options)
-      : target.kind === 'netns'
-        ? await namespaceAddress(context, owner, options)
-        : owner.container!.networks.some((network) => addressOn(network, family) !== null) || options.via !== undefined
-          ? containerAddress(owner.container!, source, options)
-          : await borrowedAddress(context, source, owner, options);
-  if (typeof found === 'string') return problem('absent', found);
-  return {
-    address: canonicalAddress(found.address),
-    family,
-    label: `${label} (${found.address})`,
-    how: found.how,
-    owner,
-  };
-}
-
-interface ListedContainer {
-  Names?: string[];
-  NetworkSettings?: { Networks?: Record<string, { IPAddress?: string; GlobalIPv6Address?: string }> };
+  return addressOfOwner(context.plan, await readOwner(context, owner, options), source, options);
 }
 
 /**
- * Looks for whoever owns an address: hosts of the plan first, then the containers that the engines list. An address that more
- * than one container has (every engine starts at 172.17.0.2) belongs to the one on the source's own host; `null` when that
- * does not settle it, or when nobody in the lab has it.
+ * Looks for whoever owns an address: hosts of the plan by what was planned, then everybody in the lab by what they say of
+ * themselves (hosts, named network namespaces, containers). An address that more than one has (every engine starts at
+ * 172.17.0.2) belongs to the one on the source's own host; `null` when that does not settle it, or when nobody in the lab has
+ * it. Rejects only with NETRIG_SSH_*.
  */
 export async function findOwner(context: ProbeContext, source: Vantage, address: string): Promise<Vantage | null> {
   const wanted = canonicalAddress(address);
-  for (const host of context.plan.hosts) {
-    if (
-      host.interfaces.some((nic) => nic.address !== null && canonicalAddress(nic.address.split('/')[0]!) === wanted)
-    ) {
-      const owner = await resolveVantage(context, { kind: 'host', host: host.name });
-      return isVantageProblem(owner) ? null : owner;
-    }
-  }
-  const engines = context.plan.hosts.filter((host) => host.engine);
-  const found = await Promise.all(
-    engines.map(async ({ name }): Promise<VantageEndpoint[]> => {
-      const result = await context
-        .host(name)
-        .exec(
-          [
-            'curl',
-            '-sS',
-            '--noproxy',
-            '*',
-            '--max-time',
-            '10',
-            '--unix-socket',
-            '/var/run/docker.sock',
-            'http://docker/containers/json',
-          ],
-          {
-            timeoutMs: Math.min(15_000, context.timeLeftMs()),
-            signal: context.signal,
-            keepBytes: 4 << 20,
-          },
-        );
-      if (result.exitCode !== 0) return [];
-      let listed: unknown;
-      try {
-        listed = JSON.parse(result.stdout);
-      } catch {
-        return [];
-      }
-      if (!Array.isArray(listed)) return [];
-      return (listed as ListedContainer[]).flatMap((container) => {
-        const addresses = Object.values(container.NetworkSettings?.Networks ?? {}).flatMap((network) => [
-          network.IPAddress,
-          network.GlobalIPv6Address,
-        ]);
-        const owns = addresses.some((own) => own !== undefined && own !== '' && canonicalAddress(own) === wanted);
-        const own = container.Names?.find((containerName) => containerName.lastIndexOf('/') === 0)?.slice(1);
-        return owns && own !== undefined ? [{ kind: 'container' as const, host: name, container: own }] : [];
-      });
-    }),
+  const planned = context.plan.hosts.filter((host) =>
+    host.interfaces.some((nic) => nic.address !== null && canonicalAddress(nic.address.split('/')[0]!) === wanted),
   );
-  const all = found.flat();
-  const near = all.filter((endpoint) => endpoint.host === source.endpoint.host);
-  const chosen = near.length === 1 ? near[0] : all.length === 1 ? all[0] : undefined;
-  if (!chosen) return null;
-  const owner = await resolveVantage(context, chosen);
+  const known = planned.length === 1 ? { kind: 'host' as const, host: planned[0]!.name } : null;
+  const endpoint = known ?? (await heldBy(context, source, wanted));
+  if (!endpoint) return null;
+  const owner = await resolveVantage(context, endpoint);
   return isVantageProblem(owner) ? null : owner;
+}
+
+async function heldBy(context: ProbeContext, source: Vantage, address: string): Promise<VantageEndpoint | null> {
+  const all = holdersOf(await surveyAddresses(context), address);
+  const near = all.filter(({ endpoint }) => endpoint.host === source.endpoint.host);
+  const chosen = near.length === 1 ? near[0] : all.length === 1 ? all[0] : undefined;
+  return chosen?.endpoint ?? null;
 }

@@ -36,7 +36,7 @@ export type Said = string | { stdout?: string; stderr?: string; exitCode?: numbe
 export interface Row {
   at?: string;
   tool: string | readonly string[];
-  /** The address asked, or any other word of the argv. */
+  /** The address asked; of a tool that asks none, any word of the argv. */
   about?: string;
   port?: number;
   when?: (asked: Asked) => boolean;
@@ -91,7 +91,8 @@ function result(host: string, command: string, said: Said, keepBytes?: number): 
 const matches = (row: Row, asked: Asked): boolean =>
   (row.at === undefined || row.at === asked.at) &&
   [row.tool].flat().includes(asked.tool) &&
-  (row.about === undefined || row.about === asked.address || asked.argv.includes(row.about)) &&
+  (row.about === undefined ||
+    (asked.address === null ? asked.argv.includes(row.about) : row.about === asked.address)) &&
   (row.port === undefined || row.port === asked.port) &&
   (row.when?.(asked) ?? true);
 
@@ -135,7 +136,7 @@ class Machine {
       const odd = said.find((one) => typeof one !== 'string');
       return odd ?? { stdout: `${said.join('\n')}\n`, exitCode: 0 };
     }
-    if (tool === 'perl' && (argv[2] === 'tcp' || argv[2] === 'udp')) {
+    if (tool === 'perl' && ['tcp', 'talk', 'udp'].includes(argv[2]!)) {
       const targets = argv.slice(5);
       const lines: string[] = [];
       for (let at = 0; at * 3 < targets.length; at += 1) {
@@ -177,9 +178,13 @@ class Machine {
   }
 
   inner(outer: FakePlace, shell: string, base: Omit<Asked, 'address' | 'port' | 'tool' | 'argv'>): Said {
-    const { where, argv } = entered(commandOf(shell));
+    const words = commandOf(shell);
+    const pipe = words.indexOf('|');
+    // What stands before the pipe is `printf` of the lines that the tool behind it reads.
+    const stdin = pipe < 0 ? base.stdin : words.slice(2, pipe).join('\n');
+    const { where, argv } = entered(pipe < 0 ? words : words.slice(pipe + 1));
     const place = where === null ? outer : this.place(outer.host, where);
-    const at = { ...base, place, at: place.label };
+    const at = { ...base, stdin, place, at: place.label };
     if (argv[0] === 'sh') return this.inner(place, argv[2]!, at);
     return this.run({ ...at, argv });
   }
@@ -224,7 +229,11 @@ export function fakeLab(options: FakeOptions): FakeLab {
     return {
       name,
       plan,
-      exec: async (command, execOptions) => machine.exec(name, command, execOptions),
+      exec: async (command, execOptions) => {
+        const answer = machine.exec(name, command, execOptions);
+        execOptions?.onOutput?.('stdout', answer.stdoutRaw);
+        return answer;
+      },
       spawn: () => {
         throw new Error('the fake lab starts no processes');
       },

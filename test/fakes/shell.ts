@@ -55,13 +55,19 @@ export interface ComposedPart {
 
 /** A script as `composeScript` writes it; `null` for any other shell text. */
 export function composedScript(text: string): { mark: string; prelude: string; parts: ComposedPart[] } | null {
-  const pattern = /\{ ([\s\S]*?)\n\}( 2>&1)?; s=\$\?; printf '\\n(@@[0-9a-f]{10}) ([a-z0-9.-]+) %d\\n' "\$s"/g;
-  const found = [...text.matchAll(pattern)];
-  const first = found[0];
-  if (!first) return null;
+  const mark = /printf '\\n(@@[0-9a-f]{10}) /.exec(text)?.[1];
+  if (mark === undefined) return null;
+  const together = [...text.matchAll(/\{ \{ ([\s\S]*?)\n\}; echo \$\? >"\$d\/([a-z0-9.-]+)\.s"; \}/g)];
+  const rest = together.length === 0 ? text : text.slice(text.indexOf('rm -rf "$d"') + 'rm -rf "$d"'.length);
+  const inTurn = [
+    ...rest.matchAll(/\{ ([\s\S]*?)\n\}( 2>&1)?; s=\$\?; printf '\\n@@[0-9a-f]{10} ([a-z0-9.-]+) %d\\n' "\$s"/g),
+  ];
   return {
-    mark: first[3]!,
-    prelude: text.slice(0, first.index),
-    parts: found.map((match) => ({ shell: match[1]!, apart: match[2] === undefined, name: match[4]! })),
+    mark,
+    prelude: text.slice(0, together[0]?.index ?? inTurn[0]?.index ?? 0),
+    parts: [
+      ...together.map((match) => ({ shell: match[1]!, name: match[2]!, apart: false })),
+      ...inTurn.map((match) => ({ shell: match[1]!, name: match[3]!, apart: match[2] === undefined })),
+    ],
   };
 }

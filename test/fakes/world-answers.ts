@@ -1,7 +1,7 @@
 import { canonicalAddress, contains, familyOf, parseCidr } from '../../src/model/cidr.js';
 import type { Asked, Said } from './lab.js';
 import { arpingText, fpingAlive, fpingSilent, pingText } from './sayings.js';
-import { holds, ownersOf, routeOf } from './world.js';
+import { engineMac, holds, ownersOf, routeOf } from './world.js';
 import type { FakePlace, World } from './world.js';
 
 const loopback = { mac: '00:00:00:00:00:00', addresses: ['127.0.0.1/8', '::1/128'] };
@@ -42,9 +42,15 @@ function neighbours(world: World, place: FakePlace): object[] {
   );
 }
 
-function ip(world: World, { place, argv }: Asked): Said | null {
+function ip(world: World, asked: Asked): Said | null {
+  const { place, argv, stdin } = asked;
   const words = argv.slice(1).filter((word) => !word.startsWith('-'));
   const family = argv.includes('-6') ? 6 : argv.includes('-4') ? 4 : 0;
+  if (argv.includes('-batch')) {
+    const said = stdin.split('\n').map((line) => ip(world, { ...asked, argv: ['ip', ...line.split(' ')], stdin: '' }));
+    const texts = said.map((one) => (typeof one === 'string' ? one : one!.stderr));
+    return { stdout: `${texts.join('\n')}\n`, exitCode: said.some((one) => typeof one !== 'string') ? 1 : 0 };
+  }
   const [object, verb] = words;
   if (object === 'route' && verb === 'get') {
     const address = words[2]!;
@@ -103,7 +109,14 @@ function inspectOf(world: World, host: string, name: string): object | null {
           const id = network.includes(':') ? network : `${network}-of-${host}`;
           return [
             network,
-            { NetworkID: id, IPAddress: address, IPPrefixLen: prefix, Gateway: '', MacAddress: '', Aliases: [] },
+            {
+              NetworkID: id,
+              IPAddress: address,
+              IPPrefixLen: prefix,
+              Gateway: '',
+              MacAddress: engineMac(address),
+              Aliases: [],
+            },
           ];
         }),
       ),
@@ -118,9 +131,13 @@ function engine(world: World, { place, argv }: Asked): Said | null {
   const path = url.slice('http://docker'.length);
   const names = Object.keys(world.hosts[place.host]?.containers ?? {});
   if (path.startsWith('/containers/json')) {
-    const listed = names.map((name) => inspectOf(world, place.host, name) as { State: { Running: boolean } });
+    const listed = names.map(
+      (name) => inspectOf(world, place.host, name) as { State: { Running: boolean; Status: string } },
+    );
     return JSON.stringify(
-      listed.filter(({ State }) => State.Running).map((one, at) => ({ ...one, Names: [`/${names[at]}`] })),
+      listed.flatMap((one, at) =>
+        one.State.Running ? [{ ...one, Names: [`/${names[at]}`], State: one.State.Status }] : [],
+      ),
     );
   }
   const name = /^\/containers\/([^/]+)\/json$/.exec(path)?.[1];
@@ -128,6 +145,18 @@ function engine(world: World, { place, argv }: Asked): Said | null {
   return JSON.stringify(
     inspectOf(world, place.host, decodeURIComponent(name)) ?? { message: `No such container: ${name}` },
   );
+}
+
+/** In a healthy world what is sent to somebody comes in there. */
+function arrival({ place, argv }: Asked): Said {
+  return holds(place, argv[3]!) ? `ready\narrived ${argv[6]}\n` : 'ready\n';
+}
+
+function namespaceAddresses(world: World, { place }: Asked): string {
+  return world.places
+    .filter(({ label }) => label.startsWith(`${place.host}/netns:`))
+    .map((one) => `netns ${one.label.split(':')[1]}\n${JSON.stringify(linkList(one))}\n`)
+    .join('');
 }
 
 function namespacePath(world: World, { place, argv }: Asked): string {
@@ -151,6 +180,7 @@ export function answerByWorld(world: World, asked: Asked): Said | null {
     case 'fping':
       return there ? fpingAlive(address!) : fpingSilent(address!);
     case 'perl':
+      if (asked.argv[2] === 'arrive') return arrival(asked);
       if (address === null) return null;
       return routeOf(place, address) === null
         ? 'error local ENETUNREACH'
@@ -175,12 +205,18 @@ export function answerByWorld(world: World, asked: Asked): Said | null {
       return ip(world, asked);
     case 'curl':
       return engine(world, asked);
+    case 'readlink':
+      return `net:[${world.places.indexOf(place) + 1}]\n`;
+    case 'iptables-save':
+    case 'ip6tables-save':
+    case 'ss':
     case 'cat':
       return '';
     case 'if':
       return '';
     case 'for':
       // The look-up of a named namespace's file.
+      if (part === 'namespaces') return namespaceAddresses(world, asked);
       return part === 'path' ? namespacePath(world, asked) : null;
     default:
       return null;

@@ -52,6 +52,15 @@ const nextMac = (): string => {
   return `02:00:00:00:${(macs >> 8).toString(16).padStart(2, '0')}:${(macs & 255).toString(16).padStart(2, '0')}`;
 };
 
+/** As engines up to 27 make it from the address: two containers with one address have one hardware address. */
+export const engineMac = (address: string): string =>
+  `02:42:${address
+    .split('.')
+    .map((byte) => Number(byte).toString(16).padStart(2, '0'))
+    .join(':')}`;
+
+const bare = (cidr: string): string => cidr.split('/')[0]!;
+
 function planOf(name: string, host: FakeHost, segments: Record<string, string>): HostPlan {
   return {
     name,
@@ -92,7 +101,9 @@ export function makeWorld({ segments = { lan: '10.0.0.0/24' }, hosts }: FakeWorl
     const inner = Object.entries(host.containers ?? {}).map(([name, { on }]): FakePlace => ({
       label: `${planned.name}/${name}`,
       host: planned.name,
-      links: new Map(Object.values(on).map((address, at) => [`eth${at}`, { mac: nextMac(), addresses: [address] }])),
+      links: new Map(
+        Object.values(on).map((address, at) => [`eth${at}`, { mac: engineMac(bare(address)), addresses: [address] }]),
+      ),
       gateway: Object.values(on)[0]?.replace(/\d+\/\d+$/, '1') ?? null,
     }));
     const namespaces = Object.entries(host.namespaces ?? {}).map(([name, own]): FakePlace => ({
@@ -105,8 +116,6 @@ export function makeWorld({ segments = { lan: '10.0.0.0/24' }, hosts }: FakeWorl
   });
   return { plan, places, hosts };
 }
-
-const bare = (cidr: string): string => cidr.split('/')[0]!;
 
 export function holds(place: FakePlace, address: string): boolean {
   if (familyOf(address) === 0) return false;

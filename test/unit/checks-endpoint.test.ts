@@ -92,16 +92,28 @@ describe('endpoints of checks', () => {
 });
 
 describe('the address of a target', () => {
+  const unread = { unknown: 'not asked' };
   it('of a host is the one on a segment that the source shares, or the one asked for', () => {
-    expect(hostAddress(plan, 'node1', 'node2', { via: 'lan' })).to.deep.equal({
+    expect(hostAddress(plan, unread, 'node1', 'node2', { via: 'lan' })).to.deep.equal({
       address: '10.10.10.12',
       how: 'its address on segment lan',
     });
-    expect(hostAddress(plan, 'far', 'node1', { via: 'wan' })).to.equal('node1 has no IPv4 address on segment wan');
-    expect(hostAddress(plan, 'node1', 'node2', { family: 6 })).to.equal('node2 has no IPv6 address');
+    expect(hostAddress(plan, unread, 'far', 'node1', { via: 'wan' })).to.equal(
+      'node1 has no IPv4 address on segment wan',
+    );
+    expect(hostAddress(plan, unread, 'node1', 'node2', { family: 6 })).to.equal('node2 has no IPv6 address');
+  });
+  it('of a host is what the host itself has: added by a step, moved to a bridge, or what was planned where it lost all', () => {
+    const of = (own: { device: string; address: string }[], options = {}): unknown =>
+      hostAddress(plan, own, 'node1', 'node2', { via: 'lan', ...options });
+    const lan = plan.hosts.find(({ name }) => name === 'node2')!.interfaces.find(({ segment }) => segment === 'lan')!;
+    expect(of([{ device: 'br0', address: '10.10.10.12' }])).to.include({ address: '10.10.10.12' });
+    expect(of([{ device: lan.name, address: '10.10.10.99' }])).to.include({ address: '10.10.10.99' });
+    expect(of([{ device: lan.name, address: 'fd00:1::2' }], { family: 6 })).to.include({ address: 'fd00:1::2' });
+    expect(of([])).to.include({ address: '10.10.10.12' });
   });
   it('says when it had to choose', () => {
-    expect(hostAddress(plan, 'node1', 'node2', {})).to.deep.equal({
+    expect(hostAddress(plan, unread, 'node1', 'node2', {})).to.deep.equal({
       address: '10.20.0.12',
       how: 'its address on segment dmz; the first of 2, `via` picks another',
     });

@@ -1,0 +1,53 @@
+import { z } from 'zod';
+import type { ProbeContext } from '../places/context.js';
+import { enginesContainersArgv } from '../places/vantage.js';
+
+/** A container that an engine publishes a port for. */
+export interface Published {
+  container: string;
+  /** As the engine states it: `running`, `paused`. */
+  state: string;
+  /** Its own address and port; `null` where the engine states no address. */
+  address: string | null;
+  port: number;
+}
+
+const zContainers = z.array(
+  z.object({
+    Names: z.array(z.string()).nullish(),
+    State: z.string().nullish(),
+    Ports: z.array(z.object({ PrivatePort: z.number(), PublicPort: z.number().nullish(), Type: z.string() })).nullish(),
+    NetworkSettings: z
+      .object({ Networks: z.record(z.string(), z.object({ IPAddress: z.string().nullish() })).nullish() })
+      .nullish(),
+  }),
+);
+
+/** The container for which the engine of `host` publishes a port; `null` where there is none, or no engine says so. */
+export async function publishedAt(
+  context: ProbeContext,
+  host: string,
+  port: number,
+  proto: 'tcp' | 'udp',
+): Promise<Published | null> {
+  const result = await context.host(host).exec([...enginesContainersArgv], {
+    timeoutMs: context.timeLeftMs(),
+    signal: context.signal,
+    keepBytes: 4 << 20,
+  });
+  if (result.exitCode !== 0) return null;
+  let raw: unknown;
+  try {
+    raw = JSON.parse(result.stdout);
+  } catch {
+    return null;
+  }
+  for (const { Names, State, Ports, NetworkSettings } of zContainers.safeParse(raw).data ?? []) {
+    const found = Ports?.find((one) => one.PublicPort === port && one.Type === proto);
+    const container = Names?.find((one) => one.lastIndexOf('/') === 0)?.slice(1);
+    if (!found || container === undefined) continue;
+    const addresses = Object.values(NetworkSettings?.Networks ?? {}).flatMap(({ IPAddress }) => IPAddress || []);
+    return { container, state: State ?? 'unknown', address: addresses[0] ?? null, port: found.PrivatePort };
+  }
+  return null;
+}

@@ -1,0 +1,258 @@
+import type { Control } from '../model/verdict.js';
+import { contains, familyOf, parseCidr } from '../model/cidr.js';
+import { rulesThatDropped } from '../facts/drop-counters.js';
+import { holdersOf, surveyAddresses } from '../facts/holders.js';
+import type { Survey } from '../facts/holders.js';
+import { neighbourSilent } from '../facts/path.js';
+import type { PathEvidence } from '../facts/path.js';
+import type { ProbeContext } from '../places/context.js';
+import { runScript } from '../places/script.js';
+import type { ScriptPart } from '../places/script.js';
+import { inside, isVantageProblem, resolveVantage } from '../places/vantage.js';
+import type { Vantage } from '../places/vantage.js';
+import { sawArrive } from '../probes/arrival.js';
+import { connectCommand, connectProgram, readConnectOutput } from '../probes/connect-probe.js';
+import { readPing } from '../probes/ping-output.js';
+import type { ResolvedTarget } from '../probes/target.js';
+import { quoteArg, quoteArgv } from '../ssh/quote.js';
+import type { Sighting } from './expectation.js';
+import { isOwnersMac } from './identity.js';
+
+/** What goes over the path whose state is asked. */
+export interface PathRequest {
+  context: ProbeContext;
+  source: Vantage;
+  target: ResolvedTarget;
+  path: PathEvidence | null;
+  /** What the probe is to those who carry it; `null` where no one packet is the probe. */
+  service: Service | null;
+  /** Sends the very probe again. */
+  send: (from: Vantage, to: ResolvedTarget) => Promise<Sighting>;
+}
+
+export interface Service {
+  proto: 'icmp' | 'tcp' | 'udp';
+  /** `null` for ICMP. */
+  port: number | null;
+}
+
+/** Ports of which any host says at least that nobody listens: ssh, which lab hosts have, and discard. */
+const otherPorts = [22, 9];
+const waitMs = 700;
+
+const pingOnce = (address: string): string =>
+  `LC_ALL=C ${quoteArgv(['ping', '-n', '-c', '1', '-W', String(waitMs / 1000), address])}`;
+
+/** Whether the output of `pingOnce` holds a reply of the address. */
+function replied(output: string | undefined, address: string): boolean {
+  const report = output === undefined ? null : readPing(output, address);
+  return report !== null && 'received' in report && report.received > 0;
+}
+
+/** Shell text of TCP attempts at other ports of an address; the program comes in `$program`. */
+const tryOthers = (address: string): string =>
+  `printf '%s' "$program" | ${connectCommand({ proto: 'tcp', waitMs, targets: otherPorts.map((port) => ({ address, port })) })}`;
+
+/** Which of the other ports the address itself gave any answer on; `null`: none. */
+function otherAnswer(output: string | undefined, address: string): string | null {
+  const sightings = output === undefined ? null : readConnectOutput(output, otherPorts.length);
+  for (const [at, sighting] of (sightings ?? []).entries()) {
+    if (sighting.saw === 'open') return `accepts TCP at port ${otherPorts[at]}`;
+    if (sighting.saw === 'error' && sighting.where === 'remote' && sighting.errno === 'ECONNREFUSED')
+      if (sighting.icmp === null || sighting.icmp.from === address) return `refuses TCP at port ${otherPorts[at]}`;
+  }
+  return null;
+}
+
+const arpingArgv = (device: string, address: string): string[] => [
+  'arping',
+  '-c',
+  '1',
+  '-w',
+  '1',
+  '-I',
+  device,
+  address,
+];
+
+/** The hardware address of the first reply that iputils' arping printed for the address. */
+function arpReply(output: string | undefined, address: string): string | null {
+  const match = /^(?:Unicast|Broadcast) reply from (\S+) \[([0-9A-F:]{17})\]/im.exec(output ?? '');
+  return match && match[1] === address ? match[2]!.toLowerCase() : null;
+}
+
+/** Anything of the target that the source hears by another probe over the same path. */
+async function anyAnswer(request: PathRequest, owner: Vantage): Promise<string | null> {
+  const { context, source, target, path } = request;
+  const { address } = target;
+  const route = path?.route && 'dev' in path.route ? path.route : null;
+  const onLink = route !== null && route.gateway === null && target.family === 4 && !route.local;
+  const parts: ScriptPart[] = [
+    ...(onLink ? [{ name: 'arp', shell: quoteArgv(arpingArgv(route.dev, address)), atOnce: true }] : []),
+    { name: 'ping', shell: pingOnce(address), atOnce: true },
+    { name: 'tcp', shell: tryOthers(address), atOnce: true },
+  ];
+  const { parts: said } = await runScript(source.host, parts, {
+    timeoutMs: context.timeLeftMs(),
+    signal: context.signal,
+    prelude: `program=${quoteArg(connectProgram)}\nexport program`,
+    wrap: (shell) => inside(source, shell),
+  });
+  const mac = arpReply(said.get('arp')?.output, address);
+  if (mac !== null && (await isOwnersMac(context, owner, mac))) return `${owner.label} answers ARP (${mac})`;
+  if (replied(said.get('ping')?.output, address)) return `${target.label} answers pings`;
+  const other = otherAnswer(said.get('tcp')?.output, address);
+  return other === null ? null : `${target.label} ${other}`;
+}
+
+/** Addresses that the source's packets may come with: its own, and its host's, which may translate them. */
+function senders({ source, path }: PathRequest): string[] {
+  const own = path?.route && 'source' in path.route && path.route.source !== null ? [path.route.source] : [];
+  const hosts = source.host.plan.interfaces.flatMap(({ address }) =>
+    address === null ? [] : [address.split('/')[0]!],
+  );
+  return [...new Set([...own, ...hosts])];
+}
+
+/** The very probe comes in at the target, whose own business it then is not to answer. */
+async function arrives(request: PathRequest, owner: Vantage): Promise<string | null> {
+  const { context, source, target, service } = request;
+  if (!service) return null;
+  const seen = await sawArrive(
+    context,
+    owner,
+    { address: target.address, proto: service.proto, port: service.port, from: senders(request) },
+    () => request.send(source, target),
+  );
+  return seen !== null && 'from' in seen ? `the probe comes in at ${owner.label}` : null;
+}
+
+/** Hosts of the lab that lie beyond the source's own wires, other than those named. */
+function beyond(survey: Survey, request: PathRequest, besides: readonly string[]): string[] {
+  const { context, source, target } = request;
+  const near = survey.holders
+    .filter(({ endpoint, family }) => endpoint.host === source.host.name && family === target.family)
+    .flatMap(({ address, prefix }) => (prefix === null ? [] : [`${address}/${prefix}`]));
+  return context.plan.hosts
+    .filter(({ name }) => name !== source.host.name && !besides.includes(name))
+    .flatMap(({ interfaces }) => interfaces)
+    .flatMap(({ address }) => (address === null ? [] : [address.split('/')[0]!]))
+    .filter((one) => familyOf(one) === target.family)
+    .filter((one) => source.container !== null || !near.some((subnet) => contains(parseCidr(subnet)!, one)))
+    .slice(0, 4);
+}
+
+/** Somebody else whom the source reaches through the same router. */
+async function forwardsToOthers(
+  request: PathRequest,
+  gateway: string,
+  candidates: readonly string[],
+): Promise<string | null> {
+  if (candidates.length === 0) return null;
+  const { context, source, target } = request;
+  const family = target.family === 6 ? '-6' : '-4';
+  const { parts } = await runScript(
+    source.host,
+    candidates.flatMap((address, at): ScriptPart[] => [
+      { name: `route-${at}`, shell: quoteArgv(['ip', '-j', family, 'route', 'get', address]), atOnce: true },
+      { name: `ping-${at}`, shell: pingOnce(address), atOnce: true },
+      { name: `tcp-${at}`, shell: tryOthers(address), atOnce: true },
+    ]),
+    {
+      timeoutMs: context.timeLeftMs(),
+      signal: context.signal,
+      prelude: `program=${quoteArg(connectProgram)}\nexport program`,
+      wrap: (shell) => inside(source, shell),
+    },
+  );
+  for (const [at, address] of candidates.entries()) {
+    if (!parts.get(`route-${at}`)?.output.includes(`"gateway":"${gateway}"`)) continue;
+    if (replied(parts.get(`ping-${at}`)?.output, address)) return `${source.label} reaches ${address} through it`;
+    if (otherAnswer(parts.get(`tcp-${at}`)?.output, address) !== null)
+      return `${source.label} reaches ${address} through it`;
+  }
+  return null;
+}
+
+/** The router in between is a host of the lab: it carries other packets of the source, or a rule of its own drops this one. */
+async function routerWorks(request: PathRequest, owner: Vantage): Promise<{ held: boolean; seen: string }> {
+  const { context, source, target, path } = request;
+  const gateway = path?.route && 'gateway' in path.route ? path.route.gateway : null;
+  const no = (seen: string): { held: boolean; seen: string } => ({ held: false, seen });
+  const hint = 'name a `control` that goes the same way';
+  if (gateway === null) return no(`nothing of ${source.label} comes in at ${owner.label}: ${hint}`);
+  const survey = await surveyAddresses(context);
+  const holders = holdersOf(survey, gateway);
+  const holder = holders.find(({ endpoint }) => endpoint.host === source.host.name) ?? holders[0];
+  if (!holder) return no(`nobody in the lab is known to own the gateway ${gateway}: ${hint}`);
+  const router = await resolveVantage(context, holder.endpoint);
+  if (isVantageProblem(router)) return no(router.reason);
+  const dropped = await rulesThatDropped(context, router, target.address, () => request.send(source, target));
+  if (dropped !== null && dropped.length > 0) return { held: true, seen: `${router.label} drops it by ${dropped[0]}` };
+  const others = await forwardsToOthers(
+    request,
+    gateway,
+    beyond(survey, request, [owner.host.name, ...(router.label === router.host.name ? [router.label] : [])]),
+  );
+  if (others === null)
+    return no(
+      `nothing of ${source.label} comes in at ${owner.label}, and nothing shows that the gateway ${gateway} (${router.label}) carries anything at all: ${hint}`,
+    );
+  const sighting = await request.send(router, target);
+  return sighting.saw === 'success'
+    ? { held: true, seen: `${others}, and ${router.label} reaches ${target.label}` }
+    : no(`${others}, but ${router.label} does not reach ${target.label} either: ${hint}`);
+}
+
+/** A silent neighbour on the source's own wire: the wire carries if anybody else on it is heard. */
+async function wireCarries(request: PathRequest, owner: Vantage): Promise<{ held: boolean; seen: string }> {
+  const { context, source, target, path } = request;
+  const route = path?.route && 'dev' in path.route ? path.route : null;
+  if (!route || target.family !== 4) return { held: true, seen: 'both ends are up' };
+  const segment =
+    source.endpoint.kind === 'host'
+      ? source.host.plan.interfaces.find(({ name, device }) => name === route.dev || device === route.dev)?.segment
+      : undefined;
+  const others = context.plan.hosts
+    .filter(({ name }) => name !== source.host.name && name !== owner.host.name)
+    .flatMap(({ interfaces }) => interfaces)
+    .flatMap((one) => (segment !== undefined && one.segment === segment && one.address ? [one.address] : []))
+    .map((address) => address.split('/')[0]!)
+    .filter((address) => familyOf(address) === 4)
+    .slice(0, 3);
+  if (others.length === 0) return { held: true, seen: 'both ends are up, and nobody else is known to be on it' };
+  const { parts } = await runScript(
+    source.host,
+    others.map((address, at) => ({
+      name: `arp-${at}`,
+      shell: quoteArgv(arpingArgv(route.dev, address)),
+      atOnce: true,
+    })),
+    { timeoutMs: context.timeLeftMs(), signal: context.signal, wrap: (shell) => inside(source, shell) },
+  );
+  const heard = others.find((address, at) => arpReply(parts.get(`arp-${at}`)?.output, address) !== null);
+  return heard === undefined
+    ? { held: false, seen: `${others.join(' and ')} on ${route.dev} of ${source.label} answer no ARP request either` }
+    : { held: true, seen: `${heard} answers on ${route.dev}` };
+}
+
+/**
+ * That the way from source to target carries packets, shown over the same path: any other answer of the target, the very probe
+ * coming in at it, a rule of the router in between that dropped it, or other packets of the source that this router carries while
+ * it reaches the target itself. Rejects only with NETRIG_SSH_*.
+ */
+export async function pathControl(request: PathRequest, owner: Vantage): Promise<Control> {
+  const { source, target, path } = request;
+  const title = `the way from ${source.label} to ${target.label} carries packets`;
+  const route = path?.route && 'dev' in path.route ? path.route : null;
+  if (neighbourSilent(path)) {
+    if (route !== null && route.gateway !== null)
+      return { title, held: false, seen: `the gateway ${route.gateway} does not answer` };
+    return { title: `the wire that ${source.label} sends on carries packets`, ...(await wireCarries(request, owner)) };
+  }
+  const answer = await anyAnswer(request, owner);
+  if (answer !== null) return { title, held: true, seen: answer };
+  const arrived = await arrives(request, owner);
+  if (arrived !== null) return { title, held: true, seen: arrived };
+  return { title, ...(await routerWorks(request, owner)) };
+}

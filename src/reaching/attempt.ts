@@ -1,0 +1,155 @@
+import type { Cause, Diagnosis, Outcome, ProbeCause } from '../model/verdict.js';
+import { diagnose } from '../diagnosis/diagnose.js';
+import type { PathEvidence } from '../facts/path.js';
+import { networkControls, resolverControl, stackAlive } from '../judging/control.js';
+import { judge } from '../judging/expectation.js';
+import type { ControlSpec, Sighting } from '../judging/expectation.js';
+import { whoAnswers } from '../judging/identity.js';
+import { fail, inconclusive } from '../judging/outcome.js';
+import type { Service } from '../judging/same-path.js';
+import type { ProbeContext } from '../places/context.js';
+import { isVantage, parseEndpoint } from '../places/endpoint.js';
+import type { Vantage } from '../places/vantage.js';
+import { resolveProbe } from '../probes/probe-ends.js';
+import type { ResolvedTarget } from '../probes/target.js';
+
+/** What one probe came to, with the sender's own view of the way. */
+export interface Sent {
+  sighting: Sighting;
+  path: PathEvidence | null;
+  /** Who answered, or said no, when it was not the sender's own kernel. */
+  answeredBy: string | null;
+}
+
+/** What a connectivity kind is to those who judge it. */
+export interface Prober {
+  /** `null`: the probe must succeed; else for which causes it must fail. */
+  fails: readonly ProbeCause[] | null;
+  /** What success means, for reports: "a reply from 10.10.10.12". */
+  success: (to: string) => string;
+  service: Service;
+  /** ICMP: bytes of payload, and whether it must not be fragmented. */
+  size?: number;
+  df?: boolean;
+  send: (source: Vantage, target: ResolvedTarget) => Promise<Sent>;
+  /** A plain probe of the kind, for controls; `send` where left out. */
+  control?: (source: Vantage, target: ResolvedTarget) => Promise<Sighting>;
+  author: ControlSpec | null;
+  /** A negative is worth nothing while the target does not answer itself, also where it refused. */
+  needsTarget?: boolean;
+  /** Default `each`. `never`: whoever judges many pairs has one of them explained. */
+  diagnosed?: 'each' | 'never';
+}
+
+/** The verdict on a probe that was sent. Rejects only with NETRIG_HOST_UNKNOWN and NETRIG_SSH_*. */
+export function judgeSent(
+  context: ProbeContext,
+  prober: Prober,
+  ends: { source: Vantage; target: ResolvedTarget },
+  sent: Sent,
+): Promise<Outcome> {
+  const { source, target } = ends;
+  const { sighting, path, answeredBy } = sent;
+  const { service, fails } = prober;
+  return judge({
+    fails,
+    sighting,
+    success: prober.success(target.address),
+    reached: () => whoAnswers(context, source, target, path),
+    controls: (cause) =>
+      networkControls({
+        context,
+        source,
+        target,
+        cause,
+        answeredBy,
+        path,
+        author: prober.author,
+        service,
+        needsTarget: prober.needsTarget ?? false,
+        send: prober.control ?? (async (a, b) => (await prober.send(a, b)).sighting),
+      }),
+    diagnose: async (cause) => (prober.diagnosed === 'never' ? null : explain(context, prober, ends, sent, cause)),
+  });
+}
+
+/** Why the probe came to what it came to; see `diagnose`. */
+export function explain(
+  context: ProbeContext,
+  prober: Prober,
+  { source, target }: { source: Vantage; target: ResolvedTarget },
+  { path, answeredBy }: Sent,
+  cause: Cause,
+): Promise<Diagnosis | null> {
+  const { service } = prober;
+  return diagnose(context, {
+    source,
+    target,
+    proto: service.proto,
+    ...(service.port === null ? {} : { port: service.port }),
+    ...(prober.size === undefined ? {} : { size: prober.size }),
+    ...(prober.df === undefined ? {} : { df: prober.df }),
+    cause,
+    answeredBy,
+    path,
+  });
+}
+
+/** The ends of a check, as scenarios write them. */
+export interface EndsSpec {
+  from: string;
+  to: string;
+  via?: string | undefined;
+  family?: 4 | 6 | undefined;
+}
+
+/** What was found at the ends of a check, and what the probe between them came to. */
+export interface Attempt {
+  source: Vantage;
+  target: ResolvedTarget;
+  sent: Sent;
+}
+
+/**
+ * One attempt of a connectivity kind, from its two ends to its verdict: finds the source, resolves the target from there, sends,
+ * and judges. `settle` may decide first by what was seen (`null`: it does not). Rejects only with NETRIG_HOST_UNKNOWN and NETRIG_SSH_*.
+ */
+export async function attemptBetween(
+  context: ProbeContext,
+  spec: EndsSpec,
+  prober: Prober,
+  settle: (attempt: Attempt) => Promise<Outcome | null> | Outcome | null = () => null,
+): Promise<Outcome> {
+  const from = parseEndpoint(spec.from, context.plan);
+  if (!isVantage(from)) return inconclusive(`${spec.from} is no place a probe can start from`);
+  const ends = await resolveProbe(context, from, parseEndpoint(spec.to, context.plan), {
+    via: spec.via,
+    family: spec.family,
+  });
+  const success = prober.success(spec.to);
+  switch (ends.state) {
+    case 'unknown':
+      return inconclusive(ends.reason);
+    case 'unresolved': {
+      const { source, failure } = ends;
+      return judge({
+        fails: prober.fails,
+        sighting: { saw: 'failure', cause: failure.cause, text: failure.reason },
+        success,
+        controls: async () => [
+          await stackAlive(context, source),
+          await resolverControl(context, source, failure.server, failure.replied),
+        ],
+      });
+    }
+    case 'absent':
+      return prober.fails === null
+        ? fail(ends.cause, ends.reason, { expected: success, actual: ends.cause })
+        : inconclusive(`${ends.reason}, so nothing could be proven about reaching it`);
+    case 'found': {
+      const { source, target } = ends;
+      const sent = await prober.send(source, target);
+      return (await settle({ source, target, sent })) ?? (await judgeSent(context, prober, ends, sent));
+    }
+  }
+}
