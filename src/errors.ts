@@ -144,6 +144,11 @@ export const errorCatalogue = {
     mend: '`netrig doctor` lists what this machine can do.',
     exit: lab,
   },
+  NETRIG_LIMIT: {
+    meaning: 'The limits of a lab or host cannot be set, or cannot be lived with, or the lab does not fit into this machine.',
+    mend: 'Change `limits:` in the scenario, run fewer labs at once, or use a machine with more room.',
+    exit: lab,
+  },
   NETRIG_ISOLATION: {
     meaning: 'Lab hosts were to be isolated from the machine, and this machine cannot do that.',
     mend: '`netrig doctor` says what was tried; `--isolation none` does without, which only your own scenarios should get.',

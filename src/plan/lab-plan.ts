@@ -1,3 +1,5 @@
+import type { ResourceLimits } from '../model/size.js';
+
 /** A network interface of a lab host. `address` is in CIDR form (`10.10.10.11/24`); `null` leaves the interface without one. */
 export interface InterfacePlan {
   /** `eth0`, `eth1`, … in the order in which the scenario's segments name the host. */
@@ -28,6 +30,8 @@ export interface HostPlan {
   interfaces: InterfacePlan[];
   routes: RoutePlan[];
   sysctls: Record<string, string>;
+  /** What it may use of the machine, as far as somebody says; for providers whose hosts share the machine. */
+  limits?: ResourceLimits;
 }
 
 /** A layer-2 segment: one broadcast domain. Hosts of the plan point to it by name. */
@@ -47,4 +51,6 @@ export interface LabPlan {
   segments: SegmentPlan[];
   /** Milliseconds that one host may take to answer SSH. */
   bootTimeoutMs: number;
+  /** What all hosts together may use of the machine. */
+  limits?: ResourceLimits;
 }

@@ -31,6 +31,7 @@ export function planLab(scenario: Scenario): LabPlan {
       interfaces,
       routes: host.routes.map(({ to, via }) => ({ to, via })),
       sysctls: { ...host.sysctls },
+      ...(host.limits ? { limits: host.limits } : {}),
     };
   });
   return {
@@ -39,6 +40,7 @@ export function planLab(scenario: Scenario): LabPlan {
     hosts,
     segments: scenario.segments.map(({ name, subnet, mtu }) => ({ name, subnet, mtu })),
     bootTimeoutMs: scenario.bootTimeoutMs,
+    ...(scenario.limits ? { limits: scenario.limits } : {}),
   };
 }
 

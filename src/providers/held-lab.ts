@@ -59,7 +59,7 @@ export function newRecord(
   };
 }
 
-export interface LabParts extends Pick<RunningLab, 'target' | 'console' | 'died'> {
+export interface LabParts extends Pick<RunningLab, 'target' | 'console' | 'died' | 'limitsMet'> {
   /** Makes the hosts, given the directory of the lab's record; what it finds out it writes into `record.access`. */
   bring(directory: string): Promise<void>;
   /** Takes away what was made, as far as it came. Rejects with NETRIG_CLEANUP: the record stays then, and it may be tried again. */
@@ -118,6 +118,7 @@ export async function holdLab(record: LabRecord, options: UpOptions, parts: LabP
     console: (host) => parts.console(host),
     // What is being taken down dies on purpose.
     ...(parts.died ? { died: () => (going === undefined ? parts.died!() : []) } : {}),
+    ...(parts.limitsMet ? { limitsMet: () => (going === undefined ? parts.limitsMet!() : []) } : {}),
     down: () => {
       going ??= takeDown().catch((error: unknown) => {
         // What is left may go at the next try.

@@ -61,6 +61,14 @@ export interface DeadPart {
   host: string | null;
 }
 
+/** A limit that a host, or a lab, reached: what is seen in it from then on says nothing about the network. */
+export interface LimitMet {
+  /** `null`: the lab as a whole. */
+  host: string | null;
+  /** A sentence: `server reached its memory limit of 400 MB, …`. */
+  text: string;
+}
+
 export interface RunningLab {
   readonly id: string;
   readonly plan: LabPlan;
@@ -74,6 +82,8 @@ export interface RunningLab {
   died?(): DeadPart[];
   /** The last lines of a host's console (boot messages), for error reports. */
   console(host: string): Promise<string>;
+  /** The limits that were reached since this was asked last; of providers that set any. */
+  limitsMet?(): LimitMet[];
   /** Takes everything away; safe to call twice. Rejects with NETRIG_CLEANUP naming what is left. */
   down(): Promise<void>;
 }

@@ -1,3 +1,4 @@
+import type { ResourceLimits } from '../model/size.js';
 import type { CheckKind } from '../checks/kind.js';
 import type { SavedValue } from '../model/saved.js';
 import type { StepKind } from '../steps/kind.js';
@@ -112,6 +113,8 @@ export interface ScenarioHost {
   engine: boolean;
   routes: { to: string; via: string }[];
   sysctls: Record<string, string>;
+  /** What it may use of the machine, where the file says. */
+  limits?: ResourceLimits;
   docker: { networks: Record<string, DockerNetwork>; containers: Record<string, DockerContainer> };
   source: SourcePlace;
 }
@@ -147,6 +150,8 @@ export interface Scenario {
   items: ScenarioItem[];
   /** ms that one host may take to boot. */
   bootTimeoutMs: number;
+  /** What all hosts together may use of the machine, where the file says. */
+  limits?: ResourceLimits;
   /** Container images that the hosts' engines must have, found in `docker:` and named by `images:`. */
   containerImages: string[];
 }

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { hostImageRows } from '../images/host-image.js';
 import { coversFormProblem } from './covers.js';
 import { oneOrMany, zAddress, zCidr, zDockerName, zDuration, zName, zSemverRange, zText } from '../language/fields.js';
+import { parseSize, type ResourceLimits } from '../model/size.js';
 import { shown, suggestion } from '../language/wording.js';
 import { defaultStepTimeoutMs } from '../steps/kind.js';
 
@@ -237,6 +238,55 @@ const zSysctlName = z.string().regex(/^net(?:\.[A-Za-z0-9_-]+){1,8}$|^net(?:\/[A
   error: (issue) => `a host owns its \`net.…\` sysctls only, got ${shown(issue.input)}`,
 });
 
+const zSize = z
+  .string({ error: (issue) => `expected a size such as 400M, got ${shown(issue.input)}` })
+  .refine((text) => parseSize(text) !== null, {
+    error: (issue) => `expected a size such as 400M or 1.5G, got ${shown(issue.input)}`,
+  })
+  .transform((text) => parseSize(text)!)
+  .meta({
+    title: 'size',
+    description: 'A size: a number with `k`, `M` or `G` (also `kB`, `MiB`, …), in powers of 1024.',
+    examples: ['400M', '1.5G'],
+  });
+
+const zLimits = z
+  .strictObject({
+    memory: zSize
+      .optional()
+      .describe('Memory, with the files that were written and the caches. What goes beyond ends processes.'),
+    pids: z
+      .int({ error: (issue) => `expected a number of processes, got ${shown(issue.input)}` })
+      .min(64, { error: (issue) => `a host has at least 64 processes, got ${shown(issue.input)}` })
+      .optional()
+      .describe('Processes and threads. What goes beyond cannot be started.'),
+    cpus: z
+      .number({ error: (issue) => `expected a number of processors such as 0.5, got ${shown(issue.input)}` })
+      .min(0.05, { error: (issue) => `expected at least 0.05 processors, got ${shown(issue.input)}` })
+      .optional()
+      .describe('Processors’ worth of time; `0.5` is half of one. It only slows things down.'),
+  })
+  .transform(({ memory, pids, cpus }): ResourceLimits => ({
+    memory: memory ?? null,
+    pids: pids ?? null,
+    cpus: cpus ?? null,
+    disk: null,
+  }));
+
+const zHostLimits = z
+  .strictObject({
+    ...zLimits.in.shape,
+    disk: zSize
+      .optional()
+      .describe('Size of the root file system, which lies in memory. Default: half of the memory. What goes beyond is refused.'),
+  })
+  .transform(({ memory, pids, cpus, disk }): ResourceLimits => ({
+    memory: memory ?? null,
+    pids: pids ?? null,
+    cpus: cpus ?? null,
+    disk: disk ?? null,
+  }));
+
 export const zHost = z
   .strictObject({
     image: zImage
@@ -263,6 +313,11 @@ export const zHost = z
       .record(zSysctlName, zText)
       .default({})
       .describe('Kernel parameters under `net`, set before anything else.'),
+    limits: zHostLimits
+      .optional()
+      .describe(
+        'What the host may use of the machine; on the local provider. Default: its part of the lab’s memory (1 GiB at least, where the lab has that), half of that as disk, 4096 processes. What reaches a limit is an error with its name.',
+      ),
     docker: zDocker.optional().describe('What the host’s engine has from the start.'),
   })
   .meta({ id: 'Host', description: 'A host of the lab. Everything has a default: `node1:` alone is a host.' });
@@ -394,6 +449,11 @@ export const zTop = z.strictObject({
     .optional()
     .describe('Container images that the engines must have, beyond those that `docker:` names.'),
   bootTimeout: zDuration.optional().describe('How long one host may take to boot. Default: `60s`.'),
+  limits: zLimits
+    .optional()
+    .describe(
+      'What all hosts together may use of the machine; on the local provider. Default: four fifths of its memory.',
+    ),
   hosts: z.record(zName, zHost.nullable()).describe('The hosts of the lab, by name.'),
   segments: z.record(zName, zSegment).default({}).describe('The wires between the hosts, by name.'),
 });

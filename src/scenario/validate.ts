@@ -254,6 +254,7 @@ function assemble(
     })),
     items,
     bootTimeoutMs: top.bootTimeout ?? defaultBootTimeoutMs,
+    ...(top.limits ? { limits: top.limits } : {}),
     containerImages: [...new Set([...(top.images ?? []), ...declaredImages])],
   };
 }
@@ -266,6 +267,7 @@ function plannedHost({ source }: Reading, lab: DeclaredLab, name: string, host: 
     engine: lab.hasEngine(name),
     routes: host.routes,
     sysctls: host.sysctls,
+    ...(host.limits ? { limits: host.limits } : {}),
     docker: { networks: host.docker?.networks ?? {}, containers: host.docker?.containers ?? {} },
     source: source.place(['hosts', name]),
   };

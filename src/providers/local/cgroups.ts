@@ -145,7 +145,12 @@ export interface LabGroups {
   unified: string | null;
   /** All of them. */
   all: string[];
+  /** Where the lab's limits are set. */
+  limited: Limited;
 }
+
+/** Where each controller's limit is set. */
+export type Limited = Partial<Record<LimitController, { path: string; version: 1 | 2 }>>;
 
 export function labGroups(layout: CgroupLayout, name: string): LabGroups {
   const v1 = layout.hierarchies.map(({ options, own, mountPoint }) => ({
@@ -153,7 +158,13 @@ export function labGroups(layout: CgroupLayout, name: string): LabGroups {
     controllers: options.split(','),
   }));
   const unified = layout.unified === null ? null : join(unifiedBase(layout.unified), name);
-  return { v1, unified, all: [...v1.map((one) => one.path), ...(unified === null ? [] : [unified])] };
+  const limited: Limited = {};
+  for (const controller of limitControllers) {
+    const own = v1.find((one) => one.controllers.includes(controller));
+    if (own) limited[controller] = { path: own.path, version: 1 };
+    else if (unified !== null) limited[controller] = { path: unified, version: 2 };
+  }
+  return { v1, unified, all: [...v1.map((one) => one.path), ...(unified === null ? [] : [unified])], limited };
 }
 
 /** The cgroups of one host. */
@@ -165,7 +176,7 @@ export interface HostGroups {
   /** What netrig's own programs join when they enter the host: it counts for the host's limits. */
   entered: string[];
   /** Where the host's limits are set. The directory of a lab above has files of the same names. */
-  limited: Partial<Record<LimitController, { path: string; version: 1 | 2 }>>;
+  limited: Limited;
 }
 
 /**

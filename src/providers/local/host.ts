@@ -32,6 +32,7 @@ import {
   readKernelLog,
 } from './console.js';
 import type { IdRange } from './id-ranges.js';
+import { type HostLimits, requireLimits, setLimits } from './limits.js';
 import type { HostIsolation } from './isolation.js';
 import { filterAction, machineCalls } from './machine-calls.js';
 import { type SegmentSpace } from './segments.js';
@@ -50,6 +51,7 @@ export interface LabSite {
   groups: LabGroups;
   segments: SegmentSpace;
   isolation: HostIsolation;
+  limits: (host: HostPlan) => HostLimits;
   /** The ids of each host of the plan, in its order; empty where hosts are not isolated. */
   ids: readonly IdRange[];
   images: ReadonlyMap<string, HostImage>;
@@ -115,7 +117,7 @@ function environment(site: LabSite, host: HostPlan, image: HostImage, users: Use
     NETRIG_HOST_KEY_PUBLIC: site.keys.hostPublicKeyLine,
     NETRIG_LOGIN_KEY: site.keys.publicKeyLine,
     NETRIG_IMAGE: image.root,
-    NETRIG_SIZE: '50%',
+    NETRIG_SIZE: String(site.limits(host).disk),
     NETRIG_UNSHARE: `--mount --pid --uts --ipc --net${host.init === 'systemd' ? ' --cgroup' : ''}`,
     NETRIG_CGROUP: viewFor(site.layout, image.cgroup) ?? 'hybrid',
     NETRIG_HIERARCHIES: hierarchies.map((one) => `${basename(one.mountPoint)}=${one.options}`).join(' '),
@@ -183,6 +185,7 @@ export async function bootHost(
   const stop = AbortSignal.any([options.signal, deadline, failed.signal]);
   try {
     makeHostGroups(made.groups);
+    requireLimits(host.name, host.limits, setLimits(made.groups.limited, site.limits(host)));
     const range = site.ids[index];
     if (range) {
       made.users = await makeUsers(range.first, (identity) => own(site, made, host, identity));

@@ -17,6 +17,9 @@ export type HostIsolation = { mode: 'none' } | { mode: 'users'; overlay: Overlay
 
 export type IsolationProbe = { works: true; overlay: OverlayMaker } | { works: false; why: string };
 
+/** What `users` means, in one line for people. */
+export const usersMeans = 'root in a lab host is an unprivileged user of this machine';
+
 /** What `none` means, in one line for people. */
 export const noneMeans =
   'hosts are not isolated (isolation: none): root in a lab host is root of this machine, and can read and change all of it';

@@ -1,8 +1,11 @@
 import { NetrigError } from '../../errors.js';
 import type { HostPlan, LabPlan } from '../../plan/lab-plan.js';
 import { findHostImageRow } from '../../images/host-image.js';
+import { formatSize } from '../../model/size.js';
 import { cgroupLayout, viewFor } from './cgroups.js';
+import { checkLimits, leastMemoryOf } from './limits.js';
 import { inotifySysctl, inotifyUse, missingTools, neighbourLimit } from './machine.js';
+import { type Room, roomOf } from './room.js';
 
 /**
  * Inotify instances that one systemd host takes, measured with a container running: systemd 3, dbus 1; containerd 1 once an
@@ -25,7 +28,11 @@ function checkNames(plan: LabPlan): void {
   }
 }
 
-function checkInotify(plan: LabPlan): void {
+/**
+ * For hosts of the machine's root alone, which share its inotify instances: an isolated host has those of its own user.
+ * Throws NETRIG_CAPABILITY.
+ */
+export function checkInotify(plan: LabPlan): void {
   const systemd = plan.hosts.filter((host) => host.init === 'systemd');
   const need = systemd.reduce((sum, host) => sum + inotifyOf(host), 0);
   if (need === 0) return;
@@ -67,7 +74,28 @@ export function localPreflight(plan: LabPlan): void {
       );
     }
   }
-  checkInotify(plan);
+  const room = roomOf(layout);
+  checkLimits(plan, room.memory);
+  checkRoom(plan, room);
+}
+
+/** Processes of a host that has booted; of its engine, once that runs, as many again. */
+const processesOf = (host: HostPlan): number => (host.init === 'light' ? 4 : host.engine ? 60 : 20);
+
+/** Throws NETRIG_LIMIT for a lab that does not fit into what the machine has left. */
+export function checkRoom(plan: LabPlan, room: Room): void {
+  const memory = plan.hosts.reduce((sum, host) => sum + leastMemoryOf(host), 0);
+  const pids = plan.hosts.reduce((sum, host) => sum + processesOf(host), 0);
+  const what =
+    memory > room.freeMemory
+      ? `at least ${formatSize(memory)} of memory, and ${formatSize(room.freeMemory)} are free`
+      : pids > room.freePids
+        ? `about ${pids} processes, and ${room.freePids} can be made`
+        : null;
+  if (what !== null)
+    throw new NetrigError('NETRIG_LIMIT', `The lab does not fit: its ${plan.hosts.length} hosts need ${what}.`, {
+      hint: 'End other labs (`netrig ps`), run fewer at once (`--jobs`), or make some hosts `init: light`.',
+    });
 }
 
 /**

@@ -28,11 +28,13 @@ import { cgroupLayout, cgroupName, labGroups, makeLabGroups } from './cgroups.js
 import { runCommand } from '../shared/command.js';
 import { journalOf } from './console.js';
 import { giveBack, type IdRange, takeRanges } from './id-ranges.js';
-import { chooseIsolation, noneMeans } from './isolation.js';
+import { chooseIsolation, type HostIsolation, noneMeans, usersMeans } from './isolation.js';
 import { lastLines } from '../shared/last-lines.js';
 import { BootFailure, type BootedHost, bootHost, type LabSite } from './host.js';
 import { accessOf, type LocalAccess, removeLeftovers, sweepLocal, undo } from './leftovers.js';
-import { localPreflight, neighbourWarning } from './preflight.js';
+import { hostLimits, type HostLimits, labMemory, requireLimits, setLimits, watchAll, watchLimits } from './limits.js';
+import { checkInotify, localPreflight, neighbourWarning } from './preflight.js';
+import { roomOf } from './room.js';
 import { makeSegments, type SegmentSpace } from './segments.js';
 import { openTransport } from './transport.js';
 
@@ -104,45 +106,56 @@ function deadHosts({ hosts }: LocalAccess, guards: ReadonlyMap<string, ProcessId
   });
 }
 
-async function bring(
+/** The images of a plan's hosts, built where need be, and what of them is bound into hosts. */
+async function readyImages(
   plan: LabPlan,
-  options: UpOptions & { detached?: boolean; scenarioFile?: string },
-  provider: LocalProviderOptions,
-): Promise<RunningLab> {
-  const { emit, scenario, signal } = options;
-  const log = (level: 'info' | 'warn', text: string): void => emit({ type: 'log', scenario, level, text });
-  localPreflight(plan);
-  const warning = neighbourWarning(plan);
-  if (warning !== null) log('warn', warning);
-
-  const find = provider.image ?? ensureHostImage;
+  { emit, scenario, signal }: UpOptions,
+  find: NonNullable<LocalProviderOptions['image']>,
+): Promise<Pick<LabSite, 'images' | 'boundLayers'>> {
   const images = new Map<string, HostImage>();
   const boundLayers = new Map<string, string[]>();
   for (const name of new Set(plan.hosts.map((host) => host.image))) {
     const begin = performance.now();
-    emit({ type: 'phase', scenario, phase: 'image', state: 'start', text: `Image ${name}` });
-    const image = await find(name, { signal, progress: (line) => log('info', line) });
-    emit({
-      type: 'phase',
-      scenario,
-      phase: 'image',
-      state: 'end',
-      text: `Image ${name}`,
-      durationMs: performance.now() - begin,
-    });
+    const phase = { type: 'phase', scenario, phase: 'image', text: `Image ${name}` } as const;
+    emit({ ...phase, state: 'start' });
+    const progress = (text: string): void => emit({ type: 'log', scenario, level: 'info', text });
+    const image = await find(name, { signal, progress });
+    emit({ ...phase, state: 'end', durationMs: performance.now() - begin });
     images.set(name, image);
     if (plan.hosts.some((host) => host.image === name && host.engine))
       boundLayers.set(name, await boundLayersOf(image));
   }
   throwIfInterrupted(signal);
-  const { isolation, why } = await chooseIsolation(
-    options.isolation ?? 'auto',
-    [...images.values()].map((image) => image.root),
-  );
-  const meaning = isolation.mode === 'users' ? 'root in a lab host is an unprivileged user of this machine' : noneMeans;
-  emit({ type: 'isolation', scenario, mode: isolation.mode, text: meaning });
-  if (isolation.mode === 'none')
-    log('warn', `The ${noneMeans}.${why === null ? '' : ` They can't be isolated here: ${why}.`}`);
+  return { images, boundLayers };
+}
+
+/** How the hosts are isolated, told to whoever reads the events; with it, what only hosts of the machine's root need. */
+async function decideIsolation(
+  plan: LabPlan,
+  { emit, scenario, isolation: wish }: UpOptions,
+  images: LabSite['images'],
+): Promise<HostIsolation> {
+  const roots = [...images.values()].map((image) => image.root);
+  const { isolation, why } = await chooseIsolation(wish ?? 'auto', roots);
+  const text = isolation.mode === 'users' ? usersMeans : noneMeans;
+  emit({ type: 'isolation', scenario, mode: isolation.mode, text });
+  if (isolation.mode === 'users') return isolation;
+  const reason = why === null ? '' : ` They can't be isolated here: ${why}.`;
+  emit({ type: 'log', scenario, level: 'warn', text: `The ${noneMeans}.${reason}` });
+  checkInotify(plan);
+  return isolation;
+}
+
+async function bring(
+  plan: LabPlan,
+  options: UpOptions & { detached?: boolean; scenarioFile?: string },
+  provider: LocalProviderOptions,
+): Promise<RunningLab> {
+  localPreflight(plan);
+  const warning = neighbourWarning(plan);
+  if (warning !== null) options.emit({ type: 'log', scenario: options.scenario, level: 'warn', text: warning });
+  const ready = await readyImages(plan, options, provider.image ?? ensureHostImage);
+  const isolation = await decideIsolation(plan, options, ready.images);
 
   const id = newLabId(plan.slug);
   const keys = generateLabKeys(id);
@@ -150,6 +163,7 @@ async function bring(
   const record = newRecord(id, 'local', plan, access, options);
   const greeted = greetedStreams();
   const consoles: (() => void)[] = [];
+  const watch = watchAll();
   let ids: IdRange[] = [];
   const guards = new Map<string, ProcessIdentity>();
   let ledger: Ledger | null = null;
@@ -159,29 +173,23 @@ async function bring(
     ledger = openLedger(directory);
     mkdirSync(join(directory, 'root'));
     const layout = cgroupLayout();
+    const { memory } = roomOf(layout);
+    const limits = (host: HostPlan): HostLimits => hostLimits(plan, host, memory);
     const groups = labGroups(layout, cgroupName(record.holder, id));
     for (const path of groups.all) ledger.add({ kind: 'cgroup', path });
     makeLabGroups(groups);
+    const own = { memory: labMemory(plan, memory), pids: plan.limits?.pids ?? null, cpus: plan.limits?.cpus ?? null };
+    requireLimits('the lab', plan.limits, setLimits(groups.limited, own));
     if (isolation.mode === 'users') ids = await takeRanges(plan.hosts.length);
     segments = await makeSegments(plan.segments, ledger);
-    const site: LabSite = {
-      id,
-      directory,
-      keys,
-      ledger,
-      layout,
-      groups,
-      segments,
-      isolation,
-      ids,
-      images,
-      boundLayers,
-    };
+    watch.add(null, watchLimits(groups.limited, own, null));
+    const site = { id, directory, keys, ledger, layout, groups, segments, isolation, limits, ids, ...ready };
     await bootAll(site, plan, options, (host, booted) => {
       access.hosts[host.name] = booted.access;
       guards.set(host.name, booted.guard);
       greeted.keep(host.name, booted.first);
       consoles.push(booted.closeConsole);
+      watch.add(host.name, watchLimits(booted.groups.limited, limits(host), booted.access.pid1));
     });
   }
 
@@ -205,6 +213,7 @@ async function bring(
       const what = `the process that holds the segments (pid ${holder?.pid})`;
       return [...(holder ? [{ what, host: null }] : []), ...deadHosts(access, guards)];
     },
+    limitsMet: watch.limitsMet,
     bring: bringHosts,
     takeAway,
   });
