@@ -6,6 +6,7 @@ import { formatDuration } from '../model/duration.js';
 import type { Transcript } from '../model/events.js';
 import type { Outcome } from '../model/verdict.js';
 import type { ProbeContext } from '../places/context.js';
+import type { LimitMet } from '../providers/provider.js';
 import type { CheckItem, ScenarioItem, StepItem } from '../scenario/scenario.js';
 import { defaultStepTimeoutMs } from '../steps/kind.js';
 import { attemptsOf, more, type Attempt, type Timed, type Timing } from './attempts.js';
@@ -35,8 +36,16 @@ export async function performItem(course: Course, item: ScenarioItem): Promise<T
   } catch (error) {
     timed = { outcome: broken(error), attempts: 1, durationMs: performance.now() - begin, shown: 1 };
   }
-  if (timed.outcome.verdict === 'pass') return timed;
-  return { ...timed, outcome: last ? timed.outcome : blamed(course, timed) };
+  const met = course.lab.running?.limitsMet?.() ?? [];
+  if (timed.outcome.verdict !== 'pass')
+    timed = { ...timed, outcome: last ? timed.outcome : blamed(course, timed) };
+  return met.length === 0 ? timed : { ...timed, outcome: limited(timed.outcome, met) };
+}
+
+/** Where a limit was reached meanwhile, nothing that was seen is the network's doing: not what failed, nor what held. */
+function limited(outcome: Outcome, met: readonly LimitMet[]): Outcome {
+  const what = met.map((one) => one.text).join('; ');
+  return { ...outcome, verdict: 'error', reason: `${what}. Meanwhile it came to ${outcome.verdict}: ${outcome.reason}` };
 }
 
 /** The item with the values that earlier steps saved; an outcome where one is missing or does not fit. */

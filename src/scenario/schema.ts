@@ -278,7 +278,9 @@ const zHostLimits = z
     ...zLimits.in.shape,
     disk: zSize
       .optional()
-      .describe('Size of the root file system, which lies in memory. Default: half of the memory. What goes beyond is refused.'),
+      .describe(
+        'Size of the root file system, which lies in memory. Default: half of the memory. What goes beyond is refused.',
+      ),
   })
   .transform(({ memory, pids, cpus, disk }): ResourceLimits => ({
     memory: memory ?? null,

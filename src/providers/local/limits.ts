@@ -132,7 +132,11 @@ export function setLimits(
 }
 
 /** The limits that somebody asked for, among those that can't be had. Throws NETRIG_LIMIT naming the first. */
-export function requireLimits(who: string, asked: ResourceLimits | undefined, missing: readonly LimitController[]): void {
+export function requireLimits(
+  who: string,
+  asked: ResourceLimits | undefined,
+  missing: readonly LimitController[],
+): void {
   const names = { memory: 'memory', pids: 'pids', cpu: 'cpus' } as const;
   const first = missing.find((controller) => asked && asked[names[controller]] !== null);
   if (!first) return;
@@ -190,7 +194,9 @@ export function watchLimits(
     const met = now.met > before.met && now.killed > before.killed;
     // A failure without a kill was mended by giving caches up; it may still be followed by one.
     if (met) before = now;
-    return met ? [`reached its memory limit of ${formatSize(limits.memory)}, and the kernel ended processes of it`] : [];
+    return met
+      ? [`reached its memory limit of ${formatSize(limits.memory)}, and the kernel ended processes of it`]
+      : [];
   }
 
   function pids(): string[] {

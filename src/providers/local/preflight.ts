@@ -79,8 +79,8 @@ export function localPreflight(plan: LabPlan): void {
   checkRoom(plan, room);
 }
 
-/** Processes of a host that has booted; of its engine, once that runs, as many again. */
-const processesOf = (host: HostPlan): number => (host.init === 'light' ? 4 : host.engine ? 60 : 20);
+/** Processes and threads of a host that has booted, and of its engine with one container, measured. */
+const processesOf = (host: HostPlan): number => (host.init === 'light' ? 8 : host.engine ? 75 : 20);
 
 /** Throws NETRIG_LIMIT for a lab that does not fit into what the machine has left. */
 export function checkRoom(plan: LabPlan, room: Room): void {
