@@ -145,7 +145,8 @@ export const errorCatalogue = {
     exit: lab,
   },
   NETRIG_LIMIT: {
-    meaning: 'The limits of a lab or host cannot be set, or cannot be lived with, or the lab does not fit into this machine.',
+    meaning:
+      'The limits of a lab or host cannot be set, or cannot be lived with, or the lab does not fit into this machine.',
     mend: 'Change `limits:` in the scenario, run fewer labs at once, or use a machine with more room.',
     exit: lab,
   },
