@@ -37,15 +37,18 @@ export async function performItem(course: Course, item: ScenarioItem): Promise<T
     timed = { outcome: broken(error), attempts: 1, durationMs: performance.now() - begin, shown: 1 };
   }
   const met = course.lab.running?.limitsMet?.() ?? [];
-  if (timed.outcome.verdict !== 'pass')
-    timed = { ...timed, outcome: last ? timed.outcome : blamed(course, timed) };
+  if (timed.outcome.verdict !== 'pass') timed = { ...timed, outcome: last ? timed.outcome : blamed(course, timed) };
   return met.length === 0 ? timed : { ...timed, outcome: limited(timed.outcome, met) };
 }
 
 /** Where a limit was reached meanwhile, nothing that was seen is the network's doing: not what failed, nor what held. */
 function limited(outcome: Outcome, met: readonly LimitMet[]): Outcome {
   const what = met.map((one) => one.text).join('; ');
-  return { ...outcome, verdict: 'error', reason: `${what}. Meanwhile it came to ${outcome.verdict}: ${outcome.reason}` };
+  return {
+    ...outcome,
+    verdict: 'error',
+    reason: `${what}. Meanwhile it came to ${outcome.verdict}: ${outcome.reason}`,
+  };
 }
 
 /** The item with the values that earlier steps saved; an outcome where one is missing or does not fit. */

@@ -2,14 +2,19 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { ownIdentity } from '../../src/lab/process.js';
 import { formatSize, parseSize, type ResourceLimits } from '../../src/model/size.js';
 import type { HostPlan, LabPlan } from '../../src/plan/lab-plan.js';
 import { parseLayout, unifiedBase } from '../../src/providers/local/cgroups.js';
-import { checkLimits, hostLimits, requireLimits, setLimits, watchLimits } from '../../src/providers/local/limits.js';
+import {
+  checkLimits,
+  hostLimits,
+  requireLimits,
+  setLimits,
+  watchAll,
+  watchLimits,
+} from '../../src/providers/local/limits.js';
 import { checkRoom } from '../../src/providers/local/preflight.js';
 import { roomOf } from '../../src/providers/local/room.js';
-import { watchLab } from '../../src/providers/local/watch.js';
 import { hostPlan, labPlan } from '../lab/local-labs.js';
 
 const MiB = 1024 ** 2;
@@ -141,17 +146,16 @@ describe('limits in a cgroup', () => {
     expect(watch.met()).to.deep.equal([]);
   });
 
-  it('are told with the host that met them, before the death that came of it', () => {
-    const watch = watchLab();
-    const met = ['reached its memory limit of 1 MB, and the kernel ended processes of it'];
-    watch.process('web', 'its PID 1', { pid: process.pid, startTime: 1 });
-    watch.process(null, 'the process that holds the segments', ownIdentity());
-    watch.limits('web', { met: () => met.splice(0) });
-    expect(watch.troubles().map((one) => `${one.kind}: ${one.text}`)).to.deep.equal([
-      'limit: web reached its memory limit of 1 MB, and the kernel ended processes of it',
-      'died: web ended: its PID 1 is gone',
+  it('are told with the host that met them, the lab’s own without', () => {
+    const watch = watchAll();
+    const met = ['reached its limit of 300 processes'];
+    watch.add('web', { met: () => met.splice(0) });
+    watch.add(null, { met: () => ['reached its memory limit of 1 GB'] });
+    expect(watch.limitsMet()).to.deep.equal([
+      { host: 'web', text: 'web reached its limit of 300 processes' },
+      { host: null, text: 'the lab reached its memory limit of 1 GB' },
     ]);
-    expect(watch.troubles()).to.deep.equal([]);
+    expect(watch.limitsMet()).to.have.length(1);
   });
 });
 

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { NetrigError } from '../../src/errors.js';
 import type { Outcome } from '../../src/model/verdict.js';
-import type { DeadPart } from '../../src/providers/provider.js';
+import type { DeadPart, LimitMet } from '../../src/providers/provider.js';
 import { starvationOf, type MachineState } from '../../src/run/starvation.js';
 import { fakeLab, fakeProvider } from '../fakes/provider.js';
 import { fakeRun, fakeScenario } from '../fakes/scenario.js';
@@ -80,6 +80,28 @@ describe('The run of a scenario', () => {
     expect(outcome.reason).to.contain('a did not answer within 50 ms');
     expect(connections).to.equal(1);
     await run.finish();
+  });
+});
+
+describe('A limit that a host reaches', () => {
+  const words = 'a reached its memory limit of 400 MB';
+
+  it('is the error of what was under way, with its name, even where that passed; what comes later is judged again', async () => {
+    let met: LimitMet[] = [];
+    const scenario = fakeScenario(text, {
+      checks: {
+        one: () => {
+          met = [{ host: 'a', text: words }];
+          return pass;
+        },
+      },
+    });
+    const provider = fakeProvider({
+      up: (plan) => Promise.resolve(fakeLab(plan, { limitsMet: () => met.splice(0) })),
+    });
+    const outcomes = await fakeRun(scenario, { provider }).all();
+    expect(verdicts(outcomes)).to.deep.equal({ first: 'pass', one: 'error', second: 'pass', two: 'pass' });
+    expect(outcomes['one']!.reason).to.match(/^a reached its memory limit of 400 MB\. Meanwhile it came to pass: /);
   });
 });
 
