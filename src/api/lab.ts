@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import type { CheckKind } from '../checks/kind.js';
 import { checkKinds } from '../checks/registry.js';
 import { NetrigError } from '../errors.js';
+import { chooseScenario } from '../labs/up.js';
 import type { Outcome } from '../model/verdict.js';
 import type { LabSession } from '../session/session.js';
 import { wishFor } from '../providers/isolation-wish.js';
@@ -40,7 +41,7 @@ export interface LabPlace {
 export interface LabOptions {
   /** Over what the scenario asks for; default `local`. */
   provider?: string;
-  /** Which scenario of the file, where a matrix makes several: `ports[image=debian-12]`. */
+  /** Which scenario of the file: must be said where a matrix makes several: `ports[image=debian-12]`. */
   scenario?: string;
   /** `false`: hosts and segments only; none of the steps of the file is taken. Default `true`. */
   steps?: boolean;
@@ -72,21 +73,13 @@ export class Lab implements AsyncDisposable {
   /**
    * Brings up the lab of a scenario file and takes its steps; its checks are left to the caller.
    *
-   * @throws NETRIG_SCENARIO_INVALID, NETRIG_STEP_FAILED, or what the provider throws. Nothing stays behind then.
+   * @throws NETRIG_SCENARIO_INVALID, NETRIG_USAGE where several scenarios fit, NETRIG_STEP_FAILED, or what the provider throws. Nothing stays behind then.
    */
   static async up(file: string, options: LabOptions = {}): Promise<Lab> {
     const loaded = await loadScenarioFile(resolve(file));
     if (loaded.diagnostics.length > 0)
       throw new NetrigError('NETRIG_SCENARIO_INVALID', formatDiagnostics(loaded.diagnostics));
-    const found =
-      options.scenario === undefined
-        ? loaded.scenarios[0]
-        : loaded.scenarios.find((one) => one.id === options.scenario);
-    if (!found)
-      throw new NetrigError(
-        'NETRIG_USAGE',
-        `${file} has no scenario "${options.scenario}"; it has ${loaded.scenarios.map((one) => one.id).join(', ')}.`,
-      );
+    const found = chooseScenario(loaded.scenarios, file, options.scenario);
     const scenario = options.steps === false ? withoutSteps(found) : found;
     const signal = options.signal ?? new AbortController().signal;
     // Every host and command of the lab listens to it: many are no leak.

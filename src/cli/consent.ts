@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline/promises';
 import { NetrigError } from '../errors.js';
 import type { Provider } from '../providers/provider.js';
+import { tell } from './terminal.js';
 import { consentVariable, inventoryVariable } from '../providers/ssh/provider.js';
 
 /** Lets every process of this run know the inventory. */
@@ -21,7 +22,7 @@ export async function agree(provider: Provider, yes: boolean): Promise<void> {
     process.env[consentVariable] = '1';
     return;
   }
-  process.stderr.write(`${question}\n`);
+  tell`${question}`;
   if (!process.stdin.isTTY || !process.stderr.isTTY)
     throw new NetrigError('NETRIG_USAGE', 'Nothing was changed: nobody is at the terminal to agree.', {
       hint: 'Say --yes.',

@@ -1,6 +1,6 @@
-import { err } from './colours.js';
 import { NetrigError } from '../errors.js';
 import { formatDiagnostics, loadScenarioFiles, type LoadedScenario, type LoadOptions } from '../scenario/load.js';
+import { alreadyHarmless, errIsColoured, tell } from './terminal.js';
 
 /**
  * Loads scenario files; what is wrong in them is printed.
@@ -11,7 +11,7 @@ export async function loadOrPrint(files: readonly string[], options: LoadOptions
   const loaded = await loadScenarioFiles(files, options);
   const diagnostics = loaded.flatMap((one) => one.diagnostics);
   if (diagnostics.length === 0) return loaded;
-  process.stderr.write(formatDiagnostics(diagnostics, { color: err.isColorSupported }));
+  tell`${alreadyHarmless(formatDiagnostics(diagnostics, { color: errIsColoured }))}`;
   const bad = new Set(diagnostics.map((one) => one.file)).size;
   throw new NetrigError(
     'NETRIG_SCENARIO_INVALID',

@@ -54,13 +54,15 @@ async function main(): Promise<number> {
 }
 
 // A reader that went away (`netrig ps | head -1`) is no error of ours.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(exitStatus.passed);
-  throw error;
-});
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(exitStatus.passed);
+    throw error;
+  });
+}
 
-// Sockets to hosts that are gone may linger; the command is over when its work is.
+// Sockets to hosts that are gone may linger; the command is over when its work is, and all its words are out.
 const status = await main();
-process.stdout.write('', () =>
-  process.exit(process.exitCode === undefined || process.exitCode === 0 ? status : Number(process.exitCode)),
-);
+const { allWritten } = await import('./terminal.js');
+await allWritten();
+process.exit(process.exitCode === undefined || process.exitCode === 0 ? status : Number(process.exitCode));

@@ -59,6 +59,8 @@ export interface RunFlags {
   json?: boolean;
   reporter?: string;
   reports: string;
+  allure?: boolean;
+  /** `false` by --no-allure-report, which was needed when the page was made of every run. */
   allureReport: boolean;
 }
 
@@ -236,7 +238,13 @@ Start with:  netrig init && netrig run`,
       new Option('--reporter <name>', 'a Mocha reporter instead of the live console (spec, dot, json, tap, …)'),
     )
     .addOption(reports())
-    .addOption(new Option('--no-allure-report', 'do not make the Allure page (its results are written all the same)'))
+    .addOption(
+      new Option(
+        '--allure',
+        'make an Allure page, too, once the results have been told; it takes Java and half a minute (in CI, where the variable CI is set, the results for Allure are written all the same)',
+      ),
+    )
+    .addOption(new Option('--no-allure-report', 'over --allure: not the Allure page').hideHelp())
     .action(does(handlers.run));
 
   program
@@ -378,7 +386,7 @@ Start with:  netrig init && netrig run`,
         'which (comma-separated): results, junit, code-quality, summary, html, allure, allure-report',
       )
         .argParser(collect)
-        .default([], 'all'),
+        .default([], 'those of every run'),
     )
     .addOption(json('the results'))
     .action(does(handlers.report));

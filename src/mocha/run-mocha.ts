@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import Mocha from 'mocha';
+import { messageOf, NetrigError } from '../errors.js';
 
 export interface MochaRunOptions {
   files: readonly string[];
@@ -18,6 +19,18 @@ const registerFile = fileURLToPath(new URL('./register.js', import.meta.url));
 /** Shows nothing: the event stream has its own console. */
 function silent(): void {
   // Mocha wants a reporter to exist.
+}
+
+/** @throws NETRIG_USAGE when Mocha has no reporter of that name and can load none. */
+export function checkReporter(name: string): void {
+  try {
+    new Mocha({ reporter: name }).dispose();
+  } catch (error) {
+    const own = Object.keys(Mocha.reporters).filter((one) => /^[a-z-]+$/.test(one) && one !== 'base');
+    throw new NetrigError('NETRIG_USAGE', `Mocha knows no reporter "${name}": ${messageOf(error).split('\n')[0]}`, {
+      hint: `It has ${own.join(', ')}; others are named by their package or file.`,
+    });
+  }
 }
 
 /** Processes whose parent is this one. */

@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { openEventLog } from '../run/event-log.js';
 import { shareSettings, unshareSettings, type RunSettings } from '../run/run-settings.js';
 import { createRunDir } from '../report/run-dir.js';
-import { writeReports, type WrittenReports } from '../report/reports.js';
+import { defaultFormats, writeReports, type WrittenReports } from '../report/reports.js';
 
 export interface BeginOptions {
   argv: string[];
@@ -67,7 +67,7 @@ export async function beginRun(options: BeginOptions): Promise<OwnedRun> {
       log.emit({ type: 'run:end', durationMs: performance.now() - startedAt, interrupted });
       log.close();
       unshareSettings();
-      return writeReports(dir, formats ? { formats } : {});
+      return writeReports(dir, { formats: formats ?? defaultFormats() });
     },
   };
 }

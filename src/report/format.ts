@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { makeDirectory } from './directory.js';
 import type { RunModel } from './model.js';
 
 /** What a report format left in the run's directory. */
@@ -36,7 +37,7 @@ export async function writeWhole(
   mode: number = ownerOnly,
 ): Promise<void> {
   const path = join(dir, name);
-  await mkdir(dirname(path), { recursive: true, mode: mode === ownerOnly ? 0o700 : 0o777 });
+  await makeDirectory(dirname(path), mode === ownerOnly ? 0o700 : 0o777);
   const fresh = join(dirname(path), `.${basename(path)}.${randomBytes(4).toString('hex')}`);
   try {
     await writeFile(fresh, content, { mode });

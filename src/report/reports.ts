@@ -21,6 +21,17 @@ export const formats: readonly ReportFormat[] = [
   allureReportFormat,
 ];
 
+/**
+ * The formats that are made of every run, all of them quick: in CI, which has readers for them, Allure's results, too. Its
+ * page takes a Java program half a minute and is made where it is asked for.
+ */
+export function defaultFormats(env: NodeJS.ProcessEnv = process.env): readonly string[] {
+  const inCI = ![undefined, '', '0', 'false'].includes(env['CI']);
+  return formats
+    .map((format) => format.name)
+    .filter((name) => name !== allureReportFormat.name && (inCI || name !== allureResultsFormat.name));
+}
+
 export interface WrittenReports {
   model: RunModel;
   /** Relative to the run's directory. */
@@ -54,7 +65,8 @@ export async function writeReports(
   dir: string,
   options: { formats?: readonly string[]; signal?: AbortSignal } = {},
 ): Promise<WrittenReports> {
-  const names = options.formats ?? formats.map((format) => format.name);
+  const named = options.formats ?? formats.map((format) => format.name);
+  const names = named.includes(allureReportFormat.name) ? [...named, allureResultsFormat.name] : named;
   for (const name of names) {
     if (!formats.some((format) => format.name === name)) {
       throw new NetrigError(

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, rename, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf, NetrigError } from '../errors.js';
+import { makeDirectory } from './directory.js';
 
 export interface RunDir {
   /** `20261104T101112.345Z-3f9a`: UTC time, so that names sort by age, and a random part for runs of the same moment. */
@@ -21,7 +22,7 @@ export interface RunDir {
 export async function createRunDir(base: string, now: Date = new Date()): Promise<RunDir> {
   const stamp = now.toISOString().replace(/[-:]/g, '');
   try {
-    await mkdir(base, { recursive: true });
+    await makeDirectory(base);
     for (;;) {
       const id = `${stamp}-${randomBytes(2).toString('hex')}`;
       const dir = join(base, id);

@@ -45,6 +45,8 @@ export function startProcess(link: Link, command: string, options: ProcessOption
   let channel: ClientChannel | undefined;
   let exit: { code: number | null; signal?: string } | undefined;
   let exitedAt = 0;
+  /** Chunks that the caller has not taken yet. */
+  let held = 0;
   let lastDataAt = 0;
   let closed = false;
   let settled = false;
@@ -118,12 +120,33 @@ export function startProcess(link: Link, command: string, options: ProcessOption
     (stream === 'stdout' ? stdout : stderr).add(chunk);
     if (!options.onOutput) return;
     try {
-      options.onOutput(stream, chunk);
+      const taken = options.onOutput(stream, chunk);
+      if (taken) holdUntil(taken);
     } catch (error) {
-      // The caller's own mistake goes back to the caller; the command is not left running.
-      if (knownPgid !== undefined) void link.signalGroup(knownPgid, 'KILL').catch(() => undefined);
-      fail(error);
+      misused(error);
     }
+  };
+
+  // The caller's own mistake goes back to the caller; the command is not left running.
+  const misused = (error: unknown) => {
+    if (knownPgid !== undefined) void link.signalGroup(knownPgid, 'KILL').catch(() => undefined);
+    fail(error);
+  };
+
+  /** Takes no more output of either stream until the caller has taken this. */
+  const holdUntil = (taken: Promise<void>) => {
+    held += 1;
+    channel?.pause();
+    channel?.stderr.pause();
+    taken.then(() => {
+      held -= 1;
+      lastDataAt = performance.now();
+      // What comes after an exit is waited for from now on, not from when nobody took any.
+      if (exit !== undefined) exitedAt = performance.now();
+      if (held > 0 || settled) return;
+      channel?.resume();
+      channel?.stderr.resume();
+    }, misused);
   };
 
   /** Settles once nothing has come for a while after the exit, unless the channel closes first. */
@@ -131,6 +154,8 @@ export function startProcess(link: Link, command: string, options: ProcessOption
     after(ms, () => {
       const seen = lastDataAt;
       const now = performance.now();
+      // What is held back is still to come, however long its reader takes.
+      if (held > 0) return watchForSilence();
       const quietFor = now - Math.max(seen, exitedAt);
       if (now - exitedAt >= longestAfterExitMs) return settle();
       if (quietFor < quietAfterExitMs)

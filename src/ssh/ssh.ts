@@ -18,8 +18,11 @@ export interface ExecOptions {
   timeoutMs?: number;
   /** Abort kills the remote process group too. */
   signal?: AbortSignal;
-  /** Every chunk as it arrives, uncut. */
-  onOutput?: (stream: 'stdout' | 'stderr', chunk: Buffer) => void;
+  /**
+   * Every chunk as it arrives, uncut. Where a promise is given, no more output is taken until it resolves: the command waits
+   * once the window of its channel is full.
+   */
+  onOutput?: (stream: 'stdout' | 'stderr', chunk: Buffer) => void | Promise<void> | undefined;
   /** Bytes kept of each stream (head and tail half each when cut); default 1 MiB. */
   keepBytes?: number;
 }

@@ -231,7 +231,7 @@ export function fakeLab(options: FakeOptions): FakeLab {
       plan,
       exec: async (command, execOptions) => {
         const answer = machine.exec(name, command, execOptions);
-        execOptions?.onOutput?.('stdout', answer.stdoutRaw);
+        await execOptions?.onOutput?.('stdout', answer.stdoutRaw);
         return answer;
       },
       spawn: () => {

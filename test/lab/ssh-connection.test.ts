@@ -226,6 +226,24 @@ describe('ssh/connection, over a real sshd', function () {
       expect(stderr.slice(0, 3)).to.equal('e1\n');
     });
 
+    it('lets a command wait for a reader that is slow, and loses nothing', async () => {
+      let seen = 0;
+      let waiting = 0;
+      let most = 0;
+      const result = await host.exec('head -c 4000000 /dev/zero; echo end', {
+        onOutput: async (_, chunk) => {
+          seen += chunk.length;
+          waiting += 1;
+          most = Math.max(most, waiting);
+          await new Promise((resolve) => setTimeout(resolve, 3));
+          waiting -= 1;
+        },
+      });
+      expect(result.exitCode).to.equal(0);
+      expect(seen).to.equal(4_000_004);
+      expect(most).to.equal(1);
+    });
+
     it('rejects with what the caller’s onOutput throws, and does not leave the command running', async () => {
       let pid = 0;
       const error = await rejection(

@@ -5,6 +5,7 @@ import { compareRuns } from '../../report/compare.js';
 import { comparisonHtml, comparisonMarkdown, comparisonText } from '../../report/compare-pages.js';
 import { asUmaskSays, writeWhole } from '../../report/format.js';
 import { loadRun } from '../../report/reports.js';
+import { note, print, printJson } from '../terminal.js';
 import type { CompareFlags } from '../program.js';
 import { runDirectory } from './report.js';
 
@@ -13,7 +14,7 @@ async function write(file: string, content: string): Promise<void> {
   await writeWhole(dirname(path), basename(path), content, asUmaskSays).catch((error: unknown) => {
     throw new NetrigError('NETRIG_REPORT_WRITE', `${file} could not be written: ${messageOf(error)}`, { cause: error });
   });
-  process.stderr.write(`netrig: wrote ${file}\n`);
+  note(`wrote ${file}`);
 }
 
 /** `netrig compare`: ends with 1 when something that passed in the first run does not in another. */
@@ -34,7 +35,7 @@ export async function compare(runs: string[], flags: CompareFlags): Promise<numb
   }
   if (flags.html !== undefined) await write(flags.html, comparisonHtml(comparison));
   if (flags.markdown !== undefined) await write(flags.markdown, comparisonMarkdown(comparison, flags.heading));
-  if (flags.json) process.stdout.write(`${JSON.stringify({ schema: 'netrig-compare/1', ...comparison }, null, 2)}\n`);
-  else process.stdout.write(comparisonText(comparison));
+  if (flags.json) printJson({ schema: 'netrig-compare/1', ...comparison });
+  else print`${comparisonText(comparison).trimEnd()}`;
   return comparison.regressions > 0 ? exitStatus.failed : exitStatus.passed;
 }

@@ -18,7 +18,16 @@ import { loadCatalogue, loadUncovered } from '../../scenario/catalogue.js';
 import type { Catalogue } from '../../scenario/covers.js';
 import { formatDiagnostics, type Diagnostic } from '../../scenario/diagnostic.js';
 import { findScenarioFiles, type LoadedScenario } from '../../scenario/load.js';
-import { err, out } from '../colours.js';
+import {
+  alreadyHarmless,
+  errIsColoured,
+  note,
+  out as colours,
+  print,
+  printJson,
+  tell,
+  type Colour,
+} from '../terminal.js';
 import { loadOrPrint } from '../load-or-print.js';
 import type { CoverageFlags } from '../program.js';
 import { runDirectory } from './report.js';
@@ -50,8 +59,7 @@ function coversOf(loaded: readonly LoadedScenario[]): { checks: CoveringCheck[];
 
 function stopAt(diagnostics: readonly Diagnostic[]): void {
   if (diagnostics.length === 0) return;
-  process.stderr.write(formatDiagnostics(diagnostics, { color: err.isColorSupported }));
-  process.stderr.write('\n');
+  tell`${alreadyHarmless(formatDiagnostics(diagnostics, { color: errIsColoured }))}`;
   throw new NetrigError(
     'NETRIG_SCENARIO_INVALID',
     `${diagnostics.length} ${diagnostics.length === 1 ? 'mistake' : 'mistakes'} in what is said about the catalogue.`,
@@ -59,11 +67,17 @@ function stopAt(diagnostics: readonly Diagnostic[]): void {
   );
 }
 
+/** Cells and lines are put together as text, with what is not of netrig's own made harmless first. */
+function painted(colour: Colour): (text: string) => string {
+  return (text) => colours[colour](text).text;
+}
+const out = { red: painted('red'), dim: painted('dim') };
+
 const paint: Record<Verdict, (text: string) => string> = {
-  pass: out.green,
+  pass: painted('green'),
   fail: out.red,
-  inconclusive: out.yellow,
-  error: out.magenta,
+  inconclusive: painted('yellow'),
+  error: painted('magenta'),
   skipped: out.dim,
 };
 
@@ -106,7 +120,7 @@ function printTable(coverage: Coverage, says: ReadonlyMap<string, string>): void
     out.dim(heading),
     ...coverage.items.flatMap((item) => itemLines(item, coverage.engines, says.get(item.id) ?? '', width)),
   ];
-  process.stdout.write(`${lines.join('\n')}\n\n`);
+  print`${alreadyHarmless(lines.join('\n'))}\n`;
 }
 
 interface PartCoverage {
@@ -124,7 +138,7 @@ function partsOf(coverage: Coverage, catalogue: Catalogue | null): PartCoverage[
   }));
 }
 
-function printJson(
+function printCoverageJson(
   coverage: Coverage,
   catalogue: Catalogue | null,
   says: ReadonlyMap<string, string>,
@@ -137,22 +151,21 @@ function printJson(
     checks: item.checks.map((check) => ({ ...check, file: path.relative(process.cwd(), check.file) })),
   });
   const parts = partsOf(coverage, catalogue).map(({ id, title, items }) => ({ id, title, ...countStates(items) }));
-  const json = {
+  printJson({
     schema: 'netrig-coverage/2',
     runs: runs.map(({ startedAt, netrig, kernel }) => ({ startedAt, netrig, kernel })),
     engines: coverage.engines,
     totals: { ...countStates(coverage.items), parts },
     items: coverage.items.map(relative),
     outdated: coverage.outdated,
-  };
-  process.stdout.write(`${JSON.stringify(json, null, 2)}\n`);
+  });
 }
 
 /** One line for each part of the catalogue, and one for all. */
 function printTotals(coverage: Coverage, catalogue: Catalogue | null): void {
   const parts = partsOf(coverage, catalogue);
   const lines = parts.length > 1 ? parts.map(({ id, title, items }) => `${id} ${title}: ${coverageLine(items)}`) : [];
-  process.stdout.write(`${[...lines, coverageLine(coverage.items)].join('\n')}\n`);
+  print`${[...lines, coverageLine(coverage.items)].join('\n')}`;
 }
 
 /** `netrig coverage`: ends with 1 when an item has neither a check nor a reason. */
@@ -182,15 +195,15 @@ export async function coverage(runs: string[], flags: CoverageFlags): Promise<nu
       part.sections.flatMap((section) => section.items.map((item) => [item.id, item.says] as const)),
     ),
   );
-  if (flags.json) printJson(result, catalogue, says, models);
+  if (flags.json) printCoverageJson(result, catalogue, says, models);
   else {
     printTable(result, says);
     printTotals(result, catalogue);
   }
   if (result.outdated.length > 0) {
     const { length } = result.outdated;
-    process.stderr.write(
-      `netrig: ${length} covering ${length === 1 ? 'check' : 'checks'} of the runs ${length === 1 ? 'is' : 'are'} no longer in the scenario files and ${length === 1 ? 'does' : 'do'} not count.\n`,
+    note(
+      `${length} covering ${length === 1 ? 'check' : 'checks'} of the runs ${length === 1 ? 'is' : 'are'} no longer in the scenario files and ${length === 1 ? 'does' : 'do'} not count.`,
     );
   }
   return result.items.some((item) => item.state === 'missing') ? exitStatus.failed : exitStatus.passed;

@@ -1,7 +1,7 @@
 import { access, constants } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
-import { out } from '../colours.js';
 import { shareInventory } from '../consent.js';
+import { out, print, printJson } from '../terminal.js';
 import { listHostImages } from '../../images/store.js';
 import { exitStatus } from '../../model/verdict.js';
 import type { Capability } from '../../providers/provider.js';
@@ -29,7 +29,7 @@ async function ownFindings(): Promise<Capability[]> {
     {
       name: 'allure-report',
       have: java !== null,
-      seen: java ? `Java is at ${java}` : 'no java on PATH, so no Allure page; its results are written all the same',
+      seen: java ? `Java is at ${java}` : 'no java on PATH, so `netrig run --allure` can make no page',
       ...(java ? {} : { mend: 'apt-get install default-jre-headless' }),
     },
     ...images.map((image) => ({
@@ -51,11 +51,35 @@ function isRequired({ name }: Capability): boolean {
   return /^(?:root|engine|inventory|vagrant|hypervisor)$|^(?:tool|machine):/.test(name);
 }
 
+export interface Findings {
+  provider: string;
+  capabilities: readonly Capability[];
+}
+
+/** What to print of a provider: all of it, or, where it is not here and nobody asked for it, only what it lacks first. */
+export function shownOf({ capabilities }: Findings, asked: boolean): { shown: readonly Capability[]; left: number } {
+  const lacking = capabilities.find((one) => isRequired(one) && !one.have);
+  if (asked || lacking === undefined) return { shown: capabilities, left: 0 };
+  return { shown: [lacking], left: capabilities.length - 1 };
+}
+
+function printFindings(findings: Findings, asked: boolean): void {
+  const { shown, left } = shownOf(findings, asked);
+  print`${out.bold(findings.provider)}${left === 0 ? '' : out.dim('  not here')}`;
+  const width = Math.max(0, ...shown.map((one) => one.name.length));
+  for (const { name, have, seen, mend } of shown) {
+    print`  ${have ? out.green('yes') : out.yellow('no ')} ${name.padEnd(width)}  ${seen.replace(/\s+/g, ' ')}`;
+    if (!have && mend) print`      ${' '.repeat(width)}  ${out.dim(`to mend: ${mend}`)}`;
+  }
+  if (left > 0) print`${out.dim(`      ${left} more with --provider ${findings.provider}`)}`;
+}
+
 /** `netrig doctor`: 0 when the provider asked for, else the local one, can bring up a lab. */
 export async function doctor(flags: { json?: boolean; provider?: string; inventory?: string }): Promise<number> {
   shareInventory(flags.inventory);
+  const wanted = flags.provider ?? 'local';
   const chosen = flags.provider === undefined ? Object.values(providers) : [providerNamed(flags.provider)];
-  const findings = [
+  const findings: Findings[] = [
     ...(await Promise.all(
       chosen.map(async (provider) => ({
         provider: provider.name,
@@ -64,20 +88,10 @@ export async function doctor(flags: { json?: boolean; provider?: string; invento
     )),
     { provider: 'netrig', capabilities: await ownFindings() },
   ];
-  if (flags.json) {
-    process.stdout.write(`${JSON.stringify(findings, null, 2)}\n`);
-  } else {
-    for (const { provider, capabilities } of findings) {
-      process.stdout.write(`${out.bold(provider)}\n`);
-      const width = Math.max(...capabilities.map((one) => one.name.length));
-      for (const { name, have, seen, mend } of capabilities) {
-        process.stdout.write(`  ${have ? out.green('yes') : out.yellow('no ')} ${name.padEnd(width)}  ${seen}\n`);
-        if (!have && mend) process.stdout.write(`      ${' '.repeat(width)}  ${out.dim(`to mend: ${mend}`)}\n`);
-      }
-    }
-  }
+  if (flags.json) printJson(findings);
+  else for (const one of findings) printFindings(one, one.provider === wanted || one.provider === 'netrig');
   const required = findings
-    .filter(({ provider }) => provider === (flags.provider ?? 'local'))
+    .filter(({ provider }) => provider === wanted)
     .flatMap(({ capabilities }) => capabilities.filter(isRequired));
   return required.every((one) => one.have) ? exitStatus.passed : exitStatus.lab;
 }

@@ -5,7 +5,7 @@ import { formatDuration } from '../../model/duration.js';
 import { exitStatus } from '../../model/verdict.js';
 import { forgetBoxes } from '../../providers/vagrant/machines.js';
 import { onInterrupt } from '../../run/interrupt.js';
-import { formatTable } from '../print-table.js';
+import { note, print, printJson, table, tell } from '../terminal.js';
 
 function megabytes(bytes: number): string {
   return bytes === 0 ? '' : `${Math.round(bytes / 1e6)} MB`;
@@ -16,7 +16,7 @@ const states = { ready: 'built', stale: 'built from an older recipe', absent: 'n
 export async function list(flags: { json?: boolean }): Promise<number> {
   const images = await listHostImages();
   if (flags.json) {
-    process.stdout.write(`${JSON.stringify(images, null, 2)}\n`);
+    printJson(images);
     return exitStatus.passed;
   }
   const boxes = (await listBoxes()).filter((box) => box.state !== 'absent');
@@ -36,22 +36,20 @@ export async function list(flags: { json?: boolean }): Promise<number> {
     states[box.state],
     megabytes(box.sizeBytes),
   ]);
-  process.stdout.write(
-    formatTable(['IMAGE', 'DEBIAN', 'ENGINE', 'CONTAINER IMAGES', 'STATE', 'SIZE'], [...rows, ...boxRows]),
-  );
+  print`${table(['IMAGE', 'DEBIAN', 'ENGINE', 'CONTAINER IMAGES', 'STATE', 'SIZE'], [...rows, ...boxRows])}`;
   return exitStatus.passed;
 }
 
 export async function build(names: string[], flags: { force?: boolean }): Promise<number> {
   const wanted = names.includes('all') ? (await listHostImages()).map((image) => image.name) : names;
-  const interrupt = onInterrupt(() => process.stderr.write('netrig: interrupted, removing what was half built\n'));
+  const interrupt = onInterrupt(() => note('interrupted, removing what was half built'));
   try {
     for (const name of wanted) {
       const begin = performance.now();
       const options = {
         force: flags.force ?? false,
         signal: interrupt.signal,
-        progress: (line: string) => process.stderr.write(`${line}\n`),
+        progress: (line: string) => tell`${line}`,
       };
       const box = boxImageOf(name);
       if (box === null) await buildHostImage(name, options);
@@ -60,7 +58,7 @@ export async function build(names: string[], flags: { force?: boolean }): Promis
         // Copies of the one before have other keys than the new one, and no use.
         if (options.force) await forgetBoxes(box);
       }
-      process.stdout.write(`${name} is ready, after ${formatDuration(performance.now() - begin)}\n`);
+      print`${name} is ready, after ${formatDuration(performance.now() - begin)}`;
     }
   } finally {
     interrupt.dispose();
@@ -82,8 +80,8 @@ export async function remove(names: string[], flags: { all?: boolean }): Promise
     const box = boxImageOf(name);
     const freed = box === null ? await removeHostImage(name) : await removeBox(box);
     if (box !== null) await forgetBoxes(box);
-    if (freed > 0) process.stdout.write(`${name} removed, ${megabytes(freed)} freed\n`);
-    else if (!flags.all) process.stdout.write(`${name} was not built\n`);
+    if (freed > 0) print`${name} removed, ${megabytes(freed)} freed`;
+    else if (!flags.all) print`${name} was not built`;
   }
   return exitStatus.passed;
 }

@@ -1,7 +1,9 @@
-import { access, mkdir, writeFile } from 'node:fs/promises';
+import { access, writeFile } from 'node:fs/promises';
 import { dirname, isAbsolute, join, relative } from 'node:path';
-import { NetrigError } from '../../errors.js';
+import { messageOf, NetrigError } from '../../errors.js';
+import { makeDirectory } from '../../report/directory.js';
 import { exitStatus } from '../../model/verdict.js';
+import { print } from '../terminal.js';
 
 const first = (
   file: string,
@@ -45,8 +47,16 @@ export async function init(where: string, flags: { force?: boolean }): Promise<n
   if (there && !flags.force)
     throw new NetrigError('NETRIG_USAGE', `${file} is there already.`, { hint: 'Say --force to write over it.' });
   const named = isAbsolute(file) ? file : relative(process.cwd(), file);
-  await mkdir(dirname(file), { recursive: true });
-  await writeFile(file, first(named));
-  process.stdout.write(`${file} written. Run it:  netrig run ${named}\n`);
+  await makeDirectory(dirname(file)).catch((error: unknown) => {
+    throw new NetrigError('NETRIG_USAGE', `${dirname(file)} cannot be made: ${messageOf(error)}`, {
+      hint: 'Name another place.',
+    });
+  });
+  await writeFile(file, first(named)).catch((error: unknown) => {
+    throw new NetrigError('NETRIG_USAGE', `${file} cannot be written: ${messageOf(error)}`, {
+      hint: 'Name another place.',
+    });
+  });
+  print`${file} written. Run it:  netrig run ${named}`;
   return exitStatus.passed;
 }

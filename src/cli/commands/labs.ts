@@ -1,81 +1,44 @@
-import { NetrigError } from '../../errors.js';
-import { holderAlive, listRecords } from '../../lab/store.js';
+import { labsToTakeDown, sweepLabs, takeDown } from '../../labs/down.js';
+import { describeLabs, type LabDescription } from '../../labs/find.js';
 import { formatDuration } from '../../model/duration.js';
 import { exitStatus } from '../../model/verdict.js';
-import type { LabRecord } from '../../providers/provider.js';
-import { providerNamed, providers } from '../../providers/registry.js';
 import { consentVariable } from '../../providers/ssh/provider.js';
 import { shareInventory } from '../consent.js';
-import { pickLab } from '../pick-lab.js';
-import { formatTable } from '../print-table.js';
+import { print, printJson, table, tell } from '../terminal.js';
 
-function addresses(host: LabRecord['plan']['hosts'][number]): string {
+function addresses(host: LabDescription['hosts'][number]): string {
   return host.interfaces.map((nic) => `${nic.name} ${nic.address ?? '-'} (${nic.segment})`).join(', ');
 }
 
 /** `netrig ps`. */
 export async function ps(flags: { json?: boolean }): Promise<number> {
-  const records = listRecords();
-  const described = await Promise.all(
-    records.map(async (record) => ({
-      id: record.id,
-      title: record.title,
-      provider: record.provider,
-      state: holderAlive(record) ? record.state : 'dead',
-      left: record.detached ? 'up' : 'run',
-      createdAt: record.createdAt,
-      scenarioFile: record.scenarioFile ?? null,
-      hosts: record.plan.hosts.map((host) => ({
-        name: host.name,
-        image: host.image,
-        init: host.init,
-        interfaces: host.interfaces,
-      })),
-    })),
-  );
-  if (flags.json) {
-    process.stdout.write(`${JSON.stringify(described, null, 2)}\n`);
-    return exitStatus.passed;
+  const labs = describeLabs();
+  if (flags.json) printJson(labs);
+  else if (labs.length === 0) print`No lab is up.`;
+  else {
+    const rows = labs.flatMap(({ id, state, left, createdAt, hosts }) => {
+      const age = formatDuration(Date.now() - Date.parse(createdAt));
+      return hosts.map((host, at) => [
+        ...(at === 0 ? [id, `${state} (${left})`, age] : ['', '', '']),
+        host.name,
+        host.image,
+        addresses(host),
+      ]);
+    });
+    print`${table(['LAB', 'STATE', 'AGE', 'HOST', 'IMAGE', 'INTERFACES'], rows)}`;
+    if (labs.some((lab) => lab.state === 'dead'))
+      print`A dead lab lost the process that held it: \`netrig gc\` removes what is left.`;
   }
-  if (records.length === 0) {
-    process.stdout.write('No lab is up.\n');
-    return exitStatus.passed;
-  }
-  const rows = records.flatMap((record, index) => {
-    const { state, left } = described[index]!;
-    const age = formatDuration(Date.now() - Date.parse(record.createdAt));
-    return record.plan.hosts.map((host, at) => [
-      at === 0 ? record.id : '',
-      at === 0 ? `${state} (${left})` : '',
-      at === 0 ? age : '',
-      host.name,
-      host.image,
-      addresses(host),
-    ]);
-  });
-  process.stdout.write(formatTable(['LAB', 'STATE', 'AGE', 'HOST', 'IMAGE', 'INTERFACES'], rows));
-  if (described.some((lab) => lab.state === 'dead'))
-    process.stdout.write('A dead lab lost the process that held it: `netrig gc` removes what is left.\n');
   return exitStatus.passed;
 }
 
 /** `netrig down`. */
 export async function down(ids: string[], flags: { all?: boolean }): Promise<number> {
-  const records = flags.all
-    ? listRecords().filter((record) => record.detached)
-    : await Promise.all(ids.length > 0 ? ids.map(pickLab) : [pickLab(undefined)]);
-  if (records.length === 0) process.stdout.write('No lab is up.\n');
-  const busy = records.find((record) => !record.detached);
-  if (busy)
-    throw new NetrigError(
-      'NETRIG_USAGE',
-      `The lab ${busy.id} belongs to a run that is under way (process ${busy.holder.pid}).`,
-      { hint: 'End that run with Ctrl-C; it takes its labs down.' },
-    );
+  const records = labsToTakeDown(ids, flags.all ?? false);
+  if (records.length === 0) print`No lab is up.`;
   for (const record of records) {
-    const begin = performance.now();
-    await providerNamed(record.provider).destroy(record);
-    process.stdout.write(`${record.id} is down, after ${formatDuration(performance.now() - begin)}\n`);
+    const took = await takeDown(record);
+    print`${record.id} is down, after ${formatDuration(took)}`;
   }
   return exitStatus.passed;
 }
@@ -85,18 +48,15 @@ export async function gc(flags: { inventory?: string; json?: boolean }): Promise
   shareInventory(flags.inventory);
   // To name the inventory is to agree: nothing but what netrig changed is taken back.
   if (flags.inventory !== undefined) process.env[consentVariable] = '1';
-  const reports = await Promise.all(
-    Object.values(providers).map(async (provider) => ({ provider: provider.name, ...(await provider.sweep()) })),
-  );
+  const reports = await sweepLabs();
   if (flags.json) {
-    process.stdout.write(`${JSON.stringify(reports, null, 2)}\n`);
+    printJson(reports);
   } else {
     for (const { removed, left } of reports) {
-      for (const { lab, what } of removed) process.stdout.write(`${lab}: removed ${what.join(', ')}\n`);
-      for (const { lab, what, why } of left) process.stderr.write(`${lab}: ${what} is left: ${why}\n`);
+      for (const { lab, what } of removed) print`${lab}: removed ${what.join(', ')}`;
+      for (const { lab, what, why } of left) tell`${lab}: ${what} is left: ${why}`;
     }
-    if (reports.every(({ removed, left }) => removed.length + left.length === 0))
-      process.stdout.write('Nothing was left behind.\n');
+    if (reports.every(({ removed, left }) => removed.length + left.length === 0)) print`Nothing was left behind.`;
   }
   return reports.some(({ left }) => left.length > 0) ? exitStatus.lab : exitStatus.passed;
 }

@@ -4,6 +4,7 @@ import { availableParallelism, release } from 'node:os';
 import path from 'node:path';
 import { messageOf, NetrigError } from '../../errors.js';
 import { findHostImageRow } from '../../images/host-image.js';
+import { sweepFirst } from '../../labs/down.js';
 import { formatDuration } from '../../model/duration.js';
 import { exitStatus } from '../../model/verdict.js';
 import { mutationMarkdown, mutationSummary, mutantLine } from '../../mutate/page.js';
@@ -14,15 +15,14 @@ import { shortVersion } from '../../report/engine-version.js';
 import { asUmaskSays, writeWhole } from '../../report/format.js';
 import { onInterrupt } from '../../run/interrupt.js';
 import { findScenarioFiles } from '../../scenario/load.js';
-import { out } from '../colours.js';
+import { joined, note, out, print, printJson, text, type Painted, type Shown } from '../terminal.js';
 import { loadOrPrint } from '../load-or-print.js';
 import type { MutateFlags } from '../program.js';
-import { sweepFirst } from '../sweep-first.js';
 
 /** Runs at once, where nobody says: labs keep a processor each busy while they boot. */
 const mostDefaultJobs = 4;
 
-const paint: Record<Fate, (text: string) => string> = {
+const paint: Record<Fate, (value: Shown) => Painted> = {
   noticed: out.green,
   stopped: out.dim,
   survived: out.red,
@@ -110,10 +110,9 @@ function asJson(result: MutateResult): unknown {
 /** `netrig mutate`: 1 when a mutation survived without a reason, or fewer were noticed than `--until-noticed` asks for. */
 export async function mutate(paths: string[], flags: MutateFlags): Promise<number> {
   const subjects = await subjectsOf(paths, flags);
-  const note = (line: string): void => void process.stderr.write(`netrig: ${line}\n`);
   await sweepFirst(note);
   const version = ownVersion();
-  const say = (line: string): void => void (flags.json ? undefined : process.stdout.write(`${line}\n`));
+  const say = (line: Painted): void => void (flags.json ? undefined : print`${line}`);
   const interrupt = onInterrupt(() =>
     note('interrupted: ending what runs and taking labs down; once more ends at once'),
   );
@@ -131,12 +130,12 @@ export async function mutate(paths: string[], flags: MutateFlags): Promise<numbe
     onOriginal: ({ scenario, original, possible }) =>
       say(
         original.verdict === 'pass'
-          ? `${out.bold(scenario)}  passes with ${original.checks} ${original.checks === 1 ? 'check' : 'checks'} in ${formatDuration(original.durationMs)}; ${possible} mutations possible`
-          : `${out.bold(scenario)}  ${original.verdict}: ${original.reason}`,
+          ? text`${out.bold(scenario)}  passes with ${original.checks} ${original.checks === 1 ? 'check' : 'checks'} in ${formatDuration(original.durationMs)}; ${possible} mutations possible`
+          : text`${out.bold(scenario)}  ${original.verdict}: ${original.reason}`,
       ),
     onMutant: (subject, mutant) => {
       const line = mutantLine(subject, mutant);
-      say(paint[mutant.fate](line.slice(0, mutant.fate.length)) + line.slice(mutant.fate.length));
+      say(joined([paint[mutant.fate](line.slice(0, mutant.fate.length)), line.slice(mutant.fate.length)]));
     },
   }).finally(() => interrupt.dispose());
 
@@ -145,8 +144,8 @@ export async function mutate(paths: string[], flags: MutateFlags): Promise<numbe
     await writePage(flags.write, result, version);
     note(`wrote ${flags.write}`);
   }
-  if (flags.json) process.stdout.write(`${JSON.stringify(asJson(result), null, 2)}\n`);
-  else process.stdout.write(`\n${mutationSummary(result)}`);
+  if (flags.json) printJson(asJson(result));
+  else print`\n${mutationSummary(result).trimEnd()}`;
   if (result.interrupted) return exitStatus.interrupted;
   const verdicts = new Set(result.subjects.map((subject) => subject.original.verdict));
   if (verdicts.has('error')) return exitStatus.lab;

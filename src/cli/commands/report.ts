@@ -2,8 +2,9 @@ import { access, readFile, realpath } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { NetrigError } from '../../errors.js';
 import { exitStatus } from '../../model/verdict.js';
-import { writeReports } from '../../report/reports.js';
+import { defaultFormats, writeReports } from '../../report/reports.js';
 import { eventLogName } from '../../run/event-log.js';
+import { print, printJsonText, tell } from '../terminal.js';
 import { printError } from '../print-error.js';
 
 /** The directory of a run: by its id below the reports' directory, by its own path, or the latest. @throws NETRIG_USAGE. */
@@ -31,13 +32,12 @@ export async function report(
   flags: { reports: string; format: string[]; json?: boolean },
 ): Promise<number> {
   const dir = await runDirectory(run, flags.reports);
-  const { model, files, notes, failures } = await writeReports(
-    dir,
-    flags.format.length > 0 ? { formats: flags.format } : {},
-  );
-  for (const note of notes) process.stderr.write(`${note}\n`);
+  const { model, files, notes, failures } = await writeReports(dir, {
+    formats: flags.format.length > 0 ? flags.format : defaultFormats(),
+  });
+  for (const note of notes) tell`${note}`;
   for (const { error } of failures) printError(error);
-  if (flags.json) process.stdout.write(await readFile(join(dir, 'results.json'), 'utf8'));
-  else for (const file of files) process.stdout.write(`${relative(process.cwd(), join(dir, file))}\n`);
+  if (flags.json) printJsonText(await readFile(join(dir, 'results.json'), 'utf8'));
+  else for (const file of files) print`${relative(process.cwd(), join(dir, file))}`;
   return failures.length > 0 ? exitStatus.lab : model.exitCode;
 }

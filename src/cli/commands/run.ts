@@ -3,37 +3,27 @@ import { availableParallelism } from 'node:os';
 import { join, relative } from 'node:path';
 import { NetrigError } from '../../errors.js';
 import { findHostImageRow } from '../../images/host-image.js';
-import type { RunEventBody } from '../../model/events.js';
+import { sweepFirst } from '../../labs/down.js';
+import { runScenarios, type FinishedRun } from '../../labs/run.js';
 import { exitStatus } from '../../model/verdict.js';
-import { runMocha } from '../../mocha/run-mocha.js';
-import { beginRun } from '../../mocha/whole-run.js';
-import { onEvent } from '../../mocha/register.js';
+import { checkReporter } from '../../mocha/run-mocha.js';
 import { isolationWish } from '../../providers/isolation-wish.js';
 import { providerNamed } from '../../providers/registry.js';
-import { allureReportFormat } from '../../report/allure.js';
 import { tellGithub } from '../../report/ci.js';
+import { allureReportFormat } from '../../report/allure.js';
 import { createConsoleReporter } from '../../report/console.js';
-import { formats, loadRun } from '../../report/reports.js';
-import { eventLogName, followEvents } from '../../run/event-log.js';
+import { writeReports } from '../../report/reports.js';
 import { onInterrupt } from '../../run/interrupt.js';
-import { findScenarioFiles } from '../../scenario/load.js';
+import { findScenarioFiles, type LoadedScenario } from '../../scenario/load.js';
 import { agree, shareInventory } from '../consent.js';
 import { loadOrPrint } from '../load-or-print.js';
 import { printError } from '../print-error.js';
 import type { RunFlags } from '../program.js';
 import { partOf } from '../shard.js';
-import { sweepFirst } from '../sweep-first.js';
+import { note, print, printJsonText } from '../terminal.js';
 
 /** Files at once, where nobody says: labs keep a processor each busy while they boot. */
 const mostDefaultJobs = 4;
-
-/** Ids of the scenarios whose last attempt did not pass. */
-async function notPassed(dir: string): Promise<string[]> {
-  const model = await loadRun(dir);
-  return model.scenarios
-    .filter((scenario) => !['pass', 'skipped'].includes(scenario.verdict))
-    .map((scenario) => scenario.id);
-}
 
 /** `netrig run`. */
 export async function run(paths: string[], flags: RunFlags): Promise<number> {
@@ -41,57 +31,26 @@ export async function run(paths: string[], flags: RunFlags): Promise<number> {
   const unknownImage = flags.matrix['image']?.find((name) => !findHostImageRow(name));
   if (unknownImage !== undefined)
     throw new NetrigError('NETRIG_IMAGE_UNKNOWN', `There is no host image "${unknownImage}".`);
-  const loaded = await loadOrPrint(files, { matrix: flags.matrix });
+  if (flags.reporter !== undefined) checkReporter(flags.reporter);
+  const chosen = chooseFiles(await loadOrPrint(files, { matrix: flags.matrix }), flags);
   if (flags.provider !== undefined) providerNamed(flags.provider);
   shareInventory(flags.inventory);
-  const tagged = loaded.filter((one) =>
-    one.scenarios.some((scenario) => flags.tag.length === 0 || scenario.tags.some((tag) => flags.tag.includes(tag))),
-  );
-  const chosen = flags.shard ? partOf(tagged, flags.shard) : tagged;
-  if (tagged.length === 0) {
-    const matrix = Object.entries(flags.matrix).map(([name, values]) => `${name}=${values.join(',')}`);
-    const asked = [...(flags.tag.length > 0 ? [`the tag ${flags.tag.join(' or ')}`] : []), ...matrix];
-    const known = [...new Set(loaded.flatMap((one) => one.scenarios.flatMap((scenario) => scenario.tags)))].sort();
-    throw new NetrigError('NETRIG_NO_SCENARIO', `No scenario has ${asked.join(' and ')}.`, {
-      hint:
-        known.length > 0 ? `Tags in use: ${known.join(', ')}.` : 'Look at the `tags` and `matrix` of the scenarios.',
-    });
-  }
-
-  if (chosen.length === 0) {
-    throw new NetrigError(
-      'NETRIG_NO_SCENARIO',
-      `Part ${flags.shard!.index} of ${flags.shard!.of} is empty: there ${tagged.length === 1 ? 'is one scenario file' : `are ${tagged.length} scenario files`}.`,
-      { hint: `Use at most ${tagged.length} ${tagged.length === 1 ? 'part' : 'parts'}.` },
-    );
-  }
-
-  const quiet = flags.json === true || flags.reporter !== undefined;
-  const used = [
-    ...new Set(
-      chosen.flatMap((one) => one.scenarios.map((scenario) => flags.provider ?? scenario.provider ?? 'local')),
-    ),
-  ];
-  if (flags.checkOnly) {
-    const making = used.find((name) => !providerNamed(name).asks);
-    if (making !== undefined)
-      throw new NetrigError(
-        'NETRIG_USAGE',
-        `--check-only is for machines that exist already; the provider ${making} makes its own.`,
-        { hint: 'Use it with --provider ssh --inventory FILE.' },
-      );
-  } else for (const name of used) await agree(providerNamed(name), flags.yes ?? false);
-
-  const note = (line: string): void => void process.stderr.write(`netrig: ${line}\n`);
+  const used = providersOf(chosen, flags);
+  await mayUse(used, flags);
   await sweepFirst(note);
 
-  const jobs =
-    flags.jobs ??
-    (used.some((name) => providerNamed(name).reusesHosts) ? 1 : Math.min(mostDefaultJobs, availableParallelism()));
-  const parallel = jobs > 1 && chosen.length > 1;
-  const owned = await beginRun({
-    argv: process.argv.slice(2),
+  const interrupt = onInterrupt(() =>
+    note('interrupted: ending what runs and taking labs down; once more ends at once'),
+  );
+  const reporter = createConsoleReporter({ stream: process.stdout });
+  const silent = flags.json === true || flags.reporter !== undefined;
+  const finished = await runScenarios({
+    files: chosen,
+    jobs:
+      flags.jobs ??
+      (used.some((name) => providerNamed(name).reusesHosts) ? 1 : Math.min(mostDefaultJobs, availableParallelism())),
     reports: flags.reports,
+    argv: process.argv.slice(2),
     settings: {
       provider: flags.provider ?? null,
       isolation: isolationWish(flags.isolation),
@@ -101,66 +60,86 @@ export async function run(paths: string[], flags: RunFlags): Promise<number> {
       tags: flags.tag,
       matrix: flags.matrix,
     },
+    grep: flags.grep ?? null,
+    reporter: flags.reporter ?? null,
+    retries: flags.retries,
+    signal: interrupt.signal,
+    onEvent: silent ? null : reporter.onEvent,
   });
-  const interrupt = onInterrupt(() =>
-    note('interrupted: ending what runs and taking labs down; once more ends at once'),
-  );
-  const reporter = createConsoleReporter({ stream: process.stdout });
-  const following = new AbortController();
-  let followed: Promise<unknown> = Promise.resolve();
-  let stopListening = (): void => undefined;
-  if (!quiet) {
-    if (parallel) followed = followEvents(`${owned.dir}/${eventLogName}`, reporter.onEvent, following.signal);
-    else
-      stopListening = onEvent((event: RunEventBody) =>
-        reporter.onEvent({ v: 1, t: new Date().toISOString(), pid: process.pid, ...event }),
-      );
-  }
-
-  try {
-    let again = chosen.map((one) => one.file);
-    for (let attempt = 1; again.length > 0; attempt += 1) {
-      await runMocha({
-        files: again,
-        jobs,
-        bail: flags.bail ?? false,
-        grep: flags.grep ?? null,
-        reporter: flags.reporter ?? null,
-        signal: interrupt.signal,
-      });
-      if (interrupt.signal.aborted || attempt > flags.retries) break;
-      const ids = await notPassed(owned.dir);
-      owned.set({ attempt: attempt + 1, scenarios: ids });
-      again = chosen
-        .filter((one) => one.scenarios.some((scenario) => ids.includes(scenario.id)))
-        .map((one) => one.file);
-    }
-  } finally {
-    following.abort();
-    await followed.catch(() => undefined);
-    stopListening();
-  }
-  const wanted = formats
-    .map((format) => format.name)
-    .filter((name) => name !== allureReportFormat.name || flags.allureReport);
-  const {
-    model,
-    files: written,
-    notes,
-    failures,
-  } = await owned.end({ interrupted: interrupt.signal.aborted, formats: wanted });
-  interrupt.dispose();
   // A worker that was killed hard could not clean up after itself.
   if (interrupt.signal.aborted) await sweepFirst(note);
 
-  if (flags.json) process.stdout.write(await readFile(join(owned.dir, 'results.json'), 'utf8'));
-  else if (flags.reporter !== undefined) process.stdout.write(`reports: ${relative(process.cwd(), owned.dir)}\n`);
-  else reporter.finish(model, { dir: owned.dir, files: written, notes });
+  if (flags.json) printJsonText(await readFile(join(finished.dir, 'results.json'), 'utf8'));
+  else if (flags.reporter !== undefined) print`reports: ${relative(process.cwd(), finished.dir)}`;
+  else reporter.finish(finished.model, finished);
+  const failures = [...finished.failures, ...(await allurePage(finished, flags, interrupt.signal))];
   for (const { error } of failures) printError(error);
   // With --json, standard output is one JSON document and nothing else.
   if (!flags.json)
-    for (const line of await tellGithub(model, process.env, (text) => void process.stdout.write(`${text}\n`)))
-      note(line);
-  if (interrupt.signal.aborted) return exitStatus.interrupted;
-  return model.exitCode === exitStatus.passed && failures.length > 0 ? exitStatus.lab : model.exitCode;
+    for (const line of await tellGithub(finished.model, process.env, (line) => print`${line}`)) note(line);
+  const interrupted = interrupt.signal.aborted;
+  interrupt.dispose();
+  if (interrupted) return exitStatus.interrupted;
+  const { exitCode } = finished.model;
+  return exitCode === exitStatus.passed && failures.length > 0 ? exitStatus.lab : exitCode;
+}
+
+/** The report that takes a program of its own half a minute: after the results have been told, and where it is wanted. */
+async function allurePage(
+  { dir }: FinishedRun,
+  flags: RunFlags,
+  signal: AbortSignal,
+): Promise<FinishedRun['failures']> {
+  if (!flags.allure || !flags.allureReport || signal.aborted) return [];
+  note('making the Allure page');
+  const { files, notes, failures } = await writeReports(dir, { formats: [allureReportFormat.name], signal });
+  for (const line of notes) note(line);
+  for (const file of files) note(join(relative(process.cwd(), dir), file));
+  return failures;
+}
+
+/** The files whose scenarios are asked for by tag, matrix and part. @throws NETRIG_NO_SCENARIO when there is none. */
+function chooseFiles(loaded: readonly LoadedScenario[], flags: RunFlags): LoadedScenario[] {
+  const tagged = loaded.filter((one) =>
+    one.scenarios.some((scenario) => flags.tag.length === 0 || scenario.tags.some((tag) => flags.tag.includes(tag))),
+  );
+  if (tagged.length === 0) {
+    const matrix = Object.entries(flags.matrix).map(([name, values]) => `${name}=${values.join(',')}`);
+    const asked = [...(flags.tag.length > 0 ? [`the tag ${flags.tag.join(' or ')}`] : []), ...matrix];
+    const known = [...new Set(loaded.flatMap((one) => one.scenarios.flatMap((scenario) => scenario.tags)))].sort();
+    throw new NetrigError('NETRIG_NO_SCENARIO', `No scenario has ${asked.join(' and ')}.`, {
+      hint:
+        known.length > 0 ? `Tags in use: ${known.join(', ')}.` : 'Look at the `tags` and `matrix` of the scenarios.',
+    });
+  }
+  const chosen = flags.shard ? partOf(tagged, flags.shard) : tagged;
+  if (chosen.length > 0 || !flags.shard) return chosen;
+  const { length } = tagged;
+  throw new NetrigError(
+    'NETRIG_NO_SCENARIO',
+    `Part ${flags.shard.index} of ${flags.shard.of} is empty: there ${length === 1 ? 'is one scenario file' : `are ${length} scenario files`}.`,
+    { hint: `Use at most ${length} ${length === 1 ? 'part' : 'parts'}.` },
+  );
+}
+
+function providersOf(chosen: readonly LoadedScenario[], flags: RunFlags): string[] {
+  const names = chosen.flatMap((one) =>
+    one.scenarios.map((scenario) => flags.provider ?? scenario.provider ?? 'local'),
+  );
+  return [...new Set(names)];
+}
+
+/** @throws NETRIG_USAGE where --check-only has no machines that exist, or nobody agrees to changing those that do. */
+async function mayUse(used: readonly string[], flags: RunFlags): Promise<void> {
+  if (!flags.checkOnly) {
+    for (const name of used) await agree(providerNamed(name), flags.yes ?? false);
+    return;
+  }
+  const making = used.find((name) => !providerNamed(name).asks);
+  if (making !== undefined)
+    throw new NetrigError(
+      'NETRIG_USAGE',
+      `--check-only is for machines that exist already; the provider ${making} makes its own.`,
+      { hint: 'Use it with --provider ssh --inventory FILE.' },
+    );
 }

@@ -29,6 +29,12 @@ export const kernelProbes: readonly KernelProbe[] = [
     mend: moduleMend('veth'),
   },
   {
+    name: 'kernel:netem',
+    commands: ['tc qdisc add dev v0 root netem delay 1ms', 'tc qdisc del dev v0 root'],
+    works: 'delay and loss can be put on a veth (netem)',
+    mend: moduleMend('sch_netem'),
+  },
+  {
     name: 'kernel:bridge',
     commands: ['ip link add b0 type bridge', 'ip link set v1 master b0', 'ip link set b0 up', 'ip link delete b0'],
     works: 'a bridge takes a port',

@@ -1,0 +1,91 @@
+import { constants } from 'node:os';
+import { NetrigError } from '../errors.js';
+import { parseVantage, type Vantage } from '../language/endpoint.js';
+import { exitStatus } from '../model/verdict.js';
+import type { RunningLab } from '../providers/provider.js';
+import { openSession } from '../session/session.js';
+import type { ExecOptions, ExecResult } from '../ssh/ssh.js';
+import { quoteArgv } from '../ssh/quote.js';
+
+/** As `timeout(1)` has it. */
+const timedOutStatus = 124;
+
+/** `ip netns` keeps namespaces in one place, the engine those of its overlay networks in another. */
+const intoNamespace =
+  'if [ -e "/run/netns/$0" ]; then exec ip netns exec "$0" "$@"; else exec nsenter --net="/var/run/docker/netns/$0" -- "$@"; fi';
+
+/** @throws NETRIG_USAGE for what names no place of a lab. */
+export function placeNamed(endpoint: string): Vantage {
+  const place = parseVantage(endpoint);
+  if (place) return place;
+  throw new NetrigError('NETRIG_USAGE', `"${endpoint}" is neither a host nor a container or namespace of a host.`, {
+    hint: 'Write node1, node1/web for a container, or node1/netns:blue for a network namespace.',
+  });
+}
+
+/** The command as its host runs it, so that it runs in the place. */
+export function argvIn(place: Vantage, command: readonly string[], options: { stdin: boolean }): string[] {
+  switch (place.kind) {
+    case 'host':
+      return [...command];
+    case 'container':
+      return ['docker', 'exec', ...(options.stdin ? ['-i'] : []), place.container, ...command];
+    case 'netns':
+      return ['sh', '-c', intoNamespace, place.netns, ...command];
+  }
+}
+
+/**
+ * Runs a command on a host, in a container or in a namespace of a lab that is up.
+ *
+ * @param options As for one SSH command; of the output nothing more than the beginning and the end is kept.
+ * @throws NETRIG_USAGE, NETRIG_HOST_UNKNOWN, NETRIG_SSH_*.
+ */
+export async function execIn(
+  lab: RunningLab,
+  endpoint: string,
+  command: readonly string[],
+  options: ExecOptions = {},
+): Promise<ExecResult> {
+  if (command.length === 0)
+    throw new NetrigError('NETRIG_USAGE', 'There is no command to run.', {
+      hint: 'Write it after --, such as: netrig exec node1 -- ip addr',
+    });
+  const place = placeNamed(endpoint);
+  const session = openSession(lab);
+  try {
+    const connection = await session.connection(place.host, options.signal);
+    return await connection.exec(argvIn(place, command, { stdin: options.stdin !== undefined }), {
+      keepBytes: 1024,
+      ...options,
+    });
+  } finally {
+    await session.close();
+  }
+}
+
+/** The exit status of a command as a shell gives it: 128 and the signal's number for one that a signal ended. */
+export function statusOf(result: Pick<ExecResult, 'exitCode' | 'signal' | 'timedOut' | 'aborted'>): number {
+  if (result.timedOut) return timedOutStatus;
+  if (result.aborted) return exitStatus.interrupted;
+  if (result.exitCode !== null) return result.exitCode;
+  const numbers: Record<string, number> = constants.signals;
+  return 128 + (numbers[`SIG${result.signal ?? ''}`] ?? 0);
+}
+
+/** An interactive shell in the place, joined to this process's terminal; resolves to its exit status. */
+export async function shellIn(lab: RunningLab, endpoint: string): Promise<number> {
+  const place = placeNamed(endpoint);
+  const session = openSession(lab);
+  try {
+    const connection = await session.connection(place.host);
+    if (place.kind === 'host') return await connection.shell();
+    const argv =
+      place.kind === 'container'
+        ? ['docker', 'exec', '-it', place.container, 'sh']
+        : argvIn(place, ['sh', '-i'], { stdin: true });
+    return await connection.shell(quoteArgv(argv));
+  } finally {
+    await session.close();
+  }
+}
