@@ -3,15 +3,18 @@ import { arpCheck } from './arp.js';
 import { bridgeCheck } from './bridge.js';
 import { captureCheck } from './capture.js';
 import { commandCheck } from './command.js';
+import { conntrackCheck } from './conntrack.js';
 import { consulCheck } from './consul.js';
 import { counterCheck } from './counter.js';
 import { dnsCheck } from './dns.js';
 import { dockerCheck } from './docker.js';
+import { fdbCheck } from './fdb.js';
 import { fileCheck } from './file.js';
 import { httpCheck } from './http.js';
 import { iptablesCheck } from './iptables.js';
 import type { CheckKind } from './kind.js';
 import { linkCheck } from './link.js';
+import { neighbourCheck } from './neighbour.js';
 import { netnsCheck } from './netns.js';
 import { ovsCheck } from './ovs.js';
 import { pingCheck } from './ping.js';
@@ -54,6 +57,9 @@ export const checkKinds: readonly CheckKind[] = [
   registered(sysctlCheck),
   registered(netnsCheck),
   registered(arpCheck),
+  registered(neighbourCheck),
+  registered(fdbCheck),
+  registered(conntrackCheck),
 ];
 
 /** The kind that a check's key names, if there is one. */

@@ -1,0 +1,64 @@
+import type { Outcome } from '../model/verdict.js';
+import { describeWanted, failed, findings } from './finding.js';
+import { match } from './match.js';
+import type { Matcher } from './match.js';
+import { fail, pass } from './outcome.js';
+
+/** Entries of one of the kernel's tables, against what is expected of them. */
+export interface EntryQuestion<Entry> {
+  /** What was looked for: "neighbour entry for 10.0.0.2 on node1". */
+  what: string;
+  /** Entries that are what was looked for. */
+  found: readonly Entry[];
+  /** Of how many entries in all; shows that the table could be read. */
+  listed: number;
+  show: (entry: Entry) => string;
+  valuesOf: (entry: Entry) => Readonly<Record<string, unknown>>;
+  expect: { absent?: true | undefined; count?: Matcher | undefined };
+  /** Properties that one and the same entry must have. */
+  wanted: Readonly<Record<string, Matcher | undefined>>;
+  /** What is there instead, for entries that were not found. */
+  near?: string;
+}
+
+/** "`what`: 10.0.0.2 on eth0; 10.0.0.3 on eth0; and 4 more" */
+function shown<Entry>({ found, show }: EntryQuestion<Entry>): string {
+  const more = found.length > 5 ? `; and ${found.length - 5} more` : '';
+  return `${found.slice(0, 5).map(show).join('; ')}${more}`;
+}
+
+function judgeAbsence<Entry>(question: EntryQuestion<Entry>): Outcome {
+  const { what, found, listed } = question;
+  if (found.length > 0)
+    return fail('present', `there is a ${what}, which must not be there: ${shown(question)}`, {
+      expected: 'absent',
+      actual: found.map(question.show).join('\n'),
+    });
+  return pass(`there is no ${what}, among ${listed} entries`, {
+    controls: [{ title: 'the table can be read', held: true, seen: `${listed} entries` }],
+  });
+}
+
+/** The one place where entries of a table become a verdict: none must be there, or so many, or one that is as expected. */
+export function judgeEntries<Entry>(question: EntryQuestion<Entry>): Outcome {
+  const { what, found, valuesOf, expect, wanted, near } = question;
+  if (expect.absent) return judgeAbsence(question);
+  const counted = match(expect.count ?? { 'at-least': 1 }, found.length);
+  if (!counted.ok) {
+    const instead = found.length > 0 ? `: ${shown(question)}` : near === undefined ? '' : `; ${near}`;
+    return found.length === 0
+      ? fail('absent', `there is no ${what}${instead}`, { expected: counted.expected, actual: 'none' })
+      : fail('wrong-value', `the number of entries that are a ${what} ${counted.sentence}${instead}`, {
+          expected: counted.expected,
+          actual: String(found.length),
+        });
+  }
+  const ranked = found
+    .map((entry) => ({ entry, wrong: findings(wanted, valuesOf(entry)) }))
+    .sort((a, b) => a.wrong.length - b.wrong.length);
+  const best = ranked[0];
+  if (best === undefined) return pass(`there is no ${what}`);
+  if (best.wrong.length > 0) return failed(`${what} (${question.show(best.entry)})`, best.wrong);
+  const asked = describeWanted(wanted);
+  return pass(`${what}: ${asked.length === 0 ? shown(question) : question.show(best.entry)}`);
+}
