@@ -31,6 +31,9 @@ export interface Course {
   readonly saved: Map<string, SavedValue>;
   /** Versions that engines state, by host, asked once. */
   readonly engineVersions: Map<string, Promise<string>>;
+  /** Takes the scenario’s secrets out of whatever leaves the run. */
+  readonly mask: <Value>(value: Value) => Value;
+  readonly maskBytes: (data: Buffer, mime: string) => Buffer;
 }
 
 export interface ItemContextOptions {
@@ -59,7 +62,7 @@ export function contextFor(
   const within = AbortSignal.any(signals);
   // Every command of the item listens to it: many are no leak.
   setMaxListeners(0, within);
-  return lab.session.context({
+  const context = lab.session.context({
     signal: within,
     timeoutMs,
     record: over.record ?? recorder(course, item),
@@ -67,6 +70,9 @@ export function contextFor(
     ...(over.cut ? { cut: over.cut } : {}),
     files: { runDir: options.runDir, folder: `${scenario.id.replace(/[^A-Za-z0-9._-]+/g, '-')}/${item ?? 'lab'}` },
   });
+  const attach: ProbeContext['attach'] = (title, name, mime, data) =>
+    context.attach(title, name, mime, course.maskBytes(data, mime));
+  return { ...context, attach };
 }
 
 export function log(course: Course, level: 'info' | 'warn' | 'error', text: string): void {

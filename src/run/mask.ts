@@ -41,6 +41,28 @@ const structural: ReadonlySet<string> = new Set([
 ]);
 
 /**
+ * Replaces secrets in a file that is kept: in one that is no text by as many asterisks, so that its parts stay where they are.
+ *
+ * @param secrets Those shorter than four characters are left alone.
+ */
+export function maskBytesOf(secrets: readonly string[]): (data: Buffer, mime: string) => Buffer {
+  const all = [...new Set(secrets.flatMap(spellings))].sort((a, b) => b.length - a.length);
+  if (all.length === 0) return (data) => data;
+  return (data, mime) => {
+    const text = mime.startsWith('text/') || mime.includes('json');
+    let out = data;
+    for (const one of all) {
+      const wanted = Buffer.from(one);
+      if (!out.includes(wanted)) continue;
+      // latin1 keeps every byte as it is.
+      const sign = text ? Buffer.from(maskedSign).toString('latin1') : '*'.repeat(wanted.length);
+      out = Buffer.from(out.toString('latin1').replaceAll(wanted.toString('latin1'), sign), 'latin1');
+    }
+    return out;
+  };
+}
+
+/**
  * Replaces secrets in every text of an event that people read.
  *
  * @param secrets Those shorter than four characters are left alone.

@@ -11,6 +11,7 @@ import type { Timed } from './attempts.js';
 import { broken, log, skipped, type Course } from './course.js';
 import { keepEvidence } from './evidence.js';
 import { performItem } from './perform.js';
+import { maskBytesOf, maskOf } from './mask.js';
 import { itemsOf, plannedScenario } from './planned-items.js';
 import { scenarioLab } from './scenario-lab.js';
 
@@ -66,7 +67,8 @@ function isAsExpected(item: ScenarioItem, { verdict }: Outcome): boolean {
   return item.kind === 'check' && item.level === 'warning' && verdict !== 'error';
 }
 
-function settle(course: Course, item: ScenarioItem, { outcome, attempts, durationMs }: Timed): Outcome {
+function settle(course: Course, item: ScenarioItem, { outcome: seen, attempts, durationMs }: Timed): Outcome {
+  const outcome = course.mask(seen);
   course.outcomes.set(item.id, outcome);
   course.emit({ type: 'item:end', scenario: course.scenario.id, item: item.id, outcome, attempts, durationMs });
   return outcome;
@@ -183,8 +185,11 @@ async function applySteps(course: Course, perform: (id: string) => Promise<Outco
 }
 
 /** Says at once all that will be reported on; the lab comes up when the first item is asked for. */
-export function createScenarioRun(scenario: Scenario, options: ScenarioRunOptions): ScenarioRun {
-  const { emit, signal } = options;
+export function createScenarioRun(scenario: Scenario, given: ScenarioRunOptions): ScenarioRun {
+  const mask = maskOf(scenario.secrets);
+  const emit: EmitEvent = (event) => given.emit(mask(event));
+  const options = { ...given, emit };
+  const { signal } = options;
   const plan = planLab(scenario);
   const items = itemsOf(scenario);
   const course: Course = {
@@ -199,6 +204,8 @@ export function createScenarioRun(scenario: Scenario, options: ScenarioRunOption
     background: [],
     saved: new Map(Object.entries(options.existing?.record.saved ?? {})),
     engineVersions: new Map(),
+    mask,
+    maskBytes: maskBytesOf(scenario.secrets),
   };
   const startedAt = performance.now();
   let finishing: Promise<void> | null = null;

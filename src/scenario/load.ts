@@ -23,6 +23,8 @@ export interface LoadOptions {
   kinds?: Kinds;
   /** Matrix values wanted, by name: of a name that the file declares, only these; `image` also where hosts leave theirs open. */
   matrix?: Record<string, readonly string[]>;
+  /** Where secrets come from; `null`: any text stands for one. Default: this process’s environment. */
+  environment?: Readonly<Record<string, string | undefined>> | null;
   /** What `covers` may name; default: the catalogue beside the file, and for a text any id. */
   catalogue?: Catalogue | null;
 }
@@ -47,6 +49,7 @@ export function loadScenarioText(text: string, file: string, options: LoadOption
     wanted: options.matrix,
     cases,
     catalogue: options.catalogue,
+    environment: options.environment,
   });
   const name = (source.data as { scenario?: unknown } | null)?.scenario;
   return { file: absolute, scenarios, diagnostics, name: typeof name === 'string' ? name : null, source };

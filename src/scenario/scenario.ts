@@ -148,6 +148,8 @@ export interface Scenario {
   hosts: ScenarioHost[];
   segments: ScenarioSegment[];
   items: ScenarioItem[];
+  /** Texts that nobody is to read: masked in all that a run writes. */
+  secrets: string[];
   /** ms that one host may take to boot. */
   bootTimeoutMs: number;
   /** What all hosts together may use of the machine, where the file says. */

@@ -28,6 +28,24 @@ const zImage = z
   })
   .meta({ title: 'host image', description: `A host image: ${imageNames.map((name) => `\`${name}\``).join(', ')}.` });
 
+/** Shorter ones turn up everywhere by chance: masking them would garble the reports, and tell them all the same. */
+const leastSecretLength = 4;
+
+const zSecret = z.union(
+  [
+    z.string().min(leastSecretLength, { error: `a secret has at least ${leastSecretLength} characters` }),
+    z.strictObject({
+      env: z
+        .string()
+        .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, {
+          error: (issue) => `expected the name of an environment variable, got ${shown(issue.input)}`,
+        })
+        .describe('Environment variable that holds it where netrig runs.'),
+    }),
+  ],
+  { error: 'expected a text, or `{ env: NAME }` for an environment variable' },
+);
+
 /** One line of text for people. */
 const zTitle = z
   .string({ error: (issue) => `expected a line of text, got ${shown(issue.input)}` })
@@ -431,6 +449,12 @@ export const zTop = z.strictObject({
     .default({})
     .describe(
       'Variables: `${name}` anywhere in a text of the file becomes the value. In shell text (`run`, `start`, `content`, `command`) only names declared here are replaced, the rest is left to the shell. `$${` stands for a plain `${`.',
+    ),
+  secrets: z
+    .record(zVariableName, zSecret)
+    .default({})
+    .describe(
+      'Variables whose values are masked wherever netrig writes: on the terminal, in the record, in reports and kept files. `{ env: NAME }` takes the value from the environment, so that it does not stand in the file.',
     ),
   matrix: z
     .record(

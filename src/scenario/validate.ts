@@ -8,7 +8,7 @@ import type { Diagnostic } from './diagnostic.js';
 import type { Kinds } from './kinds.js';
 import { coveredItems } from './passes/covered-items.js';
 import { declaredVariables } from './passes/declared-variables.js';
-import type { DeclaredVariables } from './passes/declared-variables.js';
+import type { DeclaredVariables, Environment } from './passes/declared-variables.js';
 import { declaredLab, missingTop } from './passes/hosts-and-segments.js';
 import type { DeclaredLab } from './passes/hosts-and-segments.js';
 import { readItems } from './passes/items.js';
@@ -33,6 +33,8 @@ export interface ValidateOptions {
   wanted?: Record<string, readonly string[]> | undefined;
   /** Values of items that a `for` wrote out. */
   cases?: CasesByItem;
+  /** Where secrets come from; `null`: any text stands for one. Default: this process’s environment. */
+  environment?: Environment | undefined;
   /** What `covers` may name; without it, any id. */
   catalogue?: Catalogue | null | undefined;
 }
@@ -46,14 +48,14 @@ export function validateSource(
   source: ScenarioSource,
   absoluteFile: string,
   kinds: Kinds,
-  { wanted = {}, cases = new Map(), catalogue = null }: ValidateOptions = {},
+  { wanted = {}, cases = new Map(), catalogue = null, environment = process.env }: ValidateOptions = {},
 ): { scenarios: Scenario[]; diagnostics: Diagnostic[] } {
   const mistakes = collectMistakes(source);
   const data = source.data;
   if (!source.usable || !isDataMap(data)) return { scenarios: [], diagnostics: mistakes.diagnostics() };
 
   reportUnknownTop(data, mistakes.report);
-  const variables = declaredVariables(source, data, mistakes.report);
+  const variables = declaredVariables(source, data, mistakes.report, environment);
   // Hosts that leave their image open take the images asked for; mistakes are looked for in what the file itself says.
   const open = !variables.matrixNames.includes('image') && usesDefaultImage(data);
   if (open && wanted['image'] !== undefined)
@@ -82,7 +84,10 @@ export function validateSource(
       ([name, values]) => scenario.matrix[name] === undefined || values.includes(scenario.matrix[name]),
     ),
   );
-  return { scenarios: mistakes.any() ? [] : chosen, diagnostics: mistakes.diagnostics() };
+  return {
+    scenarios: mistakes.any() ? [] : chosen,
+    diagnostics: withoutSecrets(mistakes.diagnostics(), variables.secrets),
+  };
 }
 
 interface FileReading {
@@ -96,6 +101,18 @@ interface FileReading {
   mistakes: FileMistakes;
   whens: Map<string, WhenSeen>;
   absoluteFile: string;
+}
+
+/** A mistake quotes the file and the value that is wrong: not where it is secret. */
+function withoutSecrets(diagnostics: Diagnostic[], secrets: ReadonlyMap<string, string>): Diagnostic[] {
+  if (secrets.size === 0) return diagnostics;
+  const hide = (text: string): string =>
+    [...secrets].reduce((out, [name, value]) => out.replaceAll(value, `\${${name}}`), text);
+  return diagnostics.map((one) => ({
+    ...one,
+    message: hide(one.message),
+    lines: one.lines.map(({ number, text }) => ({ number, text: hide(text) })),
+  }));
 }
 
 /** A name is a variable's or a saved value's, not both. */
@@ -144,10 +161,15 @@ function scenariosOf(file: FileReading): Scenario[] {
       if (variables.sound || at === 'key') mistakes.report(path, message, at);
     };
     const all = new Map([...variables.vars, ...matrix]);
-    const replaced = replaceVariables(data, all, unknown, used, cases, saved) as DataMap;
+    const replaced = replaceVariables(data, all, unknown, used, cases, saved, (name) =>
+      variables.secrets.has(name),
+    ) as DataMap;
     const told = mistakesTo(mistakes.report, unknownVariables);
     const variablesOf = variablesOfItems(all, cases);
-    const scenario = readScenario({ ...file, data: replaced, matrix, mistakes: told, variablesOf, used }, absoluteFile);
+    const scenario = readScenario(
+      { ...file, secrets: variables.secrets, data: replaced, matrix, mistakes: told, variablesOf, used },
+      absoluteFile,
+    );
     if (scenario !== null) scenarios.push(scenario);
     if (replaced.hosts !== undefined && usesDefaultImage(replaced)) used.add('image');
   }
@@ -172,7 +194,10 @@ function seeOtherImages(file: FileReading): void {
     const replaced = replaceVariables(data, all, () => undefined, new Set(), cases, saved) as DataMap;
     const mistakes = mistakesTo(() => undefined);
     const variablesOf = variablesOfItems(all, cases);
-    readScenario({ ...file, data: replaced, matrix, mistakes, variablesOf, used: new Set() }, absoluteFile);
+    readScenario(
+      { ...file, secrets: variables.secrets, data: replaced, matrix, mistakes, variablesOf, used: new Set() },
+      absoluteFile,
+    );
   }
 }
 
@@ -206,7 +231,7 @@ function readScenario(reading: Reading, file: string): Scenario | null {
 function readTop({ data, mistakes }: Reading): Partial<Top> {
   const top: Partial<Record<keyof Top, unknown>> = {};
   for (const [key, schema] of Object.entries(zTop.shape) as [keyof Top, z.ZodType][]) {
-    if (key === 'hosts' || key === 'segments' || key === 'vars' || key === 'matrix') continue;
+    if (['hosts', 'segments', 'vars', 'secrets', 'matrix'].includes(key)) continue;
     if (key in data) {
       const parsed = mistakes.parse(schema, data[key], [key]);
       if (parsed.ok) top[key] = parsed.value;
@@ -246,6 +271,7 @@ function assemble(
     requires: [...new Set(top.requires ?? [])],
     provider: top.provider ?? null,
     hosts,
+    secrets: [...reading.secrets.values()],
     segments: [...lab.segments].map(([name, segment]): ScenarioSegment => ({
       name,
       subnet: segment.subnet,

@@ -23,6 +23,12 @@ const plannedKeys = new Set([
   'save',
 ]);
 
+/** Texts that stand wherever a run is spoken of. */
+function isTitle(path: Path): boolean {
+  if (path.length === 1) return ['title', 'description', 'text', 'tags'].includes(String(path[0]));
+  return (path[0] === 'steps' || path[0] === 'finally') && ['step', 'check', 'text'].includes(String(path[2]));
+}
+
 /** Why a value that is saved by the item `first` cannot stand at a path of the item `index`; `null`: it can. */
 function savedProblem(path: Path, first: number, index: number): string | null {
   if ((path[0] !== 'steps' && path[0] !== 'finally') || path.length < 3)
@@ -61,6 +67,7 @@ export function replaceVariables(
   used: Set<string>,
   cases: CasesByItem = new Map(),
   saved: SavedNames | null = null,
+  secret: (name: string) => boolean = () => false,
 ): Data {
   /** A value that a step saves is known at run time only: its reference stays, where one may stand. */
   const savedReference = (name: string, path: Path): string | null => {
@@ -77,7 +84,7 @@ export function replaceVariables(
     const variables = own === undefined ? shared : new Map([...shared, ...own]);
     const shell = isShellText(path);
     const whole = /^\$\{([^}]*)\}$/.exec(text);
-    if (whole && !shell && variables.has(whole[1]!)) {
+    if (whole && !shell && variables.has(whole[1]!) && !secret(whole[1]!)) {
       used.add(whole[1]!);
       return variables.get(whole[1]!)!;
     }
@@ -89,6 +96,8 @@ export function replaceVariables(
       }
       if (value !== undefined) {
         used.add(name);
+        if (secret(name) && isTitle(path))
+          report(path, `\`\${${name}}\` is secret, and this is for everybody to read`, 'value');
         return String(value);
       }
       if (isShellLine(path)) return all;

@@ -4,7 +4,7 @@ import { diagnosticsToJson, findScenarioFiles, formatDiagnostics, loadScenarioFi
 
 export async function validate(paths: string[], flags: { json?: boolean }): Promise<number> {
   const files = await findScenarioFiles(paths);
-  const loaded = await loadScenarioFiles(files);
+  const loaded = await loadScenarioFiles(files, { environment: null });
   const diagnostics = loaded.flatMap((one) => one.diagnostics);
   if (flags.json) {
     printJson({ files: files.length, diagnostics: diagnosticsToJson(diagnostics) });

@@ -15,12 +15,19 @@ export interface DeclaredVariables {
   /** One map of values for each scenario that the file makes. */
   combinations: Map<string, Scalar>[];
   matrixNames: string[];
+  /** Of `vars` those that are secret. */
+  secrets: Map<string, string>;
   /** False where declarations have mistakes of their own: then an unknown name may well be one that was meant to be declared. */
   sound: boolean;
 }
 
 /** What `vars` and `matrix` declare. */
-export function declaredVariables(source: ScenarioSource, data: DataMap, reportTo: Report): DeclaredVariables {
+export function declaredVariables(
+  source: ScenarioSource,
+  data: DataMap,
+  reportTo: Report,
+  environment: Environment,
+): DeclaredVariables {
   let complaints = 0;
   const report: Report = (path, message, at) => {
     complaints += 1;
@@ -28,10 +35,13 @@ export function declaredVariables(source: ScenarioSource, data: DataMap, reportT
   };
   const faithful = faithfulness(source, report);
   const vars = readVars(data, report, faithful);
+  const secrets = readSecrets(data, vars, report, environment);
+  for (const [name, value] of secrets) vars.set(name, value);
   const matrix = shapeOf<Top['matrix']>(zTop.shape.matrix, data.matrix, 'matrix', report);
   const combinations = matrix === null ? null : combine(matrix, vars, report, faithful, () => complaints);
   return {
     vars,
+    secrets,
     combinations: combinations ?? [new Map()],
     matrixNames: matrix === null || combinations === null ? [] : Object.keys(matrix),
     sound: complaints === 0,
@@ -68,6 +78,37 @@ function readVars(data: DataMap, report: Report, faithful: Faithful): Map<string
     vars.set(name, value);
   }
   return vars;
+}
+
+/** Where secrets come from; `null`: they are not there to be had, and any text stands for one. */
+export type Environment = Readonly<Record<string, string | undefined>> | null;
+
+function readSecrets(
+  data: DataMap,
+  vars: ReadonlyMap<string, Scalar>,
+  report: Report,
+  environment: Environment,
+): Map<string, string> {
+  const secrets = new Map<string, string>();
+  const parsed = shapeOf<Top['secrets']>(zTop.shape.secrets, data.secrets, 'secrets', report);
+  if (parsed === null || !withinLimit(report, ['secrets'], 'secrets', Object.keys(parsed).length, limits.variables))
+    return secrets;
+  for (const [name, secret] of Object.entries(parsed)) {
+    const path = ['secrets', name];
+    if (vars.has(name)) report(path, `\`${name}\` is declared in \`vars\` already`, 'key');
+    if (typeof secret === 'string') {
+      if (secret.includes('${')) report(path, 'values of variables cannot refer to other variables');
+      secrets.set(name, secret);
+      continue;
+    }
+    const value = environment === null ? 'a-secret' : environment[secret.env];
+    if (value === undefined || value === '')
+      report([...path, 'env'], `the environment has no ${secret.env}: set it, as in \`${secret.env}=… netrig run\``);
+    else if (value.length < 4)
+      report([...path, 'env'], `${secret.env} has fewer than 4 characters: no secret is so short`);
+    else secrets.set(name, value);
+  }
+  return secrets;
 }
 
 function combine(

@@ -21,6 +21,8 @@ export interface Reading {
   readonly whens: Map<string, WhenSeen>;
   /** The variables that an item at a path sees. */
   readonly variablesOf: (path: Path) => ReadonlyMap<string, Scalar>;
+  /** Values that nobody is to read, by the names of their variables. */
+  readonly secrets: ReadonlyMap<string, string>;
   /** Names of values that steps save. */
   readonly saved: SavedNames;
   /** Names of variables that something in the file depends on. */

@@ -56,7 +56,9 @@ export function readStep(
     id: itemId('s', index),
     type: kind,
     spec: spec.value,
-    title: frame.value.step ?? oneLine(late?.shown(kind.describe(spec.value)) ?? kind.describe(spec.value)),
+    title:
+      frame.value.step ??
+      withoutSecrets(reading.secrets, oneLine(late?.shown(kind.describe(spec.value)) ?? kind.describe(spec.value))),
     source: reading.source.place(path),
     when: whenOf(frame.value.when, reading.variablesOf(path)),
     timeoutMs: frame.value.timeout ?? null,
@@ -162,6 +164,11 @@ function strictSchema(kind: StepKind): z.ZodObject {
     strictSchemas.set(kind, schema);
   }
   return schema;
+}
+
+/** A text in which secrets are called by their names. */
+function withoutSecrets(secrets: ReadonlyMap<string, string>, text: string): string {
+  return [...secrets].reduce((out, [name, value]) => out.replaceAll(value, `\${${name}}`), text);
 }
 
 function oneLine(text: string): string {
