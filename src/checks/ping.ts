@@ -204,6 +204,7 @@ export const pingCheck = defineCheck<PingSpec>({
       df: spec.df,
       send: (source, target) => sendPing(context, source, target, spec),
       control: async (source, target) => (await sendPing(context, source, target, plain)).sighting,
+      again: (_, { address }) => quoteArgv(pingArgv(address, spec)),
       author: spec.control ?? null,
     });
   },

@@ -12,6 +12,7 @@ import { neighbourSilent } from '../facts/path.js';
 import type { ResolvedTarget } from '../probes/target.js';
 import { isVantageProblem, resolveVantage } from '../places/vantage.js';
 import type { Vantage } from '../places/vantage.js';
+import { quoteArgv } from '../ssh/quote.js';
 import { attemptBetween } from '../reaching/attempt.js';
 import type { Attempt, Sent } from '../reaching/attempt.js';
 import type { Cause, Outcome } from '../model/verdict.js';
@@ -98,6 +99,7 @@ export const portCheck = defineCheck<PortSpec>({
         success: () => `${spec.to} port ${spec.port}/${spec.proto} is open`,
         service: { proto: spec.proto, port: spec.port },
         send: (source, target) => sendPort(spec, context, source, target),
+        again: (source, target) => commandAgain(spec, source, target),
         author: spec.control ?? null,
       },
       (attempt) => settle(spec, attempt),
@@ -105,6 +107,23 @@ export const portCheck = defineCheck<PortSpec>({
     return outcome.verdict === 'pass' && spec.expect === 'open' ? withContainer(spec, context, outcome) : outcome;
   },
 });
+
+/** A connection by hand: bash has one built in; a container has busybox's nc at most. */
+function commandAgain(
+  { port, proto, wait, send = '' }: PortSpec,
+  source: Vantage,
+  { address }: ResolvedTarget,
+): string {
+  const seconds = String(Math.ceil(wait / 1000));
+  const six = address.includes(':') ? `[${address}]` : address;
+  if (source.endpoint.kind === 'container')
+    return proto === 'udp'
+      ? `${quoteArgv(['printf', '%s', send])} | ${quoteArgv(['nc', '-u', '-w', seconds, address, String(port)])}`
+      : quoteArgv(['nc', '-w', seconds, address, String(port)]);
+  if (proto === 'udp')
+    return `${quoteArgv(['printf', '%s', send])} | ${quoteArgv(['timeout', seconds, 'socat', '-', `UDP:${six}:${port}`])}`;
+  return quoteArgv(['timeout', seconds, 'bash', '-c', `exec 3<>/dev/tcp/${address}/${port} && echo open`]);
+}
 
 interface PortSent extends Sent {
   result: ConnectResult;

@@ -16,7 +16,9 @@ export const zControl = z
     from: zEndpoint.describe('Where the control starts.'),
     to: zTarget.optional().describe('What it is sent to; the check’s own target where left out.'),
   })
-  .describe('A probe that must succeed for `fails` to count. Without one, the target must answer itself.');
+  .describe(
+    'A probe that must succeed for `fails` to count. Without one, the target must answer itself, and the way there must be shown to carry packets: by any other answer of the target, by the probe coming in at it, by a rule of the router in between that dropped it, or by what else that router carries.',
+  );
 export type ControlSpec = z.infer<typeof zControl>;
 
 /** What one probe saw, before anyone compares it with what was expected. */

@@ -34,6 +34,8 @@ export interface Prober {
   send: (source: Vantage, target: ResolvedTarget) => Promise<Sent>;
   /** A plain probe of the kind, for controls; `send` where left out. */
   control?: (source: Vantage, target: ResolvedTarget) => Promise<Sighting>;
+  /** The probe as a person would type it at the source; left out where there is no short way to. */
+  again?: (source: Vantage, target: ResolvedTarget) => string | null;
   author: ControlSpec | null;
   /** A negative is worth nothing while the target does not answer itself, also where it refused. */
   needsTarget?: boolean;
@@ -149,7 +151,9 @@ export async function attemptBetween(
     case 'found': {
       const { source, target } = ends;
       const sent = await prober.send(source, target);
-      return (await settle({ source, target, sent })) ?? (await judgeSent(context, prober, ends, sent));
+      const outcome = (await settle({ source, target, sent })) ?? (await judgeSent(context, prober, ends, sent));
+      const command = outcome.verdict === 'pass' ? null : (prober.again?.(source, target) ?? null);
+      return command === null ? outcome : { ...outcome, again: { on: source.label, command } };
     }
   }
 }
