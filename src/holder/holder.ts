@@ -60,6 +60,8 @@ async function hold(order: HoldOrder): Promise<void> {
   // The terminal's Ctrl-C is for the command in front; this process has a session of its own.
   process.on('SIGTERM', () => void end());
   process.on('SIGINT', () => void end());
+  // A terminal that is closed is none of its business either.
+  process.on('SIGHUP', () => undefined);
   const early = (): void => void end();
   process.on('disconnect', early);
 

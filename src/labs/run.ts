@@ -42,12 +42,17 @@ export interface FinishedRun extends WrittenReports {
 export async function runScenarios(options: RunOptions): Promise<FinishedRun> {
   const owned = await beginRun({ argv: options.argv, reports: options.reports, settings: options.settings });
   const stopListening = listen(owned, options);
+  let failures: number;
   try {
-    await runAttempts(owned, options);
+    owned.plan(
+      options.files.flatMap((one) => one.scenarios),
+      options.grep,
+    );
+    failures = await runAttempts(owned, options);
   } finally {
     await stopListening();
   }
-  const written = await owned.end({ interrupted: options.signal.aborted });
+  const written = await owned.end({ interrupted: options.signal.aborted, failures });
   return { ...written, dir: owned.dir };
 }
 
@@ -66,16 +71,19 @@ function listen(owned: OwnedRun, { onEvent: tell, jobs, files }: RunOptions): ()
   return async () => void stop();
 }
 
-async function runAttempts(owned: OwnedRun, options: RunOptions): Promise<void> {
+/** Resolves to how many tests failed of the last time that the files were run. */
+async function runAttempts(owned: OwnedRun, options: RunOptions): Promise<number> {
   const { files, jobs, grep, reporter, signal } = options;
   let again = files.map((one) => one.file);
+  let failures = 0;
   for (let attempt = 1; again.length > 0; attempt += 1) {
-    await runMocha({ files: again, jobs, bail: options.settings.bail ?? false, grep, reporter, signal });
+    failures = await runMocha({ files: again, jobs, bail: options.settings.bail ?? false, grep, reporter, signal });
     if (signal.aborted || attempt > options.retries) break;
     const ids = await notPassed(owned.dir);
     owned.set({ attempt: attempt + 1, scenarios: ids });
     again = files.filter((one) => one.scenarios.some((scenario) => ids.includes(scenario.id))).map((one) => one.file);
   }
+  return failures;
 }
 
 /** Ids of the scenarios whose last attempt did not pass. */

@@ -14,7 +14,7 @@ import { openEventLog, type EventLog } from '../run/event-log.js';
 import { onInterrupt } from '../run/interrupt.js';
 import { sharedSettings } from '../run/run-settings.js';
 import { isCatalogueFile } from '../scenario/catalogue.js';
-import { defineScenarioFile } from './scenario-suite.js';
+import { defineBrokenFile, defineScenarioFile } from './scenario-suite.js';
 import { beginRun, type OwnedRun } from './whole-run.js';
 
 /** Other code of this process that wants to see events as they are written (the console of `netrig run`). */
@@ -43,6 +43,16 @@ const interrupt = onInterrupt(() => undefined);
 function load(_module: unknown, file: string): void {
   // Mocha hands over every file with the extension.
   if (isCatalogueFile(file)) return;
+  try {
+    define(file);
+  } catch (error) {
+    // Before a run begins, Mocha tells. Within one the other files go on, and this one is an error of the run.
+    if (!sharedSettings()) throw error;
+    defineBrokenFile(file, error, emit);
+  }
+}
+
+function define(file: string): void {
   defineScenarioFile(file, {
     settings: sharedSettings,
     emit,

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import Mocha from 'mocha';
 import { messageOf, NetrigError } from '../errors.js';
@@ -46,8 +46,10 @@ function children(): number[] {
 /**
  * Runs scenario files by Mocha in this process, or in `jobs` workers with a file at a time. Resolves when all files are
  * through, also after an abort: then each running scenario takes its lab down first.
+ *
+ * @returns How many tests Mocha counted as failed; a file that is not there any more counts as one.
  */
-export async function runMocha(options: MochaRunOptions): Promise<void> {
+export async function runMocha(options: MochaRunOptions): Promise<number> {
   await import('./register.js');
   const parallel = options.jobs > 1 && options.files.length > 1;
   const mocha = new Mocha({
@@ -59,12 +61,14 @@ export async function runMocha(options: MochaRunOptions): Promise<void> {
       : {}),
     reporter: options.reporter ?? (silent as unknown as string),
   } as Mocha.MochaOptions);
-  for (const file of options.files) mocha.addFile(file);
+  const there = options.files.filter((file) => existsSync(file));
+  const gone = options.files.length - there.length;
+  for (const file of there) mocha.addFile(file);
   if (!parallel) await mocha.loadFilesAsync();
 
   const before = new Set(process.listeners('SIGINT'));
-  await new Promise<void>((resolve) => {
-    mocha.run(() => resolve());
+  const failures = await new Promise<number>((resolve) => {
+    mocha.run(resolve);
     if (!parallel) return;
     // Mocha would kill its workers at Ctrl-C; they have labs to take down first. A terminal sends the signal to them too,
     // but `kill` on this process alone does not.
@@ -83,4 +87,5 @@ export async function runMocha(options: MochaRunOptions): Promise<void> {
   // The same files may be run again in this process.
   if (!parallel) mocha.unloadFiles();
   mocha.dispose();
+  return failures + gone;
 }

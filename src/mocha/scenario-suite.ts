@@ -1,15 +1,16 @@
 import { AssertionError } from 'chai';
-import { NetrigError } from '../errors.js';
+import { messageOf, NetrigError } from '../errors.js';
 import type { EmitEvent } from '../model/events.js';
 import type { Outcome } from '../model/verdict.js';
 import { wishFor } from '../providers/isolation-wish.js';
 import { keepSavedValues } from '../lab/store.js';
 import { providerNamed } from '../providers/registry.js';
 import { itemsOf } from '../run/planned-items.js';
-import { createScenarioRun, type ScenarioRun } from '../run/scenario-run.js';
+import { createScenarioRun, isAsExpected, type ScenarioRun } from '../run/scenario-run.js';
 import type { RunSettings } from '../run/run-settings.js';
 import { formatDiagnostics, loadScenarioFileSync } from '../scenario/load.js';
 import type { Scenario } from '../scenario/scenario.js';
+import { isSelected, suiteTitle, testTitle } from './selection.js';
 
 export interface SuiteOptions {
   /** `null` while files are being loaded by stock Mocha: the run begins after that. */
@@ -44,7 +45,7 @@ function failureOf(scenario: Scenario, title: string, line: number, outcome: Out
 }
 
 function defineScenario(scenario: Scenario, options: SuiteOptions): void {
-  describe(`${scenario.id}: ${scenario.title}`, function suite() {
+  describe(suiteTitle(scenario), function suite() {
     this.timeout(0);
     let run: ScenarioRun | null = null;
 
@@ -81,14 +82,18 @@ function defineScenario(scenario: Scenario, options: SuiteOptions): void {
     });
 
     for (const item of itemsOf(scenario)) {
-      const title = item.kind === 'step' ? `step: ${item.title}` : item.title;
+      const title = testTitle(item);
       it(title, async function test() {
         const outcome = await started().perform(item.id);
         if (outcome.verdict === 'skipped') {
           this.test!.title = `${title} (skipped: ${outcome.reason})`;
           this.skip();
         }
-        if (outcome.verdict !== 'pass') throw failureOf(scenario, item.title, item.source.line, outcome);
+        if (isAsExpected(item, outcome)) {
+          if (outcome.verdict !== 'pass') this.test!.title = `${title} (warning: ${outcome.reason})`;
+          return;
+        }
+        throw failureOf(scenario, item.title, item.source.line, outcome);
       });
     }
 
@@ -111,9 +116,17 @@ export function defineScenarioFile(file: string, options: SuiteOptions): void {
     );
   }
   for (const scenario of loaded.scenarios) {
-    if (settings?.scenarios && !settings.scenarios.includes(scenario.id)) continue;
-    const tags = settings?.tags ?? [];
-    if (tags.length > 0 && !scenario.tags.some((tag) => tags.includes(tag))) continue;
-    defineScenario(scenario, options);
+    if (!settings || isSelected(scenario, settings)) defineScenario(scenario, options);
   }
+}
+
+/** A suite for a file that the run had chosen and that is no scenario file any more: its one test fails, and the record says why. */
+export function defineBrokenFile(file: string, error: unknown, emit: EmitEvent): void {
+  describe(file, () => {
+    it('is a scenario file', () => {
+      const text = `${file} was changed after the run had chosen it: ${messageOf(error)}`;
+      emit({ type: 'log', scenario: null, level: 'error', text });
+      throw error instanceof Error ? error : new Error(text);
+    });
+  });
 }

@@ -230,9 +230,8 @@ function uncountedFailures(failures: number, totals: Totals): CodedProblem[] {
   return [{ code: 'NETRIG_INTERNAL', message: `Mocha counted ${what} that the record does not show` }];
 }
 
-function neverStarted({ early, plans }: Seen): CodedProblem[] {
-  return [...early].flatMap(([id, events]) => {
-    if (plans.has(id)) return [];
+function neverStarted({ early }: Seen): CodedProblem[] {
+  return [...early].map(([id, events]) => {
     const ended = events.find((event) => event.type === 'scenario:end');
     if (ended?.type === 'scenario:end' && ended.error)
       return { code: ended.error.code, message: `${id}: ${ended.error.message}` };

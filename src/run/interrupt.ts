@@ -2,14 +2,14 @@ import { setMaxListeners } from 'node:events';
 import { exitStatus } from '../model/verdict.js';
 
 export interface Interrupt {
-  /** Aborted by the first Ctrl-C or SIGTERM. */
+  /** Aborted by the first Ctrl-C, SIGTERM or SIGHUP. */
   readonly signal: AbortSignal;
   /** Stops listening. */
   dispose(): void;
 }
 
 /**
- * The first SIGINT or SIGTERM ends gracefully: commands are stopped, labs are taken down, reports are written. A second one
+ * The first SIGINT, SIGTERM or SIGHUP (the terminal was closed) ends gracefully: commands are stopped, labs are taken down, reports are written. A second one
  * ends the process at once; hosts die with the process that holds them, and the next run sweeps up what else is left.
  *
  * @param onFirst called with the signal's name, for a word to the user.
@@ -29,12 +29,14 @@ export function onInterrupt(onFirst: (signal: string) => void): Interrupt {
   };
   process.on('SIGINT', listener);
   process.on('SIGTERM', listener);
+  process.on('SIGHUP', listener);
   process.on('SIGUSR2', passedOn);
   return {
     signal: controller.signal,
     dispose: () => {
       process.off('SIGINT', listener);
       process.off('SIGTERM', listener);
+      process.off('SIGHUP', listener);
       process.off('SIGUSR2', passedOn);
     },
   };

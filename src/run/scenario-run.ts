@@ -62,7 +62,7 @@ export interface ScenarioRun {
 }
 
 /** Whether an outcome leaves the run as good as it was: a check that is a warning may fail. */
-function isAsExpected(item: ScenarioItem, { verdict }: Outcome): boolean {
+export function isAsExpected(item: ScenarioItem, { verdict }: Outcome): boolean {
   if (verdict === 'pass' || verdict === 'skipped') return true;
   return item.kind === 'check' && item.level === 'warning' && verdict !== 'error';
 }
