@@ -1,23 +1,22 @@
 import { z } from 'zod';
-import type { Outcome } from '../model/verdict.js';
-import { diagnose } from '../diagnosis/diagnose.js';
+import type { Measure, Outcome } from '../model/verdict.js';
 import { zDuration, zEndpoint, zTarget } from '../language/fields.js';
+import type { ProbeContext } from '../places/context.js';
+import type { Vantage } from '../places/vantage.js';
 import { connectSighting } from '../probes/connect-send.js';
 import { exchangeHttp, keptResponseBytes, portOf } from '../probes/http-exchange.js';
 import type { HttpExchange, HttpRequest, HttpResponse } from '../probes/http-exchange.js';
-import { networkControls, resolverControl, stackAlive } from '../judging/control.js';
-import { isVantage, parseEndpoint } from '../places/endpoint.js';
-import { judge, zControl, zFails } from '../judging/expectation.js';
-import type { Sighting } from '../judging/expectation.js';
+import type { ResolvedTarget } from '../probes/target.js';
 import { claims, zText } from '../judging/claims.js';
-import { defineCheck } from './kind.js';
-import type { EndpointUse } from './kind.js';
+import { zControl, zFails } from '../judging/expectation.js';
+import type { Sighting } from '../judging/expectation.js';
 import { absent, describeMatcher, match, zMatcher } from '../judging/match.js';
 import type { Matcher } from '../judging/match.js';
-import { fail, inconclusive, pass } from '../judging/outcome.js';
-import { resolveProbe } from '../probes/probe-ends.js';
-import type { ResolvedTarget } from '../probes/target.js';
-import type { Vantage } from '../places/vantage.js';
+import { fail, inconclusive } from '../judging/outcome.js';
+import { attemptBetween, judgeSent } from '../reaching/attempt.js';
+import type { Attempt, Prober, Sent } from '../reaching/attempt.js';
+import { defineCheck } from './kind.js';
+import type { EndpointUse } from './kind.js';
 
 const zStatus = z.int().min(100).max(599);
 
@@ -85,13 +84,17 @@ function harmless(request: HttpRequest): HttpRequest {
   return isSafe(request.method) ? request : { ...request, method: 'HEAD', send: undefined };
 }
 
+interface HttpSent extends Sent {
+  exchange: HttpExchange;
+}
+
 /** What the exchange shows of reaching the server. */
 function sightingOf(spec: HttpSpec, exchange: HttpExchange, source: Vantage, target: ResolvedTarget): Sighting {
   switch (exchange.saw) {
     case 'nothing':
       return exchange;
     case 'response':
-      return { saw: 'success', text: `${spec.url} answers ${source.label} with ${exchange.response.status}` };
+      return whole(spec, source, exchange.response);
     case 'no-connection':
       return connectSighting(
         exchange.connect,
@@ -101,10 +104,71 @@ function sightingOf(spec: HttpSpec, exchange: HttpExchange, source: Vantage, tar
       );
     case 'broken':
       // An answer that began is an answer: who expects that none comes in time has got one.
-      return exchange.status !== null && exchange.cause === 'timeout' && 'fails' in spec.expect
-        ? { saw: 'success', text: exchange.text }
-        : { saw: 'failure', cause: exchange.cause, text: exchange.text };
+      return {
+        saw: 'failure',
+        cause: exchange.cause,
+        text: exchange.text,
+        answered: exchange.status !== null && exchange.cause === 'timeout',
+      };
   }
+}
+
+function whole({ url, expect }: HttpSpec, source: Vantage, response: HttpResponse): Sighting {
+  const body = 'fails' in expect || expect.body === undefined ? '' : ', and the body is as it must be';
+  return {
+    saw: 'success',
+    text: `${url} answers ${source.label} with ${response.status}${body}`,
+    measures: timeOf(response),
+  };
+}
+
+function timeOf(response: HttpResponse): Measure[] {
+  return [{ name: 'response', value: Math.round(response.totalMs * 10) / 10, unit: 'ms' }];
+}
+
+async function sendHttp(
+  spec: HttpSpec,
+  context: ProbeContext,
+  source: Vantage,
+  target: ResolvedTarget,
+): Promise<HttpSent> {
+  const exchange = await exchangeHttp(context, source, target, requestOf(spec));
+  const sighting = sightingOf(spec, exchange, source, target);
+  const { path } = exchange;
+  if (exchange.saw === 'no-connection') return { sighting, path, answeredBy: exchange.connect.answeredBy, exchange };
+  // Past the connection, only the peer can be the one who failed the exchange.
+  const peer = exchange.saw === 'response' || (exchange.saw === 'broken' && exchange.cause !== 'timeout');
+  return { sighting, path, answeredBy: peer ? target.address : null, exchange };
+}
+
+function proberOf(spec: HttpSpec, context: ProbeContext): Prober {
+  const { expect, url } = spec;
+  const status = 'fails' in expect ? undefined : expect.status;
+  return {
+    fails: 'fails' in expect ? expect.fails : null,
+    success: () => `${url} answers with ${describeStatus(status)}`,
+    service: { proto: 'tcp', port: portOf(url) },
+    send: (source, target) => sendHttp(spec, context, source, target),
+    control: async (source, target) =>
+      sightingOf(spec, await exchangeHttp(context, source, target, harmless(requestOf(spec))), source, target),
+    author: spec.control ?? null,
+  };
+}
+
+/** What only this kind can say: of a response that is not as it must be, and of a server that broke the exchange off. */
+function settle(
+  spec: HttpSpec,
+  context: ProbeContext,
+  prober: Prober,
+  { source, target, sent }: Attempt,
+): Promise<Outcome | null> {
+  const { exchange } = sent as HttpSent;
+  if (exchange.saw === 'response' && !('fails' in spec.expect))
+    return Promise.resolve(judgeResponse(spec, spec.expect, source, exchange.response));
+  // The way is in order where the server itself has spoken: nothing on it explains what was said.
+  if (exchange.saw === 'broken' && exchange.cause !== 'timeout')
+    return judgeSent(context, { ...prober, diagnosed: 'never' }, { source, target }, sent);
+  return Promise.resolve(null);
 }
 
 function judgeHeaders(subject: string, wanted: Wanted, response: HttpResponse): Outcome | null {
@@ -146,9 +210,9 @@ function describeStatus(statuses: readonly number[] | undefined): string {
   return statuses === undefined ? 'a 2xx status' : `status ${statuses.join(' or ')}`;
 }
 
-/** A whole response against what it must be. */
-function judgeResponse(spec: HttpSpec, wanted: Wanted, source: Vantage, response: HttpResponse): Outcome {
-  const measures = [{ name: 'response', value: Math.round(response.totalMs * 10) / 10, unit: 'ms' as const }];
+/** What is wrong with a whole response; `null` where it is as it must be. */
+function judgeResponse(spec: HttpSpec, wanted: Wanted, source: Vantage, response: HttpResponse): Outcome | null {
+  const measures = timeOf(response);
   const { status, body } = wanted;
   const subject = `${spec.url} answers ${source.label}`;
   const statusOk =
@@ -161,10 +225,7 @@ function judgeResponse(spec: HttpSpec, wanted: Wanted, source: Vantage, response
     });
   const wrong =
     judgeHeaders(subject, wanted, response) ?? (body === undefined ? null : judgeBody(subject, body, response));
-  if (wrong !== null) return { ...wrong, measures };
-  return pass(`${subject} with ${response.status}${body === undefined ? '' : ', and the body is as it must be'}`, {
-    measures,
-  });
+  return wrong === null ? null : { ...wrong, measures };
 }
 
 function endpointsOf(spec: HttpSpec): EndpointUse[] {
@@ -192,69 +253,12 @@ export const httpCheck = defineCheck<HttpSpec>({
     const method = spec.method === 'GET' ? '' : `${spec.method} `;
     return `${spec.from} ${'fails' in spec.expect ? 'cannot get' : 'gets'} ${method}${spec.url}${spec.to === undefined ? '' : ` at ${spec.to}`}`;
   },
-  async run(spec, context) {
-    const fails = 'fails' in spec.expect ? spec.expect.fails : null;
-    const wanted = 'fails' in spec.expect ? null : spec.expect;
-    const from = parseEndpoint(spec.from, context.plan);
-    if (!isVantage(from)) return inconclusive(`${spec.from} is no place a probe can start from`);
+  run: (spec, context) => {
     const host = new URL(spec.url).hostname.replace(/^\[|\]$/g, '');
-    const ends = await resolveProbe(context, from, parseEndpoint(spec.to ?? host, context.plan), {
-      via: spec.via,
-      family: spec.family,
-    });
-    const success = `${spec.url} answers with ${describeStatus(wanted?.status)}`;
-    if (ends.state === 'unknown') return inconclusive(ends.reason);
-    if (ends.state === 'unresolved') {
-      const { source, failure } = ends;
-      return judge({
-        fails,
-        sighting: { saw: 'failure', cause: failure.cause, text: failure.reason },
-        success,
-        controls: async () => [
-          await stackAlive(context, source),
-          await resolverControl(context, source, failure.server, failure.replied),
-        ],
-      });
-    }
-    if (ends.state === 'absent')
-      return fails === null
-        ? fail(ends.cause, ends.reason, { expected: success, actual: ends.cause })
-        : inconclusive(`${ends.reason}, so nothing could be proven about reaching it`);
-    const { source, target } = ends;
-    const request = requestOf(spec);
-    const exchange = await exchangeHttp(context, source, target, request);
-    if (exchange.saw === 'response' && wanted) return judgeResponse(spec, wanted, source, exchange.response);
-    const connect = exchange.saw === 'no-connection' ? exchange.connect : null;
-    const sighting = sightingOf(spec, exchange, source, target);
-    return judge({
-      fails,
-      sighting,
-      success,
-      controls: (cause) =>
-        networkControls({
-          context,
-          source,
-          target,
-          cause,
-          // Past the connection, only the peer can be the one who failed the exchange.
-          answeredBy: connect ? connect.answeredBy : cause === 'timeout' ? null : target.address,
-          path: connect?.path ?? null,
-          author: spec.control ?? null,
-          send: async (a, b) => sightingOf(spec, await exchangeHttp(context, a, b, harmless(request)), a, b),
-          service: { proto: 'tcp', port: portOf(spec.url) },
-        }),
-      diagnose: (cause) =>
-        connect === null && cause !== 'present' && cause !== 'timeout'
-          ? Promise.resolve(null)
-          : diagnose(context, {
-              source,
-              target,
-              proto: 'tcp',
-              port: portOf(spec.url),
-              cause,
-              answeredBy: connect?.answeredBy ?? null,
-              path: connect?.path ?? null,
-            }),
-    });
+    const prober = proberOf(spec, context);
+    const { from, via, family } = spec;
+    return attemptBetween(context, { from, to: spec.to ?? host, via, family }, prober, (attempt) =>
+      settle(spec, context, prober, attempt),
+    );
   },
 });

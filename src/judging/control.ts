@@ -7,11 +7,10 @@ import { quoteArgv } from '../ssh/quote.js';
 import { pathControl } from './same-path.js';
 import type { Service } from './same-path.js';
 import { connectCommand, connectProgram, readConnectOutput } from '../probes/connect-probe.js';
-import { formatEndpoint, isVantage, parseEndpoint } from '../places/endpoint.js';
+import { isVantage, parseEndpoint } from '../places/endpoint.js';
 import type { ControlSpec, Sighting } from './expectation.js';
 import type { ProbeContext } from '../places/context.js';
 import type { PathEvidence } from '../facts/path.js';
-import { askServers } from '../probes/resolver.js';
 import { findOwner, isTargetProblem, resolveTarget } from '../probes/target.js';
 import type { ResolvedTarget } from '../probes/target.js';
 import { inside, isVantageProblem, resolveVantage } from '../places/vantage.js';
@@ -192,54 +191,4 @@ export async function stackAlive(context: ProbeContext, source: Vantage): Promis
   // Whatever the kernel says, it said it: a namespace whose loopback interface is down answers ENETUNREACH.
   const held = sighting.saw !== 'silent';
   return { title, held, seen: held ? 'its own stack answered' : 'silence' };
-}
-
-/**
- * The control of a name that did not resolve. A server that replied is alive by that. A silent one must answer a question it
- * can answer by itself: the engine's embedded server (127.0.0.11) the container's own name, any other server one for its own
- * address, asked for from its own namespace.
- */
-export async function resolverControl(
-  context: ProbeContext,
-  source: Vantage,
-  server: string | null,
-  replied: boolean,
-  port?: number,
-): Promise<Control> {
-  if (server === null)
-    return {
-      title: `${source.label} was asked`,
-      held: true,
-      seen: 'it has no name server, which its resolv.conf says',
-    };
-  const title = `name server ${server}${port === undefined ? '' : ` (port ${port})`} is alive`;
-  if (replied) return { title, held: true, seen: 'it replied to the very question' };
-  const own = source.container?.id.slice(0, 12);
-  if (server === '127.0.0.11' && own !== undefined) {
-    const [answer] = await askServers(context, source, [{ server, port, name: source.container!.name, type: 'A' }], {
-      waitMs: 2000,
-      tries: 1,
-    });
-    return {
-      title,
-      held: answer?.saw === 'answer',
-      seen:
-        answer?.saw === 'answer'
-          ? `it resolves ${answer.name}, the container's own name`
-          : (answer?.text ?? 'no answer'),
-    };
-  }
-  const owner = await findOwner(context, source, server);
-  if (!owner)
-    return { title, held: false, seen: 'no host and no single container of the lab is known to own its address' };
-  const [answer] = await askServers(context, owner, [{ server, port, name: 'localhost', type: 'A' }], {
-    waitMs: 2000,
-    tries: 1,
-  });
-  const alive = answer?.saw === 'answer' || (answer?.saw === 'failure' && answer.replied);
-  return {
-    title: `${title}, asked from ${formatEndpoint(owner.endpoint)} itself`,
-    held: alive,
-    seen: alive ? 'it replies there' : (answer?.text ?? 'no answer'),
-  };
 }

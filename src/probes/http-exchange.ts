@@ -7,6 +7,7 @@ import type { Vantage } from '../places/vantage.js';
 import { pathParts, readPath } from '../facts/path.js';
 import type { PathEvidence } from '../facts/path.js';
 import type { ConnectSighting, IcmpAnswer } from './connect-probe.js';
+import { connectResult } from './connect-send.js';
 import type { ConnectResult } from './connect-send.js';
 import type { ResolvedTarget } from './target.js';
 
@@ -35,8 +36,10 @@ export interface HttpResponse {
   totalMs: number;
 }
 
-/** What one request came to. */
-export type HttpExchange =
+/** What one request came to, with the sender's view of the path right after it. */
+export type HttpExchange = HttpSighting & { path: PathEvidence | null };
+
+export type HttpSighting =
   | { saw: 'response'; response: HttpResponse }
   /** There was no connection: what the kernel said of this very attempt, and its view of the path. */
   | { saw: 'no-connection'; connect: ConnectResult }
@@ -229,7 +232,7 @@ function amountOf(response: HttpResponse): string {
 }
 
 /** A connection was made, and curl ended otherwise than with 0. */
-function readBroken(exit: number, what: string, from: string, response: HttpResponse | null): HttpExchange {
+function readBroken(exit: number, what: string, from: string, response: HttpResponse | null): HttpSighting {
   if (tlsExits.has(exit))
     return {
       saw: 'broken',
@@ -261,14 +264,7 @@ function connectSightingOf(exit: number, report: CurlReport): ConnectSighting | 
   return exit === 28 ? { saw: 'silent' } : null;
 }
 
-function answererOf(sighting: ConnectSighting, path: PathEvidence | null, address: string): string | null {
-  if (sighting.saw !== 'error' || sighting.where === 'local') return null;
-  const own = path?.route && 'source' in path.route ? path.route.source : null;
-  // The kernel's own "host unreachable" after unanswered ARP requests is an ICMP message from the sender's own address.
-  return sighting.icmp?.from === own ? null : (sighting.icmp?.from ?? address);
-}
-
-/** The sender's view of the path, right after an attempt that made no connection. Only looks. */
+/** The sender's view of the path. Only looks. */
 async function pathAfter(context: ProbeContext, source: Vantage, address: string): Promise<PathEvidence | null> {
   const { parts } = await runScript(source.host, pathParts(address), {
     timeoutMs: Math.min(10_000, context.timeLeftMs()),
@@ -278,22 +274,21 @@ async function pathAfter(context: ProbeContext, source: Vantage, address: string
   return readPath(parts, address);
 }
 
-/** One request by curl, from the source's network namespace, over a connection to the target's address. Rejects only with what `exec` rejects with. */
-export async function exchangeHttp(
+async function sendRequest(
   context: ProbeContext,
   source: Vantage,
   target: ResolvedTarget,
   request: HttpRequest,
-): Promise<HttpExchange> {
+): Promise<HttpSighting> {
   const what = `${target.label} port ${portOf(request.url)}`;
   const argv = ['perl', '-', String(target.family), target.address, String(portOf(request.url))];
   const result = await source.host.exec(source.enter([...argv, ...curlArgv(request, target)]), {
-    timeoutMs: request.waitMs + 10_000,
+    timeoutMs: Math.min(request.waitMs + 10_000, context.timeLeftMs()),
     signal: context.signal,
     keepBytes: keptResponseBytes,
     stdin: `${listenProgram}${request.send ?? ''}`,
   });
-  const nothing = (text: string): HttpExchange => ({ saw: 'nothing', text });
+  const nothing = (text: string): HttpSighting => ({ saw: 'nothing', text });
   const exit = result.exitCode;
   if (exit === 127) return nothing(`${source.host.name} lacks curl, which sends the request, or perl`);
   if (exit === null) return nothing(`the request from ${source.label} was cut off before it was over`);
@@ -309,11 +304,21 @@ export async function exchangeHttp(
       : { saw: 'response', response };
   if (report.connected) return readBroken(exit, what, source.label, response);
   const sighting = connectSightingOf(exit, report);
-  if (sighting === null)
-    return nothing(`curl at ${source.label} made no connection to ${what}, and does not say why (exit status ${exit})`);
+  return sighting === null
+    ? nothing(`curl at ${source.label} made no connection to ${what}, and does not say why (exit status ${exit})`)
+    : { saw: 'no-connection', connect: connectResult(sighting, null, target.address) };
+}
+
+/** One request by curl, from the source's network namespace, over a connection to the target's address. Rejects only with what `exec` rejects with. */
+export async function exchangeHttp(
+  context: ProbeContext,
+  source: Vantage,
+  target: ResolvedTarget,
+  request: HttpRequest,
+): Promise<HttpExchange> {
+  const sent = await sendRequest(context, source, target, request);
+  if (sent.saw === 'nothing') return { ...sent, path: null };
   const path = await pathAfter(context, source, target.address);
-  return {
-    saw: 'no-connection',
-    connect: { sighting, unknown: '', path, answeredBy: answererOf(sighting, path, target.address) },
-  };
+  if (sent.saw !== 'no-connection' || sent.connect.sighting === null) return { ...sent, path };
+  return { saw: 'no-connection', connect: connectResult(sent.connect.sighting, path, target.address), path };
 }

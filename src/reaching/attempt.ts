@@ -1,7 +1,8 @@
 import type { Cause, Diagnosis, Outcome, ProbeCause } from '../model/verdict.js';
 import { diagnose } from '../diagnosis/diagnose.js';
 import type { PathEvidence } from '../facts/path.js';
-import { networkControls, resolverControl, stackAlive } from '../judging/control.js';
+import { networkControls, stackAlive } from '../judging/control.js';
+import { failedQuestionControl } from '../judging/resolver-control.js';
 import { judge } from '../judging/expectation.js';
 import type { ControlSpec, Sighting } from '../judging/expectation.js';
 import { whoAnswers } from '../judging/identity.js';
@@ -140,7 +141,13 @@ export async function attemptBetween(
         success,
         controls: async () => [
           await stackAlive(context, source),
-          await resolverControl(context, source, failure.server, failure.replied),
+          await failedQuestionControl(context, source, {
+            name: spec.to,
+            type: spec.family === 6 ? 'AAAA' : 'A',
+            cause: failure.cause,
+            server: failure.server,
+            replied: failure.replied,
+          }),
         ],
       });
     }

@@ -3,7 +3,8 @@ import { dnsCheck } from '../../src/checks/dns.js';
 import { decodeReply, encodeQuery, reverseName } from '../../src/probes/dns-message.js';
 import { readHostsFile, readResolvConf, searchCandidates } from '../../src/facts/name-files.js';
 import { readAnswer } from '../../src/probes/resolver.js';
-import { fakeLab } from '../fakes/lab.js';
+import { kindTable } from '../fakes/kind-table.js';
+import type { Case } from '../fakes/kind-table.js';
 import type { FakeOptions, Row } from '../fakes/lab.js';
 import { dnsData, nameAsked } from '../fakes/sayings.js';
 import type { DnsSaid } from '../fakes/sayings.js';
@@ -192,13 +193,6 @@ describe('a dns check, from what the servers said to its verdict', () => {
     resolv('nameserver 127.0.0.11\n', 'container'),
   ];
   const servfail = { rcode: 2 };
-  interface Case {
-    title: string;
-    spec: object;
-    said: Row[];
-    is: string;
-    reason?: RegExp;
-  }
   const table: Case[] = [
     {
       title: 'an answer',
@@ -356,17 +350,11 @@ describe('a dns check, from what the servers said to its verdict', () => {
       is: 'fail nxdomain',
     },
   ];
-  for (const { title, spec, said, is, reason } of table) {
-    it(`${title}: ${is}`, async () => {
-      const fake = fakeLab({
-        hosts: { ...hosts, ns: { ...hosts.ns, added: { eth0: ['10.7.7.7/24'] } } },
-        said: [...said, ...lab],
-      });
-      const outcome = await fake.check(dnsCheck, spec);
-      expect([outcome.verdict, outcome.cause].filter(Boolean).join(' '), outcome.reason).to.equal(is);
-      if (reason) expect(outcome.reason).to.match(reason);
-    });
-  }
+  kindTable(dnsCheck, {
+    hosts: { ...hosts, ns: { ...hosts.ns, added: { eth0: ['10.7.7.7/24'] } } },
+    said: lab,
+    cases: table,
+  });
   it('takes a control where nothing must be answered, and no hosts file that says so', () => {
     const takes = (more: object): boolean => dnsCheck.schema.safeParse({ from: 'a', name: 'x', ...more }).success;
     expect(takes({ expect: { fails: 'servfail' }, control: { from: 'b' } })).to.equal(true);

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { httpCheck } from '../../src/checks/http.js';
 import { keptResponseBytes, readCurlReport, readResponse } from '../../src/probes/http-exchange.js';
 import { fakeLab } from '../fakes/lab.js';
-import type { Row } from '../fakes/lab.js';
+import { kindTable } from '../fakes/kind-table.js';
 import { curlText } from '../fakes/sayings.js';
 import type { CurlSaid } from '../fakes/sayings.js';
 
@@ -90,7 +90,6 @@ describe('an http check, from what the tools said to its verdict', () => {
     /** What curl says at a; at b itself the server answers with 200. */
     said: CurlSaid | { stdout?: string; stderr: string; exitCode: number };
     itself?: CurlSaid;
-    rows?: Row[];
     spec?: object;
     is: string;
     reason?: RegExp;
@@ -231,25 +230,19 @@ describe('an http check, from what the tools said to its verdict', () => {
       is: 'inconclusive',
     },
   ];
-  for (const { title, said, itself = { status: 200 }, rows = [], spec, is, reason } of table) {
-    it(`${title}: ${is}`, async () => {
-      const lab = fakeLab({
-        hosts,
-        said: [
-          ...rows,
-          { at: 'a', tool: 'curl', about: '10.0.0.2', says: 'exitCode' in said ? said : curlText(said as CurlSaid) },
-          { at: 'b', tool: 'curl', about: '10.0.0.2', says: curlText(itself) },
-        ],
-      });
-      const outcome = await lab.check(httpCheck, {
-        from: 'a',
-        url: 'http://b/',
-        ...(spec === undefined ? {} : { expect: spec }),
-      });
-      expect([outcome.verdict, outcome.cause].filter(Boolean).join(' '), outcome.reason).to.equal(is);
-      if (reason) expect(outcome.reason).to.match(reason);
-    });
-  }
+  kindTable(httpCheck, {
+    hosts,
+    cases: table.map(({ title, said, itself = { status: 200 }, spec, is, reason }) => ({
+      title,
+      said: [
+        { at: 'a', tool: 'curl', about: '10.0.0.2', says: 'exitCode' in said ? said : curlText(said as CurlSaid) },
+        { at: 'b', tool: 'curl', about: '10.0.0.2', says: curlText(itself) },
+      ],
+      spec: { from: 'a', url: 'http://b/', ...(spec === undefined ? {} : { expect: spec }) },
+      is,
+      ...(reason === undefined ? {} : { reason }),
+    })),
+  });
   it('asks once: no second connection is made to learn why there was none', async () => {
     const lab = fakeLab({
       hosts,
@@ -278,5 +271,25 @@ describe('an http check, from what the tools said to its verdict', () => {
     const [control] = lab.asked.filter(({ at, tool }) => at === 'b' && tool === 'curl');
     expect(control!.argv).to.include('--head').and.not.include('DELETE');
     expect(control!.argv).not.to.include('--data-binary');
+  });
+  it('an answer of whoever has the source’s own address, too, is nobody’s', async () => {
+    const engines = {
+      n1: { on: { lan: '10.0.0.1' }, containers: { one: { on: { bridge: '172.17.0.2/16' } } } },
+      n2: { on: { lan: '10.0.0.2' }, containers: { two: { on: { bridge: '172.17.0.2/16' } } } },
+    };
+    const lab = fakeLab({
+      hosts: engines,
+      said: [{ tool: 'curl', about: '172.17.0.2', says: curlText({ status: 200 }) }],
+    });
+    for (const expectation of [undefined, { fails: 'timeout' }]) {
+      const outcome = await lab.check(httpCheck, {
+        from: 'n1/one',
+        url: 'http://two/',
+        to: 'n2/two',
+        ...(expectation === undefined ? {} : { expect: expectation }),
+      });
+      expect(outcome.verdict, outcome.reason).to.equal('inconclusive');
+      expect(outcome.reason).to.match(/same address/);
+    }
   });
 });
