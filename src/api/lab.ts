@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { CheckKind } from '../checks/kind.js';
 import { checkKinds } from '../checks/registry.js';
+import { forgetDiagnoses } from '../diagnosis/diagnose.js';
 import { NetrigError } from '../errors.js';
 import { chooseScenario } from '../labs/up.js';
 import type { Outcome } from '../model/verdict.js';
@@ -128,7 +129,11 @@ export class Lab implements AsyncDisposable {
       name,
       endpoint: name,
       lab,
-      exec: async (command, options) => (await session.connection(name)).exec(command, options),
+      exec: async (command, options) => {
+        // Whatever is run may change the lab.
+        forgetDiagnoses(session.lab.plan);
+        return (await session.connection(name)).exec(command, options);
+      },
       writeFile: async (path, content, options) => (await session.connection(name)).writeFile(path, content, options),
       readFile: async (path) => (await session.connection(name)).readFile(path),
       container: (container) => ({

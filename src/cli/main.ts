@@ -15,6 +15,7 @@ const handlers: Handlers = {
   check: async (...all) => (await import('./commands/check.js')).check(...all),
   exec: async (...all) => (await import('./commands/exec.js')).exec(...all),
   ssh: async (...all) => (await import('./commands/exec.js')).ssh(...all),
+  trace: async (...all) => (await import('./commands/trace.js')).trace(...all),
   ps: async (...all) => (await import('./commands/labs.js')).ps(...all),
   down: async (...all) => (await import('./commands/labs.js')).down(...all),
   gc: async (...all) => (await import('./commands/labs.js')).gc(...all),

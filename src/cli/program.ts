@@ -10,6 +10,17 @@ function wholeNumber(least: number) {
   };
 }
 
+function portNumber(text: string): number {
+  if (!/^\d{1,5}$/.test(text) || Number(text) < 1 || Number(text) > 65_535)
+    throw new InvalidArgumentError('It takes a port number from 1 to 65535.');
+  return Number(text);
+}
+
+function ipVersion(text: string): number {
+  if (text !== '4' && text !== '6') throw new InvalidArgumentError('It takes 4 or 6.');
+  return Number(text);
+}
+
 function collect(text: string, before: string[]): string[] {
   return [...before, ...text.split(',').filter((part) => part !== '')];
 }
@@ -97,6 +108,17 @@ export interface LabFlags {
   stdin?: boolean;
 }
 
+export interface TraceFlags {
+  lab?: string;
+  tcp?: number;
+  udp?: number;
+  dns?: string;
+  fromPort?: number;
+  family?: number;
+  json?: boolean;
+  pcap?: string;
+}
+
 export interface Handlers {
   run(paths: string[], flags: RunFlags): Promise<number>;
   up(
@@ -113,6 +135,7 @@ export interface Handlers {
   check(flags: { lab?: string; grep?: string; json?: boolean; reports: string }): Promise<number>;
   exec(endpoint: string, command: string[], flags: LabFlags): Promise<number>;
   ssh(host: string, flags: LabFlags): Promise<number>;
+  trace(from: string, to: string, flags: TraceFlags): Promise<number>;
   ps(flags: { json?: boolean }): Promise<number>;
   down(labs: string[], flags: { all?: boolean }): Promise<number>;
   gc(flags: { inventory?: string; json?: boolean }): Promise<number>;
@@ -310,6 +333,29 @@ Start with:  netrig init && netrig run`,
     .argument('<endpoint>', 'host, or host/container')
     .addOption(lab())
     .action(does(handlers.ssh));
+
+  program
+    .command('trace')
+    .summary('follow one packet through a lab that is up, hop by hop')
+    .description(
+      'Sends one packet (an echo request, where nothing else is said) and follows it through all hosts of a lab that is up: interfaces, the rules that it meets, translations, tunnels, and the way of the answer. Where it is stopped, it says by what, and how to mend it. Ends with 1 when there was no answer.',
+    )
+    .argument('<from>', 'where it starts: host, host/container or host/netns:name')
+    .argument('<to>', 'where it goes: one of those, an address, or a name')
+    .addOption(lab())
+    .addOption(new Option('--tcp <port>', 'a TCP connection attempt to that port').argParser(portNumber))
+    .addOption(new Option('--udp <port>', 'a UDP datagram to that port').argParser(portNumber))
+    .addOption(new Option('--dns <name>', 'a question for the address of that name, to port 53'))
+    .addOption(new Option('--from-port <n>', 'the source port; any, where left out').argParser(portNumber))
+    .addOption(new Option('--family <4|6>', 'IP version for hosts and names; 4 by default').argParser(ipVersion))
+    .addOption(json('it'))
+    .addOption(
+      new Option(
+        '--pcap <file>',
+        'write what was captured of it as one pcapng file; its interfaces are named HOST:INTERFACE',
+      ),
+    )
+    .action(does(handlers.trace));
 
   program
     .command('ps')

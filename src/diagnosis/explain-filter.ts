@@ -129,22 +129,35 @@ export function mayMeet(
 
 const ending = /(?:^| )-j (?:DROP|REJECT)\b/;
 
-/** A rule or policy whose counter rose while the probe was on its way: for legacy iptables, and for packets that are not traced. */
+/** Chains of iptables that a packet does not meet on its way in, or out. */
+const otherWay = { in: ['OUTPUT', 'POSTROUTING'], out: ['INPUT', 'PREROUTING', 'FORWARD'] } as const;
+
+/**
+ * A rule or policy whose counter rose while the probe was on its way: for legacy iptables, of which nftables tells nothing,
+ * and, where `untraced`, for packets that nftables was not asked to trace.
+ */
 export function countedDrop(
   space: Space,
   role: Role,
   packet: { src: string; dst: string; proto: string; dport?: number | undefined },
+  going: 'in' | 'out',
+  untraced = false,
 ): Finding | null {
   const how = 'Its counter rose while the probe was on its way.';
   for (const [name, after] of space.savedAfter) {
-    if (name.endsWith('ip6') !== packet.dst.includes(':')) continue;
+    if (name.endsWith('ip6') !== packet.dst.includes(':') || !(untraced || name.startsWith('legacy'))) continue;
     const before = space.saved.get(name);
     if (!before) continue;
-    const rule = risenRule(before, after, packet);
+    const rule = risenRule(before, after, packet, otherWay[going]);
     if (rule) return droppedByRule(space, rule, role, null, how);
-    const tool = name.startsWith('legacy') ? name : null;
     for (const [chain, { policy, packets }] of after.policies) {
-      if (tool === null || policy !== 'DROP' || packets <= (before.policies.get(chain)?.packets ?? packets)) continue;
+      if (
+        !name.startsWith('legacy') ||
+        otherWay[going].some((own) => chain.endsWith(` ${own}`)) ||
+        policy !== 'DROP' ||
+        packets <= (before.policies.get(chain)?.packets ?? packets)
+      )
+        continue;
       const [table, own] = chain.split(' ');
       return droppedByPolicy(space, table!, own!, role, how);
     }
@@ -152,10 +165,15 @@ export function countedDrop(
   return null;
 }
 
-function risenRule(before: SavedRules, after: SavedRules, packet: Parameters<typeof mayMeet>[1]): CountedRule | null {
+function risenRule(
+  before: SavedRules,
+  after: SavedRules,
+  packet: Parameters<typeof mayMeet>[1],
+  not: readonly string[],
+): CountedRule | null {
   for (const [chain, rules] of after.chains) {
     const old = before.chains.get(chain);
-    if (old?.length !== rules.length) continue;
+    if (old?.length !== rules.length || not.some((own) => chain.endsWith(` ${own}`))) continue;
     const found = rules.find(
       (rule, at) => rule.packets > old[at]!.packets && ending.test(rule.text) && mayMeet(rule.text, packet),
     );

@@ -3,7 +3,7 @@ import { finding } from './finding.js';
 import type { Finding } from './finding.js';
 import { holdersOfMac, linkTrouble, peerOf, sameSegment, segmentOf } from './wire.js';
 import { linkNamed } from './world.js';
-import type { Link, Space } from './world.js';
+import type { Link, Space, World } from './world.js';
 
 /** A place on a wire. */
 interface At {
@@ -11,9 +11,12 @@ interface At {
   link: Link;
 }
 
-export function linkDown(at: At, name: string): Finding | null {
+export function linkDown(at: At, name: string, world?: World): Finding | null {
   const trouble = linkTrouble(at.link);
   if (trouble === null) return null;
+  // A veth has no carrier while its other end is down: that end is the reason.
+  const peer = trouble === 'has no carrier' && world ? peerOf(world, at.space, at.link) : null;
+  if (peer && !peer.link.up) return linkDown(peer, name);
   const words = `${at.link.name} of ${at.space.label} ${trouble}`;
   return finding(at.space, trouble === 'is down' ? 'link-down' : 'no-carrier', `${words}, so ${name} cannot pass`, {
     evidence: [`The kernel of ${at.space.label} says that ${words}.`],
@@ -98,7 +101,7 @@ export function stuckInBridge(c: Case, space: Space, bridge: Link, from: Link | 
       `${stray.name} of ${space.label}, which leads to ${holdersOfMac(c.world, mac)[0]!.space.label}, is no port of bridge ${bridge.name}${stray.master === null ? '' : ` but of ${stray.master}`}`,
       { mend: `ip link set ${stray.name} master ${bridge.name}, on ${space.label}` },
     );
-  const down = port && port !== bridge ? linkDown({ space, link: port }, 'it') : null;
+  const down = port && port !== bridge ? linkDown({ space, link: port }, 'it', c.world) : null;
   if (down) return down;
   const wrong = space.forwards.find(
     (one) =>
@@ -118,21 +121,16 @@ export function stuckInBridge(c: Case, space: Space, bridge: Link, from: Link | 
   return insideBridge(space, bridge, from, port);
 }
 
-function lossWords(space: Space, link: Link): string | null {
-  const netem = space.qdiscs.find(({ dev, kind }) => dev === link.name && (kind === 'netem' || kind === 'tbf'));
-  return netem ? `${link.name} of ${space.label} has a queue of kind ${netem.kind}: ${netem.text}` : null;
-}
-
-/** A queueing discipline that loses packets at the link; `null` where there is none. */
+/** A queue of the link dropped packets while the probe was on its way (netem with loss, a queue without room). */
 export function lossAt(space: Space, link: Link, name: string): Finding | null {
-  const words = lossWords(space, link);
-  if (words === null) return null;
+  const queue = space.qdiscs.find(({ dev, dropped }) => dev === link.name && dropped > 0);
+  if (!queue) return null;
   return finding(
     space,
     'link-loss',
-    `${space.label} loses ${name} as it leaves by ${link.name}: a netem queue is on it`,
+    `${space.label} loses ${name} as it leaves by ${link.name}: the queue there (${queue.kind}) dropped it`,
     {
-      evidence: [words],
+      evidence: [`The queue ${queue.kind} of ${link.name} of ${space.label} dropped ${queue.dropped} packets.`],
       mend: `tc qdisc del dev ${link.name} root, on ${space.label}`,
     },
   );
@@ -145,7 +143,7 @@ export function lostBehind(c: Case, step: Step, name: string): Finding | null {
   if (link.kind === 'bridge' && mac !== null) return stuckInBridge(c, space, link, link, mac);
   const peer = peerOf(c.world, space, link);
   if (peer) {
-    const down = linkDown(peer, name);
+    const down = linkDown(peer, name, c.world);
     if (down) return down;
   }
   if (mac === null || mac === 'ff:ff:ff:ff:ff:ff' || mac.startsWith('33:33')) return null;
@@ -153,7 +151,7 @@ export function lostBehind(c: Case, step: Step, name: string): Finding | null {
   if (holders.length === 0) return wrongMac(c, step, mac, name);
   const near = holders.find((holder) => sameSegment(c.plan, { space, link }, holder) === true);
   if (near) {
-    const down = linkDown(near, name);
+    const down = linkDown(near, name, c.world);
     if (down) return down;
     return finding(
       space,

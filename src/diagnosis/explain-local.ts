@@ -117,3 +117,17 @@ export function cannotDeliver(c: Case, space: Space, packet: SeenPacket, transla
   if (listener) return pausedThere(c, space);
   return stoppedPublisher(c, space, port, c.proto) ?? noListener(c, space, packet, translated);
 }
+
+/** UDP: the service got the datagram, and nothing came back. What it made of it is not for the network to know. */
+export function quietService(c: Case, space: Space, packet: SeenPacket): Finding | null {
+  if (c.proto !== 'udp') return null;
+  const port = packet.dport ?? c.port;
+  const own = space.listeners.find((one) => one.proto === 'udp' && one.port === port && listensFor(one, packet.dst));
+  if (!own) return null;
+  const who = own.program === '' ? 'a service' : own.program;
+  return finding(
+    space,
+    null,
+    `it came to ${space.label}, where ${who} listens on udp port ${port}, and ${who} sent no answer`,
+  );
+}

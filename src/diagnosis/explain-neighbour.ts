@@ -151,10 +151,8 @@ function bridgeStop(c: Case, steps: readonly NeighbourStep[], mac: string): Find
 }
 
 function questionStop(c: Case, hop: NextHop, holder: { space: Space; link: Link }): Finding | null {
-  const { space, link, address, name } = hop;
+  const { space, link, address } = hop;
   const asks = c.neighbours.filter((one) => one.message.ask && one.message.target === address);
-  const loss = asks.some((one) => one.space === space && one.way === 'out') ? null : lossAt(space, link, name);
-  if (loss) return loss;
   // The way of the question on one host, from one veth to the other.
   for (const bridge of holder.space.host === space.host ? c.world.spaces.flatMap(bridgesOf) : []) {
     const from = peerOf(c.world, space, link);
@@ -199,8 +197,11 @@ function vlanStop({ space, link }: NextHop, holder: { space: Space; link: Link }
 /** Why nobody told the sender the MAC address of its next hop. */
 export function neighbourStop(c: Case, hop: NextHop): Finding {
   const { space, link, address, route, name } = hop;
-  const down = linkDown({ space, link }, name);
+  const down = linkDown({ space, link }, name, c.world);
   if (down) return down;
+  const asked = c.neighbours.some((one) => one.message.ask && one.message.target === address && one.space === space);
+  const loss = asked ? null : lossAt(space, link, name);
+  if (loss) return loss;
   const holders = holdersOf(c.world, address).filter((one) => one.space !== space);
   const holder =
     holders.find((one) => sameSegment(c.plan, { space, link }, one) === true) ??
@@ -209,11 +210,11 @@ export function neighbourStop(c: Case, hop: NextHop): Finding {
   if (!holder) return nobodyHas(c, hop);
   const packet = { src: linkTowards(space, address)?.addresses[0]?.address ?? '', dst: address, proto: 'icmp' };
   const found =
-    linkDown(holder, 'the question for its MAC address') ??
+    linkDown(holder, 'the question for its MAC address', c.world) ??
     elsewhere(c, hop, holder) ??
     holderSilent(c, hop, holder) ??
     questionStop(c, hop, holder) ??
-    (address.includes(':') ? countedDrop(holder.space, 'forward', packet) : null);
+    (address.includes(':') ? countedDrop(holder.space, 'forward', packet, 'in', true) : null);
   if (found) return found;
   const who = route === null ? `${holder.space.label} (${address})` : `the gateway ${holder.space.label} (${address})`;
   return finding(holder.space, null, `${who} does not tell ${space.label} its MAC address on ${link.name}`, {

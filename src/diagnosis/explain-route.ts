@@ -6,7 +6,7 @@ import type { Finding } from './finding.js';
 import { inSubnet, lookup } from './lookup.js';
 import type { Found } from './lookup.js';
 import { linkTowards, linkTrouble } from './wire.js';
-import { linkNamed, rose } from './world.js';
+import { holdersOf, linkNamed, rose } from './world.js';
 import type { Link, PolicyRule, Route, Space } from './world.js';
 
 /** A packet that a namespace is to send or to pass on. */
@@ -44,7 +44,7 @@ function ruleWords(rule: PolicyRule): string {
 }
 
 /** The routing policy refuses the packet, or has nothing for it. */
-function noWay(space: Space, found: Found, onward: Onward): Finding | null {
+function noWay(c: Case, space: Space, found: Found, onward: Onward): Finding | null {
   const { to, name } = onward;
   if (found.found === 'rule')
     return finding(space, 'policy-rule', `a policy rule of ${space.label} refuses ${name}: ${ruleWords(found.rule)}`, {
@@ -68,13 +68,13 @@ function noWay(space: Space, found: Found, onward: Onward): Finding | null {
     });
   }
   const towards = linkTowards(space, to);
-  const down = towards ? linkDown({ space, link: towards }, name) : null;
+  const down = towards ? linkDown({ space, link: towards }, name, c.world) : null;
   if (down) return down;
   const dead = space.routes[to.includes(':') ? 6 : 4].find(
     (route) => route.dead && inSubnet(to, route.dst, route.prefix),
   );
   const link = dead ? linkNamed(space, dead.dev) : null;
-  const broken = link ? linkDown({ space, link }, name) : null;
+  const broken = link ? linkDown({ space, link }, name, c.world) : null;
   if (broken) return broken;
   const others = space.links.filter(
     (one) => one.name !== 'lo' && !one.up && one.addresses.length === 0 && one.kind === null,
@@ -102,10 +102,32 @@ function tooBig(space: Space, link: Link, route: Route, onward: Onward): Finding
   );
 }
 
+/**
+ * The first link of the way that is too small for the packet, by the routes of the hosts: a sender that was told so once sends
+ * no more packets that big, so that none is seen.
+ */
+export function tooBigOnWay(c: Case): Finding | null {
+  let space: Space = c.source;
+  for (let hops = 0; hops < 16; hops += 1) {
+    const found = lookup(space, { to: c.address, from: null, iif: null });
+    if (found.found !== 'route' || found.refuses || found.route.type === 'local') return null;
+    const link = linkNamed(space, found.route.dev);
+    if (!link) return null;
+    const onward = { to: c.address, from: null, iif: null, bytes: c.bytes, df: true, translated: false, name: 'it' };
+    const big = tooBig(space, link, found.route, onward);
+    if (big) return big;
+    const next = holdersOf(c.world, found.route.gateway ?? c.address).find((one) => one.space !== space);
+    if (!next || next.space.links.some((one) => one.addresses.some(({ address }) => address === c.address)))
+      return null;
+    space = next.space;
+  }
+  return null;
+}
+
 /** Why a namespace does not send a packet on its way; `null` where nothing there stands against it. */
 export function cannotSend(c: Case, space: Space, onward: Onward): Finding | null {
   const found = lookup(space, { to: onward.to, from: onward.from, iif: onward.iif });
-  const none = noWay(space, found, onward);
+  const none = noWay(c, space, found, onward);
   if (none || found.found !== 'route') return none;
   const { route } = found;
   if (route.type === 'local') return null;
@@ -119,7 +141,7 @@ export function cannotSend(c: Case, space: Space, onward: Onward): Finding | nul
     translated: onward.translated,
     name: onward.name,
   };
-  const down = linkDown({ space, link }, onward.name);
+  const down = linkDown({ space, link }, onward.name, c.world);
   if (down) return down;
   const big = tooBig(space, link, route, onward);
   if (big) return big;
@@ -192,19 +214,18 @@ export function sentAstray(
   if (out.found === 'route' && !out.refuses && out.route.dev !== iif.name) return null;
   const sent = lookup(from.space, { to: onward.to, from: null, iif: null });
   if (sent.found !== 'route' || sent.route.gateway === null) return null;
-  const better = c.world.spaces.find(
-    (one) =>
-      one !== at &&
-      one !== from.space &&
-      one.links.some(
-        (link) =>
-          linkTrouble(link) === null &&
-          link.addresses.some(
-            (own) => own.scope === 'global' && inSubnet(own.address, ...subnetOf(from.link, onward.to)),
-          ),
-      ) &&
-      linkTowards(one, onward.to) !== null,
-  );
+  const near = subnetOf(from.link, onward.to);
+  const better = c.world.spaces.find((one) => {
+    if (one === at || one === from.space) return false;
+    const side = one.links.find(
+      (link) =>
+        linkTrouble(link) === null &&
+        link.addresses.some((own) => own.scope === 'global' && inSubnet(own.address, ...near)),
+    );
+    if (!side) return false;
+    const on = lookup(one, { to: onward.to, from: null, iif: null });
+    return on.found === 'route' && !on.refuses && on.route.dev !== side.name && on.route.type !== 'local';
+  });
   if (!better) return null;
   const own = better.links
     .flatMap((link) => link.addresses)

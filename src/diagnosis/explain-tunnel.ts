@@ -28,12 +28,18 @@ export function stuckInTunnel(c: Case, step: Step, name: string): Finding | null
   if (!outer) return null;
   const { space } = step;
   if (!hasAddress(space, outer.dst)) return null;
-  const dropped = countedDrop(space, 'forward', {
-    src: outer.src,
-    dst: outer.dst,
-    proto: outer.dport === undefined ? 'other' : 'udp',
-    dport: outer.dport,
-  });
+  const dropped = countedDrop(
+    space,
+    'forward',
+    {
+      src: outer.src,
+      dst: outer.dst,
+      proto: outer.dport === undefined ? 'other' : 'udp',
+      dport: outer.dport,
+    },
+    'in',
+    true,
+  );
   if (dropped)
     return { ...dropped, sentence: dropped.sentence.replace(/ it:/, ` the tunnel's packets from ${outer.src}:`) };
   if (outer.vni === undefined) return null;

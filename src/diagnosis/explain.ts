@@ -2,16 +2,16 @@ import type { Diagnosis, Hop } from '../model/verdict.js';
 import { asTyped, countedDrop, letThrough, stations, tracedDrop } from './explain-filter.js';
 import type { TracedStation } from './explain-filter.js';
 import { linkDown, lostBehind, stuckInBridge } from './explain-link.js';
-import { cannotDeliver, pausedThere } from './explain-local.js';
-import { cannotSend, filteredByReversePath, forwardingOff, sentAstray } from './explain-route.js';
+import { cannotDeliver, pausedThere, quietService } from './explain-local.js';
+import { cannotSend, filteredByReversePath, forwardingOff, sentAstray, tooBigOnWay } from './explain-route.js';
 import type { Onward } from './explain-route.js';
 import { lostInTunnel, stuckInTunnel } from './explain-tunnel.js';
 import { hopsOf } from './follow.js';
 import type { Case, Step } from './follow.js';
 import { finding, ownerWords } from './finding.js';
 import type { Finding } from './finding.js';
-import { inSubnet } from './lookup.js';
-import { hasAddress, linkNamed } from './world.js';
+import { inSubnet, lookup } from './lookup.js';
+import { hasAddress, holdersOf, linkNamed } from './world.js';
 import type { Space } from './world.js';
 
 /** Where a packet goes after the translations of a namespace, as far as they were seen there. */
@@ -65,6 +65,26 @@ function senderOf(steps: readonly Step[], step: Step): Step | null {
   return steps.slice(0, at).findLast(({ way, space }) => way === 'out' && space !== step.space) ?? null;
 }
 
+/** The sender takes a namespace for the destination itself, by what its neighbour table says, and that has not the address. */
+function takenForOwner(sender: Step | null, at: Step, name: string): Finding | null {
+  if (!sender) return null;
+  const { dst } = at.packet;
+  const sent = lookup(sender.space, { to: dst, from: null, iif: null });
+  if (sent.found !== 'route' || sent.route.gateway !== null || sent.route.type !== 'unicast') return null;
+  const six = dst.includes(':');
+  const has = at.space.links.flatMap((link) => link.addresses.filter((own) => own.scope === 'global'));
+  const instead = has.map((own) => own.address).filter((address) => address.includes(':') === six);
+  return finding(
+    at.space,
+    'address-missing',
+    `${at.space.label} got ${name} on ${at.link.name} and does not have the address ${dst}${instead.length === 0 ? '' : ` (it has ${instead.join(', ')})`}`,
+    {
+      evidence: [`${sender.space.label} has the MAC address of ${at.space.label} for ${dst} in its neighbour table.`],
+      mend: `ip addr add ${dst}/PREFIX dev ${at.link.name}, on ${at.space.label}`,
+    },
+  );
+}
+
 /** The packet came to a namespace, and was not seen to leave it. */
 function stoppedInside(
   c: Case,
@@ -82,7 +102,7 @@ function stoppedInside(
   const translated = after.dst !== packet.dst;
   const reverse = filteredByReversePath(space, link, packet.src, after.dst);
   if (reverse) return reverse;
-  const counted = countedDrop(space, forward ? 'forward' : 'reply', { ...packet, ...after });
+  const counted = countedDrop(space, forward ? 'forward' : 'reply', { ...packet, ...after }, 'in');
   if (counted) return counted;
   const vlans = space.links.filter((one) => one.kind === 'vlan' && one.below === link.name);
   const tagged = senderOf(steps, step);
@@ -98,9 +118,18 @@ function stoppedInside(
     );
   if (hasAddress(space, after.dst)) {
     if (!forward) return null;
-    return cannotDeliver(c, space, { ...packet, ...after }, translated) ?? cannotAnswer(c, steps, space, packet);
+    const answer = { src: after.dst, dst: packet.src, proto: c.proto };
+    return (
+      tracedDrop('reply', all) ??
+      cannotDeliver(c, space, { ...packet, ...after }, translated) ??
+      countedDrop(space, 'reply', answer, 'out') ??
+      cannotAnswer(c, steps, space, packet) ??
+      quietService(c, space, { ...packet, ...after })
+    );
   }
   const onward = onwardOf(c, { dst: after.dst, src: packet.src }, link.name, name, translated);
+  const mistaken = translated ? null : takenForOwner(senderOf(steps, step), step, name);
+  if (mistaken) return mistaken;
   const astray = sentAstray(c, senderOf(steps, step), space, link, onward);
   return astray ?? forwardingOff(space, link, after.dst, name) ?? cannotSend(c, space, onward);
 }
@@ -143,16 +172,27 @@ function asWayBack(c: Case, steps: readonly Step[], stop: Finding, packet: Step[
   };
 }
 
+/** A packet that was dropped after a translation to an address that nobody has: the translation is what is wrong. */
+function translatedToNobody(c: Case, all: readonly TracedStation[], dropped: Finding): Finding | null {
+  if (!dropped.at || c.world.unlooked.length > 0) return null;
+  const last = all.filter(({ trace, role }) => trace.where === dropped.at && role === 'forward').at(-1)?.packet;
+  if (!last || last.dst === c.address || holdersOf(c.world, last.dst).length > 0) return null;
+  return finding(dropped.at, 'nat-wrong', `${dropped.at.label} translates it to ${last.dst}, which nobody has`, {
+    evidence: [`After that, ${dropped.sentence}.`],
+    mend: `mend the rule on ${dropped.at.label} that translates to ${last.dst}`,
+  });
+}
+
 /** Why steps end where they end. */
 function whereItEnds(c: Case, steps: readonly Step[], name: string, all: readonly TracedStation[]): Finding | null {
   const last = steps.at(-1);
   if (!last) return null;
   const dropped = tracedDrop(name === 'it' ? 'forward' : 'reply', all);
-  if (dropped && steps.some(({ space }) => space === dropped.at)) return dropped;
+  if (dropped && steps.some(({ space }) => space === dropped.at)) return translatedToNobody(c, all, dropped) ?? dropped;
   if (last.way === 'in') return stoppedInside(c, steps, last, name, all);
   const tunnel = lostInTunnel(c, last, name);
   if (tunnel) return tunnel;
-  const counted = countedDrop(last.space, name === 'it' ? 'forward' : 'reply', last.packet);
+  const counted = countedDrop(last.space, name === 'it' ? 'forward' : 'reply', last.packet, 'out');
   return counted ?? lostBehind(c, last, name);
 }
 
@@ -167,7 +207,8 @@ function neverSent(c: Case, all: readonly TracedStation[]): Finding | null {
   const packet = { src: '', dst: after.dst, proto: c.proto, dport: after.dport };
   return (
     cannotSend(c, c.source, onwardOf(c, { dst: after.dst, src: '' }, null, 'it', after.dst !== c.address)) ??
-    countedDrop(c.source, 'forward', packet)
+    countedDrop(c.source, 'forward', packet, 'out') ??
+    (c.fate.fate === 'error' && c.fate.errno === 'EMSGSIZE' ? tooBigOnWay(c) : null)
   );
 }
 
@@ -188,9 +229,9 @@ function lastPlace(steps: readonly Step[], name: string): string {
 /** Who refused, where an answer came back that says no. */
 function refusal(c: Case, all: readonly TracedStation[]): Finding | null {
   const dropped = tracedDrop('forward', all);
-  if (dropped) return dropped;
+  if (dropped) return translatedToNobody(c, all, dropped) ?? dropped;
   const end = c.forward.findLast(({ way }) => way === 'in') ?? null;
-  const counted = end ? countedDrop(end.space, 'forward', end.packet) : null;
+  const counted = end ? countedDrop(end.space, 'forward', end.packet, 'in') : null;
   if (counted) return counted;
   const local = c.forward.length === 0 || end === null;
   if (local) {
@@ -203,7 +244,10 @@ function refusal(c: Case, all: readonly TracedStation[]): Finding | null {
   return stoppedInside(c, c.forward, end, 'it', all);
 }
 
-function judgeStop(c: Case, all: readonly TracedStation[]): { stop: Finding | null; seen: string | null } {
+function judgeStop(
+  c: Case,
+  all: readonly TracedStation[],
+): { stop: (Finding & { of?: 'the answer' }) | null; seen: string | null } {
   const said = c.reply[0]?.packet;
   const refused =
     (c.proto === 'tcp' && said !== undefined && ((said.flags ?? 0) & 0x04) !== 0) ||
@@ -220,7 +264,7 @@ function judgeStop(c: Case, all: readonly TracedStation[]): { stop: Finding | nu
       stop?.rootCause === 'no-route' && c.forward[0]
         ? asWayBack(c, c.forward, stop, c.forward.findLast(({ way }) => way === 'in')?.packet ?? c.forward[0].packet)
         : stop;
-    return { stop: told, seen: lastPlace(c.reply, 'the answer') };
+    return { stop: told && { ...told, of: 'the answer' }, seen: lastPlace(c.reply, 'the answer') };
   }
   if (c.forward.length === 0) return { stop: neverSent(c, all), seen: null };
   return { stop: whereItEnds(c, c.forward, 'it', all), seen: lastPlace(c.forward, 'it') };
@@ -241,22 +285,21 @@ function steeredBy(all: readonly TracedStation[]): string[] {
 export function explain(c: Case): Diagnosis | null {
   const all = stations(c);
   const { stop, seen } = judgeStop(c, all);
-  const way = hopsOf(c.forward, c.source);
-  const back = hopsOf(c.reply, c.source);
+  const way = hopsOf(c.forward, 'sent');
+  const back = hopsOf(c.reply, 'answered');
   const evidence = [...(stop?.evidence ?? []), ...steeredBy(all)];
   const base = { evidence, mend: stop?.mend ?? null, unlooked: c.world.unlooked };
-  const replying = c.reply.length > 0;
-  if (stop)
+  if (stop) {
+    // A refusal is a break where the packet came to, not on the way of the word about it.
+    const onBack = stop.of === 'the answer' && back.some(({ place }) => place === stop.at?.label);
     return {
       sentence: stop.sentence,
       rootCause: stop.rootCause,
-      way:
-        replying && stop.at !== null && back.some(({ place }) => place === stop.at!.label)
-          ? way
-          : withBreak(way, stop.at),
-      back: replying ? withBreak(back, back.some(({ place }) => place === stop.at?.label) ? stop.at : null) : back,
+      way: onBack ? way : withBreak(way, stop.at),
+      back: onBack ? withBreak(back, stop.at) : back,
       ...base,
     };
+  }
   if (c.fate.fate === 'answered') return null;
   if (seen === null) return null;
   return { sentence: seen, rootCause: null, way, back, ...base };
@@ -266,7 +309,7 @@ export function explain(c: Case): Diagnosis | null {
 export function explainSuccess(c: Case): Diagnosis | null {
   if (c.fate.fate !== 'answered') return null;
   const all = stations(c);
-  const way = hopsOf(c.forward, c.source);
+  const way = hopsOf(c.forward, 'sent');
   const passed = [...new Set(c.forward.map(({ space }) => space))];
   const rules = passed.flatMap((space) => letThrough(space, all) ?? []);
   const path = way.map(({ place }) => place).join(' → ');
@@ -274,7 +317,7 @@ export function explainSuccess(c: Case): Diagnosis | null {
     sentence: [path === '' ? '' : `its way was ${path}`, ...rules].filter((part) => part !== '').join('; '),
     rootCause: null,
     way,
-    back: hopsOf(c.reply, c.source),
+    back: hopsOf(c.reply, 'answered'),
     evidence: steeredBy(all),
     mend: null,
     unlooked: c.world.unlooked,
@@ -291,8 +334,8 @@ export function explainSilence(c: Case): Diagnosis | null {
   return {
     sentence,
     rootCause: stop?.rootCause ?? null,
-    way: stop ? withBreak(hopsOf(c.forward, c.source), stop.at) : hopsOf(c.forward, c.source),
-    back: hopsOf(c.reply, c.source),
+    way: stop ? withBreak(hopsOf(c.forward, 'sent'), stop.at) : hopsOf(c.forward, 'sent'),
+    back: hopsOf(c.reply, 'answered'),
     evidence: [...(stop?.evidence ?? []), ...steeredBy(stations(c))],
     mend: stop?.mend ?? null,
     unlooked: c.world.unlooked,

@@ -148,7 +148,7 @@ const endOf = (address: string, port: number | undefined): string =>
   port === undefined ? address : `${address}:${port}`;
 
 /** What a namespace did with a packet between its first and last sighting there. */
-function didThere(steps: readonly Step[], isSource: boolean, left: boolean): string {
+function didThere(steps: readonly Step[], begins: 'sent' | 'answered' | null, left: boolean): string {
   const first = steps[0]!.packet;
   const last = steps.at(-1)!.packet;
   const words: string[] = [];
@@ -158,14 +158,14 @@ function didThere(steps: readonly Step[], isSource: boolean, left: boolean): str
   if (last.around.length > first.around.length) words.push(`into the tunnel to ${last.around[0]!.dst}`);
   if (last.around.length < first.around.length) words.push('out of the tunnel');
   if (words.length > 0) return words.join(', ');
-  if (isSource) return 'sent';
+  if (begins !== null) return begins;
   if (!left) return 'got it';
   const bridged = steps.every(({ link }) => link.master !== null || link.kind === 'bridge');
   return bridged ? 'bridged' : 'routed';
 }
 
 /** The sightings of a packet as hops: one for each stay in a namespace. */
-export function hopsOf(steps: readonly Step[], source: Space): Hop[] {
+export function hopsOf(steps: readonly Step[], begins: 'sent' | 'answered'): Hop[] {
   const stays: Step[][] = [];
   for (const step of steps) {
     const stay = stays.at(-1);
@@ -176,12 +176,12 @@ export function hopsOf(steps: readonly Step[], source: Space): Hop[] {
     const last = stay.findLastIndex(({ way }) => way === 'in');
     const came = stay.slice(0, last + 1).filter(({ way }) => way === 'in');
     const left = stay.slice(last + 1).find(({ way }) => way === 'out') ?? null;
-    const own = at === 0 && stay[0]!.space === source;
+    const own = at === 0 && stay[0]!.way === 'out';
     return {
       place: stay[0]!.space.label,
       in: own ? null : (came[0]?.link.name ?? null),
       out: left?.link.name ?? null,
-      did: didThere(stay, own, left !== null),
+      did: didThere(stay, own ? begins : null, left !== null),
       state: 'seen',
     };
   });

@@ -81,7 +81,7 @@ part route4 ip -j -d -4 route show table all
 part route6 ip -j -d -6 route show table all
 part neigh ip -j neigh
 part proxy ip -j neigh show proxy
-part qdisc tc -j qdisc
+part qdisc tc -j -s qdisc
 part listen ss -Hlntuwp
 part fdb bridge -j -d fdb show
 part vlan bridge -j -d vlan show
@@ -163,7 +163,7 @@ if ($mode eq 'watch') {
           next unless $neigh || index($m, $want) >= 0;
           next if $count{$ino}++ > 600;
           my ($sec, $usec) = unpack('qq', $b);
-          push @lines, sprintf("%s %d.%06d %d %d %d %04x %d %s\n", $ino, $sec, $usec, $if, $type, $hw, $eth, length $m, unpack('H*', substr($m, 0, 200)));
+          push @lines, sprintf("%s %d.%06d %d %d %d %04x %d %s\n", $ino, $sec, $usec, $if, $type, $hw, $eth, length $m, unpack('H*', substr($m, 0, 1600)));
         }
       }
       if ($s->{trace}) { for (1 .. 500) { my $who = recv($s->{trace}, my $m, 65536, 0); last unless defined $who; $any = 1; push @traces, "$ino " . unpack('H*', $m) . "\n" if @traces < 4000 } }
@@ -179,10 +179,12 @@ if ($mode eq 'watch') {
   }
   $drain->();
   my %gone = map { my $s = $space{$_}; ($_ => inside($s, "nft 'delete table inet netrig_trace'" . ($s->{bridged} ? "; nft 'delete table bridge netrig_trace'" : '') . '; echo $?')) } @tables;
-  my %near = map { my $s = $space{$_}; ($_ => inside($s, 'ip -j neigh; ip -j -s link >/dev/null')) } @order;
+  my %near = map { my $s = $space{$_}; ($_ => inside($s, 'ip -j neigh')) } @order;
+  my %queues = map { my $s = $space{$_}; ($_ => inside($s, 'tc -j -s qdisc')) } @order;
   reads($gone{$_}) for @tables;
   section('frames', 0, join '', @lines); section('traces', 0, join '', @traces);
   section('neigh-after', $_, reads($near{$_})) for @order;
+  section('qdisc-after', $_, reads($queues{$_})) for @order;
   procfiles($space{$_}, 'after') for @order;
   saves('after');
 }

@@ -91,7 +91,8 @@ export interface Space {
   proxies: string[];
   forwards: { mac: string; dev: string; remote: string | null; flags: string[] }[];
   vlans: { dev: string; id: number; end: number; pvid: boolean }[];
-  qdiscs: { dev: string; kind: string; text: string }[];
+  /** Queues of interfaces, with the packets that each dropped while the probe was on its way. */
+  qdiscs: { dev: string; kind: string; dropped: number }[];
   listeners: Listener[];
   sysctls: Map<string, string>;
   nft: NftRules;
@@ -132,6 +133,10 @@ export interface Sighting {
   ifindex: number;
   way: 'in' | 'out' | 'other';
   frame: NonNullable<SeenFrame>;
+  /** The bytes that were captured, how many there were on the wire, and the hardware type of the interface. */
+  data: Buffer;
+  wireBytes: number;
+  hardware: number;
 }
 
 export interface World {
@@ -254,6 +259,16 @@ function readNeighbours(source: string | undefined): Neighbour[] {
   }));
 }
 
+function readQueues(before: string | undefined, after: string | undefined): Space['qdiscs'] {
+  const name = (raw: Raw): string => `${text(raw.dev) ?? ''} ${text(raw.kind) ?? ''} ${text(raw.handle) ?? ''}`;
+  const old = new Map(json(before).map((raw) => [name(raw), number(raw.drops) ?? 0]));
+  return json(after).map((raw) => ({
+    dev: text(raw.dev) ?? '',
+    kind: text(raw.kind) ?? '',
+    dropped: (number(raw.drops) ?? 0) - (old.get(name(raw)) ?? 0),
+  }));
+}
+
 /** `ss -Hlntuwp`: netid, state, queues, local address and port, peer, processes. */
 function readListeners(source: string | undefined): Listener[] {
   return (source ?? '').split('\n').flatMap((line) => {
@@ -325,11 +340,7 @@ function readSpace(host: string, inode: string, label: string, kind: Space['kind
         pvid: words(one.flags).includes('PVID'),
       })),
     ),
-    qdiscs: json(at.get('qdisc')).map((raw) => ({
-      dev: text(raw.dev) ?? '',
-      kind: text(raw.kind) ?? '',
-      text: JSON.stringify(raw.options ?? {}),
-    })),
+    qdiscs: readQueues(at.get('qdisc'), at.get('qdisc-after')),
     listeners: readListeners(at.get('listen')),
     sysctls: new Map(
       (at.get('sysctl') ?? '').split('\n').flatMap((line): [string, string][] => {
@@ -395,12 +406,22 @@ function readNetwork(raw: Raw): EngineNetwork {
 const ways: Record<number, Sighting['way']> = { 3: 'other', 4: 'out' };
 
 function readSighting(line: string, spaces: ReadonlyMap<string, Space>): Sighting | null {
-  const [inode, time, ifindex, type, hardware, , , hex] = line.split(' ');
+  const [inode, time, ifindex, type, hardware, , length, hex] = line.split(' ');
   const space = spaces.get(inode ?? '');
   if (!space || hex === undefined) return null;
-  const frame = readFrame(Buffer.from(hex, 'hex'), Number(hardware));
+  const data = Buffer.from(hex, 'hex');
+  const frame = readFrame(data, Number(hardware));
   if (!frame) return null;
-  return { space, timeMs: Number(time) * 1000, ifindex: Number(ifindex), way: ways[Number(type)] ?? 'in', frame };
+  return {
+    space,
+    timeMs: Number(time) * 1000,
+    ifindex: Number(ifindex),
+    way: ways[Number(type)] ?? 'in',
+    frame,
+    data,
+    wireBytes: Number(length),
+    hardware: Number(hardware),
+  };
 }
 
 /** What the observers of all hosts printed, as one world. `addToWorld` is called once for each host. */

@@ -1,0 +1,104 @@
+import { randomInt } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import type { DiagnosisRequest } from '../../diagnosis/diagnose.js';
+import { tracePacket } from '../../diagnosis/trace.js';
+import type { PacketTrace, TracedHop } from '../../diagnosis/trace.js';
+import { NetrigError } from '../../errors.js';
+import { exitStatus } from '../../model/verdict.js';
+import { isVantage, parseEndpoint } from '../../places/endpoint.js';
+import { encodeQuery } from '../../probes/dns-message.js';
+import { resolveProbe } from '../../probes/probe-ends.js';
+import { oneLine } from '../../report/terminal-text.js';
+import { onInterrupt } from '../../run/interrupt.js';
+import { openSession } from '../../session/session.js';
+import { out as pc } from '../colours.js';
+import { pickRunningLab } from '../pick-lab.js';
+import type { TraceFlags } from '../program.js';
+
+/** Time for one trace, ms. */
+const traceMs = 20_000;
+
+function probeOf(flags: TraceFlags): Pick<DiagnosisRequest, 'proto' | 'port' | 'fromPort' | 'payload'> {
+  const asked = [flags.tcp, flags.udp, flags.dns].filter((one) => one !== undefined);
+  if (asked.length > 1)
+    throw new NetrigError('NETRIG_USAGE', 'Take one of --tcp, --udp and --dns: one packet is sent.');
+  const from = flags.fromPort === undefined ? {} : { fromPort: flags.fromPort };
+  if (flags.tcp !== undefined) return { proto: 'tcp', port: flags.tcp, ...from };
+  if (flags.udp !== undefined) return { proto: 'udp', port: flags.udp, ...from };
+  if (flags.dns !== undefined) return { proto: 'udp', port: 53, payload: questionFor(flags.dns), ...from };
+  if (flags.fromPort !== undefined)
+    throw new NetrigError('NETRIG_USAGE', 'An echo request has no source port.', {
+      hint: 'Add --tcp PORT or --udp PORT.',
+    });
+  return { proto: 'icmp' };
+}
+
+function questionFor(name: string): Buffer {
+  const question = encodeQuery(randomInt(0x10000), name, 'A');
+  if (question) return question;
+  throw new NetrigError('NETRIG_USAGE', `"${name}" is no name that can be asked for.`, {
+    hint: 'Labels have at most 63 characters, a name at most 253.',
+  });
+}
+
+function hopLines(hops: readonly TracedHop[]): string[] {
+  const width = Math.max(...hops.map(({ place }) => place.length));
+  return hops.flatMap(({ place, in: came, out, did, state, rules }) => {
+    const mark = state === 'broken' ? pc.red('╳') : pc.green('•');
+    const link = [came === null ? '' : `${came} →`, did, out === null ? '' : `→ ${out}`].filter((part) => part !== '');
+    return [
+      `  ${mark} ${oneLine(place).padEnd(width)}  ${oneLine(link.join(' '))}`,
+      ...rules.map((rule) => pc.dim(`    ${' '.repeat(width)}  ${oneLine(rule)}`)),
+    ];
+  });
+}
+
+function print(trace: PacketTrace): void {
+  const what = trace.proto === 'icmp' ? 'an echo request' : `${trace.proto} port ${trace.port ?? ''}`;
+  const { diagnosis } = trace;
+  const why = diagnosis?.sentence ?? (trace.fate === 'silent' ? 'no answer' : trace.fate);
+  const lines = [
+    `${oneLine(trace.from)} → ${oneLine(trace.to)}, ${what}`,
+    ...(trace.way.length > 0 ? hopLines(trace.way) : ['  it was not seen to leave']),
+    ...(trace.back.length > 0 ? ['and the answer', ...hopLines(trace.back)] : []),
+    trace.fate === 'answered' ? pc.green('✓ answered') : pc.red(`✗ ${oneLine(why)}`),
+    ...(diagnosis?.mend ? [`  mend: ${oneLine(diagnosis.mend)}`] : []),
+    ...(diagnosis?.evidence ?? []).map((one) => pc.dim(`  ${oneLine(one)}`)),
+    ...trace.unlooked.map((one) => pc.yellow(`  not looked at: ${oneLine(one)}`)),
+  ];
+  process.stdout.write(`${lines.join('\n')}\n`);
+}
+
+/** `netrig trace`: the way of one packet through a lab that is up, hop by hop. Ends with 1 when it was not answered. */
+export async function trace(from: string, to: string, flags: TraceFlags): Promise<number> {
+  const probe = probeOf(flags);
+  const session = openSession(await pickRunningLab(flags.lab));
+  const interrupt = onInterrupt(() => undefined);
+  try {
+    const context = session.context({ signal: interrupt.signal, timeoutMs: traceMs, record: () => undefined });
+    const source = parseEndpoint(from, context.plan);
+    if (!isVantage(source))
+      throw new NetrigError('NETRIG_USAGE', `"${from}" is no place that a packet can start from.`, {
+        hint: `Write a host (${context.plan.hosts.map(({ name }) => name).join(', ')}), host/container or host/netns:name.`,
+      });
+    const family = flags.family === undefined ? {} : { family: flags.family as 4 | 6 };
+    const ends = await resolveProbe(context, source, parseEndpoint(to, context.plan), family);
+    if (ends.state !== 'found')
+      throw new NetrigError('NETRIG_USAGE', ends.state === 'unresolved' ? ends.failure.reason : ends.reason);
+    const { trace: told, pcap } = await tracePacket(context, {
+      source: ends.source,
+      target: ends.target,
+      ...probe,
+      cause: 'timeout',
+      answeredBy: null,
+      path: null,
+    });
+    if (flags.pcap !== undefined) writeFileSync(flags.pcap, pcap());
+    if (flags.json) process.stdout.write(`${JSON.stringify(told, null, 2)}\n`);
+    else print(told);
+    return told.fate === 'answered' ? exitStatus.passed : exitStatus.failed;
+  } finally {
+    interrupt.dispose();
+    await session.close();
+  }
+}
