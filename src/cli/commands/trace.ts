@@ -4,6 +4,7 @@ import type { DiagnosisRequest } from '../../diagnosis/diagnose.js';
 import { tracePacket } from '../../diagnosis/trace.js';
 import type { PacketTrace, TracedHop } from '../../diagnosis/trace.js';
 import { NetrigError } from '../../errors.js';
+import { findRunningLab } from '../../labs/find.js';
 import { exitStatus } from '../../model/verdict.js';
 import { isVantage, parseEndpoint } from '../../places/endpoint.js';
 import { encodeQuery } from '../../probes/dns-message.js';
@@ -11,9 +12,9 @@ import { resolveProbe } from '../../probes/probe-ends.js';
 import { oneLine } from '../../report/terminal-text.js';
 import { onInterrupt } from '../../run/interrupt.js';
 import { openSession } from '../../session/session.js';
-import { out as pc } from '../colours.js';
-import { pickRunningLab } from '../pick-lab.js';
 import type { TraceFlags } from '../program.js';
+import { joined, out, print, printJson, text } from '../terminal.js';
+import type { Painted } from '../terminal.js';
 
 /** Time for one trace, ms. */
 const traceMs = 20_000;
@@ -41,38 +42,40 @@ function questionFor(name: string): Buffer {
   });
 }
 
-function hopLines(hops: readonly TracedHop[]): string[] {
+function hopLines(hops: readonly TracedHop[]): Painted[] {
   const width = Math.max(...hops.map(({ place }) => place.length));
-  return hops.flatMap(({ place, in: came, out, did, state, rules }) => {
-    const mark = state === 'broken' ? pc.red('╳') : pc.green('•');
-    const link = [came === null ? '' : `${came} →`, did, out === null ? '' : `→ ${out}`].filter((part) => part !== '');
+  return hops.flatMap(({ place, in: came, out: left, did, state, rules }) => {
+    const mark = state === 'broken' ? out.red('╳') : out.green('•');
+    const link = [came === null ? '' : `${came} →`, did, left === null ? '' : `→ ${left}`].filter(
+      (part) => part !== '',
+    );
     return [
-      `  ${mark} ${oneLine(place).padEnd(width)}  ${oneLine(link.join(' '))}`,
-      ...rules.map((rule) => pc.dim(`    ${' '.repeat(width)}  ${oneLine(rule)}`)),
+      text`  ${mark} ${oneLine(place).padEnd(width)}  ${oneLine(link.join(' '))}`,
+      ...rules.map((rule) => out.dim(`    ${' '.repeat(width)}  ${oneLine(rule)}`)),
     ];
   });
 }
 
-function print(trace: PacketTrace): void {
+function show(trace: PacketTrace): void {
   const what = trace.proto === 'icmp' ? 'an echo request' : `${trace.proto} port ${trace.port ?? ''}`;
   const { diagnosis } = trace;
   const why = diagnosis?.sentence ?? (trace.fate === 'silent' ? 'no answer' : trace.fate);
   const lines = [
-    `${oneLine(trace.from)} → ${oneLine(trace.to)}, ${what}`,
-    ...(trace.way.length > 0 ? hopLines(trace.way) : ['  it was not seen to leave']),
-    ...(trace.back.length > 0 ? ['and the answer', ...hopLines(trace.back)] : []),
-    trace.fate === 'answered' ? pc.green('✓ answered') : pc.red(`✗ ${oneLine(why)}`),
-    ...(diagnosis?.mend ? [`  mend: ${oneLine(diagnosis.mend)}`] : []),
-    ...(diagnosis?.evidence ?? []).map((one) => pc.dim(`  ${oneLine(one)}`)),
-    ...trace.unlooked.map((one) => pc.yellow(`  not looked at: ${oneLine(one)}`)),
+    text`${trace.from} → ${trace.to}, ${what}`,
+    ...(trace.way.length > 0 ? hopLines(trace.way) : [text`  it was not seen to leave`]),
+    ...(trace.back.length > 0 ? [text`and the answer`, ...hopLines(trace.back)] : []),
+    trace.fate === 'answered' ? out.green('✓ answered') : out.red(`✗ ${oneLine(why)}`),
+    ...(diagnosis?.mend ? [text`  mend: ${oneLine(diagnosis.mend)}`] : []),
+    ...(diagnosis?.evidence ?? []).map((one) => out.dim(`  ${oneLine(one)}`)),
+    ...trace.unlooked.map((one) => out.yellow(`  not looked at: ${oneLine(one)}`)),
   ];
-  process.stdout.write(`${lines.join('\n')}\n`);
+  print`${joined(lines, '\n')}`;
 }
 
 /** `netrig trace`: the way of one packet through a lab that is up, hop by hop. Ends with 1 when it was not answered. */
 export async function trace(from: string, to: string, flags: TraceFlags): Promise<number> {
   const probe = probeOf(flags);
-  const session = openSession(await pickRunningLab(flags.lab));
+  const session = openSession(await findRunningLab(flags.lab));
   const interrupt = onInterrupt(() => undefined);
   try {
     const context = session.context({ signal: interrupt.signal, timeoutMs: traceMs, record: () => undefined });
@@ -94,8 +97,8 @@ export async function trace(from: string, to: string, flags: TraceFlags): Promis
       path: null,
     });
     if (flags.pcap !== undefined) writeFileSync(flags.pcap, pcap());
-    if (flags.json) process.stdout.write(`${JSON.stringify(told, null, 2)}\n`);
-    else print(told);
+    if (flags.json) printJson(told);
+    else show(told);
     return told.fate === 'answered' ? exitStatus.passed : exitStatus.failed;
   } finally {
     interrupt.dispose();
