@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { builtInKinds } from './kinds.js';
 import type { Kinds } from './kinds.js';
-import { zCheckFrame, zStepFrame, zTop } from './schema.js';
+import { checkFrameKeys, stepFrameKeys, zCheckFrame, zStepFrame, zTop } from './schema.js';
+import { alternativesToldApart, hasKey, hasKeys } from './told-apart.js';
 
 export type JsonSchema = z.core.JSONSchema.JSONSchema;
 
@@ -14,7 +15,18 @@ const variableSchema: JsonSchema = {
 };
 
 function jsonSchemaOf(schema: z.ZodType): JsonSchema {
-  const made = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any', target: 'draft-7' });
+  const made = z.toJSONSchema(schema, {
+    io: 'input',
+    unrepresentable: 'any',
+    target: 'draft-7',
+    override: ({ jsonSchema }) => {
+      // `format` is a matter of the validator, and one that does not know a format refuses the whole schema.
+      if (jsonSchema.format !== 'uri') return;
+      delete jsonSchema.format;
+      jsonSchema.title ??= 'URL';
+      jsonSchema.pattern = '^[A-Za-z][A-Za-z0-9+.-]*:';
+    },
+  });
   delete made.$schema;
   return made;
 }
@@ -73,8 +85,106 @@ function itemSchemas(kinds: Kinds): { name: string; schema: z.ZodType; required:
   ];
 }
 
-/** The language as JSON Schema (draft 7, which editors know best): for completion and hints; `netrig validate` knows more. */
+/**
+ * The language as JSON Schema (draft 7, which editors know best), for completion and hints; `netrig validate` knows more.
+ * Alternatives stand in it as `if` and `then`, so that an editor says one thing of one mistake.
+ */
 export function scenarioJsonSchema(kinds: Kinds = builtInKinds): JsonSchema {
+  const plain = plainJsonSchema(kinds);
+  const definitions = plain.definitions as Record<string, JsonSchema>;
+  const properties = plain.properties as Record<string, JsonSchema>;
+  const named = {
+    ...plain,
+    properties: {
+      ...properties,
+      steps: { ...properties.steps, items: itemByKey(kinds, definitions) },
+      finally: { ...properties.finally, items: stepByKey(kinds, definitions) },
+    },
+  } as JsonSchema;
+  return alternativesToldApart(named, definitions);
+}
+
+/** One item of `steps:`, known by the key that marks it. */
+function itemByKey(kinds: Kinds, definitions: Record<string, JsonSchema>): JsonSchema {
+  const byKey = { ...stepsByKey(kinds), ...checksByKey(kinds) };
+  return {
+    ...oneOfKeys(kinds, byKey),
+    if: without(Object.keys(byKey)),
+    then: {
+      if: hasKey('check'),
+      then: unknownItem(kinds, definitions, 'check'),
+      else: unknownItem(kinds, definitions, 'step or check'),
+    },
+  } as JsonSchema;
+}
+
+/** One item of `finally:`. */
+function stepByKey(kinds: Kinds, definitions: Record<string, JsonSchema>): JsonSchema {
+  const byKey = stepsByKey(kinds);
+  return {
+    ...oneOfKeys(kinds, byKey),
+    if: without(Object.keys(byKey)),
+    then: unknownItem(kinds, definitions, 'step'),
+  } as JsonSchema;
+}
+
+type DefinitionByKey = Record<string, string>;
+
+const stepsByKey = (kinds: Kinds): DefinitionByKey =>
+  Object.fromEntries(kinds.steps.map(({ name }) => [name, `Step-${name}`]));
+const checksByKey = (kinds: Kinds): DefinitionByKey =>
+  Object.fromEntries(kinds.checks.map(({ name }) => [name, `Check-${name}`]));
+
+/** Where a key stands, its kind's definition holds. A key that bears another kind's name belongs to the kind it is a key of. */
+function oneOfKeys(kinds: Kinds, byKey: DefinitionByKey): JsonSchema {
+  const owners = (name: string): string[] =>
+    kinds.steps.filter((kind) => kind.name !== name && name in kind.schema.shape).map((kind) => kind.name);
+  const entries = Object.entries(byKey).map(([name, definition]) => {
+    const own = { $ref: `#/definitions/${definition}` } as JsonSchema;
+    return [name, owners(name).length === 0 ? own : { if: without(owners(name)), then: own }];
+  });
+  return { type: 'object', dependencies: Object.fromEntries(entries) as unknown } as JsonSchema;
+}
+
+/** A map that has none of these keys. */
+function without(keys: readonly string[]): JsonSchema {
+  return { type: 'object', properties: Object.fromEntries(keys.map((key) => [key, false])) } as JsonSchema;
+}
+
+/** An item of no kind: a key that is misspelt is named, and one that has none of a kind's keys lacks one. */
+function unknownItem(
+  kinds: Kinds,
+  definitions: Record<string, JsonSchema>,
+  what: 'step' | 'check' | 'step or check',
+): JsonSchema {
+  const propertiesOf = (definition: string): [string, JsonSchema][] =>
+    Object.entries(definitions[definition]!.properties as Record<string, JsonSchema>);
+  const frame = [
+    ...(what === 'check' ? [] : propertiesOf(`Step-${kinds.steps[0]!.name}`).filter(([key]) => stepFrameKeys.has(key))),
+    ...(what === 'step'
+      ? []
+      : propertiesOf(`Check-${kinds.checks[0]!.name}`).filter(([key]) => checkFrameKeys.has(key))),
+  ];
+  const byKey = {
+    ...(what === 'check' ? {} : stepsByKey(kinds)),
+    ...(what === 'step' ? {} : checksByKey(kinds)),
+  };
+  const own = Object.entries(byKey).flatMap(([name, definition]) =>
+    propertiesOf(definition).filter(([key]) => key === name),
+  );
+  const frameKeys = [...new Set(frame.map(([key]) => key))];
+  return {
+    type: 'object',
+    description: `A ${what} of one kind: ${Object.keys(byKey).join(', ')}.`,
+    properties: Object.fromEntries([...frame, ...own]),
+    additionalProperties: false,
+    if: { type: 'object', propertyNames: { enum: frameKeys } },
+    then: { not: { type: 'object' } },
+  } as JsonSchema;
+}
+
+/** The language with its alternatives side by side, as the reference page reads it. */
+export function plainJsonSchema(kinds: Kinds = builtInKinds): JsonSchema {
   const definitions: Record<string, JsonSchema> = { [variableName]: variableSchema };
   const hoist = (schema: JsonSchema): JsonSchema => {
     for (const [name, definition] of Object.entries(schema.definitions ?? {}))
@@ -123,11 +233,12 @@ export function scenarioJsonSchema(kinds: Kinds = builtInKinds): JsonSchema {
     properties,
     // The author's own keys, a home for anchors.
     patternProperties: { '^x-': {} },
-    anyOf: [
-      { required: ['scenario', 'title', 'hosts', 'steps'] },
-      { required: ['scenario', 'title', 'extends'] },
-      { required: ['shared'] },
-    ],
+    if: hasKey('shared'),
+    else: {
+      if: hasKey('extends'),
+      then: hasKeys('scenario', 'title'),
+      else: hasKeys('scenario', 'title', 'hosts', 'steps'),
+    },
     additionalProperties: false,
     definitions,
   } as JsonSchema;

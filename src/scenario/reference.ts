@@ -1,6 +1,6 @@
 import { hostImageRows } from '../images/host-image.js';
 import { parseVantage } from '../language/endpoint.js';
-import { scenarioJsonSchema } from './json-schema.js';
+import { plainJsonSchema } from './json-schema.js';
 import type { JsonSchema } from './json-schema.js';
 import { builtInKinds } from './kinds.js';
 import type { Kinds } from './kinds.js';
@@ -83,7 +83,7 @@ function typeText(node: JsonSchema): string {
       return typeof below === 'object' && below !== null ? `map to ${typeText(below as JsonSchema)}` : 'map';
     }
     case 'string':
-      return node.format === 'uri' ? 'URL' : 'text';
+      return 'text';
     case 'integer':
       return 'whole number';
     case 'boolean':
@@ -185,7 +185,7 @@ function without(object: JsonSchema, keys: readonly string[]): JsonSchema {
 
 /** The reference page of the language, from the definitions that also validate it. */
 export function scenarioReferenceMarkdown(kinds: Kinds = builtInKinds): string {
-  const schema = scenarioJsonSchema(kinds);
+  const schema = plainJsonSchema(kinds);
   const definitions = schema.definitions as Record<string, JsonSchema>;
   const stepFrame = Object.keys(zStepFrame.shape);
   const checkFrame = Object.keys(zCheckFrame.shape);

@@ -1,26 +1,28 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import { Ajv } from 'ajv';
 import { expect } from 'chai';
 import { parse } from 'yaml';
-import { z } from 'zod';
 import { scenarioJsonSchema } from '../../src/scenario/json-schema.js';
+import { builtInKinds } from '../../src/scenario/kinds.js';
 import { scenarioReferenceMarkdown } from '../../src/scenario/reference.js';
 import { fixtures } from './scenario-fixtures.js';
 import { testKinds } from './scenario-kinds.js';
 
+/** ajv at its strictest: it refuses a schema that says anything doubtful. */
+const strictly = (schema: object): ReturnType<Ajv['compile']> =>
+  new Ajv({ strict: true, allErrors: true }).compile(schema);
+
 describe('scenario: JSON Schema', () => {
   const schema = scenarioJsonSchema(testKinds);
-  // Zod lets any key pass where one side of an intersection would; which keys are required is looked at below.
-  const { anyOf: _, ...plain } = schema;
-  const validator = z.fromJSONSchema(plain as Parameters<typeof z.fromJSONSchema>[0]);
-  const accepts = (data: unknown): boolean => validator.safeParse(data).success;
+  const validator = strictly(schema);
+  const accepts = (data: unknown): boolean => validator(data) === true;
   const small = (item: unknown): unknown => ({ scenario: 'x', title: 'x', hosts: { node1: null }, steps: [item] });
 
   for (const name of ['small', 'whole', 'merge']) {
     it(`accepts what netrig accepts: good/${name}.yaml`, () => {
       const data: unknown = parse(readFileSync(path.join(fixtures, `good/${name}.yaml`), 'utf8'), { merge: true });
-      const result = validator.safeParse(data);
-      expect(result.success, JSON.stringify(result.error?.issues, null, 1)).to.equal(true);
+      expect(accepts(data), JSON.stringify(validator.errors, null, 1)).to.equal(true);
     });
   }
 
@@ -60,16 +62,95 @@ describe('scenario: JSON Schema', () => {
     const walk = (node: unknown, at: string): void => {
       if (typeof node !== 'object' || node === null) return;
       const { properties } = node as {
-        properties?: Record<string, { description?: string; allOf?: unknown; $ref?: string }>;
+        properties?: Record<string, { description?: string; allOf?: unknown; $ref?: string } | boolean>;
       };
       for (const [key, one] of Object.entries(properties ?? {}))
-        if (one.description === undefined && one.$ref === undefined) bare.push(`${at}.${key}`);
-      for (const [key, one] of Object.entries(node)) walk(one, `${at}/${key}`);
+        if (typeof one === 'object' && one.description === undefined && one.$ref === undefined)
+          bare.push(`${at}.${key}`);
+      for (const [key, one] of Object.entries(node)) if (key !== 'if') walk(one, `${at}/${key}`);
     };
     walk(schema, '');
     expect(bare).to.deep.equal([]);
   });
 });
+
+describe('scenario: what an editor says of one slip of the pen', function () {
+  this.timeout(60_000);
+  const validator = strictly(scenarioJsonSchema());
+  /** What an editor shows; that a branch of an `if` did not hold is no mistake of its own. */
+  const said = (item: unknown, top: object = {}): string[] => {
+    void validator({ scenario: 'x', title: 'x', hosts: { a: null, b: null }, steps: [item], ...top });
+    return (validator.errors ?? [])
+      .filter((error) => error.keyword !== 'if')
+      .map((error) => `${error.instancePath} ${error.message}`);
+  };
+  const ping = { check: 'x', ping: { from: 'a', to: 'b' } };
+
+  for (const [what, item, top, mistakes] of [
+    ['nothing', ping, {}, []],
+    ['a kind', { check: 'x', pign: {} }, {}, ['/steps/0 must NOT have additional properties']],
+    ['a kind of step', { on: 'a', rnu: 'x' }, {}, ['/steps/0 must NOT have additional properties']],
+    ['a key of every check', { ...ping, wihtin: '1s' }, {}, ['/steps/0 must NOT have additional properties']],
+    [
+      'a key that a kind must have',
+      { check: 'x', ping: { form: 'a', to: 'b' } },
+      {},
+      ["/steps/0/ping must have required property 'from'", '/steps/0/ping must NOT have additional properties'],
+    ],
+    [
+      'a cause',
+      { check: 'x', ping: { from: 'a', to: 'b', expect: { fails: 'timout' } } },
+      {},
+      ['/steps/0/ping/expect/fails must be equal to one of the allowed values'],
+    ],
+    [
+      'a number',
+      { check: 'x', port: { from: 'a', to: 'b', port: 'http' } },
+      {},
+      ['/steps/0/port/port must be integer'],
+    ],
+    ['a kind left out', { check: 'x' }, {}, ['/steps/0 must NOT be valid']],
+    ['a title left out', { ping: ping.ping }, {}, ["/steps/0 must have required property 'check'"]],
+    ['a key of a host', ping, { hosts: { a: { inti: 'light' } } }, ['/hosts/a must NOT have additional properties']],
+    [
+      'a host image',
+      ping,
+      { hosts: { a: { image: 'debian-99' } } },
+      ['/hosts/a/image must be equal to one of the allowed values'],
+    ],
+    ['a key of the file', ping, { titel: 'x' }, [' must NOT have additional properties']],
+  ] as const) {
+    it(`${what}: ${mistakes.length}`, () => expect(said(item, top)).to.deep.equal(mistakes));
+  }
+
+  for (const kind of [...builtInKinds.steps, ...builtInKinds.checks]) {
+    it(`one or two things of any key of ${kind.name} that is misspelt`, () => {
+      const example: unknown = parse(kind.example);
+      const item = (Array.isArray(example) ? example[0] : example) as Record<string, unknown>;
+      expect(said(item)).to.deep.equal([]);
+      let wrong = 0;
+      for (const misspelt of misspellings(item)) {
+        const mistakes = said(misspelt);
+        expect(mistakes.length, JSON.stringify(misspelt) + mistakes.join('\n')).to.be.at.most(2);
+        if (mistakes.length > 0) wrong += 1;
+      }
+      expect(wrong).to.be.greaterThan(0);
+    });
+  }
+});
+
+/** The value once for each of its keys, with that key misspelt. */
+function* misspellings(value: unknown): Generator<unknown> {
+  if (Array.isArray(value)) {
+    for (const [index, one] of value.entries()) for (const inner of misspellings(one)) yield value.with(index, inner);
+    return;
+  }
+  if (typeof value !== 'object' || value === null) return;
+  for (const [key, one] of Object.entries(value)) {
+    yield Object.fromEntries(Object.entries(value).map(([name, kept]) => [name === key ? `${name}q` : name, kept]));
+    for (const inner of misspellings(one)) yield { ...value, [key]: inner };
+  }
+}
 
 describe('scenario: reference page', () => {
   const page = scenarioReferenceMarkdown(testKinds);
