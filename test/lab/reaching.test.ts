@@ -1,0 +1,152 @@
+import { expect } from 'chai';
+import { pingCheck } from '../../src/checks/ping.js';
+import { portCheck } from '../../src/checks/port.js';
+import { reachCheck } from '../../src/checks/reach.js';
+import type { HostPlan } from '../../src/plan/lab-plan.js';
+import { checkLab, lanHost, lanPlan } from './check-lab.js';
+
+const image = process.env.NETRIG_TEST_IMAGE ?? 'debian-12';
+
+/** guest ─ left ─ router ─ right ─ db, and a third on each side. */
+function host(name: string, nics: Record<string, string>): HostPlan {
+  return {
+    ...lanHost(name, 1, image, 'light', null),
+    interfaces: Object.entries(nics).map(([segment, address], at) => ({
+      name: `eth${at}`,
+      segment,
+      address: `${address}/24`,
+      mac: `02:00:0a:${address
+        .split('.')
+        .slice(1)
+        .map((byte) => Number(byte).toString(16).padStart(2, '0'))
+        .join(':')}`,
+    })),
+  };
+}
+
+const plan = {
+  ...lanPlan('reaching', [
+    host('guest', { left: '10.1.0.10' }),
+    host('near', { left: '10.1.0.11' }),
+    host('router', { left: '10.1.0.1', right: '10.2.0.1' }),
+    host('db', { right: '10.2.0.10' }),
+  ]),
+  segments: [
+    { name: 'left', subnet: '10.1.0.0/24', mtu: null },
+    { name: 'right', subnet: '10.2.0.0/24', mtu: null },
+  ],
+};
+
+describe('reaching, on a real router', function () {
+  this.timeout(90_000);
+  const { comesTo, run } = checkLab(plan, async () => {
+    for (const one of ['guest', 'near']) await run(one, 'ip route add default via 10.1.0.1');
+    await run('db', 'ip route add default via 10.2.0.1');
+    await run('router', 'sysctl -qw net.ipv4.ip_forward=1');
+    await run('db', 'setsid socat TCP-LISTEN:5432,fork,reuseaddr EXEC:cat >/dev/null 2>&1 </dev/null &');
+    await run('db', 'setsid socat UDP-RECVFROM:8080,fork EXEC:cat >/dev/null 2>&1 </dev/null &');
+    await run('db', 'for i in $(seq 100); do ss -Hlnt | grep -q :5432 && exit 0; sleep 0.05; done; exit 1');
+  });
+  const closed = { from: 'guest', to: 'db', port: 5432, expect: { fails: 'timeout' } };
+  /** What `lines` change is changed back, whatever comes of the test. */
+  async function during(on: string, [change, back]: [string, string], test: () => Promise<void>): Promise<void> {
+    await run(on, change);
+    try {
+      await test();
+    } finally {
+      await run(on, back);
+    }
+  }
+
+  it('a negative is nothing while the router drops everything', () =>
+    during('router', ['iptables -P FORWARD DROP', 'iptables -P FORWARD ACCEPT'], async () => {
+      await comesTo({ verdict: 'inconclusive', reason: /nothing shows that the gateway/ }, portCheck, closed);
+      await comesTo({ verdict: 'inconclusive' }, pingCheck, { from: 'guest', to: 'db', expect: { fails: 'timeout' } });
+      await comesTo({ verdict: 'inconclusive' }, reachCheck, { groups: { a: ['guest'], b: ['db'] } });
+    }));
+  it('nor while it is dead', () =>
+    during('router', ['ip link set eth0 down', 'ip link set eth0 up; ping -qc 1 -w 20 10.1.0.10'], async () => {
+      await run('guest', 'ip neigh flush all');
+      await comesTo({ verdict: 'inconclusive', reason: /gateway 10\.1\.0\.1 does not answer/ }, portCheck, {
+        ...closed,
+        expect: { fails: ['timeout', 'host-unreachable'] },
+      });
+    }));
+  it('it passes by a rule of the router that dropped the probe', () => {
+    const rule = 'FORWARD -s 10.1.0.10 -d 10.2.0.10 -j DROP';
+    return during('router', [`iptables -A ${rule}`, `iptables -D ${rule}`], async () => {
+      const outcome = await comesTo({ verdict: 'pass', cause: 'timeout' }, portCheck, closed);
+      expect(JSON.stringify(outcome.controls)).to.match(/router drops it by/);
+    });
+  });
+  it('and by the probe coming in at a target that says nothing at all', () =>
+    during('db', ['iptables -A INPUT -i eth0 -s 10.1.0.10 -j DROP', 'iptables -F INPUT'], async () => {
+      for (const outcome of [
+        await comesTo({ verdict: 'pass', cause: 'timeout' }, portCheck, closed),
+        await comesTo({ verdict: 'pass', cause: 'timeout' }, pingCheck, {
+          from: 'guest',
+          to: 'db',
+          expect: { fails: 'timeout' },
+        }),
+      ])
+        expect(JSON.stringify(outcome.controls)).to.match(/comes in at db/);
+      await comesTo({ verdict: 'pass' }, reachCheck, {
+        groups: { a: ['guest'], b: ['db'] },
+      });
+    }));
+  it('and by another port that is refused', () => {
+    const rule = 'INPUT -i eth0 -p tcp --dport 5432 -j DROP';
+    return during('db', [`iptables -A ${rule}`, `iptables -D ${rule}`], async () => {
+      const outcome = await comesTo({ verdict: 'pass', cause: 'timeout' }, portCheck, closed);
+      expect(JSON.stringify(outcome.controls)).to.match(/answers pings|refuses TCP/);
+    });
+  });
+  it('whoever else has the address and answers is named', () =>
+    during('near', ['ip addr add 10.1.0.1/24 dev eth0', 'ip addr del 10.1.0.1/24 dev eth0'], async () => {
+      await run(
+        'guest',
+        'ip neigh replace 10.1.0.1 lladdr 02:00:0a:01:00:0b dev eth0 nud reachable; ip neigh show 10.1.0.1',
+      );
+      const wrong = { verdict: 'fail', cause: 'wrong-answer', reason: /comes from near .* not from router/ } as const;
+      await comesTo(wrong, pingCheck, { from: 'guest', to: 'router' });
+      await comesTo({ verdict: 'fail', cause: 'wrong-answer' }, reachCheck, {
+        groups: { all: ['guest', 'router'] },
+      });
+      await run('guest', 'ip neigh flush all');
+    }));
+  it('so is who answers in the target’s place over UDP', () =>
+    during('db', ['ip addr add 10.2.0.20/24 dev eth0', 'ip addr del 10.2.0.20/24 dev eth0'], async () => {
+      const probe = { from: 'guest', to: '10.2.0.20', port: 8080, proto: 'udp', send: 'hello', receive: 'hello' };
+      await comesTo({ verdict: 'pass' }, portCheck, { ...probe, to: 'db' });
+      await comesTo(
+        { verdict: 'fail', cause: 'wrong-answer', reason: /10\.2\.0\.10 port 8080 answered/ },
+        portCheck,
+        probe,
+      );
+    }));
+  it('a host is asked for the addresses that a step gave it', () =>
+    during(
+      'near',
+      ['ip -6 addr add fd00:1::11/64 dev eth0 nodad', 'ip -6 addr del fd00:1::11/64 dev eth0'],
+      async () => {
+        await run('guest', 'ip -6 addr add fd00:1::10/64 dev eth0 nodad');
+        await comesTo({ verdict: 'pass', reason: /fd00:1::11/ }, pingCheck, { from: 'guest', to: 'near', family: 6 });
+      },
+    ));
+  it('TCP is asked for its answer, and what it says is matched', async () => {
+    const talk = { from: 'guest', to: 'db', port: 5432, send: 'who is there\n' };
+    await comesTo({ verdict: 'pass' }, portCheck, { ...talk, receive: { contains: 'who is' } });
+    await comesTo({ verdict: 'fail', cause: 'wrong-answer' }, portCheck, { ...talk, receive: 'me' });
+  });
+  it('every connectivity kind names a neighbour that does not answer host-unreachable', () =>
+    during('near', ['ip link set eth0 arp off', 'ip link set eth0 arp on'], async () => {
+      for (const [kind, body] of [
+        [pingCheck, { from: 'guest', to: 'near' }],
+        [portCheck, { from: 'guest', to: 'near', port: 80 }],
+        [reachCheck, { groups: { x: ['guest'], y: ['near'] }, allow: ['x <-> y'] }],
+      ] as const) {
+        await run('guest', 'ip neigh flush all');
+        await comesTo({ verdict: 'fail', cause: 'host-unreachable' }, kind as typeof pingCheck, body);
+      }
+    }));
+});
