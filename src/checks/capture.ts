@@ -383,18 +383,26 @@ async function runCapture(spec: Spec, context: ProbeContext): Promise<Outcome> {
     }
     const met = (): boolean => judgePackets(ready, capture.packets).met;
     const enough = (): boolean => growsTruer(spec.expect) && met();
+    let over: Promise<Control | null> | null = null;
+    /** Ends the capture, once, with a frame of its own where it has not seen enough by itself. */
+    const ended = async (): Promise<Control | null> => {
+      const control: Control | null = enough()
+        ? null
+        : 'none' in beacon
+          ? { title: 'the capture can be shown to see what there is', held: false, seen: beacon.none }
+          : await sendBeacon(context, vantage, capture, beacon);
+      await stopCapture(capture);
+      return control;
+    };
+    const end = (): Promise<Control | null> => (over ??= ended());
     let probe: Outcome | null = null;
     if (spec.during === undefined) await capture.until(enough, Math.min(spec.listen ?? 0, context.timeLeftMs()));
     else {
       const kind = trafficKinds[spec.during.name]!;
-      probe = await kind.run(spec.during.spec, context);
+      // What its controls send is not what is captured.
+      probe = await kind.run(spec.during.spec, { ...context, probeOver: end });
     }
-    const control: Control | null = enough()
-      ? null
-      : 'none' in beacon
-        ? { title: 'the capture can be shown to see what there is', held: false, seen: beacon.none }
-        : await sendBeacon(context, vantage, capture, beacon);
-    await stopCapture(capture);
+    const control = await end();
     capture.rethrow();
     const attachments: Attachment[] = [];
     if (capture.bytes().length > 0)

@@ -189,16 +189,22 @@ export const counterCheck = defineCheck<Spec>({
         `${before.restless.of} on ${vantage.label} never stood still for ${formatDuration(spec.still)} before the probe: packets of others are counted too`,
       );
     const kind = trafficOf(spec.during);
-    const traffic = await kind.run(spec.during.spec, context);
+    const since = (count: Count) => ({ packets: count.packets - before.packets, bytes: count.bytes - before.bytes });
+    const counted = async () => {
+      const first = await countNow(spec, vantage, context);
+      const enough =
+        growsTruer(spec.expect) && !('verdict' in first) && findings(spec.expect, since(first)).length === 0;
+      return enough || 'verdict' in first ? first : countAtRest(spec, vantage, context);
+    };
+    let over: ReturnType<typeof counted> | null = null;
+    // What the probe's controls send is not what is counted.
+    const traffic = await kind.run(spec.during.spec, { ...context, probeOver: () => (over ??= counted()) });
     if (traffic.verdict !== 'pass')
       return {
         ...traffic,
         reason: `the probe during which packets were to be counted did not pass: ${traffic.reason}`,
       };
-    const since = (count: Count) => ({ packets: count.packets - before.packets, bytes: count.bytes - before.bytes });
-    const first = await countNow(spec, vantage, context);
-    const enough = growsTruer(spec.expect) && !('verdict' in first) && findings(spec.expect, since(first)).length === 0;
-    const rest = enough || 'verdict' in first ? first : await countAtRest(spec, vantage, context);
+    const rest = await (over ?? counted());
     if ('verdict' in rest) return rest;
     if ('restless' in rest)
       return inconclusive(

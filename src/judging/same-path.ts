@@ -87,8 +87,16 @@ async function anyAnswer(request: PathRequest, owner: Vantage): Promise<string |
   const { address } = target;
   const route = path?.route && 'dev' in path.route ? path.route : null;
   const onLink = route !== null && route.gateway === null && target.family === 4 && !route.local;
+  // The neighbour first, by itself: where it answers, no more is sent.
+  if (onLink) {
+    const asked = await source.host.exec(source.enter(arpingArgv(route.dev, address)), {
+      timeoutMs: context.timeLeftMs(),
+      signal: context.signal,
+    });
+    const mac = arpReply(asked.stdout, address);
+    if (mac !== null && (await isOwnersMac(context, owner, mac))) return `${owner.label} answers ARP (${mac})`;
+  }
   const parts: ScriptPart[] = [
-    ...(onLink ? [{ name: 'arp', shell: quoteArgv(arpingArgv(route.dev, address)), atOnce: true }] : []),
     { name: 'ping', shell: pingOnce(address), atOnce: true },
     { name: 'tcp', shell: tryOthers(address), atOnce: true },
   ];
@@ -98,8 +106,6 @@ async function anyAnswer(request: PathRequest, owner: Vantage): Promise<string |
     prelude: `program=${quoteArg(connectProgram)}\nexport program`,
     wrap: (shell) => inside(source, shell),
   });
-  const mac = arpReply(said.get('arp')?.output, address);
-  if (mac !== null && (await isOwnersMac(context, owner, mac))) return `${owner.label} answers ARP (${mac})`;
   if (replied(said.get('ping')?.output, address)) return `${target.label} answers pings`;
   const other = otherAnswer(said.get('tcp')?.output, address);
   return other === null ? null : `${target.label} ${other}`;

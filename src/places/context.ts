@@ -40,6 +40,11 @@ export interface ProbeContext {
    * Without it, diagnoses are made at once.
    */
   readonly later?: { request: DiagnosisRequest | null };
+  /**
+   * Called when a probe is over, before its controls and its diagnosis send anything: whoever counts or captures what the probe
+   * sends has seen all of it then.
+   */
+  readonly probeOver?: () => Promise<unknown>;
   /** Keeps a file with the run; `name` becomes part of the file's name. */
   attach(title: string, name: string, mime: string, data: Buffer): Promise<Attachment>;
 }

@@ -158,6 +158,7 @@ export async function attemptBetween(
     case 'found': {
       const { source, target } = ends;
       const sent = await prober.send(source, target);
+      await context.probeOver?.();
       const outcome = (await settle({ source, target, sent })) ?? (await judgeSent(context, prober, ends, sent));
       const command = outcome.verdict === 'pass' ? null : (prober.again?.(source, target) ?? null);
       return command === null ? outcome : { ...outcome, again: { on: source.label, command } };
