@@ -1,3 +1,4 @@
+import { countedVerdict, isWarning } from './run-model.js';
 import { existsSync } from 'node:fs';
 import { mkdir, rm, stat } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -44,6 +45,7 @@ function ms(time: string): number {
 function statusDetails(item: ItemResult): StatusDetails & { flaky?: boolean } {
   const { outcome } = item;
   const text = neutralise(causeAndReason(item));
+  const warning = isWarning(item) ? 'warning: ' : '';
   const prefix = outcome.verdict === 'inconclusive' || outcome.verdict === 'error' ? `${outcome.verdict}: ` : '';
   const trace = [
     ...(outcome.expected === undefined ? [] : [`expected: ${outcome.expected}`]),
@@ -52,7 +54,7 @@ function statusDetails(item: ItemResult): StatusDetails & { flaky?: boolean } {
     ...(outcome.controls ?? []).map((c) => `control ${c.held ? 'held' : 'FAILED'}: ${c.title}: ${c.seen}`),
   ];
   return {
-    message: prefix + text,
+    message: warning + prefix + text,
     ...(trace.length > 0 ? { trace: neutralise(trace.join('\n')) } : {}),
     ...(outcome.expected === undefined ? {} : { expected: neutralise(outcome.expected) }),
     ...(outcome.actual === undefined ? {} : { actual: neutralise(outcome.actual) }),
@@ -135,7 +137,7 @@ function writeAttempt(
         name: oneLine(name),
         fullName: `${scenario.id}: ${name}`,
         titlePath: [...file.split('/'), scenario.id],
-        description: neutralise(item.detail),
+        description: neutralise([item.text ?? '', item.detail].filter((text) => text !== '').join('\n\n')),
         start,
         labels: labels.map((label) => ({ name: label.name, value: oneLine(label.value) })),
         parameters: parameters.map((p) => ({ ...p, name: oneLine(p.name), value: oneLine(p.value) })),
@@ -169,7 +171,8 @@ function writeAttempt(
       if (path) runtime.writeAttachment(root, null, oneLine(artifact.title), path, { contentType: artifact.mime });
     }
     runtime.updateTest(root, (result) => {
-      result.status = statusOf[outcome.verdict];
+      // Allure knows no warnings: a test that passed, whose message says what did not hold.
+      result.status = statusOf[countedVerdict(item)];
       result.statusDetails = statusDetails(item);
       result.stage = Stage.FINISHED;
     });

@@ -4,6 +4,8 @@ import type { EngineState, PlannedItem, RunEvent } from '../model/events.js';
 import { exitStatus, type Attachment, type Outcome } from '../model/verdict.js';
 import {
   isGraverOrEqual,
+  countedVerdict,
+  isWarning,
   worstVerdict,
   type AttemptResult,
   type CodedProblem,
@@ -76,7 +78,8 @@ export function noTotals(): Totals {
 export function count(totals: Totals, item: ItemResult): void {
   totals.planned += 1;
   totals.reported += 1;
-  totals[item.outcome.verdict] += 1;
+  if (isWarning(item)) totals.warned = (totals.warned ?? 0) + 1;
+  else totals[item.outcome.verdict] += 1;
 }
 
 /** Exit status that a code stands for; an unknown code is the lab's fault, not the network's. */
@@ -288,7 +291,7 @@ export function closeAttempt(open: OpenAttempt, superseded: boolean, run: RunEnd
     startedAt: start.t,
     endedAt: open.end?.t ?? null,
     durationMs: open.end?.durationMs ?? msBetween(start.t, open.lastSeen),
-    verdict: broken || died ? 'error' : worstVerdict(items.map((item) => item.outcome.verdict)),
+    verdict: broken || died ? 'error' : worstVerdict(items.map(countedVerdict)),
     items,
     totals,
     phases: open.phases,

@@ -7,7 +7,8 @@ import { writeWhole, type ReportFormat } from './format.js';
 import { findings, type ItemResult, type RunModel, type ScenarioResult } from './model.js';
 import { summaryMarkdown } from './summary.js';
 import { neutralise, oneLine } from './terminal-text.js';
-import { causeAndReason, cutMiddle } from './wording.js';
+import { isWarning } from './run-model.js';
+import { causeAndReason, cutMiddle, verdictText } from './wording.js';
 
 /** GitHub shows ten errors and ten warnings a step; more are only lines in its log. */
 const annotationLimit = 10;
@@ -56,11 +57,11 @@ function annotation(
 export function githubAnnotations(model: RunModel, checkout: string): string[] {
   const errors = findings(model).map(({ scenario, item }) =>
     annotation(
-      'error',
+      isWarning(item) ? 'warning' : 'error',
       checkout,
       scenario,
       item,
-      `${item.outcome.verdict}: ${cutMiddle(causeAndReason(item), reasonLimit)}`,
+      `${verdictText(item)}: ${cutMiddle(causeAndReason(item), reasonLimit)}`,
     ),
   );
   const flaky = model.scenarios.flatMap((scenario) =>
@@ -126,7 +127,7 @@ export function codeQuality(model: RunModel, checkout: string): object[] {
     type: 'issue',
     check_name: `netrig.${item.type}`,
     description: `${oneLine(item.title)}: ${item.outcome.verdict}: ${oneLine(cutMiddle(causeAndReason(item), reasonLimit))}`,
-    severity: severities[item.outcome.verdict],
+    severity: isWarning(item) ? 'info' : severities[item.outcome.verdict],
     // The same finding in two pipelines has the same one, so that GitLab can tell new ones from known ones.
     fingerprint: createHash('sha256')
       .update([scenario.id, item.kind, item.title, item.outcome.verdict, item.outcome.cause ?? ''].join('\0'))

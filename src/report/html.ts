@@ -1,3 +1,5 @@
+import { isWarning } from './run-model.js';
+import { textHtml } from './text-html.js';
 import { formatDuration } from '../model/duration.js';
 import { exitStatus, verdicts, type Attachment } from '../model/verdict.js';
 import { writeWhole, type ReportFormat } from './format.js';
@@ -29,6 +31,8 @@ import {
   verdictSign,
   verdictWord,
   isolationText,
+  signOf,
+  verdictText,
 } from './wording.js';
 
 /** Characters of one stream of one command that the page holds; `run.jsonl` has all that was kept. */
@@ -103,6 +107,8 @@ function itemHtml(
     `<span class="tag">${escLine(item.type)}</span>`,
     outcome.cause ? badge(verdict, outcome.cause) : '',
     item.flaky ? '<span class="tag">flaky</span>' : '',
+    isWarning(item) ? badge('inconclusive', 'warning') : '',
+    item.last ? '<span class="tag">finally</span>' : '',
     item.tries > 1 ? `<span class="tag">${item.tries} tries</span>` : '',
     ...item.covers.map((cover) => `<span class="tag">${escLine(cover)}</span>`),
   ].filter((mark) => mark !== '');
@@ -130,10 +136,10 @@ function itemHtml(
   const commands = item.transcripts.length;
   return (
     `<li id="${anchor}" class="${verdict} ${item.kind}" data-verdict="${verdict}" data-kind="${item.kind}"><details class="item"><summary>` +
-    `<span class="sign" aria-hidden="true">${verdictSign[verdict]}</span>` +
-    `<span class="what"><span class="sr">${verdict}: </span><span class="title">${escLine(item.title)}</span> ${marks.join(' ')}${loud ? `<span class="why">${escLine(outcome.reason)}</span>` : ''}</span>` +
+    `<span class="sign" aria-hidden="true">${signOf(item)}</span>` +
+    `<span class="what"><span class="sr">${verdictText(item)}: </span><span class="title">${escLine(item.title)}</span> ${marks.join(' ')}${loud ? `<span class="why">${escLine(outcome.reason)}</span>` : ''}</span>` +
     `${gantt(item, attempt)}<span class="took">${item.tries > 0 || item.durationMs > 0 ? formatDuration(item.durationMs) : ''}</span></summary>` +
-    `<div class="more"><dl>${facts}</dl>${outcome.table ? tableHtml(outcome.table) : ''}` +
+    `<div class="more">${item.text === undefined ? '' : textHtml(item.text)}<dl>${facts}</dl>${outcome.table ? tableHtml(outcome.table) : ''}` +
     `${commands > 0 ? `<div class="tx" data-scenario="${scenarioIndex}" data-item="${escLine(item.id)}"><p class="dim">${commands} ${commands === 1 ? 'command' : 'commands'}: shown with scripts on, and in run.jsonl</p></div>` : ''}</div></details></li>`
   );
 }
@@ -265,7 +271,7 @@ function scenarioHtml(model: RunModel, scenario: ScenarioResult, index: number):
   return (
     `<section class="card scenario ${scenario.verdict}" id="s${index}" aria-labelledby="s${index}-h"><header><h2 id="s${index}-h">${badge(scenario.verdict)}${escLine(scenario.title || scenario.id)}</h2><span class="took">${formatDuration(last.durationMs)}</span></header>` +
     `<p class="about">${about.join(' <span aria-hidden="true">·</span> ')}</p>` +
-    `${scenario.description === '' ? '' : `<p class="description">${esc(scenario.description)}</p>`}` +
+    `${scenario.description === '' ? '' : `<p class="description">${esc(scenario.description)}</p>`}${scenario.text === '' ? '' : textHtml(scenario.text)}` +
     `${last.error ? `<p class="why"><b>${escLine(last.error.code)}</b> ${esc(last.error.message)}</p>` : ''}` +
     `${svg === '' ? '' : `<figure class="scroll" tabindex="0" aria-label="Drawing of the lab">${svg}</figure>${labTables(scenario)}`}` +
     `${timeBar(last)}<h3>Steps and checks${scenario.flaky ? ' · flaky' : ''}</h3>` +

@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import type { Builder, TestCase } from 'junit-report-builder';
 import { writeWhole, type ReportFormat } from './format.js';
+import { isWarning } from './run-model.js';
 import type { ItemResult, RunModel, ScenarioResult } from './model.js';
 import { neutralise } from './terminal-text.js';
 import { causeAndReason, cutMiddle, exitText, fileOf, formatMeasure, placeOf, uniqueNames } from './wording.js';
@@ -96,7 +97,9 @@ export function junitXml(model: RunModel): string {
       for (const artifact of item.artifacts) testCase.property('attachment', xmlText(artifact.file));
       const message = xmlText(causeAndReason(item));
       const content = xmlText(details(model, scenario, item));
-      if (outcome.verdict === 'fail')
+      // JUnit knows no warnings: a case that CI systems show, and that fails nothing.
+      if (isWarning(item)) skipWithReason(testCase, `warning: ${message}`);
+      else if (outcome.verdict === 'fail')
         testCase.failure(message, outcome.cause ? `fail.${outcome.cause}` : 'fail').stacktrace(content);
       else if (outcome.verdict === 'inconclusive')
         testCase.failure(`inconclusive: ${message}`, 'inconclusive').stacktrace(content);

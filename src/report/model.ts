@@ -168,12 +168,13 @@ function scenarioResult(id: string, attempts: readonly OpenAttempt[], ending: Ru
     verdicts.delete('skipped');
     item.flaky = verdicts.size > 1;
   }
-  const { file, title, description, tags, covers, matrix, provider, topology } = attempts.at(-1)!.start;
+  const { file, title, description, text = '', tags, covers, matrix, provider, topology } = attempts.at(-1)!.start;
   return {
     id,
     file,
     title,
     description,
+    text,
     tags,
     covers,
     matrix,

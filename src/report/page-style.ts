@@ -16,6 +16,7 @@ html{scroll-padding-top:5.6rem;-webkit-text-size-adjust:100%}
 body{margin:0;background:var(--bg);color:var(--ink);font:15px/1.5 var(--sans)}
 main,header.top>div,footer{max-width:76rem;margin:0 auto;padding:0 1.25rem}
 a{color:inherit;text-underline-offset:.15em}
+.text{max-width:46rem;margin:.4rem 0}.text>:first-child{margin-top:0}.text>:last-child{margin-bottom:0}.text pre{overflow-x:auto}
 h1,h2,h3,p,ul,ol,dl,figure{margin:0;padding:0}
 ul,ol{list-style:none}
 code,pre,.mono{font-family:var(--mono);font-size:.86em}

@@ -1,5 +1,6 @@
 import type { Cause, Control, Measure, Verdict } from '../model/verdict.js';
 import { writeWhole, type ReportFormat } from './format.js';
+import { isWarning } from './run-model.js';
 import type { AttemptResult, ItemResult, RunModel, Totals } from './model.js';
 
 /**
@@ -28,6 +29,8 @@ export interface ResultsScenario extends ResultsAttempt {
   id: string;
   file: string;
   title: string;
+  /** Markdown; `''` for none. */
+  text: string;
   tags: string[];
   covers: string[];
   matrix: Record<string, string>;
@@ -52,6 +55,14 @@ export interface ResultsAttempt {
 }
 
 export interface ResultsItem {
+  /** The shared file in which `line` counts; absent: the scenario’s own. */
+  file?: string;
+  level?: 'warning';
+  /** Of `level: warning`: whether it did not hold. */
+  warning?: boolean;
+  /** Markdown. */
+  text?: string;
+  finally?: true;
   id: string;
   kind: 'step' | 'check';
   type: string;
@@ -91,6 +102,10 @@ function itemJson(item: ItemResult): ResultsItem {
     title: item.title,
     detail: item.detail,
     line: item.line,
+    ...(item.file === undefined ? {} : { file: item.file }),
+    ...(item.level === undefined ? {} : { level: item.level, warning: isWarning(item) }),
+    ...(item.text === undefined ? {} : { text: item.text }),
+    ...(item.last === undefined ? {} : { finally: true }),
     covers: item.covers,
     verdict: outcome.verdict,
     ...(outcome.cause === undefined ? {} : { cause: outcome.cause }),
@@ -151,6 +166,7 @@ export function resultsJson(model: RunModel): ResultsJson {
       id: scenario.id,
       file: scenario.file,
       title: scenario.title,
+      text: scenario.text,
       tags: scenario.tags,
       covers: scenario.covers,
       matrix: scenario.matrix,

@@ -35,7 +35,19 @@ export interface LogLine {
   text: string;
 }
 
-export type Totals = Record<Verdict, number> & { planned: number; reported: number };
+/** `warned`: checks of `level: warning` that did not hold, which no other figure counts; absent for none. */
+export type Totals = Record<Verdict, number> & { planned: number; reported: number; warned?: number };
+
+/** Whether an item is a check that did not hold, and the run is as good as without it. */
+export function isWarning(item: Pick<ItemResult, 'level' | 'outcome'>): boolean {
+  const { verdict } = item.outcome;
+  return item.level === 'warning' && (verdict === 'fail' || verdict === 'inconclusive');
+}
+
+/** What an item adds to the verdict of its scenario. */
+export function countedVerdict(item: Pick<ItemResult, 'level' | 'outcome'>): Verdict {
+  return isWarning(item) ? 'pass' : item.outcome.verdict;
+}
 
 export interface CodedProblem {
   code: string;
@@ -72,6 +84,8 @@ export interface ScenarioResult {
   file: string;
   title: string;
   description: string;
+  /** Markdown; `''` for none. */
+  text: string;
   tags: string[];
   covers: string[];
   matrix: Record<string, string>;
@@ -113,10 +127,11 @@ export interface RunModel {
   exitCode: number;
 }
 
-/** Items that a reader has to look at, worst first, with the scenario they belong to. */
+/** Items that a reader has to look at, worst first, warnings last, with the scenario they belong to. */
 export function findings(model: RunModel): { scenario: ScenarioResult; item: ItemResult }[] {
   const all = model.scenarios.flatMap((scenario) => scenario.last.items.map((item) => ({ scenario, item })));
-  return verdictsToMend.flatMap((verdict) => all.filter(({ item }) => item.outcome.verdict === verdict));
+  const found = verdictsToMend.flatMap((verdict) => all.filter(({ item }) => item.outcome.verdict === verdict));
+  return [...found.filter(({ item }) => !isWarning(item)), ...found.filter(({ item }) => isWarning(item))];
 }
 
 const verdictsToMend = verdicts.filter(

@@ -2,6 +2,7 @@ import { relative, sep } from 'node:path';
 import { formatDuration } from '../model/duration.js';
 import type { Transcript } from '../model/events.js';
 import type { Measure, Verdict } from '../model/verdict.js';
+import { isWarning } from './run-model.js';
 import type { ItemResult, RunModel, ScenarioResult, Totals } from './model.js';
 
 /** A sign a verdict, so that nothing depends on colour. */
@@ -22,12 +23,27 @@ export const verdictWord: Record<Verdict, string> = {
   skipped: 'skipped',
 };
 
+/** `, 2 warnings`, or nothing. */
+function warnings({ warned = 0 }: Totals): string {
+  return warned === 0 ? '' : `, ${warned} ${warned === 1 ? 'warning' : 'warnings'}`;
+}
+
+/** The sign of an item; a check that is a warning has one of its own. */
+export function signOf(item: Pick<ItemResult, 'level' | 'outcome'>): string {
+  return isWarning(item) ? '⚠' : verdictSign[item.outcome.verdict];
+}
+
+/** `fail`, `warning (fail)`. */
+export function verdictText(item: Pick<ItemResult, 'level' | 'outcome'>): string {
+  return isWarning(item) ? `warning (${item.outcome.verdict})` : item.outcome.verdict;
+}
+
 /** `22 planned, 22 reported: 20 passed, 1 failed, 0 inconclusive, 0 errors, 1 skipped`: no figure is ever left out. */
 export function totalsLine(totals: Totals): string {
   const errors = totals.error === 1 ? '1 error' : `${totals.error} errors`;
   return (
     `${totals.planned} planned, ${totals.reported} reported: ${totals.pass} passed, ${totals.fail} failed, ` +
-    `${totals.inconclusive} inconclusive, ${errors}, ${totals.skipped} skipped`
+    `${totals.inconclusive} inconclusive, ${errors}, ${totals.skipped} skipped${warnings(totals)}`
   );
 }
 
@@ -42,9 +58,9 @@ export function fileOf(model: Pick<RunModel, 'cwd'>, scenario: Pick<ScenarioResu
 export function placeOf(
   model: Pick<RunModel, 'cwd'>,
   scenario: Pick<ScenarioResult, 'file'>,
-  item: Pick<ItemResult, 'line'>,
+  item: Pick<ItemResult, 'line' | 'file'>,
 ): string {
-  return `${fileOf(model, scenario)}:${item.line}`;
+  return `${item.file ?? fileOf(model, scenario)}:${item.line}`;
 }
 
 /** `timeout: no reply within 2 s`: the cause, where there is one, before the reason. */
@@ -97,7 +113,7 @@ export function headline(model: RunModel): string {
   if (problem) return 'The run broke';
   if (checks.pass === 0) return 'Nothing ran';
   const skipped = totals.skipped > 0 ? `, ${totals.skipped} skipped` : '';
-  return `${checks.pass === checks.planned && checks.pass > 1 ? 'All ' : ''}${checks.pass} ${checks.pass === 1 ? 'check' : 'checks'} passed${skipped}`;
+  return `${checks.pass === checks.planned && checks.pass > 1 ? 'All ' : ''}${checks.pass} ${checks.pass === 1 ? 'check' : 'checks'} passed${skipped}${warnings(totals)}`;
 }
 
 /** The verdict that stands for the whole run, for colours and badges. */
