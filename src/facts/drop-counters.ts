@@ -24,8 +24,8 @@ function covers(value: string | undefined, address: string): boolean {
   return subnet === null || contains(subnet, address) !== negated;
 }
 
-/** Rules of `iptables-save -c` that drop or reject by some choice of theirs and may match a packet to `address`. */
-export function dropRules(text: string, address: string): DropRule[] {
+/** Rules of `iptables-save -c` that drop or reject by some choice of theirs and may match a packet to `address` from one of `from`. */
+export function dropRules(text: string, address: string, from: readonly string[]): DropRule[] {
   let table = '';
   return text.split('\n').flatMap((line) => {
     if (line.startsWith('*')) table = line.slice(1).trim();
@@ -35,12 +35,17 @@ export function dropRules(text: string, address: string): DropRule[] {
     const chooses =
       source !== undefined || destination !== undefined || selectors.some((name) => rule.values[name] !== undefined);
     // A rule that drops all is as good as a router that forwards nothing.
-    if (!chooses || !covers(destination, address)) return [];
+    if (!chooses || !covers(destination, address) || !from.some((one) => covers(source, one))) return [];
     return [{ text: `“${rule.raw}” (table ${table})`, packets: rule.packets }];
   });
 }
 
-async function readDropRules(context: ProbeContext, place: Vantage, address: string): Promise<DropRule[] | null> {
+async function readDropRules(
+  context: ProbeContext,
+  place: Vantage,
+  address: string,
+  from: readonly string[],
+): Promise<DropRule[] | null> {
   const program = familyOf(address) === 6 ? 'ip6tables-save' : 'iptables-save';
   const { parts } = await runScript(
     place.host,
@@ -53,23 +58,24 @@ async function readDropRules(context: ProbeContext, place: Vantage, address: str
     },
   );
   const rules = parts.get('rules');
-  return rules?.exitCode === 0 ? dropRules(rules.output, address) : null;
+  return rules?.exitCode === 0 ? dropRules(rules.output, address, from) : null;
 }
 
 /**
  * The rules of a place that dropped or rejected something while `send` ran, of those that choose what they drop and may match a
- * packet to `address`. `null` where its rules can't be read. Rejects only with NETRIG_SSH_*.
+ * packet to `address` from one of `from`. `null` where its rules can't be read. Rejects only with NETRIG_SSH_*.
  */
 export async function rulesThatDropped(
   context: ProbeContext,
   place: Vantage,
   address: string,
+  from: readonly string[],
   send: () => Promise<unknown>,
 ): Promise<string[] | null> {
-  const before = await readDropRules(context, place, address);
+  const before = await readDropRules(context, place, address, from);
   if (before === null || before.length === 0) return before === null ? null : [];
   await send();
-  const after = (await readDropRules(context, place, address)) ?? [];
+  const after = (await readDropRules(context, place, address, from)) ?? [];
   return after
     .filter(({ text, packets }) => (before.find((rule) => rule.text === text)?.packets ?? packets) < packets)
     .map(({ text }) => text);

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Cause, Control, Diagnosis, Measure, Outcome, ProbeCause } from '../model/verdict.js';
 import { zCauses, zEndpoint, zTarget } from '../language/fields.js';
-import type { Answerer } from './identity.js';
+import type { Answerer, Look } from './identity.js';
 import { inconclusive, withDiagnosis } from './outcome.js';
 
 /** `expect: { fails: … }`: the probe must not succeed, and for one of the causes named. */
@@ -55,7 +55,7 @@ interface Judgement {
   /** What success means, for reports: "a reply from 10.10.10.12". */
   success: string;
   /** Whom the probe reached; whatever it saw of another than the target says nothing about the target. */
-  reached?: () => Promise<Answerer>;
+  reached?: (look: Look) => Promise<Answerer>;
   /** Runs for negatives that failed for a cause that was asked for. */
   controls: (cause: Cause) => Promise<Control[]>;
   /**
@@ -74,7 +74,9 @@ interface Judgement {
  */
 export async function judge({ fails, sighting, success, reached, controls, diagnose }: Judgement): Promise<Outcome> {
   if (sighting.saw === 'nothing') return inconclusive(sighting.text);
-  const answerer = (await reached?.()) ?? { is: 'target' };
+  const answered = sighting.saw === 'success' || sighting.answered === true;
+  // A positive that nobody answered fails, whoever was asked: the diagnosis says who.
+  const answerer = (await reached?.(fails === null && !answered ? 'self' : 'all')) ?? { is: 'target' };
   if (answerer.is === 'unclear') return inconclusive(`${sighting.text}; but ${answerer.text}`);
   const measures = sighting.measures && sighting.measures.length > 0 ? { measures: sighting.measures } : {};
   if (answerer.is === 'other')
@@ -99,7 +101,7 @@ export async function judge({ fails, sighting, success, reached, controls, diagn
     return withDiagnosis(failed, (await diagnose?.(sighting.cause)) ?? null);
   }
   const expected = `failure: ${oneOf(fails)}`;
-  if (sighting.saw === 'success' || sighting.answered === true) {
+  if (sighting.saw === 'success' || answered) {
     const present: Outcome = {
       verdict: 'fail',
       cause: 'present',

@@ -10,6 +10,9 @@ import type { ResolvedTarget } from '../probes/target.js';
 /** Whom a probe of an address reaches: the one that is meant, somebody else, or one of several that can't be told apart. */
 export type Answerer = { is: 'target' } | { is: 'other'; text: string } | { is: 'unclear'; text: string };
 
+/** `self`: only whether the source asked itself; enough where nothing came back and nothing had to stay away. */
+export type Look = 'self' | 'all';
+
 const meant: Answerer = { is: 'target' };
 
 /** The network namespace that a place is in, by its inode; `null` where it can't be read. */
@@ -166,13 +169,16 @@ export async function whoAnswers(
   source: Vantage,
   target: ResolvedTarget,
   path: PathEvidence | null,
+  look: Look = 'all',
 ): Promise<Answerer> {
   const { owner, address } = target;
   if (owner && statedAddresses(source).includes(address)) return answeredByItself(context, source, target);
-  if (!path?.route) return twinOnTheWay(context, source, target, null);
-  if ('refused' in path.route) return meant;
-  const { local, gateway } = path.route;
-  if (local) return answeredByItself(context, source, target);
+  const route = path?.route ?? null;
+  if (route !== null && 'refused' in route) return meant;
+  if (route?.local === true) return answeredByItself(context, source, target);
+  if (look === 'self') return meant;
+  if (!path || route === null) return twinOnTheWay(context, source, target, null);
+  const { gateway } = route;
   const mac = path.neighbourMac ?? null;
   if (!owner) return meant;
   if (gateway !== null || mac === null) return twinOnTheWay(context, source, target, gateway);
@@ -183,7 +189,7 @@ export async function whoAnswers(
   if (impostors.length > 0)
     return {
       is: 'other',
-      text: `the answer for ${address} comes from ${names(impostors)} (${mac}), which has that address too, not from ${owner.label}`,
+      text: `to ${source.label}, ${address} is ${names(impostors)} (${mac}), which has that address too, and not ${owner.label}`,
     };
   // Whoever answers for an address without having it passes it on (proxy ARP).
   if (withMac.length > 0 || survey.unread.length > 0) return meant;

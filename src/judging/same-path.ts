@@ -193,7 +193,9 @@ async function routerWorks(request: PathRequest, owner: Vantage): Promise<{ held
   if (!holder) return no(`nobody in the lab is known to own the gateway ${gateway}: ${hint}`);
   const router = await resolveVantage(context, holder.endpoint);
   if (isVantageProblem(router)) return no(router.reason);
-  const dropped = await rulesThatDropped(context, router, target.address, () => request.send(source, target));
+  const dropped = await rulesThatDropped(context, router, target.address, senders(request), () =>
+    request.send(source, target),
+  );
   if (dropped !== null && dropped.length > 0) return { held: true, seen: `${router.label} drops it by ${dropped[0]}` };
   const others = await forwardsToOthers(
     request,

@@ -92,7 +92,6 @@ export function connectSighting(result: ConnectResult, what: string, source: str
       saw: 'failure',
       cause: 'no-answer',
       text: `${what} accepts a connection from ${source}, and ${sighting.saw === 'mute' ? 'says nothing over it' : 'closes it without a word'}`,
-      answered: true,
     };
   const broken = firstBrokenHop(path, source, address);
   if (sighting.saw === 'silent') {

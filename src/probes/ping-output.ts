@@ -75,6 +75,27 @@ const rttLine =
   /^rtt min\/avg\/max\/mdev = [\d.]+\/[\d.]+\/[\d.]+\/[\d.]+ ms(?:, pipe \d+)?(?:, ipg\/ewma [\d.]+\/[\d.]+ ms)?$/;
 const pipe = /^pipe \d+$/;
 
+/** EACCES from connect(): a broadcast address, or a `prohibit` route. Broadcast addresses are not probed without -b. */
+const broadcastRefused = 'ping: Do you want to ping broadcast?';
+
+/** The error that a line states; `null` for one that loses nothing, `unknown` for one that is not known, `undefined`: it is no error. */
+function readError(line: string): PingError | null | 'unknown' | undefined {
+  const icmp = icmpError.exec(line);
+  if (icmp) {
+    const known = icmpTexts.find(([pattern]) => pattern.test(icmp[2]!));
+    if (!known) return 'unknown';
+    return known[1] === null ? null : { cause: known[1], from: icmp[1]!, text: icmp[2]! };
+  }
+  const kernel = kernelError.exec(line);
+  if (kernel) {
+    const cause = kernelTexts[kernel[1]!];
+    return cause ? { cause, from: null, text: kernel[1]! } : 'unknown';
+  }
+  if (line.startsWith(broadcastRefused)) return { cause: 'prohibited', from: null, text: 'Permission denied' };
+  if (localMtu.test(line)) return { cause: 'too-big', from: null, text: line.slice('ping: local error: '.length) };
+  return undefined;
+}
+
 /**
  * Reads what iputils' ping printed (`LC_ALL=C ping -n`, both streams, versions 20210202 to 2025). Every line must be one of the
  * known forms and the counters must agree with the lines; otherwise the answer is `{ unread }`, the first line that was not
@@ -105,29 +126,11 @@ export function readPing(output: string, target: string): PingReport | { unread:
       }
       continue;
     }
-    const icmp = icmpError.exec(line);
-    if (icmp) {
-      const known = icmpTexts.find(([pattern]) => pattern.test(icmp[2]!));
-      if (!known) return { unread: line };
-      if (known[1] !== null) report.errors.push({ cause: known[1], from: icmp[1]!, text: icmp[2]! });
-      continue;
-    }
-    const kernel = kernelError.exec(line);
-    if (kernel) {
-      const cause = kernelTexts[kernel[1]!];
-      if (!cause) return { unread: line };
-      report.errors.push({ cause, from: null, text: kernel[1]! });
-      refused ||= line.startsWith('ping: connect: ');
-      continue;
-    }
-    // EACCES from connect(): a broadcast address, or a `prohibit` route. Broadcast addresses are not probed without -b.
-    if (line.startsWith('ping: Do you want to ping broadcast?')) {
-      report.errors.push({ cause: 'prohibited', from: null, text: 'Permission denied' });
-      refused = true;
-      continue;
-    }
-    if (localMtu.test(line)) {
-      report.errors.push({ cause: 'too-big', from: null, text: line.slice('ping: local error: '.length) });
+    const error = readError(line);
+    if (error !== undefined) {
+      if (error === 'unknown') return { unread: line };
+      if (error !== null) report.errors.push(error);
+      refused ||= line.startsWith('ping: connect: ') || line.startsWith(broadcastRefused);
       continue;
     }
     const counts = counters.exec(line);

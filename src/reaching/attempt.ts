@@ -58,7 +58,7 @@ export function judgeSent(
     fails,
     sighting,
     success: prober.success(target.address),
-    reached: () => whoAnswers(context, source, target, path),
+    reached: (look) => whoAnswers(context, source, target, path, look),
     controls: (cause) =>
       networkControls({
         context,

@@ -107,7 +107,7 @@ describe('reaching, on a real router', function () {
         'guest',
         'ip neigh replace 10.1.0.1 lladdr 02:00:0a:01:00:0b dev eth0 nud reachable; ip neigh show 10.1.0.1',
       );
-      const wrong = { verdict: 'fail', cause: 'wrong-answer', reason: /comes from near .* not from router/ } as const;
+      const wrong = { verdict: 'fail', cause: 'wrong-answer', reason: /is near .* and not router/ } as const;
       await comesTo(wrong, pingCheck, { from: 'guest', to: 'router' });
       await comesTo({ verdict: 'fail', cause: 'wrong-answer' }, reachCheck, {
         groups: { all: ['guest', 'router'] },

@@ -220,7 +220,7 @@ const cases: Case[] = [
     spec: { from: 'a', to: 'b' },
     is: 'fail',
     cause: 'wrong-answer',
-    reason: /comes from c \(02:00:00:00:00:03\)/,
+    reason: /is c \(02:00:00:00:00:03\).* and not b/,
   },
   // Controls of negatives
   {
@@ -424,6 +424,45 @@ const cases: Case[] = [
     is: 'fail',
     cause: 'wrong-answer',
     reason: /10\.0\.0\.22 port 8080 answered/,
+  },
+  {
+    title: 'TCP is accepted, and nothing is said, as it must be',
+    said: [{ at: 'a', tool: 'perl', about: B, says: 'closed 0.4' }],
+    kind: port,
+    spec: { from: 'a', to: 'b', port: 80, send: 'x', expect: { fails: 'no-answer' } },
+    is: 'pass',
+    cause: 'no-answer',
+  },
+  {
+    title: 'a wrong neighbour that does not answer',
+    said: [
+      ...deaf,
+      {
+        at: 'a',
+        tool: 'ip',
+        about: 'neigh',
+        says: JSON.stringify([{ dst: B, dev: 'eth0', lladdr: '02:00:00:00:00:99', state: ['PERMANENT'] }]),
+      },
+    ],
+    kind: ping,
+    spec: { from: 'a', to: 'b' },
+    is: 'fail',
+    cause: 'timeout',
+  },
+  {
+    title: 'an answer of somebody whom nobody knows',
+    said: [
+      {
+        at: 'a',
+        tool: 'ip',
+        about: 'neigh',
+        says: JSON.stringify([{ dst: B, dev: 'eth0', lladdr: '02:00:00:00:00:99', state: ['REACHABLE'] }]),
+      },
+    ],
+    kind: ping,
+    spec: { from: 'a', to: 'b' },
+    is: 'inconclusive',
+    reason: /02:00:00:00:00:99/,
   },
   {
     title: 'TCP is accepted, and nothing is said',
