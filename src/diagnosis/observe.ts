@@ -16,7 +16,7 @@ export interface Observation {
 }
 
 /** Hosts that are looked at at most, ms that are waited for them to be ready and for the probe's fate. */
-const limits = { hosts: 12, readyMs: 4000, probeMs: 1000, afterMs: 60, lifeS: 8 } as const;
+const limits = { hosts: 12, readyMs: 4000, probeMs: 800, afterMs: 60, lifeS: 8 } as const;
 
 interface Observer {
   host: string;

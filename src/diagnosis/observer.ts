@@ -141,7 +141,7 @@ if ($mode eq 'watch') {
     enter($s) or do { section('unentered', $ino, ''); next };
     if (socket(my $k, 17, SOCK_RAW, unpack('S', pack('n', 3)))) {
       setsockopt($k, 1, 8, pack('i', 4 << 20)); setsockopt($k, 1, 33, pack('i', 4 << 20)); fcntl($k, F_SETFL, O_NONBLOCK);
-      my $b = "\0" x 16; ioctl($k, 0x8906, $b); $s->{pkt} = $k;
+      my $b = "\0" x 16; ioctl($k, 0x8907, $b); $s->{pkt} = $k;
     }
     leave();
   }
@@ -157,13 +157,13 @@ if ($mode eq 'watch') {
       if ($s->{pkt}) {
         for (1 .. 500) {
           my $who = recv($s->{pkt}, my $m, 2048, 0); last unless defined $who;
-          my $b = "\0" x 16; ioctl($s->{pkt}, 0x8906, $b); $any = 1;
+          my $b = "\0" x 16; ioctl($s->{pkt}, 0x8907, $b); $any = 1;
           my (undef, $eth, $if, $hw, $type) = unpack('SniSC', $who);
           my $neigh = $eth == 0x0806 || ($eth == 0x86dd && index($m, "\x3a\xff") >= 0 && $m =~ /[\x87\x88]\0/);
           next unless $neigh || index($m, $want) >= 0;
           next if $count{$ino}++ > 600;
-          my ($sec, $usec) = unpack('qq', $b);
-          push @lines, sprintf("%s %d.%06d %d %d %d %04x %d %s\n", $ino, $sec, $usec, $if, $type, $hw, $eth, length $m, unpack('H*', substr($m, 0, 1600)));
+          my ($sec, $nsec) = unpack('qq', $b);
+          push @lines, sprintf("%s %d.%09d %d %d %d %04x %d %s\n", $ino, $sec, $nsec, $if, $type, $hw, $eth, length $m, unpack('H*', substr($m, 0, 1600)));
         }
       }
       if ($s->{trace}) { for (1 .. 500) { my $who = recv($s->{trace}, my $m, 65536, 0); last unless defined $who; $any = 1; push @traces, "$ino " . unpack('H*', $m) . "\n" if @traces < 4000 } }

@@ -130,6 +130,8 @@ export interface Sighting {
   space: Space;
   /** ms since the epoch, with a fraction. */
   timeMs: number;
+  /** The same in ns: two ends of a veth are less than a microsecond apart. */
+  timeNs: bigint;
   ifindex: number;
   way: 'in' | 'out' | 'other';
   frame: NonNullable<SeenFrame>;
@@ -415,6 +417,7 @@ function readSighting(line: string, spaces: ReadonlyMap<string, Space>): Sightin
   return {
     space,
     timeMs: Number(time) * 1000,
+    timeNs: BigInt((time ?? '0').replace('.', '')),
     ifindex: Number(ifindex),
     way: ways[Number(type)] ?? 'in',
     frame,
@@ -467,7 +470,7 @@ export function addToWorld(world: World, host: string, sections: readonly Sectio
     const where = mine.get(trace.space);
     if (where) world.traces.push({ ...trace, where });
   }
-  world.sightings.sort((a, b) => a.timeMs - b.timeMs);
+  world.sightings.sort((a, b) => (a.timeNs < b.timeNs ? -1 : a.timeNs > b.timeNs ? 1 : 0));
 }
 
 /** How much a kernel's counter rose while the probe was on its way; 0 for one that it does not have. */
