@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { diagnose } from '../diagnosis/diagnose.js';
 import { canonicalAddress, familyOf, isAddress } from '../model/cidr.js';
 import type { Outcome } from '../model/verdict.js';
 import { oneOrMany, zAddress, zDuration, zEndpoint, zPort, zTarget } from '../language/fields.js';
@@ -216,6 +217,17 @@ async function judgeFailure(
             })
           : questionControl(context, source, { name, type: spec.type }, spec.control),
       ]),
+    diagnose: async (cause) =>
+      failed === null
+        ? null
+        : diagnose(context, {
+            source,
+            name,
+            server: failed.server,
+            replied: failed.replied,
+            cause,
+            ...(spec.port === undefined ? {} : { port: spec.port }),
+          }),
   });
   const answerer = failed?.replied ? failed.server : null;
   const by = wrongAnswerer(spec, answerer);

@@ -6,10 +6,12 @@ import type { Vantage } from '../places/vantage.js';
 import type { ResolvedTarget } from '../probes/target.js';
 import { explain, explainSilence, explainSuccess } from './explain.js';
 import { buildCase } from './follow.js';
+import { explainName } from './names.js';
+import type { NameRequest } from './names.js';
 import { observe } from './observe.js';
 
-/** A probe whose fate is to be explained. */
-export interface DiagnosisRequest {
+/** A packet whose fate is to be explained. */
+export interface PacketRequest {
   source: Vantage;
   target: ResolvedTarget;
   proto: 'icmp' | 'tcp' | 'udp';
@@ -30,10 +32,15 @@ export interface DiagnosisRequest {
   path: PathEvidence | null;
 }
 
+/** What is to be explained: a packet, or a name that did not resolve. */
+export type DiagnosisRequest = PacketRequest | NameRequest;
+
 /** What was found in a lab since something last changed it. */
 const known = new WeakMap<LabPlan, Map<string, Promise<Diagnosis | null>>>();
 
 function keyOf(request: DiagnosisRequest): string {
+  if ('name' in request)
+    return ['name', request.source.label, request.name, request.server ?? '', request.port ?? ''].join(' ');
   const { source, target, proto, port, fromPort, size, df, cause } = request;
   const shape = [proto, port ?? '', fromPort ?? '', size ?? '', df ? 'df' : '', cause === 'present' ? 'through' : ''];
   return [source.label, target.address, ...shape].join(' ');
@@ -44,9 +51,9 @@ export function forgetDiagnoses(plan: LabPlan): void {
   known.delete(plan);
 }
 
-export async function followPacket(context: ProbeContext, request: DiagnosisRequest): Promise<Diagnosis | null> {
+async function followPacket(context: ProbeContext, request: PacketRequest): Promise<Diagnosis | null> {
   const observation = await observe(context, request);
-  const seen = buildCase(observation, request.source, context.plan);
+  const seen = buildCase(observation, request.source, context.plan, request.target.owner?.label ?? null);
   if (!seen) return null;
   if (request.cause === 'present') return explainSuccess(seen);
   return explain(seen) ?? explainSilence(seen);
@@ -66,7 +73,9 @@ export async function diagnose(context: ProbeContext, request: DiagnosisRequest)
   const key = keyOf(request);
   const before = known.get(context.plan) ?? new Map<string, Promise<Diagnosis | null>>();
   known.set(context.plan, before);
-  const found = before.get(key) ?? followPacket(context, request).catch(() => null);
+  const found =
+    before.get(key) ??
+    ('name' in request ? explainName(context, request) : followPacket(context, request)).catch(() => null);
   before.set(key, found);
   return found;
 }

@@ -10,8 +10,9 @@ import { hopsOf } from './follow.js';
 import type { Case, Step } from './follow.js';
 import { finding, ownerWords } from './finding.js';
 import type { Finding } from './finding.js';
-import { inSubnet, lookup } from './lookup.js';
-import { hasAddress, holdersOf, linkNamed } from './world.js';
+import { inSubnet, isOwn, lookup } from './lookup.js';
+import { holdersOfMac, sameSegment, segmentOf } from './wire.js';
+import { holdersOf, linkNamed } from './world.js';
 import type { Space } from './world.js';
 
 /** Where a packet goes after the translations of a namespace, as far as they were seen there. */
@@ -116,7 +117,7 @@ function stoppedInside(
       `${sentVlan.space.label} sends in VLAN ${String(sentVlan.link.data.id)}, and ${space.label} has ${vlans.length === 0 ? 'no VLAN' : `VLAN ${vlans.map((one) => String(one.data.id)).join(', ')}`} on ${link.name}`,
       { mend: 'give both ends the same VLAN id' },
     );
-  if (hasAddress(space, after.dst)) {
+  if (isOwn(space, after.dst)) {
     if (!forward) return null;
     const answer = { src: after.dst, dst: packet.src, proto: c.proto };
     return (
@@ -235,13 +236,67 @@ function refusal(c: Case, all: readonly TracedStation[]): Finding | null {
   if (counted) return counted;
   const local = c.forward.length === 0 || end === null;
   if (local) {
-    if (!hasAddress(c.source, c.address)) return null;
+    if (!isOwn(c.source, c.address)) return null;
     const packet = { src: c.address, dst: c.address, dport: c.port } as Step['packet'];
     return cannotDeliver(c, c.source, packet, false);
   }
   const translated = end.packet.dst !== c.address || (end.packet.dport ?? c.port) !== c.port;
-  if (hasAddress(end.space, end.packet.dst)) return cannotDeliver(c, end.space, end.packet, translated);
+  if (isOwn(end.space, end.packet.dst)) return cannotDeliver(c, end.space, end.packet, translated);
   return stoppedInside(c, c.forward, end, 'it', all);
+}
+
+/** A connection that was tracked before the probe was sent, and is translated to somebody whom no rule names any more. */
+function staleTracking(c: Case): Finding | null {
+  const wanted = ` dst=${c.address} sport=${c.mark} dport=${c.port} `;
+  for (const space of new Set(c.forward.map((step) => step.space))) {
+    const line = space.conntrack.find((one) => one.includes(` ${c.proto} `) && one.includes(wanted));
+    const to = line ? [...line.matchAll(/src=(\S+)/g)][1]?.[1] : undefined;
+    if (to === undefined || to === c.address) continue;
+    const rules = [...space.nft.rules.values()].map(({ text }) => text);
+    if (rules.some((text) => text.includes(`--to-destination ${to}`) || text.includes(`dnat to ${to}`))) continue;
+    return finding(
+      space,
+      'conntrack-stale',
+      `${space.label} goes on translating the connection from port ${c.mark} to ${to}, as it has tracked it, and no rule says so any more`,
+      {
+        evidence: [line!.trim()],
+        mend: `conntrack -D -p ${c.proto} --sport ${c.mark}, on ${space.label}, or another source port`,
+      },
+    );
+  }
+  return null;
+}
+
+/** Where two on one segment have the address that the packet is for, or the MAC address that it was sent to. */
+function twiceThere(c: Case): Finding | null {
+  const out =
+    c.forward.findLast(({ way, link }) => way === 'out' && segmentOf(c.plan, c.source, link) !== null) ??
+    c.forward.findLast(({ way }) => way === 'out');
+  if (!out) return null;
+  const end = c.forward.findLast(({ way }) => way === 'in') ?? null;
+  const holders = holdersOf(c.world, out.packet.dst);
+  const pairs = holders.flatMap((one, at) => holders.slice(at + 1).map((other) => [one, other] as const));
+  const twins = pairs.find(([a, b]) => a.space !== b.space && sameSegment(c.plan, a, b) === true);
+  if (twins) {
+    const segment = segmentOf(c.plan, twins[0].space, twins[0].link) ?? '?';
+    return finding(
+      end?.space ?? null,
+      'address-twice',
+      `${twins[0].space.label} and ${twins[1].space.label} both have ${out.packet.dst} on segment ${segment}${end && twins.some(({ space }) => space === end.space) ? `; it came to ${end.space.label}` : ''}`,
+      { mend: `take ${out.packet.dst} away from one of them` },
+    );
+  }
+  const same = holdersOfMac(c.world, out.packet.dstMac ?? '').filter(
+    ({ link }) => link.kind === 'veth' || link.kind === null,
+  );
+  const [a, b] = same;
+  if (!a || !b || a.space === b.space || sameSegment(c.plan, a, b) !== true) return null;
+  return finding(
+    end?.space ?? null,
+    'mac-twice',
+    `${a.link.name} of ${a.space.label} and ${b.link.name} of ${b.space.label} have the same MAC address ${a.link.mac} on segment ${segmentOf(c.plan, a.space, a.link) ?? '?'}`,
+    { mend: `ip link set ${b.link.name} address MAC, on ${b.space.label}` },
+  );
 }
 
 function judgeStop(
@@ -254,6 +309,8 @@ function judgeStop(
     c.errors.length > 0 ||
     (c.fate.fate === 'error' && c.fate.errno === 'ECONNREFUSED');
   if (c.fate.fate === 'answered') return { stop: null, seen: null };
+  const twice = twiceThere(c) ?? staleTracking(c);
+  if (twice) return { stop: twice, seen: null };
   if (refused) {
     const stop = refusal(c, all);
     if (stop) return { stop, seen: null };
@@ -302,6 +359,15 @@ export function explain(c: Case): Diagnosis | null {
   }
   if (c.fate.fate === 'answered') return null;
   if (seen === null) return null;
+  const strange = c.reply.findLast(({ space }) => !c.forward.some((step) => step.space === space));
+  if (strange && strange === c.reply.at(-1))
+    return {
+      sentence: `the answer takes another way than the packet did, and was last seen at ${strange.space.label}`,
+      rootCause: 'asymmetric-way-back',
+      way,
+      back,
+      ...base,
+    };
   return { sentence: seen, rootCause: null, way, back, ...base };
 }
 
@@ -313,12 +379,14 @@ export function explainSuccess(c: Case): Diagnosis | null {
   const passed = [...new Set(c.forward.map(({ space }) => space))];
   const rules = passed.flatMap((space) => letThrough(space, all) ?? []);
   const path = way.map(({ place }) => place).join(' → ');
+  const end = c.forward.findLast(({ way: going }) => going === 'in')?.space.label ?? null;
+  const another = c.owner !== null && end !== null && end !== c.owner && c.forward.at(-1)?.way === 'in';
   return {
     sentence: [path === '' ? '' : `its way was ${path}`, ...rules].filter((part) => part !== '').join('; '),
-    rootCause: null,
+    rootCause: another ? 'answer-from-another' : null,
     way,
     back: hopsOf(c.reply, 'answered'),
-    evidence: steeredBy(all),
+    evidence: [...(another ? [`It is ${end} that answers, not ${c.owner}.`] : []), ...steeredBy(all)],
     mend: null,
     unlooked: c.world.unlooked,
   };

@@ -29,6 +29,8 @@ export interface NeighbourStep {
 export interface Case {
   world: World;
   plan: LabPlan;
+  /** Whom the address is meant to belong to; `null`: not known. */
+  owner: string | null;
   source: Space;
   proto: 'icmp' | 'tcp' | 'udp';
   address: string;
@@ -102,7 +104,13 @@ function once(steps: readonly Step[]): Step[] {
   });
 }
 
-export function buildCase(observation: Observation, vantage: Vantage, plan: LabPlan): Case | null {
+/** @param owner whom the address is meant to belong to, where that is known. */
+export function buildCase(
+  observation: Observation,
+  vantage: Vantage,
+  plan: LabPlan,
+  owner: string | null = null,
+): Case | null {
   const { world, probe, fate } = observation;
   const source = spaceOf(world, vantage);
   if (!source) return null;
@@ -128,6 +136,7 @@ export function buildCase(observation: Observation, vantage: Vantage, plan: LabP
   return {
     world,
     plan,
+    owner,
     source,
     proto,
     isn,

@@ -59,3 +59,10 @@ export function lookup(space: Space, question: Question): Found {
   }
   return { found: 'nothing' };
 }
+
+/** Whether a namespace takes packets to the address for its own: one of its addresses, or any of the loopback's subnet. */
+export function isOwn(space: Space, address: string): boolean {
+  if (space.links.some((link) => link.addresses.some((own) => own.address === address))) return true;
+  const found = lookup(space, { to: address, from: null, iif: null });
+  return found.found === 'route' && found.route.type === 'local';
+}

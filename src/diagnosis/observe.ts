@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import { messageOf } from '../errors.js';
 import type { ProbeContext } from '../places/context.js';
 import type { RemoteProcess } from '../ssh/ssh.js';
-import type { DiagnosisRequest } from './diagnose.js';
+import type { PacketRequest } from './diagnose.js';
 import { observerCommand, observerProgram, readSections } from './observer.js';
 import { sendMarked } from './probe.js';
 import type { MarkedProbe, ProbeFate } from './probe.js';
@@ -50,7 +50,7 @@ function startObserver(context: ProbeContext, host: string, probe: MarkedProbe):
 }
 
 /** The hosts worth a look: all of a small lab; of a large one the two ends and whoever stands between segments. */
-function hostsToWatch(context: ProbeContext, request: DiagnosisRequest): { watched: string[]; left: string[] } {
+function hostsToWatch(context: ProbeContext, request: PacketRequest): { watched: string[]; left: string[] } {
   const all = context.plan.hosts.map(({ name }) => name);
   const ends = [request.source.endpoint.host, request.target.owner?.endpoint.host ?? ''];
   const between = context.plan.hosts
@@ -63,7 +63,7 @@ function hostsToWatch(context: ProbeContext, request: DiagnosisRequest): { watch
   return { watched: order.slice(0, limits.hosts), left: order.slice(limits.hosts) };
 }
 
-function markFor({ proto, fromPort }: DiagnosisRequest): number {
+function markFor({ proto, fromPort }: PacketRequest): number {
   // Above the range that hosts take source ports from by themselves (32768-60999).
   return proto !== 'icmp' && fromPort !== undefined ? fromPort : randomInt(61_000, 65_535);
 }
@@ -83,7 +83,7 @@ async function readyWithin(observers: readonly Observer[]): Promise<boolean[]> {
  * Sends the probe again, once, while all hosts of its way look for it in all their network namespaces. What is added to a host
  * for that is gone when this resolves.
  */
-export async function observe(context: ProbeContext, request: DiagnosisRequest): Promise<Observation> {
+export async function observe(context: ProbeContext, request: PacketRequest): Promise<Observation> {
   const { source, target, proto } = request;
   const probe: MarkedProbe = {
     proto,

@@ -19,9 +19,11 @@ export const rootCauseCatalogue: Record<RootCause, RootCauseEntry> = {
     mend: '`ip route add DESTINATION via GATEWAY` on that host.',
   },
   'wrong-route': {
-    meaning: 'A route leads to a next hop that does not lead there: a gateway that nobody has, a host that is no router, or a far address taken for a neighbour.',
+    meaning:
+      'A route leads to a next hop that does not lead there: a gateway that nobody has, a host that is no router, or a far address taken for a neighbour.',
     looksLike: '`host-unreachable` or `timeout`.',
-    known: 'The route of the host, and who in the lab has the next hop’s address, on which segment, with which routes of its own.',
+    known:
+      'The route of the host, and who in the lab has the next hop’s address, on which segment, with which routes of its own.',
     mend: '`ip route replace` with the right gateway, or the right prefix length of the address.',
   },
   'route-refuses': {
@@ -43,7 +45,8 @@ export const rootCauseCatalogue: Record<RootCause, RootCauseEntry> = {
     mend: 'Where `arp_ignore` is set: `sysctl -w net.ipv4.conf.IF.arp_ignore=0`.',
   },
   'neighbour-wrong': {
-    meaning: 'An entry of a neighbour table or of a bridge’s forwarding database leads to a MAC address that nobody has, or to the wrong port.',
+    meaning:
+      'An entry of a neighbour table or of a bridge’s forwarding database leads to a MAC address that nobody has, or to the wrong port.',
     looksLike: '`timeout`; both ends look right.',
     known: 'The MAC address that the packet was sent to, compared with those of all interfaces of the lab.',
     mend: '`ip neigh del ADDRESS dev IF`, `bridge fdb del MAC dev PORT master`.',
@@ -81,7 +84,8 @@ export const rootCauseCatalogue: Record<RootCause, RootCauseEntry> = {
   'link-loss': {
     meaning: 'Frames are lost on a wire or in the queue of an interface.',
     looksLike: '`timeout`, or losses.',
-    known: 'The queue counted dropped packets while the probe was on its way; or one end sent the frame, and the other did not get it.',
+    known:
+      'The queue counted dropped packets while the probe was on its way; or one end sent the frame, and the other did not get it.',
     mend: '`tc qdisc del dev IF root` where a queue loses them.',
   },
   'not-a-bridge-port': {
@@ -91,7 +95,8 @@ export const rootCauseCatalogue: Record<RootCause, RootCauseEntry> = {
     mend: '`ip link set IF master BRIDGE`.',
   },
   'port-not-forwarding': {
-    meaning: 'A port of a bridge does not pass frames: its state (STP) is another than forwarding, or ports are isolated from each other.',
+    meaning:
+      'A port of a bridge does not pass frames: its state (STP) is another than forwarding, or ports are isolated from each other.',
     looksLike: '`host-unreachable` between neighbours; with STP it goes away after half a minute.',
     known: 'The state and flags of the ports between which the frame was lost.',
     mend: 'Wait for STP, or `bridge link set dev PORT isolated off`.',
@@ -103,7 +108,8 @@ export const rootCauseCatalogue: Record<RootCause, RootCauseEntry> = {
     mend: 'The same VLAN id at both ends.',
   },
   'tunnel-mismatch': {
-    meaning: 'The two ends of a tunnel do not fit: network identifier, port, remote address, or a forwarding entry that is missing.',
+    meaning:
+      'The two ends of a tunnel do not fit: network identifier, port, remote address, or a forwarding entry that is missing.',
     looksLike: '`host-unreachable` or `timeout` inside the tunnel; the hosts reach each other.',
     known: 'The encapsulated packet was captured, and compared with the tunnel interface of the host that got it.',
     mend: 'The same identifier and port at both ends; `bridge fdb append 00:00:00:00:00:00 dev VXLAN dst REMOTE`.',
@@ -135,7 +141,8 @@ export const rootCauseCatalogue: Record<RootCause, RootCauseEntry> = {
   'nat-missing': {
     meaning: 'A packet leaves a host with an address that only this host knows: it should have been translated.',
     looksLike: '`timeout` from containers to the outside.',
-    known: 'The packet was captured at the other end with that address, which no segment of the lab has and nobody there has a route to.',
+    known:
+      'The packet was captured at the other end with that address, which no segment of the lab has and nobody there has a route to.',
     mend: '`iptables -t nat -A POSTROUTING -s SUBNET ! -o BRIDGE -j MASQUERADE`.',
   },
   'nat-wrong': {
@@ -171,7 +178,8 @@ export const rootCauseCatalogue: Record<RootCause, RootCauseEntry> = {
   'no-way-back': {
     meaning: 'The packet arrived, and the answer has no route.',
     looksLike: '`timeout`, exactly as if the packet had been dropped.',
-    known: 'The packet was captured at its destination, and no rule and table there (or at a router on the way back) has a route to the sender.',
+    known:
+      'The packet was captured at its destination, and no rule and table there (or at a router on the way back) has a route to the sender.',
     mend: '`ip route add SENDER via GATEWAY` there.',
   },
   'asymmetric-way-back': {
@@ -193,7 +201,8 @@ export const rootCauseCatalogue: Record<RootCause, RootCauseEntry> = {
     mend: 'The right `nameserver` line.',
   },
   'name-not-here': {
-    meaning: 'The name exists, but not for the one who asks: in another network, on another engine, or with another suffix.',
+    meaning:
+      'The name exists, but not for the one who asks: in another network, on another engine, or with another suffix.',
     looksLike: '`nxdomain` from the engine’s embedded server.',
     known: 'The engines’ lists of containers, their networks and aliases.',
     mend: 'Join the container to the network of the one that has the name: `docker network connect NETWORK CONTAINER`.',

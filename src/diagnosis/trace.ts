@@ -6,7 +6,7 @@ import { explain } from './explain.js';
 import { buildCase, hopsOf } from './follow.js';
 import type { Role } from './follow.js';
 import { observe } from './observe.js';
-import type { DiagnosisRequest } from './diagnose.js';
+import type { PacketRequest } from './diagnose.js';
 import { pcapng } from './pcapng.js';
 
 /** A hop with the rules that the packet met there, in the words of `iptables` or `nft`. */
@@ -48,12 +48,12 @@ function tracedHops(hops: readonly Hop[], all: readonly TracedStation[], role: R
 /** Sends one probe and tells its way, whatever becomes of it; with all that was captured of it. */
 export async function tracePacket(
   context: ProbeContext,
-  request: DiagnosisRequest,
+  request: PacketRequest,
 ): Promise<{ trace: PacketTrace; pcap: () => Buffer }> {
   const observation = await observe(context, request);
   const { source, target, proto } = request;
   const { fate, world } = observation;
-  const c = buildCase(observation, source, context.plan);
+  const c = buildCase(observation, source, context.plan, target.owner?.label ?? null);
   const all = c ? stations(c) : [];
   const diagnosis = c && fate.fate !== 'answered' ? explain(c) : null;
   const trace: PacketTrace = {

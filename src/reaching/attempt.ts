@@ -149,6 +149,14 @@ export async function attemptBetween(
             replied: failure.replied,
           }),
         ],
+        diagnose: (cause) =>
+          diagnose(context, {
+            source,
+            name: spec.to,
+            server: failure.server,
+            replied: failure.replied,
+            cause,
+          }),
       });
     }
     case 'absent':

@@ -517,6 +517,14 @@ const routed: Omit<Fault, 'lab'>[] = [
     says: /server .*no route back to fd01::10/,
   },
   {
+    name: 'the router has the server’s MAC address',
+    plant: { r2: 'ip link set eth1 address $(ip neigh show 10.2.0.20 | grep -o "lladdr [^ ]*" | cut -d" " -f2)' },
+    mend: { r2: 'ip link set eth1 address 0a:6e:00:00:00:02', server: 'ip neigh flush all' },
+    check: ['ping', { from: 'client', to: 'server' }],
+    root: 'mac-twice',
+    says: /same MAC address .* on segment right/,
+  },
+  {
     name: 'nobody has the IPv6 address',
     plant: { server: 'ip -6 addr del fd02::20/64 dev eth0' },
     mend: { server: 'ip -6 addr add fd02::20/64 dev eth0 nodad; ip -6 route replace default via fd02::2' },
@@ -620,6 +628,23 @@ const docker: Omit<Fault, 'lab'>[] = [
     says: /veth\w+ of server.*no port of/,
   },
   {
+    name: 'a name of another network',
+    plant: { server: 'docker network disconnect appnet app2; docker network connect other app2' },
+    mend: { server: 'docker network disconnect other app2; docker network connect appnet app2' },
+    check: ['dns', { from: 'server/app1', name: 'app2' }],
+    root: 'name-not-here',
+    says: /app2 is a name on network other of server; server\/app1 is on appnet/,
+    fast: true,
+  },
+  {
+    name: 'the container with the name has stopped',
+    plant: { server: 'docker stop -t 0 app2' },
+    mend: { server: 'docker start app2' },
+    check: ['ping', { from: 'server/app1', to: 'app2' }],
+    root: 'container-not-running',
+    says: /app2 on server is not running/,
+  },
+  {
     name: 'a container’s interface is down',
     plant: { server: 'nsenter -t $(docker inspect -f "{{.State.Pid}}" app2) -n ip link set eth0 down' },
     mend: {
@@ -708,8 +733,12 @@ const bridged: Omit<Fault, 'lab'>[] = [
   },
   {
     name: 'a port is blocked',
-    plant: { a: 'ip link set br0 type bridge stp_state 1; ip link set vtwo nomaster; ip link set vtwo master br0; sleep 0.2' },
-    mend: { a: 'ip link set br0 type bridge stp_state 0; ip link set vtwo nomaster; ip link set vtwo master br0; sleep 0.2' },
+    plant: {
+      a: 'ip link set br0 type bridge stp_state 1; ip link set vtwo nomaster; ip link set vtwo master br0; sleep 0.2',
+    },
+    mend: {
+      a: 'ip link set br0 type bridge stp_state 0; ip link set vtwo nomaster; ip link set vtwo master br0; sleep 0.2',
+    },
     check: onBridge,
     root: 'port-not-forwarding',
     says: /port v(?:one|two) of bridge br0 on a does not forward: its state is/,

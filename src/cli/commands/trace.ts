@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
-import type { DiagnosisRequest } from '../../diagnosis/diagnose.js';
+import type { PacketRequest } from '../../diagnosis/diagnose.js';
 import { tracePacket } from '../../diagnosis/trace.js';
 import type { PacketTrace, TracedHop } from '../../diagnosis/trace.js';
 import { NetrigError } from '../../errors.js';
@@ -19,7 +19,7 @@ import type { Painted } from '../terminal.js';
 /** Time for one trace, ms. */
 const traceMs = 20_000;
 
-function probeOf(flags: TraceFlags): Pick<DiagnosisRequest, 'proto' | 'port' | 'fromPort' | 'payload'> {
+function probeOf(flags: TraceFlags): Pick<PacketRequest, 'proto' | 'port' | 'fromPort' | 'payload'> {
   const asked = [flags.tcp, flags.udp, flags.dns].filter((one) => one !== undefined);
   if (asked.length > 1)
     throw new NetrigError('NETRIG_USAGE', 'Take one of --tcp, --udp and --dns: one packet is sent.');
