@@ -179,7 +179,9 @@ async function withContainer(spec: PortSpec, context: ProbeContext, outcome: Out
   const owner = context.plan.hosts.find(
     ({ name, interfaces }) =>
       (to.kind === 'host' && to.host === name) ||
-      (to.kind === 'address' && interfaces.some(({ address }) => address?.split('/')[0] === to.address)),
+      (to.kind === 'address' && interfaces.some(({ address }) => address?.split('/')[0] === to.address)) ||
+      // A host's own loopback, which only docker-proxy serves.
+      (to.kind === 'address' && to.address.startsWith('127.') && spec.from === name),
   );
   const published =
     owner?.engine === true && spec.proto === 'tcp' ? await publishedAt(context, owner.name, spec.port, 'tcp') : null;
