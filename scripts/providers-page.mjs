@@ -30,7 +30,7 @@ function startEngine() {
   const file = join(work, 'engine.yaml');
   writeFileSync(
     file,
-    'scenario: engine\ntitle: A Docker engine\nhosts: { engine: { image: debian-13 } }\nsegments: { lan: { subnet: 10.90.0.0/24, hosts: [engine] } }\nsteps:\n  - step: The engine answers\n    on: engine\n    run: docker version\n  - check: It answers\n    docker: { on: engine, info: { ServerVersion: { absent: false } } }\n',
+    'scenario: engine\ntitle: A Docker engine\nhosts: { engine: { image: debian-13 } }\nsegments: { lan: { subnet: 10.90.0.0/24, hosts: [engine] } }\nsteps:\n  - step: The engine answers\n    on: engine\n    run: docker version\n  - check: It answers\n    docker: { on: engine, info: true, expect: { ServerVersion: { absent: false } } }\n',
   );
   const up = netrig(['up', file]);
   if (up.status !== 0) throw new Error('the engine’s host did not come up');

@@ -6,6 +6,7 @@ import type { Outcome } from '../model/verdict.js';
 import { addressesOf } from '../facts/addresses.js';
 import type { OwnAddress } from '../facts/addresses.js';
 import { isVantage, parseEndpoint } from '../places/endpoint.js';
+import { claims } from '../judging/claims.js';
 import { defineCheck, looksOnly } from './kind.js';
 import type { EndpointUse } from './kind.js';
 import type { ProbeContext } from '../places/context.js';
@@ -15,47 +16,65 @@ import { fail, inconclusive, pass } from '../judging/outcome.js';
 import { addressOn, isVantageProblem, resolveVantage } from '../places/vantage.js';
 import type { Vantage } from '../places/vantage.js';
 
-const zVia = zDockerName.describe('For containers: only the interface on this network of the engine.');
-
 const zSpec = z
   .strictObject({
-    of: zEndpoint.optional().describe('Whose addresses: a host, a container or a network namespace.'),
-    distinct: z
-      .array(zEndpoint)
-      .min(2)
-      .optional()
-      .describe('Instead of `of`: each of these has an address of its own, all in one subnet.'),
+    on: z
+      .union([zEndpoint, z.array(zEndpoint).min(2)])
+      .describe('Whose addresses: a host, a container or a network namespace; for `distinct` a list of them.'),
     interface: z.string().min(1).optional().describe('Only addresses of this interface.'),
-    via: zVia.optional(),
-    is: zMatcher
-      .optional()
-      .describe(
-        'The address, with its prefix length (10.0.0.2/24) or without; or a matcher on the address without it, that one of the addresses must meet.',
-      ),
-    in: zCidr
-      .optional()
-      .describe(
-        'A subnet that the address must lie in. Without it, distinct takes the subnet that the prefix lengths say.',
-      ),
-    absent: z.literal(true).optional().describe('There is no such address.'),
+    'address-on': zDockerName.optional().describe('For containers: only the address on this network of the engine.'),
+    expect: claims({
+      is: zMatcher
+        .optional()
+        .describe(
+          'The address, with its prefix length (10.0.0.2/24) or without; or a matcher on the address without it, that one of the addresses must meet.',
+        ),
+      in: zCidr
+        .optional()
+        .describe(
+          'A subnet that the address must lie in. Without it, distinct takes the subnet that the prefix lengths say.',
+        ),
+      distinct: z
+        .literal(true)
+        .optional()
+        .describe('Each of those in `on` has an address of its own, all in one subnet.'),
+      absent: z.literal(true).optional().describe('There is no such address.'),
+    }).default({}),
   })
+  .transform(({ on, 'address-on': via, interface: name, expect: { distinct, ...claim } }) => ({
+    ...claim,
+    // An optional key that is not there must not be there.
+    ...(name === undefined ? {} : { interface: name }),
+    ...(via === undefined ? {} : { via }),
+    ...((Array.isArray(on) ? { distinct: on } : { of: on }) as { of?: string; distinct?: string[] }),
+    compared: distinct === true,
+  }))
   .check((check) => {
     const spec = check.value;
     const wrong = (path: string[], message: string): void =>
       void check.issues.push({ code: 'custom', input: spec, path, continue: true, message });
-    if ((spec.of === undefined) === (spec.distinct === undefined))
-      return wrong([], 'must have exactly one of the keys of and distinct');
     if (spec.distinct !== undefined) {
-      if (new Set(spec.distinct).size < spec.distinct.length) wrong(['distinct'], 'names an endpoint twice');
-      for (const key of ['interface', 'is', 'absent'] as const)
-        if (spec[key] !== undefined) wrong([key], `does not go with distinct`);
+      if (!spec.compared) return wrong(['on'], 'is a list for distinct only');
+      if (new Set(spec.distinct).size < spec.distinct.length) wrong(['on'], 'names an endpoint twice');
+      if (spec.interface !== undefined) wrong(['interface'], 'does not go with distinct');
+      for (const key of ['is', 'absent'] as const)
+        if (spec[key] !== undefined) wrong(['expect', key], 'does not go with distinct');
       return;
     }
+    if (spec.compared) return wrong(['expect', 'distinct'], 'compares several: `on` is a list for it');
     if (spec.is === undefined && spec.in === undefined && spec.interface === undefined && spec.via === undefined)
-      wrong([], 'must say which address: is, in, interface or via');
-    if (holdsNot(spec.is)) wrong(['is'], 'not would be met by any other address: use absent: true');
+      wrong([], 'must say which address: interface, address-on, or is or in below expect');
+    if (holdsNot(spec.is)) wrong(['expect', 'is'], 'not would be met by any other address: use absent: true');
   });
-type Spec = z.output<typeof zSpec>;
+interface Spec {
+  of?: string;
+  distinct?: string[];
+  interface?: string;
+  via?: string;
+  is?: Matcher;
+  in?: string;
+  absent?: true;
+}
 type One = Spec & { of: string };
 type Distinct = Spec & { distinct: string[] };
 
@@ -83,7 +102,7 @@ function onNetwork(
   all: readonly OwnAddress[],
 ): { addresses: OwnAddress[] } | { wrong: Outcome } {
   if (vantage.container === null)
-    return { wrong: inconclusive(`${vantage.label} is no container: via names a network of an engine`) };
+    return { wrong: inconclusive(`${vantage.label} is no container: address-on names a network of an engine`) };
   const found = vantage.container.networks.find((one) => one.name === network);
   if (found === undefined) {
     const names = vantage.container.networks.map((one) => one.name).join(', ') || 'none';
@@ -269,14 +288,14 @@ export const addressCheck = defineCheck<Spec>({
   summary:
     'An interface carries (or does not carry) an address; several endpoints have distinct addresses in one subnet.',
   example: `- check: both containers have addresses of the overlay's subnet
-  address: { distinct: [node1/test, node2/test1], in: 10.0.0.0/24 }`,
+  address: { on: [node1/test, node2/test1], expect: { distinct: true, in: 10.0.0.0/24 } }`,
   schema: zSpec as z.ZodType<Spec>,
   mayChange: looksOnly,
   timeoutMs: 20_000,
   endpoints: (spec): EndpointUse[] =>
     isDistinct(spec)
-      ? spec.distinct.map((endpoint, i): EndpointUse => ({ endpoint, path: ['distinct', i], role: 'vantage' }))
-      : [{ endpoint: (spec as One).of, path: ['of'], role: 'vantage' }],
+      ? spec.distinct.map((endpoint, i): EndpointUse => ({ endpoint, path: ['on', i], role: 'vantage' }))
+      : [{ endpoint: (spec as One).of, path: ['on'], role: 'vantage' }],
   describe: (spec) =>
     isDistinct(spec)
       ? `${spec.distinct.join(', ')} have distinct addresses in ${spec.in ?? 'one subnet'}${spec.via === undefined ? '' : ` on the network ${spec.via}`}`

@@ -34,18 +34,21 @@ const zSpec = z.strictObject({
         .optional()
         .describe('How many different hardware addresses answer: 1 means that nobody else has the address.'),
       macs: zMatcher.optional().describe('The hardware addresses that answer, in lower case, in any order.'),
-      none: z.literal(true).optional().describe('Nobody answers.'),
+      absent: z.literal(true).optional().describe('Nobody answers.'),
     })
     .check((check) => {
-      if (check.value.none && Object.keys(check.value).length > 1)
+      if (check.value.absent && Object.keys(check.value).length > 1)
         check.issues.push({
           code: 'custom',
           input: check.value,
-          path: ['none'],
+          path: ['absent'],
           continue: true,
           message: 'does not go with answers or macs',
         });
     })
+    .transform(({ absent: nobody, ...rest }): typeof rest & { none?: true } =>
+      nobody === undefined ? rest : { ...rest, none: nobody },
+    )
     .prefault({ answers: 1 }),
 });
 type Spec = z.output<typeof zSpec>;

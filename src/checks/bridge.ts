@@ -60,7 +60,7 @@ const lists = ['members', 'contains', 'lacks'] as const;
 
 const zSpec = z
   .strictObject({
-    of: zEndpoint.describe('Where the bridge is: a host, a container or a network namespace.'),
+    on: zEndpoint.describe('Where the bridge is: a host, a container or a network namespace.'),
     interface: z
       .string()
       .min(1)
@@ -74,7 +74,10 @@ const zSpec = z
       absent: z.literal(true).optional().describe('There is no link of this name.'),
       members: zMembers.optional().describe('These and no other ports, in any order; [] for none.'),
       contains: zMembers.min(1).optional().describe('These, and perhaps others.'),
-      lacks: zMembers.min(1).optional().describe('None of these.'),
+      not: z
+        .strictObject({ contains: zMembers.min(1).describe('None of these.') })
+        .optional()
+        .describe('What must not be so.'),
       ports: zList.optional().describe('Set of the names of its ports; { length: 2 } for how many.'),
       each: zPortFacts.optional().describe('Properties that every port has; there must be one.'),
       port: z
@@ -90,6 +93,11 @@ const zSpec = z
       fields: zFields.optional().describe('Anything else in the JSON document of ip -j -d link of the bridge.'),
     }).default({}),
   })
+  .transform(({ on, expect: { not, ...expect }, ...rest }) => ({
+    ...rest,
+    of: on,
+    expect: (not === undefined ? expect : { ...expect, lacks: not.contains }) as typeof expect & { lacks?: string[] },
+  }))
   .check((check) => {
     const { of, interface: name, network, expect } = check.value;
     const wrong = (path: (string | number)[], message: string): void =>
@@ -254,14 +262,14 @@ export const bridgeCheck = defineCheck<Spec>({
     'A bridge of the Linux kernel has (or lacks) certain ports, told by the containers and namespaces at their other ends, in the states expected.',
   example: `- check: both containers hang on the network's bridge, and nothing else does
   bridge:
-    of: node1
+    on: node1
     network: net1
     expect: { members: [node1/one, node1/two], each: { state: forwarding }, stp: false }`,
   schema: zSpec as z.ZodType<Spec>,
   mayChange: looksOnly,
   timeoutMs: 30_000,
   endpoints: (spec): EndpointUse[] => [
-    { endpoint: spec.of, path: ['of'], role: 'vantage' },
+    { endpoint: spec.of, path: ['on'], role: 'vantage' },
     ...lists.flatMap((list) =>
       (spec.expect[list] ?? []).flatMap((member, i): EndpointUse[] =>
         member.includes('/') ? [{ endpoint: member, path: ['expect', list, i], role: 'vantage' }] : [],

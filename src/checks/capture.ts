@@ -104,20 +104,28 @@ const zSpec = z
         .describe('How many packets; with some, how many of those. At least one where nothing is said.'),
       some: zPacket.optional().describe('There are packets like this.'),
       each: zPacket.optional().describe('Every captured packet is like this.'),
-      none: z
-        .union([z.literal(true), zPacket])
+      not: z
+        .strictObject({ some: zPacket.describe('There are packets like this.') })
         .optional()
-        .describe('true: nothing is captured. Fields: nothing like this.'),
+        .describe('What must not be so: no packet is like this.'),
+      absent: z.literal(true).optional().describe('Nothing is captured.'),
     })
       .check((check) => {
-        if (check.value.none !== undefined && Object.keys(check.value).length > 1)
+        const { not, absent: nothing, ...rest } = check.value;
+        const key = nothing === undefined ? 'not' : 'absent';
+        const others = Object.keys(rest).length + (not !== undefined && nothing !== undefined ? 1 : 0);
+        if (check.value[key] !== undefined && others > 0)
           check.issues.push({
             code: 'custom',
             input: check.value,
-            path: ['none'],
+            path: [key],
             continue: true,
-            message: 'does not go with packets, some or each',
+            message: 'does not go with anything else',
           });
+      })
+      .transform(({ not, absent: nothing, ...rest }): typeof rest & { none?: true | PacketFields } => {
+        if (nothing !== undefined) return { ...rest, none: nothing };
+        return not === undefined ? rest : { ...rest, none: not.some };
       })
       .default({}),
   })

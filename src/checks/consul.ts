@@ -5,7 +5,7 @@ import { httpGet } from '../facts/answer.js';
 import { isVantage, parseEndpoint } from '../places/endpoint.js';
 import { matchFields, zFields } from '../judging/json-path.js';
 import { defineCheck, looksOnly } from './kind.js';
-import { zCount, zList, zText } from '../judging/claims.js';
+import { claims, zCount, zList, zText } from '../judging/claims.js';
 import type { ProbeContext } from '../places/context.js';
 import { absent, describeMatcher, match, showValue, zMatcher } from '../judging/match.js';
 import type { Matcher } from '../judging/match.js';
@@ -25,23 +25,10 @@ const zSpec = z
       .regex(/^https?:\/\/[^\s/]+$/, 'must be a URL without path, such as http://127.0.0.1:8500')
       .default('http://127.0.0.1:8500')
       .describe('Where the API listens, seen from there.'),
-    leader: zMatcher
+    status: z
+      .enum(Object.keys(memberStates) as [MemberState, ...MemberState[]])
       .optional()
-      .describe(
-        'true: the servers have a leader. false: they have none. Else: its address and port, 10.10.10.11:8300.',
-      ),
-    members: z
-      .strictObject({
-        status: z
-          .enum(Object.keys(memberStates) as [MemberState, ...MemberState[]])
-          .default('alive')
-          .describe('Members in this state are looked at.'),
-        count: zCount.optional().describe('How many there are.'),
-        names: z.array(z.string().min(1)).optional().describe('Their names: all of them, in any order.'),
-      })
-      .refine((members) => members.count !== undefined || members.names !== undefined, 'must have count or names')
-      .optional()
-      .describe('What the agent knows of the cluster’s members.'),
+      .describe('Members in this state are looked at; `alive` where left out.'),
     kv: z
       .strictObject({
         key: z.string().min(1).optional().describe('One key.'),
@@ -50,40 +37,71 @@ const zSpec = z
           .min(1)
           .optional()
           .describe('All keys that begin so; the entry of a folder itself does not count.'),
-        exists: z.boolean().default(true).describe('Whether there is one.'),
-        value: zText.optional().describe('key: its value, as text.'),
-        json: zFields.optional().describe('key: fields of the JSON document that is its value.'),
-        count: zCount.optional().describe('prefix: how many keys.'),
-        keys: zList.optional().describe('prefix: the list of keys.'),
       })
-      .check((check) => {
-        const kv = check.value;
-        const wrong = (path: string[], message: string): void =>
-          void check.issues.push({ code: 'custom', input: kv, path, continue: true, message });
-        if ((kv.key === undefined) === (kv.prefix === undefined))
-          return wrong([], 'must have exactly one of key and prefix');
-        for (const name of ['value', 'json'] as const)
-          if (kv[name] !== undefined && kv.key === undefined) wrong([name], 'goes with key');
-        for (const name of ['count', 'keys'] as const)
-          if (kv[name] !== undefined && kv.prefix === undefined) wrong([name], 'goes with prefix');
-        if (!kv.exists && (['value', 'json', 'count', 'keys'] as const).some((name) => kv[name] !== undefined))
-          wrong(['exists'], 'what does not exist has no value');
-      })
+      .refine(
+        ({ key, prefix }) => (key === undefined) !== (prefix === undefined),
+        'must have exactly one of key and prefix',
+      )
       .optional()
       .describe('What stands in the key-value store.'),
-    health: z
-      .strictObject({
-        service: z.string().min(1).describe('Name of a service of the catalogue.'),
-        passing: zCount.default({ 'at-least': 1 }).describe('How many of its instances pass all their checks.'),
+    service: z.string().min(1).optional().describe('Name of a service of the catalogue.'),
+    expect: claims({
+      leader: zMatcher
+        .optional()
+        .describe(
+          'true: the servers have a leader. false: they have none. Else: its address and port, 10.10.10.11:8300.',
+        ),
+      members: claims({
+        count: zCount.optional().describe('How many there are.'),
+        names: z.array(z.string().min(1)).optional().describe('Their names: all of them, in any order.'),
       })
-      .optional()
-      .describe('How many instances of a service are healthy.'),
+        .optional()
+        .describe('What the agent knows of the cluster’s members.'),
+      value: zText.optional().describe('kv with key: its value, as text.'),
+      json: zFields.optional().describe('kv with key: fields of the JSON document that is its value.'),
+      count: zCount.optional().describe('kv with prefix: how many keys.'),
+      keys: zList.optional().describe('kv with prefix: the list of keys.'),
+      absent: z.literal(true).optional().describe('kv: there is none.'),
+      passing: zCount
+        .optional()
+        .describe('service: how many of its instances pass all their checks; at least one where left out.'),
+    }).default({}),
   })
-  .refine(
-    (spec) =>
-      spec.leader !== undefined || spec.members !== undefined || spec.kv !== undefined || spec.health !== undefined,
-    'must ask for something: leader, members, kv or health',
-  );
+  .check((check) => {
+    const { kv, service, status, expect } = check.value;
+    const wrong = (path: string[], message: string): void =>
+      void check.issues.push({ code: 'custom', input: check.value, path, continue: true, message });
+    const claimed = (...names: (keyof typeof expect)[]) => names.filter((name) => expect[name] !== undefined);
+    for (const name of claimed('value', 'json'))
+      if (kv?.key === undefined) wrong(['expect', name], 'goes with a key of kv');
+    for (const name of claimed('count', 'keys'))
+      if (kv?.prefix === undefined) wrong(['expect', name], 'goes with a prefix of kv');
+    if (expect.absent && kv === undefined) wrong(['expect', 'absent'], 'goes with kv');
+    if (expect.absent && claimed('value', 'json', 'count', 'keys').length > 0)
+      wrong(['expect', 'absent'], 'what does not exist has no value');
+    if (expect.passing !== undefined && service === undefined) wrong(['expect', 'passing'], 'goes with service');
+    if (status !== undefined && expect.members === undefined) wrong(['status'], 'goes with members below expect');
+    if (kv === undefined && service === undefined && claimed('leader', 'members').length === 0)
+      wrong([], 'must ask for something: kv, service, or leader or members below expect');
+  })
+  .transform(({ on, api, status, kv, service, expect }) => ({
+    on,
+    api,
+    leader: expect.leader,
+    members: expect.members === undefined ? undefined : { ...expect.members, status: status ?? 'alive' },
+    kv:
+      kv === undefined
+        ? undefined
+        : {
+            ...kv,
+            exists: expect.absent !== true,
+            value: expect.value,
+            json: expect.json,
+            count: expect.count,
+            keys: expect.keys,
+          },
+    health: service === undefined ? undefined : { service, passing: expect.passing ?? { 'at-least': 1 } },
+  }));
 type Spec = z.output<typeof zSpec>;
 
 /** curl's exit statuses that tell what the network did. */
@@ -329,7 +347,7 @@ export const consulCheck = defineCheck<Spec>({
   name: 'consul',
   summary: 'Consul has a leader, the members expected, keys in its store, healthy services: asked from its HTTP API.',
   example: `- check: Consul has a leader and two members
-  consul: { on: node1, leader: true, members: { count: 2, status: alive } }`,
+  consul: { on: node1, expect: { leader: true, members: { count: 2 } }, status: alive }`,
   schema: zSpec as z.ZodType<Spec>,
   mayChange: looksOnly,
   timeoutMs: 20_000,

@@ -22,6 +22,14 @@ import type { Vantage } from '../places/vantage.js';
 
 const types = Object.keys(recordTypes) as [RecordType, ...RecordType[]];
 
+const zAnsweredBy = z
+  .union([zAddress, z.literal('hosts file')])
+  .describe(
+    'The server that must have answered, also that there is no such name: `127.0.0.11` is the engine’s embedded one; `hosts file` where no server was asked.',
+  );
+
+type Claim = { addresses: string[] } | { is: string } | { records: string[] } | z.output<typeof zFails>;
+
 const schema = z
   .strictObject({
     from: zEndpoint.describe('Where the question is asked.'),
@@ -37,24 +45,35 @@ const schema = z
     expect: z
       .union([
         z.literal('answer'),
-        z.strictObject({ addresses: oneOrMany(zAddress).describe('Exactly these addresses, in any order.') }),
-        z.strictObject({ is: zEndpoint.describe('Only addresses that this host or container has.') }),
+        z.strictObject({
+          addresses: oneOrMany(zAddress).describe('Exactly these addresses, in any order.'),
+          'answered-by': zAnsweredBy.optional(),
+        }),
+        z.strictObject({
+          is: zEndpoint.describe('Only addresses that this host or container has.'),
+          'answered-by': zAnsweredBy.optional(),
+        }),
         z.strictObject({
           records: oneOrMany(z.string().min(1)).describe(
             'Exactly these records of the type asked for, in any order: names without their last dot, `MX` and `SRV` with their numbers.',
           ),
+          'answered-by': zAnsweredBy.optional(),
         }),
-        zFails,
+        zFails.extend({ 'answered-by': zAnsweredBy.optional() }),
+        z.strictObject({ 'answered-by': zAnsweredBy }),
       ])
       .default('answer')
       .describe('What the answer must be, or `fails` with the causes that will do.'),
-    'answered-by': z
-      .union([zAddress, z.literal('hosts file')])
-      .optional()
-      .describe(
-        'The server that must have answered, also that there is no such name: `127.0.0.11` is the engine’s embedded one; `hosts file` where no server was asked.',
-      ),
     control: zQuestionControl.optional(),
+  })
+  .transform(({ expect, ...rest }) => {
+    if (expect === 'answer') return { ...rest, expect, 'answered-by': undefined };
+    const { 'answered-by': by, ...claim } = expect;
+    return {
+      ...rest,
+      expect: Object.keys(claim).length === 0 ? ('answer' as const) : (claim as Claim),
+      'answered-by': by,
+    };
   })
   .check((check) => {
     const { port, server, expect, control, 'answered-by': by } = check.value;
@@ -64,7 +83,8 @@ const schema = z
     if (port !== undefined && server === undefined)
       wrong(['port'], 'needs a server that has it: resolvers ask port 53');
     if (control !== undefined && !negative) wrong(['control'], 'goes with fails: an answer proves itself');
-    if (by === 'hosts file' && negative) wrong(['answered-by'], 'no hosts file says that there is no such name');
+    if (by === 'hosts file' && negative)
+      wrong(['expect', 'answered-by'], 'no hosts file says that there is no such name');
   });
 type DnsSpec = z.output<typeof schema>;
 
@@ -248,7 +268,7 @@ export const dnsCheck = defineCheck<DnsSpec>({
   summary:
     'A name resolves at a vantage to what it should, as its own resolver would do it, or fails to for a named cause.',
   example:
-    '- check: the embedded server knows web\n  dns: { from: node1/app, name: web, expect: { is: node1/web }, answered-by: 127.0.0.11 }',
+    '- check: the embedded server knows web\n  dns: { from: node1/app, name: web, expect: { is: node1/web, answered-by: 127.0.0.11 } }',
   schema: schema as z.ZodType<DnsSpec>,
   mayChange: looksOnly,
   timeoutMs: 40_000,

@@ -7,7 +7,8 @@ import { matchFields, valueAt, zFields, zJsonPath } from '../judging/json-path.j
 import { defineCheck, looksOnly } from './kind.js';
 import type { EndpointUse } from './kind.js';
 import type { ProbeContext } from '../places/context.js';
-import { absent, describeMatcher, showValue } from '../judging/match.js';
+import { absent, describeMatcher, showValue, zMatcher } from '../judging/match.js';
+import type { Matcher } from '../judging/match.js';
 import { fail, inconclusive, pass } from '../judging/outcome.js';
 
 const zSpec = z
@@ -17,10 +18,47 @@ const zSpec = z
     network: zDockerName.optional().describe('A network.'),
     volume: zDockerName.optional().describe('A volume.'),
     image: z.string().min(1).optional().describe('An image.'),
-    info: zFields.optional().describe('Fields of docker info.'),
-    expect: zFields.optional().describe('Fields of docker inspect, by their paths.'),
-    same: z.array(zJsonPath).min(1).optional().describe('Fields that have the same value on all hosts.'),
-    absent: z.literal(true).optional().describe('The engine has no such object.'),
+    info: z.literal(true).optional().describe('The engine itself, by the fields of docker info.'),
+    expect: z
+      .object({
+        same: z.array(zJsonPath).min(1).optional().describe('Fields that have the same value on all hosts.'),
+        absent: z.literal(true).optional().describe('The engine has no such object.'),
+      })
+      .catchall(zMatcher)
+      .optional()
+      .describe('Fields of docker inspect (of docker info for `info`), by their paths.'),
+  })
+  .check((check) => {
+    const { expect } = check.value;
+    if (expect !== undefined && Object.keys(expect).length === 0)
+      check.issues.push({
+        code: 'custom',
+        input: expect,
+        path: ['expect'],
+        continue: true,
+        message: 'says nothing: name what is expected, or leave it out for what is expected without it',
+      });
+    const { same: _same, absent: _absent, ...fields } = expect ?? {};
+    if (Object.keys(fields).length === 0) return;
+    for (const issue of zFields.safeParse(fields).error?.issues ?? [])
+      check.issues.push({
+        code: 'custom',
+        input: fields,
+        path: ['expect', ...issue.path],
+        continue: true,
+        message: issue.message,
+      });
+  })
+  .transform(({ info, expect, ...rest }) => {
+    const { same, absent: gone, ...fields } = expect ?? {};
+    const claimed = Object.keys(fields).length === 0 ? undefined : (fields as Record<string, Matcher>);
+    return {
+      ...rest,
+      info: info === true ? (claimed ?? {}) : undefined,
+      expect: info === true ? undefined : claimed,
+      same,
+      absent: gone,
+    };
   })
   .check((check) => {
     const spec = check.value;
@@ -33,11 +71,12 @@ const zSpec = z
         `must have exactly one of the keys ${[...engineObjects, 'info'].join(', ')}${asked.length === 0 ? '' : `, not ${asked.join(' and ')}`}`,
       );
     if (new Set(spec.on).size < spec.on.length) wrong(['on'], 'names a host twice');
-    if (spec.info !== undefined && spec.expect !== undefined)
-      wrong(['expect'], 'goes with an object: the fields of docker info stand below info');
+    if (spec.info !== undefined && Object.keys(spec.info).length === 0 && spec.same === undefined)
+      wrong(['info'], 'needs what is expected of it: fields of docker info, below expect');
     if (spec.absent && (spec.expect !== undefined || spec.same !== undefined || spec.info !== undefined))
-      wrong(['absent'], 'an object that is absent has no fields');
-    if (spec.same !== undefined && spec.on.length < 2) wrong(['same'], 'compares hosts: name more than one in on');
+      wrong(['expect', 'absent'], 'an object that is absent has no fields');
+    if (spec.same !== undefined && spec.on.length < 2)
+      wrong(['expect', 'same'], 'compares hosts: name more than one in on');
   });
 type Spec = z.output<typeof zSpec>;
 
@@ -165,8 +204,7 @@ export const dockerCheck = defineCheck<Spec>({
   docker:
     on: [node1, node2]
     network: ov_net1
-    same: [Id]
-    expect: { Scope: global, Driver: overlay, "IPAM.Config[0].Subnet": { in-subnet: 10.0.0.0/8 } }`,
+    expect: { same: [Id], Scope: global, Driver: overlay, "IPAM.Config[0].Subnet": { in-subnet: 10.0.0.0/8 } }`,
   schema: zSpec as unknown as z.ZodType<Spec>,
   mayChange: looksOnly,
   timeoutMs: 30_000,

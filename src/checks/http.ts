@@ -8,7 +8,7 @@ import { exchangeHttp, keptResponseBytes, portOf } from '../probes/http-exchange
 import type { HttpExchange, HttpRequest, HttpResponse } from '../probes/http-exchange.js';
 import type { ResolvedTarget } from '../probes/target.js';
 import { claims, zText } from '../judging/claims.js';
-import { zControl, zFails } from '../judging/expectation.js';
+import { zAddressOn, zControl, zFails } from '../judging/expectation.js';
 import type { Sighting } from '../judging/expectation.js';
 import { absent, describeMatcher, match, zMatcher } from '../judging/match.js';
 import type { Matcher } from '../judging/match.js';
@@ -29,44 +29,42 @@ const zResponse = claims({
   headers: z.record(z.string().min(1), zMatcher).optional().describe('Response headers by name, in any case.'),
 });
 
-const schema = z.strictObject({
-  from: zEndpoint.describe('Where the request is sent from.'),
-  url: z
-    .url({ protocol: /^https?$/, error: 'expected a URL such as http://10.10.10.11:8080/' })
-    .describe(
-      'The URL. Its host may be a host of the lab, an address, or a name that is resolved from inside the source.',
-    ),
-  to: zTarget
-    .optional()
-    .describe(
-      'Connect here instead, and ask for the URL all the same: a container, or one of several servers for a name.',
-    ),
-  via: z
-    .string()
-    .min(1)
-    .optional()
-    .describe('The segment (of a host) or network (of a container) to take the target’s address from.'),
-  family: z
-    .union([z.literal(4), z.literal(6)])
-    .optional()
-    .describe('IP version for endpoints and names; 4 by default.'),
-  method: z
-    .enum(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH'])
-    .default('GET')
-    .describe('`GET` by default.'),
-  headers: z
-    .record(z.string().regex(/^[A-Za-z0-9-]+$/, 'a header name of letters, digits and dashes'), z.string())
-    .optional()
-    .describe('Request headers.'),
-  send: z.string().optional().describe('The request’s body.'),
-  insecure: z.boolean().default(false).describe('https: accept any certificate.'),
-  wait: zDuration.default(5000).describe('Time for the whole exchange; 5 s by default.'),
-  expect: z
-    .union([zFails, zResponse])
-    .default({})
-    .describe('What the response must be, or `fails` with the causes that will do.'),
-  control: zControl.optional(),
-});
+const schema = z
+  .strictObject({
+    from: zEndpoint.describe('Where the request is sent from.'),
+    url: z
+      .url({ protocol: /^https?$/, error: 'expected a URL such as http://10.10.10.11:8080/' })
+      .describe(
+        'The URL. Its host may be a host of the lab, an address, or a name that is resolved from inside the source.',
+      ),
+    to: zTarget
+      .optional()
+      .describe(
+        'Connect here instead, and ask for the URL all the same: a container, or one of several servers for a name.',
+      ),
+    'address-on': zAddressOn.optional(),
+    family: z
+      .union([z.literal(4), z.literal(6)])
+      .optional()
+      .describe('IP version for endpoints and names; 4 by default.'),
+    method: z
+      .enum(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH'])
+      .default('GET')
+      .describe('`GET` by default.'),
+    headers: z
+      .record(z.string().regex(/^[A-Za-z0-9-]+$/, 'a header name of letters, digits and dashes'), z.string())
+      .optional()
+      .describe('Request headers.'),
+    send: z.string().optional().describe('The request’s body.'),
+    insecure: z.boolean().default(false).describe('https: accept any certificate.'),
+    wait: zDuration.default(5000).describe('Time for the whole exchange; 5 s by default.'),
+    expect: z
+      .union([zFails, zResponse])
+      .default({})
+      .describe('What the response must be, or `fails` with the causes that will do.'),
+    control: zControl.optional(),
+  })
+  .transform(({ 'address-on': via, ...rest }) => ({ ...rest, via }));
 type HttpSpec = z.output<typeof schema>;
 
 type Wanted = z.output<typeof zResponse>;

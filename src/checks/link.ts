@@ -73,7 +73,7 @@ const zSelect = z
 
 const zSpec = z
   .strictObject({
-    of: zEndpoint.describe('Where the link is: a host, a container or a network namespace.'),
+    on: zEndpoint.describe('Where the link is: a host, a container or a network namespace.'),
     network: zDockerName
       .optional()
       .describe('Look in the namespace that the engine of this host keeps for this overlay network.'),
@@ -85,21 +85,27 @@ const zSpec = z
       up: z.boolean().optional().describe('Whether it is set up and has a carrier (flags UP and LOWER_UP).'),
       ports: zMatcher.optional().describe('bridge: list of the names of its ports.'),
       peer: z
-        .strictObject({ of: zEndpoint.describe('Where the other end is.'), ...zProperties })
+        .strictObject({ on: zEndpoint.describe('Where the other end is.'), ...zProperties })
         .optional()
         .describe('veth: where the other end is (on the same host), and its properties.'),
       fields: zFields.optional().describe('Anything else in the JSON document of ip -j -d link.'),
     }).default({}),
+  })
+  .transform(({ on, expect: { peer, ...expect }, ...rest }) => {
+    if (peer === undefined) return { ...rest, of: on, expect: { ...expect, peer } };
+    const { on: other, ...properties } = peer;
+    return { ...rest, of: on, expect: { ...expect, peer: { ...properties, of: other } } };
   })
   .check((check) => {
     const { interface: name, select, expect, of, network } = check.value;
     const wrong = (path: string[], message: string): void =>
       void check.issues.push({ code: 'custom', input: check.value, path, continue: true, message });
     if (name === undefined && select === undefined) wrong([], 'must say which link: interface or select');
-    if (expect.absent && Object.keys(expect).length > 1) wrong(['expect'], 'a link that is absent has no properties');
+    const claimed = Object.entries(expect).filter(([, claim]) => claim !== undefined);
+    if (expect.absent && claimed.length > 1) wrong(['expect'], 'a link that is absent has no properties');
     if (network !== undefined && of.includes('/')) wrong(['network'], 'goes with a host only');
     if (expect.peer !== undefined && expect.peer.of.split('/')[0] !== of.split('/')[0])
-      wrong(['expect', 'peer', 'of'], 'must be on the same host: a veth pair never leaves its kernel’s host');
+      wrong(['expect', 'peer', 'on'], 'must be on the same host: a veth pair never leaves its kernel’s host');
   });
 type Spec = z.output<typeof zSpec>;
 
@@ -220,15 +226,15 @@ export const linkCheck = defineCheck<Spec>({
   name: 'link',
   summary: 'A network link exists (or does not) and has the properties expected: type, state, MTU, master, VNI, peer.',
   example: `- check: the overlay's interface leaves room for VXLAN
-  link: { of: node1/test, interface: eth0, expect: { kind: veth, mtu: 1450, up: true } }`,
+  link: { on: node1/test, interface: eth0, expect: { kind: veth, mtu: 1450, up: true } }`,
   schema: zSpec as z.ZodType<Spec>,
   mayChange: looksOnly,
   timeoutMs: 20_000,
   endpoints: (spec): EndpointUse[] => [
-    { endpoint: spec.of, path: ['of'], role: 'vantage' },
+    { endpoint: spec.of, path: ['on'], role: 'vantage' },
     ...(spec.expect.peer === undefined
       ? []
-      : [{ endpoint: spec.expect.peer.of, path: ['expect', 'peer', 'of'], role: 'vantage' } satisfies EndpointUse]),
+      : [{ endpoint: spec.expect.peer.of, path: ['expect', 'peer', 'on'], role: 'vantage' } satisfies EndpointUse]),
   ],
   describe: (spec) => {
     if (spec.expect.absent) return `${placeOf(spec)} has no ${describeLink(spec).replace(/^a /, '')}`;

@@ -13,24 +13,31 @@ type NamespaceKind = (typeof kinds)[number];
 
 const zSpec = z
   .strictObject({
-    of: zEndpoint.describe('A host, container or named network namespace …'),
-    and: zEndpoint.describe('… and another one, on the same host.'),
+    on: z.tuple([zEndpoint, zEndpoint]).describe('Two hosts, containers or named network namespaces of the same host.'),
     namespace: z.enum(kinds).default('net').describe('Which namespace is compared.'),
-    expect: z.enum(['same', 'different']).describe('Whether the two share it.'),
+    expect: z
+      .union([z.literal('same'), z.strictObject({ not: z.literal('same').describe('They have one each.') })])
+      .describe('`same`: the two share it. `{ not: same }`: they do not.'),
   })
+  .transform(({ on: [of, and], namespace, expect }) => ({
+    of,
+    and,
+    namespace,
+    expect: expect === 'same' ? ('same' as const) : ('different' as const),
+  }))
   .check((check) => {
     const { of, and, namespace } = check.value;
-    const wrong = (path: string[], message: string): void =>
+    const wrong = (path: (string | number)[], message: string): void =>
       void check.issues.push({ code: 'custom', input: check.value, path, continue: true, message });
     if (of.split('/')[0] !== and.split('/')[0])
-      wrong(['and'], 'must be on the same host: namespaces of two hosts are never the same');
-    if (of === and) wrong(['and'], 'must be another one: anything shares a namespace with itself');
-    for (const [name, value] of [
-      ['of', of],
-      ['and', and],
+      wrong(['on', 1], 'must be on the same host: namespaces of two hosts are never the same');
+    if (of === and) wrong(['on', 1], 'must be another one: anything shares a namespace with itself');
+    for (const [at, value] of [
+      [0, of],
+      [1, and],
     ] as const)
       if (namespace !== 'net' && value.includes('/netns:'))
-        wrong([name], 'a named network namespace has no other namespaces');
+        wrong(['on', at], 'a named network namespace has no other namespaces');
   });
 type Spec = z.output<typeof zSpec>;
 
@@ -58,13 +65,13 @@ export const netnsCheck = defineCheck<Spec>({
   name: 'netns',
   summary: 'Two of a host’s containers, or a container and the host, share a namespace or do not.',
   example: `- check: a container of network mode host has the host's own network namespace
-  netns: { of: node1, and: node1/web, expect: same }`,
+  netns: { on: [node1, node1/web], expect: same }`,
   schema: zSpec as z.ZodType<Spec>,
   mayChange: looksOnly,
   timeoutMs: 15_000,
   endpoints: (spec) => [
-    { endpoint: spec.of, path: ['of'], role: 'vantage' },
-    { endpoint: spec.and, path: ['and'], role: 'vantage' },
+    { endpoint: spec.of, path: ['on', 0], role: 'vantage' },
+    { endpoint: spec.and, path: ['on', 1], role: 'vantage' },
   ],
   describe: (spec) =>
     `${spec.of} and ${spec.and} have ${spec.expect === 'same' ? 'the same' : 'different'} ${spec.namespace} namespace${spec.expect === 'same' ? '' : 's'}`,

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Cause, Measure, ProbeCause } from '../model/verdict.js';
 import { zDuration, zEndpoint, zTarget } from '../language/fields.js';
 import { quoteArgv } from '../ssh/quote.js';
-import { zControl, zFails } from '../judging/expectation.js';
+import { zAddressOn, zControl, zFails } from '../judging/expectation.js';
 import { defineCheck, looksOnly } from './kind.js';
 import type { EndpointUse } from './kind.js';
 import type { ProbeContext } from '../places/context.js';
@@ -17,15 +17,15 @@ import type { ResolvedTarget } from '../probes/target.js';
 import { inside } from '../places/vantage.js';
 import type { Vantage } from '../places/vantage.js';
 
+const zEnough = z.strictObject({
+  'min-received': z.int().min(1).describe('Replies that are enough; without it, each request needs one.'),
+});
+
 const schema = z
   .strictObject({
     from: zEndpoint.describe('Where the echo requests are sent from.'),
     to: zTarget.describe('Where they go. A name is resolved from inside the source.'),
-    via: z
-      .string()
-      .min(1)
-      .optional()
-      .describe('The segment (of a host) or network (of a container) to take the target’s address from.'),
+    'address-on': zAddressOn.optional(),
     family: z
       .union([z.literal(4), z.literal(6)])
       .optional()
@@ -35,20 +35,30 @@ const schema = z
     wait: zDuration.default(1000).describe('Time to wait for an answer; 1 s by default.'),
     size: z.int().min(0).max(65_507).optional().describe('Bytes of payload; the IPv4 packet is 28 bytes longer.'),
     df: z.boolean().default(false).describe('Forbid fragmentation: with `size`, this finds the MTU of a path.'),
-    'min-received': z.int().min(1).optional().describe('Replies needed to pass; all by default.'),
     expect: z
-      .union([z.literal('reply'), zFails])
+      .union([z.literal('reply'), zEnough, zFails])
       .default('reply')
-      .describe('`reply`, or `fails` with the causes that will do.'),
+      .describe('`reply`, how many replies are enough, or `fails` with the causes that will do.'),
     control: zControl.optional(),
   })
+  .transform(({ 'address-on': via, expect, ...rest }) => ({
+    ...rest,
+    via,
+    expect: typeof expect === 'object' && 'fails' in expect ? expect : ('reply' as const),
+    'min-received': typeof expect === 'object' && 'min-received' in expect ? expect['min-received'] : undefined,
+  }))
   .check((check) => {
-    const { count, expect, 'min-received': least } = check.value;
+    const { count, 'min-received': least } = check.value;
     const issue = (message: string): void =>
-      void check.issues.push({ code: 'custom', input: check.value, path: ['min-received'], continue: true, message });
+      void check.issues.push({
+        code: 'custom',
+        input: check.value,
+        path: ['expect', 'min-received'],
+        continue: true,
+        message,
+      });
     if (least === undefined) return;
-    if (expect !== 'reply') issue('does not go with `fails`: any reply of the target is one too many');
-    else if (least > count) issue(`needs more replies than requests are sent: count is ${count}`);
+    if (least > count) issue(`needs more replies than requests are sent: count is ${count}`);
   });
 type PingSpec = z.output<typeof schema>;
 

@@ -2,7 +2,8 @@ import { z } from 'zod';
 import { zDuration, zEndpoint, zPort, zTarget } from '../language/fields.js';
 import { connectSighting, sendConnect } from '../probes/connect-send.js';
 import { parseEndpoint } from '../places/endpoint.js';
-import { zControl, zFails } from '../judging/expectation.js';
+import { claims } from '../judging/claims.js';
+import { zAddressOn, zControl, zFails } from '../judging/expectation.js';
 import { defineCheck, looksOnly } from './kind.js';
 import type { EndpointUse } from './kind.js';
 import type { ProbeContext } from '../places/context.js';
@@ -19,17 +20,27 @@ import type { Cause, Outcome } from '../model/verdict.js';
 import type { ConnectResult } from '../probes/connect-send.js';
 import { publishedAt } from '../facts/published.js';
 
+const zAnswer = claims({
+  receive: zMatcher
+    .optional()
+    .describe(
+      'What the answer must be; of a TCP service its first bytes. Over UDP silence is a failure with it; without it, silence can’t be told from a service that does not answer.',
+    ),
+  behind: z
+    .literal('open')
+    .optional()
+    .describe(
+      'At a TCP port that a container publishes: the container itself must accept, too. docker-proxy accepts for one that does not, and the kernel for one that is paused.',
+    ),
+});
+
 const schema = z
   .strictObject({
     from: zEndpoint.describe('Where the connection is opened.'),
     to: zTarget.describe('Where it goes. A port published by a container is probed at its host: `to: node1`.'),
     port: zPort,
     proto: z.enum(['tcp', 'udp']).default('tcp').describe('`tcp` by default.'),
-    via: z
-      .string()
-      .min(1)
-      .optional()
-      .describe('The segment (of a host) or network (of a container) to take the target’s address from.'),
+    'address-on': zAddressOn.optional(),
     family: z
       .union([z.literal(4), z.literal(6)])
       .optional()
@@ -42,28 +53,27 @@ const schema = z
       .describe(
         'The text that the datagram holds, or that is sent over the connection; empty by default. Over TCP something must come back then.',
       ),
-    receive: zMatcher
-      .optional()
-      .describe(
-        'What the answer must be; of a TCP service its first bytes. Over UDP silence is a failure with it; without it, silence can’t be told from a service that does not answer.',
-      ),
-    behind: z
-      .literal('open')
-      .optional()
-      .describe(
-        'At a TCP port that a container publishes: the container itself must accept, too. docker-proxy accepts for one that does not, and the kernel for one that is paused.',
-      ),
     expect: z
-      .union([z.literal('open'), zFails])
+      .union([z.literal('open'), zAnswer, zFails])
       .default('open')
       .describe(
-        '`open`, or `fails` with the causes that will do. A refusal is an answer: for `refused` it need not be shown that a service is there; the report names the ports that are listened on, so that a mistyped one is seen.',
+        '`open`, more than that, or `fails` with the causes that will do. A refusal is an answer: for `refused` it need not be shown that a service is there; the report names the ports that are listened on, so that a mistyped one is seen.',
       ),
     control: zControl.optional(),
   })
-  .refine((spec) => spec.behind === undefined || (spec.proto === 'tcp' && spec.expect === 'open'), {
-    path: ['behind'],
-    message: 'is for `proto: tcp` and ports that must be open',
+  .transform(({ 'address-on': via, expect, ...rest }) => {
+    const answer = typeof expect === 'object' && !('fails' in expect) ? expect : {};
+    return {
+      ...rest,
+      via,
+      receive: answer.receive,
+      behind: answer.behind,
+      expect: typeof expect === 'object' && 'fails' in expect ? expect : ('open' as const),
+    };
+  })
+  .refine((spec) => spec.behind === undefined || spec.proto === 'tcp', {
+    path: ['expect', 'behind'],
+    message: 'is for `proto: tcp`',
   });
 type PortSpec = z.output<typeof schema>;
 
@@ -88,7 +98,7 @@ export const portCheck = defineCheck<PortSpec>({
     return uses;
   },
   describe(spec) {
-    return `${spec.from} ${spec.expect === 'open' ? 'reaches' : 'cannot reach'} ${spec.to} port ${spec.port}/${spec.proto}${spec.via === undefined ? '' : ` via ${spec.via}`}`;
+    return `${spec.from} ${spec.expect === 'open' ? 'reaches' : 'cannot reach'} ${spec.to} port ${spec.port}/${spec.proto}${spec.via === undefined ? '' : ` at its address on ${spec.via}`}`;
   },
   async run(spec, context) {
     const outcome = await attemptBetween(

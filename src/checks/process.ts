@@ -37,7 +37,7 @@ const zFacts = Object.fromEntries(
 
 const zSpec = z
   .strictObject({
-    of: zEndpoint.describe(
+    on: zEndpoint.describe(
       'A host (all processes that ps shows there, also those of containers, without netrig’s own session), a container (the processes of its control group, whatever else it may see), or a network namespace (processes that are in it).',
     ),
     name: zMatcher.optional().describe('Command name, as ps -o comm shows it: the kernel keeps 15 characters.'),
@@ -63,6 +63,7 @@ const zSpec = z
       .default({})
       .describe('Properties of each process that was found.'),
   })
+  .transform(({ on, ...rest }) => ({ ...rest, of: on }))
   .check((check) => {
     const { expect, name, argv, 'command-line': line, user, listens } = check.value;
     const wrong = (path: string[], message: string): void =>
@@ -265,14 +266,14 @@ export const processCheck = defineCheck<Spec>({
     'Processes with a certain name, command line, user or listening socket run (or do not), as many as expected, each with the properties expected.',
   example: `- check: one docker-proxy listens for the published port
   process:
-    of: node1
+    on: node1
     name: docker-proxy
     listens: { port: 8080, address: 0.0.0.0 }
     expect: { count: 1, parent: dockerd, argv: { contains: -container-ip } }`,
   schema: zSpec as z.ZodType<Spec>,
   mayChange: looksOnly,
   timeoutMs: 20_000,
-  endpoints: (spec) => [{ endpoint: spec.of, path: ['of'], role: 'vantage' }],
+  endpoints: (spec) => [{ endpoint: spec.of, path: ['on'], role: 'vantage' }],
   describe: (spec) => {
     const { absent: none, count, ...wanted } = spec.expect;
     if (none) return `${spec.of} has no ${describeProcess(spec)}`;

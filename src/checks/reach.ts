@@ -6,6 +6,7 @@ import { isVantage, parseEndpoint } from '../places/endpoint.js';
 import { defineCheck, looksOnly } from './kind.js';
 import type { EndpointUse } from './kind.js';
 import type { ProbeContext } from '../places/context.js';
+import { zAddressOn } from '../judging/expectation.js';
 import { inconclusive, withDiagnosis } from '../judging/outcome.js';
 import { addressOfOwner, isTargetProblem, readOwner } from '../probes/target.js';
 import type { ResolvedTarget } from '../probes/target.js';
@@ -29,19 +30,11 @@ const schema = z
       .describe(
         'Groups of hosts, containers or network namespaces, by name. Members of one group may reach each other.',
       ),
-    allow: z
-      .array(z.string().regex(rulePattern, 'a rule such as "web -> db" or "web <-> db"'))
-      .default([])
-      .describe('Who may reach whom besides: `web -> db`, or `web <-> db` for both ways. Everybody else must not.'),
     by: z
       .union([z.literal('ping'), z.strictObject({ tcp: zPort })])
       .default('ping')
       .describe('What is sent: `ping`, or `{ tcp: PORT }` for connection attempts.'),
-    via: z
-      .string()
-      .min(1)
-      .optional()
-      .describe('The segment (of hosts) or network (of containers) to take addresses from.'),
+    'address-on': zAddressOn.optional(),
     family: z
       .union([z.literal(4), z.literal(6)])
       .default(4)
@@ -49,7 +42,17 @@ const schema = z
     wait: zDuration
       .default(500)
       .describe('Time to wait for each answer; 500 ms by default. What gets none is asked twice more.'),
+    expect: z
+      .strictObject({
+        allow: z
+          .array(z.string().regex(rulePattern, 'a rule such as "web -> db" or "web <-> db"'))
+          .default([])
+          .describe('Who may reach whom besides: `web -> db`, or `web <-> db` for both ways. Everybody else must not.'),
+      })
+      .default({ allow: [] })
+      .describe('Who may reach whom besides the members of one group; nobody where left out.'),
   })
+  .transform(({ 'address-on': via, expect, ...rest }) => ({ ...rest, via, allow: expect.allow }))
   .check((check) => {
     const { groups, allow } = check.value;
     const members = Object.values(groups).flat();
@@ -77,7 +80,7 @@ const schema = z
           check.issues.push({
             code: 'custom',
             input: rule,
-            path: ['allow', at],
+            path: ['expect', 'allow', at],
             continue: true,
             message: `there is no group ${name}; there are ${Object.keys(groups).join(', ')}`,
           });
@@ -355,7 +358,7 @@ export const reachCheck = defineCheck<ReachSpec>({
   summary:
     'Every member of groups is probed from every other, both ways, in one pass a host: pairs that are allowed must be reached, all others must not.',
   example:
-    '- check: the web servers reach the database, and nobody else does\n  reach:\n    groups: { web: [node1/web1, node2/web2], db: [node1/db], guest: [node2/guest] }\n    allow: [web -> db]\n    by: { tcp: 5432 }',
+    '- check: the web servers reach the database, and nobody else does\n  reach:\n    groups: { web: [node1/web1, node2/web2], db: [node1/db], guest: [node2/guest] }\n    by: { tcp: 5432 }\n    expect: { allow: [web -> db] }',
   schema: schema as z.ZodType<ReachSpec>,
   mayChange: looksOnly,
   timeoutMs: 60_000,

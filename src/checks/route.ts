@@ -4,6 +4,7 @@ import { zEndpoint } from '../language/fields.js';
 import type { Cause } from '../model/verdict.js';
 import { askIp } from '../facts/answer.js';
 import { isVantage, parseEndpoint } from '../places/endpoint.js';
+import { claims } from '../judging/claims.js';
 import { defineCheck, looksOnly } from './kind.js';
 import { absent, describeMatcher, match, zMatcher } from '../judging/match.js';
 import type { Matcher } from '../judging/match.js';
@@ -12,7 +13,7 @@ import { isVantageProblem, resolveVantage } from '../places/vantage.js';
 
 const zSpec = z
   .strictObject({
-    of: zEndpoint.describe('Whose routes: a host, a container or a network namespace.'),
+    on: zEndpoint.describe('Whose routes: a host, a container or a network namespace.'),
     to: z
       .string()
       .refine(
@@ -31,19 +32,25 @@ const zSpec = z
       .regex(/^[\w-]+$/, 'must be the name or number of a routing table')
       .default('main')
       .describe('Routing table, for default and subnets.'),
-    via: zMatcher.optional().describe('Next hop; { absent: true } for a destination on the link itself.'),
-    dev: zMatcher.optional().describe('Interface.'),
-    src: zMatcher.optional().describe('Preferred source address.'),
-    metric: zMatcher.optional().describe('Metric.'),
-    protocol: zMatcher.optional().describe('Who made the route: kernel, boot, static, dhcp, …'),
-    scope: zMatcher.optional().describe('Scope: global, link, host.'),
-    type: zMatcher
-      .optional()
-      .describe(
-        'Type: blackhole, unreachable, prohibit, local, …; without it unicast, and for an address of its own also local.',
-      ),
-    absent: z.literal(true).optional().describe('There is no such route; for an address: the kernel has none for it.'),
+    expect: claims({
+      via: zMatcher.optional().describe('Next hop; { absent: true } for a destination on the link itself.'),
+      dev: zMatcher.optional().describe('Interface.'),
+      src: zMatcher.optional().describe('Preferred source address.'),
+      metric: zMatcher.optional().describe('Metric.'),
+      protocol: zMatcher.optional().describe('Who made the route: kernel, boot, static, dhcp, …'),
+      scope: zMatcher.optional().describe('Scope: global, link, host.'),
+      type: zMatcher
+        .optional()
+        .describe(
+          'Type: blackhole, unreachable, prohibit, local, …; without it unicast, and for an address of its own also local.',
+        ),
+      absent: z
+        .literal(true)
+        .optional()
+        .describe('There is no such route; for an address: the kernel has none for it.'),
+    }).default({}),
   })
+  .transform(({ on, expect, ...rest }) => ({ ...rest, of: on, ...expect }))
   .check((check) => {
     const { to, family, table } = check.value;
     if (family !== undefined && to !== 'default')
@@ -162,11 +169,11 @@ export const routeCheck = defineCheck<Spec>({
   name: 'route',
   summary: 'A routing table has (or lacks) a route, or the kernel takes a certain route for an address.',
   example: `- check: the container's way out is the bridge
-  route: { of: node1/web, to: default, via: 172.17.0.1, dev: eth0 }`,
+  route: { on: node1/web, to: default, expect: { via: 172.17.0.1, dev: eth0 } }`,
   schema: zSpec as z.ZodType<Spec>,
   mayChange: looksOnly,
   timeoutMs: 20_000,
-  endpoints: (spec) => [{ endpoint: spec.of, path: ['of'], role: 'vantage' }],
+  endpoints: (spec) => [{ endpoint: spec.of, path: ['on'], role: 'vantage' }],
   describe: (spec) => `${spec.of} has ${spec.absent ? 'no' : 'a'} ${wanted(spec)}`,
   async run(spec, context) {
     const endpoint = parseEndpoint(spec.of, context.plan);

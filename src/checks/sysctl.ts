@@ -17,13 +17,14 @@ const zSpec = z
     on: zEndpoint.describe(
       'A host, or the network namespace of a container or of a name, which has values of its own for what begins with net.',
     ),
-    values: z
+    expect: z
       .record(zKey, zMatcher)
       .refine((values) => Object.keys(values).length > 0, 'must name at least one sysctl')
       .describe(
         'Sysctls with the values that they must have. Several numbers in one value are separated by single blanks.',
       ),
   })
+  .transform(({ on, expect: values }) => ({ on, values }))
   .check((check) => {
     const { on, values } = check.value;
     for (const key of Object.keys(values)) {
@@ -31,7 +32,7 @@ const zSpec = z
         check.issues.push({
           code: 'custom',
           input: check.value,
-          path: ['values', key],
+          path: ['expect', key],
           continue: true,
           message: 'only what begins with net. belongs to a network namespace: ask the host',
         });
@@ -46,7 +47,7 @@ export const sysctlCheck = defineCheck<Spec>({
   name: 'sysctl',
   summary: 'Kernel parameters of a host or a network namespace have the values expected, or are not there.',
   example: `- check: the engine switched forwarding on
-  sysctl: { on: node1, values: { net.ipv4.ip_forward: 1 } }`,
+  sysctl: { on: node1, expect: { net.ipv4.ip_forward: 1 } }`,
   schema: zSpec as z.ZodType<Spec>,
   mayChange: looksOnly,
   timeoutMs: 15_000,

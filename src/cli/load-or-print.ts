@@ -1,16 +1,21 @@
 import { NetrigError } from '../errors.js';
+import { suggestion } from '../language/wording.js';
 import { formatDiagnostics, loadScenarioFiles, type LoadedScenario, type LoadOptions } from '../scenario/load.js';
+import { isDataMap } from '../scenario/source.js';
 import { alreadyHarmless, errIsColoured, tell } from './terminal.js';
 
 /**
  * Loads scenario files; what is wrong in them is printed.
  *
- * @throws NETRIG_SCENARIO_INVALID after printing.
+ * @throws NETRIG_SCENARIO_INVALID after printing; NETRIG_USAGE for a name of `--matrix` that none of the files has.
  */
 export async function loadOrPrint(files: readonly string[], options: LoadOptions = {}): Promise<LoadedScenario[]> {
   const loaded = await loadScenarioFiles(files, options);
   const diagnostics = loaded.flatMap((one) => one.diagnostics);
-  if (diagnostics.length === 0) return loaded;
+  if (diagnostics.length === 0) {
+    refuseUnknownNames(loaded, options.matrix ?? {});
+    return loaded;
+  }
   tell`${alreadyHarmless(formatDiagnostics(diagnostics, { color: errIsColoured }))}`;
   const bad = new Set(diagnostics.map((one) => one.file)).size;
   throw new NetrigError(
@@ -18,6 +23,31 @@ export async function loadOrPrint(files: readonly string[], options: LoadOptions
     `${diagnostics.length} ${diagnostics.length === 1 ? 'mistake' : 'mistakes'} in ${bad} of ${files.length} ${files.length === 1 ? 'file' : 'files'}; nothing was started.`,
     {
       hint: 'Mend the places named above.',
+    },
+  );
+}
+
+/** A value of a name that no file has would choose nothing, in silence. */
+function refuseUnknownNames(loaded: readonly LoadedScenario[], wanted: Record<string, readonly string[]>): void {
+  const known = new Set(
+    loaded.flatMap(({ source, scenarios }) => [
+      ...(isDataMap(source.data) && isDataMap(source.data.matrix) ? Object.keys(source.data.matrix) : []),
+      ...scenarios.flatMap((scenario) => Object.keys(scenario.matrix)),
+    ]),
+  );
+  const unknown = Object.keys(wanted).find((name) => !known.has(name));
+  if (unknown === undefined) return;
+  const among = known.size === 0 ? 'they have no matrix' : `they have ${[...known].sort().join(', ')}`;
+  throw new NetrigError(
+    'NETRIG_USAGE',
+    unknown === 'image'
+      ? 'Each host of these files names its image, so that --matrix image=… would change nothing.'
+      : `None of these files has \`${unknown}\` in its matrix${suggestion(unknown, known)}: ${among}.`,
+    {
+      hint:
+        unknown === 'image'
+          ? 'Leave out `image` in the hosts that may have another.'
+          : 'Name one of the file’s matrix.',
     },
   );
 }

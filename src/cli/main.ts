@@ -19,6 +19,7 @@ const handlers: Handlers = {
   ps: async (...all) => (await import('./commands/labs.js')).ps(...all),
   down: async (...all) => (await import('./commands/labs.js')).down(...all),
   gc: async (...all) => (await import('./commands/labs.js')).gc(...all),
+  migrate: async (...all) => (await import('./commands/migrate.js')).migrate(...all),
   validate: async (...all) => (await import('./commands/validate.js')).validate(...all),
   imagesList: async (...all) => (await import('./commands/images.js')).list(...all),
   imagesBuild: async (...all) => (await import('./commands/images.js')).build(...all),

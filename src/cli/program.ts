@@ -140,6 +140,7 @@ export interface Handlers {
   down(labs: string[], flags: { all?: boolean }): Promise<number>;
   gc(flags: { inventory?: string; json?: boolean }): Promise<number>;
   validate(paths: string[], flags: { json?: boolean }): Promise<number>;
+  migrate(paths: string[], flags: { write?: boolean; check?: boolean }): Promise<number>;
   imagesList(flags: { json?: boolean }): Promise<number>;
   imagesBuild(names: string[], flags: { force?: boolean }): Promise<number>;
   imagesRemove(names: string[], flags: { all?: boolean }): Promise<number>;
@@ -279,6 +280,17 @@ Start with:  netrig init && netrig run`,
     .argument('[paths...]', 'scenario files or directories with some', ['scenarios'])
     .addOption(json('the findings'))
     .action(does(handlers.validate));
+
+  program
+    .command('migrate')
+    .summary('rewrite scenario files of the former language')
+    .description(
+      'Says what of scenario files is of the former language, line by line, and with --write rewrites it. Comments, order and everything else stay as they are. docs/migrating.md has the whole table.',
+    )
+    .argument('<paths...>', 'scenario files or directories with some')
+    .option('-w, --write', 'rewrite the files')
+    .option('--check', 'end with 1 where something is of the former language, and write nothing')
+    .action(does(handlers.migrate));
 
   program
     .command('up')

@@ -10,6 +10,14 @@ export const zFails = z.strictObject({
 });
 export type Fails = z.infer<typeof zFails>;
 
+/** Which of its addresses a target is probed at. */
+export const zAddressOn = z
+  .string()
+  .min(1)
+  .describe(
+    'Which address of the target is meant: that on this segment (of a host), network of an engine (of a container) or interface (of a network namespace).',
+  );
+
 /** A probe of the same kind that must succeed for a negative to count, in place of the target answering itself. */
 export const zControl = z
   .strictObject({

@@ -292,7 +292,7 @@ const casesText = [
 
 const savedText = [
   'A `run` step saves values of its output by `save`, and every later step and check has them as `${name}`: a process id, the name of a bridge, a port that the engine chose.',
-  '```yaml\n- step: The bridge of the network\n  on: server\n  run: docker network inspect --format "{{.Id}}" web\n  save: { short: { matches: "^.{12}" } }\n- check: The bridge is up\n  link: { of: server, interface: "br-${short}", state: up }\n```',
+  '```yaml\n- step: The bridge of the network\n  on: server\n  run: docker network inspect --format "{{.Id}}" web\n  save: { short: { matches: "^.{12}" } }\n- check: The bridge is up\n  link: { on: server, interface: "br-${short}", expect: { up: true } }\n```',
   [
     '- A field that is nothing but a reference takes the type of the value, so `port: ${port}` is a number. What does not fit its field ends the item with an error that names the place in the file and the value.',
     '- In a line for a shell (`run`, `start`, `command`) a saved value is a variable of that shell, so that nothing in it is ever taken for a command: `kill "$pid"` and `kill ${pid}` both have it. In other texts (`content`, `stdin`, lists of arguments) it is put in as it is.',

@@ -321,12 +321,12 @@ export const zHost = z
         '`systemd`: a full Debian boot. `light`: own root and SSH in a fraction of the time, without systemd and without an engine. Its SSH server serves netrig alone: nothing listens at port 22 on its segments, so start one (`start: /usr/sbin/sshd -D`) where a lab is about it.',
       ),
     engine: z
-      .union([z.literal(false), z.literal('none'), zSemverRange], {
-        error: (issue) => `expected false, none or a version range such as ">=28", got ${shown(issue.input)}`,
+      .union([z.literal(false), zSemverRange], {
+        error: (issue) => `expected false or a version range such as ">=28", got ${shown(issue.input)}`,
       })
       .optional()
       .describe(
-        '`false` or `none`: no Docker engine. A version range picks an image whose engine is in it. Default: the image’s engine; none on light hosts.',
+        '`false`: no Docker engine. A version range picks an image whose engine is in it. Default: the image’s engine; none on light hosts.',
       ),
     routes: z.array(zRoute).default([]).describe('Routes beyond those of the segments.'),
     sysctls: z
@@ -474,7 +474,7 @@ export const zTop = z.strictObject({
   )
     .optional()
     .describe('Container images that the engines must have, beyond those that `docker:` names.'),
-  bootTimeout: zDuration.optional().describe('How long one host may take to boot. Default: `60s`.'),
+  'boot-timeout': zDuration.optional().describe('How long one host may take to boot. Default: `60s`.'),
   limits: zLimits
     .optional()
     .describe(

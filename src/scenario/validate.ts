@@ -9,6 +9,7 @@ import type { Kinds } from './kinds.js';
 import { coveredItems } from './passes/covered-items.js';
 import { declaredVariables } from './passes/declared-variables.js';
 import type { DeclaredVariables, Environment } from './passes/declared-variables.js';
+import { reportFormer } from './passes/former.js';
 import { declaredLab, missingTop } from './passes/hosts-and-segments.js';
 import type { DeclaredLab } from './passes/hosts-and-segments.js';
 import { readItems } from './passes/items.js';
@@ -54,6 +55,8 @@ export function validateSource(
   const data = source.data;
   if (!source.usable || !isDataMap(data)) return { scenarios: [], diagnostics: mistakes.diagnostics() };
 
+  // Whatever else is wrong with a file of the former language, it is to be rewritten first.
+  if (reportFormer(data, mistakes.report)) return { scenarios: [], diagnostics: mistakes.diagnostics() };
   reportUnknownTop(data, mistakes.report);
   const variables = declaredVariables(source, data, mistakes.report, environment);
   // Hosts that leave their image open take the images asked for; mistakes are looked for in what the file itself says.
@@ -222,7 +225,7 @@ function readScenario(reading: Reading, file: string): Scenario | null {
   const covers = coveredItems(reading, reading.data.covers, top.covers, ['covers']);
   const lab = declaredLab(reading);
   const items = readItems(reading, lab);
-  checkDuration(mistakes.report, ['bootTimeout'], top.bootTimeout);
+  checkDuration(mistakes.report, ['boot-timeout'], top['boot-timeout']);
   if (mistakes.found > 0) return null;
   return { ...assemble(reading, file, top as Top, lab, items), covers };
 }
@@ -279,7 +282,7 @@ function assemble(
       hosts: segmentAddresses(segment),
     })),
     items,
-    bootTimeoutMs: top.bootTimeout ?? defaultBootTimeoutMs,
+    bootTimeoutMs: top['boot-timeout'] ?? defaultBootTimeoutMs,
     ...(top.limits ? { limits: top.limits } : {}),
     containerImages: [...new Set([...(top.images ?? []), ...declaredImages])],
   };

@@ -487,7 +487,14 @@ const routed: Omit<Fault, 'lab'>[] = [
     mend: { r2: 'iptables -F FORWARD' },
     check: [
       'port',
-      { from: 'client', to: 'server', port: 5353, proto: 'udp', send: 'hello', receive: { contains: 'hello' } },
+      {
+        from: 'client',
+        to: 'server',
+        port: 5353,
+        proto: 'udp',
+        send: 'hello',
+        expect: { receive: { contains: 'hello' } },
+      },
     ],
     root: 'filtered',
     says: /r2 drops it: rule 1 of chain FORWARD \(filter\), `-p udp -j DROP`/,

@@ -187,14 +187,12 @@ describe('probes, on real hosts', function () {
       await comesTo({ verdict: 'pass' }, dnsCheck, {
         from: 'node1/one',
         name: 'two',
-        expect: { is: 'node1/two' },
-        'answered-by': '127.0.0.11',
+        expect: { is: 'node1/two', 'answered-by': '127.0.0.11' },
       });
       await comesTo({ verdict: 'pass' }, dnsCheck, {
         from: 'node1/one',
         name: 'localhost',
-        expect: { addresses: '127.0.0.1' },
-        'answered-by': 'hosts file',
+        expect: { addresses: '127.0.0.1', 'answered-by': 'hosts file' },
       });
       await comesTo({ verdict: 'pass' }, dnsCheck, { from: 'node1/one', name: 'two', server: '127.0.0.11' });
     });
@@ -212,7 +210,7 @@ describe('probes, on real hosts', function () {
       await comesTo({ verdict: 'fail', cause: 'wrong-answer' }, dnsCheck, {
         from: 'node1/one',
         name: 'two',
-        'answered-by': '10.0.0.1',
+        expect: { 'answered-by': '10.0.0.1' },
       });
     });
     it('proves that a name is known only inside its network', async () => {
@@ -248,8 +246,7 @@ describe('probes, on real hosts', function () {
       try {
         await comesTo({ verdict: 'pass' }, dnsCheck, {
           ...asked,
-          expect: { is: 'node1/two' },
-          'answered-by': '127.0.0.1',
+          expect: { is: 'node1/two', 'answered-by': '127.0.0.1' },
         });
         await comesTo({ verdict: 'fail', cause: 'present' }, dnsCheck, { ...asked, expect: { fails: 'refused' } });
       } finally {
@@ -286,7 +283,7 @@ describe('probes, on real hosts', function () {
         port: 7005,
         proto: 'udp',
         send: 'hi $(id)',
-        receive: 'hi $(id)',
+        expect: { receive: 'hi $(id)' },
       });
     });
     it('fails with the cause the kernel had', async () => {
@@ -317,14 +314,14 @@ describe('probes, on real hosts', function () {
         port: 7005,
         proto: 'udp',
         send: 'hi',
-        receive: 'ho',
+        expect: { receive: 'ho' },
       });
       await comesTo({ verdict: 'fail', cause: 'timeout' }, portCheck, {
         from: 'node1',
         to: 'node2',
         port: 7006,
         proto: 'udp',
-        receive: 'hi',
+        expect: { receive: 'hi' },
       });
     });
     it('passes as a negative with its controls', async () => {
@@ -363,11 +360,11 @@ describe('probes, on real hosts', function () {
         const outward = { from: 'node2', to: 'node1', port: 8089 };
         const proxy = /accepted by docker-proxy of node1: the container inward behind it refuses/;
         await comesTo({ verdict: 'pass', reason: proxy }, portCheck, inward);
-        await comesTo({ verdict: 'fail', cause: 'refused' }, portCheck, { ...inward, behind: 'open' });
-        await comesTo({ verdict: 'pass' }, portCheck, { ...outward, behind: 'open' });
+        await comesTo({ verdict: 'fail', cause: 'refused' }, portCheck, { ...inward, expect: { behind: 'open' } });
+        await comesTo({ verdict: 'pass' }, portCheck, { ...outward, expect: { behind: 'open' } });
         await run('node1', 'docker pause outward');
         await comesTo({ verdict: 'pass', reason: /outward behind it is paused/ }, portCheck, outward);
-        await comesTo({ verdict: 'fail', cause: 'no-answer' }, portCheck, { ...outward, behind: 'open' });
+        await comesTo({ verdict: 'fail', cause: 'no-answer' }, portCheck, { ...outward, expect: { behind: 'open' } });
       } finally {
         await run('node1', 'docker unpause outward; docker rm -f inward outward');
       }

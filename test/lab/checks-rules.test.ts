@@ -298,63 +298,63 @@ describe('checks of rules, counters, sysctls, namespaces and ARP, on real hosts'
     it('passes', async () => {
       await passes(sysctlCheck, {
         on: 'node1',
-        values: { 'net.ipv4.ip_forward': 1, 'net.ipv4.tcp_rmem': { matches: '^\\d+ \\d+ \\d+$' } },
+        expect: { 'net.ipv4.ip_forward': 1, 'net.ipv4.tcp_rmem': { matches: '^\\d+ \\d+ \\d+$' } },
       });
       await run('node1', 'ip netns add blue && ip netns exec blue sysctl -qw net.ipv4.ip_default_ttl=33');
-      await passes(sysctlCheck, { on: 'node1/netns:blue', values: { 'net.ipv4.ip_default_ttl': 33 } });
-      await passes(sysctlCheck, { on: 'node1/web', values: { 'net/ipv4/conf/eth0/forwarding': { 'one-of': [0, 1] } } });
+      await passes(sysctlCheck, { on: 'node1/netns:blue', expect: { 'net.ipv4.ip_default_ttl': 33 } });
+      await passes(sysctlCheck, { on: 'node1/web', expect: { 'net/ipv4/conf/eth0/forwarding': { 'one-of': [0, 1] } } });
     });
     it('fails', async () => {
       await fails(
         'wrong-value',
         sysctlCheck,
-        { on: 'node1', values: { 'net.ipv4.ip_forward': 0 } },
+        { on: 'node1', expect: { 'net.ipv4.ip_forward': 0 } },
         /net\.ipv4\.ip_forward is "1", expected 0/,
       );
-      await fails('absent', sysctlCheck, { on: 'node1', values: { 'net.ipv4.no_such_thing': 0 } });
-      await fails('wrong-value', sysctlCheck, { on: 'node1', values: { 'net.ipv4.ip_forward': { absent: true } } });
+      await fails('absent', sysctlCheck, { on: 'node1', expect: { 'net.ipv4.no_such_thing': 0 } });
+      await fails('wrong-value', sysctlCheck, { on: 'node1', expect: { 'net.ipv4.ip_forward': { absent: true } } });
     });
     it('passes for one that is not there', async () => {
       await passes(sysctlCheck, {
         on: 'node1',
-        values: { 'net.ipv4.no_such_thing': { absent: true }, 'net.ipv4.ip_forward': 1 },
+        expect: { 'net.ipv4.no_such_thing': { absent: true }, 'net.ipv4.ip_forward': 1 },
       });
     });
     it('cannot know', async () => {
-      await cannotKnow(/not running/, sysctlCheck, { on: 'node1/never', values: { 'net.ipv4.ip_forward': 1 } });
+      await cannotKnow(/not running/, sysctlCheck, { on: 'node1/never', expect: { 'net.ipv4.ip_forward': 1 } });
       // A sysctl that can only be written.
       await cannotKnow(/Permission denied/, sysctlCheck, {
         on: 'node1',
-        values: { 'net.ipv4.route.flush': { absent: true } },
+        expect: { 'net.ipv4.route.flush': { absent: true } },
       });
     });
   });
 
   describe('netns', () => {
     it('passes', async () => {
-      await passes(netnsCheck, { of: 'node1', and: 'node1/same', expect: 'same' });
-      await passes(netnsCheck, { of: 'node1', and: 'node1/web', expect: 'different' });
-      await passes(netnsCheck, { of: 'node1/web', and: 'node1/joined', expect: 'same' });
-      await passes(netnsCheck, { of: 'node1/web', and: 'node1/joined', namespace: 'pid', expect: 'different' });
-      await passes(netnsCheck, { of: 'node1', and: 'node1/same', namespace: 'mnt', expect: 'different' });
+      await passes(netnsCheck, { expect: 'same', on: ['node1', 'node1/same'] });
+      await passes(netnsCheck, { expect: { not: 'same' }, on: ['node1', 'node1/web'] });
+      await passes(netnsCheck, { expect: 'same', on: ['node1/web', 'node1/joined'] });
+      await passes(netnsCheck, { namespace: 'pid', expect: { not: 'same' }, on: ['node1/web', 'node1/joined'] });
+      await passes(netnsCheck, { namespace: 'mnt', expect: { not: 'same' }, on: ['node1', 'node1/same'] });
     });
     it('fails', async () => {
-      await fails('wrong-value', netnsCheck, { of: 'node1', and: 'node1/same', expect: 'different' });
-      await fails('wrong-value', netnsCheck, { of: 'node1', and: 'node1/web', expect: 'same' });
+      await fails('wrong-value', netnsCheck, { expect: { not: 'same' }, on: ['node1', 'node1/same'] });
+      await fails('wrong-value', netnsCheck, { expect: 'same', on: ['node1', 'node1/web'] });
     });
     it('cannot know', async () =>
-      cannotKnow(/not running/, netnsCheck, { of: 'node1', and: 'node1/never', expect: 'different' }));
+      cannotKnow(/not running/, netnsCheck, { expect: { not: 'same' }, on: ['node1', 'node1/never'] }));
   });
 
   describe('arp', () => {
     const ask = { from: 'client', interface: 'eth0' };
     it('passes', async () => {
       await passes(arpCheck, { ...ask, address: '10.10.10.11', expect: { answers: 1, macs: ['02:00:0a:0a:0a:0b'] } });
-      await passes(arpCheck, { ...ask, address: '10.10.10.77', questions: 1, expect: { none: true } });
+      await passes(arpCheck, { ...ask, address: '10.10.10.77', questions: 1, expect: { absent: true } });
     });
     it('fails', async () => {
       await fails('no-answer', arpCheck, { ...ask, address: '10.10.10.77', questions: 1 });
-      await fails('present', arpCheck, { ...ask, address: '10.10.10.11', questions: 1, expect: { none: true } });
+      await fails('present', arpCheck, { ...ask, address: '10.10.10.11', questions: 1, expect: { absent: true } });
       await fails('wrong-value', arpCheck, { ...ask, address: '10.10.10.11', expect: { macs: ['02:00:00:00:00:00'] } });
     });
     it('counts nobody only where somebody could have answered', async () => {
@@ -367,7 +367,7 @@ describe('checks of rules, counters, sysctls, namespaces and ARP, on real hosts'
         interface: 'lone',
         address: '10.66.0.9',
         questions: 1,
-        expect: { none: true },
+        expect: { absent: true },
       });
       await cannotKnow(/control did not hold/, arpCheck, {
         from: 'node1',
@@ -375,7 +375,7 @@ describe('checks of rules, counters, sysctls, namespaces and ARP, on real hosts'
         address: '10.66.0.9',
         questions: 1,
         control: '10.66.0.2',
-        expect: { none: true },
+        expect: { absent: true },
       });
       await passes(arpCheck, {
         from: 'node1/web',
@@ -383,7 +383,7 @@ describe('checks of rules, counters, sysctls, namespaces and ARP, on real hosts'
         address: '172.17.0.99',
         questions: 1,
         control: '172.17.0.1',
-        expect: { none: true },
+        expect: { absent: true },
       });
     });
     it('sees two hosts with one address', async () => {
@@ -408,7 +408,7 @@ describe('checks of rules, counters, sysctls, namespaces and ARP, on real hosts'
         from: 'twin',
         interface: 'eth0',
         address: '10.10.10.11',
-        expect: { none: true },
+        expect: { absent: true },
       });
     });
   });

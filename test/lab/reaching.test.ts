@@ -135,15 +135,15 @@ describe('reaching, on a real router', function () {
     ));
   it('TCP is asked for its answer, and what it says is matched', async () => {
     const talk = { from: 'guest', to: 'db', port: 5432, send: 'who is there\n' };
-    await comesTo({ verdict: 'pass' }, portCheck, { ...talk, receive: { contains: 'who is' } });
-    await comesTo({ verdict: 'fail', cause: 'wrong-answer' }, portCheck, { ...talk, receive: 'me' });
+    await comesTo({ verdict: 'pass' }, portCheck, { ...talk, expect: { receive: { contains: 'who is' } } });
+    await comesTo({ verdict: 'fail', cause: 'wrong-answer' }, portCheck, { ...talk, expect: { receive: 'me' } });
   });
   it('every connectivity kind names a neighbour that does not answer host-unreachable', () =>
     during('near', ['ip link set eth0 arp off', 'ip link set eth0 arp on'], async () => {
       for (const [kind, body] of [
         [pingCheck, { from: 'guest', to: 'near' }],
         [portCheck, { from: 'guest', to: 'near', port: 80 }],
-        [reachCheck, { groups: { x: ['guest'], y: ['near'] }, allow: ['x <-> y'] }],
+        [reachCheck, { groups: { x: ['guest'], y: ['near'] }, expect: { allow: ['x <-> y'] } }],
       ] as const) {
         await run('guest', 'ip neigh flush all');
         await comesTo({ verdict: 'fail', cause: 'host-unreachable' }, kind as typeof pingCheck, body);

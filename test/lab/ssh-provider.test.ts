@@ -83,7 +83,7 @@ const stateScript = `(ip -o address; ip -o link; ip route) | grep -Ev 'docker0|i
     http: { from: right, url: "http://left:8080/", expect: { status: 200 } }
     within: 20s
   - check: By the scenario's own name of the interface
-    address: { of: left, interface: eth0, is: 10.77.0.11 }
+    address: { on: left, interface: eth0, expect: { is: 10.77.0.11 } }
   - check: The sysctl is set
     command: { on: right, run: "cat /proc/sys/net/ipv4/conf/all/arp_notify", expect: { stdout: "1" } }
 `;
@@ -131,7 +131,7 @@ const stateScript = `(ip -o address; ip -o link; ip route) | grep -Ev 'docker0|i
       const inventory = given.inventory(
         `${given.machines({ one: 'host: left, dedicated: true', two: 'host: right' })}segments: { lan: { vxlan: 4242 } }\n`,
       );
-      const steps = `${labSteps}  - check: It is a VXLAN link\n    link: { of: left, interface: eth0, expect: { kind: vxlan, vni: 4242 } }\n`;
+      const steps = `${labSteps}  - check: It is a VXLAN link\n    link: { on: left, interface: eth0, expect: { kind: vxlan, vni: 4242 } }\n`;
       const { status, output } = await run(scenario(steps), ['--inventory', inventory, '--yes']);
       expect(status, output).to.equal(0);
       expect(await machinesNow()).to.deep.equal(before);

@@ -44,18 +44,18 @@ const cases: Case[] = [
   },
   { title: 'nobody answers, and one must', said: [silent(B)], is: 'fail', cause: 'no-answer' },
   { title: 'nobody answers for it, nor for anybody', said: [silent()], is: 'inconclusive' },
-  { title: 'nobody answers, as it must', said: [silent(B)], spec: { expect: { none: true } }, is: 'pass' },
+  { title: 'nobody answers, as it must', said: [silent(B)], spec: { expect: { absent: true } }, is: 'pass' },
   {
     title: 'nobody must, and nobody answers for anybody',
     said: [silent()],
-    spec: { expect: { none: true } },
+    spec: { expect: { absent: true } },
     is: 'inconclusive',
   },
-  { title: 'nobody must, and somebody does', spec: { expect: { none: true } }, is: 'fail', cause: 'present' },
+  { title: 'nobody must, and somebody does', spec: { expect: { absent: true } }, is: 'fail', cause: 'present' },
   {
     title: 'nobody else is there to show that anybody could answer',
     lab: { hosts: { a: hosts.a } },
-    spec: { expect: { none: true } },
+    spec: { expect: { absent: true } },
     is: 'inconclusive',
     reason: /name an address with control/,
   },
@@ -69,7 +69,7 @@ const cases: Case[] = [
   {
     title: 'the time was over',
     said: [{ tool: 'arping', says: { timedOut: true } }],
-    spec: { expect: { none: true } },
+    spec: { expect: { absent: true } },
     is: 'inconclusive',
   },
   {

@@ -42,8 +42,8 @@ describe('claims that cannot fail', () => {
     ['command', '{ on: a, run: "false", expect: { exit: any } }', 'exit', 'any cannot fail'],
     ['command', '{ on: a, run: "false", expect: {} }', 'expect', 'says nothing'],
     ['command', '{ on: a, run: "false", expect: { stdout: { matches: ".*" } } }', 'stdout', 'cannot fail: any text'],
-    ['process', '{ of: a, name: x, expect: { count: { at-least: 0 } } }', 'count', 'cannot fail: any number'],
-    ['process', '{ of: a, name: x, expect: {} }', 'expect', 'says nothing'],
+    ['process', '{ on: a, name: x, expect: { count: { at-least: 0 } } }', 'count', 'cannot fail: any number'],
+    ['process', '{ on: a, name: x, expect: {} }', 'expect', 'says nothing'],
     ['capture', '{ on: a, segment: lan, listen: 1s, expect: { packets: { at-least: 0 } } }', 'packets', 'cannot fail'],
     ['capture', '{ on: a, segment: lan, listen: 1s, expect: {} }', 'expect', 'says nothing'],
     [
@@ -52,9 +52,13 @@ describe('claims that cannot fail', () => {
       'packets',
       'cannot fail',
     ],
-    ['bridge', '{ of: a, interface: br0, expect: {} }', 'expect', 'says nothing'],
-    ['bridge', '{ of: a, interface: br0, expect: { ports: { length: { at-least: 0 } } } }', 'ports', 'any list'],
-    ['link', '{ of: a, interface: br0, expect: {} }', 'expect', 'says nothing'],
+    ['bridge', '{ on: a, interface: br0, expect: {} }', 'expect', 'says nothing'],
+    ['bridge', '{ on: a, interface: br0, expect: { ports: { length: { at-least: 0 } } } }', 'ports', 'any list'],
+    ['link', '{ on: a, interface: br0, expect: {} }', 'expect', 'says nothing'],
+    ['docker', '{ on: a, network: bridge, expect: {} }', 'expect', 'says nothing'],
+    ['route', '{ on: a, to: default, expect: {} }', 'expect', 'says nothing'],
+    ['address', '{ on: a, interface: eth0, expect: {} }', 'expect', 'says nothing'],
+    ['port', '{ from: a, to: b, port: 80, expect: {} }', 'expect', 'says nothing'],
     ['file', '{ on: a, path: /etc/hosts, expect: {} }', 'expect', 'says nothing'],
     ['file', '{ on: a, path: /etc/hosts, expect: { size: { at-least: 0 } } }', 'size', 'any number'],
     ['iptables', '{ on: a, chain: INPUT, expect: {} }', 'expect', 'says nothing'],
@@ -63,7 +67,7 @@ describe('claims that cannot fail', () => {
     ['ovs', '{ on: a, expect: { bridges: { length: { at-least: 0 } } } }', 'bridges', 'any list'],
     ['http', '{ from: a, url: "http://b/", expect: {} }', 'expect', 'says nothing'],
     ['http', '{ from: a, url: "http://b/", expect: { body: { contains: "" } } }', 'body', 'any text'],
-    ['consul', '{ on: a, members: { count: { at-least: 0 } } }', 'count', 'any number'],
+    ['consul', '{ on: a, expect: { members: { count: { at-least: 0 } } } }', 'count', 'any number'],
   ];
   for (const [kind, body, at, words] of refused) {
     it(`${kind} ${body} is refused at ${at}`, () => {
@@ -86,8 +90,8 @@ describe('claims that cannot fail', () => {
   it('the same without an expectation, where that says what is expected, is taken', () => {
     for (const [kind, spec] of [
       ['command', { on: 'a', run: 'true' }],
-      ['process', { of: 'a', name: 'x' }],
-      ['bridge', { of: 'a', interface: 'br0' }],
+      ['process', { on: 'a', name: 'x' }],
+      ['bridge', { on: 'a', interface: 'br0' }],
       ['http', { from: 'a', url: 'http://b/' }],
       ['capture', { on: 'a', interface: 'eth0', listen: '1s' }],
     ] as const)

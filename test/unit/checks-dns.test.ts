@@ -257,7 +257,7 @@ describe('a dns check, from what the servers said to its verdict', () => {
     },
     {
       title: 'another server than the one that had to answer',
-      spec: { from: 'a', name: 'www.example.net', 'answered-by': '127.0.0.11' },
+      spec: { from: 'a', name: 'www.example.net', expect: { 'answered-by': '127.0.0.11' } },
       said: [serves('10.0.0.53', { 'www.example.net': { addresses: ['10.9.9.9'] } })],
       is: 'fail wrong-answer',
     },
@@ -269,14 +269,14 @@ describe('a dns check, from what the servers said to its verdict', () => {
     },
     {
       title: 'no such name, as it must be, but another server says so',
-      spec: { from: 'a', name: 'nobody', expect: { fails: 'nxdomain' }, 'answered-by': '127.0.0.11' },
+      spec: { from: 'a', name: 'nobody', expect: { fails: 'nxdomain', 'answered-by': '127.0.0.11' } },
       said: [serves('10.0.0.53', {})],
       is: 'fail wrong-answer',
       reason: /10\.0\.0\.53 answered NXDOMAIN .*; expected that 127\.0\.0\.11 says so/,
     },
     {
       title: 'silence, as it must be, but somebody had to say so',
-      spec: { from: 'a', name: 'nobody', expect: { fails: 'timeout' }, 'answered-by': '10.0.0.53' },
+      spec: { from: 'a', name: 'nobody', expect: { fails: 'timeout', 'answered-by': '10.0.0.53' } },
       said: [serves('10.0.0.53', {}, 'ns'), serves('10.0.0.53', 'silent')],
       is: 'fail wrong-answer',
     },
@@ -360,6 +360,6 @@ describe('a dns check, from what the servers said to its verdict', () => {
     expect(takes({ expect: { fails: 'servfail' }, control: { from: 'b' } })).to.equal(true);
     expect(takes({ control: { from: 'b' } })).to.equal(false);
     expect(takes({ expect: { fails: 'servfail' }, control: {} })).to.equal(false);
-    expect(takes({ expect: { fails: 'nxdomain' }, 'answered-by': 'hosts file' })).to.equal(false);
+    expect(takes({ expect: { fails: 'nxdomain', 'answered-by': 'hosts file' } })).to.equal(false);
   });
 });

@@ -111,10 +111,10 @@ describe('the shape of a port check', () => {
       expect(takes(wrong), JSON.stringify(wrong)).to.equal(false);
   });
   it('has send and receive for both protocols, and what is behind a port for open TCP ports', () => {
-    expect(takes({ proto: 'udp', send: 'x', receive: 'x' })).to.equal(true);
+    expect(takes({ proto: 'udp', send: 'x', expect: { receive: 'x' } })).to.equal(true);
     expect(takes({ send: 'x' })).to.equal(true);
-    expect(takes({ behind: 'open' })).to.equal(true);
-    expect(takes({ behind: 'open', proto: 'udp' })).to.equal(false);
-    expect(takes({ behind: 'open', expect: { fails: 'refused' } })).to.equal(false);
+    expect(takes({ expect: { behind: 'open' } })).to.equal(true);
+    expect(takes({ proto: 'udp', expect: { behind: 'open' } })).to.equal(false);
+    expect(takes({ expect: { behind: 'open', fails: 'refused' } })).to.equal(false);
   });
 });

@@ -34,10 +34,10 @@ describe('the shape of a reach check', () => {
   const takes = (spec: object): boolean => reachCheck.schema.safeParse(spec).success;
   it('takes rules over its own groups only, and every member once', () => {
     const groups = { web: ['node1/w1'], db: ['node1/db'] };
-    expect(takes({ groups, allow: ['web -> db'], by: { tcp: 80 } })).to.equal(true);
+    expect(takes({ groups, expect: { allow: ['web -> db'] }, by: { tcp: 80 } })).to.equal(true);
     for (const wrong of [
-      { groups, allow: ['web -> cache'] },
-      { groups, allow: ['web => db'] },
+      { groups, expect: { allow: ['web -> cache'] } },
+      { groups, expect: { allow: ['web => db'] } },
       { groups: { web: ['node1'] } },
       { groups: { web: ['node1'], db: ['node1'] } },
       { groups: { web: [] } },

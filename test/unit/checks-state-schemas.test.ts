@@ -26,36 +26,40 @@ describe('kinds of check about the state of hosts', () => {
   areWellMade(kinds);
 
   const mistakes: [CheckKind<never>, unknown, RegExp][] = [
-    [addressCheck as CheckKind<never>, { of: 'node1' }, /must say which address/],
+    [addressCheck as CheckKind<never>, { on: 'node1' }, /must say which address/],
     [
       addressCheck as CheckKind<never>,
-      { of: 'node1', distinct: ['node1', 'node2'] },
-      /exactly one of the keys of and distinct/,
+      { on: ['node1', 'node2'], expect: { in: '10.0.0.0/8' } },
+      /is a list for distinct only/,
     ],
-    [addressCheck as CheckKind<never>, { distinct: ['node1/aa', 'node1/aa'] }, /names an endpoint twice/],
-    [addressCheck as CheckKind<never>, { of: 'node1', is: { not: '10.0.0.1' } }, /use absent: true/],
-    [linkCheck as CheckKind<never>, { of: 'node1' }, /interface or select/],
+    [
+      addressCheck as CheckKind<never>,
+      { on: ['node1/aa', 'node1/aa'], expect: { distinct: true } },
+      /names an endpoint twice/,
+    ],
+    [addressCheck as CheckKind<never>, { on: 'node1', expect: { is: { not: '10.0.0.1' } } }, /use absent: true/],
+    [linkCheck as CheckKind<never>, { on: 'node1' }, /interface or select/],
     [
       linkCheck as CheckKind<never>,
-      { of: 'node1', interface: 'eth0', expect: { absent: true, mtu: 1500 } },
+      { on: 'node1', interface: 'eth0', expect: { absent: true, mtu: 1500 } },
       /has no properties/,
     ],
     [
       linkCheck as CheckKind<never>,
-      { of: 'node1/aa', interface: 'eth0', expect: { peer: { of: 'node2' } } },
+      { on: 'node1/aa', interface: 'eth0', expect: { peer: { on: 'node2' } } },
       /must be on the same host/,
     ],
-    [routeCheck as CheckKind<never>, { of: 'node1', to: 'nowhere' }, /default, a subnet such as/],
+    [routeCheck as CheckKind<never>, { on: 'node1', to: 'nowhere' }, /default, a subnet such as/],
     [
       dockerCheck as CheckKind<never>,
       { on: 'node1' },
       /exactly one of the keys container, network, image, volume, info/,
     ],
     [dockerCheck as CheckKind<never>, { on: 'node1', network: 'net1', container: 'web' }, /not container and network/],
-    [dockerCheck as CheckKind<never>, { on: 'node1', network: 'net1', same: ['Id'] }, /name more than one/],
+    [dockerCheck as CheckKind<never>, { on: 'node1', network: 'net1', expect: { same: ['Id'] } }, /name more than one/],
     [
       dockerCheck as CheckKind<never>,
-      { on: 'node1', network: 'net1', absent: true, expect: { a: 1 } },
+      { on: 'node1', network: 'net1', expect: { a: 1, absent: true } },
       /has no fields/,
     ],
     [dockerCheck as CheckKind<never>, { on: 'node1', network: 'net1', expect: { 'a..b': 1 } }, /a key was expected/],
@@ -63,13 +67,17 @@ describe('kinds of check about the state of hosts', () => {
     [captureCheck as CheckKind<never>, { on: 'node1', listen: '1s' }, /exactly one of the keys interface and segment/],
     [
       captureCheck as CheckKind<never>,
-      { on: 'node1', interface: 'eth0', listen: '1s', expect: { none: true, packets: 1 } },
+      { on: 'node1', interface: 'eth0', listen: '1s', expect: { absent: true, packets: 1 } },
       /does not go with/,
     ],
     [captureCheck as CheckKind<never>, { on: 'node1', interface: 'eth0', during: {} }, /exactly one check/],
     [consulCheck as CheckKind<never>, { on: 'node1' }, /must ask for something/],
     [consulCheck as CheckKind<never>, { on: 'node1', kv: { key: 'a', prefix: 'b' } }, /exactly one of key and prefix/],
-    [consulCheck as CheckKind<never>, { on: 'node1', kv: { key: 'a', exists: false, value: 'b' } }, /has no value/],
+    [
+      consulCheck as CheckKind<never>,
+      { on: 'node1', kv: { key: 'a' }, expect: { absent: true, value: 'b' } },
+      /has no value/,
+    ],
     [consulCheck as CheckKind<never>, { on: 'node1', api: 'http://127.0.0.1:8500/v1' }, /URL without path/],
   ];
   for (const [kind, body, message] of mistakes) {

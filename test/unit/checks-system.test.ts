@@ -28,9 +28,9 @@ describe('kinds of check about bridges, Open vSwitch, processes, services and fi
 
   const mistakes: [CheckKind, unknown, RegExp][] = (
     [
-      [processCheck, { of: 'node1' }, /must say which process/],
-      [processCheck, { of: 'node1', name: 'sixteen-letters-' }, /15 characters/],
-      [processCheck, { of: 'node1', name: 'a', expect: { absent: true, count: 1 } }, /has no properties/],
+      [processCheck, { on: 'node1' }, /must say which process/],
+      [processCheck, { on: 'node1', name: 'sixteen-letters-' }, /15 characters/],
+      [processCheck, { on: 'node1', name: 'a', expect: { absent: true, count: 1 } }, /has no properties/],
       [serviceCheck, { on: 'node1', unit: 'two words' }, /must be the name of a unit/],
       [serviceCheck, { on: 'node1', unit: '-p' }, /must be the name of a unit/],
       [
@@ -43,16 +43,16 @@ describe('kinds of check about bridges, Open vSwitch, processes, services and fi
       [fileCheck, { on: 'node1', path: '/proc/self/status' }, /whoever reads it/],
       [fileCheck, { on: 'node1/netns:blue', path: '/etc' }, /no file system of its own/],
       [fileCheck, { on: 'node1', path: '/etc', expect: { absent: true, mode: '0755' } }, /has no properties/],
-      [bridgeCheck, { of: 'node1' }, /exactly one of the keys interface and network/],
+      [bridgeCheck, { on: 'node1' }, /exactly one of the keys interface and network/],
       [
         bridgeCheck,
-        { of: 'node1', interface: 'br0', network: 'net1' },
+        { on: 'node1', interface: 'br0', network: 'net1' },
         /exactly one of the keys interface and network/,
       ],
-      [bridgeCheck, { of: 'node1/netns:a', network: 'net1' }, /goes with a host only/],
-      [bridgeCheck, { of: 'node1', interface: 'br0', expect: { members: ['node2/one'] } }, /on another host/],
-      [bridgeCheck, { of: 'node1', interface: 'br0', expect: { members: ['eth1', 'eth1'] } }, /names a member twice/],
-      [bridgeCheck, { of: 'node1', network: 'net1', expect: { absent: true } }, /goes with interface/],
+      [bridgeCheck, { on: 'node1/netns:a', network: 'net1' }, /goes with a host only/],
+      [bridgeCheck, { on: 'node1', interface: 'br0', expect: { members: ['node2/one'] } }, /on another host/],
+      [bridgeCheck, { on: 'node1', interface: 'br0', expect: { members: ['eth1', 'eth1'] } }, /names a member twice/],
+      [bridgeCheck, { on: 'node1', network: 'net1', expect: { absent: true } }, /goes with interface/],
       [ovsCheck, { on: 'node1' }, /must ask for something/],
       [ovsCheck, { on: 'node1', port: 'a', expect: { tag: 1 } }, /a port is one of a bridge/],
       [ovsCheck, { on: 'node1', bridge: 'br0', expect: { tag: 1 } }, /is no property of a bridge/],

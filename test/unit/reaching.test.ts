@@ -304,7 +304,7 @@ const cases: Case[] = [
       { at: 'db', tool: 'fping', about: '10.1.0.10', says: fpingAlive('10.1.0.10') },
     ],
     kind: reach,
-    spec: { groups: { guest: ['guest'], db: ['db'] }, allow: ['db -> guest'] },
+    spec: { groups: { guest: ['guest'], db: ['db'] }, expect: { allow: ['db -> guest'] } },
     is: 'inconclusive',
   },
   {
@@ -420,7 +420,7 @@ const cases: Case[] = [
     title: 'UDP is answered from another address',
     said: [{ at: 'a', tool: 'perl', about: B, says: 'other 1.2 10.0.0.22 8080' }],
     kind: port,
-    spec: { from: 'a', to: 'b', proto: 'udp', port: 8080, send: 'hello', receive: 'hello' },
+    spec: { from: 'a', to: 'b', proto: 'udp', port: 8080, send: 'hello', expect: { receive: 'hello' } },
     is: 'fail',
     cause: 'wrong-answer',
     reason: /10\.0\.0\.22 port 8080 answered/,
@@ -507,7 +507,7 @@ cases.push(
     lab: published('running'),
     said: [accepts],
     kind: port,
-    spec: { from: 'a', to: 'b', port: 8080, behind: 'open' },
+    spec: { from: 'a', to: 'b', port: 8080, expect: { behind: 'open' } },
     is: 'fail',
     cause: 'refused',
   },
@@ -516,7 +516,7 @@ cases.push(
     lab: published('running'),
     said: [accepts, serves('b', 80)],
     kind: port,
-    spec: { from: 'a', to: 'b', port: 8080, behind: 'open' },
+    spec: { from: 'a', to: 'b', port: 8080, expect: { behind: 'open' } },
     is: 'pass',
   },
 );
@@ -542,8 +542,8 @@ describe('connectivity kinds, by what the tools said', () => {
   }
   it('take no check that cannot pass, or cannot fail', () => {
     const refuses = (spec: object): boolean => !pingCheck.schema.safeParse({ from: 'a', to: 'b', ...spec }).success;
-    expect(refuses({ 'min-received': 5 })).to.equal(true);
-    expect(refuses({ 'min-received': 1, expect: { fails: 'timeout' } })).to.equal(true);
-    expect(refuses({ 'min-received': 5, count: 10 })).to.equal(false);
+    expect(refuses({ expect: { 'min-received': 5 } })).to.equal(true);
+    expect(refuses({ expect: { 'min-received': 1, fails: 'timeout' } })).to.equal(true);
+    expect(refuses({ count: 10, expect: { 'min-received': 5 } })).to.equal(false);
   });
 });

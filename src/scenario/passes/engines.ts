@@ -26,12 +26,12 @@ export function engineMayFit(image: string, range: string): boolean {
 
 /** Whether the host says by itself that it has no engine. */
 export function refusesEngine(host: HostShape): boolean {
-  return host.init === 'light' || host.engine === false || host.engine === 'none';
+  return host.init === 'light' || host.engine === false;
 }
 
 export function whyNoEngine(host: HostShape | undefined): string {
   if (host?.init === 'light') return ': its `init` is light';
-  return host?.engine === false || host?.engine === 'none' ? ': it says so itself by `engine`' : '';
+  return host?.engine === false ? ': it says so itself by `engine`' : '';
 }
 
 /** The image of every host that has no mistake about it. */
@@ -45,7 +45,7 @@ export function hostImages(
   const fallback = typeof wanted === 'string' && findHostImageRow(wanted) ? wanted : defaultImage;
   for (const [name, host] of hosts) {
     const complain = (message: string): void => report(['hosts', name, 'engine'], message);
-    const range = typeof host.engine === 'string' && host.engine !== 'none' ? host.engine : null;
+    const range = typeof host.engine === 'string' ? host.engine : null;
     if (range === null) images.set(name, host.image ?? fallback);
     else if (host.init === 'light') complain('a light host has no engine: leave out `engine`, or `init: light`');
     else if (host.image !== undefined || matrix.has('image')) {

@@ -46,26 +46,31 @@ export function readItems(reading: Reading, lab: DeclaredLab): ScenarioItem[] {
     }
   };
   const items = steps.flatMap((item, index) => read(item, { path: ['steps', index], index }));
-  checkTitlesOfCases(items, mistakes.report);
+  checkTitles(items, mistakes.report);
   return [
     ...items,
     ...last.flatMap((item, index) => read(item, { path: ['finally', index], index: steps.length + index })),
   ];
 }
 
-/** Checks that were written out of one item can be told apart by their titles only. */
-function checkTitlesOfCases(items: readonly ScenarioItem[], report: Report): void {
-  const seen = new Set<string>();
+/** Reports tell the checks of a scenario apart by their titles only. */
+function checkTitles(items: readonly ScenarioItem[], report: Report): void {
+  const seen = new Map<string, ScenarioItem>();
   for (const item of items) {
     if (item.kind !== 'check') continue;
-    const { line, column, file } = item.source;
-    const key = JSON.stringify([line, column, file, item.title]);
-    if (seen.has(key))
-      report(
-        ['steps', Number(item.id.slice(1)) - 1, 'check'],
-        `two cases of this check have the title ${shown(item.title)}: put what differs into it, as \`\${name}\``,
-      );
-    seen.add(key);
+    const before = seen.get(item.title);
+    if (before === undefined) {
+      seen.set(item.title, item);
+      continue;
+    }
+    const [there, here] = [before.source, item.source];
+    const sameItem = there.line === here.line && there.column === here.column && there.file === here.file;
+    report(
+      ['steps', Number(item.id.slice(1)) - 1, 'check'],
+      sameItem
+        ? `two cases of this check have the title ${shown(item.title)}: put what differs into it, as \`\${name}\``
+        : `the check of line ${there.line} has the title ${shown(item.title)} already: reports tell checks apart by it`,
+    );
   }
 }
 
