@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { rm } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { temporaryDirectory } from '../lab/temporary.js';
 import type { CheckKind } from '../checks/kind.js';
 import { checkKinds } from '../checks/registry.js';
 import { forgetDiagnoses } from '../diagnosis/diagnose.js';
@@ -85,7 +85,7 @@ export class Lab implements AsyncDisposable {
     const signal = options.signal ?? new AbortController().signal;
     // Every host and command of the lab listens to it: many are no leak.
     setMaxListeners(0, signal);
-    const files = await mkdtemp(join(tmpdir(), 'netrig-lab-'));
+    const files = temporaryDirectory('lab');
     const run = createScenarioRun(scenario, {
       provider: providerNamed(options.provider ?? scenario.provider ?? 'local'),
       emit: () => undefined,

@@ -1,6 +1,6 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { temporaryDirectory } from '../lab/temporary.js';
 import { messageOf, NetrigError } from '../errors.js';
 import type { HostImageRow } from './host-image.js';
 
@@ -203,7 +203,7 @@ export async function findMirror(
     'Dir::Etc::netrc "/etc/apt/auth.conf"',
     'Dir::Etc::netrcparts "/etc/apt/auth.conf.d"',
   ];
-  const directory = await mkdtemp(join(tmpdir(), 'netrig-mirror-'));
+  const directory = temporaryDirectory('mirror');
   try {
     const first = async (uris: string[], suite: string): Promise<{ uri: string } | { why: string }> => {
       let why = 'none is configured';

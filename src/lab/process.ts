@@ -91,7 +91,17 @@ export function ownPidSpace(): PidSpace {
   return { bootId: bootId(), pidNamespace: ownPidNamespace() };
 }
 
+/** What is known of a process. `elsewhere`: its pid belongs to another pid namespace, so that nobody here can tell. */
+export type Life = 'alive' | 'dead' | 'elsewhere';
+
+/** The one judgement of whether a process that is written down somewhere still lives. */
+export function lifeOf(identity: ProcessIdentity, space: PidSpace): Life {
+  if (space.bootId !== bootId()) return 'dead';
+  if (space.pidNamespace !== ownPidNamespace()) return 'elsewhere';
+  return isAlive(identity) ? 'alive' : 'dead';
+}
+
 /** Whether a process is dead for sure: not when its pid belongs to a pid namespace that is not ours to judge. */
 export function isSurelyDead(identity: ProcessIdentity, space: PidSpace): boolean {
-  return space.bootId !== bootId() || (space.pidNamespace === ownPidNamespace() && !isAlive(identity));
+  return lifeOf(identity, space) === 'dead';
 }

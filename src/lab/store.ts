@@ -5,7 +5,7 @@ import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { NetrigError } from '../errors.js';
 import type { LabRecord } from '../providers/provider.js';
-import { isAlive, ownIdentity } from './process.js';
+import { isAlive, type Life, lifeOf, ownIdentity, ownPidSpace } from './process.js';
 
 const recordName = 'lab.json';
 const idPattern = /^[a-z0-9][a-z0-9-]{0,40}$/;
@@ -128,8 +128,21 @@ export async function removeRecord(id: string): Promise<void> {
   await rm(labDirectory(id), { recursive: true, force: true, maxRetries: 3 });
 }
 
+/** What is known of the process that holds the lab. */
+export function holderLife(record: LabRecord): Life {
+  return lifeOf(record.holder, record.space ?? ownPidSpace());
+}
+
+/** Whether the holder lives where this process can see it. */
 export function holderAlive(record: LabRecord): boolean {
-  return isAlive(record.holder);
+  return holderLife(record) === 'alive';
+}
+
+/** Why a lab cannot be used from here although nothing is wrong with it; `null` where it can, or is gone. */
+export function heldElsewhere(record: LabRecord): string | null {
+  return holderLife(record) === 'elsewhere'
+    ? `The lab ${record.id} is held by a process of another pid namespace (a container’s, or the one around this container).`
+    : null;
 }
 
 /** Directories of labs that hold no readable record, or that a process began and did not finish. */

@@ -1,5 +1,5 @@
 import { messageOf, NetrigError } from '../errors.js';
-import { listRecords } from '../lab/store.js';
+import { heldElsewhere, holderAlive, listRecords } from '../lab/store.js';
 import type { LabRecord, SweepReport } from '../providers/provider.js';
 import { providerNamed, providers } from '../providers/registry.js';
 import { findLab } from './find.js';
@@ -15,7 +15,11 @@ export function labsToTakeDown(ids: readonly string[], all: boolean): LabRecord[
     : ids.length > 0
       ? ids.map(findLab)
       : [findLab(undefined)];
-  const busy = records.find((record) => !record.detached);
+  const elsewhere = records.map(heldElsewhere).find((why) => why !== null);
+  if (elsewhere !== undefined)
+    throw new NetrigError('NETRIG_USAGE', elsewhere, { hint: 'Take it down where it was started.' });
+  // One whose run was killed is nobody's any more.
+  const busy = records.find((record) => !record.detached && holderAlive(record));
   if (busy)
     throw new NetrigError(
       'NETRIG_USAGE',

@@ -1,5 +1,5 @@
 import { NetrigError } from '../errors.js';
-import { holderAlive, listRecords } from '../lab/store.js';
+import { holderLife, listRecords } from '../lab/store.js';
 import type { HostPlan } from '../plan/lab-plan.js';
 import type { LabRecord, RunningLab } from '../providers/provider.js';
 import { providerNamed } from '../providers/registry.js';
@@ -9,8 +9,11 @@ export interface LabDescription {
   id: string;
   title: string;
   provider: string;
-  /** `dead`: the process that held it is gone, and with it its hosts. */
-  state: LabRecord['state'] | 'dead';
+  /**
+   * `dead`: the process that held it is gone, and with it its hosts. `elsewhere`: it is held in another pid namespace, so that
+   * nothing here can tell, or reach it.
+   */
+  state: LabRecord['state'] | 'dead' | 'elsewhere';
   /** `up`: stays until it is taken down. `run`: belongs to a run that is under way. */
   left: 'up' | 'run';
   /** ISO 8601. */
@@ -19,13 +22,18 @@ export interface LabDescription {
   hosts: Pick<HostPlan, 'name' | 'image' | 'init' | 'interfaces'>[];
 }
 
+function stateOf(record: LabRecord): LabDescription['state'] {
+  const life = holderLife(record);
+  return life === 'alive' ? record.state : life;
+}
+
 /** All labs of this user, the oldest first. */
 export function describeLabs(): LabDescription[] {
   return listRecords().map((record) => ({
     id: record.id,
     title: record.title,
     provider: record.provider,
-    state: holderAlive(record) ? record.state : 'dead',
+    state: stateOf(record),
     left: record.detached ? 'up' : 'run',
     createdAt: record.createdAt,
     scenarioFile: record.scenarioFile ?? null,

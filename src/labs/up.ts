@@ -1,6 +1,5 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rm } from 'node:fs/promises';
+import { temporaryDirectory } from '../lab/temporary.js';
 import { NetrigError } from '../errors.js';
 import { upDetached } from '../holder/detached.js';
 import type { EmitEvent } from '../model/events.js';
@@ -44,7 +43,7 @@ export interface UpOptions {
  */
 export async function bringUp(scenario: Scenario, { provider, isolation, signal, emit }: UpOptions): Promise<string> {
   await provider.preflight(planLab(scenario));
-  const files = await mkdtemp(join(tmpdir(), 'netrig-up-'));
+  const files = temporaryDirectory('up');
   try {
     // Checks are not part of it, also not as something planned that never came.
     const steps = { ...scenario, items: scenario.items.filter((item) => item.kind === 'step') };

@@ -1,8 +1,9 @@
 import { setMaxListeners } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
-import { release, tmpdir } from 'node:os';
+import { release } from 'node:os';
 import { join, resolve } from 'node:path';
+import { temporaryDirectory } from '../lab/temporary.js';
 import { messageOf, NetrigError } from '../errors.js';
 import type { Outcome, Verdict } from '../model/verdict.js';
 import { providerNamed } from '../providers/registry.js';
@@ -194,10 +195,7 @@ export async function mutate(subjects: readonly Subject[], options: MutateOption
   setMaxListeners(0, options.signal);
   let base: string;
   try {
-    base =
-      options.keep === null
-        ? mkdtempSync(join(tmpdir(), 'netrig-mutate-'))
-        : (await createRunDir(resolve(options.keep))).dir;
+    base = options.keep === null ? temporaryDirectory('mutate') : (await createRunDir(resolve(options.keep))).dir;
   } catch (error) {
     if (error instanceof NetrigError) throw error;
     throw new NetrigError('NETRIG_REPORT_WRITE', `No directory for the mutants can be made: ${messageOf(error)}`, {

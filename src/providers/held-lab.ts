@@ -1,6 +1,14 @@
 import type { Duplex } from 'node:stream';
 import { messageOf, NetrigError } from '../errors.js';
-import { bootId, ownIdentity, ownPidNamespace, type PidSpace, signalProcess, waitUntilGone } from '../lab/process.js';
+import {
+  bootId,
+  ownIdentity,
+  ownPidNamespace,
+  ownPidSpace,
+  type PidSpace,
+  signalProcess,
+  waitUntilGone,
+} from '../lab/process.js';
 import { createRecord, removeRecord, updateRecord } from '../lab/store.js';
 import type { LabPlan } from '../plan/lab-plan.js';
 import type { LabRecord, RunningLab, UpOptions } from './provider.js';
@@ -50,6 +58,7 @@ export function newRecord(
     title: plan.title,
     provider,
     holder: ownIdentity(),
+    space: ownPidSpace(),
     createdAt: new Date().toISOString(),
     state: 'starting',
     detached: options.detached ?? false,
@@ -183,6 +192,8 @@ export async function endHolder(
   const self = ownIdentity();
   if (record.holder.pid === self.pid && record.holder.startTime === self.startTime) return;
   if (!signalProcess(record.holder, 'SIGTERM')) return;
+  // One that is stopped hears nothing before it goes on.
+  signalProcess(record.holder, 'SIGCONT');
   let left = await waitUntilGone([record.holder], withinMs);
   if (mayKill) {
     for (const one of left) signalProcess(one, 'SIGKILL');

@@ -40,6 +40,8 @@ export interface LabRecord {
   provider: string;
   /** Process that holds the lab, with its start time in clock ticks since boot (field 22 of /proc/PID/stat), so that a reused pid is not mistaken for it. */
   holder: { pid: number; startTime: number };
+  /** Where that pid means something: one boot, and a pid namespace of it. Left out by records of older versions. */
+  space?: { bootId: string; pidNamespace: string };
   createdAt: string;
   state: 'starting' | 'up' | 'stopping';
   /** Whether the lab outlives the command that made it (`netrig up`, `--keep-on-fail`). */

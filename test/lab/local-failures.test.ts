@@ -67,6 +67,7 @@ const longMs = 600_000;
       'proc',
       'sys',
       'dev',
+      'mnt',
       'run',
       'tmp',
       'etc/systemd/system',
@@ -196,6 +197,40 @@ const longMs = 600_000;
     await endOf(holder.child, 'SIGKILL');
     const report = await localProvider.sweep();
     expect(report.removed.find((one) => one.lab === holder.id)?.what.join()).to.match(/^\d+ cgroups without a record$/);
+    expectNothingLeft(holder.id, entries, untouched);
+  });
+
+  for (const image of ['debian-12', 'debian-sid']) {
+    it(`takes a lab away whose container is paused, on ${image}: by its holder, and after kill -9 of that`, async () => {
+      const plan = labPlan('paused', [
+        hostPlan('a', 11, ['net1'], { image, init: 'systemd', engine: true, containerImages: ['busybox'] }),
+      ]);
+      const pause = 'docker run -d --network none --name box busybox sleep 1000 && docker pause box';
+      const own = await localProvider.up(plan, upOptions());
+      expect((await onHost(own, 'a', pause)).exitCode).to.equal(0);
+      const entries = made(own.id);
+      await own.down();
+      expectNothingLeft(own.id, entries, untouched);
+
+      const holder = await startHolder(plan);
+      const attached = await localProvider.attach(readRecord(holder.id));
+      expect((await onHost(attached, 'a', pause)).exitCode).to.equal(0);
+      const others = made(holder.id);
+      await endOf(holder.child, 'SIGKILL');
+      const report = await localProvider.sweep();
+      expect(report.left.filter((one) => one.lab === holder.id)).to.deep.equal([]);
+      expectNothingLeft(holder.id, others, untouched);
+    });
+  }
+
+  it('takes a lab away whose holder is stopped', async () => {
+    const holder = await startHolder(labPlan('stopped', [hostPlan('a', 11, ['net1'])]));
+    const entries = made(holder.id);
+    holder.child.kill('SIGSTOP');
+    const exit = new Promise((resolve) => holder.child.once('exit', (code, signal) => resolve(signal ?? code)));
+    await localProvider.destroy(readRecord(holder.id));
+    // By itself, not killed.
+    expect(await exit).to.equal(0);
     expectNothingLeft(holder.id, entries, untouched);
   });
 

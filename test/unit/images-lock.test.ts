@@ -1,12 +1,13 @@
 import { expect } from 'chai';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isNetrigError, NetrigError } from '../../src/errors.js';
 import { takeLock } from '../../src/images/lock.js';
 import { noteUse, userOf } from '../../src/images/use.js';
+import { ownPidSpace } from '../../src/lab/process.js';
 
 const moduleUrl = (path: string): string => new URL(path, import.meta.url).href;
 
@@ -95,6 +96,16 @@ describe('images/lock', function () {
     await (await waiting).release();
   });
 
+  it('is held by no process but this one, so that nothing else’s death can lose it', async () => {
+    const first = await takeLock(file, options(1000));
+    const children = await readFile(`/proc/self/task/${process.pid}/children`, 'utf8');
+    for (const pid of children.split(' ').filter(Boolean))
+      expect(await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).not.to.contain('flock');
+    expect((await rejection(takeLock(file, options(300)))).code).to.equal('NETRIG_CACHE_LOCKED');
+    await first.release();
+    await first.release();
+  });
+
   for (const afterMs of [0, 100, 500]) {
     it(`stops waiting when aborted ${afterMs} ms after the call`, async () => {
       const first = await takeLock(file, options(1000));
@@ -126,6 +137,15 @@ describe('images/use', () => {
       expect(await userOf(image)).to.equal(null);
       await noteUse(image);
       expect((await userOf(image))?.pid).to.equal(process.pid);
+      // Of another pid namespace: nobody here can tell that it is dead. Of another boot: it is.
+      const elsewhere = join(directory, 'y-0123456789ab');
+      const { bootId } = ownPidSpace();
+      await writeFile(join(directory, '.users', `y-0123456789ab.${bootId}.4.17.1`), '');
+      expect((await userOf(elsewhere))?.pid).to.equal(17);
+      await rm(join(directory, '.users'), { recursive: true });
+      await mkdir(join(directory, '.users'));
+      await writeFile(join(directory, '.users', `y-0123456789ab.00000000-0000-0000-0000-000000000000.4.17.1`), '');
+      expect(await userOf(elsewhere)).to.equal(null);
     } finally {
       if (other !== null) await end(other);
       await rm(directory, { recursive: true, force: true });

@@ -28,6 +28,8 @@ export async function ps(flags: { json?: boolean }): Promise<number> {
     print`${table(['LAB', 'STATE', 'AGE', 'HOST', 'IMAGE', 'INTERFACES'], rows)}`;
     if (labs.some((lab) => lab.state === 'dead'))
       print`A dead lab lost the process that held it: \`netrig gc\` removes what is left.`;
+    if (labs.some((lab) => lab.state === 'elsewhere'))
+      print`One that is elsewhere is held in another pid namespace, and is used and taken down there.`;
   }
   return exitStatus.passed;
 }

@@ -1,6 +1,6 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { temporaryDirectory } from '../../lab/temporary.js';
 import type { HostConfig } from 'dockerode';
 import { messageOf, NetrigError } from '../../errors.js';
 import type { ContainerImageRecipe } from '../../images/container-images.js';
@@ -215,7 +215,7 @@ export async function buildFromRegistry(
   const recipe = imageRecipe(row);
   const base = baseReference(row);
   const built = `${reference}-build`;
-  const directory = await mkdtemp(join(tmpdir(), 'netrig-image-'));
+  const directory = temporaryDirectory('image');
   try {
     await writeContext(directory, recipe, base);
     const { GenericContainer } = await import('testcontainers');

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { NetrigError } from '../../errors.js';
 import type { IsolationWish } from '../provider.js';
@@ -7,6 +7,7 @@ import { enterUsersScript, provideScript } from './boot-script.js';
 import { cgroupLayout } from './cgroups.js';
 import { giveBack, takeRanges } from './id-ranges.js';
 import { filterAction, machineCalls } from './machine-calls.js';
+import { isAlive, ownIdentity } from '../../lab/process.js';
 import { makeUsers } from './users.js';
 
 /** Who mounts the overlay of an isolated host: the host itself, or, on older kernels, root of the machine for it. */
@@ -63,7 +64,8 @@ echo works
 }
 
 async function tryOverlay(directory: string, overlay: OverlayMaker): Promise<string | null> {
-  const image = mkdtempSync(join(directory, '.isolation-'));
+  const { pid, startTime } = ownIdentity();
+  const image = mkdtempSync(join(directory, `.isolation-${pid}-${startTime}-`));
   const [range] = await takeRanges(1);
   try {
     // As the root of an image is: open to all, and seen from inside by an id that is nobody here.
@@ -100,6 +102,15 @@ async function tryOverlay(directory: string, overlay: OverlayMaker): Promise<str
   } finally {
     giveBack([range!]);
     rmSync(image, { recursive: true, force: true });
+  }
+}
+
+/** Removes the trees of probes whose process was killed. */
+export function sweepProbes(directory: string): void {
+  for (const name of existsSync(directory) ? readdirSync(directory) : []) {
+    const [, pid, startTime] = /^\.isolation-(\d+)-(\d+)-/.exec(name) ?? [];
+    if (pid === undefined || isAlive({ pid: Number(pid), startTime: Number(startTime) })) continue;
+    rmSync(join(directory, name), { recursive: true, force: true });
   }
 }
 

@@ -8,6 +8,9 @@ import { labDirectory, listRecords, removeRecord, strayDirectories } from '../..
 import type { LabRecord, SweepReport } from '../provider.js';
 import type { HostAccess } from './transport.js';
 import { cgroupLayout, isCgroupOf, orphanCgroups, removeCgroups, thaw } from './cgroups.js';
+import { sweepTemporary } from '../../lab/temporary.js';
+import { imagesDirectory } from '../../images/store.js';
+import { sweepProbes } from './isolation.js';
 import { sweepRanges } from './id-ranges.js';
 
 /** What `undo` could not take away. */
@@ -106,6 +109,9 @@ export async function sweepLocal(): Promise<SweepReport> {
   }
   const ranges = sweepRanges();
   if (ranges > 0) note('dead labs', [`${ranges} ranges of user ids`], []);
+  sweepProbes(imagesDirectory());
+  const temporary = sweepTemporary();
+  if (temporary > 0) note('dead processes', [`${temporary} temporary directories`], []);
   for (const path of strayDirectories()) {
     await rm(path, { recursive: true, force: true });
     note(basename(path), ['a directory without a record'], []);

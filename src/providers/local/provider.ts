@@ -6,7 +6,7 @@ import type { HostImage } from '../../images/host-image.js';
 import { ensureHostImage } from '../../images/store.js';
 import { type Ledger, openLedger } from '../../lab/ledger.js';
 import { isAlive, ownPidSpace, type ProcessIdentity } from '../../lab/process.js';
-import { consoleLog, holderAlive, keepLog, newLabId } from '../../lab/store.js';
+import { consoleLog, heldElsewhere, holderAlive, keepLog, newLabId } from '../../lab/store.js';
 import type { HostPlan, LabPlan } from '../../plan/lab-plan.js';
 import { generateLabKeys } from '../../ssh/keys.js';
 import type { SshTarget } from '../../ssh/ssh.js';
@@ -296,6 +296,8 @@ function bootError(site: LabSite, host: HostPlan, failure: BootFailure): NetrigE
 async function attachTo(record: LabRecord): Promise<RunningLab> {
   const own = heldLab(record);
   if (own) return own;
+  const elsewhere = heldElsewhere(record);
+  if (elsewhere !== null) throw new NetrigError('NETRIG_LAB_GONE', elsewhere, { hint: 'Use it where it was started.' });
   const { hosts } = accessOf(record);
   const gone = record.plan.hosts
     .filter((host) => !hosts[host.name] || !isAlive(hosts[host.name]!.pid1))

@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
+import { temporaryDirectory } from '../../lab/temporary.js';
 import { messageOf, NetrigError } from '../../errors.js';
 import { containerImageRecipes } from '../../images/container-images.js';
 import { holderAlive, labDirectory as recordDirectory, listRecords, newLabId, removeRecord } from '../../lab/store.js';
@@ -526,9 +527,8 @@ async function withConfig<T>(
   inventory: Inventory,
   work: (access: (machine: Machine) => MachineAccess) => Promise<T>,
 ): Promise<T> {
-  const { mkdtemp, rm, writeFile } = await import('node:fs/promises');
-  const { tmpdir } = await import('node:os');
-  const directory = await mkdtemp(join(tmpdir(), 'netrig-ssh-'));
+  const { rm, writeFile } = await import('node:fs/promises');
+  const directory = temporaryDirectory('ssh');
   try {
     const configFile = join(directory, 'ssh_config');
     await writeFile(configFile, sshConfig([...inventory.machines, ...inventory.jumps]), { mode: 0o600 });
