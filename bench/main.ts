@@ -4,6 +4,7 @@ import { messageOf } from '../src/errors.js';
 import { commandsBench } from './commands.js';
 import { hostsBench } from './hosts.js';
 import { sweep } from './leftovers.js';
+import { isolationBench } from './isolation.js';
 import { lightBench } from './light.js';
 import { isMet, noise, Unavailable, type Bench, type BenchContext } from './measure.js';
 import { overlayBench } from './overlay.js';
@@ -17,6 +18,7 @@ const benches: readonly Bench[] = [
   sshBench,
   commandsBench,
   hostsBench,
+  isolationBench,
   lightBench,
   overlayBench,
   jobsBench,

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 export type LedgerEntry =
   /** Undone by removing the directory and those below it. */
   | { kind: 'cgroup'; path: string }
-  /** Undone by SIGKILL to that very process. `role`: `segments`, or the host whose process it is. */
+  /** Undone by SIGKILL to that very process. `role`: `segments`, the host whose process it is, or `users of` that host for what holds its user namespace while it boots. */
   | { kind: 'process'; role: string; pid: number; startTime: number };
 
 export interface Ledger {

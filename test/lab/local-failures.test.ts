@@ -15,6 +15,7 @@ import { expect } from 'chai';
 import type { HostImage } from '../../src/images/host-image.js';
 import { ensureHostImage } from '../../src/images/store.js';
 import { listRecords, readRecord } from '../../src/lab/store.js';
+import { connect } from '../../src/ssh/connection.js';
 import { createLocalProvider, localProvider } from '../../src/providers/local/provider.js';
 import type { Provider } from '../../src/providers/provider.js';
 import {
@@ -222,6 +223,17 @@ const longMs = 600_000;
       expectNothingLeft(holder.id, others, untouched);
     });
   }
+
+  it('takes a lab away whose host stopped all that runs in it', async () => {
+    const lab = await localProvider.up(labPlan('frozen', [hostPlan('a', 11, ['net1'])]), upOptions());
+    const entries = made(lab.id);
+    const connection = await connect(lab.target('a'));
+    // The very sshd of this connection stops, too, so nothing answers any more.
+    await connection.exec('kill -STOP -1', { timeoutMs: 1000 }).catch(() => undefined);
+    await lab.down();
+    await connection.end().catch(() => undefined);
+    expectNothingLeft(lab.id, entries, untouched);
+  });
 
   it('takes a lab away whose holder is stopped', async () => {
     const holder = await startHolder(labPlan('stopped', [hostPlan('a', 11, ['net1'])]));

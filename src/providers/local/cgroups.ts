@@ -345,6 +345,39 @@ export async function removeCgroups(
   }
 }
 
+/**
+ * Kills what is left in these groups and below: programs that netrig sent into a host and that were stopped there, which the
+ * end of the host's PID 1 does not end because they wait outside of its pid namespace. Answers how many.
+ */
+export function killTasks(directories: readonly string[]): number {
+  const killed = new Set<number>();
+  for (const directory of directories) {
+    eachGroup(directory, (path) => {
+      for (const pid of tasksIn(path)) {
+        try {
+          process.kill(pid, 'SIGKILL');
+          killed.add(pid);
+        } catch {
+          // It ended meanwhile.
+        }
+      }
+    });
+  }
+  return killed.size;
+}
+
+function tasksIn(group: string): number[] {
+  try {
+    // 0 stands for one of a pid namespace that is not below ours.
+    return readFileSync(join(group, 'cgroup.procs'), 'utf8')
+      .split('\n')
+      .map(Number)
+      .filter((pid) => pid > 1);
+  } catch {
+    return [];
+  }
+}
+
 /** All cgroups of labs, whoever made them: they lie below the group of the process that holds them. */
 function labCgroups(layout: CgroupLayout): { path: string; name: RegExpExecArray }[] {
   const found: { path: string; name: RegExpExecArray }[] = [];

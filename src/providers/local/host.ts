@@ -16,6 +16,7 @@ import {
   delegateGroups,
   type HostGroups,
   hostGroups,
+  killTasks,
   type LabGroups,
   makeHostGroups,
   removeCgroups,
@@ -188,7 +189,7 @@ export async function bootHost(
     requireLimits(host.name, host.limits, setLimits(made.groups.limited, site.limits(host)));
     const range = site.ids[index];
     if (range) {
-      made.users = await makeUsers(range.first, (identity) => own(site, made, host, identity));
+      made.users = await makeUsers(range.first, (identity) => own(site, made, `users of ${host.name}`, identity));
       delegateGroups(made.groups, view, range.first);
     }
     return await bringUp(site, index, { host, image, again: options.again }, made, { failed, stop });
@@ -208,8 +209,8 @@ export async function bootHost(
   }
 }
 
-function own(site: LabSite, made: Attempt, host: HostPlan, identity: ProcessIdentity): void {
-  site.ledger.add({ kind: 'process', role: host.name, ...identity });
+function own(site: LabSite, made: Attempt, role: string, identity: ProcessIdentity): void {
+  site.ledger.add({ kind: 'process', role, ...identity });
   made.processes.push(identity);
 }
 
@@ -220,6 +221,7 @@ async function undoAttempt(made: Attempt, late: boolean): Promise<void> {
   }
   thaw(made.groups.top);
   for (const one of [...made.processes].reverse()) signalProcess(one, 'SIGKILL');
+  killTasks(made.groups.top);
   await waitUntilGone(made.processes, teardownMs);
   made.kernelLog?.close();
   made.console.close();
@@ -254,7 +256,7 @@ async function bringUp(
   });
   const guard = child.pid === undefined ? null : identify(child.pid);
   if (!guard) throw new BootFailure('its process could not be started');
-  own(site, made, host, guard);
+  own(site, made, host.name, guard);
 
   const nextLine = lineReader(pipe as Readable);
   const stopped = new Promise<never>((_, reject) =>
@@ -266,7 +268,7 @@ async function bringUp(
   const said = /^made (\d+)$/.exec((await Promise.race([nextLine(), stopped])) ?? '');
   const pid1 = said ? identify(Number(said[1])) : null;
   if (!pid1) throw await Promise.race([stopped, Promise.resolve(new BootFailure('its namespaces could not be made'))]);
-  own(site, made, host, pid1);
+  own(site, made, host.name, pid1);
   // From here on the host's own processes keep its user namespace.
   made.users?.end();
   await Promise.race([site.segments.wire(index, host, pid1.pid, again), stopped]);

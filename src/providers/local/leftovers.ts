@@ -7,7 +7,7 @@ import { bootId, isSurelyDead, signalProcess, waitUntilGone } from '../../lab/pr
 import { labDirectory, listRecords, removeRecord, strayDirectories } from '../../lab/store.js';
 import type { LabRecord, SweepReport } from '../provider.js';
 import type { HostAccess } from './transport.js';
-import { cgroupLayout, isCgroupOf, orphanCgroups, removeCgroups, thaw } from './cgroups.js';
+import { cgroupLayout, isCgroupOf, killTasks, orphanCgroups, removeCgroups, thaw } from './cgroups.js';
 import { sweepTemporary } from '../../lab/temporary.js';
 import { imagesDirectory } from '../../images/store.js';
 import { sweepProbes } from './isolation.js';
@@ -34,6 +34,8 @@ export async function undo(entries: readonly LedgerEntry[]): Promise<{ removed: 
   // A paused container keeps its host, for no signal reaches what is frozen.
   thaw(cgroups);
   for (const one of processes) if (signalProcess(one, 'SIGKILL')) removed.push(`process ${one.pid} of ${one.role}`);
+  // Before the wait: a stopped one that reaps nobody keeps the whole pid namespace of its host.
+  killTasks(cgroups);
   for (const one of await waitUntilGone(processes, processesMs))
     left.push({ what: `process ${one.pid}`, why: `it lives ${processesMs / 1000} s after SIGKILL` });
   const busy = await removeCgroups(cgroups, cgroupsMs);
@@ -93,6 +95,7 @@ export async function sweepLocal(): Promise<SweepReport> {
     }),
   );
   const orphans = orphanCgroups(cgroupLayout());
+  killTasks(orphans.map((one) => one.path));
   const busy = await removeCgroups(
     orphans.map((one) => one.path),
     cgroupsMs,
