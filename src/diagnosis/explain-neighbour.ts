@@ -1,3 +1,4 @@
+import { addressesOf } from '../model/planned-addresses.js';
 import type { Case, NeighbourStep } from './follow.js';
 import { countedDrop } from './explain-filter.js';
 import { linkDown, lossAt, stuckInBridge } from './explain-link.js';
@@ -30,7 +31,9 @@ export function isSilent(c: Case, { space, link, address }: NextHop): boolean {
 
 function hostWith(c: Case, address: string): string | null {
   return (
-    c.plan.hosts.find((host) => host.interfaces.some((one) => one.address?.split('/')[0] === address))?.name ?? null
+    c.plan.hosts.find((host) =>
+      host.interfaces.some((nic) => addressesOf(nic).some((one) => one.split('/')[0] === address)),
+    )?.name ?? null
   );
 }
 

@@ -1,3 +1,4 @@
+import { addressesOf } from '../model/planned-addresses.js';
 import { randomInt } from 'node:crypto';
 import { messageOf } from '../errors.js';
 import type { ProbeContext } from '../places/context.js';
@@ -57,7 +58,9 @@ function hostsToWatch(context: ProbeContext, request: PacketRequest): { watched:
     .filter(({ interfaces, routes }) => interfaces.length > 1 || routes.length > 0)
     .map(({ name }) => name);
   const holders = context.plan.hosts
-    .filter(({ interfaces }) => interfaces.some(({ address }) => address?.split('/')[0] === request.target.address))
+    .filter(({ interfaces }) =>
+      interfaces.some((nic) => addressesOf(nic).some((one) => one.split('/')[0] === request.target.address)),
+    )
     .map(({ name }) => name);
   const order = [...new Set([...ends, ...holders, ...between, ...all])].filter((name) => all.includes(name));
   return { watched: order.slice(0, limits.hosts), left: order.slice(limits.hosts) };

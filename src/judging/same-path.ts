@@ -1,3 +1,4 @@
+import { addressesOf } from '../model/planned-addresses.js';
 import type { Control } from '../model/verdict.js';
 import { contains, familyOf, parseCidr } from '../model/cidr.js';
 import { rulesThatDropped } from '../facts/drop-counters.js';
@@ -114,9 +115,7 @@ async function anyAnswer(request: PathRequest, owner: Vantage): Promise<string |
 /** Addresses that the source's packets may come with: its own, and its host's, which may translate them. */
 function senders({ source, path }: PathRequest): string[] {
   const own = path?.route && 'source' in path.route && path.route.source !== null ? [path.route.source] : [];
-  const hosts = source.host.plan.interfaces.flatMap(({ address }) =>
-    address === null ? [] : [address.split('/')[0]!],
-  );
+  const hosts = source.host.plan.interfaces.flatMap((nic) => addressesOf(nic).map((address) => address.split('/')[0]!));
   return [...new Set([...own, ...hosts])];
 }
 

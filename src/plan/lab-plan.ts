@@ -8,6 +8,8 @@ export interface InterfacePlan {
   device?: string;
   segment: string;
   address: string | null;
+  /** Beside `address`, one of the other family, on a segment with two subnets. */
+  further?: string[];
   mac: string;
 }
 
@@ -38,6 +40,8 @@ export interface HostPlan {
 export interface SegmentPlan {
   name: string;
   subnet: string;
+  /** Beside `subnet`, one of the other family. */
+  further?: string[];
   mtu: number | null;
 }
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { parseCidr } from '../model/cidr.js';
+import { familyOf, parseCidr } from '../model/cidr.js';
 import type { Scenario } from '../scenario/scenario.js';
 import type { HostPlan, InterfacePlan, LabPlan } from './lab-plan.js';
 
@@ -12,13 +12,16 @@ export function planLab(scenario: Scenario): LabPlan {
     const interfaces: InterfacePlan[] = [];
     for (const segment of scenario.segments) {
       if (!Object.hasOwn(segment.hosts, host.name)) continue;
-      const address = segment.hosts[host.name] ?? null;
+      const [address = null, ...further] = (segment.hosts[host.name] ?? []).map((one) =>
+        inSubnet(one, segment.subnets),
+      );
       const mac = macAddress(`${scenario.name}/${host.name}/${segment.name}`, macs);
       macs.add(mac);
       interfaces.push({
         name: `eth${interfaces.length}`,
         segment: segment.name,
-        address: address === null ? null : `${address}/${parseCidr(segment.subnet)!.prefix}`,
+        address,
+        ...(further.length === 0 ? {} : { further }),
         mac,
       });
     }
@@ -38,10 +41,21 @@ export function planLab(scenario: Scenario): LabPlan {
     title: scenario.id,
     slug: slugOf(scenario.id),
     hosts,
-    segments: scenario.segments.map(({ name, subnet, mtu }) => ({ name, subnet, mtu })),
+    segments: scenario.segments.map(({ name, subnets: [subnet, ...further], mtu }) => ({
+      name,
+      subnet: subnet!,
+      ...(further.length === 0 ? {} : { further }),
+      mtu,
+    })),
     bootTimeoutMs: scenario.bootTimeoutMs,
     ...(scenario.limits ? { limits: scenario.limits } : {}),
   };
+}
+
+/** An address with the prefix of the subnet of its family. */
+function inSubnet(address: string, subnets: readonly string[]): string {
+  const subnet = subnets.map((text) => parseCidr(text)!).find(({ family }) => family === familyOf(address))!;
+  return `${address}/${subnet.prefix}`;
 }
 
 /** `ports[image=debian-12]` becomes `ports-debian-12`: the keys of a matrix are left out, its values kept. */

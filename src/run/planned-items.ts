@@ -1,3 +1,5 @@
+import { maskOf } from './mask.js';
+import { addressesOf, subnetsOf } from '../model/planned-addresses.js';
 import type { PlannedItem, ScenarioPlan, Topology } from '../model/events.js';
 import type { LabPlan } from '../plan/lab-plan.js';
 import { planLab } from '../plan/plan.js';
@@ -52,19 +54,23 @@ export function topologyOf(plan: LabPlan): Topology {
       name: host.name,
       image: host.image,
       init: host.init,
-      interfaces: host.interfaces.map((nic) => ({ name: nic.name, segment: nic.segment, address: nic.address ?? '' })),
+      interfaces: host.interfaces.map((nic) => ({
+        name: nic.name,
+        segment: nic.segment,
+        address: addressesOf(nic).join(', '),
+      })),
     })),
     segments: plan.segments.map((segment) => ({
       name: segment.name,
-      subnet: segment.subnet,
+      subnet: subnetsOf(segment).join(', '),
       ...(segment.mtu ? { mtu: segment.mtu } : {}),
     })),
   };
 }
 
-/** All that a run of the scenario will be about, known before anything of it starts. */
+/** All that a run of the scenario will be about, known before anything of it starts; its secrets are masked. */
 export function plannedScenario(scenario: Scenario, provider: string): ScenarioPlan {
-  return {
+  return maskOf(scenario.secrets)({
     scenario: scenario.id,
     file: scenario.file,
     title: scenario.title,
@@ -76,5 +82,5 @@ export function plannedScenario(scenario: Scenario, provider: string): ScenarioP
     provider,
     planned: itemsOf(scenario).map(plannedItem),
     topology: topologyOf(planLab(scenario)),
-  };
+  });
 }

@@ -34,27 +34,34 @@ export function subnetProblem(text: string): string | null {
   return null;
 }
 
-/** The addresses of a segment's hosts, in the order of the file; a list hands them out from the first. Only for segments without problems. */
-export function segmentAddresses(segment: SegmentShape): Record<string, string | null> {
+/** The addresses of a segment's hosts, in the order of the file; a list hands them out from the first of each subnet. Only for segments without problems. */
+export function segmentAddresses(segment: SegmentShape): Record<string, string[] | null> {
   if (!Array.isArray(segment.hosts)) return segment.hosts;
-  const subnet = parseCidr(segment.subnet)!;
-  // An IPv4 /31 or /32 has no network address to leave out (RFC 3021).
-  const first = subnet.family === 4 && subnet.prefix >= 31 ? 0 : 1;
-  return Object.fromEntries(segment.hosts.map((host, index) => [host, nthAddress(subnet, first + index)]));
+  const subnets = segment.subnet.map((text) => parseCidr(text)!);
+  return Object.fromEntries(
+    segment.hosts.map((host, index) => [
+      host,
+      // An IPv4 /31 or /32 has no network address to leave out (RFC 3021).
+      subnets.map((subnet) => nthAddress(subnet, index + (subnet.family === 4 && subnet.prefix >= 31 ? 0 : 1))),
+    ]),
+  );
+}
+
+/** Of a value that may be a list, the path of one: the file says it by itself where there is one only. */
+function pathOfOne(path: Path, all: readonly string[], index: number): Path {
+  return all.length === 1 ? path : [...path, index];
 }
 
 /** Mistakes of one segment. `hosts`: every host of the file, also those with mistakes of their own. */
 export function segmentProblems(segment: SegmentShape, path: Path, hosts: ReadonlySet<string>): Problem[] {
-  const problems: Problem[] = [];
+  const problems = subnetProblems(segment, [...path, 'subnet']);
+  const sound = problems.length === 0;
+  const subnets = segment.subnet.map((text) => parseCidr(text)!);
+  if (segment.mtu !== undefined && segment.mtu < 1280 && subnets.some(({ family }) => family === 6))
+    problems.push(value([...path, 'mtu'], `IPv6 needs an MTU of at least 1280 (RFC 8200), got ${segment.mtu}`));
+  const below = [...path, 'hosts'];
   const unknown = (host: string): string =>
     `no host ${JSON.stringify(host)} in this scenario${suggestion(host, hosts)}`;
-  const subnetMessage = subnetProblem(segment.subnet);
-  if (subnetMessage !== null) problems.push(value([...path, 'subnet'], subnetMessage));
-  const subnet = parseCidr(segment.subnet)!;
-  if (segment.mtu !== undefined && subnet.family === 6 && segment.mtu < 1280) {
-    problems.push(value([...path, 'mtu'], `IPv6 needs an MTU of at least 1280 (RFC 8200), got ${segment.mtu}`));
-  }
-  const below = [...path, 'hosts'];
   if (Array.isArray(segment.hosts)) {
     const seen = new Set<string>();
     segment.hosts.forEach((host, index) => {
@@ -62,40 +69,73 @@ export function segmentProblems(segment: SegmentShape, path: Path, hosts: Readon
       if (seen.has(host)) problems.push(value([...below, index], `${host} stands on this segment already`));
       seen.add(host);
     });
-    if (subnetMessage === null && BigInt(segment.hosts.length) > hostCapacity(subnet)) {
-      problems.push(
-        value(
-          [...path, 'subnet'],
-          `${segment.subnet} has room for ${hostCapacity(subnet)} hosts, and the segment has ${segment.hosts.length}`,
-        ),
-      );
-    }
-    return problems;
+    return sound ? [...problems, ...roomProblems(segment, segment.hosts.length, [...path, 'subnet'])] : problems;
   }
   if (Object.keys(segment.hosts).length === 0) problems.push(value(below, 'a segment connects at least one host'));
   const owners = new Map<string, string>();
-  for (const [host, address] of Object.entries(segment.hosts)) {
-    const at = [...below, host];
-    if (!hosts.has(host)) problems.push(key(at, unknown(host)));
-    if (address === null || subnetMessage !== null) continue;
-    if (familyOf(address) !== subnet.family || !contains(subnet, address)) {
-      problems.push(value(at, `${address} is not in the subnet ${segment.subnet} of the segment`));
-      continue;
-    }
-    if (!isHostAddress(subnet, address)) {
-      const which = canonicalAddress(address) === networkAddress(subnet) ? 'network' : 'broadcast';
-      problems.push(
-        value(
-          at,
-          `${address} is the ${which} address of ${segment.subnet}: hosts have ${nthAddress(subnet, 1)} to ${beforeLast(subnet)}`,
-        ),
-      );
-      continue;
-    }
-    const owner = owners.get(canonicalAddress(address));
-    if (owner !== undefined) problems.push(value(at, `${address} belongs to ${owner} already`));
-    else owners.set(canonicalAddress(address), host);
+  for (const [host, addresses] of Object.entries(segment.hosts)) {
+    if (!hosts.has(host)) problems.push(key([...below, host], unknown(host)));
+    if (sound) problems.push(...addressProblems(segment, host, addresses ?? [], [...below, host], owners));
   }
+  return problems;
+}
+
+/** Mistakes of the subnets themselves: at most one of each family. */
+function subnetProblems(segment: SegmentShape, path: Path): Problem[] {
+  const problems: Problem[] = [];
+  const families = new Map<number, string>();
+  segment.subnet.forEach((text, index) => {
+    const at = pathOfOne(path, segment.subnet, index);
+    const message = subnetProblem(text);
+    if (message !== null) problems.push(value(at, message));
+    const { family } = parseCidr(text)!;
+    const other = families.get(family);
+    if (other !== undefined)
+      problems.push(
+        value(at, `${text} is IPv${family} as ${other} is: a segment has one subnet of each family at most`),
+      );
+    else families.set(family, text);
+  });
+  return problems;
+}
+
+function roomProblems(segment: SegmentShape, hosts: number, path: Path): Problem[] {
+  return segment.subnet.flatMap((text, index) => {
+    const capacity = hostCapacity(parseCidr(text)!);
+    if (BigInt(hosts) <= capacity) return [];
+    const message = `${text} has room for ${capacity} hosts, and the segment has ${hosts}`;
+    return [value(pathOfOne(path, segment.subnet, index), message)];
+  });
+}
+
+/** Mistakes of one host's addresses on a segment. `owners`: who has which address, told by every call. */
+function addressProblems(
+  segment: SegmentShape,
+  host: string,
+  addresses: readonly string[],
+  path: Path,
+  owners: Map<string, string>,
+): Problem[] {
+  const problems: Problem[] = [];
+  const families = new Set<number>();
+  addresses.forEach((address, index) => {
+    const at = pathOfOne(path, addresses, index);
+    const family = familyOf(address);
+    const text = segment.subnet.find((one) => parseCidr(one)!.family === family);
+    const subnet = text === undefined ? null : parseCidr(text)!;
+    const owner = owners.get(canonicalAddress(address));
+    if (subnet === null || !contains(subnet, address))
+      problems.push(value(at, `${address} is not in the subnet ${segment.subnet.join(' or ')} of the segment`));
+    else if (!isHostAddress(subnet, address)) {
+      const which = canonicalAddress(address) === networkAddress(subnet) ? 'network' : 'broadcast';
+      const range = `${nthAddress(subnet, 1)} to ${beforeLast(subnet)}`;
+      problems.push(value(at, `${address} is the ${which} address of ${text}: hosts have ${range}`));
+    } else if (families.has(family))
+      problems.push(value(at, `${host} has an IPv${family} address on this segment already`));
+    else if (owner !== undefined) problems.push(value(at, `${address} belongs to ${owner} already`));
+    else owners.set(canonicalAddress(address), host);
+    families.add(family);
+  });
   return problems;
 }
 
@@ -109,14 +149,16 @@ export function overlapProblems(segments: ReadonlyMap<string, SegmentShape>): Pr
   const problems: Problem[] = [];
   const taken = new SubnetIndex<{ name: string; text: string }>();
   for (const [name, segment] of segments) {
-    if (subnetProblem(segment.subnet) !== null) continue;
-    const subnet = parseCidr(segment.subnet)!;
-    const other = taken.overlapping(subnet);
-    if (other !== undefined)
-      problems.push(
-        value(['segments', name, 'subnet'], `${segment.subnet} overlaps ${other.text} of the segment ${other.name}`),
-      );
-    taken.add(subnet, { name, text: segment.subnet });
+    segment.subnet.forEach((text, index) => {
+      if (subnetProblem(text) !== null) return;
+      const subnet = parseCidr(text)!;
+      const other = taken.overlapping(subnet);
+      if (other !== undefined && other.name !== name) {
+        const at = pathOfOne(['segments', name, 'subnet'], segment.subnet, index);
+        problems.push(value(at, `${text} overlaps ${other.text} of the segment ${other.name}`));
+      }
+      taken.add(subnet, { name, text });
+    });
   }
   return problems;
 }

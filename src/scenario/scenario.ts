@@ -121,10 +121,11 @@ export interface ScenarioHost {
 
 export interface ScenarioSegment {
   name: string;
-  subnet: string;
+  /** One, or one of each family. */
+  subnets: string[];
   mtu: number | null;
-  /** Host name → its address on the segment, without prefix; `null` for an interface without an address. */
-  hosts: Record<string, string | null>;
+  /** Host name → its addresses on the segment, without prefix; `null` for an interface without an address. */
+  hosts: Record<string, string[] | null>;
 }
 
 /** One scenario with one set of matrix values, all variables replaced, validated: nothing in it can be wrong by itself. */

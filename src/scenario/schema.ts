@@ -344,7 +344,10 @@ export const zHost = z
 
 export const zSegment = z
   .strictObject({
-    subnet: zCidr.describe('The segment’s subnet.'),
+    subnet: z
+      .union([zCidr, z.array(zCidr).min(1, { error: 'the list is empty: name at least one' })])
+      .transform((subnet) => [subnet].flat())
+      .describe('The segment’s subnet, or two: one of IPv4 and one of IPv6, in the order of preference.'),
     mtu: z
       .int({ error: (issue) => `expected an MTU from 68 to 65535, got ${shown(issue.input)}` })
       .min(68, { error: (issue) => `an MTU is at least 68 (RFC 791), got ${shown(issue.input)}` })
@@ -354,10 +357,16 @@ export const zSegment = z
     hosts: z
       .union([
         z.array(zName).min(1, { error: 'a segment connects at least one host' }),
-        z.record(zName, zAddress.nullable()),
+        z.record(
+          zName,
+          z
+            .union([zAddress, z.array(zAddress).min(1, { error: 'the list is empty: name at least one' })])
+            .nullable()
+            .transform((addresses) => (addresses === null ? null : [addresses].flat())),
+        ),
       ])
       .describe(
-        'The hosts on the segment, with their addresses (`~`: an interface without one); a list hands out the subnet’s addresses in its order.',
+        'The hosts on the segment, with their addresses (`~`: an interface without one; a list where the segment has two subnets); a list of hosts hands out the addresses of each subnet in its order.',
       ),
   })
   .meta({

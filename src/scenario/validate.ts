@@ -277,7 +277,7 @@ function assemble(
     secrets: [...reading.secrets.values()],
     segments: [...lab.segments].map(([name, segment]): ScenarioSegment => ({
       name,
-      subnet: segment.subnet,
+      subnets: segment.subnet,
       mtu: segment.mtu ?? null,
       hosts: segmentAddresses(segment),
     })),

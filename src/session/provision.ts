@@ -1,15 +1,16 @@
 import { messageOf, NetrigError } from '../errors.js';
 import { hostsFileMarks } from '../model/hosts-file.js';
 import { sysctlPath } from '../model/sysctl.js';
+import { addressesOf } from '../model/planned-addresses.js';
 import type { HostPlan, LabPlan } from '../plan/lab-plan.js';
 import { quoteArg, quoteArgv } from '../ssh/quote.js';
 import type { LabSession } from './session.js';
 
-/** The lines of /etc/hosts that let lab hosts call each other by name: each host at its first address. */
+/** The lines of /etc/hosts that let lab hosts call each other by name: each host at the addresses of its first interface that has one. */
 function hostsFileLines(plan: LabPlan): string {
   const lines = plan.hosts.flatMap((host) => {
     const first = host.interfaces.find((nic) => nic.address !== null);
-    return first?.address ? [`${first.address.split('/')[0]} ${host.name}`] : [];
+    return first ? addressesOf(first).map((address) => `${address.split('/')[0]} ${host.name}`) : [];
   });
   return [hostsFileMarks.first, ...lines, hostsFileMarks.last, ''].join('\n');
 }

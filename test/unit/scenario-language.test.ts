@@ -88,9 +88,9 @@ describe('scenario: what a valid file means', () => {
     expect(scenario!.bootTimeoutMs).to.equal(90_000);
     expect(scenario!.containerImages).to.deep.equal(['consul', 'web', 'busybox']);
     expect(scenario!.segments.map(({ name, mtu, hosts }) => ({ name, mtu, hosts }))).to.deep.equal([
-      { name: 'lan', mtu: 1450, hosts: { node1: '10.10.10.11', node2: '10.10.10.12', plain: null } },
-      { name: 'wan', mtu: null, hosts: { modern: '10.10.11.1', node2: '10.10.11.2', bare: '10.10.11.3' } },
-      { name: 'six', mtu: null, hosts: { node1: 'fd00:10::1', modern: 'fd00:10::2' } },
+      { name: 'lan', mtu: 1450, hosts: { node1: ['10.10.10.11'], node2: ['10.10.10.12'], plain: null } },
+      { name: 'wan', mtu: null, hosts: { modern: ['10.10.11.1'], node2: ['10.10.11.2'], bare: ['10.10.11.3'] } },
+      { name: 'six', mtu: null, hosts: { node1: ['fd00:10::1'], modern: ['fd00:10::2'] } },
     ]);
     expect(scenario!.hosts[1]!.sysctls).to.deep.equal({
       'net.ipv4.ip_forward': '1',
@@ -172,8 +172,8 @@ describe('scenario: what a valid file means', () => {
       'scenario: two\ntitle: t\nhosts: { a: , b: }\nsegments: { p2p: { subnet: 10.0.0.8/31, hosts: [b, a] }, six: { subnet: "fd00::/64", hosts: [a, b] } }\nsteps: [{ on: a, run: x }]\n',
     );
     expect(scenario.segments.map((segment) => segment.hosts)).to.deep.equal([
-      { b: '10.0.0.8', a: '10.0.0.9' },
-      { a: 'fd00::1', b: 'fd00::2' },
+      { b: ['10.0.0.8'], a: ['10.0.0.9'] },
+      { a: ['fd00::1'], b: ['fd00::2'] },
     ]);
   });
 

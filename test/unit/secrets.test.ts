@@ -5,6 +5,7 @@ import { expect } from 'chai';
 import { z } from 'zod';
 import type { RunEventBody } from '../../src/model/events.js';
 import { maskBytesOf } from '../../src/run/mask.js';
+import { plannedScenario } from '../../src/run/planned-items.js';
 import { createScenarioRun } from '../../src/run/scenario-run.js';
 import { loadScenarioText, type LoadOptions } from '../../src/scenario/load.js';
 import type { StepItem } from '../../src/scenario/scenario.js';
@@ -100,6 +101,13 @@ describe('Secrets of a scenario', () => {
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }
+  });
+
+  it('are masked in the plan of a run, which is written before anything runs', () => {
+    const { scenarios } = read(step, '{ token: { env: TOKEN } }');
+    const plan = JSON.stringify(plannedScenario(scenarios[0]!, 'local'));
+    expect(plan).to.not.include(secret);
+    expect(plan).to.include('login «masked»');
   });
 
   it('are overwritten in a file that is no text, each byte of it', () => {

@@ -1,3 +1,4 @@
+import { addressesOf } from '../../model/planned-addresses.js';
 import { labsToTakeDown, sweepLabs, takeDown } from '../../labs/down.js';
 import { describeLabs, type LabDescription } from '../../labs/find.js';
 import { formatDuration } from '../../model/duration.js';
@@ -7,7 +8,7 @@ import { shareInventory } from '../consent.js';
 import { print, printJson, table, tell } from '../terminal.js';
 
 function addresses(host: LabDescription['hosts'][number]): string {
-  return host.interfaces.map((nic) => `${nic.name} ${nic.address ?? '-'} (${nic.segment})`).join(', ');
+  return host.interfaces.map((nic) => `${nic.name} ${addressesOf(nic).join(', ') || '-'} (${nic.segment})`).join(', ');
 }
 
 /** `netrig ps`. */

@@ -1,3 +1,4 @@
+import { subnetsOf } from '../../model/planned-addresses.js';
 import type Docker from 'dockerode';
 import ipaddr from 'ipaddr.js';
 import type { LabPlan, SegmentPlan } from '../../plan/lab-plan.js';
@@ -57,7 +58,7 @@ function overlaps(block: string, subnet: string): boolean {
 /** The blocks that a lab may use, from the one at `first` on, round the pool; without those that its own segments overlap. */
 export function usableBlocks(plan: Pick<LabPlan, 'segments'>, first: number): string[] {
   return Array.from({ length: poolBlocks }, (_, index) => poolBlock((first + index) % poolBlocks)).filter(
-    (block) => !plan.segments.some((segment) => overlaps(block, segment.subnet)),
+    (block) => !plan.segments.flatMap(subnetsOf).some((subnet) => overlaps(block, subnet)),
   );
 }
 

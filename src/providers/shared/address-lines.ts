@@ -1,3 +1,4 @@
+import { addressesOf } from '../../model/planned-addresses.js';
 import type { HostPlan } from '../../plan/lab-plan.js';
 
 /** The lines for `ip -batch` inside a host: its interfaces up, with their addresses. */
@@ -6,9 +7,9 @@ export function addressLines(host: HostPlan): string[] {
     'link set dev lo up',
     ...host.interfaces.flatMap((nic) => [
       // Nobody else can have the address on a segment that was made a moment ago: no waiting for duplicate detection.
-      ...(nic.address === null
-        ? []
-        : [`address add ${nic.address} ${nic.address.includes(':') ? 'nodad' : 'brd +'} dev ${nic.name}`]),
+      ...addressesOf(nic).map(
+        (address) => `address add ${address} ${address.includes(':') ? 'nodad' : 'brd +'} dev ${nic.name}`,
+      ),
       `link set dev ${nic.name} up`,
     ]),
   ];

@@ -1,3 +1,4 @@
+import { addressesOf } from '../../model/planned-addresses.js';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
@@ -140,14 +141,14 @@ export function changesFor(
           lab,
         ),
       );
-      if (nic.address !== null) changes.push(addressChange(nic.name, nic.address));
+      changes.push(...addressesOf(nic).map((address) => addressChange(nic.name, address)));
       continue;
     }
     const device = machine.interfaces[nic.segment]!;
     if (device !== nic.name) changes.push(nameChange(device, nic.name));
     if (segment.mtu !== null) changes.push(mtuChange(device, segment.mtu));
     changes.push(upChange(device));
-    if (nic.address !== null) changes.push(addressChange(device, nic.address));
+    changes.push(...addressesOf(nic).map((address) => addressChange(device, address)));
   }
   for (const key of Object.keys(host.sysctls)) changes.push(sysctlNote(key));
   for (const route of host.routes) changes.push(routeNote(route.to, route.via));

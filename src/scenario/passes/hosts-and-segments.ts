@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { zName } from '../../language/fields.js';
 import { nearest, shown, suggestion } from '../../language/wording.js';
-import { parseCidr } from '../../model/cidr.js';
+import { familyOf, parseCidr } from '../../model/cidr.js';
 import { overlapProblems, routeProblems, segmentAddresses, segmentProblems } from '../addressing.js';
 import type { HostNetworks } from '../addressing.js';
 import type { Path } from '../diagnostic.js';
@@ -111,9 +111,12 @@ function readSegments(shapes: Data, hostNames: ReadonlySet<string>, mistakes: Mi
 function networksOf(lab: DeclaredLab): Map<string, HostNetworks['segments']> {
   const networks = new Map<string, HostNetworks['segments']>([...lab.hosts.keys()].map((name) => [name, []]));
   for (const [segment, shape] of lab.segments) {
-    const subnet = parseCidr(shape.subnet)!;
-    for (const [host, address] of Object.entries(segmentAddresses(shape)))
-      networks.get(host)?.push({ name: segment, subnet, address });
+    for (const [host, addresses] of Object.entries(segmentAddresses(shape)))
+      for (const text of shape.subnet) {
+        const subnet = parseCidr(text)!;
+        const address = addresses?.find((one) => familyOf(one) === subnet.family) ?? null;
+        networks.get(host)?.push({ name: segment, subnet, address });
+      }
   }
   return networks;
 }
