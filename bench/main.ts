@@ -12,6 +12,7 @@ import { jobsBench, repeatsBench } from './set.js';
 import { sshBench } from './ssh.js';
 import { startupBench } from './startup.js';
 import { tableOf } from './table.js';
+import { workersBench } from './workers.js';
 
 const benches: readonly Bench[] = [
   startupBench,
@@ -23,6 +24,7 @@ const benches: readonly Bench[] = [
   overlayBench,
   jobsBench,
   repeatsBench,
+  workersBench,
 ];
 
 const usage = `npm run bench [-- [--quick] [BENCH...]]

@@ -25,8 +25,10 @@ export interface HostPlan {
   image: string;
   /** `systemd`: a full Debian boot. `light`: own root and SSH, no systemd and no engine. */
   init: 'systemd' | 'light';
-  /** Whether the Docker engine of the image is to be usable; it starts at the first docker command. */
+  /** Whether the Docker engine of the image is to be usable. */
   engine: boolean;
+  /** The engine is left to start at the first docker command; otherwise provisioning starts it. */
+  engineOnDemand?: boolean;
   /** Container images that must be in the engine's store when the host is up: `busybox`, `web`, `consul`. */
   containerImages: string[];
   interfaces: InterfacePlan[];

@@ -30,6 +30,7 @@ export function planLab(scenario: Scenario): LabPlan {
       image: host.image,
       init: host.init,
       engine: host.engine,
+      ...(host.engineOnDemand ? { engineOnDemand: true } : {}),
       containerImages: host.engine ? [...scenario.containerImages] : [],
       interfaces,
       routes: host.routes.map(({ to, via }) => ({ to, via })),

@@ -124,7 +124,8 @@ interface AttemptNotes {
   laters: Map<number, NonNullable<ProbeContext['later']>>;
   commands: Map<number, Transcript[]>;
   made: number;
-  cut: boolean;
+  /** Attempts of which something was ended because their time was over. */
+  cut: Set<number>;
 }
 
 function forgetOldest(notes: AttemptNotes): void {
@@ -145,9 +146,8 @@ function attemptAt(course: Course, item: CheckItem, notes: AttemptNotes): Attemp
     const held: Transcript[] = [];
     if (number > 1) notes.commands.set(number, held);
     const record = number === 1 ? recorder(course, item.id) : (one: Transcript) => void held.push(one);
-    notes.cut = false;
     const cut = (): void => {
-      notes.cut = true;
+      notes.cut.add(number);
       report.cut();
     };
     const once = (timeMs: number): Promise<Outcome> =>
@@ -169,7 +169,7 @@ function attemptAt(course: Course, item: CheckItem, notes: AttemptNotes): Attemp
 async function runCheck(course: Course, item: CheckItem): Promise<Timed> {
   const timeoutMs = item.timeoutMs ?? item.type.timeoutMs ?? defaultCheckTimeoutMs;
   const timing: Timing = { withinMs: item.withinMs, holdsForMs: item.holdsForMs, timeoutMs };
-  const notes: AttemptNotes = { laters: new Map(), commands: new Map(), made: 0, cut: false };
+  const notes: AttemptNotes = { laters: new Map(), commands: new Map(), made: 0, cut: new Set() };
   const attempt = attemptAt(course, item, notes);
   const first = await attemptsOf(attempt, timing, course.signal);
   const timed = await onceMoreWhereStarved(course, item, attempt, timing, first, notes);
@@ -193,7 +193,7 @@ async function onceMoreWhereStarved(
   notes: AttemptNotes,
 ): Promise<Timed> {
   const { outcome } = first;
-  const ranOut = notes.cut;
+  const ranOut = notes.cut.has(first.shown);
   if (outcome.verdict === 'pass' || !(ranOut || outcome.cause === 'timeout') || course.signal.aborted) return first;
   const why = starvation(course);
   if (why === null || course.lab.look() !== null) return first;
@@ -207,7 +207,8 @@ async function onceMoreWhereStarved(
   const second = await attemptsOf(attempt, longer, course.signal);
   const durationMs = first.durationMs + second.durationMs;
   const timed = { outcome: second.outcome, attempts: notes.made, durationMs, shown: notes.made };
-  if (notes.cut) return { ...unknown(second.outcome.reason), attempts: notes.made, durationMs, shown: notes.made };
+  if (notes.cut.has(notes.made))
+    return { ...unknown(second.outcome.reason), attempts: notes.made, durationMs, shown: notes.made };
   if (timing.withinMs === null && timing.holdsForMs === null) return timed;
   return second.outcome.verdict === 'pass' ? { ...unknown(outcome.reason), attempts: notes.made, durationMs } : first;
 }

@@ -111,6 +111,8 @@ export interface ScenarioHost {
   init: 'systemd' | 'light';
   /** `false`: no engine wanted. */
   engine: boolean;
+  /** The engine starts at the first docker command only; otherwise it runs before the first step. */
+  engineOnDemand?: boolean;
   routes: { to: string; via: string }[];
   sysctls: Record<string, string>;
   /** What it may use of the machine, where the file says. */

@@ -321,12 +321,13 @@ export const zHost = z
         '`systemd`: a full Debian boot. `light`: own root and SSH in a fraction of the time, without systemd and without an engine. Its SSH server serves netrig alone: nothing listens at port 22 on its segments, so start one (`start: /usr/sbin/sshd -D`) where a lab is about it.',
       ),
     engine: z
-      .union([z.literal(false), zSemverRange], {
-        error: (issue) => `expected false or a version range such as ">=28", got ${shown(issue.input)}`,
+      .union([z.literal(false), z.enum(['started', 'on-demand']), zSemverRange], {
+        error: (issue) =>
+          `expected false, started, on-demand or a version range such as ">=28", got ${shown(issue.input)}`,
       })
       .optional()
       .describe(
-        '`false`: no Docker engine. A version range picks an image whose engine is in it. Default: the image’s engine; none on light hosts.',
+        '`false`: no Docker engine. `started`: it runs before the first step, as on any Debian host that has it: docker0, its rules and IP forwarding are there. `on-demand`: it starts at the first docker command, which saves the time where few hosts of many use theirs; until then the host is one without an engine. A version range picks an image whose engine is in it. Default: the image’s engine, `started`; none on light hosts.',
       ),
     routes: z.array(zRoute).default([]).describe('Routes beyond those of the segments.'),
     sysctls: z

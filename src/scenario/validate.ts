@@ -6,6 +6,7 @@ import type { Catalogue } from './covers.js';
 import { formatPath } from './diagnostic.js';
 import type { Diagnostic } from './diagnostic.js';
 import type { Kinds } from './kinds.js';
+import { startOf } from './passes/engines.js';
 import { coveredItems } from './passes/covered-items.js';
 import { declaredVariables } from './passes/declared-variables.js';
 import type { DeclaredVariables, Environment } from './passes/declared-variables.js';
@@ -294,6 +295,7 @@ function plannedHost({ source }: Reading, lab: DeclaredLab, name: string, host: 
     image: lab.images.get(name)!,
     init: host.init,
     engine: lab.hasEngine(name),
+    ...(startOf(host.engine) === 'on-demand' ? { engineOnDemand: true } : {}),
     routes: host.routes,
     sysctls: host.sysctls,
     ...(host.limits ? { limits: host.limits } : {}),

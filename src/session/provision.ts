@@ -15,6 +15,9 @@ function hostsFileLines(plan: LabPlan): string {
   return [hostsFileMarks.first, ...lines, hostsFileMarks.last, ''].join('\n');
 }
 
+/** Time for one host, ms: an engine that starts among many on a busy machine takes most of it. */
+const provisionMs = 120_000;
+
 /** One shell script a host: everything that makes it this lab's host, whoever made the machine. */
 function provisionScript(plan: LabPlan, host: HostPlan): string {
   const lines = [
@@ -28,21 +31,26 @@ function provisionScript(plan: LabPlan, host: HostPlan): string {
     );
   }
   for (const route of host.routes) lines.push(quoteArgv(['ip', 'route', 'replace', route.to, 'via', route.via]));
+  // As on a Debian host that has it: docker0, its rules and IP forwarding are there before anybody asks for them.
+  if (host.engine && !host.engineOnDemand)
+    lines.push(
+      "systemctl start docker.service || { echo 'its engine does not start' >&2; journalctl -u docker -n 5 -o cat >&2; exit 1; }",
+    );
   return lines.join('\n');
 }
 
 /**
- * Provisions every host over SSH, all at once: names of the other hosts, sysctls, routes. The first use of each connection,
+ * Provisions every host over SSH, all at once: names of the other hosts, sysctls, routes, the engine. The first use of each connection,
  * so a lab whose provisioning returned has hosts that answer.
  *
- * @throws NETRIG_SSH_CONNECT, or NETRIG_SEGMENT when a host refuses a route or sysctl.
+ * @throws NETRIG_SSH_CONNECT, or NETRIG_SEGMENT when a host refuses a route or sysctl, or its engine does not start.
  */
 export async function provision(session: LabSession, signal: AbortSignal): Promise<void> {
   const { plan } = session.lab;
   await Promise.all(
     plan.hosts.map(async (host) => {
       const connection = await session.connection(host.name, signal);
-      const result = await connection.exec(provisionScript(plan, host), { signal, timeoutMs: 20_000 });
+      const result = await connection.exec(provisionScript(plan, host), { signal, timeoutMs: provisionMs });
       if (result.exitCode === 0) return;
       throw new NetrigError(
         'NETRIG_SEGMENT',

@@ -226,6 +226,24 @@ describe('A machine that has no time', () => {
     expect(given[1]!).to.be.above(2 * given[0]!);
   });
 
+  it('what had its time is the verdict, although the last attempt was cut short', async () => {
+    let made = 0;
+    const scenario = fakeScenario(text, {
+      checks: {
+        one: async (context) => {
+          made += 1;
+          if (made === 1) return { verdict: 'fail', cause: 'wrong-value', reason: 'It is wrong.' };
+          await new Promise((resolve) => setTimeout(resolve, context.timeLeftMs() + 5));
+          return cutAttempt(context);
+        },
+      },
+    });
+    const check = scenario.items.find((item) => item.title === 'one')!;
+    if (check.kind === 'check') check.withinMs = 200;
+    const outcomes = await fakeRun(scenario, { starvation }).all();
+    expect(outcomes['one']).to.include({ verdict: 'fail', cause: 'wrong-value' });
+  });
+
   it('what becomes true only with more time than `within` is not known, never passed', async () => {
     let made = 0;
     const scenario = fakeScenario(text, { checks: { one: () => ((made += 1) === 1 ? timedOut : pass) } });

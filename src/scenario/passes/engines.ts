@@ -24,6 +24,11 @@ export function engineMayFit(image: string, range: string): boolean {
   );
 }
 
+/** When the engine of a host is to start, where its `engine` says so; `null` for any other value. */
+export function startOf(engine: HostShape['engine']): 'started' | 'on-demand' | null {
+  return engine === 'started' || engine === 'on-demand' ? engine : null;
+}
+
 /** Whether the host says by itself that it has no engine. */
 export function refusesEngine(host: HostShape): boolean {
   return host.init === 'light' || host.engine === false;
@@ -45,9 +50,11 @@ export function hostImages(
   const fallback = typeof wanted === 'string' && findHostImageRow(wanted) ? wanted : defaultImage;
   for (const [name, host] of hosts) {
     const complain = (message: string): void => report(['hosts', name, 'engine'], message);
-    const range = typeof host.engine === 'string' ? host.engine : null;
-    if (range === null) images.set(name, host.image ?? fallback);
-    else if (host.init === 'light') complain('a light host has no engine: leave out `engine`, or `init: light`');
+    const wish = typeof host.engine === 'string' ? host.engine : null;
+    const range = wish === null || startOf(wish) !== null ? null : wish;
+    if (wish === null || (range === null && host.init !== 'light')) images.set(name, host.image ?? fallback);
+    else if (range === null || host.init === 'light')
+      complain('a light host has no engine: leave out `engine`, or `init: light`');
     else if (host.image !== undefined || matrix.has('image')) {
       const image = host.image ?? fallback;
       if (engineFits(image, range)) images.set(name, image);

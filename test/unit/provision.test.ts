@@ -1,0 +1,62 @@
+import { expect } from 'chai';
+import { planLab } from '../../src/plan/plan.js';
+import { loadScenarioText } from '../../src/scenario/load.js';
+import { provision } from '../../src/session/provision.js';
+import { openSession } from '../../src/session/session.js';
+import { execResult, fakeConnection } from '../fakes/connection.js';
+import { fakeLab } from '../fakes/provider.js';
+
+/** What provisioning asks the one host of a scenario to do, or the mistakes of the scenario. */
+async function provisioned(host: string): Promise<{ script: string; mistakes: string[] }> {
+  const text = `scenario: p\ntitle: t\nhosts: { a: ${host} }\nsteps: [ { check: x, ping: { from: a, to: 127.0.0.1 } } ]\n`;
+  const { scenarios, diagnostics } = loadScenarioText(text, '/tmp/p.yaml');
+  if (diagnostics.length > 0) return { script: '', mistakes: diagnostics.map((one) => one.message) };
+  const connection = fakeConnection();
+  const session = openSession(fakeLab(planLab(scenarios[0]!)), () => Promise.resolve(connection));
+  await provision(session, new AbortController().signal);
+  return { script: connection.asked.map(({ command }) => String(command)).join('\n'), mistakes: [] };
+}
+
+describe('Provisioning', () => {
+  const starts = 'systemctl start docker.service';
+
+  it('starts the engine of a host that has one, as a Debian host does', async () => {
+    expect((await provisioned('{}')).script).to.contain(starts);
+    expect((await provisioned('{ engine: started }')).script).to.contain(starts);
+    expect((await provisioned('{ engine: ">=20" }')).script).to.contain(starts);
+  });
+
+  it('leaves it to the first docker command where the scenario says so, and starts none where there is none', async () => {
+    expect((await provisioned('{ engine: on-demand }')).script).not.to.contain('docker');
+    expect((await provisioned('{ engine: false }')).script).not.to.contain('docker');
+    expect((await provisioned('{ init: light }')).script).not.to.contain('docker');
+  });
+
+  it('a light host has no engine to start, now or later', async () => {
+    for (const engine of ['started', 'on-demand'])
+      expect((await provisioned(`{ init: light, engine: ${engine} }`)).mistakes).to.deep.equal([
+        'a light host has no engine: leave out `engine`, or `init: light`',
+      ]);
+  });
+
+  it('writes a sysctl whose interface has a dot in its name where the kernel has it', async () => {
+    const { script } = await provisioned('{ init: light, sysctls: { net/ipv4/conf/eth0.100/rp_filter: 0 } }');
+    expect(script).to.contain('>/proc/sys/net/ipv4/conf/eth0.100/rp_filter');
+  });
+
+  it('says which host was not to be provisioned, and why', async () => {
+    const { scenarios } = loadScenarioText(
+      'scenario: p\ntitle: t\nhosts: { a: {} }\nsteps: [ { check: x, ping: { from: a, to: 127.0.0.1 } } ]\n',
+      '/tmp/p.yaml',
+    );
+    const connection = fakeConnection(() =>
+      Promise.resolve(execResult({ exitCode: 1, stderr: 'its engine does not start\n' })),
+    );
+    const session = openSession(fakeLab(planLab(scenarios[0]!)), () => Promise.resolve(connection));
+    const error = await provision(session, new AbortController().signal).then(
+      () => null,
+      (reason: unknown) => reason,
+    );
+    expect(String(error)).to.contain('Provisioning a failed: its engine does not start.');
+  });
+});
