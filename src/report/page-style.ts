@@ -121,6 +121,9 @@ svg .container-box{fill:var(--soft);stroke:var(--line)}
 svg .stopped .container-box{stroke-dasharray:4 3}svg .stopped text{fill:var(--dim)}
 svg text.container-name{font-weight:620;font-size:12.5px}
 svg .dot{fill:var(--c)}svg .port{fill:var(--c)}
+svg .way-passed .host-box{stroke:var(--pass);stroke-width:2.4}
+svg .way-broken .host-box{stroke:var(--fail);stroke-width:3;stroke-dasharray:7 3}
+svg .way-wire{stroke:var(--pass);stroke-width:5;opacity:.55;fill:none}
 svg .wire,svg .bus{stroke:var(--c);fill:none;stroke-width:1.8}
 svg .bus{stroke-width:3.4;stroke-linecap:round}
 svg .wire.overlay,svg .bus.overlay{stroke-dasharray:6 4}

@@ -1,5 +1,6 @@
 import type { EngineState, Topology } from '../model/events.js';
 import { oneLine } from './terminal-text.js';
+import type { WayMarks } from './way.js';
 
 /** Text made safe for HTML and XML content and for double-quoted attributes. */
 export function escapeMarkup(text: string): string {
@@ -155,11 +156,16 @@ function hostBoxes(topology: Topology, engines: EngineState[], networkColour: (n
   });
 }
 
-function drawHost(box: HostBox, y: number, height: number): string {
+/** The class of a host that a packet passed, or was stopped at. */
+function markOf(mark: 'passed' | 'broken' | undefined): string {
+  return mark === undefined ? '' : mark === 'broken' ? ' way-broken' : ' way-passed';
+}
+
+function drawHost(box: HostBox, y: number, height: number, way: WayMarks | null): string {
   const { x, width } = box;
   const chars = Math.floor((width - 2 * layout.pad) / layout.mono);
   const parts = [
-    `<g class="host"><rect x="${x}" y="${y}" width="${width}" height="${height}" rx="8" class="host-box"/>`,
+    `<g class="host${markOf(way?.hosts.get(box.name))}"><rect x="${x}" y="${y}" width="${width}" height="${height}" rx="8" class="host-box"/>`,
   ];
   parts.push(
     text(x + layout.pad, y + 19, 'host-name', clip(box.name, Math.floor((width - 2 * layout.pad) / 9)), box.name),
@@ -230,7 +236,12 @@ function wire(path: string, lane: Lane): string {
  * its wire, networks that span engines as dashed buses above. Hosts wrap into rows; a bus that more than one row needs is
  * joined by a trunk at the left. `''` where there is no host to draw.
  */
-export function topologySvg(topology: Topology, engines: EngineState[], idPrefix: string): string {
+export function topologySvg(
+  topology: Topology,
+  engines: EngineState[],
+  idPrefix: string,
+  way: WayMarks | null = null,
+): string {
   if (topology.hosts.length === 0) return '';
   const names = new Map<string, number>();
   for (const segment of topology.segments) names.set(`segment ${segment.name}`, names.size % colours);
@@ -346,7 +357,7 @@ export function topologySvg(topology: Topology, engines: EngineState[], idPrefix
       drawLane(lane, laneY, xs);
       labels.push(...marks);
     });
-    for (const box of row) hosts.push(drawHost(box, top, height));
+    for (const box of row) hosts.push(drawHost(box, top, height, way));
     const bottom = top + height;
     const laneYOf = new Map(
       below.map((lane, laneIndex) => [lane.key, bottom + layout.wireLabel + 14 + laneIndex * layout.lane]),
@@ -361,6 +372,8 @@ export function topologySvg(topology: Topology, engines: EngineState[], idPrefix
         if (lane && laneY !== undefined) {
           laneXs.get(nic.segment)?.push(nicX);
           wires.push(wire(`M${nicX.toFixed(1)} ${bottom}V${laneY}`, lane));
+          if (way?.interfaces.has(`${box.name} ${nic.name}`))
+            wires.push(`<path d="M${nicX.toFixed(1)} ${bottom}V${laneY}" class="way-wire"/>`);
           taps.push(
             `<rect x="${(nicX - 4).toFixed(1)}" y="${bottom - 4}" width="8" height="8" rx="1.5" class="port n${lane.colour}"/>`,
           );

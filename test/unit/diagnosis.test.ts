@@ -1,0 +1,475 @@
+import { expect } from 'chai';
+import type { Vantage } from '../../src/places/vantage.js';
+import type { LabPlan } from '../../src/plan/lab-plan.js';
+import { asTyped, mayMeet } from '../../src/diagnosis/explain-filter.js';
+import { explain, explainSuccess } from '../../src/diagnosis/explain.js';
+import { buildCase } from '../../src/diagnosis/follow.js';
+import { readFrame } from '../../src/diagnosis/frames.js';
+import { lookup } from '../../src/diagnosis/lookup.js';
+import { readSections } from '../../src/diagnosis/observer.js';
+import type { Section } from '../../src/diagnosis/observer.js';
+import { pcapng } from '../../src/diagnosis/pcapng.js';
+import type { ProbeFate } from '../../src/diagnosis/probe.js';
+import { rootCauseCatalogue } from '../../src/diagnosis/root-causes.js';
+import { readNft, readSaveSections, readTraces } from '../../src/diagnosis/rules.js';
+import { addToWorld, emptyWorld } from '../../src/diagnosis/world.js';
+import { rootCauses } from '../../src/model/verdict.js';
+
+const mark = 62_000;
+const isn = 0x01020304;
+
+const bytesOf = (address: string): number[] => address.split('.').map(Number);
+const macOf = (mac: string): number[] => mac.split(':').map((part) => parseInt(part, 16));
+
+/** An Ethernet frame with a TCP segment. */
+function tcp(srcMac: string, dstMac: string, src: string, dst: string, ports: [number, number], flags: number): string {
+  const reply = flags !== 0x02;
+  const data = Buffer.alloc(54);
+  data.set([...macOf(dstMac), ...macOf(srcMac), 0x08, 0x00, 0x45, 0, 0, 40, 0, 0, 0x40, 0, 64, 6, 0, 0], 0);
+  data.set([...bytesOf(src), ...bytesOf(dst)], 26);
+  data.writeUInt16BE(ports[0], 34);
+  data.writeUInt16BE(ports[1], 36);
+  data.writeUInt32BE(reply ? 7 : isn, 38);
+  data.writeUInt32BE(reply ? isn + 1 : 0, 42);
+  data.set([0x50, flags], 46);
+  return data.toString('hex');
+}
+
+function arpRequest(srcMac: string, src: string, target: string): string {
+  const data = Buffer.alloc(42);
+  data.set([255, 255, 255, 255, 255, 255, ...macOf(srcMac), 0x08, 0x06, 0, 1, 8, 0, 6, 4, 0, 1], 0);
+  data.set([...macOf(srcMac), ...bytesOf(src), 0, 0, 0, 0, 0, 0, ...bytesOf(target)], 22);
+  return data.toString('hex');
+}
+
+interface Nic {
+  name: string;
+  mac: string;
+  address?: string;
+  flags?: string[];
+  kind?: string;
+  data?: Record<string, unknown>;
+  link?: string;
+}
+
+interface HostSpec {
+  nics: Nic[];
+  routes?: Record<string, unknown>[];
+  rules?: Record<string, unknown>[];
+  sysctl?: string[];
+  neigh?: Record<string, unknown>[];
+  listen?: string[];
+  counters?: [before: string, after: string];
+  save?: [before: string, after: string];
+  frames?: string[];
+}
+
+const loopback: Nic = { name: 'lo', mac: '00:00:00:00:00:00', address: '127.0.0.1/8' };
+
+function sectionsOf(spec: HostSpec): Section[] {
+  const at = (name: string, text: string, space = '1'): Section => ({ name, space, text });
+  const nics = [loopback, ...spec.nics];
+  const addresses = nics.map(({ name, mac, address, flags, kind, data, link }, index) => ({
+    ifindex: index + 1,
+    ifname: name,
+    flags: flags ?? ['UP', 'LOWER_UP'],
+    mtu: 1500,
+    address: mac,
+    ...(link === undefined ? {} : { link }),
+    ...(kind === undefined ? {} : { linkinfo: { info_kind: kind, info_data: data ?? {} } }),
+    addr_info:
+      address === undefined
+        ? []
+        : [{ family: 'inet', local: address.split('/')[0], prefixlen: Number(address.split('/')[1]), scope: 'global' }],
+  }));
+  const connected = nics.flatMap(({ name, address, flags }) => {
+    if (address === undefined || flags?.includes('UP') === false) return [];
+    const [own, length] = address.split('/');
+    const subnet = [...bytesOf(own!).slice(0, 3), 0].join('.');
+    return [
+      { dst: `${subnet}/${length}`, dev: name },
+      { type: 'local', dst: own, dev: name, table: 'local' },
+    ];
+  });
+  const policy = [
+    { priority: 0, src: 'all', table: 'local' },
+    ...(spec.rules ?? []),
+    { priority: 32_766, src: 'all', table: 'main' },
+  ];
+  return [
+    at('spaces', '1\thost\t-\t1\n', '0'),
+    at('addr', JSON.stringify(addresses)),
+    at('rule4', JSON.stringify(policy)),
+    at('route4', JSON.stringify([...connected, ...(spec.routes ?? [])])),
+    at('neigh', JSON.stringify(spec.neigh ?? [])),
+    at('sysctl', (spec.sysctl ?? []).join('\n')),
+    at('listen', (spec.listen ?? []).join('\n')),
+    at('before-netstat', spec.counters?.[0] ?? ''),
+    at('after-netstat', spec.counters?.[1] ?? ''),
+    at('before-save', spec.save?.[0] ?? ''),
+    at('after-save', spec.save?.[1] ?? ''),
+    at('frames', (spec.frames ?? []).join('\n'), '0'),
+  ];
+}
+
+/** A line of the observer: `type` 0 for a frame that came in, 4 for one that left. */
+const frame = (time: number, ifindex: number, type: 0 | 3 | 4, hex: string): string =>
+  `1 100.${String(time).padStart(9, '0')} ${ifindex} ${type} 1 0800 ${hex.length / 2} ${hex}`;
+
+const plan: LabPlan = {
+  title: 'unit',
+  slug: 'unit',
+  segments: [
+    { name: 'left', subnet: '10.1.0.0/24', mtu: null },
+    { name: 'right', subnet: '10.2.0.0/24', mtu: null },
+  ],
+  hosts: [
+    ['client', 'left'],
+    ['router', 'left', 'right'],
+    ['server', 'right'],
+  ].map(([name, ...segments]) => ({
+    name: name!,
+    image: 'debian-12',
+    init: 'light' as const,
+    engine: false,
+    containerImages: [],
+    interfaces: segments.map((segment, at) => ({ name: `eth${at}`, segment, address: null, mac: '' })),
+    routes: [],
+    sysctls: {},
+  })),
+  bootTimeoutMs: 1,
+} as unknown as LabPlan;
+
+const macs = {
+  client: '02:00:00:00:00:01',
+  left: '02:00:00:00:00:02',
+  right: '02:00:00:00:00:03',
+  server: '02:00:00:00:00:04',
+};
+const ends: [string, string] = ['10.1.0.10', '10.2.0.20'];
+const syn = (from: string, to: string): string => tcp(from, to, ...ends, [mark, 80], 0x02);
+
+const healthy = (): Record<string, HostSpec> => ({
+  client: {
+    nics: [{ name: 'eth0', mac: macs.client, address: '10.1.0.10/24' }],
+    routes: [{ dst: 'default', gateway: '10.1.0.1', dev: 'eth0' }],
+    neigh: [{ dst: '10.1.0.1', dev: 'eth0', lladdr: macs.left, state: ['REACHABLE'] }],
+    frames: [frame(1000, 2, 4, syn(macs.client, macs.left))],
+  },
+  router: {
+    nics: [
+      { name: 'eth0', mac: macs.left, address: '10.1.0.1/24' },
+      { name: 'eth1', mac: macs.right, address: '10.2.0.1/24' },
+    ],
+    sysctl: ['ipv4/ip_forward\t1', 'ipv4/conf/eth0/forwarding\t1', 'ipv4/conf/eth1/forwarding\t1'],
+    neigh: [{ dst: '10.2.0.20', dev: 'eth1', lladdr: macs.server, state: ['REACHABLE'] }],
+    frames: [frame(2000, 2, 0, syn(macs.client, macs.left)), frame(3000, 3, 4, syn(macs.right, macs.server))],
+  },
+  server: {
+    nics: [{ name: 'eth0', mac: macs.server, address: '10.2.0.20/24' }],
+    routes: [{ dst: 'default', gateway: '10.2.0.1', dev: 'eth0' }],
+    neigh: [{ dst: '10.2.0.1', dev: 'eth0', lladdr: macs.right, state: ['REACHABLE'] }],
+    listen: ['tcp LISTEN 0 9 0.0.0.0:80 0.0.0.0:* users:(("httpd",pid=9,fd=3))'],
+    frames: [frame(4000, 2, 0, syn(macs.right, macs.server))],
+  },
+});
+
+function told(hosts: Record<string, HostSpec>, fate: ProbeFate = { fate: 'silent' }) {
+  const world = emptyWorld();
+  for (const [host, spec] of Object.entries(hosts)) addToWorld(world, host, sectionsOf(spec));
+  const probe = {
+    proto: 'tcp' as const,
+    address: ends[1],
+    port: 80,
+    mark,
+    waitMs: 1,
+    size: 56,
+    df: false,
+    payload: Buffer.alloc(0),
+  };
+  const source = { label: 'client', endpoint: { kind: 'host', host: 'client' }, container: null } as unknown as Vantage;
+  return buildCase({ world, probe, fate }, source, plan, 'server')!;
+}
+
+/** Frames stop at the router. */
+function stopsAtRouter(hosts: Record<string, HostSpec>): Record<string, HostSpec> {
+  hosts['router']!.frames = hosts['router']!.frames!.slice(0, 1);
+  hosts['server']!.frames = [];
+  return hosts;
+}
+
+describe('What stops a packet, by what was seen of it', () => {
+  it('says the last place and no cause where nothing stands against the packet', () => {
+    const found = explain(told(stopsAtRouter(healthy())))!;
+    expect(found.rootCause).to.equal(null);
+    expect(found.sentence).to.equal('it came to router by eth0, and was not seen any further');
+    expect(found.way.map(({ place, in: came, out }) => [place, came, out])).to.deep.equal([
+      ['client', null, 'eth0'],
+      ['router', 'eth0', null],
+    ]);
+  });
+
+  it('forwarding that is off at the host that got it', () => {
+    const hosts = stopsAtRouter(healthy());
+    hosts['router']!.sysctl = ['ipv4/ip_forward\t0', 'ipv4/conf/eth0/forwarding\t0'];
+    const found = explain(told(hosts))!;
+    expect(found.rootCause).to.equal('forwarding-off');
+    expect(found.sentence).to.equal('router got it on eth0 and does not forward: net.ipv4.ip_forward is 0');
+    expect(found.way.at(-1)).to.include({ place: 'router', state: 'broken' });
+  });
+
+  it('a route that refuses, a policy rule, and no route at all', () => {
+    const refusing = stopsAtRouter(healthy());
+    refusing['router']!.routes = [{ type: 'blackhole', dst: '10.2.0.20' }];
+    expect(explain(told(refusing))!.sentence).to.equal('router has the route blackhole 10.2.0.20, which refuses it');
+    const ruled = stopsAtRouter(healthy());
+    ruled['router']!.rules = [{ priority: 100, src: '10.1.0.10', action: 'prohibit' }];
+    expect(explain(told(ruled))!).to.include({
+      rootCause: 'policy-rule',
+      sentence: 'a policy rule of router refuses it: rule 100: from 10.1.0.10 prohibit',
+    });
+    const lost = stopsAtRouter(healthy());
+    lost['router']!.nics[1] = { name: 'eth1', mac: macs.right, address: '10.3.0.1/24' };
+    expect(explain(told(lost))!).to.include({ rootCause: 'no-route', sentence: 'router has no route to 10.2.0.20' });
+  });
+
+  it('an interface that is down, rather than the route that went with it', () => {
+    const hosts = stopsAtRouter(healthy());
+    hosts['router']!.nics[1]!.flags = [];
+    expect(explain(told(hosts))!).to.include({
+      rootCause: 'link-down',
+      sentence: 'eth1 of router is down, so it cannot pass',
+    });
+  });
+
+  it('reverse path filtering only where the kernel counted it', () => {
+    const name = 'TcpExt: A IPReversePathFilter\nTcpExt:';
+    for (const [after, cause] of [
+      [1, 'rp-filter'],
+      [0, null],
+    ] as const) {
+      const hosts = stopsAtRouter(healthy());
+      hosts['router']!.sysctl!.push('ipv4/conf/all/rp_filter\t1');
+      hosts['router']!.routes = [{ dst: '10.1.0.10', dev: 'eth1' }];
+      hosts['router']!.counters = [`${name} 0 0`, `${name} 0 ${after}`];
+      expect(explain(told(hosts))!.rootCause).to.equal(cause);
+    }
+  });
+
+  it('a rule of legacy iptables by its counter, and only one that fits the packet', () => {
+    const rules = (packets: number): string =>
+      `# legacy ip\n*filter\n:FORWARD ACCEPT [5:300]\n[${packets}:0] -A FORWARD -p udp -j DROP\n[${packets}:0] -A FORWARD -p tcp -m tcp --dport 80 -j DROP\nCOMMIT\n`;
+    const hosts = stopsAtRouter(healthy());
+    hosts['router']!.save = [rules(0), rules(1)];
+    expect(explain(told(hosts))!.sentence).to.equal(
+      'router drops it: rule 2 of chain FORWARD (filter), `-p tcp --dport 80 -j DROP`',
+    );
+  });
+
+  it('an answer that has no route back', () => {
+    const hosts = healthy();
+    hosts['server']!.routes = [];
+    expect(explain(told(hosts))!).to.include({
+      rootCause: 'no-way-back',
+      sentence: 'server gets it, but has no route back to 10.1.0.10',
+    });
+  });
+
+  it('nobody listens, another address is listened on, and what does listen', () => {
+    const reset = tcp(macs.server, macs.right, ends[1], ends[0], [80, mark], 0x14);
+    const refusedBy = (listen: string[]): Record<string, HostSpec> => {
+      const hosts = healthy();
+      hosts['server']!.listen = listen;
+      hosts['server']!.frames!.push(frame(5000, 2, 4, reset));
+      return hosts;
+    };
+    const fate: ProbeFate = { fate: 'error', where: 'remote', errno: 'ECONNREFUSED' };
+    expect(explain(told(refusedBy([]), fate))!.sentence).to.equal('on server, nobody listens on tcp port 80');
+    const local = explain(
+      told(refusedBy(['tcp LISTEN 0 9 127.0.0.1:80 0.0.0.0:* users:(("httpd",pid=9,fd=3))']), fate),
+    )!;
+    expect(local.rootCause).to.equal('listens-elsewhere');
+    expect(local.sentence).to.equal('httpd of server listens on 127.0.0.1 port 80 only, not on 10.2.0.20');
+  });
+
+  it('a gateway that is nobody, and a far address taken for a neighbour', () => {
+    const asked = (hosts: Record<string, HostSpec>, target: string): Record<string, HostSpec> => {
+      hosts['client']!.neigh = [{ dst: target, dev: 'eth0', state: ['FAILED'] }];
+      hosts['client']!.frames = [frame(1000, 2, 4, arpRequest(macs.client, '10.1.0.10', target))];
+      hosts['router']!.frames = [];
+      hosts['server']!.frames = [];
+      return hosts;
+    };
+    const nobody = asked(healthy(), '10.1.0.9');
+    nobody['client']!.routes = [{ dst: 'default', gateway: '10.1.0.9', dev: 'eth0' }];
+    expect(explain(told(nobody))!).to.include({ rootCause: 'wrong-route' });
+    expect(explain(told(nobody))!.sentence).to.contain('leads to the gateway 10.1.0.9, which nobody has');
+    const wide = asked(healthy(), '10.2.0.20');
+    wide['client']!.routes = [{ dst: '10.0.0.0/8', dev: 'eth0' }];
+    expect(explain(told(wide))!.sentence).to.equal(
+      'client takes 10.2.0.20 for a neighbour on eth0 (segment left), but server has it on segment right',
+    );
+  });
+
+  it('VLAN ids that differ', () => {
+    const hosts = healthy();
+    hosts['client'] = {
+      nics: [
+        { name: 'eth0', mac: macs.client },
+        { name: 'eth0.10', mac: macs.client, address: '10.2.0.1/24', kind: 'vlan', data: { id: 10 }, link: 'eth0' },
+      ],
+      neigh: [{ dst: '10.2.0.20', dev: 'eth0.10', state: ['FAILED'] }],
+      frames: [frame(1000, 3, 4, arpRequest(macs.client, '10.2.0.1', '10.2.0.20'))],
+    };
+    hosts['router'] = { nics: [] };
+    hosts['server'] = {
+      nics: [
+        { name: 'eth0', mac: macs.server },
+        { name: 'eth0.20', mac: macs.server, address: '10.2.0.20/24', kind: 'vlan', data: { id: 20 }, link: 'eth0' },
+      ],
+    };
+    expect(explain(told(hosts))!).to.include({
+      rootCause: 'vlan-mismatch',
+      sentence: 'eth0.10 of client is in VLAN 10, eth0.20 of server is in VLAN 20',
+    });
+  });
+
+  it('claims nothing about who has an address while a host was not looked at', () => {
+    const hosts = healthy();
+    hosts['client']!.routes = [{ dst: 'default', gateway: '10.1.0.9', dev: 'eth0' }];
+    hosts['client']!.neigh = [{ dst: '10.1.0.9', dev: 'eth0', state: ['FAILED'] }];
+    hosts['client']!.frames = [frame(1000, 2, 4, arpRequest(macs.client, '10.1.0.10', '10.1.0.9'))];
+    for (const name of ['router', 'server']) hosts[name]!.frames = [];
+    const c = told(hosts);
+    c.world.unlooked.push('other: it has no perl');
+    const found = explain(c)!;
+    expect(found.rootCause).to.equal(null);
+    expect(found.unlooked).to.deep.equal(['other: it has no perl']);
+  });
+
+  it('by which way a packet came through, where it must not', () => {
+    const hosts = healthy();
+    const answer = (from: string, to: string): string => tcp(from, to, ends[1], ends[0], [80, mark], 0x12);
+    hosts['server']!.frames!.push(frame(5000, 2, 4, answer(macs.server, macs.right)));
+    const found = explainSuccess(told(hosts, { fate: 'answered' }))!;
+    expect(found.sentence).to.equal('its way was client → router → server');
+    expect(explain(told(hosts, { fate: 'answered' }))).to.equal(null);
+  });
+});
+
+describe('What a diagnosis reads', () => {
+  it('sections, leaving out what was cut off', () => {
+    const raw = Buffer.from('@ one 0 3\na\nb\nready\n@ two 7 2\nxy\n@ three 7 9\nxy');
+    expect(readSections(raw)).to.deep.equal([
+      { name: 'one', space: '0', text: 'a\nb' },
+      { name: 'two', space: '7', text: 'xy' },
+    ]);
+  });
+
+  it('frames that are cut anywhere, without a throw', () => {
+    const whole = Buffer.from(syn(macs.client, macs.left), 'hex');
+    for (let length = 0; length <= whole.length; length += 1) readFrame(whole.subarray(0, length), 1);
+    const read = readFrame(whole, 1);
+    expect(read && 'packet' in read ? read.packet : null).to.include({ src: ends[0], dport: 80, seq: isn, flags: 2 });
+  });
+
+  it('the packet inside a VXLAN packet', () => {
+    const inner = Buffer.from(syn(macs.client, macs.server), 'hex');
+    const outer = Buffer.alloc(50 + inner.length);
+    Buffer.from(tcp(macs.left, macs.right, '10.5.0.1', '10.5.0.2', [5555, 4789], 0x02), 'hex').copy(outer, 0, 0, 42);
+    outer[23] = 17;
+    outer.set([0x08, 0, 0, 0, 0, 0, 42, 0], 42);
+    inner.copy(outer, 50);
+    const read = readFrame(outer, 1);
+    expect(read && 'packet' in read ? read.packet.around : null).to.deep.equal([
+      { src: '10.5.0.1', dst: '10.5.0.2', dport: 4789, vni: 42 },
+    ]);
+    expect(read && 'packet' in read ? read.packet.dst : null).to.equal(ends[1]);
+  });
+
+  it('rules by their handles, those of iptables in its own words', () => {
+    const saved = readSaveSections(
+      '# nft ip\n*filter\n:FORWARD DROP [0:0]\n[0:0] -A FORWARD -s 10.1.0.10/32 -j DROP\nCOMMIT\n# nft ip6\n',
+    );
+    const listing =
+      'table ip filter { # handle 2\n\tchain FORWARD { # handle 6\n\t\ttype filter hook forward priority filter; policy drop;\n\t\tip saddr 10.1.0.10 counter packets 0 bytes 0 drop # handle 9\n\t}\n}\ntable inet wall { # handle 3\n\tchain a { # handle 1\n\t\ttcp dport 80 drop # handle 4\n\t}\n}\n';
+    const { rules, policies } = readNft(listing, saved);
+    expect(rules.get('ip filter FORWARD 9')).to.include({
+      tool: 'iptables',
+      place: 1,
+      text: '-s 10.1.0.10/32 -j DROP',
+    });
+    expect(rules.get('inet wall a 4')).to.include({ tool: 'nft', table: 'inet wall', text: 'tcp dport 80 drop' });
+    expect(policies.get('ip filter FORWARD')?.policy).to.equal('drop');
+    expect(asTyped('-s 10.1.0.10/32 -p tcp -m tcp --dport 80 -j REJECT --reject-with icmp-port-unreachable')).to.equal(
+      '-s 10.1.0.10 -p tcp --dport 80 -j REJECT',
+    );
+  });
+
+  it('whether a rule may be meant for a packet', () => {
+    const packet = { src: '10.1.0.10', dst: '10.2.0.20', proto: 'tcp', dport: 80 };
+    for (const rule of [
+      '-j DROP',
+      '-p tcp -j DROP',
+      '-s 10.1.0.0/24 -j DROP',
+      '! -s 10.3.0.0/16 -j DROP',
+      '-p tcp --dport 80 -j DROP',
+    ])
+      expect(mayMeet(rule, packet), rule).to.equal(true);
+    for (const rule of [
+      '-p udp -j DROP',
+      '-s 10.3.0.0/24 -j DROP',
+      '-p tcp --dport 443 -j DROP',
+      '! -d 10.2.0.20 -j DROP',
+    ])
+      expect(mayMeet(rule, packet), rule).to.equal(false);
+  });
+
+  it('the longest prefix, by the order of policy rules', () => {
+    const world = emptyWorld();
+    const routes = [
+      { dst: 'default', gateway: '10.1.0.1', dev: 'eth0' },
+      { dst: '10.2.0.0/16', gateway: '10.1.0.2', dev: 'eth0' },
+      { dst: '10.2.0.0/24', gateway: '10.1.0.3', dev: 'eth0', flags: ['dead'] },
+      { dst: 'default', gateway: '10.1.0.9', dev: 'eth0', table: '77' },
+    ];
+    const nics = [{ name: 'eth0', mac: macs.client, address: '10.1.0.10/24' }];
+    addToWorld(
+      world,
+      'h',
+      sectionsOf({ nics, routes, rules: [{ priority: 9, src: '10.6.0.0', srclen: 16, table: '77' }] }),
+    );
+    const gateway = (from: string | null): string | null => {
+      const found = lookup(world.spaces[0]!, { to: '10.2.0.20', from, iif: null });
+      return found.found === 'route' ? found.route.gateway : null;
+    };
+    expect(gateway(null)).to.equal('10.1.0.2');
+    expect(gateway('10.6.0.1')).to.equal('10.1.0.9');
+  });
+
+  it('nothing from messages of nftables that are cut', () => {
+    expect(readTraces('7 00\n7 \nx')).to.deep.equal([]);
+  });
+
+  it('captures as pcapng with the place and interface in the name', () => {
+    const file = pcapng(told(healthy()).world.sightings);
+    expect(file.readUInt32LE(0)).to.equal(0x0a0d0d0a);
+    expect(file.includes('router:eth1')).to.equal(true);
+    let blocks = 0;
+    for (let at = 0; at < file.length; at += file.readUInt32LE(at + 4)) {
+      const length = file.readUInt32LE(at + 4);
+      expect(length % 4).to.equal(0);
+      expect(file.readUInt32LE(at + length - 4)).to.equal(length);
+      blocks += 1;
+    }
+    expect(blocks).to.equal(1 + 4 + 4);
+  });
+});
+
+describe('Root causes', () => {
+  it('each have a meaning, a look, a proof and a way to mend', () => {
+    expect(Object.keys(rootCauseCatalogue).sort()).to.deep.equal([...rootCauses].sort());
+    for (const entry of Object.values(rootCauseCatalogue))
+      for (const text of Object.values(entry)) expect(text.length).to.be.greaterThan(5);
+  });
+});
