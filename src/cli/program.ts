@@ -119,6 +119,16 @@ export interface TraceFlags {
   pcap?: string;
 }
 
+export interface WatchFlags extends TraceFlags {
+  count?: number;
+}
+
+export interface CaptureFlags {
+  lab?: string;
+  interface?: string;
+  filter?: string;
+}
+
 export interface Handlers {
   run(paths: string[], flags: RunFlags): Promise<number>;
   up(
@@ -136,6 +146,8 @@ export interface Handlers {
   exec(endpoint: string, command: string[], flags: LabFlags): Promise<number>;
   ssh(host: string, flags: LabFlags): Promise<number>;
   trace(from: string, to: string, flags: TraceFlags): Promise<number>;
+  watch(from: string, to: string, flags: WatchFlags): Promise<number>;
+  capture(where: string, flags: CaptureFlags): Promise<number>;
   ps(flags: { json?: boolean }): Promise<number>;
   down(labs: string[], flags: { all?: boolean }): Promise<number>;
   gc(flags: { inventory?: string; json?: boolean }): Promise<number>;
@@ -368,6 +380,35 @@ Start with:  netrig init && netrig run`,
       ),
     )
     .action(does(handlers.trace));
+
+  program
+    .command('watch')
+    .summary('tell the way of a packet whenever it changes, while one works in the lab')
+    .description(
+      'Sends a packet every second and tells its way, and why it is stopped, whenever that changes. Ctrl-C ends it.',
+    )
+    .argument('<from>', 'where it starts: host, host/container or host/netns:name')
+    .argument('<to>', 'where it goes: one of those, an address, or a name')
+    .addOption(lab())
+    .addOption(new Option('--tcp <port>', 'TCP connection attempts to that port').argParser(portNumber))
+    .addOption(new Option('--udp <port>', 'UDP datagrams to that port').argParser(portNumber))
+    .addOption(new Option('--dns <name>', 'questions for the address of that name, to port 53'))
+    .addOption(new Option('--family <4|6>', 'IP version for hosts and names; 4 by default').argParser(ipVersion))
+    .addOption(new Option('-n, --count <n>', 'end after so many packets').argParser(wholeNumber(1)))
+    .addOption(json('each change'))
+    .action(does(handlers.watch));
+
+  program
+    .command('capture')
+    .summary('stream what a place of a lab sends and gets, for Wireshark')
+    .description(
+      'Writes what a host, container or namespace sends and gets to standard output as a pcap stream, until Ctrl-C: netrig capture node1/web | wireshark -k -i -',
+    )
+    .argument('<where>', 'host, host/container or host/netns:name')
+    .addOption(lab())
+    .addOption(new Option('-I, --interface <name>', 'only that interface (default: all)'))
+    .addOption(new Option('-f, --filter <expression>', 'only packets that fit, in the language of pcap-filter(7)'))
+    .action(does(handlers.capture));
 
   program
     .command('ps')

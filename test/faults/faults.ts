@@ -133,6 +133,49 @@ steps:
   - check: healthy
     ping: { from: a, to: b }
 `,
+  swarm: `
+scenario: faults-swarm
+title: An overlay network of a swarm of two
+hosts:
+  node1: { image: debian-12 }
+  node2: { image: debian-12 }
+segments:
+  lan: { subnet: 192.168.10.0/24, hosts: { node1: 192.168.10.128, node2: 192.168.10.129 } }
+steps:
+  - step: A swarm
+    on: node1
+    run: docker swarm init --advertise-addr 192.168.10.128 >/dev/null && docker swarm join-token -q worker >/run/token
+  - on: node1
+    start: socat TCP-LISTEN:9000,fork,reuseaddr OPEN:/run/token,rdonly
+    until: { tcp: "127.0.0.1:9000" }
+  - on: node2
+    run: docker swarm join --token "$(socat -u TCP:node1:9000 -)" node1:2377
+  - on: node1
+    run: docker network create -d overlay --attachable ov && docker run -dit --name one --network ov busybox
+  - on: node2
+    run: docker run -dit --name two --network ov busybox
+  - check: healthy
+    ping: { from: node1/one, to: node2/two, via: ov }
+    within: 20s
+`,
+  macvlan: `
+scenario: faults-macvlan
+title: Containers of two hosts on the wire by macvlan, and a router
+hosts:
+  server1: { image: debian-12 }
+  server2: { image: debian-12 }
+  router: { init: light, image: debian-12 }
+segments:
+  wire: { subnet: 172.16.10.0/24, hosts: { server1: 172.16.10.11, server2: 172.16.10.12, router: 172.16.10.1 } }
+steps:
+  - on: server1
+    run: docker network create -d macvlan --subnet 172.16.10.0/24 --gateway 172.16.10.1 --opt parent=eth0 mac && docker run -d --name one --network mac --ip 172.16.10.70 --stop-signal KILL web
+  - on: server2
+    run: docker network create -d macvlan --subnet 172.16.10.0/24 --gateway 172.16.10.1 --opt parent=eth0 mac && docker run -d --name two --network mac --ip 172.16.10.101 --stop-signal KILL web
+  - check: healthy
+    ping: { from: server1/one, to: server2/two }
+    within: 10s
+`,
 };
 
 const ping = { from: 'client', to: 'server' };
@@ -844,6 +887,76 @@ const bridged: Omit<Fault, 'lab'>[] = [
   },
 ];
 
+const overlay: Fault['check'] = ['ping', { from: 'node1/one', to: 'node2/two', via: 'ov' }];
+
+const swarm: Omit<Fault, 'lab'>[] = [
+  {
+    name: 'a firewall drops the overlay’s packets',
+    plant: { node2: 'iptables -I INPUT -p udp --dport 4789 -j DROP' },
+    mend: { node2: 'iptables -D INPUT -p udp --dport 4789 -j DROP' },
+    check: overlay,
+    root: 'filtered',
+    says: /node2 drops .*`-p udp --dport 4789 -j DROP`/,
+  },
+  {
+    name: 'the sender drops the overlay’s packets',
+    plant: { node1: 'iptables -I OUTPUT -p udp --dport 4789 -j DROP' },
+    mend: { node1: 'iptables -D OUTPUT -p udp --dport 4789 -j DROP' },
+    check: overlay,
+    root: 'filtered',
+    says: /node1 drops .*`-p udp --dport 4789 -j DROP`/,
+  },
+  {
+    name: 'a container’s interface in the overlay is down',
+    plant: { node2: 'nsenter -t $(docker inspect -f "{{.State.Pid}}" two) -n ip link set eth0 down' },
+    mend: { node2: 'nsenter -t $(docker inspect -f "{{.State.Pid}}" two) -n ip link set eth0 up' },
+    check: overlay,
+    root: ['link-down', 'no-carrier'],
+    says: /eth0 of node2\/two is down/,
+  },
+];
+
+const onWire: Fault['check'] = ['port', { from: 'server1/one', to: 'server2/two', port: 80 }];
+
+const macvlan: Omit<Fault, 'lab'>[] = [
+  {
+    name: 'the parent interface is down',
+    plant: { server2: 'ip link set eth0 down' },
+    mend: { server2: 'ip link set eth0 up; sleep 0.3' },
+    check: onWire,
+    root: ['link-down', 'no-carrier'],
+    says: /eth0 of server2(?:\/two)? (?:is down|has no carrier)/,
+  },
+  {
+    name: 'nobody listens in the container',
+    plant: { server2: 'docker exec two pkill httpd; true' },
+    mend: { server2: 'docker restart -t 0 two; sleep 0.5' },
+    check: onWire,
+    root: ['nobody-listens', 'container-not-running'],
+    says: /two/,
+  },
+  {
+    name: 'the gateway of the network does not forward, and the container asks by it',
+    plant: {
+      server1:
+        'nsenter -t $(docker inspect -f "{{.State.Pid}}" one) -n sh -c "ip route del 172.16.10.0/24 dev eth0; ip route add 172.16.10.1 dev eth0; ip route replace 172.16.10.101 via 172.16.10.1"',
+    },
+    mend: {
+      server1:
+        'nsenter -t $(docker inspect -f "{{.State.Pid}}" one) -n sh -c "ip route del 172.16.10.101; ip route del 172.16.10.1; ip route add 172.16.10.0/24 dev eth0"',
+    },
+    check: onWire,
+    root: 'forwarding-off',
+    says: /router .*ip_forward is 0/,
+  },
+];
+
 const inLab = (lab: string, all: Omit<Fault, 'lab'>[]): Fault[] => all.map((fault) => ({ lab, ...fault }));
 
-export const faults: Fault[] = [...inLab('routed', routed), ...inLab('docker', docker), ...inLab('bridged', bridged)];
+export const faults: Fault[] = [
+  ...inLab('routed', routed),
+  ...inLab('docker', docker),
+  ...inLab('bridged', bridged),
+  ...inLab('swarm', swarm),
+  ...inLab('macvlan', macvlan),
+];

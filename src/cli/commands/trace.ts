@@ -1,18 +1,22 @@
 import { randomInt } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { PacketRequest } from '../../diagnosis/diagnose.js';
 import { tracePacket } from '../../diagnosis/trace.js';
 import type { PacketTrace, TracedHop } from '../../diagnosis/trace.js';
 import { NetrigError } from '../../errors.js';
 import { findRunningLab } from '../../labs/find.js';
 import { exitStatus } from '../../model/verdict.js';
+import type { ProbeContext } from '../../places/context.js';
 import { isVantage, parseEndpoint } from '../../places/endpoint.js';
 import { encodeQuery } from '../../probes/dns-message.js';
 import { resolveProbe } from '../../probes/probe-ends.js';
 import { oneLine } from '../../report/terminal-text.js';
+import { wayLine } from '../../report/way.js';
 import { onInterrupt } from '../../run/interrupt.js';
 import { openSession } from '../../session/session.js';
-import type { TraceFlags } from '../program.js';
+import type { LabSession } from '../../session/session.js';
+import type { TraceFlags, WatchFlags } from '../program.js';
 import { joined, out, print, printJson, text } from '../terminal.js';
 import type { Painted } from '../terminal.js';
 
@@ -72,34 +76,84 @@ function show(trace: PacketTrace): void {
   print`${joined(lines, '\n')}`;
 }
 
+/** A lab's session with both ends of the packet that is to be sent. */
+async function requestFor(
+  from: string,
+  to: string,
+  flags: TraceFlags,
+  session: LabSession,
+  signal: AbortSignal,
+): Promise<{ context: ProbeContext; request: PacketRequest }> {
+  const probe = probeOf(flags);
+  const context = session.context({ signal, timeoutMs: traceMs, record: () => undefined });
+  const source = parseEndpoint(from, context.plan);
+  if (!isVantage(source))
+    throw new NetrigError('NETRIG_USAGE', `"${from}" is no place that a packet can start from.`, {
+      hint: `Write a host (${context.plan.hosts.map(({ name }) => name).join(', ')}), host/container or host/netns:name.`,
+    });
+  const family = flags.family === undefined ? {} : { family: flags.family as 4 | 6 };
+  const ends = await resolveProbe(context, source, parseEndpoint(to, context.plan), family);
+  if (ends.state !== 'found')
+    throw new NetrigError('NETRIG_USAGE', ends.state === 'unresolved' ? ends.failure.reason : ends.reason);
+  const seen = { cause: 'timeout' as const, answeredBy: null, path: null };
+  return { context, request: { source: ends.source, target: ends.target, ...probe, ...seen } };
+}
+
 /** `netrig trace`: the way of one packet through a lab that is up, hop by hop. Ends with 1 when it was not answered. */
 export async function trace(from: string, to: string, flags: TraceFlags): Promise<number> {
-  const probe = probeOf(flags);
   const session = openSession(await findRunningLab(flags.lab));
   const interrupt = onInterrupt(() => undefined);
   try {
-    const context = session.context({ signal: interrupt.signal, timeoutMs: traceMs, record: () => undefined });
-    const source = parseEndpoint(from, context.plan);
-    if (!isVantage(source))
-      throw new NetrigError('NETRIG_USAGE', `"${from}" is no place that a packet can start from.`, {
-        hint: `Write a host (${context.plan.hosts.map(({ name }) => name).join(', ')}), host/container or host/netns:name.`,
-      });
-    const family = flags.family === undefined ? {} : { family: flags.family as 4 | 6 };
-    const ends = await resolveProbe(context, source, parseEndpoint(to, context.plan), family);
-    if (ends.state !== 'found')
-      throw new NetrigError('NETRIG_USAGE', ends.state === 'unresolved' ? ends.failure.reason : ends.reason);
-    const { trace: told, pcap } = await tracePacket(context, {
-      source: ends.source,
-      target: ends.target,
-      ...probe,
-      cause: 'timeout',
-      answeredBy: null,
-      path: null,
-    });
+    const { context, request } = await requestFor(from, to, flags, session, interrupt.signal);
+    const { trace: told, pcap } = await tracePacket(context, request);
+    if (interrupt.signal.aborted) return exitStatus.interrupted;
     if (flags.pcap !== undefined) writeFileSync(flags.pcap, pcap());
     if (flags.json) printJson(told);
     else show(told);
     return told.fate === 'answered' ? exitStatus.passed : exitStatus.failed;
+  } finally {
+    interrupt.dispose();
+    await session.close();
+  }
+}
+
+function watchLine(told: PacketTrace): Painted {
+  const line = oneLine(wayLine(told));
+  if (told.fate === 'answered') return joined([out.green('✓ '), line]);
+  const why = told.diagnosis?.sentence ?? told.fate;
+  return joined([out.red('✗ '), line, line === '' ? '' : ': ', oneLine(why)]);
+}
+
+/** Between two packets of `netrig watch`, ms. */
+const watchPauseMs = 1000;
+
+/**
+ * `netrig watch`: sends a packet again and again while somebody works in the lab, and tells its way whenever that changes.
+ * Ctrl-C ends it.
+ */
+export async function watch(from: string, to: string, flags: WatchFlags): Promise<number> {
+  const session = openSession(await findRunningLab(flags.lab));
+  const interrupt = onInterrupt(() => undefined);
+  const { signal } = interrupt;
+  let last = '';
+  try {
+    for (let sent = 0; !signal.aborted && (flags.count === undefined || sent < flags.count); sent += 1) {
+      // Both ends are looked up each time: containers come and go.
+      const { context, request } = await requestFor(from, to, flags, session, signal);
+      const { trace: told } = await tracePacket(context, request);
+      const line = watchLine(told);
+      if (!signal.aborted && line.text !== last) {
+        last = line.text;
+        if (flags.json) printJson({ time: new Date().toISOString(), ...told });
+        else print`${out.dim(new Date().toLocaleTimeString('en-GB'))}  ${line}`;
+      }
+      await delay(watchPauseMs, undefined, { signal }).catch(() => undefined);
+    }
+    return exitStatus.passed;
+  } catch (error) {
+    // What was on its way when Ctrl-C came is no error.
+    if (signal.aborted) return exitStatus.passed;
+    throw error;
   } finally {
     interrupt.dispose();
     await session.close();
