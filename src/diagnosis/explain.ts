@@ -60,10 +60,13 @@ function onwardOf(
   };
 }
 
-/** The step by which the packet came out of the namespace before: whose route sent it here. */
+/**
+ * The step by which the packet was sent here: whose route it was. On the wire it has the MAC address of that interface; it may
+ * have left by another one below (a macvlan interface's parent, the ports of a bridge).
+ */
 function senderOf(steps: readonly Step[], step: Step): Step | null {
-  const at = steps.indexOf(step);
-  return steps.slice(0, at).findLast(({ way, space }) => way === 'out' && space !== step.space) ?? null;
+  const before = steps.slice(0, steps.indexOf(step)).filter(({ way, space }) => way === 'out' && space !== step.space);
+  return before.findLast(({ link }) => link.mac === step.packet.srcMac) ?? before.at(-1) ?? null;
 }
 
 /** The sender takes a namespace for the destination itself, by what its neighbour table says, and that has not the address. */

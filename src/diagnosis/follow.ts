@@ -188,7 +188,7 @@ export function hopsOf(steps: readonly Step[], begins: 'sent' | 'answered'): Hop
     const own = at === 0 && stay[0]!.way === 'out';
     return {
       place: stay[0]!.space.label,
-      in: own ? null : (came[0]?.link.name ?? null),
+      in: own ? null : (came.at(-1)?.link.name ?? null),
       out: left?.link.name ?? null,
       did: didThere(stay, own ? begins : null, left !== null),
       state: 'seen',

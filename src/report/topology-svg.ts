@@ -372,8 +372,8 @@ export function topologySvg(
         if (lane && laneY !== undefined) {
           laneXs.get(nic.segment)?.push(nicX);
           wires.push(wire(`M${nicX.toFixed(1)} ${bottom}V${laneY}`, lane));
-          if (way?.interfaces.has(`${box.name} ${nic.name}`))
-            wires.push(`<path d="M${nicX.toFixed(1)} ${bottom}V${laneY}" class="way-wire"/>`);
+          const passed = way?.interfaces.has(`${box.name} ${nic.name}`) === true;
+          wires.push(passed ? `<path d="M${nicX.toFixed(1)} ${bottom}V${laneY}" class="way-wire"/>` : '');
           taps.push(
             `<rect x="${(nicX - 4).toFixed(1)}" y="${bottom - 4}" width="8" height="8" rx="1.5" class="port n${lane.colour}"/>`,
           );

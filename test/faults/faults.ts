@@ -155,7 +155,7 @@ steps:
   - on: node2
     run: docker run -dit --name two --network ov busybox
   - check: healthy
-    ping: { from: node1/one, to: node2/two, via: ov }
+    ping: { from: node1/one, to: node2/two, address-on: ov }
     within: 20s
 `,
   macvlan: `
@@ -858,7 +858,7 @@ const bridged: Omit<Fault, 'lab'>[] = [
   {
     name: 'the tunnel has no remote',
     plant: {
-      a: 'bridge fdb del 00:00:00:00:00:00 dev vx0 dst 10.5.0.2; ip link set vx0 down; ip link set vx0 up; ip -n far neigh flush all',
+      a: 'bridge fdb del 00:00:00:00:00:00 dev vx0 dst 10.5.0.2; ip link set vx0 down; ip link set vx0 up; sleep 0.3; for m in $(bridge fdb show dev vx0 | grep dst | cut -d" " -f1); do bridge fdb del $m dev vx0; done; ip -n far neigh flush all',
     },
     mend: { a: 'bridge fdb append 00:00:00:00:00:00 dev vx0 dst 10.5.0.2' },
     check: throughTunnel,
@@ -887,7 +887,7 @@ const bridged: Omit<Fault, 'lab'>[] = [
   },
 ];
 
-const overlay: Fault['check'] = ['ping', { from: 'node1/one', to: 'node2/two', via: 'ov' }];
+const overlay: Fault['check'] = ['ping', { from: 'node1/one', to: 'node2/two', 'address-on': 'ov' }];
 
 const swarm: Omit<Fault, 'lab'>[] = [
   {
@@ -928,12 +928,14 @@ const macvlan: Omit<Fault, 'lab'>[] = [
     says: /eth0 of server2(?:\/two)? (?:is down|has no carrier)/,
   },
   {
-    name: 'nobody listens in the container',
-    plant: { server2: 'docker exec two pkill httpd; true' },
-    mend: { server2: 'docker restart -t 0 two; sleep 0.5' },
+    name: 'a rule in the container drops',
+    plant: {
+      server2: 'nsenter -t $(docker inspect -f "{{.State.Pid}}" two) -n iptables -A INPUT -p tcp --dport 80 -j DROP',
+    },
+    mend: { server2: 'nsenter -t $(docker inspect -f "{{.State.Pid}}" two) -n iptables -F INPUT' },
     check: onWire,
-    root: ['nobody-listens', 'container-not-running'],
-    says: /two/,
+    root: 'filtered',
+    says: /server2\/two drops it: rule 1 of chain INPUT/,
   },
   {
     name: 'the gateway of the network does not forward, and the container asks by it',
