@@ -7,7 +7,9 @@ import { expect } from 'chai';
 import type { RunningLab } from '../../src/providers/provider.js';
 import { idsDirectory } from '../../src/providers/local/id-ranges.js';
 import { accessOf } from '../../src/providers/local/leftovers.js';
-import { localProvider } from '../../src/providers/local/provider.js';
+import { imagesDirectory } from '../../src/images/store.js';
+import { tryOverlay } from '../../src/providers/local/isolation.js';
+import { createLocalProvider, localProvider } from '../../src/providers/local/provider.js';
 import { openTransport } from '../../src/providers/local/transport.js';
 import { attackProgram, exhaustProgram, linesOf } from './attacks.js';
 import { endOf, hostPlan, labPlan, machineState, made, missing, onHost, startHolder, upOptions } from './local-labs.js';
@@ -183,6 +185,33 @@ function disk(): { numbers: string; type: string } {
       rmSync(directory, { recursive: true });
     }
     await unharmed();
+  });
+
+  it('boot on older kernels, too, where root of the machine mounts their root file system', async () => {
+    expect(await tryOverlay(imagesDirectory(), 'root')).to.equal(null);
+    const provider = createLocalProvider({ probe: async () => ({ works: true, overlay: 'root' }) });
+    const hosts = ['debian-11', 'debian-12', 'debian-13', 'debian-sid'].map((image, index) =>
+      hostPlan(`h${index}`, index + 11, ['net1'], {
+        image,
+        init: 'systemd',
+        engine: true,
+        containerImages: ['busybox'],
+      }),
+    );
+    const lab = await provider.up(labPlan('older', hosts), { ...upOptions(), isolation: 'users' });
+    try {
+      for (const { name } of hosts) {
+        const work = 'rm -r /etc/apt && mkdir /etc/apt && docker run --rm --network none busybox echo contained';
+        const { stdout, stderr } = await onHost(lab, name, `${work}; grep -c userxattr /proc/mounts; mknod /x b 7 0`);
+        expect(stdout, `${name}: ${stderr}`).to.equal('contained\n0\n');
+        expect(stderr, name).to.match(/mknod: .*Operation not permitted/);
+      }
+      const { stdout } = await onHost(lab, 'h1', `perl - <<'ATTACK'\n${attackProgram('harmless')}\nATTACK`);
+      expect([...linesOf(stdout)].filter(([, seen]) => !seen.startsWith('refused: '))).to.deep.equal([]);
+      expect(linesOf(stdout).size).to.be.greaterThan(14);
+    } finally {
+      await lab.down();
+    }
   });
 
   it('give their ids back after kill -9 of their holder', async () => {

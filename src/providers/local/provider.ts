@@ -28,7 +28,7 @@ import { cgroupLayout, cgroupName, labGroups, makeLabGroups } from './cgroups.js
 import { runCommand } from '../shared/command.js';
 import { journalOf } from './console.js';
 import { giveBack, type IdRange, takeRanges } from './id-ranges.js';
-import { chooseIsolation, type HostIsolation, noneMeans, usersMeans } from './isolation.js';
+import { chooseIsolation, type HostIsolation, noneMeans, probeIsolation, usersMeans } from './isolation.js';
 import { lastLines } from '../shared/last-lines.js';
 import { BootFailure, type BootedHost, bootHost, type LabSite } from './host.js';
 import { accessOf, type LocalAccess, removeLeftovers, sweepLocal, undo } from './leftovers.js';
@@ -41,6 +41,8 @@ import { openTransport } from './transport.js';
 export interface LocalProviderOptions {
   /** Where host images come from; the cache of built images by default. */
   image?: (name: string, options: { signal: AbortSignal; progress: (line: string) => void }) => Promise<HostImage>;
+  /** What this machine can do to isolate hosts; tried by default. */
+  probe?: typeof probeIsolation;
 }
 
 /** Layers of at least this many KiB are bound read-only into a host instead of copied. */
@@ -134,9 +136,10 @@ async function decideIsolation(
   plan: LabPlan,
   { emit, scenario, isolation: wish }: UpOptions,
   images: LabSite['images'],
+  probe = probeIsolation,
 ): Promise<HostIsolation> {
   const roots = [...images.values()].map((image) => image.root);
-  const { isolation, why } = await chooseIsolation(wish ?? 'auto', roots);
+  const { isolation, why } = await chooseIsolation(wish ?? 'auto', roots, probe);
   const text = isolation.mode === 'users' ? usersMeans : noneMeans;
   emit({ type: 'isolation', scenario, mode: isolation.mode, text });
   if (isolation.mode === 'users') return isolation;
@@ -155,7 +158,7 @@ async function bring(
   const warning = neighbourWarning(plan);
   if (warning !== null) options.emit({ type: 'log', scenario: options.scenario, level: 'warn', text: warning });
   const ready = await readyImages(plan, options, provider.image ?? ensureHostImage);
-  const isolation = await decideIsolation(plan, options, ready.images);
+  const isolation = await decideIsolation(plan, options, ready.images, provider.probe);
 
   const id = newLabId(plan.slug);
   const keys = generateLabKeys(id);
