@@ -74,7 +74,7 @@ export function fakeCapture({ packets, own = true, dropped = 0, refuses }: Captu
           stdoutBytes: 0,
           stderrBytes: 0,
         });
-      emit = (stream, chunk) => options.onOutput?.(stream, chunk);
+      emit = (stream, chunk) => void options.onOutput?.(stream, chunk);
       setImmediate(() => {
         if (refuses !== undefined) {
           emit!('stderr', Buffer.from(`${refuses}\n`));
