@@ -213,6 +213,7 @@ export const commandCheck = defineCheck<Spec>({
     const vantage = await resolveVantage(context, endpoint);
     if (isVantageProblem(vantage)) return inconclusive(vantage.reason);
     const result = await runCommand(spec, context, vantage);
-    return judgeCommand(spec, result, vantage.container !== null && spec['exec-in'] === 'container');
+    const outcome = judgeCommand(spec, result, vantage.container !== null && spec['exec-in'] === 'container');
+    return outcome.verdict === 'pass' ? outcome : { ...outcome, again: { on: spec.on, command: shownCommand(spec) } };
   },
 });

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { quoteArgv } from '../ssh/quote.js';
 import type { Measure, Outcome } from '../model/verdict.js';
 import { zDuration, zEndpoint, zTarget } from '../language/fields.js';
 import type { ProbeContext } from '../places/context.js';
@@ -150,6 +151,7 @@ function proberOf(spec: HttpSpec, context: ProbeContext): Prober {
     control: async (source, target) =>
       sightingOf(spec, await exchangeHttp(context, source, target, harmless(requestOf(spec))), source, target),
     author: spec.control ?? null,
+    again: (_, { address }) => quoteArgv(curlLine(spec, address)),
   };
 }
 
@@ -238,6 +240,18 @@ function endpointsOf(spec: HttpSpec): EndpointUse[] {
 }
 
 /** Kind `http`: one request by curl, from the source's network namespace, over a connection to an address resolved there. */
+/** The request as a person would type it; to the very address where the name of the URL is another one's. */
+function curlLine(spec: HttpSpec, address: string): string[] {
+  const { hostname } = new URL(spec.url);
+  const literal = address.includes(':') ? `[${address}]` : address;
+  return [
+    ...['curl', '-v', '--max-time', '5'],
+    ...(spec.method === 'GET' ? [] : ['-X', spec.method]),
+    ...(hostname === literal ? [] : ['--connect-to', `::${literal}:`]),
+    spec.url,
+  ];
+}
+
 export const httpCheck = defineCheck<HttpSpec>({
   name: 'http',
   summary: 'A web server answers with the status, headers and body asked for, or fails for a named cause.',

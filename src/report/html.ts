@@ -1,12 +1,12 @@
-import { isWarning } from './run-model.js';
-import { textHtml } from './text-html.js';
 import { formatDuration } from '../model/duration.js';
 import { exitStatus, verdicts, type Attachment } from '../model/verdict.js';
+import { evidenceOf } from './evidence.js';
 import { writeWhole, type ReportFormat } from './format.js';
 import { badge, esc, escLine, hash } from './markup.js';
 import { cellText, columnText, differenceText, matrixGrids } from './matrix.js';
 import {
   findings,
+  isWarning,
   type AttemptResult,
   type ItemResult,
   type RunModel,
@@ -14,6 +14,7 @@ import {
   type TimedTranscript,
   type Totals,
 } from './model.js';
+import { textHtml } from './text-html.js';
 import { pageScript } from './page-script.js';
 import { pageStyle } from './page-style.js';
 import { neutralise, oneLine } from './terminal-text.js';
@@ -117,7 +118,7 @@ function itemHtml(
     `<dt>seen</dt><dd>${esc(outcome.reason)}</dd>`,
     outcome.expected === undefined ? '' : `<dt>expected</dt><dd>${esc(outcome.expected)}</dd>`,
     outcome.actual === undefined ? '' : `<dt>actual</dt><dd>${esc(outcome.actual)}</dd>`,
-    ...(outcome.output ?? []).map(({ title, text }) => `<dt>${escLine(title)}</dt><dd><pre>${esc(text)}</pre></dd>`),
+    ...evidenceFacts(item),
     outcome.measures && outcome.measures.length > 0
       ? `<dt>measured</dt><dd>${outcome.measures.map((m) => `${escLine(m.name)} <b>${escLine(measureValue(m))}</b>`).join(', ')}</dd>`
       : '',
@@ -133,14 +134,36 @@ function itemHtml(
     item.concluded ? '<dt>note</dt><dd>concluded from how the run ended; the record holds no result</dd>' : '',
     `<dt>place</dt><dd><code>${escLine(placeOf(model, scenario, item))}</code> · ${escLine(item.id)}</dd>`,
   ].join('');
-  const commands = item.transcripts.length;
   return (
     `<li id="${anchor}" class="${verdict} ${item.kind}" data-verdict="${verdict}" data-kind="${item.kind}"><details class="item"><summary>` +
     `<span class="sign" aria-hidden="true">${signOf(item)}</span>` +
     `<span class="what"><span class="sr">${verdictText(item)}: </span><span class="title">${escLine(item.title)}</span> ${marks.join(' ')}${loud ? `<span class="why">${escLine(outcome.reason)}</span>` : ''}</span>` +
     `${gantt(item, attempt)}<span class="took">${item.tries > 0 || item.durationMs > 0 ? formatDuration(item.durationMs) : ''}</span></summary>` +
     `<div class="more">${item.text === undefined ? '' : textHtml(item.text)}<dl>${facts}</dl>${outcome.table ? tableHtml(outcome.table) : ''}` +
-    `${commands > 0 ? `<div class="tx" data-scenario="${scenarioIndex}" data-item="${escLine(item.id)}"><p class="dim">${commands} ${commands === 1 ? 'command' : 'commands'}: shown with scripts on, and in run.jsonl</p></div>` : ''}</div></details></li>`
+    `${rawCommands(item, scenarioIndex)}</div></details></li>`
+  );
+}
+
+/** What shows it, and what to type again; of a pass nobody asks. */
+function evidenceFacts(item: ItemResult): string[] {
+  if (item.outcome.verdict === 'pass' || item.outcome.verdict === 'skipped') return [];
+  const { sentences, outputs, again } = evidenceOf(item);
+  return [
+    sentences.length === 0
+      ? ''
+      : `<dt>shown by</dt><dd><ul>${sentences.map((one) => `<li>${escLine(one)}</li>`).join('')}</ul></dd>`,
+    ...outputs.map(({ title, lines }) => `<dt>output</dt><dd><pre>${esc([title, ...lines].join('\n'))}</pre></dd>`),
+    again === null ? '' : `<dt>again</dt><dd><code>${escLine(again)}</code></dd>`,
+  ];
+}
+
+/** Every command with all that was kept of its output: scripts and JSON of netrig's own too, so behind a fold. */
+function rawCommands(item: ItemResult, scenarioIndex: number): string {
+  const count = item.transcripts.length;
+  if (count === 0) return '';
+  return (
+    `<details class="sub raw"><summary>All commands and their output (${count})</summary>` +
+    `<div class="tx" data-scenario="${scenarioIndex}" data-item="${escLine(item.id)}"><p class="dim">shown with scripts on, and in run.jsonl</p></div></details>`
   );
 }
 

@@ -1,10 +1,19 @@
 import { createRequire } from 'node:module';
-import type { Builder, TestCase } from 'junit-report-builder';
+import type { Builder, TestCase, TestSuite } from 'junit-report-builder';
 import { writeWhole, type ReportFormat } from './format.js';
-import { isWarning } from './run-model.js';
-import type { ItemResult, RunModel, ScenarioResult } from './model.js';
+import { evidenceOf, isReadable } from './evidence.js';
+import { isWarning, type ItemResult, type RunModel, type ScenarioResult } from './model.js';
 import { neutralise } from './terminal-text.js';
-import { causeAndReason, cutMiddle, exitText, fileOf, formatMeasure, placeOf, uniqueNames } from './wording.js';
+import {
+  causeAndReason,
+  countOf,
+  cutMiddle,
+  exitText,
+  fileOf,
+  formatMeasure,
+  placeOf,
+  uniqueNames,
+} from './wording.js';
 
 // The package's CommonJS build and its type file disagree about the default export; `require` gives what is really there.
 const junit = createRequire(import.meta.url)('junit-report-builder') as Builder;
@@ -33,22 +42,30 @@ function skipWithReason(testCase: TestCase, reason: string): void {
   testCase.getSkippedCount = () => 1;
 }
 
+/** The sentence, expected and actual, the shortest evidence, what to type again. The record and the page have the rest. */
 function details(model: RunModel, scenario: ScenarioResult, item: ItemResult): string {
   const { outcome } = item;
+  const { sentences, outputs, again } = evidenceOf(item);
   return [
     causeAndReason(item),
     ...(outcome.expected === undefined ? [] : [`expected: ${outcome.expected}`]),
     ...(outcome.actual === undefined ? [] : [`actual:   ${outcome.actual}`]),
-    ...(outcome.output ?? []).map(({ title, text }) => `${title}:\n${text}`),
+    ...sentences.map((sentence) => `- ${sentence}`),
     ...(outcome.controls ?? []).map(
       (control) => `control ${control.held ? 'held' : 'FAILED'}: ${control.title}: ${control.seen}`,
     ),
+    ...outputs.map(({ title, lines }) =>
+      cutMiddle([title, ...lines.map((line) => `  ${line}`)].join('\n'), outputLimit),
+    ),
+    ...(again === null ? [] : [`again: ${again}`]),
     `at ${placeOf(model, scenario, item)}`,
   ].join('\n');
 }
 
+/** Commands that a person reads; netrig's own scripts and their JSON are in the record. */
 function transcriptText(item: ItemResult): string {
-  const text = item.transcripts
+  const readable = item.transcripts.filter(isReadable);
+  const text = readable
     .map((t) => {
       const parts = [`[${t.host}] $ ${t.command}   (${exitText(t)})`];
       if (t.stdout !== '') parts.push(cutMiddle(t.stdout.trimEnd(), outputLimit));
@@ -56,7 +73,51 @@ function transcriptText(item: ItemResult): string {
       return parts.join('\n');
     })
     .join('\n\n');
-  return cutMiddle(text, caseLimit);
+  const left = item.transcripts.length - readable.length;
+  const note = left > 0 ? `${countOf(left, 'probe script')} with output in index.html and run.jsonl` : '';
+  return [cutMiddle(text, caseLimit), note].filter((part) => part !== '').join('\n\n');
+}
+
+/** One step or check as a case of its scenario's suite. */
+function addCase(
+  suite: TestSuite,
+  model: RunModel,
+  scenario: ScenarioResult,
+  item: ItemResult,
+  { className, name }: { className: string; name: string },
+): void {
+  const { outcome } = item;
+  const testCase = suite
+    .testCase()
+    .className(className)
+    .name(xmlText(name))
+    .file(xmlText(fileOf(model, scenario)))
+    .time(item.durationMs / 1000);
+  if (item.flaky) testCase.property('flaky', 'true');
+  for (const measure of outcome.measures ?? [])
+    testCase.property(`measure.${xmlText(measure.name)}`, `${measure.value} ${measure.unit}`);
+  for (const artifact of item.artifacts) testCase.property('attachment', xmlText(artifact.file));
+  const message = xmlText(causeAndReason(item));
+  const content = xmlText(details(model, scenario, item));
+  // JUnit knows no warnings: a case that CI systems show, and that fails nothing.
+  if (isWarning(item)) skipWithReason(testCase, `warning: ${message}`);
+  else if (outcome.verdict === 'fail')
+    testCase.failure(message, outcome.cause ? `fail.${outcome.cause}` : 'fail').stacktrace(content);
+  else if (outcome.verdict === 'inconclusive')
+    testCase.failure(`inconclusive: ${message}`, 'inconclusive').stacktrace(content);
+  else if (outcome.verdict === 'error') testCase.error(message, 'error', content);
+  else if (outcome.verdict === 'skipped') skipWithReason(testCase, message);
+  const output = [
+    outcome.verdict === 'pass'
+      ? causeAndReason(item)
+      : isWarning(item)
+        ? `warning: ${details(model, scenario, item)}`
+        : '',
+    (outcome.measures ?? []).map(formatMeasure).join(', '),
+    transcriptText(item),
+    ...item.artifacts.map((artifact) => `[[ATTACHMENT|${artifact.file}]]`),
+  ].filter((part) => part !== '');
+  if (output.length > 0) testCase.standardOutput(xmlText(output.join('\n')));
 }
 
 /**
@@ -83,36 +144,8 @@ export function junitXml(model: RunModel): string {
     for (const engine of last.engines) suite.property(`engine.${xmlText(engine.host)}`, xmlText(engine.version));
     const className = `netrig.${xmlText(scenario.id).replace(/\./g, '_')}`;
     const names = uniqueNames(last.items);
-    for (const item of last.items) {
-      const { outcome } = item;
-      const testCase = suite
-        .testCase()
-        .className(className)
-        .name(xmlText(names.get(item.id) ?? item.title))
-        .file(xmlText(fileOf(model, scenario)))
-        .time(item.durationMs / 1000);
-      if (item.flaky) testCase.property('flaky', 'true');
-      for (const measure of outcome.measures ?? [])
-        testCase.property(`measure.${xmlText(measure.name)}`, `${measure.value} ${measure.unit}`);
-      for (const artifact of item.artifacts) testCase.property('attachment', xmlText(artifact.file));
-      const message = xmlText(causeAndReason(item));
-      const content = xmlText(details(model, scenario, item));
-      // JUnit knows no warnings: a case that CI systems show, and that fails nothing.
-      if (isWarning(item)) skipWithReason(testCase, `warning: ${message}`);
-      else if (outcome.verdict === 'fail')
-        testCase.failure(message, outcome.cause ? `fail.${outcome.cause}` : 'fail').stacktrace(content);
-      else if (outcome.verdict === 'inconclusive')
-        testCase.failure(`inconclusive: ${message}`, 'inconclusive').stacktrace(content);
-      else if (outcome.verdict === 'error') testCase.error(message, 'error', content);
-      else if (outcome.verdict === 'skipped') skipWithReason(testCase, message);
-      const output = [
-        outcome.verdict === 'pass' ? causeAndReason(item) : '',
-        (outcome.measures ?? []).map(formatMeasure).join(', '),
-        transcriptText(item),
-        ...item.artifacts.map((artifact) => `[[ATTACHMENT|${artifact.file}]]`),
-      ].filter((part) => part !== '');
-      if (output.length > 0) testCase.standardOutput(xmlText(output.join('\n')));
-    }
+    for (const item of last.items)
+      addCase(suite, model, scenario, item, { className, name: names.get(item.id) ?? item.title });
     if (last.error) {
       suite
         .testCase()

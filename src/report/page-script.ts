@@ -104,7 +104,7 @@ export const pageScript = `
   reveal();
 
   window.addEventListener('beforeprint', () => {
-    for (const row of rows) if (/^(fail|inconclusive|error)$/.test(row.dataset.verdict)) { row.firstElementChild.open = true; fill(row.firstElementChild); }
+    for (const row of rows) if (/^(fail|inconclusive|error)$/.test(row.dataset.verdict)) row.firstElementChild.open = true;
   });
 
   const theme = document.getElementById('theme');

@@ -23,9 +23,14 @@ export const verdictWord: Record<Verdict, string> = {
   skipped: 'skipped',
 };
 
+/** `1 warning`, `2 warnings`. */
+export function countOf(n: number, noun: string): string {
+  return `${n} ${noun}${n === 1 ? '' : 's'}`;
+}
+
 /** `, 2 warnings`, or nothing. */
 function warnings({ warned = 0 }: Totals): string {
-  return warned === 0 ? '' : `, ${warned} ${warned === 1 ? 'warning' : 'warnings'}`;
+  return warned === 0 ? '' : `, ${countOf(warned, 'warning')}`;
 }
 
 /** The sign of an item; a check that is a warning has one of its own. */

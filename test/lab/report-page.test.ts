@@ -90,15 +90,19 @@ describe('report: index.html in a browser', function () {
     await page.close();
   });
 
-  it('draws a transcript when its item is opened', async () => {
+  it('shows the evidence when an item is opened, and all transcripts behind a fold', async () => {
     const page = await open('overlay', overlayRun());
     const item = page.locator('.items > li', { hasText: 'ov_net1 and ov_net2 are apart' });
     expect(await item.locator('.cmd').count()).to.equal(0);
-    await item.locator('summary').click();
+    await item.locator('.item > summary').click();
+    expect(await item.locator('.more > dl').innerText()).to.include('3 packets transmitted, 3 received');
+    expect(await item.locator('.cmd').count()).to.equal(0);
+    await item.locator('.raw > summary').click();
     expect(await item.locator('.cmd pre').innerText()).to.include('3 packets transmitted, 3 received');
     expect(await item.locator('.controls').innerText()).to.include('node1/test answers node2/test1');
     const cut = page.locator('.items > li', { hasText: 'MTU of the overlay' });
-    await cut.locator('summary').click();
+    await cut.locator('.item > summary').click();
+    await cut.locator('.raw > summary').click();
     expect(await cut.locator('.cmd').innerText())
       .to.include('timed out')
       .and.include('Error response from daemon');
@@ -153,6 +157,7 @@ describe('report: index.html in a browser', function () {
     await page.locator('#open-all').click();
     expect(await page.evaluate('window.pwned')).to.equal(undefined);
     expect(await page.locator('img, iframe, object, embed').count()).to.equal(0);
+    await page.locator('.raw > summary').first().click();
     expect(await page.locator('.cmd pre').first().innerText()).to.include('</script><script>window.pwned=1</script>');
     expect(await page.locator('svg.topology').innerHTML()).to.include('&lt;script&gt;');
     const links = (await page.evaluate("[...document.querySelectorAll('a[href]')].map((a) => a.protocol)")) as string[];
@@ -201,7 +206,7 @@ describe('report: index.html in a browser', function () {
       await page.goto(pathToFileURL(join(dir, 'plain', 'index.html')).href);
       expect(await shownItems(page)).to.have.length(15);
       expect(await page.locator('.tools').isVisible()).to.equal(false);
-      await page.locator('.items > li summary').nth(7).click();
+      await page.locator('.items > li .item > summary').nth(7).click();
       const more = page.locator('.items > li .more').nth(7);
       const shown: Shown = { visible: await more.isVisible(), text: await more.innerText() };
       expect(shown.visible).to.equal(true);
@@ -211,11 +216,12 @@ describe('report: index.html in a browser', function () {
     }
   });
 
-  it('prints findings with their transcripts', async () => {
+  it('prints findings with their evidence', async () => {
     const page = await open('overlay', overlayRun());
     const pdf = await page.pdf({ format: 'A4' });
     expect(pdf.length).to.be.greaterThan(10_000);
-    expect(await page.locator('.items > li.fail .cmd').count()).to.equal(1);
+    expect(await page.locator('.items > li.fail .more pre').first().innerText()).to.include('3 packets transmitted');
+    expect(await page.locator('.items > li.fail details.item[open]').count()).to.equal(2);
     await page.close();
   });
 });
