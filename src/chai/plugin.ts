@@ -9,7 +9,7 @@ export interface ProbeOptions {
   withinMs?: number;
 }
 
-export type PingOptions = ProbeOptions & { count?: number; size?: number; via?: string };
+export type PingOptions = ProbeOptions & { count?: number; size?: number; 'address-on'?: string };
 export type HttpOptions = ProbeOptions & { status?: number; body?: string };
 
 declare global {

@@ -42,7 +42,7 @@ function refuseUnknownNames(loaded: readonly LoadedScenario[], wanted: Record<st
     'NETRIG_USAGE',
     unknown === 'image'
       ? 'Each host of these files names its image, so that --matrix image=… would change nothing.'
-      : `None of these files has \`${unknown}\` in its matrix${suggestion(unknown, known)}: ${among}.`,
+      : `None of these files has \`${unknown}\` in its matrix: ${among}${suggestion(unknown, known)}`,
     {
       hint:
         unknown === 'image'

@@ -108,7 +108,7 @@ function defineScenario(scenario: Scenario, options: SuiteOptions): void {
  */
 export function defineScenarioFile(file: string, options: SuiteOptions): void {
   const settings = options.settings();
-  const loaded = loadScenarioFileSync(file, settings ? { matrix: settings.matrix } : {});
+  const loaded = loadScenarioFileSync(file, settings ? { matrix: settings.matrix, provider: settings.provider } : {});
   if (loaded.diagnostics.length > 0) {
     throw new NetrigError(
       'NETRIG_SCENARIO_INVALID',

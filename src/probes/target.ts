@@ -116,7 +116,7 @@ export function hostAddress(
   const shared = all.filter(({ segment }) => near.has(segment));
   const chosen = shared[0] ?? all[0]!;
   const among = shared.length > 0 ? shared : all;
-  const choice = among.length > 1 ? `; the first of ${among.length}, \`via\` picks another` : '';
+  const choice = among.length > 1 ? `; the first of ${among.length}, \`address-on\` picks another` : '';
   return { address: chosen.address, how: `its address on segment ${chosen.segment}${choice}` };
 }
 
@@ -142,7 +142,7 @@ export function containerAddress(
   const shared = all.filter(({ network }) => near.has(network.id));
   const among = shared.length > 0 ? shared : all;
   const chosen = among[0]!;
-  const choice = among.length > 1 ? `; the first of ${among.length}, \`via\` picks another` : '';
+  const choice = among.length > 1 ? `; the first of ${among.length}, \`address-on\` picks another` : '';
   return { address: chosen.address, how: `its address on network ${chosen.network.name}${choice}` };
 }
 
@@ -153,7 +153,9 @@ function namespaceAddress(own: OwnAddress[], label: string, options: TargetOptio
   const chosen = options.via === undefined ? all[0] : all.find(({ device }) => device === options.via);
   if (!chosen) return `${label} has no IPv${family} address${options.via === undefined ? '' : ` on ${options.via}`}`;
   const choice =
-    options.via === undefined && all.length > 1 ? `; the first of ${all.length}, \`via\` picks another interface` : '';
+    options.via === undefined && all.length > 1
+      ? `; the first of ${all.length}, \`address-on\` picks another interface`
+      : '';
   return { address: chosen.address, how: `its address on ${chosen.device}${choice}` };
 }
 

@@ -25,6 +25,8 @@ export interface LoadOptions {
   matrix?: Record<string, readonly string[]>;
   /** Where secrets come from; `null`: any text stands for one. Default: this process’s environment. */
   environment?: Readonly<Record<string, string | undefined>> | null;
+  /** The provider that will be used whatever the file says. */
+  provider?: string | null;
   /** What `covers` may name; default: the catalogue beside the file, and for a text any id. */
   catalogue?: Catalogue | null;
 }
@@ -49,6 +51,7 @@ export function loadScenarioText(text: string, file: string, options: LoadOption
     wanted: options.matrix,
     cases,
     catalogue: options.catalogue,
+    provider: options.provider,
     environment: options.environment,
   });
   const name = (source.data as { scenario?: unknown } | null)?.scenario;

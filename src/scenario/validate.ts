@@ -21,6 +21,7 @@ import type { Reading } from './passes/reading.js';
 import { reportImpossible } from './passes/when.js';
 import type { WhenSeen } from './passes/when.js';
 import type { Scenario, ScenarioHost, ScenarioItem, ScenarioSegment } from './scenario.js';
+import type { ProviderName } from './schema.js';
 import { defaultBootTimeoutMs, topKeys, zTop } from './schema.js';
 import type { HostShape, Top } from './schema.js';
 import { isDataMap } from './source.js';
@@ -37,6 +38,8 @@ export interface ValidateOptions {
   cases?: CasesByItem;
   /** Where secrets come from; `null`: any text stands for one. Default: this process’s environment. */
   environment?: Environment | undefined;
+  /** The provider that will be used whatever the file says; without it, the file’s own. */
+  provider?: string | null | undefined;
   /** What `covers` may name; without it, any id. */
   catalogue?: Catalogue | null | undefined;
 }
@@ -50,7 +53,13 @@ export function validateSource(
   source: ScenarioSource,
   absoluteFile: string,
   kinds: Kinds,
-  { wanted = {}, cases = new Map(), catalogue = null, environment = process.env }: ValidateOptions = {},
+  {
+    wanted = {},
+    cases = new Map(),
+    catalogue = null,
+    provider = null,
+    environment = process.env,
+  }: ValidateOptions = {},
 ): { scenarios: Scenario[]; diagnostics: Diagnostic[] } {
   const mistakes = collectMistakes(source);
   const data = source.data;
@@ -71,6 +80,7 @@ export function validateSource(
     data,
     kinds,
     catalogue,
+    given: (provider ?? data.provider) === givenMachines,
     variables,
     cases,
     saved: savedNames(data),
@@ -94,11 +104,15 @@ export function validateSource(
   };
 }
 
+/** The provider whose hosts are not made for the lab: what is on them may have been there before. */
+const givenMachines = 'ssh' satisfies ProviderName;
+
 interface FileReading {
   source: ScenarioSource;
   data: DataMap;
   kinds: Kinds;
   catalogue: Catalogue | null;
+  given: boolean;
   variables: DeclaredVariables;
   cases: CasesByItem;
   saved: SavedNames;

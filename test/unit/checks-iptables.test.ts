@@ -135,23 +135,23 @@ describe('checks of rules, counters, sysctls, namespaces and ARP: what they refu
     ])
       expect(errorsOf(counterCheck, bad), JSON.stringify(bad)).to.equal(true);
     for (const bad of [
-      { on: 'a', values: {} },
-      { on: 'a', values: { nodots: 1 } },
-      { on: 'a/c', values: { 'kernel.hostname': 'x' } },
-      { on: 'a', values: { '../../etc/passwd': 'x' } },
+      { on: 'a', expect: {} },
+      { on: 'a', expect: { nodots: 1 } },
+      { on: 'a/c', expect: { 'kernel.hostname': 'x' } },
+      { on: 'a', expect: { '../../etc/passwd': 'x' } },
     ])
       expect(errorsOf(sysctlCheck, bad), JSON.stringify(bad)).to.equal(true);
     for (const bad of [
-      { of: 'a', and: 'b', expect: 'same' },
-      { of: 'a', and: 'a', expect: 'same' },
-      { of: 'a', and: 'a/netns:x', namespace: 'pid', expect: 'same' },
-      { of: 'a', and: 'a/c' },
+      { on: ['a', 'b'], expect: 'same' },
+      { on: ['a', 'a'], expect: 'same' },
+      { on: ['a', 'a/netns:x'], namespace: 'pid', expect: 'same' },
+      { on: ['a', 'a/c'] },
     ])
       expect(errorsOf(netnsCheck, bad), JSON.stringify(bad)).to.equal(true);
     for (const bad of [
       { from: 'a', interface: 'eth0', address: 'fd00::1' },
       { from: 'a', interface: 'e/0', address: '10.0.0.1' },
-      { from: 'a', interface: 'eth0', address: '10.0.0.1', expect: { none: true, answers: 0 } },
+      { from: 'a', interface: 'eth0', address: '10.0.0.1', expect: { absent: true, answers: 0 } },
     ])
       expect(errorsOf(arpCheck, bad), JSON.stringify(bad)).to.equal(true);
   });

@@ -14,7 +14,7 @@ import { note, printJsonText } from '../terminal.js';
 /** `netrig check`: the checks of a lab that is up, as it is now. */
 export async function check(flags: { lab?: string; grep?: string; json?: boolean; reports: string }): Promise<number> {
   const record = findLab(flags.lab);
-  const [loaded] = await loadOrPrint([scenarioFileOf(record)]);
+  const [loaded] = await loadOrPrint([scenarioFileOf(record)], { provider: record.provider });
   const scenario = scenarioOf(record, loaded!.scenarios);
   const owned = await beginRun({ argv: process.argv.slice(2), reports: flags.reports });
   const log = openEventLog(owned.dir);

@@ -32,7 +32,10 @@ export async function run(paths: string[], flags: RunFlags): Promise<number> {
   if (unknownImage !== undefined)
     throw new NetrigError('NETRIG_IMAGE_UNKNOWN', `There is no host image "${unknownImage}".`);
   if (flags.reporter !== undefined) checkReporter(flags.reporter);
-  const chosen = chooseFiles(await loadOrPrint(files, { matrix: flags.matrix }), flags);
+  const chosen = chooseFiles(
+    await loadOrPrint(files, { matrix: flags.matrix, provider: flags.provider ?? null }),
+    flags,
+  );
   if (flags.provider !== undefined) providerNamed(flags.provider);
   shareInventory(flags.inventory);
   const used = providersOf(chosen, flags);

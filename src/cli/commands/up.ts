@@ -16,7 +16,9 @@ export async function up(
   file: string,
   flags: { provider?: string; inventory?: string; yes?: boolean; scenario?: string; steps: boolean; isolation: string },
 ): Promise<number> {
-  const [loaded] = await loadOrPrint((await findScenarioFiles([file])).slice(0, 1));
+  const [loaded] = await loadOrPrint((await findScenarioFiles([file])).slice(0, 1), {
+    provider: flags.provider ?? null,
+  });
   const wanted = chooseScenario(loaded!.scenarios, file, flags.scenario);
   const scenario = flags.steps ? wanted : withoutSteps(wanted);
   shareInventory(flags.inventory);

@@ -8,9 +8,10 @@ import { keysAt } from '../issues.js';
 import type { CheckItem } from '../scenario.js';
 import { checkFrameKeys, zCheckFrame } from '../schema.js';
 import type { CheckFrame } from '../schema.js';
+import { isDataMap } from '../source.js';
 import type { DataMap } from '../source.js';
 import { coveredItems } from './covered-items.js';
-import type { CheckEndpoint } from './endpoints.js';
+import type { PlaceChecks } from './endpoints.js';
 import type { DeclaredLab } from './hosts-and-segments.js';
 import { itemId } from './items.js';
 import { checkDuration, limits } from './limits.js';
@@ -26,7 +27,7 @@ export function readCheck(
   lab: DeclaredLab,
   item: DataMap,
   { path, index }: ItemPlace,
-  checkEndpoint: CheckEndpoint,
+  places: PlaceChecks,
 ): CheckItem | null {
   const { mistakes } = reading;
   const before = mistakes.found;
@@ -52,9 +53,13 @@ export function readCheck(
       const [host, ...rest] = use.endpoint.split('/');
       const open = (text: string): boolean => late !== null && holdsSample(text, late.names);
       // Of an endpoint whose name is known at run time only, the host may be known before.
-      if (!open(use.endpoint)) checkEndpoint(use, [...path, kind.name], item);
-      else if (rest.length > 0 && !open(host!)) checkEndpoint({ ...use, endpoint: host! }, [...path, kind.name], item);
+      if (!open(use.endpoint)) places.endpoint(use, [...path, kind.name], item);
+      else if (rest.length > 0 && !open(host!))
+        places.endpoint({ ...use, endpoint: host! }, [...path, kind.name], item);
     }
+    const body = item[kind.name];
+    const on = isDataMap(body) ? body['address-on'] : undefined;
+    if (typeof on === 'string' && !on.includes('${')) places.addressOn(on, [...path, kind.name, 'address-on'], uses);
     const vacuous = kind.cannotFail?.(spec.value);
     if (vacuous) mistakes.report([...path, kind.name, ...vacuous.path], `this check cannot fail: ${vacuous.why}`);
     hosts = [...new Set(uses.flatMap((use) => parseVantage(use.endpoint)?.host ?? []))].filter((host) =>

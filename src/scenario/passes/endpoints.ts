@@ -11,14 +11,53 @@ import type { Report } from './mistakes.js';
 import { stepTexts, textsIn, wordsOf } from './step-texts.js';
 
 /** Checks that what a check names is there, or is made by a step. */
-export type CheckEndpoint = (use: EndpointUse, base: Path, item: DataMap) => void;
+export interface PlaceChecks {
+  endpoint(use: EndpointUse, base: Path, item: DataMap): void;
+  /** @param uses The endpoints of the same check. */
+  addressOn(name: string, path: Path, uses: readonly EndpointUse[]): void;
+}
 
-export function endpointCheck(data: DataMap, lab: DeclaredLab, report: Report): CheckEndpoint {
+/**
+ * @param given Whether the hosts are machines that exist already: then containers and namespaces may be there that nothing
+ *   in the file makes.
+ */
+export function placeChecks(data: DataMap, lab: DeclaredLab, report: Report, given: boolean): PlaceChecks {
   const places = knownPlaces(data, lab);
+  return { endpoint: endpointCheck(places, lab, report, given), addressOn: addressOnCheck(places, lab, report, given) };
+}
+
+/** `address-on` picks among addresses that somebody has: it names a segment, a network of an engine or an interface. */
+function addressOnCheck(
+  places: KnownPlaces,
+  lab: DeclaredLab,
+  report: Report,
+  given: boolean,
+): PlaceChecks['addressOn'] {
+  const networks = new Set(
+    ['bridge', 'host'].concat([...lab.hosts.values()].flatMap((host) => Object.keys(host.docker?.networks ?? {}))),
+  );
+  return (name, path, uses) => {
+    const targets = uses.filter(({ role, path: at }) => role === 'target' && at[0] === 'to');
+    for (const { endpoint } of targets) {
+      const target = parseTarget(endpoint, lab.hostNames);
+      if (target?.kind === 'address')
+        return report(path, `picks one of several addresses, and ${endpoint} is one already`, 'key');
+      if (target?.kind === 'name')
+        return report(path, `picks an address of a host, container or namespace, and ${endpoint} is a name`, 'key');
+      // An interface of a namespace may have any name.
+      if (target?.kind === 'netns') return;
+    }
+    if (given || lab.segments.has(name) || networks.has(name) || places.mentionedAnywhere(name)) return;
+    const known = [...lab.segments.keys(), ...networks];
+    report(path, () => `no segment and no network ${shown(name)} in this scenario${suggestion(name, known)}`);
+  };
+}
+
+function endpointCheck(places: KnownPlaces, lab: DeclaredLab, report: Report, given: boolean): PlaceChecks['endpoint'] {
   const checkContainer = (host: string, container: string, path: Path): void => {
     if (lab.hosts.has(host) && !lab.hasEngine(host))
       return report(path, `${host} has no engine, so no containers${whyNoEngine(lab.hosts.get(host))}`);
-    if (places.hasContainer(host, container)) return;
+    if (given || places.hasContainer(host, container)) return;
     report(path, () => {
       const elsewhere = [...lab.hostNames].filter((other) => other !== host && places.namesContainer(other, container));
       const hint =
@@ -55,7 +94,7 @@ export function endpointCheck(data: DataMap, lab: DeclaredLab, report: Report): 
     if (!lab.hostNames.has(target.host))
       return report(path, () => `no host ${shown(target.host)} in this scenario${hostHint(target.host, lab)}`);
     if (target.kind === 'container') checkContainer(target.host, target.container, path);
-    if (target.kind === 'netns' && !places.hasNetns(target.host, target.netns))
+    if (target.kind === 'netns' && !given && !places.hasNetns(target.host, target.netns))
       report(path, `no step creates the network namespace ${target.netns} on ${target.host}`);
   };
 }

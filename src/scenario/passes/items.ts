@@ -5,7 +5,7 @@ import { checkFrameKeys, stepFrameKeys } from '../schema.js';
 import { isDataMap } from '../source.js';
 import type { Data, DataMap } from '../source.js';
 import { readCheck } from './checks.js';
-import { endpointCheck } from './endpoints.js';
+import { placeChecks } from './endpoints.js';
 import { missingTop } from './hosts-and-segments.js';
 import type { DeclaredLab } from './hosts-and-segments.js';
 import { limits, withinLimit } from './limits.js';
@@ -34,13 +34,13 @@ export function readItems(reading: Reading, lab: DeclaredLab): ScenarioItem[] {
     return [];
   }
   if (!withinLimit(mistakes.report, ['finally'], 'last steps', last.length, limits.items)) return [];
-  const checkEndpoint = endpointCheck(data, lab, mistakes.report);
+  const places = placeChecks(data, lab, mistakes.report, reading.given);
   const read = (item: Data, place: ItemPlace): ScenarioItem[] => {
     switch (sortOf(reading, item, place.path)) {
       case 'step':
         return [readStep(reading, lab, item as DataMap, place) ?? []].flat();
       case 'check':
-        return [readCheck(reading, lab, item as DataMap, place, checkEndpoint) ?? []].flat();
+        return [readCheck(reading, lab, item as DataMap, place, places) ?? []].flat();
       case null:
         return [];
     }

@@ -14,6 +14,8 @@ export interface Reading {
   readonly data: DataMap;
   readonly matrix: ReadonlyMap<string, Scalar>;
   readonly kinds: Kinds;
+  /** Whether the hosts are machines that exist already. */
+  readonly given: boolean;
   /** What `covers` may name; `null`: any id. */
   readonly catalogue: Catalogue | null;
   readonly mistakes: Mistakes;
