@@ -132,8 +132,20 @@ export function readInventory(text: string, file: string): { inventory: Inventor
     diagnostics.push(...parsed.problems.map((problem) => source.diagnostic(problem.path, problem.message, problem.at)));
     return { inventory: null, diagnostics: sortedDiagnostics(diagnostics) };
   }
-  const { machines: described, jumps: passedThrough, segments } = parsed.value;
-  const base = path.dirname(path.resolve(file));
+  const found = inventoryOf(parsed.value, path.resolve(file));
+  const complain: Complain = (at, message, where) => void diagnostics.push(source.diagnostic(at, message, where));
+  checkWays(found, complain);
+  checkMachines(found, parsed.value, complain);
+  return diagnostics.length > 0
+    ? { inventory: null, diagnostics: sortedDiagnostics(diagnostics) }
+    : { inventory: found, diagnostics: [] };
+}
+
+type Described = z.output<typeof zInventory>;
+type Complain = (at: string[], message: string, where?: 'key' | 'value') => void;
+
+function inventoryOf(described: Described, file: string): Inventory {
+  const base = path.dirname(file);
   const loginOf = (name: string, one: z.infer<typeof zLogin>): Login => ({
     name,
     address: one.address,
@@ -143,8 +155,7 @@ export function readInventory(text: string, file: string): { inventory: Inventor
     knownHosts: absolute(one['known-hosts'] ?? '~/.ssh/known_hosts', base),
     jump: one.jump ?? null,
   });
-  const jumps = Object.entries(passedThrough).map(([name, one]) => loginOf(name, one));
-  const machines = Object.entries(described).map(([name, one]): Machine => {
+  const machines = Object.entries(described.machines).map(([name, one]): Machine => {
     const sudo = one.sudo ?? false;
     return {
       ...loginOf(name, one),
@@ -154,66 +165,62 @@ export function readInventory(text: string, file: string): { inventory: Inventor
       dedicated: one.dedicated,
     };
   });
+  const tunnels = Object.fromEntries(
+    Object.entries(described.segments).map(([name, { vxlan, port }]) => [name, { vni: vxlan, port }]),
+  );
+  return { file, machines, jumps: Object.entries(described.jumps).map(([name, one]) => loginOf(name, one)), tunnels };
+}
+
+/** Jump hosts that are not there, or that lead in a circle. */
+function checkWays({ machines, jumps }: Inventory, complain: Complain): void {
   const byName = new Map<string, Login>([...jumps, ...machines].map((one) => [one.name, one]));
-  const hosts = new Map<string, string>();
   const ways = [
     ...machines.map((one) => ({ one, at: ['machines', one.name] })),
     ...jumps.map((one) => ({ one, at: ['jumps', one.name] })),
   ];
   for (const { one, at } of ways) {
     if (one.jump !== null && !byName.has(one.jump))
-      diagnostics.push(
-        source.diagnostic(
-          [...at, 'jump'],
-          `there is no machine or jump host "${one.jump}" in this inventory; there is ${[...byName.keys()].join(', ')}`,
-        ),
+      complain(
+        [...at, 'jump'],
+        `there is no machine or jump host "${one.jump}" in this inventory; there is ${[...byName.keys()].join(', ')}`,
       );
     const passed = new Set([one.name]);
     for (let via = one.jump; via !== null; via = byName.get(via)?.jump ?? null) {
       if (passed.has(via)) {
-        diagnostics.push(
-          source.diagnostic([...at, 'jump'], `${one.name} is reached through itself: ${[...passed, via].join(', ')}`),
-        );
+        complain([...at, 'jump'], `${one.name} is reached through itself: ${[...passed, via].join(', ')}`);
         break;
       }
       passed.add(via);
     }
   }
+}
+
+function checkMachines({ machines, jumps }: Inventory, described: Described, complain: Complain): void {
   for (const { name } of jumps)
-    if (Object.hasOwn(described, name))
-      diagnostics.push(source.diagnostic(['jumps', name], `${name} stands among the machines already`, 'key'));
+    if (Object.hasOwn(described.machines, name))
+      complain(['jumps', name], `${name} stands among the machines already`, 'key');
+  const hosts = new Map<string, string>();
   for (const machine of machines) {
     const at = ['machines', machine.name];
     if (machine.become === 'root' && machine.user !== 'root')
-      diagnostics.push(
-        source.diagnostic(at, `${machine.user} is not root: say how to become it, by \`sudo: true\``, 'key'),
-      );
+      complain(at, `${machine.user} is not root: say how to become it, by \`sudo: true\``, 'key');
     const other = hosts.get(machine.host);
     if (other !== undefined)
-      diagnostics.push(
-        source.diagnostic(
-          described[machine.name]!.host === undefined ? at : [...at, 'host'],
-          `${other} stands for the host "${machine.host}" already`,
-          'key',
-        ),
+      complain(
+        described.machines[machine.name]!.host === undefined ? at : [...at, 'host'],
+        `${other} stands for the host "${machine.host}" already`,
+        'key',
       );
     hosts.set(machine.host, machine.name);
     for (const segment of Object.keys(machine.interfaces)) {
-      if (Object.hasOwn(segments, segment))
-        diagnostics.push(
-          source.diagnostic(
-            [...at, 'segments', segment],
-            `${segment} is built as a VXLAN between the machines: no interface of theirs is on it`,
-            'key',
-          ),
+      if (Object.hasOwn(described.segments, segment))
+        complain(
+          [...at, 'segments', segment],
+          `${segment} is built as a VXLAN between the machines: no interface of theirs is on it`,
+          'key',
         );
     }
   }
-  if (diagnostics.length > 0) return { inventory: null, diagnostics: sortedDiagnostics(diagnostics) };
-  const tunnels = Object.fromEntries(
-    Object.entries(segments).map(([name, { vxlan, port }]) => [name, { vni: vxlan, port }]),
-  );
-  return { inventory: { file: path.resolve(file), machines, jumps, tunnels }, diagnostics: [] };
 }
 
 /**

@@ -245,30 +245,32 @@ export function scenarioReferenceMarkdown(kinds: Kinds = builtInKinds): string {
     'A check is a verdict: one that fails does not stop the next. A check has a title, exactly one kind, and any of these keys:',
     table(rowsOf(onlyFrame(firstCheck, checkFrame))),
   );
-  for (const kind of kinds.checks) {
-    const body = definitions[`Check-${kind.name}`]!.properties![kind.name] as JsonSchema;
-    const objects =
-      body.$ref !== undefined
-        ? [{ object: definitions[body.$ref.replace('#/definitions/', '')]!, list: false }]
-        : inlineObjects(body);
-    const rows = objects.flatMap(({ object, list }) => rowsOf(object, list ? '[].' : ''));
-    parts.push(`### \`${kind.name}\``, kind.summary, yamlBlock(kind.example));
-    if (rows.length > 0) parts.push(`Keys below \`${kind.name}\`:`, table(rows));
-    else parts.push(`The value is ${typeText(body)}.`);
-  }
-  parts.push('## Values that checks share');
-  for (const [name, { heading }] of Object.entries(sharedSections)) {
-    const definition = definitions[name];
-    if (definition === undefined) continue;
-    const rows = inlineObjects(definition).flatMap(({ object }) => rowsOf(object));
-    parts.push(
-      `### ${heading}`,
-      definition.description ?? '',
-      ...(name === 'Matcher' ? [matcherText] : []),
-      table(rows),
-    );
-  }
+  for (const kind of kinds.checks) parts.push(...checkSection(kind, definitions));
+  parts.push('## Values that checks share', ...sharedValues(definitions));
   return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
+}
+
+function checkSection(kind: Kinds['checks'][number], definitions: Record<string, JsonSchema>): string[] {
+  const body = definitions[`Check-${kind.name}`]!.properties![kind.name] as JsonSchema;
+  const objects =
+    body.$ref !== undefined
+      ? [{ object: definitions[body.$ref.replace('#/definitions/', '')]!, list: false }]
+      : inlineObjects(body);
+  const rows = objects.flatMap(({ object, list }) => rowsOf(object, list ? '[].' : ''));
+  const head = [`### \`${kind.name}\``, kind.summary, yamlBlock(kind.example)];
+  return rows.length > 0
+    ? [...head, `Keys below \`${kind.name}\`:`, table(rows)]
+    : [...head, `The value is ${typeText(body)}.`];
+}
+
+function sharedValues(definitions: Record<string, JsonSchema>): string[] {
+  return Object.entries(sharedSections).flatMap(([name, { heading }]) => {
+    const definition = definitions[name];
+    if (definition === undefined) return [];
+    const rows = inlineObjects(definition).flatMap(({ object }) => rowsOf(object));
+    const text = name === 'Matcher' ? [matcherText] : [];
+    return [`### ${heading}`, definition.description ?? '', ...text, table(rows)];
+  });
 }
 
 const sharedFilesText = [
