@@ -240,6 +240,8 @@ function readScenario(reading: Reading, file: string): Scenario | null {
   const covers = coveredItems(reading, reading.data.covers, top.covers, ['covers']);
   const lab = declaredLab(reading);
   const items = readItems(reading, lab);
+  if (top.images !== undefined && lab.hosts.size > 0 && ![...lab.hosts.keys()].some(lab.hasEngine))
+    mistakes.report(['images'], 'no host of this scenario has an engine that could have them', 'key');
   checkDuration(mistakes.report, ['boot-timeout'], top['boot-timeout']);
   if (mistakes.found > 0) return null;
   return { ...assemble(reading, file, top as Top, lab, items), covers };

@@ -115,7 +115,7 @@ describe('the address of a target', () => {
   it('says when it had to choose', () => {
     expect(hostAddress(plan, unread, 'node1', 'node2', {})).to.deep.equal({
       address: '10.20.0.12',
-      how: 'its address on segment dmz; the first of 2, `via` picks another',
+      how: 'its address on segment dmz; the first of 2, `address-on` picks another',
     });
   });
   it('of a container is the one on a network both are on, by id and not by name', () => {

@@ -55,6 +55,13 @@ describe('scenario: nothing is taken and then ignored', () => {
     ]);
   });
 
+  it('images for engines where no host has one are refused', () => {
+    const without =
+      'scenario: x\ntitle: t\nimages: [busybox]\nhosts: { a: { init: light } }\nsteps: [{ check: c, ping: { from: a, to: 127.0.0.1 } }]\n';
+    expect(said(without)).to.deep.equal(['no host of this scenario has an engine that could have them']);
+    expect(said(without.replace('{ init: light }', ''))).to.deep.equal([]);
+  });
+
   describe('containers and namespaces that nothing in the file makes', () => {
     const steps =
       '  - { check: c, ping: { from: a/there, to: b } }\n  - { check: d, ping: { from: a/netns:n, to: b } }\n';
