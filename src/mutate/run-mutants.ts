@@ -6,6 +6,7 @@ import { join, resolve } from 'node:path';
 import { temporaryDirectory } from '../lab/temporary.js';
 import { messageOf, NetrigError } from '../errors.js';
 import type { Outcome, Verdict } from '../model/verdict.js';
+import { wishFor } from '../providers/isolation-wish.js';
 import { providerNamed } from '../providers/registry.js';
 import { worstVerdict } from '../report/model.js';
 import { createRunDir } from '../report/run-dir.js';
@@ -65,7 +66,14 @@ function folderOf(scenario: string, run: string): string {
   return join(scenario.replace(/[^A-Za-z0-9._-]+/g, '-'), run);
 }
 
-async function runOnce(scenario: Scenario, dir: string, bail: boolean, options: MutateOptions): Promise<Ran> {
+/** `from`: the file of the original, by which it is known whether it may be somebody else's. */
+async function runOnce(
+  scenario: Scenario,
+  dir: string,
+  bail: boolean,
+  from: string,
+  options: MutateOptions,
+): Promise<Ran> {
   const begin = performance.now();
   const log = openEventLog(dir);
   log.emit({
@@ -81,6 +89,7 @@ async function runOnce(scenario: Scenario, dir: string, bail: boolean, options: 
     emit: log.emit,
     runDir: dir,
     signal: options.signal,
+    isolation: wishFor('auto', from),
     ...(bail ? { notAskedFor: 'the run stopped at the first check that did not pass (--bail)' } : {}),
   });
   const outcomes = new Map<string, Outcome>();
@@ -214,7 +223,7 @@ export async function mutate(subjects: readonly Subject[], options: MutateOption
     const { scenario, text } = work.subject;
     const dir = join(base, folderOf(scenario.id, 'original'));
     await mkdir(dir, { recursive: true });
-    const ran = await runOnce(scenario, dir, false, options);
+    const ran = await runOnce(scenario, dir, false, scenario.file, options);
     if (options.signal.aborted) return;
     work.result.original = verdictOf(ran);
     if (work.result.original.verdict === 'pass') {
@@ -263,7 +272,7 @@ export async function mutate(subjects: readonly Subject[], options: MutateOption
     if (!mutated) return refused('no scenario is left of it');
     await mkdir(dir, { recursive: true });
     await writeFile(file, text);
-    const ran = await runOnce(mutated, dir, options.bail, options);
+    const ran = await runOnce(mutated, dir, options.bail, scenario.file, options);
     if (options.keep === null) await rm(dir, { recursive: true, force: true });
     if (!options.signal.aborted) settle(work, judge(mutation, ran, scenario));
   }

@@ -136,13 +136,25 @@ export async function makeSegments(segments: readonly SegmentPlan[], ledger: Led
   // Past this line the namespace lives as long as its lab does: the limit is for making it only.
   await Promise.race([once(child.stdout, 'data'), ended, late]).finally(() => clearTimeout(timer));
 
+  return {
+    holder,
+    wire: wiring(holder, segments),
+    end: () => {
+      child.stdin.end();
+      signalProcess(holder, 'SIGKILL');
+    },
+  };
+}
+
+/** How interfaces get into hosts, by that namespace. */
+function wiring(holder: ProcessIdentity, segments: readonly SegmentPlan[]): SegmentSpace['wire'] {
   // Requests that come while one `ip` runs share the next: one process for many hosts when they boot at once.
   let waiting: WireRequest[] = [];
   let running = false;
 
   /** Answers why it failed, `null` when it did not. */
   async function batch(flags: readonly string[], lines: readonly string[]): Promise<string | null> {
-    const argv = ['nsenter', `--net=/proc/${holder?.pid}/ns/net`, 'ip', ...flags, '-batch', '-'] as const;
+    const argv = ['nsenter', `--net=/proc/${holder.pid}/ns/net`, 'ip', ...flags, '-batch', '-'] as const;
     const result = await runCommand([...argv], { stdin: `${lines.join('\n')}\n`, timeoutMs: commandTimeoutMs });
     return result.exitCode === 0 ? null : result.stderr.trim() || `exit status ${result.exitCode}`;
   }
@@ -177,19 +189,12 @@ export async function makeSegments(segments: readonly SegmentPlan[], ledger: Led
     running = false;
   }
 
-  return {
-    holder,
-    wire: (hostIndex, host, hostPid, again) =>
-      new Promise<void>((resolve, reject) => {
-        const lines = wireLines(hostIndex, host, segments, hostPid);
-        if (lines.length === 0) return resolve();
-        const ports = host.interfaces.map((nic) => portName(hostIndex, host.name, nic.name));
-        waiting.push({ lines, ports, again, resolve, reject });
-        if (!running) void drain();
-      }),
-    end: () => {
-      child.stdin.end();
-      signalProcess(holder, 'SIGKILL');
-    },
-  };
+  return (hostIndex, host, hostPid, again) =>
+    new Promise<void>((resolve, reject) => {
+      const lines = wireLines(hostIndex, host, segments, hostPid);
+      if (lines.length === 0) return resolve();
+      const ports = host.interfaces.map((nic) => portName(hostIndex, host.name, nic.name));
+      waiting.push({ lines, ports, again, resolve, reject });
+      if (!running) void drain();
+    });
 }
