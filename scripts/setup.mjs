@@ -69,7 +69,6 @@ async function runQuietly(command, args, env) {
 export async function installPackages(names) {
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   const quiet = ['-qq', '-o', 'Dpkg::Use-Pty=0'];
-  say(`Installing Debian packages: ${names.join(' ')} …`);
   // The package lists of a fresh machine are empty, those of an old one may name versions that are gone.
   if ((await runQuietly('apt-get', ['update', ...quiet], env)) !== 0)
     say('apt-get update had errors; going on with the lists that are there.');

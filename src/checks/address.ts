@@ -10,7 +10,7 @@ import { claims } from '../judging/claims.js';
 import { defineCheck, looksOnly } from './kind.js';
 import type { EndpointUse } from './kind.js';
 import type { ProbeContext } from '../places/context.js';
-import { absent as absentValue, describeMatcher, match, zMatcher } from '../judging/match.js';
+import { describeMatcher, match, zMatcher } from '../judging/match.js';
 import type { Matcher } from '../judging/match.js';
 import { fail, inconclusive, pass } from '../judging/outcome.js';
 import { addressOn, isVantageProblem, resolveVantage } from '../places/vantage.js';
@@ -38,9 +38,6 @@ const zSpec = z
         .literal(true)
         .optional()
         .describe('Each of those in `on` has an address of its own, all in one subnet.'),
-      broadcast: zMatcher
-        .optional()
-        .describe('The broadcast address that goes with it; { absent: true } for an address without one.'),
       absent: z.literal(true).optional().describe('There is no such address.'),
     }).default({}),
   })
@@ -60,7 +57,7 @@ const zSpec = z
       if (!spec.compared) return wrong(['on'], 'is a list for distinct only');
       if (new Set(spec.distinct).size < spec.distinct.length) wrong(['on'], 'names an endpoint twice');
       if (spec.interface !== undefined) wrong(['interface'], 'does not go with distinct');
-      for (const key of ['is', 'broadcast', 'absent'] as const)
+      for (const key of ['is', 'absent'] as const)
         if (spec[key] !== undefined) wrong(['expect', key], 'does not go with distinct');
       return;
     }
@@ -76,7 +73,6 @@ interface Spec {
   via?: string;
   is?: Matcher;
   in?: string;
-  broadcast?: Matcher;
   absent?: true;
 }
 type One = Spec & { of: string };
@@ -91,13 +87,12 @@ function holdsNot(matcher: Matcher | undefined): boolean {
 }
 
 /** Those that tell something first: every link has a link-local address, every namespace its loopback. */
-function show(list: readonly OwnAddress[], broadcasts = false): string {
+function show(list: readonly OwnAddress[]): string {
   const telling = list.filter((one) => one.scope === 'global');
   const shown = telling.length > 0 ? telling : list;
   const rest = list.length - shown.length;
   if (shown.length === 0) return 'no address';
-  const broadcast = (one: OwnAddress): string => (broadcasts ? ` (broadcast ${one.broadcast ?? 'none'})` : '');
-  return `${shown.map((one) => `${one.address}/${one.prefix}${broadcast(one)} on ${one.interface}`).join(', ')}${rest === 0 ? '' : ` (and ${rest} of loopback and link-local)`}`;
+  return `${shown.map((one) => `${one.address}/${one.prefix} on ${one.interface}`).join(', ')}${rest === 0 ? '' : ` (and ${rest} of loopback and link-local)`}`;
 }
 
 /** Those addresses that the container has on one of its engine's networks: what the engine states, where an interface really carries it. */
@@ -154,9 +149,7 @@ function describeWanted(spec: Spec): string {
     spec.in === undefined ? '' : spec.is === undefined ? `an address in ${spec.in}` : `in ${spec.in}`,
   ].filter((part) => part !== '');
   const what = parts.length === 0 ? 'an address' : parts.join(' ');
-  const broadcast =
-    spec.broadcast === undefined ? '' : ` with the broadcast address ${describeMatcher(spec.broadcast)}`;
-  return `${what}${broadcast}${spec.interface === undefined ? '' : ` on ${spec.interface}`}${spec.via === undefined ? '' : ` on the network ${spec.via}`}`;
+  return `${what}${spec.interface === undefined ? '' : ` on ${spec.interface}`}${spec.via === undefined ? '' : ` on the network ${spec.via}`}`;
 }
 
 async function find(context: ProbeContext, text: string): Promise<Vantage | Outcome> {
@@ -193,11 +186,10 @@ async function runOne(spec: One, context: ProbeContext): Promise<Outcome> {
   const met = candidates.filter((one) => {
     if (spec.is !== undefined && !isMeant(spec.is, one)) return false;
     if (subnet !== null && !contains(subnet, one.address)) return false;
-    if (spec.broadcast !== undefined && !match(spec.broadcast, one.broadcast ?? absentValue).ok) return false;
     // Every IPv6 interface has a link-local address by itself: it counts only when something asks for it.
     return spec.is !== undefined || subnet !== null || one.scope !== 'link';
   });
-  const actual = show(candidates, spec.broadcast !== undefined);
+  const actual = show(candidates);
   if (spec.absent) {
     return met.length === 0
       ? pass(`${spec.of} does not have ${wanted}; it has ${show(listed.addresses)}`, {

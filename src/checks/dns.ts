@@ -223,9 +223,8 @@ async function judgeFailure(
           }
         : resolution,
     success: `an answer for ${spec.name}`,
-    controls: async (cause) => {
-      await context.probeOver?.();
-      return Promise.all([
+    controls: async (cause) =>
+      Promise.all([
         stackAlive(context, source),
         spec.control === undefined
           ? failedQuestionControl(context, source, {
@@ -237,8 +236,7 @@ async function judgeFailure(
               replied: failed?.replied ?? false,
             })
           : questionControl(context, source, { name, type: spec.type }, spec.control),
-      ]);
-    },
+      ]),
     diagnose: async (cause) =>
       failed === null
         ? null

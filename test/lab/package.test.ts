@@ -1,12 +1,14 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { root, start, workDirectory } from './netrig-command.js';
+import { commandsOf, page } from '../pages.js';
+import { leftovers, root, start, workDirectory } from './netrig-command.js';
+import { section } from './walk.js';
 
 describe('The package', function () {
   this.timeout(180_000);
 
-  it('installed elsewhere from npm pack, its netrig runs the scenario that init writes', async () => {
+  it('installed elsewhere from npm pack, what README.md tells to type works', async () => {
     const { dir, remove } = workDirectory({ 'package.json': '{ "name": "elsewhere", "private": true }' });
     const packed = await start('npm', ['pack', '--pack-destination', dir, '--ignore-scripts'], { cwd: root }).ended;
     expect(packed.status, packed.stderr).to.equal(0);
@@ -17,20 +19,18 @@ describe('The package', function () {
       { cwd: dir },
     ).ended;
     expect(installed.status, installed.stderr).to.equal(0);
-    const netrig = join(dir, 'node_modules', '.bin', 'netrig');
-    expect((await start(netrig, ['init'], { cwd: dir }).ended).status).to.equal(0);
-    const run = await start(netrig, ['run', '--no-allure-report'], { cwd: dir }).ended;
-    expect(run.status, run.stdout + run.stderr).to.equal(0);
-    const imported = await start(
-      process.execPath,
-      [
-        '--input-type=module',
-        '-e',
-        'import { Lab } from "netrig"; import { netrigChai } from "netrig/chai"; console.log(typeof Lab.up, typeof netrigChai)',
-      ],
-      { cwd: dir },
-    ).ended;
-    expect(imported.stdout).to.equal('function function\n');
+    const readme = page('README.md');
+    const own = section(readme, '## A lab of your own').find(({ language }) => language === 'sh')!;
+    for (const { command } of commandsOf(own)) {
+      const typed = await start('sh', ['-c', command], { cwd: dir }).ended;
+      expect(typed.status, `${command}\n${typed.stdout}${typed.stderr}`).to.equal(0);
+      if (command.includes(' exec ')) expect(typed.stdout).to.match(/^web on /);
+    }
+    const [mocha] = section(readme, '## Commands').flatMap(commandsOf);
+    const ran = await start('sh', ['-c', mocha!.command], { cwd: dir }).ended;
+    expect(ran.status, ran.stdout + ran.stderr).to.equal(0);
+    expect(ran.stdout).to.match(/[1-9]\d* passing/);
+    expect(leftovers('first-')).to.deep.equal([]);
     remove();
   });
 
