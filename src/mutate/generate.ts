@@ -27,7 +27,7 @@ interface Spot {
 }
 
 /** Keys of a step that are no configuration: its title, when it is done, and how long it may take. */
-const frameKeys = new Set(['step', 'note', 'on', 'when', 'timeout', 'until', 'mode']);
+const frameKeys = new Set(['step', 'note', 'text', 'on', 'when', 'for', 'save', 'timeout', 'until', 'mode']);
 
 const parseOptions = { version: '1.2', keepSourceTokens: false } as const;
 
