@@ -83,6 +83,7 @@ export interface CoverageFlags {
 
 export interface CompareFlags {
   reports: string;
+  last?: boolean;
   html?: string;
   markdown?: string;
   heading?: string;
@@ -514,9 +515,10 @@ Start with:  netrig init && netrig run`,
     .command('compare')
     .summary('put runs of the same scenarios side by side')
     .description(
-      'Puts runs side by side: other providers, other engines, or yesterday and today. Lists the checks whose verdicts differ, what got slower or faster, what is new or gone. Ends with 1 when something that passed in the first run fails, breaks or cannot be known in another.',
+      'Puts runs side by side: other providers, other engines, or yesterday and today. Lists the checks whose verdicts differ, what got slower or faster, what is new or gone. Ends with 1 when something that passed in the first run, or was not in it, fails, breaks or cannot be known in another.',
     )
-    .argument('<runs...>', 'ids of runs, or their directories; the others are held against the first')
+    .argument('[runs...]', 'ids of runs, or their directories; the others are held against the first')
+    .addOption(new Option('--last', 'the two latest runs: what the last one changed'))
     .addOption(reports())
     .addOption(new Option('--html <file>', 'write it as an HTML page, too'))
     .addOption(new Option('--markdown <file>', 'write it as a Markdown page, too'))

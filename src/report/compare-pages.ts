@@ -16,7 +16,7 @@ import { oneLine } from './terminal-text.js';
 import { cutMiddle, verdictSign } from './wording.js';
 
 const headings: Record<Change, string> = {
-  regressed: 'Regressed: passed in the first run, and not any more',
+  regressed: 'Regressed: passed in the first run or is new, and does not pass',
   undecided: 'No longer decided: passed in the first run, and is skipped now',
   gone: 'Gone: was in the first run only',
   new: 'New: was not in the first run',

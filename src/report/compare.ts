@@ -2,7 +2,7 @@ import type { Verdict } from '../model/verdict.js';
 import { isConditionReason } from '../run/condition.js';
 import { compareVersions, engineVersions, noEngine } from './engine-version.js';
 import { baseName } from './matrix.js';
-import type { ItemResult, RunModel, ScenarioResult } from './model.js';
+import { countedVerdict, type ItemResult, type RunModel, type ScenarioResult } from './model.js';
 import { causeAndReason, uniqueNames } from './wording.js';
 
 /** A run as one column of a comparison. The first one is what the others are held against. */
@@ -20,7 +20,7 @@ export interface ComparedRun {
 
 export interface ComparedScenario {
   name: string;
-  /** It passed in the first run, and failed, broke or could not be known in another one. */
+  /** It passed in the first run, or was not there, and failed, broke or could not be known in another one. */
   regressed: boolean;
   /** One a run; `null` where it did not run. Counts are of checks. */
   cells: ({ verdict: Verdict; passed: number; planned: number; skipped: number; durationMs: number } | null)[];
@@ -28,8 +28,8 @@ export interface ComparedScenario {
 
 /**
  * What became of a check (or step) between the first run and the others, the gravest that holds for one of them.
- * `regressed`: it passed, and now fails, errs or cannot be known. `undecided`: it passed, and is now skipped. `gone`: it was
- * there, and is not any more. `new`: it was not there. `mended`: it did not pass, and does now. `other`: any other difference.
+ * `regressed`: it passed or was not there, and now fails, errs or cannot be known. `undecided`: it passed, and is now skipped. `gone`: it was
+ * there, and is not any more. `new`: it was not there, and is as it should be. `mended`: it did not pass, and does now. `other`: any other difference.
  */
 export const changes = ['regressed', 'undecided', 'gone', 'new', 'mended', 'other'] as const;
 export type Change = (typeof changes)[number];
@@ -93,10 +93,15 @@ function pairing(models: readonly RunModel[]): (scenario: ScenarioResult) => str
   return ({ id }) => ((ids.get(id) ?? 0) > 1 || !alone(baseName(id)) ? id : baseName(id));
 }
 
+function isRed(verdict: Verdict): boolean {
+  return verdict !== 'pass' && verdict !== 'skipped';
+}
+
 function changeBetween(before: ItemResult | undefined, after: ItemResult | undefined): Change | null {
-  if (!before) return after ? 'new' : null;
+  // New and red is a regression: the run is worse than the one before it.
+  if (!before) return after ? (isRed(countedVerdict(after)) ? 'regressed' : 'new') : null;
   if (!after) return 'gone';
-  const [was, is] = [before.outcome.verdict, after.outcome.verdict];
+  const [was, is] = [countedVerdict(before), countedVerdict(after)];
   if (was === is) return null;
   if (is === 'skipped') return was === 'pass' ? 'undecided' : 'other';
   if (was === 'pass') return 'regressed';
@@ -106,6 +111,94 @@ function changeBetween(before: ItemResult | undefined, after: ItemResult | undef
 /** A condition of the scenario itself decided: the check is not for the engine of one of the runs. */
 function notMeantFor(items: readonly (ItemResult | undefined)[]): boolean {
   return items.some((item) => item?.outcome.verdict === 'skipped' && isConditionReason(item.outcome.reason));
+}
+
+function comparedScenario(name: string, row: readonly (ScenarioResult | undefined)[]): ComparedScenario {
+  return {
+    name,
+    regressed:
+      (row[0] === undefined || row[0].verdict === 'pass') &&
+      row.slice(1).some((scenario) => scenario !== undefined && isRed(scenario.verdict)),
+    cells: row.map((scenario) => {
+      if (!scenario) return null;
+      const checks = scenario.last.items.filter((item) => item.kind === 'check');
+      const count = (verdict: Verdict): number => checks.filter((item) => countedVerdict(item) === verdict).length;
+      return {
+        verdict: scenario.verdict,
+        passed: count('pass'),
+        planned: checks.length,
+        skipped: count('skipped'),
+        durationMs: scenario.last.durationMs,
+      };
+    }),
+  };
+}
+
+/** The same step or check in each run, by its kind and title; `undefined` where it is not planned. */
+interface PairedItem {
+  kind: 'step' | 'check';
+  title: string;
+  cells: (ItemResult | undefined)[];
+}
+
+function pairedItems(row: readonly (ScenarioResult | undefined)[]): PairedItem[] {
+  const items = new Map<string, PairedItem>();
+  row.forEach((scenario, column) => {
+    if (!scenario) return;
+    const titles = uniqueNames(scenario.last.items);
+    for (const item of scenario.last.items) {
+      const title = titles.get(item.id) ?? item.title;
+      const key = `${item.kind}\0${title}`;
+      const pair = items.get(key) ?? { kind: item.kind, title, cells: row.map(() => undefined) };
+      pair.cells[column] = item;
+      items.set(key, pair);
+    }
+  });
+  return [...items.values()];
+}
+
+function addItem(comparison: Comparison, scenario: string, { kind, title, cells }: PairedItem): void {
+  const found = cells.slice(1).flatMap((after) => changeBetween(cells[0], after) ?? []);
+  const gravest = changes.find((change) => found.includes(change));
+  const change = gravest !== undefined && gravest !== 'regressed' && notMeantFor(cells) ? 'other' : gravest;
+  if (change === undefined) comparison.agreed += 1;
+  else
+    comparison.items.push({
+      scenario,
+      kind,
+      title,
+      change,
+      cells: cells.map((item) =>
+        item
+          ? {
+              verdict: item.outcome.verdict,
+              reason: item.outcome.verdict === 'pass' ? '' : causeAndReason(item),
+              durationMs: item.durationMs,
+            }
+          : null,
+      ),
+    });
+  if (kind === 'check') addTime(comparison, { scenario, kind, title }, cells);
+}
+
+/** Notes a check that passed on both sides and took clearly longer, or clearly less time. */
+function addTime(
+  comparison: Comparison,
+  name: Pick<ComparedTime, 'scenario' | 'kind' | 'title'>,
+  cells: readonly (ItemResult | undefined)[],
+): void {
+  const durationsMs = cells.map((item) => (item?.outcome.verdict === 'pass' ? item.durationMs : null));
+  const first = durationsMs[0] ?? null;
+  if (first === null) return;
+  const apart = durationsMs
+    .slice(1)
+    .filter((ms): ms is number => ms !== null && Math.abs(ms - first) >= timeThreshold.ms);
+  if (apart.length === 0) return;
+  const [longest, shortest] = [Math.max(...apart), Math.min(...apart)];
+  if (longest >= first * timeThreshold.factor)
+    comparison.slower.push({ ...name, durationsMs, factor: longest / Math.max(1, first) });
+  if (shortest * timeThreshold.factor <= first)
+    comparison.faster.push({ ...name, durationsMs, factor: Math.max(1, shortest) / first });
 }
 
 /**
@@ -152,71 +245,8 @@ export function compareRuns(runs: readonly { id: string; model: RunModel }[]): C
   };
 
   for (const [name, row] of paired) {
-    comparison.scenarios.push({
-      name,
-      regressed:
-        row[0]?.verdict === 'pass' &&
-        row.some((scenario) => scenario !== undefined && !['pass', 'skipped'].includes(scenario.verdict)),
-      cells: row.map((scenario) => {
-        if (!scenario) return null;
-        const checks = scenario.last.items.filter((item) => item.kind === 'check');
-        const count = (verdict: Verdict): number => checks.filter((item) => item.outcome.verdict === verdict).length;
-        return {
-          verdict: scenario.verdict,
-          passed: count('pass'),
-          planned: checks.length,
-          skipped: count('skipped'),
-          durationMs: scenario.last.durationMs,
-        };
-      }),
-    });
-    const items = new Map<string, (ItemResult | undefined)[]>();
-    row.forEach((scenario, column) => {
-      if (!scenario) return;
-      const titles = uniqueNames(scenario.last.items);
-      for (const item of scenario.last.items) {
-        const key = `${item.kind}\0${titles.get(item.id) ?? item.title}`;
-        const cells = items.get(key) ?? row.map(() => undefined);
-        cells[column] = item;
-        items.set(key, cells);
-      }
-    });
-    for (const [key, cells] of items) {
-      const [kind, title] = key.split('\0') as ['step' | 'check', string];
-      const found = cells.slice(1).flatMap((after) => changeBetween(cells[0], after) ?? []);
-      const gravest = changes.find((change) => found.includes(change));
-      const change = gravest !== undefined && gravest !== 'regressed' && notMeantFor(cells) ? 'other' : gravest;
-      if (change === undefined) comparison.agreed += 1;
-      else {
-        comparison.items.push({
-          scenario: name,
-          kind,
-          title,
-          change,
-          cells: cells.map((item) =>
-            item
-              ? {
-                  verdict: item.outcome.verdict,
-                  reason: item.outcome.verdict === 'pass' ? '' : causeAndReason(item),
-                  durationMs: item.durationMs,
-                }
-              : null,
-          ),
-        });
-      }
-      const durationsMs = cells.map((item) => (item?.outcome.verdict === 'pass' ? item.durationMs : null));
-      const first = durationsMs[0] ?? null;
-      if (first === null || kind === 'step') continue;
-      const apart = durationsMs
-        .slice(1)
-        .filter((ms): ms is number => ms !== null && Math.abs(ms - first) >= timeThreshold.ms);
-      const [longest, shortest] = [Math.max(...apart), Math.min(...apart)];
-      const time = { scenario: name, kind, title, durationsMs };
-      if (apart.length > 0 && longest >= first * timeThreshold.factor)
-        comparison.slower.push({ ...time, factor: longest / Math.max(1, first) });
-      if (apart.length > 0 && shortest * timeThreshold.factor <= first)
-        comparison.faster.push({ ...time, factor: Math.max(1, shortest) / first });
-    }
+    comparison.scenarios.push(comparedScenario(name, row));
+    for (const pair of pairedItems(row)) addItem(comparison, name, pair);
   }
   comparison.items.sort((a, b) => changes.indexOf(a.change) - changes.indexOf(b.change));
   comparison.slower.sort((a, b) => b.factor - a.factor);

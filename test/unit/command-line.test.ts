@@ -1,15 +1,18 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { compare } from '../../src/cli/commands/compare.js';
 import { shownOf } from '../../src/cli/commands/doctor.js';
+import { latestRuns } from '../../src/cli/commands/report.js';
 import { joined, table, text } from '../../src/cli/terminal.js';
 import { isNetrigError } from '../../src/errors.js';
 import { argvIn, placeNamed, statusOf } from '../../src/labs/exec.js';
 import { chooseScenario } from '../../src/labs/up.js';
 import { defaultFormats } from '../../src/report/reports.js';
 import type { Scenario } from '../../src/scenario/scenario.js';
+import { overlayRun } from '../fixtures/runs/builder.js';
 import { sourceFiles } from './source-files.js';
 
 const root = join(import.meta.dirname, '..', '..', '..');
@@ -115,6 +118,29 @@ describe('The way to the terminal', () => {
       );
     // The record's own warning, where nobody gave it another way.
     expect(found).to.deep.equal(['run/event-log.ts: process.stderr.write(']);
+  });
+});
+
+describe('netrig compare --last', () => {
+  it('takes the two latest runs, the older one first, and nothing that is no run', async () => {
+    const reports = mkdtempSync(join(tmpdir(), 'netrig-last-'));
+    try {
+      for (const name of [
+        '20261104T101112.345Z-aaaa',
+        '20261105T101112.345Z-0000',
+        '20261103T101112.345Z-ffff',
+        'notes',
+      ])
+        overlayRun().save(join(reports, name));
+      mkdirSync(join(reports, '20261106T101112.345Z-empty'));
+      expect(await latestRuns(reports, 2)).to.deep.equal(['20261104T101112.345Z-aaaa', '20261105T101112.345Z-0000']);
+      expect(await latestRuns(join(reports, 'nowhere'), 2)).to.deep.equal([]);
+      expect(await compare([], { reports, last: true })).to.equal(0);
+      const misused: unknown = await compare(['x'], { reports, last: true }).catch((error: unknown) => error);
+      expect(isNetrigError(misused, 'NETRIG_USAGE')).to.equal(true);
+    } finally {
+      rmSync(reports, { recursive: true, force: true });
+    }
   });
 });
 

@@ -93,6 +93,31 @@ describe('report: runs side by side', () => {
     expect(comparisonText(comparison)).to.include('run 1 pass; run 2 fail: timeout: no reply within 2 s');
   });
 
+  it('see what is new and red as a regression, a new lab included, and what is new and green as new', () => {
+    const before = run({ lan: { items: { a: [passed] } } });
+    const after = run({
+      lan: {
+        items: {
+          a: [passed],
+          b: [timeout],
+          c: [{ verdict: 'error', reason: 'lost' }],
+          d: [passed],
+          e: [skipped('no')],
+        },
+      },
+      wan: { items: { a: [timeout] } },
+    });
+    const comparison = compared(before, after);
+    expect(found(comparison)).to.deep.equal([
+      'regressed: lan › b',
+      'regressed: lan › c',
+      'regressed: wan › a',
+      'new: lan › d',
+      'new: lan › e',
+    ]);
+    expect(comparison.regressions).to.equal(3);
+  });
+
   it('see a regression of the third run, too', () => {
     const good = run({ lan: { items: { a: [passed] } } });
     expect(compared(good, good, run({ lan: { items: { a: [timeout] } } })).regressions).to.equal(1);

@@ -7,7 +7,7 @@ import { asUmaskSays, writeWhole } from '../../report/format.js';
 import { loadRun } from '../../report/reports.js';
 import { note, print, printJson } from '../terminal.js';
 import type { CompareFlags } from '../program.js';
-import { runDirectory } from './report.js';
+import { latestRuns, runDirectory } from './report.js';
 
 async function write(file: string, content: string): Promise<void> {
   const path = resolve(file);
@@ -17,12 +17,17 @@ async function write(file: string, content: string): Promise<void> {
   note(`wrote ${file}`);
 }
 
-/** `netrig compare`: ends with 1 when something that passed in the first run does not in another. */
+/** `netrig compare`: ends with 1 when something that passed in the first run, or was not in it, does not pass in another. */
 export async function compare(runs: string[], flags: CompareFlags): Promise<number> {
-  const directories = await Promise.all(runs.map((run) => runDirectory(run, flags.reports)));
+  if (flags.last && runs.length > 0)
+    throw new NetrigError('NETRIG_USAGE', '--last names the runs itself: the two latest ones.', {
+      hint: 'Name runs, or say --last.',
+    });
+  const named = flags.last ? await latestRuns(flags.reports, 2) : runs;
+  const directories = await Promise.all(named.map((run) => runDirectory(run, flags.reports)));
   if (new Set(directories).size < 2) {
     throw new NetrigError('NETRIG_USAGE', 'A comparison takes two runs or more, each another one.', {
-      hint: 'Name runs by their ids or directories: netrig compare RUN RUN',
+      hint: 'Name runs by their ids or directories: netrig compare RUN RUN; --last takes the two latest ones.',
     });
   }
   const comparison = compareRuns(

@@ -1,4 +1,5 @@
-import { access, readFile, realpath } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { access, readdir, readFile, realpath } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { NetrigError } from '../../errors.js';
 import { exitStatus } from '../../model/verdict.js';
@@ -24,6 +25,13 @@ export async function runDirectory(run: string | undefined, reports: string): Pr
       ? `There is no run in ${reports}.`
       : `No run "${run}" in ${reports}, and ${run} is no run's directory either.`,
   );
+}
+
+/** The names of the latest runs in the reports' directory, the oldest of them first. Names begin with the time (UTC). */
+export async function latestRuns(reports: string, count: number): Promise<string[]> {
+  const names = await readdir(reports).catch(() => []);
+  const runs = names.filter((name) => /^\d{8}T\d{6}/.test(name) && existsSync(join(reports, name, eventLogName)));
+  return runs.sort().slice(-count);
 }
 
 /** `netrig report`: ends with the exit status of the run that is reported. */
