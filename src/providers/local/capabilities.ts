@@ -80,7 +80,7 @@ function cgroupCapability(): Capability {
 
 function cgroup2Capability(): Capability {
   const { unified } = cgroupLayout();
-  if (unified !== null) return { name: 'cgroup2', have: true, seen: `cgroup2 is mounted at ${unified}.` };
+  if (unified !== null) return { name: 'cgroup2', have: true, seen: `cgroup2 is mounted at ${unified.mountPoint}.` };
   return {
     name: 'cgroup2',
     have: false,
