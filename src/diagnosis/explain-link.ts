@@ -153,6 +153,8 @@ export function lostBehind(c: Case, step: Step, name: string): Finding | null {
   if (near) {
     const down = linkDown(near, name, c.world);
     if (down) return down;
+    // Whether it came in there is known of hosts that were looked at only.
+    if (c.world.unlooked.length > 0) return null;
     return finding(
       space,
       'link-loss',

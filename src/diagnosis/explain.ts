@@ -401,7 +401,8 @@ export function explainSilence(c: Case): Diagnosis | null {
   const stop = end ? (pausedThere(c, end.space) ?? linkDown(end, 'it')) : null;
   if (!end) return null;
   const sentence =
-    stop?.sentence ?? `${ownerWords(c.world, end.packet.dst)} takes the connection, so the way there and back is free`;
+    stop?.sentence ??
+    `${ownerWords(c.world, end.packet.dst)} ${c.proto === 'tcp' ? 'takes the connection' : 'answers when it is asked again'}, so the way there and back is free`;
   return {
     sentence,
     rootCause: stop?.rootCause ?? null,

@@ -30,9 +30,15 @@ function startObserver(context: ProbeContext, host: string, probe: MarkedProbe):
   const ready = new Promise<boolean>((resolve) => (isReady = resolve));
   let tail = '';
   const family = probe.address.includes(':') ? 6 : 4;
-  const process = context
-    .host(host)
-    .spawn(observerCommand({ lifeS: limits.lifeS, proto: probe.proto, family, mark: probe.mark }), {
+  const process = context.host(host).spawn(
+    observerCommand({
+      lifeS: limits.lifeS,
+      proto: probe.proto,
+      family,
+      mark: probe.mark,
+      trace: context.readOnly !== true,
+    }),
+    {
       stdin: observerProgram,
       keepBytes: 16 << 20,
       timeoutMs: (limits.lifeS + 3) * 1000,
@@ -42,7 +48,8 @@ function startObserver(context: ProbeContext, host: string, probe: MarkedProbe):
         tail = (tail + chunk.toString('latin1')).slice(-32);
         if (/(?:^|\n)ready\n$/.test(tail)) isReady(true);
       },
-    });
+    },
+  );
   process.done.then(
     () => isReady(false),
     () => isReady(false),
@@ -103,17 +110,25 @@ export async function observe(context: ProbeContext, request: PacketRequest): Pr
   const ready = await readyWithin(observers);
   const world = emptyWorld();
   world.unlooked.push(...left.map((host) => `${host}: the lab has more hosts than are looked at`));
+  if (context.readOnly) world.unlooked.push('rules of nftables: nothing may be added to a host for a trace of them');
   const fate = await sendMarked(context, source, probe);
   // What the last frame sets off (an answer that is dropped, an error message) is still on its way.
   await new Promise((resolve) => setTimeout(resolve, limits.afterMs));
   await Promise.all(
     observers.map(async ({ host, process }, at) => {
-      await process.kill('TERM').catch(() => undefined);
+      const ended = process.kill('TERM').catch(() => undefined);
+      if (!ready[at]) {
+        // A host that is frozen answers nothing: nobody waits for it.
+        world.unlooked.push(`${host}: it gave no answer in time`);
+        process.done.catch(() => undefined);
+        return;
+      }
+      await ended;
       try {
         const result = await process.done;
         const sections = readSections(result.stdoutRaw);
-        if (!ready[at] || sections.length === 0)
-          world.unlooked.push(`${host}: ${result.stderr.trim().split('\n').at(-1) || 'it gave no answer in time'}`);
+        if (sections.length === 0)
+          world.unlooked.push(`${host}: ${result.stderr.trim().split('\n').at(-1) || 'it said nothing'}`);
         addToWorld(world, host, sections);
       } catch (error) {
         world.unlooked.push(`${host}: ${messageOf(error)}`);

@@ -8,7 +8,7 @@ import { quoteArgv } from '../ssh/quote.js';
  * (setns(2)), opens a packet socket (packet(7)) and a netlink socket of nftables' trace group there, and goes back. A socket
  * stays in the namespace that it was opened in.
  *
- *     perl - watch LIFE_S SPORT_HEX ID_HEX PROTO VERSION
+ *     perl - watch LIFE_S SPORT_HEX ID_HEX PROTO VERSION TRACE
  *
  * prints sections, then the line `ready`; at SIGTERM, or when its life is over, what it saw, then the line `end`. What it adds to a namespace is
  * one nftables table of its own (`netrig_trace`), only where rules exist, removed again before it ends.
@@ -19,7 +19,7 @@ import { quoteArgv } from '../ssh/quote.js';
 export const observerProgram = String.raw`
 use strict; use Fcntl; use Time::HiRes; use Socket; use POSIX ();
 $| = 1; binmode STDOUT;
-my ($mode, $life, $sport, $id, $proto, $family) = @ARGV;
+my ($mode, $life, $sport, $id, $proto, $family, $trace) = @ARGV;
 my %setns = (x86_64 => 308, aarch64 => 268, riscv64 => 268);
 my $nr = $setns{(POSIX::uname())[4]};
 my $stop = 0; $SIG{TERM} = sub { $stop = 1 }; $SIG{INT} = $SIG{TERM}; $SIG{HUP} = $SIG{TERM}; $SIG{PIPE} = $SIG{TERM};
@@ -122,7 +122,7 @@ if ($mode eq 'watch') {
   my $quoted = $family == 6 ? 'icmpv6 type { destination-unreachable, packet-too-big, time-exceeded } meta nftrace set 1;' : 'icmp type { destination-unreachable, time-exceeded } meta nftrace set 1;';
   my $arp = '';
   for my $ino (@order) {
-    my $s = $space{$ino}; next unless $s->{rules};
+    my $s = $space{$ino}; next unless $s->{rules} && $trace;
     enter($s) or next;
     if (socket(my $n, 16, SOCK_RAW, 12)) {
       setsockopt($n, 1, 8, pack('i', 2 << 20)); setsockopt($n, 1, 33, pack('i', 2 << 20));
@@ -198,12 +198,24 @@ export interface ObserverOptions {
   family: 4 | 6;
   /** TCP, UDP: source port. ICMP: the identifier of the echo request. */
   mark: number;
+  /** Whether nftables is asked to trace, for which a table of netrig’s own is added for the time. */
+  trace: boolean;
 }
 
 /** The command that runs the program, which comes on standard input. */
 export function observerCommand(options: ObserverOptions): string {
   const hex = options.mark.toString(16).padStart(4, '0');
-  return quoteArgv(['perl', '-', 'watch', String(options.lifeS), hex, hex, options.proto, String(options.family)]);
+  return quoteArgv([
+    'perl',
+    '-',
+    'watch',
+    String(options.lifeS),
+    hex,
+    hex,
+    options.proto,
+    String(options.family),
+    options.trace ? '1' : '0',
+  ]);
 }
 
 /** One section of what the program printed. `space`: the inode of a network namespace, `0` for the host as a whole. */

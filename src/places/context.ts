@@ -45,6 +45,8 @@ export interface ProbeContext {
    * sends has seen all of it then.
    */
   readonly probeOver?: () => Promise<unknown>;
+  /** Nothing in the lab may be changed, not even for a moment (`--check-only`). */
+  readonly readOnly?: true;
   /** Keeps a file with the run; `name` becomes part of the file's name. */
   attach(title: string, name: string, mime: string, data: Buffer): Promise<Attachment>;
 }

@@ -1,7 +1,9 @@
 import { execLine } from '../run/exec-line.js';
 import type { Transcript } from '../model/events.js';
+import type { Diagnosis } from '../model/verdict.js';
 import type { ItemResult } from './run-model.js';
 import { lastLines } from './terminal-text.js';
+import { wayLine } from './way.js';
 import { exitText } from './wording.js';
 
 /** Lines of one stream of a command that a finding shows. */
@@ -38,10 +40,22 @@ function telling(transcripts: readonly Transcript[]): Transcript | undefined {
   return readable.findLast((one) => one.exitCode !== 0) ?? readable.at(-1);
 }
 
+/** The way, what shows that it ends there, and how to mend it. */
+function diagnosisLines(diagnosis: Diagnosis | undefined): string[] {
+  if (!diagnosis) return [];
+  const way = wayLine(diagnosis);
+  return [
+    ...(way === '' ? [] : [way]),
+    ...diagnosis.evidence.slice(0, shownSentences),
+    ...(diagnosis.mend === null ? [] : [`mend: ${diagnosis.mend}`]),
+    ...diagnosis.unlooked.slice(0, shownSentences).map((one) => `not looked at: ${one}`),
+  ];
+}
+
 export function evidenceOf(item: Pick<ItemResult, 'outcome' | 'transcripts'>): Evidence {
   const { outcome, transcripts } = item;
   const again = outcome.again ? execLine(outcome.again.on, outcome.again.command) : null;
-  const sentences = (outcome.diagnosis?.evidence ?? []).slice(0, shownSentences);
+  const sentences = diagnosisLines(outcome.diagnosis);
   if (outcome.output)
     return {
       sentences,

@@ -19,6 +19,7 @@ import { pageScript } from './page-script.js';
 import { pageStyle } from './page-style.js';
 import { neutralise, oneLine } from './terminal-text.js';
 import { escapeMarkup, topologySvg } from './topology-svg.js';
+import { wayMarks } from './way.js';
 import {
   cutMiddle,
   exitText,
@@ -130,6 +131,7 @@ function itemHtml(
           )
           .join('')}</ul></dd>`
       : '',
+    wayFact(scenario, item, anchor),
     attachmentLinks(item.artifacts),
     item.concluded ? '<dt>note</dt><dd>concluded from how the run ended; the record holds no result</dd>' : '',
     `<dt>place</dt><dd><code>${escLine(placeOf(model, scenario, item))}</code> · ${escLine(item.id)}</dd>`,
@@ -142,6 +144,14 @@ function itemHtml(
     `<div class="more">${item.text === undefined ? '' : textHtml(item.text)}<dl>${facts}</dl>${outcome.table ? tableHtml(outcome.table) : ''}` +
     `${rawCommands(item, scenarioIndex)}</div></details></li>`
   );
+}
+
+/** The lab with the way of the packet marked in it, where that leads over more than one host. */
+function wayFact(scenario: ScenarioResult, item: ItemResult, anchor: string): string {
+  const { diagnosis } = item.outcome;
+  const marks = diagnosis ? wayMarks(diagnosis) : null;
+  if (!marks) return '';
+  return `<dt>way</dt><dd><figure class="scroll" tabindex="0" aria-label="The way of the packet">${topologySvg(scenario.topology, [], `${anchor}-way`, marks)}</figure></dd>`;
 }
 
 /** What shows it, and what to type again; of a pass nobody asks. */

@@ -1,4 +1,4 @@
-import type { Cause, Control, Measure, Verdict } from '../model/verdict.js';
+import type { Cause, Control, Diagnosis, Measure, Verdict } from '../model/verdict.js';
 import { writeWhole, type ReportFormat } from './format.js';
 import { isWarning } from './run-model.js';
 import type { AttemptResult, ItemResult, RunModel, Totals } from './model.js';
@@ -75,6 +75,8 @@ export interface ResultsItem {
   reason: string;
   expected?: string;
   actual?: string;
+  /** Why the network did what it did: the way of the packet, the root cause, evidence, how to mend it. */
+  diagnosis?: Diagnosis;
   tries: number;
   flaky: boolean;
   startedAt: string | null;
@@ -112,6 +114,7 @@ function itemJson(item: ItemResult): ResultsItem {
     reason: outcome.reason,
     ...(outcome.expected === undefined ? {} : { expected: outcome.expected }),
     ...(outcome.actual === undefined ? {} : { actual: outcome.actual }),
+    ...(outcome.diagnosis === undefined ? {} : { diagnosis: outcome.diagnosis }),
     tries: item.tries,
     flaky: item.flaky,
     startedAt: item.startedAt,

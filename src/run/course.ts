@@ -66,6 +66,7 @@ export function contextFor(
     signal: within,
     timeoutMs,
     record: over.record ?? recorder(course, item),
+    ...(options.checkOnly ? { readOnly: true } : {}),
     ...(over.later ? { later: over.later } : {}),
     ...(over.cut ? { cut: over.cut } : {}),
     files: { runDir: options.runDir, folder: `${scenario.id.replace(/[^A-Za-z0-9._-]+/g, '-')}/${item ?? 'lab'}` },

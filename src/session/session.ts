@@ -24,6 +24,8 @@ export interface ContextOptions {
   /** ms that the step or attempt may take. */
   timeoutMs: number;
   record: RecordTranscript;
+  /** See `ProbeContext.readOnly`. */
+  readOnly?: boolean;
   /** See `ProbeContext.later`. */
   later?: ProbeContext['later'];
   /** Told when a command was ended because the time of the attempt was over. */
@@ -210,6 +212,7 @@ export function openSession(lab: RunningLab, connectTo: typeof connect = connect
       signal: options.signal,
       timeLeftMs: () => Math.max(1, leftMs()),
       attach,
+      ...(options.readOnly ? { readOnly: true as const } : {}),
       ...(options.later ? { later: options.later } : {}),
     };
   }

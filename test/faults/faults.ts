@@ -858,9 +858,9 @@ const bridged: Omit<Fault, 'lab'>[] = [
   {
     name: 'the tunnel has no remote',
     plant: {
-      a: 'bridge fdb del 00:00:00:00:00:00 dev vx0 dst 10.5.0.2; ip link set vx0 down; ip link set vx0 up; sleep 0.3; for m in $(bridge fdb show dev vx0 | grep dst | cut -d" " -f1); do bridge fdb del $m dev vx0; done; ip -n far neigh flush all',
+      a: 'ip link set vx0 type vxlan nolearning; bridge fdb del 00:00:00:00:00:00 dev vx0 dst 10.5.0.2; ip link set vx0 down; ip link set vx0 up; sleep 0.3; for m in $(bridge fdb show dev vx0 | grep dst | cut -d" " -f1); do bridge fdb del $m dev vx0; done; ip -n far neigh flush all',
     },
-    mend: { a: 'bridge fdb append 00:00:00:00:00:00 dev vx0 dst 10.5.0.2' },
+    mend: { a: 'ip link set vx0 type vxlan learning; bridge fdb append 00:00:00:00:00:00 dev vx0 dst 10.5.0.2' },
     check: throughTunnel,
     root: 'tunnel-mismatch',
     says: /vx0 of a/,

@@ -13,7 +13,10 @@ import type { ProbeFate } from '../../src/diagnosis/probe.js';
 import { rootCauseCatalogue } from '../../src/diagnosis/root-causes.js';
 import { readNft, readSaveSections, readTraces } from '../../src/diagnosis/rules.js';
 import { addToWorld, emptyWorld } from '../../src/diagnosis/world.js';
+import type { Topology } from '../../src/model/events.js';
 import { rootCauses } from '../../src/model/verdict.js';
+import { topologySvg } from '../../src/report/topology-svg.js';
+import { wayLine, wayMarks } from '../../src/report/way.js';
 
 const mark = 62_000;
 const isn = 0x01020304;
@@ -463,6 +466,51 @@ describe('What a diagnosis reads', () => {
       blocks += 1;
     }
     expect(blocks).to.equal(1 + 4 + 4);
+  });
+});
+
+describe('A way in reports', () => {
+  const hop = (place: string, out: string | null, did: string, state: 'seen' | 'broken' = 'seen') => ({
+    place,
+    in: 'eth0',
+    out,
+    did,
+    state,
+  });
+
+  it('is one line that ends where the packet was stopped', () => {
+    const way = [hop('client', 'eth0', 'sent'), hop('r1', 'eth1', 'routed'), hop('server', null, 'got it', 'broken')];
+    expect(wayLine({ way, back: [] })).to.equal('client ─eth0→ r1 (routed) ─eth1→ server ─╳');
+    const back = [hop('server', 'eth0', 'answered'), hop('r1', null, 'got it', 'broken')];
+    expect(wayLine({ way, back })).to.equal('answer: server ─eth0→ r1 ─╳');
+    expect(wayLine({ way: [], back: [] })).to.equal('');
+  });
+
+  it('marks the hosts and interfaces of the drawing, and nothing where it stays on one host', () => {
+    const way = [
+      hop('node1/app', 'eth0', 'sent'),
+      hop('node1', 'eth1', 'routed'),
+      hop('node2', null, 'got it', 'broken'),
+    ];
+    const marks = wayMarks({ way, back: [] })!;
+    expect([...marks.hosts]).to.deep.equal([
+      ['node1', 'passed'],
+      ['node2', 'broken'],
+    ]);
+    expect(marks.interfaces.has('node1 eth1')).to.equal(true);
+    expect(wayMarks({ way: way.slice(0, 2), back: [] })).to.equal(null);
+    const topology = {
+      hosts: ['node1', 'node2'].map((name) => ({
+        name,
+        image: 'debian-12',
+        init: 'light',
+        interfaces: [{ name: 'eth1', segment: 'lan', address: '' }],
+      })),
+      segments: [{ name: 'lan', subnet: '10.0.0.0/24' }],
+    };
+    const svg = topologySvg(topology as unknown as Topology, [], 't', marks);
+    expect(svg.match(/class="host way-broken"/g)).to.have.length(1);
+    expect(svg.match(/class="way-wire"/g)).to.have.length(1);
   });
 });
 
