@@ -109,9 +109,11 @@ export function hostAddress(
   }
   if (all.length === 0) {
     const other = held?.find(({ device }) => !enginesOwn.test(device));
-    return other
-      ? { address: other.address, how: `its address on ${other.device}` }
-      : `${host} has no IPv${family} address`;
+    if (other) return { address: other.address, how: `its address on ${other.device}` };
+    const engines = held?.map(({ device }) => device) ?? [];
+    return engines.length === 0
+      ? `${host} has no IPv${family} address`
+      : `${host} has no IPv${family} address but those that its engine gave it (${engines.join(', ')})`;
   }
   const shared = all.filter(({ segment }) => near.has(segment));
   const chosen = shared[0] ?? all[0]!;

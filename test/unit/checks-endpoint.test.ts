@@ -103,6 +103,12 @@ describe('the address of a target', () => {
     );
     expect(hostAddress(plan, unread, 'node1', 'node2', { family: 6 })).to.equal('node2 has no IPv6 address');
   });
+  it('of a host is none of those that its engine gave it, and the sentence says so', () => {
+    const alone = { ...plan, hosts: plan.hosts.map((host) => ({ ...host, interfaces: [] })) };
+    expect(hostAddress(alone, [{ device: 'docker0', address: '172.17.0.1' }], 'node1', 'node2', {})).to.equal(
+      'node2 has no IPv4 address but those that its engine gave it (docker0)',
+    );
+  });
   it('of a host is what the host itself has: added by a step, moved to a bridge, or what was planned where it lost all', () => {
     const of = (own: { device: string; address: string }[], options = {}): unknown =>
       hostAddress(plan, own, 'node1', 'node2', { via: 'lan', ...options });

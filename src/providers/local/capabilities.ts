@@ -97,7 +97,7 @@ async function isolationCapability(): Promise<Capability> {
       name,
       have: false,
       seen: `Tried to boot in a user namespace: ${probe.why}. Without it, root in a lab host is root of this machine.`,
-      mend: 'Linux 5.19 or later, user.max_user_namespaces above 0, images on a file system with idmapped mounts (ext4, xfs, btrfs).',
+      mend: 'Linux 5.19 or later, user.max_user_namespaces above 0, images on a file system with idmapped mounts (ext4, xfs, btrfs); not in a chroot, where the kernel makes no user namespace.',
     };
   const overlay =
     probe.overlay === 'root' ? ', whose root file system root of the machine mounts (Linux before 6.6)' : '';
