@@ -1,3 +1,4 @@
+import { formatDuration } from '../model/duration.js';
 import { z } from 'zod';
 import type { Cause } from '../model/verdict.js';
 import type { ProbeContext } from '../places/context.js';
@@ -291,6 +292,11 @@ async function sendRequest(
   const nothing = (text: string): HttpSighting => ({ saw: 'nothing', text });
   const exit = result.exitCode;
   if (exit === 127) return nothing(`${source.host.name} lacks curl, which sends the request, or perl`);
+  // It had the whole time of the attempt: what was not over by then is a timeout. (The context knows that it was cut.)
+  if (result.timedOut) {
+    const text = `${what} had not answered ${source.label} in full after ${formatDuration(result.durationMs)}`;
+    return { saw: 'broken', cause: 'timeout', text, status: null };
+  }
   if (exit === null) return nothing(`the request from ${source.label} was cut off before it was over`);
   const report = readCurlReport(result.stderr);
   if (report === null)

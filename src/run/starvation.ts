@@ -19,8 +19,8 @@ const limits = {
   memory: { line: 'full', percent: 20 },
   io: { line: 'full', percent: 60 },
 } as const;
-/** Without pressure figures: processes for each processor that run or want to. */
-const loadPerProcessor = 5;
+/** Processes for each processor that run or want to: what the figure for processors needs beside it, or stands for it where there is none. */
+const loadPerProcessor = 4;
 
 function average(text: string, line: string): number | null {
   const found = new RegExp(`^${line} avg10=(\\d+(?:\\.\\d+)?) `, 'm').exec(text);
@@ -36,6 +36,8 @@ export function starvationOf(state: MachineState): string | null {
     const share = text === null ? null : average(text, line);
     if (share === null) continue;
     known ||= resource === 'cpu';
+    // Three that want two processors keep somebody waiting all the time, and all get on well.
+    if (resource === 'cpu' && state.load < loadPerProcessor * state.processors) continue;
     if (share >= percent)
       return `for ${Math.round(share)} % of the last 10 s ${line === 'full' ? 'everything' : 'something'} waited for ${resource}`;
   }

@@ -88,7 +88,7 @@ describe('an http check, from what the tools said to its verdict', () => {
   interface Case {
     title: string;
     /** What curl says at a; at b itself the server answers with 200. */
-    said: CurlSaid | { stdout?: string; stderr: string; exitCode: number };
+    said: CurlSaid | { stdout?: string; stderr?: string; exitCode: number | null; timedOut?: boolean };
     itself?: CurlSaid;
     spec?: object;
     is: string;
@@ -131,6 +131,12 @@ describe('an http check, from what the tools said to its verdict', () => {
       said: { status: 200, body: `${'x'.repeat(3_000_000)}ROOT` },
       spec: { body: { length: 3_000_004 } },
       is: 'pass',
+    },
+    {
+      title: 'a request that the end of the attempt cut off',
+      said: { exitCode: null, timedOut: true },
+      is: 'fail timeout',
+      reason: /had not answered a in full after/,
     },
     {
       title: 'a body that stalls',

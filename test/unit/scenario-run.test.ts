@@ -77,7 +77,7 @@ describe('The run of a scenario', () => {
     });
     const outcome = await run.perform(check.id);
     expect(outcome.verdict).to.equal('inconclusive');
-    expect(outcome.reason).to.contain('a did not answer within 50 ms');
+    expect(outcome.reason).to.match(/^a did not answer within \d+ ms/);
     expect(connections).to.equal(1);
     await run.finish();
   });
@@ -274,8 +274,13 @@ describe('A machine that has no time', () => {
     ['an idle machine', { pressure: calm, load: 0.3, processors: 2 }, null],
     ['pressure figures count more than the load', { pressure: calm, load: 40, processors: 2 }, null],
     [
+      'processors that are all used, and shared by a few',
+      { pressure: { ...calm, cpu: 'some avg10=97.20 avg60=1.00 avg300=0.00 total=1\n' }, load: 5, processors: 2 },
+      null,
+    ],
+    [
       'processors that many wait for',
-      { pressure: { ...calm, cpu: 'some avg10=97.20 avg60=1.00 avg300=0.00 total=1\n' }, load: 1, processors: 2 },
+      { pressure: { ...calm, cpu: 'some avg10=97.20 avg60=1.00 avg300=0.00 total=1\n' }, load: 30, processors: 2 },
       'for 97 % of the last 10 s something waited for cpu',
     ],
     [
