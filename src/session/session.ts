@@ -80,6 +80,41 @@ async function answered<T>(work: Promise<T>, ms: number, silent: () => Error): P
 }
 
 export function openSession(lab: RunningLab, connectTo: typeof connect = connect): LabSession {
+  const connections = connectionsTo(lab, connectTo);
+  return {
+    lab,
+    connection: connections.connection,
+    close: connections.close,
+    context(options) {
+      const startedAt = performance.now();
+      const attempt: Attempt = {
+        options,
+        connections,
+        leftMs: () => options.timeoutMs - (performance.now() - startedAt),
+      };
+      return {
+        plan: lab.plan,
+        host: (name) => probeHost(attempt, name),
+        signal: options.signal,
+        timeLeftMs: () => Math.max(1, attempt.leftMs()),
+        attach: (title, name, mime, data) => keepFile(options.files, title, name, mime, data),
+        ...(options.readOnly ? { readOnly: true as const } : {}),
+        ...(options.later ? { later: options.later } : {}),
+      };
+    },
+  };
+}
+
+/** The connections of a lab, one a host. */
+interface Connections {
+  planOf(host: string): HostPlan;
+  connection(host: string, signal?: AbortSignal): Promise<HostConnection>;
+  /** Forgets a connection whose host says nothing any more; the next caller opens a new one. */
+  giveUp(host: string): void;
+  close(): Promise<void>;
+}
+
+function connectionsTo(lab: RunningLab, connectTo: typeof connect): Connections {
   const open = new Map<string, Promise<HostConnection>>();
   const plans = new Map(lab.plan.hosts.map((plan) => [plan.name, plan]));
   let closed = false;
@@ -113,108 +148,10 @@ export function openSession(lab: RunningLab, connectTo: typeof connect = connect
     return fresh;
   }
 
-  /** Forgets a connection whose host says nothing any more; the next caller opens a new one. */
   function giveUp(host: string): void {
     const silent = open.get(host);
     open.delete(host);
     void silent?.then((one) => one.end()).catch(() => undefined);
-  }
-
-  function context(options: ContextOptions): ProbeContext {
-    const startedAt = performance.now();
-    const leftMs = (): number => options.timeoutMs - (performance.now() - startedAt);
-
-    function probeHost(name: string): ProbeHost {
-      const record = (result: ExecResult): ExecResult => {
-        options.record(transcriptOf(result));
-        return result;
-      };
-      // To the end of the attempt, not of one command: that may have to wait for others of its host.
-      const withinTime = <T>(doing: string, left: number, work: Promise<T>): Promise<T> =>
-        answered(work, left + silentAfterMs, () => {
-          giveUp(name);
-          options.cut?.();
-          record({ ...unanswered(name, doing), durationMs: left + silentAfterMs });
-          const more = formatDuration(silentAfterMs);
-          return new NetrigError(
-            'NETRIG_SSH_SILENT',
-            `${name} did not answer within ${formatDuration(left)}, and in ${more} more not even the order to end what ran there.`,
-          );
-        });
-      const exec = async (command: string | readonly string[], given: ProbeExecOptions = {}): Promise<ExecResult> => {
-        const { cleansUp = false, ...execOptions } = given;
-        const left = cleansUp ? cleanUpMs : leftMs();
-        const limitMs = Math.min(execOptions.timeoutMs ?? Infinity, left);
-        const line = typeof command === 'string' ? command : quoteArgv(command);
-        if (limitMs <= 0) {
-          options.cut?.();
-          return record(unanswered(name, line));
-        }
-        const bound = cleansUp ? {} : { signal: options.signal };
-        const work = connection(name, bound.signal).then((host) =>
-          host.exec(command, { ...bound, ...execOptions, timeoutMs: limitMs }),
-        );
-        const result = await withinTime(line, left, work);
-        const byTheAttempt = (result.timedOut && limitMs >= left) || leftMs() <= 0;
-        if (!cleansUp && (result.timedOut || result.aborted) && byTheAttempt) options.cut?.();
-        return record(result);
-      };
-      return {
-        name,
-        plan: planOf(name),
-        exec,
-        spawn: (command, execOptions) => {
-          const process = connection(name, options.signal).then((host) =>
-            host.spawn(command, { signal: options.signal, ...execOptions }),
-          );
-          const pgid = process.then((running) => running.pgid);
-          const done = process.then((running) => running.done).then(record);
-          // Whoever waits for one of the two is told; nobody has to wait for both.
-          pgid.catch(() => undefined);
-          done.catch(() => undefined);
-          return { pgid, done, kill: async (signal) => (await process).kill(signal) };
-        },
-        writeFile: async (path, content, writeOptions) => {
-          const begin = performance.now();
-          const bytes = Buffer.byteLength(content);
-          const command = `sftp: write ${path} (${bytes} bytes)`;
-          const work = connection(name, options.signal).then((host) => host.writeFile(path, content, writeOptions));
-          await withinTime(command, Math.max(0, leftMs()), work);
-          record({ ...unanswered(name, command), exitCode: 0, timedOut: false, durationMs: performance.now() - begin });
-        },
-        readFile: async (path, readOptions) => {
-          const work = connection(name, options.signal).then((host) => host.readFile(path, readOptions));
-          return withinTime(`sftp: read ${path}`, Math.max(0, leftMs()), work);
-        },
-      };
-    }
-
-    async function attach(title: string, name: string, mime: string, data: Buffer): Promise<Attachment> {
-      if (!options.files) return { title, file: '', mime };
-      const { runDir, folder } = options.files;
-      const safe = name.replace(/[^A-Za-z0-9._-]+/g, '-').slice(-80);
-      await mkdir(join(runDir, 'files', folder), { recursive: true });
-      // Other attempts at the item, other processes of the host and earlier runs of the scenario keep theirs in this folder.
-      for (let number = 1; ; number += 1) {
-        const file = join('files', folder, `${number}-${safe}`);
-        try {
-          await writeFile(join(runDir, file), data, { flag: 'wx' });
-          return { title, file, mime };
-        } catch (error) {
-          if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-        }
-      }
-    }
-
-    return {
-      plan: lab.plan,
-      host: probeHost,
-      signal: options.signal,
-      timeLeftMs: () => Math.max(1, leftMs()),
-      attach,
-      ...(options.readOnly ? { readOnly: true as const } : {}),
-      ...(options.later ? { later: options.later } : {}),
-    };
   }
 
   async function close(): Promise<void> {
@@ -224,5 +161,115 @@ export function openSession(lab: RunningLab, connectTo: typeof connect = connect
     await Promise.all(all.map((one) => one.then((host) => host.end()).catch(() => undefined)));
   }
 
-  return { lab, connection, context, close };
+  return { planOf, connection, giveUp, close };
+}
+
+/** One step, or one attempt of a check: its connections and its time. */
+interface Attempt {
+  options: ContextOptions;
+  connections: Connections;
+  leftMs(): number;
+}
+
+function probeHost(attempt: Attempt, name: string): ProbeHost {
+  const { options } = attempt;
+  const connection = (signal: AbortSignal | undefined) => attempt.connections.connection(name, signal);
+  const withinTime = <T>(doing: string, work: Promise<T>): Promise<T> =>
+    answeredInTime(attempt, name, doing, Math.max(0, attempt.leftMs()), work);
+  return {
+    name,
+    plan: attempt.connections.planOf(name),
+    exec: (command, given) => execute(attempt, name, command, given),
+    spawn: (command, execOptions) => {
+      const process = connection(options.signal).then((host) =>
+        host.spawn(command, { signal: options.signal, ...execOptions }),
+      );
+      const pgid = process.then((running) => running.pgid);
+      const done = process.then((running) => running.done).then((result) => record(attempt, result));
+      // Whoever waits for one of the two is told; nobody has to wait for both.
+      pgid.catch(() => undefined);
+      done.catch(() => undefined);
+      return { pgid, done, kill: async (signal) => (await process).kill(signal) };
+    },
+    writeFile: async (path, content, writeOptions) => {
+      const begin = performance.now();
+      const bytes = Buffer.byteLength(content);
+      const command = `sftp: write ${path} (${bytes} bytes)`;
+      const work = connection(options.signal).then((host) => host.writeFile(path, content, writeOptions));
+      await withinTime(command, work);
+      const durationMs = performance.now() - begin;
+      record(attempt, { ...unanswered(name, command), exitCode: 0, timedOut: false, durationMs });
+    },
+    readFile: async (path, readOptions) => {
+      const work = connection(options.signal).then((host) => host.readFile(path, readOptions));
+      return withinTime(`sftp: read ${path}`, work);
+    },
+  };
+}
+
+async function execute(
+  attempt: Attempt,
+  name: string,
+  command: string | readonly string[],
+  given: ProbeExecOptions = {},
+): Promise<ExecResult> {
+  const { options, connections, leftMs } = attempt;
+  const { cleansUp = false, ...execOptions } = given;
+  const left = cleansUp ? cleanUpMs : leftMs();
+  const limitMs = Math.min(execOptions.timeoutMs ?? Infinity, left);
+  const line = typeof command === 'string' ? command : quoteArgv(command);
+  if (limitMs <= 0) {
+    options.cut?.();
+    return record(attempt, unanswered(name, line));
+  }
+  const bound = cleansUp ? {} : { signal: options.signal };
+  const work = connections
+    .connection(name, bound.signal)
+    .then((host) => host.exec(command, { ...bound, ...execOptions, timeoutMs: limitMs }));
+  const result = await answeredInTime(attempt, name, line, left, work);
+  const byTheAttempt = (result.timedOut && limitMs >= left) || leftMs() <= 0;
+  if (!cleansUp && (result.timedOut || result.aborted) && byTheAttempt) options.cut?.();
+  return record(attempt, result);
+}
+
+function record(attempt: Attempt, result: ExecResult): ExecResult {
+  attempt.options.record(transcriptOf(result));
+  return result;
+}
+
+/** To the end of the attempt, not of one command: that may have to wait for others of its host. `left` in ms. */
+function answeredInTime<T>(attempt: Attempt, name: string, doing: string, left: number, work: Promise<T>): Promise<T> {
+  return answered(work, left + silentAfterMs, () => {
+    attempt.connections.giveUp(name);
+    attempt.options.cut?.();
+    record(attempt, { ...unanswered(name, doing), durationMs: left + silentAfterMs });
+    const more = formatDuration(silentAfterMs);
+    return new NetrigError(
+      'NETRIG_SSH_SILENT',
+      `${name} did not answer within ${formatDuration(left)}, and in ${more} more not even the order to end what ran there.`,
+    );
+  });
+}
+
+async function keepFile(
+  files: ContextOptions['files'],
+  title: string,
+  name: string,
+  mime: string,
+  data: Buffer,
+): Promise<Attachment> {
+  if (!files) return { title, file: '', mime };
+  const { runDir, folder } = files;
+  const safe = name.replace(/[^A-Za-z0-9._-]+/g, '-').slice(-80);
+  await mkdir(join(runDir, 'files', folder), { recursive: true });
+  // Other attempts at the item, other processes of the host and earlier runs of the scenario keep theirs in this folder.
+  for (let number = 1; ; number += 1) {
+    const file = join('files', folder, `${number}-${safe}`);
+    try {
+      await writeFile(join(runDir, file), data, { flag: 'wx' });
+      return { title, file, mime };
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    }
+  }
 }

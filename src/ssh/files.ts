@@ -17,6 +17,9 @@ const readSize = 131_072;
 
 const { STATUS_CODE } = ssh2.utils.sftp;
 
+/** One request: rejects with what the server said, or with NETRIG_SSH_LOST. */
+type Ask = <T>(request: (wrapper: SFTPWrapper, answer: Answer<T>) => void) => Promise<T>;
+
 /** Reading and writing files over one SFTP session, opened when first needed. */
 export function filesOver(
   link: Link,
@@ -24,162 +27,22 @@ export function filesOver(
 ): Pick<HostConnection, 'writeFile' | 'readFile'> {
   let session: Promise<SFTPWrapper> | undefined;
 
-  const sftp = (doing: string) => {
-    session ??= openSession(doing);
-    return session;
-  };
-
-  const openSession = (doing: string) => {
-    const opening = new Promise<SFTPWrapper>((resolve, reject) => {
-      const late = setTimeout(() => {
-        forget();
-        reject(new Error(`the SFTP subsystem of ${link.host} did not answer within ${openDeadlineMs / 1000} s`));
-      }, openDeadlineMs);
-      const forget = link.onLost(() => {
-        clearTimeout(late);
-        reject(link.lostError(doing));
-      });
-      const answered = (error: Error | undefined, wrapper: SFTPWrapper | undefined) => {
-        clearTimeout(late);
-        forget();
-        if (!wrapper)
-          return reject(link.lost !== undefined ? link.lostError(doing) : (error ?? new Error('no SFTP session')));
-        const forgetSession = () => {
-          if (session === opening) session = undefined;
-        };
-        wrapper.on('error', forgetSession);
-        wrapper.once('close', forgetSession);
-        resolve(wrapper);
-      };
-      try {
-        link.client.sftp(answered);
-      } catch (error) {
-        answered(error instanceof Error ? error : new Error(String(error)), undefined);
-      }
-    });
-    opening.catch(() => {
+  const sftp = (doing: string): Promise<SFTPWrapper> => {
+    if (session) return session;
+    const forget = () => {
       if (session === opening) session = undefined;
-    });
+    };
+    const opening = openSftp(link, doing, openDeadlineMs, forget);
+    opening.catch(forget);
+    session = opening;
     return opening;
   };
 
-  /** One request: rejects with what the server said, or with NETRIG_SSH_LOST. */
-  const ask = async <T>(doing: string, request: (wrapper: SFTPWrapper, answer: Answer<T>) => void): Promise<T> => {
-    if (link.lost !== undefined) throw link.lostError(doing);
-    const wrapper = await sftp(doing);
-    return new Promise<T>((resolve, reject) => {
-      const finish = () => {
-        clearTimeout(timer);
-        forget();
-      };
-      const timer = setTimeout(() => {
-        forget();
-        wrapper.end();
-        reject(new Error(`no answer within ${requestDeadlineMs / 1000} s`));
-      }, requestDeadlineMs);
-      const forget = link.onLost(() => {
-        clearTimeout(timer);
-        reject(link.lostError(doing));
-      });
-      request(wrapper, (error, value) => {
-        finish();
-        if (error) reject(link.lost !== undefined ? link.lostError(doing) : error);
-        else resolve(value);
-      });
-    });
-  };
-
-  /** Closes what was opened, whatever became of it; the first error is the one that counts. */
-  const withHandle = async (doing: string, handle: Buffer, use: () => Promise<void>) => {
-    const close = () => ask<void>(doing, (wrapper, answer) => wrapper.close(handle, plain(answer)));
-    try {
-      await use();
-    } catch (error) {
-      await close().catch(() => undefined);
-      throw error;
-    }
-    await close();
-  };
-
-  const makeDirectory = async (doing: string, path: string, parentThere = false): Promise<void> => {
-    try {
-      await ask<void>(doing, (wrapper, answer) => wrapper.mkdir(path, { mode: 0o755 }, plain(answer)));
-    } catch (error) {
-      // Once only: /proc answers so for ever.
-      if (isStatus(error, STATUS_CODE.NO_SUCH_FILE) && !parentThere && posix.dirname(path) !== path) {
-        await makeDirectory(doing, posix.dirname(path));
-        return makeDirectory(doing, path, true);
-      }
-      // SFTP version 3 has no status for "exists already"; another caller may have made it a moment ago.
-      const there = await ask<{ isDirectory(): boolean }>(doing, (wrapper, answer) => wrapper.stat(path, answer)).catch(
-        () => undefined,
-      );
-      if (!there?.isDirectory()) throw error;
-    }
-  };
-
-  const write = async (doing: string, path: string, content: Buffer, mode: number | undefined) => {
-    const temporary = posix.join(posix.dirname(path), `.netrig-${randomBytes(8).toString('hex')}`);
-    const open = () => ask<Buffer>(doing, (wrapper, answer) => wrapper.open(temporary, 'wx', { mode: 0o600 }, answer));
-    const before =
-      mode === undefined
-        ? ask<{ mode: number; isFile(): boolean }>(doing, (wrapper, answer) => wrapper.lstat(path, answer)).catch(
-            () => undefined,
-          )
-        : Promise.resolve(undefined);
-    const handle = await open().catch(async (error: unknown) => {
-      if (!isStatus(error, STATUS_CODE.NO_SUCH_FILE)) throw error;
-      await makeDirectory(doing, posix.dirname(path));
-      return open();
-    });
-    try {
-      await withHandle(doing, handle, async () => {
-        const existing = await before;
-        const finalMode = mode ?? (existing?.isFile() ? existing.mode & 0o7777 : 0o644);
-        if (content.length > 0) {
-          await ask<void>(doing, (wrapper, answer) =>
-            wrapper.write(handle, content, 0, content.length, 0, plain(answer)),
-          );
-        }
-        // After the content: set-user-id bits are cleared by a write. And not by open, whose mode the umask cuts.
-        await ask<void>(doing, (wrapper, answer) => wrapper.fchmod(handle, finalMode, plain(answer)));
-      });
-      // rename(2) semantics; SFTP's own rename refuses a target that exists.
-      await ask<void>(doing, (wrapper, answer) => wrapper.ext_openssh_rename(temporary, path, plain(answer)));
-    } catch (error) {
-      await ask<void>(doing, (wrapper, answer) => wrapper.unlink(temporary, plain(answer))).catch(() => undefined);
-      throw error;
-    }
-  };
-
-  const read = async (doing: string, path: string, maxBytes: number) => {
-    const handle = await ask<Buffer>(doing, (wrapper, answer) => wrapper.open(path, 'r', answer));
-    const parts: Buffer[] = [];
-    let total = 0;
-    await withHandle(doing, handle, async () => {
-      // Until end of file, not until the size that stat tells: files in /proc have none.
-      for (;;) {
-        const buffer = Buffer.allocUnsafe(readSize);
-        const count = await ask<number>(doing, (wrapper, answer) =>
-          wrapper.read(handle, buffer, 0, readSize, total, (error, bytesRead) => {
-            if (isStatus(error, STATUS_CODE.EOF)) answer(undefined, 0);
-            else answer(error, bytesRead);
-          }),
-        );
-        if (!count) return;
-        total += count;
-        if (total > maxBytes) throw new Error(`it is larger than the ${maxBytes} bytes that were asked for at most`);
-        parts.push(buffer.subarray(0, count));
-      }
-    });
-    return Buffer.concat(parts, total);
-  };
-
-  const wrapped = async <T>(what: string, path: string, work: (doing: string) => Promise<T>): Promise<T> => {
+  const wrapped = async <T>(what: string, path: string, work: (ask: Ask) => Promise<T>): Promise<T> => {
     const doing = `${what} ${path}`;
     try {
       if (path === '' || path.includes('\0')) throw new Error('that is not a path');
-      return await work(doing);
+      return await work((request) => askOnce(link, doing, sftp, request));
     } catch (error) {
       if (error instanceof NetrigError) throw error;
       throw new NetrigError('NETRIG_SFTP', `${link.host}: ${doing} failed: ${messageOf(error)}`, { cause: error });
@@ -188,12 +51,151 @@ export function filesOver(
 
   return {
     writeFile: (path, content, options) =>
-      wrapped('writing', path, (doing) =>
-        write(doing, path, typeof content === 'string' ? Buffer.from(content) : content, options?.mode),
+      wrapped('writing', path, (ask) =>
+        write(ask, path, typeof content === 'string' ? Buffer.from(content) : content, options?.mode),
       ),
     readFile: (path, options) =>
-      wrapped('reading', path, (doing) => read(doing, path, options?.maxBytes ?? defaultMaxBytes)),
+      wrapped('reading', path, (ask) => read(ask, path, options?.maxBytes ?? defaultMaxBytes)),
   };
+}
+
+/** `onEnd` is called when the session that was opened is over. */
+function openSftp(link: Link, doing: string, deadlineMs: number, onEnd: () => void): Promise<SFTPWrapper> {
+  return new Promise<SFTPWrapper>((resolve, reject) => {
+    const late = setTimeout(() => {
+      forget();
+      reject(new Error(`the SFTP subsystem of ${link.host} did not answer within ${deadlineMs / 1000} s`));
+    }, deadlineMs);
+    const forget = link.onLost(() => {
+      clearTimeout(late);
+      reject(link.lostError(doing));
+    });
+    const answered = (error: Error | undefined, wrapper: SFTPWrapper | undefined) => {
+      clearTimeout(late);
+      forget();
+      if (!wrapper)
+        return reject(link.lost !== undefined ? link.lostError(doing) : (error ?? new Error('no SFTP session')));
+      wrapper.on('error', onEnd);
+      wrapper.once('close', onEnd);
+      resolve(wrapper);
+    };
+    try {
+      link.client.sftp(answered);
+    } catch (error) {
+      answered(error instanceof Error ? error : new Error(String(error)), undefined);
+    }
+  });
+}
+
+async function askOnce<T>(
+  link: Link,
+  doing: string,
+  sftp: (doing: string) => Promise<SFTPWrapper>,
+  request: (wrapper: SFTPWrapper, answer: Answer<T>) => void,
+): Promise<T> {
+  if (link.lost !== undefined) throw link.lostError(doing);
+  const wrapper = await sftp(doing);
+  return new Promise<T>((resolve, reject) => {
+    const timer = setTimeout(() => {
+      forget();
+      wrapper.end();
+      reject(new Error(`no answer within ${requestDeadlineMs / 1000} s`));
+    }, requestDeadlineMs);
+    const forget = link.onLost(() => {
+      clearTimeout(timer);
+      reject(link.lostError(doing));
+    });
+    request(wrapper, (error, value) => {
+      clearTimeout(timer);
+      forget();
+      if (error) reject(link.lost !== undefined ? link.lostError(doing) : error);
+      else resolve(value);
+    });
+  });
+}
+
+/** Closes what was opened, whatever became of it; the first error is the one that counts. */
+async function withHandle(ask: Ask, handle: Buffer, use: () => Promise<void>): Promise<void> {
+  const close = () => ask<void>((wrapper, answer) => wrapper.close(handle, plain(answer)));
+  try {
+    await use();
+  } catch (error) {
+    await close().catch(() => undefined);
+    throw error;
+  }
+  await close();
+}
+
+async function makeDirectory(ask: Ask, path: string, parentThere = false): Promise<void> {
+  try {
+    await ask<void>((wrapper, answer) => wrapper.mkdir(path, { mode: 0o755 }, plain(answer)));
+  } catch (error) {
+    // Once only: /proc answers so for ever.
+    if (isStatus(error, STATUS_CODE.NO_SUCH_FILE) && !parentThere && posix.dirname(path) !== path) {
+      await makeDirectory(ask, posix.dirname(path));
+      return makeDirectory(ask, path, true);
+    }
+    // SFTP version 3 has no status for "exists already"; another caller may have made it a moment ago.
+    const there = await ask<{ isDirectory(): boolean }>((wrapper, answer) => wrapper.stat(path, answer)).catch(
+      () => undefined,
+    );
+    if (!there?.isDirectory()) throw error;
+  }
+}
+
+async function write(ask: Ask, path: string, content: Buffer, mode: number | undefined): Promise<void> {
+  const temporary = posix.join(posix.dirname(path), `.netrig-${randomBytes(8).toString('hex')}`);
+  const open = () => ask<Buffer>((wrapper, answer) => wrapper.open(temporary, 'wx', { mode: 0o600 }, answer));
+  const before =
+    mode === undefined
+      ? ask<{ mode: number; isFile(): boolean }>((wrapper, answer) => wrapper.lstat(path, answer)).catch(
+          () => undefined,
+        )
+      : Promise.resolve(undefined);
+  const handle = await open().catch(async (error: unknown) => {
+    if (!isStatus(error, STATUS_CODE.NO_SUCH_FILE)) throw error;
+    await makeDirectory(ask, posix.dirname(path));
+    return open();
+  });
+  try {
+    await withHandle(ask, handle, async () => {
+      const existing = await before;
+      const finalMode = mode ?? (existing?.isFile() ? existing.mode & 0o7777 : 0o644);
+      if (content.length > 0) {
+        await ask<void>((wrapper, answer) => wrapper.write(handle, content, 0, content.length, 0, plain(answer)));
+      }
+      // After the content: set-user-id bits are cleared by a write. And not by open, whose mode the umask cuts.
+      await ask<void>((wrapper, answer) => wrapper.fchmod(handle, finalMode, plain(answer)));
+    });
+    // rename(2) semantics; SFTP's own rename refuses a target that exists.
+    await ask<void>((wrapper, answer) => wrapper.ext_openssh_rename(temporary, path, plain(answer)));
+  } catch (error) {
+    await ask<void>((wrapper, answer) => wrapper.unlink(temporary, plain(answer))).catch(() => undefined);
+    throw error;
+  }
+}
+
+async function read(ask: Ask, path: string, maxBytes: number): Promise<Buffer> {
+  const handle = await ask<Buffer>((wrapper, answer) => wrapper.open(path, 'r', answer));
+  const parts: Buffer[] = [];
+  let total = 0;
+  await withHandle(ask, handle, async () => {
+    // Until end of file, not until the size that stat tells: files in /proc have none.
+    for (;;) {
+      const buffer = Buffer.allocUnsafe(readSize);
+      const count = await ask<number>((wrapper, answer) =>
+        wrapper.read(handle, buffer, 0, readSize, total, (error, bytesRead) => {
+          if (isStatus(error, STATUS_CODE.EOF)) answer(undefined, 0);
+          else answer(error, bytesRead);
+        }),
+      );
+      if (!count) return;
+      total += count;
+      if (total > maxBytes) throw new Error(`it is larger than the ${maxBytes} bytes that were asked for at most`);
+      parts.push(buffer.subarray(0, count));
+    }
+  });
+  return Buffer.concat(parts, total);
 }
 
 /** For requests whose answer is a status alone. */

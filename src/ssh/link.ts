@@ -207,16 +207,41 @@ function linkOver(
   causeOf: () => Error | undefined,
   another: () => Promise<Link>,
 ): Link {
+  const transport = transportOver(host, client, stream, causeOf);
+  const room = roomForChannels();
+  const seed = randomBytes(12).toString('hex');
+  let tokens = 0;
+  /** One at a time: with 8 commands and SFTP that makes 10 sessions, all that an sshd grants by default. */
+  let signalling: Promise<unknown> = Promise.resolve();
+
+  return {
+    host,
+    client,
+    get lost() {
+      return transport.lost;
+    },
+    token: () => `netrig-${seed}-${(tokens += 1)}:`,
+    onLost: transport.onLost,
+    giveUp: transport.giveUp,
+    lostError: transport.lostError,
+    open: (doing, request, signal) => openWithRoom(transport, room, doing, request, signal),
+    linger: room.linger,
+    signalGroup(pgid, signal) {
+      const sent = signalling.then(() => signalGroup(transport, room, another, pgid, signal));
+      signalling = sent.catch(() => undefined);
+      return sent;
+    },
+    end: transport.end,
+  };
+}
+
+/** The connection itself: whether it is there still, and who is told when it is not. */
+type Transport = Pick<Link, 'host' | 'client' | 'lost' | 'onLost' | 'giveUp' | 'lostError' | 'end'>;
+
+function transportOver(host: string, client: Client, stream: Duplex, causeOf: () => Error | undefined): Transport {
   let lost: Error | undefined;
   let ending: Promise<void> | undefined;
   const listeners = new Set<() => void>();
-  const lingering = new Set<ClientChannel>();
-  const seed = randomBytes(12).toString('hex');
-  let tokens = 0;
-  /** Who waits for any channel to close. */
-  const roomSeekers = new Set<() => void>();
-  /** One at a time: with 8 commands and SFTP that makes 10 sessions, all that an sshd grants by default. */
-  let signalling: Promise<unknown> = Promise.resolve();
 
   const giveUp = (reason: Error) => {
     if (lost !== undefined) return;
@@ -233,149 +258,20 @@ function linkOver(
     return () => void listeners.delete(listener);
   };
 
-  const lostError = (doing: string) => {
-    const reason = lost ?? new Error('netrig closed it');
-    const code = reason instanceof Unanswered ? 'NETRIG_SSH_SILENT' : 'NETRIG_SSH_LOST';
-    return new NetrigError(code, `${host}: the SSH connection ended during ${doing}: ${reason.message}`, {
-      cause: reason,
-    });
-  };
-
-  const openOnce = (doing: string, request: ChannelRequest) =>
-    new Promise<ClientChannel>((resolve, reject) => {
-      if (lost !== undefined) return reject(lostError(doing));
-      const timer = setTimeout(
-        () => giveUp(new Unanswered(`no answer to a request for a channel within ${answerDeadlineMs} ms`)),
-        answerDeadlineMs,
-      );
-      const settled = () => {
-        clearTimeout(timer);
-        forget();
-      };
-      const forget = onLost(() => {
-        clearTimeout(timer);
-        reject(lostError(doing));
-      });
-      try {
-        request(client, (error, channel) => {
-          settled();
-          if (error) return reject(lost !== undefined ? lostError(doing) : error);
-          channel.once('close', () => {
-            for (const seeker of [...roomSeekers]) seeker();
-          });
-          resolve(channel);
-        });
-      } catch (error) {
-        // ssh2 throws "Not connected" when the stream ended but its `close` is still to come.
-        settled();
-        reject(
-          new NetrigError('NETRIG_SSH_LOST', `${host}: the SSH connection ended before ${doing}: ${messageOf(error)}`, {
-            cause: error,
-          }),
-        );
-      }
-    });
-
-  /** Until a channel closes, `ms` at most: sshd counts a session a little longer than we see it. */
-  const roomMayBe = (ms: number, signal?: AbortSignal) =>
-    new Promise<void>((resolve) => {
-      const done = () => {
-        clearTimeout(timer);
-        roomSeekers.delete(done);
-        signal?.removeEventListener('abort', done);
-        resolve();
-      };
-      const timer = setTimeout(done, ms);
-      roomSeekers.add(done);
-      signal?.addEventListener('abort', done);
-    });
-
-  const open = async (doing: string, request: ChannelRequest, signal?: AbortSignal) => {
-    const until = performance.now() + roomDeadlineMs;
-    for (let attempt = 0; ; attempt += 1) {
-      try {
-        return await openOnce(doing, request);
-      } catch (error) {
-        if (!isRefusal(error)) throw error;
-        if (signal?.aborted) return null;
-        if (performance.now() >= until) {
-          throw new NetrigError(
-            'NETRIG_SSH_CONNECT',
-            `${host}: its sshd had no room for another channel within ${roomDeadlineMs / 1000} s, for ${doing}: ${error.message}`,
-            {
-              cause: error,
-              hint: 'Raise MaxSessions in its sshd_config, or start fewer long-running processes on it.',
-            },
-          );
-        }
-        const closed = roomMayBe(Math.min(500, 5 * 2 ** attempt), signal);
-        const [oldest] = lingering;
-        oldest?.close();
-        await closed;
-        if (signal?.aborted) return null;
-      }
-    }
-  };
-
-  const signalGroup = async (pgid: number, signal: string): Promise<boolean> => {
-    if (lost !== undefined) return false;
-    const doing = `signal ${signal} to process group ${pgid}`;
-    // No `--` before the group: dash and busybox take it for a process id.
-    const request: ChannelRequest = (to, answer) => void to.exec(`kill -${signal} -${pgid} 2>/dev/null`, answer);
-    let channel: ClientChannel;
-    try {
-      channel = await openOnce(doing, request);
-    } catch (error) {
-      if (!isRefusal(error)) throw error;
-      // sshd keeps a session as long as its process lives, so that closing a channel would make no room: come in by another door.
-      const spare = await another();
-      try {
-        return await spare.signalGroup(pgid, signal);
-      } finally {
-        await spare.end();
-      }
-    }
-    return new Promise<boolean>((resolve) => {
-      let code: number | null = null;
-      const forget = onLost(() => resolve(false));
-      const timer = setTimeout(
-        () => giveUp(new Unanswered(`no answer to ${doing} within ${answerDeadlineMs} ms`)),
-        answerDeadlineMs,
-      );
-      channel.on('error', () => undefined);
-      channel.on('exit', (status: number | null) => (code = status));
-      channel.once('close', () => {
-        clearTimeout(timer);
-        forget();
-        resolve(code === 0);
-      });
-      channel.resume();
-      channel.stderr.resume();
-      channel.end();
-    });
-  };
-
   return {
     host,
     client,
     get lost() {
       return lost;
     },
-    token: () => `netrig-${seed}-${(tokens += 1)}:`,
     onLost,
     giveUp,
-    lostError,
-    open,
-    linger(channel) {
-      lingering.add(channel);
-      channel.once('close', () => lingering.delete(channel));
-      channel.resume();
-      channel.stderr.resume();
-    },
-    signalGroup(pgid, signal) {
-      const sent = signalling.then(() => signalGroup(pgid, signal));
-      signalling = sent.catch(() => undefined);
-      return sent;
+    lostError(doing) {
+      const reason = lost ?? new Error('netrig closed it');
+      const code = reason instanceof Unanswered ? 'NETRIG_SSH_SILENT' : 'NETRIG_SSH_LOST';
+      return new NetrigError(code, `${host}: the SSH connection ended during ${doing}: ${reason.message}`, {
+        cause: reason,
+      });
     },
     end() {
       ending ??= new Promise((resolve) => {
@@ -390,6 +286,155 @@ function linkOver(
       return ending;
     },
   };
+}
+
+/** What a server grants of channels at once, known by its refusals alone. */
+interface Room {
+  /** A channel whose end makes room. */
+  taken(channel: ClientChannel): void;
+  linger(channel: ClientChannel): void;
+  /** Closes the channel that lingers longest, and waits until any has closed, `ms` at most. */
+  make(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+function roomForChannels(): Room {
+  const lingering = new Set<ClientChannel>();
+  /** Who waits for any channel to close. */
+  const seekers = new Set<() => void>();
+  return {
+    taken(channel) {
+      channel.once('close', () => {
+        for (const seeker of [...seekers]) seeker();
+      });
+    },
+    linger(channel) {
+      lingering.add(channel);
+      channel.once('close', () => lingering.delete(channel));
+      channel.resume();
+      channel.stderr.resume();
+    },
+    make: (ms, signal) =>
+      new Promise<void>((resolve) => {
+        const done = () => {
+          clearTimeout(timer);
+          seekers.delete(done);
+          signal?.removeEventListener('abort', done);
+          resolve();
+        };
+        // sshd counts a session a little longer than we see it.
+        const timer = setTimeout(done, ms);
+        seekers.add(done);
+        signal?.addEventListener('abort', done);
+        const [oldest] = lingering;
+        oldest?.close();
+      }),
+  };
+}
+
+function openOnce(transport: Transport, room: Room, doing: string, request: ChannelRequest): Promise<ClientChannel> {
+  return new Promise<ClientChannel>((resolve, reject) => {
+    if (transport.lost !== undefined) return reject(transport.lostError(doing));
+    const timer = setTimeout(
+      () => transport.giveUp(new Unanswered(`no answer to a request for a channel within ${answerDeadlineMs} ms`)),
+      answerDeadlineMs,
+    );
+    const settled = () => {
+      clearTimeout(timer);
+      forget();
+    };
+    const forget = transport.onLost(() => {
+      clearTimeout(timer);
+      reject(transport.lostError(doing));
+    });
+    try {
+      request(transport.client, (error, channel) => {
+        settled();
+        if (error) return reject(transport.lost !== undefined ? transport.lostError(doing) : error);
+        room.taken(channel);
+        resolve(channel);
+      });
+    } catch (error) {
+      // ssh2 throws "Not connected" when the stream ended but its `close` is still to come.
+      settled();
+      const ended = `${transport.host}: the SSH connection ended before ${doing}: ${messageOf(error)}`;
+      reject(new NetrigError('NETRIG_SSH_LOST', ended, { cause: error }));
+    }
+  });
+}
+
+/** See `Link.open`. */
+async function openWithRoom(
+  transport: Transport,
+  room: Room,
+  doing: string,
+  request: ChannelRequest,
+  signal: AbortSignal | undefined,
+): Promise<ClientChannel | null> {
+  const until = performance.now() + roomDeadlineMs;
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      return await openOnce(transport, room, doing, request);
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      if (signal?.aborted) return null;
+      if (performance.now() >= until) {
+        throw new NetrigError(
+          'NETRIG_SSH_CONNECT',
+          `${transport.host}: its sshd had no room for another channel within ${roomDeadlineMs / 1000} s, for ${doing}: ${error.message}`,
+          {
+            cause: error,
+            hint: 'Raise MaxSessions in its sshd_config, or start fewer long-running processes on it.',
+          },
+        );
+      }
+      await room.make(Math.min(500, 5 * 2 ** attempt), signal);
+      if (signal?.aborted) return null;
+    }
+  }
+}
+
+async function signalGroup(
+  transport: Transport,
+  room: Room,
+  another: () => Promise<Link>,
+  pgid: number,
+  signal: string,
+): Promise<boolean> {
+  if (transport.lost !== undefined) return false;
+  const doing = `signal ${signal} to process group ${pgid}`;
+  // No `--` before the group: dash and busybox take it for a process id.
+  const request: ChannelRequest = (to, answer) => void to.exec(`kill -${signal} -${pgid} 2>/dev/null`, answer);
+  let channel: ClientChannel;
+  try {
+    channel = await openOnce(transport, room, doing, request);
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    // sshd keeps a session as long as its process lives, so that closing a channel would make no room: come in by another door.
+    const spare = await another();
+    try {
+      return await spare.signalGroup(pgid, signal);
+    } finally {
+      await spare.end();
+    }
+  }
+  return new Promise<boolean>((resolve) => {
+    let code: number | null = null;
+    const forget = transport.onLost(() => resolve(false));
+    const timer = setTimeout(
+      () => transport.giveUp(new Unanswered(`no answer to ${doing} within ${answerDeadlineMs} ms`)),
+      answerDeadlineMs,
+    );
+    channel.on('error', () => undefined);
+    channel.on('exit', (status: number | null) => (code = status));
+    channel.once('close', () => {
+      clearTimeout(timer);
+      forget();
+      resolve(code === 0);
+    });
+    channel.resume();
+    channel.stderr.resume();
+    channel.end();
+  });
 }
 
 /** The server's answer to a channel request it has no room for: RFC 4254 5.1, any of its reasons, as ssh2 hands it on. */

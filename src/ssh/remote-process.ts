@@ -1,6 +1,6 @@
 import type { ClientChannel } from 'ssh2';
 import { NetrigError } from '../errors.js';
-import { keepOutput } from './kept-output.js';
+import { keepOutput, type KeptOutput } from './kept-output.js';
 import type { Link } from './link.js';
 import { pidLine, sayPid } from './pid-line.js';
 import type { Slots } from './slots.js';
@@ -28,6 +28,40 @@ export interface StoppableProcess extends RemoteProcess {
   abort(): void;
 }
 
+/** One command from its start to its result. */
+interface Run {
+  readonly link: Link;
+  readonly command: string;
+  /** The command as errors name it. */
+  readonly doing: string;
+  /** The word by which its shell's line about its pid is told from its output. */
+  readonly token: string;
+  readonly options: ProcessOptions;
+  readonly stdout: KeptOutput;
+  readonly stderr: KeptOutput;
+  readonly timers: Set<NodeJS.Timeout>;
+  /** Calls the wait for a slot or a channel off. */
+  readonly cancelled: AbortController;
+  readonly done: Deferred<ExecResult>;
+  readonly pgid: Deferred<number>;
+  readonly closing: Deferred<void>;
+  /** Given back once there is a result. */
+  readonly borrowed: (() => void)[];
+  startedAt: number | undefined;
+  channel: ClientChannel | undefined;
+  exit: { code: number | null; signal?: string } | undefined;
+  exitedAt: number;
+  /** Chunks that the caller has not taken yet. */
+  held: number;
+  lastDataAt: number;
+  closed: boolean;
+  settled: boolean;
+  stopping: 'timeout' | 'abort' | undefined;
+  terminating: boolean;
+  opening: boolean;
+  knownPgid: number | undefined;
+}
+
 /**
  * Runs a command line in the host's shell.
  *
@@ -36,271 +70,295 @@ export interface StoppableProcess extends RemoteProcess {
  * the result settles with what has come; the channel stays open unread, so that the child does not get SIGPIPE.
  */
 export function startProcess(link: Link, command: string, options: ProcessOptions): StoppableProcess {
-  const doing = `\`${command.length > 200 ? `${command.slice(0, 200)}...` : command}\``;
-  const stdout = keepOutput(options.keepBytes ?? defaultKeepBytes);
-  const stderr = keepOutput(options.keepBytes ?? defaultKeepBytes);
-  const timers = new Set<NodeJS.Timeout>();
-  const cancelled = new AbortController();
-  let startedAt: number | undefined;
-  let channel: ClientChannel | undefined;
-  let exit: { code: number | null; signal?: string } | undefined;
-  let exitedAt = 0;
-  /** Chunks that the caller has not taken yet. */
-  let held = 0;
-  let lastDataAt = 0;
-  let closed = false;
-  let settled = false;
-  let stopping: 'timeout' | 'abort' | undefined;
-  let terminating = false;
-  let opening = false;
-  let giveSlotBack: (() => void) | undefined;
-  let knownPgid: number | undefined;
-
-  const done = deferred<ExecResult>();
-  const pgid = deferred<number>();
-  const closing = deferred<void>();
-  const forgetLink = link.onLost(() => fail(link.lostError(doing)));
-  const abort = () => stop('abort');
+  const run = newRun(link, command, options);
+  const abort = () => stop(run, 'abort');
+  run.borrowed.push(link.onLost(() => fail(run, link.lostError(run.doing))));
   options.signal?.addEventListener('abort', abort);
-
-  const after = (ms: number, action: () => void) => {
-    const timer = setTimeout(() => {
-      timers.delete(timer);
-      action();
-    }, ms);
-    timers.add(timer);
-  };
-
-  const cleanUp = () => {
-    settled = true;
-    for (const timer of timers) clearTimeout(timer);
-    forgetLink();
-    options.signal?.removeEventListener('abort', abort);
-    giveSlotBack?.();
-    cancelled.abort();
-    closing.resolve();
-    pgid.reject(
-      new NetrigError('NETRIG_SSH_LOST', `${link.host}: ${doing} was over before its shell said its process id`),
-    );
-  };
-
-  const settle = () => {
-    if (settled) return;
-    if (channel && !closed) {
-      channel.removeAllListeners('data');
-      channel.stderr.removeAllListeners('data');
-      link.linger(channel);
-    }
-    cleanUp();
-    const result: ExecResult = {
-      host: link.host,
-      command,
-      exitCode: stopping === undefined ? (exit?.code ?? null) : null,
-      timedOut: stopping === 'timeout',
-      aborted: stopping === 'abort',
-      durationMs: startedAt === undefined ? 0 : performance.now() - startedAt,
-      stdout: stdout.text(),
-      stderr: stderr.text(),
-      stdoutRaw: stdout.bytes(),
-      stdoutBytes: stdout.total,
-      stderrBytes: stderr.total,
-    };
-    if (exit?.signal !== undefined) result.signal = exit.signal;
-    done.resolve(result);
-  };
-
-  const fail = (error: unknown) => {
-    if (settled) return;
-    cleanUp();
-    done.reject(error);
-  };
-
-  const take = (stream: 'stdout' | 'stderr', chunk: Buffer) => {
-    if (settled || chunk.length === 0) return;
-    (stream === 'stdout' ? stdout : stderr).add(chunk);
-    if (!options.onOutput) return;
-    try {
-      const taken = options.onOutput(stream, chunk);
-      if (taken) holdUntil(taken);
-    } catch (error) {
-      misused(error);
-    }
-  };
-
-  // The caller's own mistake goes back to the caller; the command is not left running.
-  const misused = (error: unknown) => {
-    if (knownPgid !== undefined) void link.signalGroup(knownPgid, 'KILL').catch(() => undefined);
-    fail(error);
-  };
-
-  /** Takes no more output of either stream until the caller has taken this. */
-  const holdUntil = (taken: Promise<void>) => {
-    held += 1;
-    channel?.pause();
-    channel?.stderr.pause();
-    taken.then(() => {
-      held -= 1;
-      lastDataAt = performance.now();
-      // What comes after an exit is waited for from now on, not from when nobody took any.
-      if (exit !== undefined) exitedAt = performance.now();
-      if (held > 0 || settled) return;
-      channel?.resume();
-      channel?.stderr.resume();
-    }, misused);
-  };
-
-  /** Settles once nothing has come for a while after the exit, unless the channel closes first. */
-  const watchForSilence = (ms = quietAfterExitMs) => {
-    after(ms, () => {
-      const seen = lastDataAt;
-      const now = performance.now();
-      // What is held back is still to come, however long its reader takes.
-      if (held > 0) return watchForSilence();
-      const quietFor = now - Math.max(seen, exitedAt);
-      if (now - exitedAt >= longestAfterExitMs) return settle();
-      if (quietFor < quietAfterExitMs)
-        return watchForSilence(Math.min(quietAfterExitMs - quietFor, longestAfterExitMs - (now - exitedAt)));
-      // A busy machine runs this timer before the output that has arrived meanwhile, here or in sshd: ask once around.
-      const roundTrip =
-        knownPgid === undefined ? Promise.resolve(false) : link.signalGroup(knownPgid, '0').catch(() => false);
-      void roundTrip.then(() =>
-        setImmediate(() => {
-          if (settled) return;
-          if (lastDataAt === seen) settle();
-          else watchForSilence();
-        }),
-      );
-    });
-  };
-
-  const attach = (opened: ClientChannel) => {
-    channel = opened;
-    // From here, not from the request: what is limited is the command, not the wait for sshd to have room for it.
-    if (options.timeoutMs !== undefined && options.timeoutMs <= longestTimerMs)
-      after(Math.max(0, options.timeoutMs), () => stop('timeout'));
-    const line = pidLine(token, (pid) => {
-      knownPgid = pid;
-      pgid.resolve(pid);
-    });
-    opened.on('data', (chunk: Buffer) => {
-      lastDataAt = performance.now();
-      take('stdout', line.feed(chunk));
-    });
-    opened.stderr.on('data', (chunk: Buffer) => {
-      lastDataAt = performance.now();
-      take('stderr', chunk);
-    });
-    // Input that the command did not read: what became of the command is what counts.
-    opened.on('error', () => undefined);
-    opened.stderr.on('error', () => undefined);
-    opened.on('exit', (code: number | null, signal?: string) => {
-      exit = { code };
-      if (signal !== undefined) exit.signal = signal.replace(/^SIG/, '');
-      exitedAt = performance.now();
-      if (stopping === undefined) watchForSilence();
-    });
-    opened.once('close', () => {
-      const over = () => {
-        take('stdout', line.flush());
-        closed = true;
-        closing.resolve();
-        if (stopping !== undefined) return;
-        if (exit !== undefined) settle();
-        // The link's own end is told apart from this one by coming first.
-        else
-          fail(
-            new NetrigError(
-              'NETRIG_SSH_LOST',
-              `${link.host}: its sshd closed the channel of ${doing} without an exit status`,
-            ),
-          );
-      };
-      if (opened.stderr.readableEnded || link.lost !== undefined) over();
-      else opened.stderr.once('end', over);
-    });
-    // Without input the command reads end of file, never hangs for want of a terminal.
-    opened.end(options.stdin);
-  };
-
-  const stop = (reason: 'timeout' | 'abort') => {
-    if (settled || stopping !== undefined) return;
-    if (exit !== undefined) {
-      // It is over; only what holds its output is not.
-      if (reason === 'abort') settle();
-      return;
-    }
-    stopping = reason;
-    cancelled.abort();
-    // While it waits for a slot, nothing runs; while a channel is being opened, the link's own deadline bounds the wait.
-    if (!opening) return settle();
-    if (channel) void terminate(channel).then(settle, settle);
-  };
-
-  const within = (ms: number, event: Promise<unknown>) =>
-    Promise.race([event, new Promise<void>((resolve) => after(ms, resolve))]);
-
-  /** TERM to the group, then KILL to what is left of it, whether or not the shell itself has gone. */
-  const terminate = async (running: ClientChannel) => {
-    terminating = true;
-    await within(
-      pidDeadlineMs,
-      pgid.promise.catch(() => undefined),
-    );
-    for (const signal of ['TERM', 'KILL'] as const) {
-      if (knownPgid !== undefined) {
-        const had = await link.signalGroup(knownPgid, signal);
-        if (!had && closed) return;
-      } else if (!closed) {
-        // The shell never said its pid: the server's own way is all that is left, where it has one.
-        running.signal(signal);
-      }
-      await within(killGraceMs, closing.promise);
-    }
-    if (!closed) running.close();
-  };
-
-  const token = link.token();
-
-  const start = async () => {
-    if (link.lost !== undefined) throw link.lostError(doing);
-    if (options.signal?.aborted) return stop('abort');
-    if (options.slots) {
-      const slot = await options.slots.take(cancelled.signal);
-      if (slot === null) return;
-      giveSlotBack = slot;
-      if (settled) return slot();
-    }
-    opening = true;
-    const opened = await link.open(
-      doing,
-      (client, answer) => {
-        startedAt = performance.now();
-        client.exec(sayPid(token, command), (error, fresh) => {
-          // In the same turn as ssh2's answer: the first output may be the next thing it reads.
-          if (!error) attach(fresh);
-          answer(error, fresh);
-        });
-      },
-      cancelled.signal,
-    );
-    if (opened === null) return settle();
-    if (settled) opened.close();
-    else if (stopping !== undefined && !terminating) void terminate(opened).then(settle, settle);
-  };
-  start().catch(fail);
+  run.borrowed.push(() => options.signal?.removeEventListener('abort', abort));
+  start(run).catch((error: unknown) => fail(run, error));
 
   // A process may be started and left; who waits for either promise still sees how it ended.
-  done.promise.catch(() => undefined);
-  pgid.promise.catch(() => undefined);
+  run.done.promise.catch(() => undefined);
+  run.pgid.promise.catch(() => undefined);
   return {
-    pgid: pgid.promise,
-    done: done.promise,
+    pgid: run.pgid.promise,
+    done: run.done.promise,
     abort,
     async kill(signal = 'TERM') {
-      const group = await pgid.promise.catch(() => undefined);
+      const group = await run.pgid.promise.catch(() => undefined);
       if (group !== undefined) await link.signalGroup(group, signal).catch(() => false);
     },
   };
+}
+
+function newRun(link: Link, command: string, options: ProcessOptions): Run {
+  return {
+    link,
+    command,
+    doing: `\`${command.length > 200 ? `${command.slice(0, 200)}...` : command}\``,
+    token: link.token(),
+    options,
+    stdout: keepOutput(options.keepBytes ?? defaultKeepBytes),
+    stderr: keepOutput(options.keepBytes ?? defaultKeepBytes),
+    timers: new Set(),
+    cancelled: new AbortController(),
+    done: deferred<ExecResult>(),
+    pgid: deferred<number>(),
+    closing: deferred<void>(),
+    borrowed: [],
+    startedAt: undefined,
+    channel: undefined,
+    exit: undefined,
+    exitedAt: 0,
+    held: 0,
+    lastDataAt: 0,
+    closed: false,
+    settled: false,
+    stopping: undefined,
+    terminating: false,
+    opening: false,
+    knownPgid: undefined,
+  };
+}
+
+// ---- The beginning: a slot, a channel, the command's line.
+
+async function start(run: Run): Promise<void> {
+  const { link, doing, options, cancelled } = run;
+  if (link.lost !== undefined) throw link.lostError(doing);
+  if (options.signal?.aborted) return stop(run, 'abort');
+  if (options.slots) {
+    const slot = await options.slots.take(cancelled.signal);
+    if (slot === null) return;
+    if (run.settled) return slot();
+    run.borrowed.push(slot);
+  }
+  run.opening = true;
+  const opened = await link.open(
+    doing,
+    (client, answer) => {
+      run.startedAt = performance.now();
+      client.exec(sayPid(run.token, run.command), (error, fresh) => {
+        // In the same turn as ssh2's answer: the first output may be the next thing it reads.
+        if (!error) attach(run, fresh);
+        answer(error, fresh);
+      });
+    },
+    cancelled.signal,
+  );
+  if (opened === null) return settle(run);
+  if (run.settled) opened.close();
+  else if (run.stopping !== undefined && !run.terminating) endIt(run, opened);
+}
+
+function attach(run: Run, opened: ClientChannel): void {
+  const { options } = run;
+  run.channel = opened;
+  // From here, not from the request: what is limited is the command, not the wait for sshd to have room for it.
+  if (options.timeoutMs !== undefined && options.timeoutMs <= longestTimerMs)
+    after(run, Math.max(0, options.timeoutMs), () => stop(run, 'timeout'));
+  const line = pidLine(run.token, (pid) => {
+    run.knownPgid = pid;
+    run.pgid.resolve(pid);
+  });
+  opened.on('data', (chunk: Buffer) => {
+    run.lastDataAt = performance.now();
+    take(run, 'stdout', line.feed(chunk));
+  });
+  opened.stderr.on('data', (chunk: Buffer) => {
+    run.lastDataAt = performance.now();
+    take(run, 'stderr', chunk);
+  });
+  // Input that the command did not read: what became of the command is what counts.
+  opened.on('error', () => undefined);
+  opened.stderr.on('error', () => undefined);
+  opened.on('exit', (code: number | null, signal?: string) => {
+    run.exit = { code };
+    if (signal !== undefined) run.exit.signal = signal.replace(/^SIG/, '');
+    run.exitedAt = performance.now();
+    if (run.stopping === undefined) watchForSilence(run);
+  });
+  opened.once('close', () => {
+    const over = () => {
+      take(run, 'stdout', line.flush());
+      atItsEnd(run);
+    };
+    if (opened.stderr.readableEnded || run.link.lost !== undefined) over();
+    else opened.stderr.once('end', over);
+  });
+  // Without input the command reads end of file, never hangs for want of a terminal.
+  opened.end(options.stdin);
+}
+
+// ---- Output, as fast as its reader takes it.
+
+function take(run: Run, stream: 'stdout' | 'stderr', chunk: Buffer): void {
+  if (run.settled || chunk.length === 0) return;
+  run[stream].add(chunk);
+  if (!run.options.onOutput) return;
+  try {
+    const taken = run.options.onOutput(stream, chunk);
+    if (taken) holdUntil(run, taken);
+  } catch (error) {
+    misused(run, error);
+  }
+}
+
+/** The caller's own mistake goes back to the caller; the command is not left running. */
+function misused(run: Run, error: unknown): void {
+  if (run.knownPgid !== undefined) void run.link.signalGroup(run.knownPgid, 'KILL').catch(() => undefined);
+  fail(run, error);
+}
+
+/** Takes no more output of either stream until the caller has taken this. */
+function holdUntil(run: Run, taken: Promise<void>): void {
+  run.held += 1;
+  run.channel?.pause();
+  run.channel?.stderr.pause();
+  taken.then(
+    () => {
+      run.held -= 1;
+      run.lastDataAt = performance.now();
+      // What comes after an exit is waited for from now on, not from when nobody took any.
+      if (run.exit !== undefined) run.exitedAt = performance.now();
+      if (run.held > 0 || run.settled) return;
+      run.channel?.resume();
+      run.channel?.stderr.resume();
+    },
+    (error: unknown) => misused(run, error),
+  );
+}
+
+// ---- The end, of itself or on order.
+
+/** Its channel is closed and all its output has come. */
+function atItsEnd(run: Run): void {
+  run.closed = true;
+  run.closing.resolve();
+  if (run.stopping !== undefined) return;
+  if (run.exit !== undefined) return settle(run);
+  // The link's own end is told apart from this one by coming first.
+  const without = `${run.link.host}: its sshd closed the channel of ${run.doing} without an exit status`;
+  fail(run, new NetrigError('NETRIG_SSH_LOST', without));
+}
+
+/** Settles once nothing has come for a while after the exit, unless the channel closes first. */
+function watchForSilence(run: Run, ms = quietAfterExitMs): void {
+  after(run, ms, () => {
+    const { exitedAt, knownPgid, lastDataAt: seen } = run;
+    const now = performance.now();
+    // What is held back is still to come, however long its reader takes.
+    if (run.held > 0) return watchForSilence(run);
+    const quietFor = now - Math.max(seen, exitedAt);
+    if (now - exitedAt >= longestAfterExitMs) return settle(run);
+    if (quietFor < quietAfterExitMs)
+      return watchForSilence(run, Math.min(quietAfterExitMs - quietFor, longestAfterExitMs - (now - exitedAt)));
+    // A busy machine runs this timer before the output that has arrived meanwhile, here or in sshd: ask once around.
+    const roundTrip =
+      knownPgid === undefined ? Promise.resolve(false) : run.link.signalGroup(knownPgid, '0').catch(() => false);
+    void roundTrip.then(() =>
+      setImmediate(() => {
+        if (run.settled) return;
+        if (run.lastDataAt === seen) settle(run);
+        else watchForSilence(run);
+      }),
+    );
+  });
+}
+
+function stop(run: Run, reason: 'timeout' | 'abort'): void {
+  if (run.settled || run.stopping !== undefined) return;
+  if (run.exit !== undefined) {
+    // It is over; only what holds its output is not.
+    if (reason === 'abort') settle(run);
+    return;
+  }
+  run.stopping = reason;
+  run.cancelled.abort();
+  // While it waits for a slot, nothing runs; while a channel is being opened, the link's own deadline bounds the wait.
+  if (!run.opening) return settle(run);
+  if (run.channel) endIt(run, run.channel);
+}
+
+function endIt(run: Run, running: ClientChannel): void {
+  const over = () => settle(run);
+  void terminate(run, running).then(over, over);
+}
+
+/** TERM to the group, then KILL to what is left of it, whether or not the shell itself has gone. */
+async function terminate(run: Run, running: ClientChannel): Promise<void> {
+  const within = (ms: number, event: Promise<unknown>) =>
+    Promise.race([event, new Promise<void>((resolve) => after(run, ms, resolve))]);
+  run.terminating = true;
+  await within(
+    pidDeadlineMs,
+    run.pgid.promise.catch(() => undefined),
+  );
+  for (const signal of ['TERM', 'KILL'] as const) {
+    if (run.knownPgid !== undefined) {
+      const had = await run.link.signalGroup(run.knownPgid, signal);
+      if (!had && run.closed) return;
+    } else if (!run.closed) {
+      // The shell never said its pid: the server's own way is all that is left, where it has one.
+      running.signal(signal);
+    }
+    await within(killGraceMs, run.closing.promise);
+  }
+  if (!run.closed) running.close();
+}
+
+// ---- The result.
+
+function settle(run: Run): void {
+  const { channel, exit, link, stopping, stdout, stderr } = run;
+  if (run.settled) return;
+  if (channel && !run.closed) {
+    channel.removeAllListeners('data');
+    channel.stderr.removeAllListeners('data');
+    link.linger(channel);
+  }
+  cleanUp(run);
+  const result: ExecResult = {
+    host: link.host,
+    command: run.command,
+    exitCode: stopping === undefined ? (exit?.code ?? null) : null,
+    timedOut: stopping === 'timeout',
+    aborted: stopping === 'abort',
+    durationMs: run.startedAt === undefined ? 0 : performance.now() - run.startedAt,
+    stdout: stdout.text(),
+    stderr: stderr.text(),
+    stdoutRaw: stdout.bytes(),
+    stdoutBytes: stdout.total,
+    stderrBytes: stderr.total,
+  };
+  if (exit?.signal !== undefined) result.signal = exit.signal;
+  run.done.resolve(result);
+}
+
+function fail(run: Run, error: unknown): void {
+  if (run.settled) return;
+  cleanUp(run);
+  run.done.reject(error);
+}
+
+function cleanUp(run: Run): void {
+  run.settled = true;
+  for (const timer of run.timers) clearTimeout(timer);
+  for (const giveBack of run.borrowed) giveBack();
+  run.cancelled.abort();
+  run.closing.resolve();
+  run.pgid.reject(
+    new NetrigError('NETRIG_SSH_LOST', `${run.link.host}: ${run.doing} was over before its shell said its process id`),
+  );
+}
+
+/** A timer that ends with the run. */
+function after(run: Run, ms: number, action: () => void): void {
+  const timer = setTimeout(() => {
+    run.timers.delete(timer);
+    action();
+  }, ms);
+  run.timers.add(timer);
 }
 
 interface Deferred<T> {
