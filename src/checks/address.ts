@@ -10,7 +10,7 @@ import { claims } from '../judging/claims.js';
 import { defineCheck, looksOnly } from './kind.js';
 import type { EndpointUse } from './kind.js';
 import type { ProbeContext } from '../places/context.js';
-import { describeMatcher, match, zMatcher } from '../judging/match.js';
+import { absent as absentValue, describeMatcher, match, zMatcher } from '../judging/match.js';
 import type { Matcher } from '../judging/match.js';
 import { fail, inconclusive, pass } from '../judging/outcome.js';
 import { addressOn, isVantageProblem, resolveVantage } from '../places/vantage.js';
@@ -38,6 +38,9 @@ const zSpec = z
         .literal(true)
         .optional()
         .describe('Each of those in `on` has an address of its own, all in one subnet.'),
+      broadcast: zMatcher
+        .optional()
+        .describe('The broadcast address that goes with it; { absent: true } for an address without one.'),
       absent: z.literal(true).optional().describe('There is no such address.'),
     }).default({}),
   })
@@ -57,7 +60,7 @@ const zSpec = z
       if (!spec.compared) return wrong(['on'], 'is a list for distinct only');
       if (new Set(spec.distinct).size < spec.distinct.length) wrong(['on'], 'names an endpoint twice');
       if (spec.interface !== undefined) wrong(['interface'], 'does not go with distinct');
-      for (const key of ['is', 'absent'] as const)
+      for (const key of ['is', 'broadcast', 'absent'] as const)
         if (spec[key] !== undefined) wrong(['expect', key], 'does not go with distinct');
       return;
     }
@@ -73,6 +76,7 @@ interface Spec {
   via?: string;
   is?: Matcher;
   in?: string;
+  broadcast?: Matcher;
   absent?: true;
 }
 type One = Spec & { of: string };
@@ -87,12 +91,13 @@ function holdsNot(matcher: Matcher | undefined): boolean {
 }
 
 /** Those that tell something first: every link has a link-local address, every namespace its loopback. */
-function show(list: readonly OwnAddress[]): string {
+function show(list: readonly OwnAddress[], broadcasts = false): string {
   const telling = list.filter((one) => one.scope === 'global');
   const shown = telling.length > 0 ? telling : list;
   const rest = list.length - shown.length;
   if (shown.length === 0) return 'no address';
-  return `${shown.map((one) => `${one.address}/${one.prefix} on ${one.interface}`).join(', ')}${rest === 0 ? '' : ` (and ${rest} of loopback and link-local)`}`;
+  const broadcast = (one: OwnAddress): string => (broadcasts ? ` (broadcast ${one.broadcast ?? 'none'})` : '');
+  return `${shown.map((one) => `${one.address}/${one.prefix}${broadcast(one)} on ${one.interface}`).join(', ')}${rest === 0 ? '' : ` (and ${rest} of loopback and link-local)`}`;
 }
 
 /** Those addresses that the container has on one of its engine's networks: what the engine states, where an interface really carries it. */
@@ -149,7 +154,9 @@ function describeWanted(spec: Spec): string {
     spec.in === undefined ? '' : spec.is === undefined ? `an address in ${spec.in}` : `in ${spec.in}`,
   ].filter((part) => part !== '');
   const what = parts.length === 0 ? 'an address' : parts.join(' ');
-  return `${what}${spec.interface === undefined ? '' : ` on ${spec.interface}`}${spec.via === undefined ? '' : ` on the network ${spec.via}`}`;
+  const broadcast =
+    spec.broadcast === undefined ? '' : ` with the broadcast address ${describeMatcher(spec.broadcast)}`;
+  return `${what}${broadcast}${spec.interface === undefined ? '' : ` on ${spec.interface}`}${spec.via === undefined ? '' : ` on the network ${spec.via}`}`;
 }
 
 async function find(context: ProbeContext, text: string): Promise<Vantage | Outcome> {
@@ -186,10 +193,11 @@ async function runOne(spec: One, context: ProbeContext): Promise<Outcome> {
   const met = candidates.filter((one) => {
     if (spec.is !== undefined && !isMeant(spec.is, one)) return false;
     if (subnet !== null && !contains(subnet, one.address)) return false;
+    if (spec.broadcast !== undefined && !match(spec.broadcast, one.broadcast ?? absentValue).ok) return false;
     // Every IPv6 interface has a link-local address by itself: it counts only when something asks for it.
     return spec.is !== undefined || subnet !== null || one.scope !== 'link';
   });
-  const actual = show(candidates);
+  const actual = show(candidates, spec.broadcast !== undefined);
   if (spec.absent) {
     return met.length === 0
       ? pass(`${spec.of} does not have ${wanted}; it has ${show(listed.addresses)}`, {

@@ -256,6 +256,116 @@ const bridgeOf = (spec: Spec): string =>
     ? `the bridge of the network ${spec.network} of ${spec.of}`
     : `the bridge ${spec.interface} of ${spec.of}`;
 
+/** What is said of each port, and of single ones. */
+function judgePorts({ each, port }: Spec['expect'], ports: readonly Link[], ends: Map<string, Link[]>): Finding[] {
+  const wrong: Finding[] = [];
+  const named = (one: Link, facts: z.output<typeof zPortFacts>, name: string): Finding[] =>
+    findings(facts, factsOf(one)).map((finding) => ({ ...finding, name: `${finding.name} of ${name}` }));
+  if (each !== undefined && ports.length === 0)
+    wrong.push({
+      name: 'ports',
+      sentence: 'are none, so that nothing is true of each',
+      expected: 'at least one',
+      actual: 'none',
+    });
+  if (each !== undefined) wrong.push(...ports.flatMap((one) => named(one, each, one.ifname)));
+  for (const [member, facts] of Object.entries(port ?? {})) {
+    const own = ends.get(member) ?? [];
+    if (own.length === 0)
+      wrong.push({
+        name: 'ports',
+        sentence: `lack one of ${member}`,
+        expected: member,
+        actual: names(ports.map((one) => one.ifname)),
+      });
+    wrong.push(...own.flatMap((one) => named(one, facts, `${one.ifname} (${member})`)));
+  }
+  return wrong;
+}
+
+/** What is said of the bridge itself. */
+function judgeBridge(expect: Spec['expect'], bridge: Link): Finding[] {
+  const { fields, up, stp, 'vlan-filtering': filtering } = expect;
+  const flag = (path: string): unknown => {
+    const value = valueAt(bridge, path);
+    return typeof value === 'number' ? value !== 0 : value;
+  };
+  return [
+    ...findings(
+      { up, stp, 'vlan-filtering': filtering },
+      {
+        up: isUp(bridge),
+        stp: flag('linkinfo.info_data.stp_state'),
+        'vlan-filtering': flag('linkinfo.info_data.vlan_filtering'),
+      },
+    ),
+    ...(fields === undefined
+      ? []
+      : matchFields(fields, bridge).flatMap(({ ok, path, ...rest }) => (ok ? [] : [{ name: path, ...rest }]))),
+  ];
+}
+
+/** "veth1 of node1/web (forwarding)" */
+function showPort(one: Link, ends: Map<string, Link[]>): string {
+  const own = [...ends]
+    .filter(([member, list]) => list.includes(one) && member !== one.ifname)
+    .map(([member]) => member);
+  const state = factsOf(one).state;
+  return `${one.ifname}${own.length === 0 ? '' : ` of ${own.join(', ')}`}${state === absent ? '' : ` (${String(state)})`}`;
+}
+
+function judgeAbsence(place: Vantage, name: string, bridge: Link | undefined, all: string): Outcome {
+  if (bridge !== undefined)
+    return fail(
+      'present',
+      `${place.label} has ${name} (${bridge.linkinfo?.info_kind ?? 'no virtual link'}), which must not be there`,
+      { expected: 'absent', actual: all },
+    );
+  return pass(`${place.label} has no ${name}; its links: ${all}`, {
+    controls: [{ title: `the links of ${place.label} can be listed`, held: true, seen: all }],
+  });
+}
+
+async function run(spec: Spec, context: ProbeContext): Promise<Outcome> {
+  const found = await findBridge(spec, context);
+  if ('verdict' in found) return found;
+  const { place, name } = found;
+  const links = await listLinks(context, place);
+  if ('unknown' in links) return inconclusive(links.unknown);
+  const bridge = links.find((link) => link.ifname === name);
+  const all = links.map((link) => link.ifname).join(', ');
+  if (spec.expect.absent) return judgeAbsence(place, name, bridge, all);
+  if (bridge === undefined)
+    return fail('absent', `${place.label} has no bridge ${name}; its links: ${all}`, { expected: name, actual: all });
+  const kind = bridge.linkinfo?.info_kind;
+  if (kind !== 'bridge')
+    return fail(
+      'wrong-value',
+      `${name} of ${place.label} is ${kind === undefined ? 'no virtual link' : `of the type ${kind}`}, not a bridge`,
+      { expected: 'bridge', actual: kind ?? 'none' },
+    );
+  const ports = links.filter((link) => link.master === name);
+  const { members, contains, lacks, port } = spec.expect;
+  const ends = await endsOf(context, found, ports, [
+    ...new Set([...(members ?? []), ...(contains ?? []), ...(lacks ?? []), ...Object.keys(port ?? {})]),
+  ]);
+  if ('verdict' in ends) return ends;
+  const wrong: Finding[] = [
+    ...judgeMembers(spec, ports, ends),
+    ...findings({ ports: spec.expect.ports }, { ports: ports.map((one) => one.ifname) }, matchSet),
+    ...judgeBridge(spec.expect, bridge),
+    ...judgePorts(spec.expect, ports, ends),
+  ];
+  const owned = ports.map((one) => showPort(one, ends)).join(', ');
+  const seen = `the bridge ${name} of ${place.label} has ${ports.length === 0 ? 'no ports' : `the ports ${owned}`}`;
+  if (wrong.length > 0) return failed(seen, wrong);
+  const negative = lacks !== undefined || members?.length === 0;
+  return pass(
+    seen,
+    negative ? { controls: [{ title: `the links of ${place.label} can be listed`, held: true, seen: all }] } : {},
+  );
+}
+
 export const bridgeCheck = defineCheck<Spec>({
   name: 'bridge',
   summary:
@@ -295,102 +405,5 @@ export const bridgeCheck = defineCheck<Spec>({
     ];
     return `${bridgeOf(spec)}${wanted.length === 0 ? ' is there' : ` ${wanted.join('; ')}`}`;
   },
-  async run(spec, context) {
-    const found = await findBridge(spec, context);
-    if ('verdict' in found) return found;
-    const { place, name } = found;
-    const links = await listLinks(context, place);
-    if ('unknown' in links) return inconclusive(links.unknown);
-    const bridge = links.find((link) => link.ifname === name);
-    const all = links.map((link) => link.ifname).join(', ');
-    if (spec.expect.absent) {
-      if (bridge !== undefined)
-        return fail(
-          'present',
-          `${place.label} has ${name} (${bridge.linkinfo?.info_kind ?? 'no virtual link'}), which must not be there`,
-          { expected: 'absent', actual: all },
-        );
-      return pass(`${place.label} has no ${name}; its links: ${all}`, {
-        controls: [{ title: `the links of ${place.label} can be listed`, held: true, seen: all }],
-      });
-    }
-    if (bridge === undefined)
-      return fail('absent', `${place.label} has no bridge ${name}; its links: ${all}`, { expected: name, actual: all });
-    const kind = bridge.linkinfo?.info_kind;
-    if (kind !== 'bridge')
-      return fail(
-        'wrong-value',
-        `${name} of ${place.label} is ${kind === undefined ? 'no virtual link' : `of the type ${kind}`}, not a bridge`,
-        { expected: 'bridge', actual: kind ?? 'none' },
-      );
-    const ports = links.filter((link) => link.master === name);
-    const { members, contains, lacks, port, each, fields, up, stp, 'vlan-filtering': filtering } = spec.expect;
-    const ends = await endsOf(context, found, ports, [
-      ...new Set([...(members ?? []), ...(contains ?? []), ...(lacks ?? []), ...Object.keys(port ?? {})]),
-    ]);
-    if ('verdict' in ends) return ends;
-    const flag = (path: string): unknown => {
-      const value = valueAt(bridge, path);
-      return typeof value === 'number' ? value !== 0 : value;
-    };
-    const wrong: Finding[] = [
-      ...judgeMembers(spec, ports, ends),
-      ...findings({ ports: spec.expect.ports }, { ports: ports.map((one) => one.ifname) }, matchSet),
-      ...findings(
-        { up, stp, 'vlan-filtering': filtering },
-        {
-          up: isUp(bridge),
-          stp: flag('linkinfo.info_data.stp_state'),
-          'vlan-filtering': flag('linkinfo.info_data.vlan_filtering'),
-        },
-      ),
-      ...(fields === undefined
-        ? []
-        : matchFields(fields, bridge).flatMap(({ ok, path, ...rest }) => (ok ? [] : [{ name: path, ...rest }]))),
-    ];
-    if (each !== undefined) {
-      if (ports.length === 0)
-        wrong.push({
-          name: 'ports',
-          sentence: 'are none, so that nothing is true of each',
-          expected: 'at least one',
-          actual: 'none',
-        });
-      for (const one of ports)
-        wrong.push(
-          ...findings(each, factsOf(one)).map((finding) => ({ ...finding, name: `${finding.name} of ${one.ifname}` })),
-        );
-    }
-    for (const [member, facts] of Object.entries(port ?? {})) {
-      const own = ends.get(member) ?? [];
-      if (own.length === 0)
-        wrong.push({
-          name: 'ports',
-          sentence: `lack one of ${member}`,
-          expected: member,
-          actual: names(ports.map((one) => one.ifname)),
-        });
-      for (const one of own)
-        wrong.push(
-          ...findings(facts, factsOf(one)).map((finding) => ({
-            ...finding,
-            name: `${finding.name} of ${one.ifname} (${member})`,
-          })),
-        );
-    }
-    const owned = ports.map((one) => {
-      const own = [...ends]
-        .filter(([member, list]) => list.includes(one) && member !== one.ifname)
-        .map(([member]) => member);
-      const state = factsOf(one).state;
-      return `${one.ifname}${own.length === 0 ? '' : ` of ${own.join(', ')}`}${state === absent ? '' : ` (${String(state)})`}`;
-    });
-    const seen = `the bridge ${name} of ${place.label} has ${ports.length === 0 ? 'no ports' : `the ports ${owned.join(', ')}`}`;
-    if (wrong.length > 0) return failed(seen, wrong);
-    const negative = lacks !== undefined || members?.length === 0;
-    return pass(
-      seen,
-      negative ? { controls: [{ title: `the links of ${place.label} can be listed`, held: true, seen: all }] } : {},
-    );
-  },
+  run,
 });

@@ -260,7 +260,9 @@ export function growsTruer(expect: Expect): boolean {
     typeof packets === 'object' &&
     packets !== null &&
     !Array.isArray(packets) &&
-    Object.keys(packets).every((key) => key === 'at-least')
+    Object.keys(packets).every((key) => key === 'at-least') &&
+    // What is true of nothing would be true before anything was looked at.
+    (packets['at-least'] ?? 0) > 0
   );
 }
 

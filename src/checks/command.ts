@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { zEndpoint } from '../language/fields.js';
 import { formatDuration } from '../model/duration.js';
-import type { Outcome } from '../model/verdict.js';
+import type { Measure, Outcome } from '../model/verdict.js';
 import { quoteArgv } from '../ssh/quote.js';
 import type { ExecResult } from '../ssh/ssh.js';
 import { lastLine } from '../facts/answer.js';
@@ -93,6 +93,47 @@ async function runCommand(spec: Spec, context: ProbeContext, vantage: Vantage): 
 /** The text without the line ends at its end, as `$(…)` gives it. */
 const trimmed = (text: string): string => text.replace(/[\r\n]+$/, '');
 
+interface WrongOutput {
+  what: string;
+  sentence: string;
+  expected: string;
+  actual: string;
+}
+
+/** What of the output is not as expected, or why that cannot be judged. */
+function judgeOutput(spec: Spec, result: ExecResult, command: string, measures: Measure[]): WrongOutput[] | Outcome {
+  const { expect } = spec;
+  const cut = (stream: 'standard output' | 'standard error', bytes: number): Outcome =>
+    inconclusive(
+      `${command} wrote ${bytes} bytes to ${stream}, of which only ${keptBytes} are kept: what was asked of it cannot be judged`,
+      { measures },
+    );
+  const wrong: WrongOutput[] = [];
+  for (const stream of ['stdout', 'stderr'] as const) {
+    const matcher = expect[stream];
+    if (matcher === undefined) continue;
+    const bytes = stream === 'stdout' ? result.stdoutBytes : result.stderrBytes;
+    const name = stream === 'stdout' ? 'standard output' : 'standard error';
+    if (bytes > keptBytes) return cut(name, bytes);
+    const { ok, ...rest } = match(matcher, trimmed(result[stream]));
+    if (!ok) wrong.push({ what: `its ${name}`, ...rest });
+  }
+  if (expect.json === undefined) return wrong;
+  if (result.stdoutBytes > keptBytes) return cut('standard output', result.stdoutBytes);
+  let document: unknown;
+  try {
+    document = JSON.parse(result.stdout);
+  } catch {
+    return fail('wrong-value', `${command} printed no JSON document: ${showValue(trimmed(result.stdout))}`, {
+      expected: 'a JSON document',
+      actual: showValue(trimmed(result.stdout)),
+      measures,
+    });
+  }
+  for (const { ok, path, ...rest } of matchFields(expect.json, document)) if (!ok) wrong.push({ what: path, ...rest });
+  return wrong;
+}
+
 export function judgeCommand(spec: Spec, result: ExecResult, inContainer: boolean): Outcome {
   const expect = { exit: 0 as const, ...spec.expect };
   const command = `“${shownCommand(spec)}” on ${spec.on}`;
@@ -133,36 +174,8 @@ export function judgeCommand(spec: Spec, result: ExecResult, inContainer: boolea
       },
     );
   }
-  const cut = (stream: 'standard output' | 'standard error', bytes: number): Outcome =>
-    inconclusive(
-      `${command} wrote ${bytes} bytes to ${stream}, of which only ${keptBytes} are kept: what was asked of it cannot be judged`,
-      { measures },
-    );
-  const wrong: { what: string; sentence: string; expected: string; actual: string }[] = [];
-  for (const stream of ['stdout', 'stderr'] as const) {
-    const matcher = expect[stream];
-    if (matcher === undefined) continue;
-    const bytes = stream === 'stdout' ? result.stdoutBytes : result.stderrBytes;
-    const name = stream === 'stdout' ? 'standard output' : 'standard error';
-    if (bytes > keptBytes) return cut(name, bytes);
-    const { ok, ...rest } = match(matcher, trimmed(result[stream]));
-    if (!ok) wrong.push({ what: `its ${name}`, ...rest });
-  }
-  if (expect.json !== undefined) {
-    if (result.stdoutBytes > keptBytes) return cut('standard output', result.stdoutBytes);
-    let document: unknown;
-    try {
-      document = JSON.parse(result.stdout);
-    } catch {
-      return fail('wrong-value', `${command} printed no JSON document: ${showValue(trimmed(result.stdout))}`, {
-        expected: 'a JSON document',
-        actual: showValue(trimmed(result.stdout)),
-        measures,
-      });
-    }
-    for (const { ok, path, ...rest } of matchFields(expect.json, document))
-      if (!ok) wrong.push({ what: path, ...rest });
-  }
+  const wrong = judgeOutput(spec, result, command, measures);
+  if ('verdict' in wrong) return wrong;
   if (wrong.length > 0) {
     return fail('wrong-value', `${command}: ${wrong.map(({ what, sentence }) => `${what} ${sentence}`).join('; ')}`, {
       expected: wrong.map(({ what, expected }) => `${what}: ${expected}`).join('\n'),

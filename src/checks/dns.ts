@@ -223,8 +223,9 @@ async function judgeFailure(
           }
         : resolution,
     success: `an answer for ${spec.name}`,
-    controls: async (cause) =>
-      Promise.all([
+    controls: async (cause) => {
+      await context.probeOver?.();
+      return Promise.all([
         stackAlive(context, source),
         spec.control === undefined
           ? failedQuestionControl(context, source, {
@@ -236,7 +237,8 @@ async function judgeFailure(
               replied: failed?.replied ?? false,
             })
           : questionControl(context, source, { name, type: spec.type }, spec.control),
-      ]),
+      ]);
+    },
     diagnose: async (cause) =>
       failed === null
         ? null

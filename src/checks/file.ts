@@ -3,11 +3,12 @@ import { zEndpoint } from '../language/fields.js';
 import type { Outcome } from '../model/verdict.js';
 import { quoteArg } from '../ssh/quote.js';
 import { describeWanted, failed, findings, matchSet } from '../judging/finding.js';
+import type { Finding } from '../judging/finding.js';
 import { matchFields, zFields } from '../judging/json-path.js';
 import { defineCheck, looksOnly } from './kind.js';
 import { claims, zCount, zText, zList } from '../judging/claims.js';
 import type { ProbeContext } from '../places/context.js';
-import { absent, describeMatcher, showValue, zMatcher } from '../judging/match.js';
+import { absent, describeMatcher, match, showValue, zMatcher } from '../judging/match.js';
 import type { Matcher } from '../judging/match.js';
 import { parseMountinfo } from '../facts/mountinfo.js';
 import type { Mount } from '../facts/mountinfo.js';
@@ -37,6 +38,7 @@ const zSpec = z
         'means whoever reads it: name a process, such as /proc/1',
       )
       .describe('Absolute path. Symbolic links on the way are followed, as the host or container sees them.'),
+    select: zMatcher.optional().describe('Only lines like this are looked at by lines: { matches: "^nameserver" }.'),
     expect: claims({
       absent: z.literal(true).optional().describe('Nothing has this path.'),
       type: zMatcher
@@ -60,11 +62,13 @@ const zSpec = z
     }).default({}),
   })
   .check((check) => {
-    const { expect, on } = check.value;
+    const { expect, on, select } = check.value;
     const wrong = (path: string[], message: string): void =>
       void check.issues.push({ code: 'custom', input: check.value, path, continue: true, message });
     if (on.includes('/netns:')) wrong(['on'], 'a network namespace has no file system of its own: name its host');
     if (expect.absent && Object.keys(expect).length > 1) wrong(['expect'], 'a file that is absent has no properties');
+    if (select !== undefined && expect.lines === undefined)
+      wrong(['select'], 'picks lines: say what they are in expect.lines');
   });
 type Spec = z.output<typeof zSpec>;
 
@@ -220,91 +224,101 @@ function linesOf(text: string): string[] {
 
 const placeOf = (spec: Spec): string => `${spec.path} of ${spec.on}`;
 
+/** What is wrong of the content, or why nothing of it can be as expected, or known. */
+function judgeContent(spec: Spec, facts: FileFacts, seen: string): Finding[] | Outcome {
+  const { content, lines, json } = spec.expect;
+  if (content === undefined && lines === undefined && json === undefined) return [];
+  if ('unread' in facts.content) {
+    if (facts.leads !== null && facts.stat.type !== 'directory' && facts.content.unread !== 'it is no regular file')
+      return inconclusive(`${placeOf(spec)} could not be read: ${facts.content.unread}`);
+    return fail(
+      facts.leads === null ? 'absent' : 'wrong-value',
+      `${seen}, whose content cannot be as expected: ${facts.content.unread}`,
+      { expected: 'a regular file', actual: facts.leads === null ? 'a link to nothing' : facts.stat.type },
+    );
+  }
+  const { text, bytes } = facts.content;
+  if (bytes > keptBytes)
+    return inconclusive(
+      `${placeOf(spec)} is longer than the ${keptBytes} bytes that are read: its content cannot be judged`,
+    );
+  const { select } = spec;
+  const all = linesOf(text);
+  const selected = select === undefined ? all : all.filter((line) => match(select, line).ok);
+  const wrong = findings({ content, lines }, { content: trimmed(text), lines: selected });
+  if (json === undefined) return wrong;
+  let document: unknown;
+  try {
+    document = JSON.parse(text);
+  } catch {
+    return fail('wrong-value', `${placeOf(spec)} is no JSON document: ${showValue(trimmed(text))}`, {
+      expected: 'a JSON document',
+      actual: showValue(trimmed(text)),
+    });
+  }
+  return [
+    ...wrong,
+    ...matchFields(json, document).flatMap(({ ok, path, ...rest }) => (ok ? [] : [{ name: path, ...rest }])),
+  ];
+}
+
+/** What is wrong of what is mounted exactly there, and what is. `null`: the mount table could not be read. */
+function judgeMount(
+  mounted: NonNullable<Spec['expect']['mounted']>,
+  facts: FileFacts,
+): { wrong: Finding[]; text: string } | null {
+  if (facts.mounts === null) return null;
+  // A link that leads to a mounted place is taken for that place, as mount(8) and findmnt(8) do.
+  const at = facts.leads ?? facts.at;
+  const mount = facts.mounts.findLast((one) => one.at === at);
+  if (mount === undefined) {
+    const missing: Finding = {
+      name: 'mount',
+      sentence: 'is missing: nothing is mounted exactly there',
+      expected: 'a mount',
+      actual: 'nothing is mounted there',
+    };
+    return { wrong: mounted === false ? [] : [missing], text: '; nothing is mounted there' };
+  }
+  const text = `; ${mount.source} (${mount.fstype}) is mounted there: ${mount.options.join(',')}`;
+  if (mounted === true) return { wrong: [], text };
+  const here = `${mount.source} (${mount.fstype})`;
+  if (mounted === false) {
+    const sentence = `is ${here}, which must not be there`;
+    return { wrong: [{ name: 'mount', sentence, expected: 'nothing is mounted there', actual: here }], text };
+  }
+  const { options, ...rest } = mounted;
+  const wrong = [...findings(rest, { ...mount }), ...findings({ options }, { options: mount.options }, matchSet)];
+  return { wrong: wrong.map((one) => ({ ...one, name: `mount ${one.name}` })), text };
+}
+
 function judge(spec: Spec, facts: FileFacts): Outcome {
   const { stat } = facts;
-  const { absent: _absent, content, lines, json, mounted, ...plain } = spec.expect;
-  const seen = `${placeOf(spec)} is a ${stat.type}${facts.target === null ? '' : ` to ${facts.target}`}, mode ${stat.mode}, owner ${facts.users.get(stat.uid) ?? stat.uid}, ${stat.size} bytes`;
+  const { absent: _absent, content, lines: _lines, json: _json, mounted, ...plain } = spec.expect;
+  const owner = facts.users.get(stat.uid) ?? String(stat.uid);
+  const seen = `${placeOf(spec)} is a ${stat.type}${facts.target === null ? '' : ` to ${facts.target}`}, mode ${stat.mode}, owner ${owner}, ${stat.size} bytes`;
   const wrong = findings(plain as Record<string, Matcher>, {
     type: stat.type,
     mode: stat.mode,
-    owner: facts.users.get(stat.uid) ?? String(stat.uid),
+    owner,
     group: facts.groups.get(stat.gid) ?? String(stat.gid),
     size: stat.size,
     target: facts.target ?? absent,
     leads: facts.leads ?? absent,
   });
-  if (content !== undefined || lines !== undefined || json !== undefined) {
-    if ('unread' in facts.content) {
-      if (facts.leads !== null && stat.type !== 'directory' && facts.content.unread !== 'it is no regular file')
-        return inconclusive(`${placeOf(spec)} could not be read: ${facts.content.unread}`);
-      return fail(
-        facts.leads === null ? 'absent' : 'wrong-value',
-        `${seen}, whose content cannot be as expected: ${facts.content.unread}`,
-        { expected: 'a regular file', actual: facts.leads === null ? 'a link to nothing' : stat.type },
-      );
-    }
-    if (facts.content.bytes > keptBytes)
-      return inconclusive(
-        `${placeOf(spec)} is longer than the ${keptBytes} bytes that are read: its content cannot be judged`,
-      );
-    wrong.push(
-      ...findings({ content, lines }, { content: trimmed(facts.content.text), lines: linesOf(facts.content.text) }),
-    );
-    if (json !== undefined) {
-      let document: unknown;
-      try {
-        document = JSON.parse(facts.content.text);
-      } catch {
-        return fail('wrong-value', `${placeOf(spec)} is no JSON document: ${showValue(trimmed(facts.content.text))}`, {
-          expected: 'a JSON document',
-          actual: showValue(trimmed(facts.content.text)),
-        });
-      }
-      for (const { ok, path, ...rest } of matchFields(json, document)) if (!ok) wrong.push({ name: path, ...rest });
-    }
-  }
-  let mountText = '';
-  if (mounted !== undefined) {
-    if (facts.mounts === null) return inconclusive(`the mount table of ${spec.on} is in a form that is not known`);
-    // A link that leads to a mounted place is taken for that place, as mount(8) and findmnt(8) do.
-    const at = facts.leads ?? facts.at;
-    const mount = facts.mounts.findLast((one) => one.at === at);
-    mountText =
-      mount === undefined
-        ? '; nothing is mounted there'
-        : `; ${mount.source} (${mount.fstype}) is mounted there: ${mount.options.join(',')}`;
-    const here = mount === undefined ? 'nothing is mounted there' : `${mount.source} (${mount.fstype})`;
-    if (mounted === false) {
-      if (mount !== undefined)
-        wrong.push({
-          name: 'mount',
-          sentence: `is ${here}, which must not be there`,
-          expected: 'nothing is mounted there',
-          actual: here,
-        });
-    } else if (mount === undefined)
-      wrong.push({
-        name: 'mount',
-        sentence: 'is missing: nothing is mounted exactly there',
-        expected: 'a mount',
-        actual: here,
-      });
-    else if (mounted !== true) {
-      const { options, ...rest } = mounted;
-      wrong.push(
-        ...[...findings(rest, { ...mount }), ...findings({ options }, { options: mount.options }, matchSet)].map(
-          (one) => ({ ...one, name: `mount ${one.name}` }),
-        ),
-      );
-    }
-  }
+  const inside = judgeContent(spec, facts, seen);
+  if ('verdict' in inside) return inside;
+  wrong.push(...inside);
+  const mount = mounted === undefined ? { wrong: [], text: '' } : judgeMount(mounted, facts);
+  if (mount === null) return inconclusive(`the mount table of ${spec.on} is in a form that is not known`);
+  wrong.push(...mount.wrong);
   if (wrong.length > 0)
     return failed(
-      `${seen}${mountText}, but`,
+      `${seen}${mount.text}, but`,
       wrong,
       wrong.every((one) => one.actual === 'absent') ? 'absent' : 'wrong-value',
     );
-  return pass(`${seen}${mountText}`, {
+  return pass(`${seen}${mount.text}`, {
     ...('text' in facts.content && content !== undefined ? { actual: showValue(trimmed(facts.content.text)) } : {}),
   });
 }

@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { zEndpoint } from '../language/fields.js';
-import type { Outcome } from '../model/verdict.js';
+import type { Control, Outcome } from '../model/verdict.js';
 import { lastLine, whyNoAnswer } from '../facts/answer.js';
 import { failed, findings } from '../judging/finding.js';
+import type { Finding } from '../judging/finding.js';
 import { parseTable, plainAddress, ruleFields, type Rule, type Table } from '../facts/iptables-rules.js';
 import { defineCheck, looksOnly } from './kind.js';
 import { claims, zCount } from '../judging/claims.js';
@@ -45,6 +46,10 @@ export const rulePlace = {
 const zSpec = z
   .strictObject({
     ...rulePlace,
+    table: z
+      .enum([...tableNames, 'any'])
+      .default('filter')
+      .describe('The table; any: a rule is looked for in all of them.'),
     rule: zRuleSelector
       .optional()
       .describe(
@@ -63,10 +68,12 @@ const zSpec = z
     }).default({}),
   })
   .check((check) => {
-    const { rule, chain, expect } = check.value;
+    const { rule, chain, expect, table } = check.value;
     const wrong = (path: string[], message: string): void =>
       void check.issues.push({ code: 'custom', input: check.value, path, continue: true, message });
     if (rule === undefined && chain === undefined) wrong([], 'must have at least one of the keys chain and rule');
+    if (table === 'any' && chain !== undefined) wrong(['chain'], 'is one of a table: name the table');
+    if (table === 'any' && expect.before !== undefined) wrong(['expect', 'before'], 'is an order in a table: name it');
     if (expect.absent && Object.keys(expect).length > 1)
       wrong(['expect'], 'what is absent has no count, order or policy');
     if (expect.before !== undefined && rule === undefined)
@@ -169,8 +176,10 @@ export async function readTable(
   );
 }
 
+const tableOf = (name: Spec['table']): string => (name === 'any' ? 'all tables' : `table ${name}`);
+
 function placeOf(spec: Pick<Spec, 'table' | 'chain' | 'family'>): string {
-  return `${spec.chain === undefined ? '' : `chain ${spec.chain} of `}table ${spec.table}${spec.family === 6 ? ' (IPv6)' : ''}`;
+  return `${spec.chain === undefined ? '' : `chain ${spec.chain} of `}${tableOf(spec.table)}${spec.family === 6 ? ' (IPv6)' : ''}`;
 }
 
 /** Rules of the chain (or with the selector's target), for a reader who wonders why none fits. */
@@ -182,6 +191,147 @@ export function nearRules(table: Table, chain: string | undefined): string {
         .slice(0, 30)
         .map((rule) => rule.raw)
         .join('\n') + (near.length > 30 ? `\n… ${near.length - 30} more` : '');
+}
+
+/** A chain, or a rule in a table that was read, with what a report says of it. */
+interface Look {
+  spec: Spec;
+  table: Table;
+  where: string;
+  label: string;
+  control: Control;
+}
+
+function withRules(outcome: Outcome, wrong: readonly Finding[], table: Table, chain: string | undefined): Outcome {
+  return {
+    ...outcome,
+    actual: `${wrong.map((one) => `${one.name}: ${one.actual}`).join('\n')}\n${nearRules(table, chain)}`,
+  };
+}
+
+function judgeChain({ spec, table, where, label, control }: Look): Outcome {
+  const { chain } = spec;
+  const { absent: none, count, policy } = spec.expect;
+  const there = table.chains.has(chain!);
+  if (none)
+    return there
+      ? fail('present', `${where} is there, which must not be`, {
+          expected: 'absent',
+          actual: nearRules(table, chain),
+        })
+      : pass(`${label} has no ${placeOf(spec)}`, { controls: [control] });
+  if (!there)
+    return fail('absent', `${label} has no ${placeOf(spec)}`, {
+      expected: chain!,
+      actual: [...table.chains.keys()].join(', '),
+    });
+  const rules = table.rules.filter((rule) => rule.chain === chain).length;
+  const own = table.chains.get(chain!)?.policy ?? absent;
+  const wrong = findings({ count, policy }, { count: rules, policy: own });
+  return wrong.length > 0
+    ? withRules(failed(where, wrong), wrong, table, chain)
+    : pass(`${where} has ${rules} rules${own === absent ? '' : `, policy ${own}`}`);
+}
+
+/** Every one of the rules stands before the first of its chain that is like `before`; `null` where that is so. */
+function judgeOrder(
+  { table, where }: Look,
+  found: readonly Rule[],
+  wanted: string,
+  before: RuleSelector,
+): Outcome | null {
+  for (const rule of found) {
+    const chain = table.rules.filter((one) => one.chain === rule.chain);
+    const other = chain.findIndex((one) => isRule(before, one));
+    if (other < 0)
+      return fail('absent', `${where} has no rule with ${describeRule(before)}, before which ${rule.raw} could stand`, {
+        expected: describeRule(before),
+        actual: nearRules(table, rule.chain),
+      });
+    if (chain.indexOf(rule) > other)
+      return fail('wrong-value', `in ${where}, ${rule.raw} stands after ${chain[other]!.raw}`, {
+        expected: `${wanted} before ${describeRule(before)}`,
+        actual: chain.map((one) => one.raw).join('\n'),
+      });
+  }
+  return null;
+}
+
+function judgeRule(look: Look, selector: RuleSelector): Outcome {
+  const { spec, table, where, label, control } = look;
+  const { chain } = spec;
+  const { absent: none, count, before, position, policy } = spec.expect;
+  // Of a chain that is not there, a rule's absence would be true of anything.
+  if (chain !== undefined && !table.chains.has(chain))
+    return fail('absent', `${label} has no ${placeOf(spec)}`, {
+      expected: `chain ${chain}`,
+      actual: `chains ${[...table.chains.keys()].join(', ')}`,
+    });
+  const scope = table.rules.filter((rule) => chain === undefined || rule.chain === chain);
+  const found = scope.filter((rule) => isRule(selector, rule));
+  const wanted = describeRule(selector);
+  const seen = found.map((rule) => rule.raw).join('; ');
+  if (none)
+    return found.length > 0
+      ? fail('present', `${where} has a rule that must not be there: ${seen}`, {
+          expected: `none with ${wanted}`,
+          actual: seen,
+        })
+      : pass(`${where} has no rule with ${wanted}`, { controls: [control] });
+  if (found.length === 0 && count === undefined)
+    return fail('absent', `${where} has no rule with ${wanted}`, { expected: wanted, actual: nearRules(table, chain) });
+  const place = scope.findIndex((rule) => rule === found[0]);
+  const wrong = findings(
+    { count, position, policy },
+    {
+      count: found.length,
+      position: place < 0 ? absent : place + 1,
+      policy: (chain === undefined ? undefined : table.chains.get(chain)?.policy) ?? absent,
+    },
+  );
+  if (wrong.length > 0)
+    return withRules(
+      failed(`${where}, rules with ${wanted}${seen === '' ? '' : ` (${seen})`}`, wrong),
+      wrong,
+      table,
+      chain,
+    );
+  const order = before === undefined ? null : judgeOrder(look, found, wanted, before);
+  return order ?? pass(`${where} has ${seen === '' ? `no rule with ${wanted}` : seen}`);
+}
+
+/** All tables as one, their rules preceded by the name of theirs. */
+async function readAllTables(context: ProbeContext, vantage: Vantage, family: 4 | 6): Promise<Table | Outcome> {
+  const all: Table = { name: 'any', chains: new Map(), rules: [] };
+  for (const name of tableNames) {
+    const table = await readTable(context, vantage, family, name);
+    if ('verdict' in table) return table;
+    for (const [chain, of] of table.chains) all.chains.set(`${name} ${chain}`, of);
+    all.rules.push(...table.rules.map((rule) => ({ ...rule, raw: `-t ${name} ${rule.raw}` })));
+  }
+  return all;
+}
+
+async function run(spec: Spec, context: ProbeContext): Promise<Outcome> {
+  const vantage = await placeAt(context, spec.on);
+  if ('verdict' in vantage) return vantage;
+  const table =
+    spec.table === 'any'
+      ? await readAllTables(context, vantage, spec.family)
+      : await readTable(context, vantage, spec.family, spec.table);
+  if ('verdict' in table) return table;
+  const look: Look = {
+    spec,
+    table,
+    where: `${placeOf(spec)} of ${vantage.label}`,
+    label: vantage.label,
+    control: {
+      title: `the rules of ${vantage.label} can be read`,
+      held: true,
+      seen: `${table.rules.length} rules in ${table.chains.size} chains of ${tableOf(spec.table)}`,
+    },
+  };
+  return spec.rule === undefined ? judgeChain(look) : judgeRule(look, spec.rule);
 }
 
 export const iptablesCheck = defineCheck<Spec>({
@@ -213,99 +363,5 @@ export const iptablesCheck = defineCheck<Spec>({
     const what = spec.rule === undefined ? placeOf(spec) : `a rule ${describeRule(spec.rule)} in ${placeOf(spec)}`;
     return `${spec.on} has ${none ? `no ${what.replace(/^a /, '')}` : what}${parts.length === 0 ? '' : `: ${parts.join(', ')}`}`;
   },
-  async run(spec, context) {
-    const vantage = await placeAt(context, spec.on);
-    if ('verdict' in vantage) return vantage;
-    const table = await readTable(context, vantage, spec.family, spec.table);
-    if ('verdict' in table) return table;
-    const where = `${placeOf(spec)} of ${vantage.label}`;
-    const control = {
-      title: `the rules of ${vantage.label} can be read`,
-      held: true,
-      seen: `${table.rules.length} rules in ${table.chains.size} chains of table ${spec.table}`,
-    };
-    const chainThere = spec.chain === undefined || table.chains.has(spec.chain);
-    const { absent: none, count, before, position, policy } = spec.expect;
-
-    if (spec.rule === undefined) {
-      if (none)
-        return chainThere
-          ? fail('present', `${where} is there, which must not be`, {
-              expected: 'absent',
-              actual: nearRules(table, spec.chain),
-            })
-          : pass(`${vantage.label} has no ${placeOf(spec)}`, { controls: [control] });
-      if (!chainThere)
-        return fail('absent', `${vantage.label} has no ${placeOf(spec)}`, {
-          expected: spec.chain!,
-          actual: [...table.chains.keys()].join(', '),
-        });
-      const rules = table.rules.filter((rule) => rule.chain === spec.chain).length;
-      const own = table.chains.get(spec.chain!)?.policy ?? absent;
-      const wrong = findings({ count, policy }, { count: rules, policy: own });
-      return wrong.length > 0
-        ? {
-            ...failed(where, wrong),
-            actual: `${wrong.map((one) => `${one.name}: ${one.actual}`).join('\n')}\n${nearRules(table, spec.chain)}`,
-          }
-        : pass(`${where} has ${rules} rules${own === absent ? '' : `, policy ${own}`}`);
-    }
-    // Of a chain that is not there, a rule's absence would be true of anything.
-    if (!chainThere)
-      return fail('absent', `${vantage.label} has no ${placeOf(spec)}`, {
-        expected: `chain ${spec.chain!}`,
-        actual: `chains ${[...table.chains.keys()].join(', ')}`,
-      });
-
-    const scope = table.rules.filter((rule) => spec.chain === undefined || rule.chain === spec.chain);
-    const found = scope.filter((rule) => isRule(spec.rule!, rule));
-    const wanted = describeRule(spec.rule);
-    const seen = found.map((rule) => rule.raw).join('; ');
-    if (none) {
-      if (found.length > 0)
-        return fail('present', `${where} has a rule that must not be there: ${seen}`, {
-          expected: `none with ${wanted}`,
-          actual: seen,
-        });
-      return pass(`${where} has no rule with ${wanted}`, { controls: [control] });
-    }
-    if (found.length === 0 && count === undefined) {
-      return fail('absent', `${where} has no rule with ${wanted}`, {
-        expected: wanted,
-        actual: nearRules(table, spec.chain),
-      });
-    }
-    const place = scope.findIndex((rule) => rule === found[0]);
-    const wrong = findings(
-      { count, position, policy },
-      {
-        count: found.length,
-        position: place < 0 ? absent : place + 1,
-        policy: (spec.chain === undefined ? undefined : table.chains.get(spec.chain)?.policy) ?? absent,
-      },
-    );
-    if (wrong.length > 0)
-      return {
-        ...failed(`${where}, rules with ${wanted}${seen === '' ? '' : ` (${seen})`}`, wrong),
-        actual: `${wrong.map((one) => `${one.name}: ${one.actual}`).join('\n')}\n${nearRules(table, spec.chain)}`,
-      };
-    if (before !== undefined) {
-      for (const rule of found) {
-        const chain = table.rules.filter((one) => one.chain === rule.chain);
-        const other = chain.findIndex((one) => isRule(before, one));
-        if (other < 0)
-          return fail(
-            'absent',
-            `${where} has no rule with ${describeRule(before)}, before which ${rule.raw} could stand`,
-            { expected: describeRule(before), actual: nearRules(table, rule.chain) },
-          );
-        if (chain.indexOf(rule) > other)
-          return fail('wrong-value', `in ${where}, ${rule.raw} stands after ${chain[other]!.raw}`, {
-            expected: `${wanted} before ${describeRule(before)}`,
-            actual: chain.map((one) => one.raw).join('\n'),
-          });
-      }
-    }
-    return pass(`${where} has ${seen === '' ? `no rule with ${wanted}` : seen}`);
-  },
+  run,
 });

@@ -14,6 +14,7 @@ const zLink = z.object({
         local: z.string().optional(),
         prefixlen: z.number().optional(),
         scope: z.string().optional(),
+        broadcast: z.string().optional(),
         // IPv6 duplicate address detection (RFC 4862): not usable yet, or never.
         tentative: z.boolean().optional(),
         dadfailed: z.boolean().optional(),
@@ -28,6 +29,8 @@ export interface OwnAddress {
   prefix: number;
   family: 4 | 6;
   scope: string;
+  /** IPv4, where there is one. */
+  broadcast: string | null;
 }
 
 /** All addresses that the vantage's interfaces carry and may use; or why that cannot be told. */
@@ -58,6 +61,7 @@ export async function addressesOf(
           prefix: info.prefixlen,
           family: info.family === 'inet' ? 4 : 6,
           scope: info.scope ?? 'global',
+          broadcast: info.broadcast ?? null,
         },
       ];
     }),

@@ -6,6 +6,15 @@ type PathStep = { key: string } | { index: number } | { each: true };
 /** Thrown for a text that is no path, with the place. */
 class PathSyntaxError extends Error {}
 
+/** A key in JSON's quotes; `null` where it is none. */
+function unquoted(text: string): string | null {
+  try {
+    return JSON.parse(text) as string;
+  } catch {
+    return null;
+  }
+}
+
 /**
  * Parses `IPAM.Config[0].Subnet`, `Labels."com.example.role"`, `Containers[*].Name`. Keys of letters, digits, `_` and `-`
  * stand as they are, others in double quotes (JSON's escapes). Throws an Error that names the place for anything else.
@@ -25,14 +34,8 @@ export function parsePath(text: string): PathStep[] {
         // A path may begin with an index where the document is a list.
         if (steps.length > 0 || !rest.startsWith('[')) wrong('a key was expected');
       } else {
-        let name = key[1];
-        if (name === undefined) {
-          try {
-            name = JSON.parse(key[2] ?? '') as string;
-          } catch {
-            return wrong('a badly quoted key');
-          }
-        }
+        const name = key[1] ?? unquoted(key[2] ?? '');
+        if (name === null) return wrong('a badly quoted key');
         steps.push({ key: name });
         at += key[0].length;
       }

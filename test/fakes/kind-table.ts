@@ -8,7 +8,9 @@ export interface Case {
   title: string;
   spec: object;
   /** What tools say that is not what the world is like. */
-  said?: readonly Row[];
+  said?: readonly Row[] | undefined;
+  /** A process that goes on, where the kind starts one. */
+  spawns?: FakeOptions['spawns'];
   /** Verdict and cause: `pass`, `fail timeout`, `inconclusive`. */
   is: string;
   reason?: RegExp;
@@ -24,9 +26,9 @@ export interface KindTable extends FakeOptions {
  */
 export function kindTable<Spec>(kind: CheckKind<Spec>, { cases, said = [], ...world }: KindTable): void {
   describe(`${kind.name}, from what the tools said to its verdict`, () => {
-    for (const { title, spec, said: own = [], is, reason } of cases) {
+    for (const { title, spec, said: own = [], spawns, is, reason } of cases) {
       it(`${title}: ${is}`, async () => {
-        const lab = fakeLab({ ...world, said: [...own, ...said] });
+        const lab = fakeLab({ ...world, said: [...own, ...said], ...(spawns === undefined ? {} : { spawns }) });
         const outcome = await lab.check(kind, spec);
         expect([outcome.verdict, outcome.cause].filter(Boolean).join(' '), outcome.reason).to.equal(is);
         if (reason) expect(outcome.reason).to.match(reason);

@@ -2,7 +2,7 @@ import { parseCidr } from '../../src/model/cidr.js';
 import type { Outcome } from '../../src/model/verdict.js';
 import type { CheckKind } from '../../src/checks/kind.js';
 import type { ProbeContext, ProbeHost } from '../../src/places/context.js';
-import type { ExecOptions, ExecResult } from '../../src/ssh/ssh.js';
+import type { ExecOptions, ExecResult, RemoteProcess } from '../../src/ssh/ssh.js';
 import { keepOutput } from '../../src/ssh/kept-output.js';
 import { quoteArgv } from '../../src/ssh/quote.js';
 import { answerByWorld } from './world-answers.js';
@@ -57,6 +57,8 @@ export interface FakeOptions extends FakeWorld {
   said?: readonly Row[];
   /** Files of hosts, by `host:path`. */
   files?: Record<string, string>;
+  /** A process that goes on; without it, none can be started. */
+  spawns?: (host: string, argv: readonly string[], options: ExecOptions) => RemoteProcess;
   /** ms left for the attempt; default 30,000. */
   timeLeftMs?: number;
 }
@@ -234,8 +236,9 @@ export function fakeLab(options: FakeOptions): FakeLab {
         await execOptions?.onOutput?.('stdout', answer.stdoutRaw);
         return answer;
       },
-      spawn: () => {
-        throw new Error('the fake lab starts no processes');
+      spawn: (command, spawnOptions = {}) => {
+        if (!options.spawns) throw new Error('the fake lab starts no processes');
+        return options.spawns(name, typeof command === 'string' ? [command] : command, spawnOptions);
       },
       writeFile: async () => undefined,
       readFile: async (path) => {

@@ -60,7 +60,8 @@ export function composedScript(text: string): { mark: string; prelude: string; p
   const together = [...text.matchAll(/\{ \{ ([\s\S]*?)\n\}; echo \$\? >"\$d\/([a-z0-9.-]+)\.s"; \}/g)];
   const rest = together.length === 0 ? text : text.slice(text.indexOf('rm -rf "$d"') + 'rm -rf "$d"'.length);
   const inTurn = [
-    ...rest.matchAll(/\{ ([\s\S]*?)\n\}( 2>&1)?; s=\$\?; printf '\\n@@[0-9a-f]{10} ([a-z0-9.-]+) %d\\n' "\$s"/g),
+    // At the beginning of a line: functions before the parts have braces, too.
+    ...rest.matchAll(/^\{ ([\s\S]*?)\n\}( 2>&1)?; s=\$\?; printf '\\n@@[0-9a-f]{10} ([a-z0-9.-]+) %d\\n' "\$s"/gm),
   ];
   return {
     mark,

@@ -13,6 +13,7 @@ function linkList(place: FakePlace): object[] {
     flags: ifname === 'lo' ? ['LOOPBACK', 'UP', 'LOWER_UP'] : ['BROADCAST', 'MULTICAST', 'UP', 'LOWER_UP'],
     mtu: 1500,
     operstate: 'UP',
+    link_type: ifname === 'lo' ? 'loopback' : 'ether',
     address: mac,
     addr_info: addresses.map((one) => {
       const { address, prefix, family } = parseCidr(one)!;

@@ -239,7 +239,15 @@ describe('checks of rules, counters, sysctls, namespaces and ARP, on real hosts'
         'node1',
         'ip netns add walk && ip link add w0 type veth peer name w1 netns walk && ip address add 10.77.0.1/24 dev w0 && ip link set w0 up && ip -n walk address add 10.77.0.2/24 dev w1 && ip -n walk link set lo up && ip -n walk link set w1 up && ip -n walk route add default via 10.77.0.1',
       );
-      const lost = { ping: { from: 'node1/netns:walk', to: 'client', count: 2, expect: { fails: 'timeout' } } };
+      const lost = {
+        ping: {
+          from: 'node1/netns:walk',
+          to: 'client',
+          count: 2,
+          expect: { fails: 'timeout' },
+          control: { from: 'node1' },
+        },
+      };
       await passes(counterCheck, { on: 'node1', chain: 'FORWARD', policy: true, during: lost, expect: { packets: 2 } });
       await fails(
         'wrong-value',

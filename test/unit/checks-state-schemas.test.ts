@@ -160,6 +160,7 @@ describe('verdict over captured packets', () => {
     expect(growsTruer({})).to.equal(true);
     expect(growsTruer({ packets: { 'at-least': 5 } })).to.equal(true);
     for (const expected of [
+      { packets: { 'at-least': 0 } },
       { packets: 5 },
       { packets: { 'at-most': 5 } },
       { packets: { 'at-least': 1, 'at-most': 5 } },
