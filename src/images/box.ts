@@ -1,19 +1,10 @@
-import { randomBytes } from 'node:crypto';
-import { createWriteStream } from 'node:fs';
-import { chmod, lstat, mkdir, readdir, readFile, rename, rm, statfs, writeFile } from 'node:fs/promises';
+import { chmod, lstat, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isNetrigError, messageOf, NetrigError } from '../errors.js';
+import { NetrigError } from '../errors.js';
 import { formatDuration } from '../model/duration.js';
 import { boxMetadata, boxRecipe, boxVagrantfile, boxVersion, diskGigabytes, kernelPlaceholder } from './box-recipe.js';
 import { runCommand, runIsolated } from './build-command.js';
-import { classifyBuildFailure, codedIfNoSpace } from './build-failure.js';
-import {
-  BuildStepFailure,
-  installedVersion,
-  requireSuccess,
-  upstreamVersion,
-  warmEngineData,
-} from './container-image-build.js';
+import { BuildStepFailure, requireSuccess } from './container-image-build.js';
 import { hostImageRows } from './host-image.js';
 import { takeLock } from './lock.js';
 import { findMirror } from './mirror.js';
@@ -26,12 +17,16 @@ import {
   configure,
   discard,
   diskUsage,
+  engineWithImages,
   formatBytes,
   imagesDirectory,
+  inBuildDirectory,
   lockDeadlineMs,
   removeTree,
   requireBuildTools,
+  requireSpace,
   sweep,
+  type BuildSite,
   type ImageOptions,
 } from './store.js';
 import { noteUse } from './use.js';
@@ -284,145 +279,37 @@ async function build(
 ): Promise<VagrantBox> {
   const { signal, progress } = context;
   const { name } = recipe;
-  const images = imagesDirectory();
-  const row = requireHostImageRow(image);
-  const space = await statfs(images);
-  const free = space.bavail * space.bsize;
-  if (free < neededBytes)
-    throw new NetrigError(
-      'NETRIG_CACHE_FULL',
-      `building ${name} takes ${formatBytes(neededBytes)} at its peak, and ${images} has ${formatBytes(free)} left`,
-    );
+  await requireSpace(name, neededBytes);
   progress(`looking for a mirror of Debian ${recipe.suite}`);
-  const mirror = await findMirror(row, signal);
-
-  const directory = join(images, `.build-${name}-${process.pid}-${randomBytes(3).toString('hex')}`);
-  const root = join(directory, 'root');
-  const logFile = join(images, '..', 'logs', `image-${name}.log`);
-  await mkdir(join(directory, 'tmp'), { recursive: true });
-  await mkdir(join(images, '..', 'logs'), { recursive: true });
-  const log = createWriteStream(logFile);
-  log.on('error', () => undefined);
-  let step = 'mmdebstrap';
-  const run = async (title: string, argv: readonly [string, ...string[]], isolated = false): Promise<string> => {
-    step = title;
-    const commandContext = { signal, log, cwd: directory };
-    return requireSuccess(
-      title,
-      await (isolated ? runIsolated(argv, { ...commandContext, network: 'none' }) : runCommand(argv, commandContext)),
-    );
-  };
-  try {
-    await bootstrap(recipe, mirror, { directory, signal, log, progress });
-    step = 'configuration';
+  const mirror = await findMirror(requireHostImageRow(image), signal);
+  return inBuildDirectory({ name, subject: prefix + image, signal, progress }, async (site) => {
+    const { directory, root, log } = site;
+    await bootstrap(recipe, mirror, site);
+    site.step = 'configuration';
     progress('configuring');
     await configure(recipe, root);
-    const kernel = (await readdir(join(root, 'boot')))
-      .find((one) => one.startsWith('vmlinuz-'))
-      ?.slice('vmlinuz-'.length);
-    if (kernel === undefined)
-      throw new BuildStepFailure('configuration', 'error: the kernel package brought no kernel\n');
-    const bootFile = join(root, 'boot/extlinux/extlinux.conf');
-    await writeFile(bootFile, (await readFile(bootFile, 'utf8')).replaceAll(kernelPlaceholder, kernel));
-
-    await run(
-      'make keys',
-      [
-        'chroot',
-        root,
-        'sh',
-        '-c',
-        "ssh-keygen -q -t ed25519 -N '' -C netrig -f /etc/ssh/ssh_host_ed25519_key && ssh-keygen -q -t ed25519 -N '' -C netrig -f /login_key && mkdir -p -m 700 /root/.ssh && mv /login_key.pub /root/.ssh/authorized_keys",
-      ],
-      true,
-    );
-    await rename(join(root, 'login_key'), join(directory, 'login_key'));
-    await chmod(join(directory, 'login_key'), 0o600);
-    const hostKey = (await readFile(join(root, 'etc/ssh/ssh_host_ed25519_key.pub'), 'utf8')).split(' ')[1] ?? '';
-
-    const version = await installedVersion(root, 'docker.io');
-    step = 'container images';
-    const warmed =
-      recipe.containerImages.length > 0
-        ? await warmEngineData(directory, recipe.containerImages, { signal, log }, progress)
-        : null;
-    if (warmed) {
+    await nameKernel(root);
+    const hostKey = await makeKeys(site);
+    const engine = await engineWithImages(recipe, site);
+    if (engine.warmed) {
       await rm(join(root, 'var/lib/docker'), { recursive: true, force: true });
       await rename(join(directory, 'docker'), join(root, 'var/lib/docker'));
     }
-
-    progress('writing the disk');
-    await run('make the disk', ['truncate', '--size', `${diskGigabytes}G`, 'disk.raw']);
-    await run('partition the disk', ['sh', '-c', "echo '2048,,L,*' | sfdisk --quiet disk.raw"]);
-    const blocks = (diskGigabytes * 1024 ** 3 - partitionOffset) / 1024;
-    // What extlinux can't read yet is left out.
-    await run('make the file system', [
-      'mke2fs',
-      '-q',
-      '-F',
-      '-t',
-      'ext4',
-      '-O',
-      '^64bit,^metadata_csum',
-      '-L',
-      'root',
-      '-d',
-      root,
-      '-E',
-      `offset=${partitionOffset}`,
-      'disk.raw',
-      `${blocks}k`,
-    ]);
-    await run('write the boot record', [
-      'dd',
-      `if=${masterBootRecord}`,
-      'of=disk.raw',
-      'conv=notrunc',
-      'bs=440',
-      'count=1',
-      'status=none',
-    ]);
-    await run('install the boot loader', ['sh', '-c', bootLoaderScript], true);
-    await removeTree(root);
-    progress('compressing the disk');
-    await run('compress the disk', [
-      'qemu-img',
-      'convert',
-      '-O',
-      'qcow2',
-      '-c',
-      '-o',
-      'compression_type=zstd',
-      'disk.raw',
-      'box.img',
-    ]);
-    await rm(join(directory, 'disk.raw'));
-
-    step = 'packing';
-    await writeFile(join(directory, 'metadata.json'), boxMetadata);
-    await writeFile(join(directory, 'Vagrantfile'), boxVagrantfile);
-    await run('pack the box', [
-      'tar',
-      '--create',
-      '--force-local',
-      '--file',
-      'netrig.box',
-      'metadata.json',
-      'Vagrantfile',
-      'box.img',
-    ]);
+    await makeDisk(site);
+    await compressDisk(site);
+    await pack(site);
     await removeTree(join(directory, 'tmp'));
     const manifest: BoxManifest = {
       image,
       key: recipeKey(recipe),
-      engineVersion: version === null ? '' : upstreamVersion(version),
-      containerImages: warmed?.containerImages ?? [],
+      engineVersion: engine.version,
+      containerImages: engine.containerImages,
       hostKey,
       builtAt: new Date().toISOString(),
       sizeBytes: await diskUsage(directory, { signal, log }),
     };
     await writeFile(join(directory, 'box.json'), `${JSON.stringify(manifest, null, 2)}\n`);
-    await run('sync', ['sync', '--file-system', directory]);
+    await run(site, 'sync', ['sync', '--file-system', directory]);
     const final = finishedDirectory(recipe);
     for (const old of await builtDirectories(name)) {
       if ((await discard(old)) !== null && old === final)
@@ -435,20 +322,94 @@ async function build(
     await rename(directory, final);
     progress(`ready, ${formatBytes(manifest.sizeBytes)}`);
     return boxIn(final, manifest);
-  } catch (error) {
-    await removeTree(directory);
-    if (signal.aborted)
-      throw new NetrigError('NETRIG_INTERRUPTED', `interrupted while building ${name}`, { cause: error });
-    if (error instanceof BuildStepFailure)
-      throw classifyBuildFailure(error.output, { image: prefix + image, step: error.step, cache: images, logFile });
-    const coded = codedIfNoSpace(error, images);
-    if (isNetrigError(coded)) throw coded;
-    throw new NetrigError(
-      'NETRIG_IMAGE_BUILD',
-      `building ${prefix}${image} failed (${step}): ${messageOf(error)}; the log is ${logFile}`,
-      { cause: error },
-    );
-  } finally {
-    await new Promise<void>((resolve) => log.end(() => resolve()));
-  }
+  });
+}
+
+/** One command in the build's directory; `title` names it when it fails. */
+async function run(
+  site: BuildSite,
+  title: string,
+  argv: readonly [string, ...string[]],
+  isolated = false,
+): Promise<string> {
+  const { signal, log, directory } = site;
+  site.step = title;
+  const context = { signal, log, cwd: directory };
+  return requireSuccess(
+    title,
+    await (isolated ? runIsolated(argv, { ...context, network: 'none' }) : runCommand(argv, context)),
+  );
+}
+
+/** Puts the version of the kernel that was installed into the boot loader's configuration. */
+async function nameKernel(root: string): Promise<void> {
+  const kernel = (await readdir(join(root, 'boot')))
+    .find((one) => one.startsWith('vmlinuz-'))
+    ?.slice('vmlinuz-'.length);
+  if (kernel === undefined)
+    throw new BuildStepFailure('configuration', 'error: the kernel package brought no kernel\n');
+  const bootFile = join(root, 'boot/extlinux/extlinux.conf');
+  await writeFile(bootFile, (await readFile(bootFile, 'utf8')).replaceAll(kernelPlaceholder, kernel));
+}
+
+const keysScript =
+  "ssh-keygen -q -t ed25519 -N '' -C netrig -f /etc/ssh/ssh_host_ed25519_key && ssh-keygen -q -t ed25519 -N '' -C netrig -f /login_key && mkdir -p -m 700 /root/.ssh && mv /login_key.pub /root/.ssh/authorized_keys";
+
+/** Makes the key of the host and the one that logs in to it, and answers the host's public key. */
+async function makeKeys(site: BuildSite): Promise<string> {
+  const { directory, root } = site;
+  await run(site, 'make keys', ['chroot', root, 'sh', '-c', keysScript], true);
+  await rename(join(root, 'login_key'), join(directory, 'login_key'));
+  await chmod(join(directory, 'login_key'), 0o600);
+  return (await readFile(join(root, 'etc/ssh/ssh_host_ed25519_key.pub'), 'utf8')).split(' ')[1] ?? '';
+}
+
+/** The tree as a disk that boots, `disk.raw`; the tree is gone then. */
+async function makeDisk(site: BuildSite): Promise<void> {
+  const { root } = site;
+  site.progress('writing the disk');
+  await run(site, 'make the disk', ['truncate', '--size', `${diskGigabytes}G`, 'disk.raw']);
+  await run(site, 'partition the disk', ['sh', '-c', "echo '2048,,L,*' | sfdisk --quiet disk.raw"]);
+  const blocks = (diskGigabytes * 1024 ** 3 - partitionOffset) / 1024;
+  // What extlinux can't read yet is left out.
+  const features = ['-O', '^64bit,^metadata_csum'];
+  const tree = ['-L', 'root', '-d', root, '-E', `offset=${partitionOffset}`];
+  await run(site, 'make the file system', [
+    'mke2fs',
+    '-q',
+    '-F',
+    '-t',
+    'ext4',
+    ...features,
+    ...tree,
+    'disk.raw',
+    `${blocks}k`,
+  ]);
+  await run(site, 'write the boot record', [
+    'dd',
+    `if=${masterBootRecord}`,
+    'of=disk.raw',
+    'conv=notrunc',
+    'bs=440',
+    'count=1',
+    'status=none',
+  ]);
+  await run(site, 'install the boot loader', ['sh', '-c', bootLoaderScript], true);
+  await removeTree(root);
+}
+
+async function compressDisk(site: BuildSite): Promise<void> {
+  site.progress('compressing the disk');
+  const compressed = ['-O', 'qcow2', '-c', '-o', 'compression_type=zstd'];
+  await run(site, 'compress the disk', ['qemu-img', 'convert', ...compressed, 'disk.raw', 'box.img']);
+  await rm(join(site.directory, 'disk.raw'));
+}
+
+async function pack(site: BuildSite): Promise<void> {
+  const { directory } = site;
+  site.step = 'packing';
+  await writeFile(join(directory, 'metadata.json'), boxMetadata);
+  await writeFile(join(directory, 'Vagrantfile'), boxVagrantfile);
+  const parts = ['metadata.json', 'Vagrantfile', 'box.img'];
+  await run(site, 'pack the box', ['tar', '--create', '--force-local', '--file', 'netrig.box', ...parts]);
 }

@@ -348,53 +348,29 @@ async function build(
 ): Promise<HostImage> {
   const { signal, started } = context;
   const { name } = recipe;
-  const images = imagesDirectory();
   const row = requireHostImageRow(name);
   const progress = (text: string): void => context.progress(`${text} (${formatDuration(performance.now() - started)})`);
-
-  const space = await statfs(images);
-  const free = space.bavail * space.bsize;
-  if (free < neededBytes) {
-    throw new NetrigError(
-      'NETRIG_CACHE_FULL',
-      `building ${name} takes ${formatBytes(neededBytes)} at its peak, and ${images} has ${formatBytes(free)} left`,
-    );
-  }
+  await requireSpace(name, neededBytes);
   progress(`looking for a mirror of Debian ${recipe.suite}`);
   const mirror = await findMirror(row, signal);
   for (const suite of mirror.missing) progress(`the mirror has no ${suite}: building without it`);
-
-  const directory = join(images, `.build-${name}-${process.pid}-${randomBytes(3).toString('hex')}`);
-  const root = join(directory, 'root');
-  const logFile = join(dirname(images), 'logs', `image-${name}.log`);
-  await mkdir(directory);
-  await mkdir(join(directory, 'tmp'));
-  await mkdir(dirname(logFile), { recursive: true });
-  const log = createWriteStream(logFile);
-  // a full disk shows in the build itself; the log must not bring the process down
-  log.on('error', () => undefined);
-  let step = 'mmdebstrap';
-  try {
-    await bootstrap(recipe, mirror, { directory, signal, log, progress });
-    step = 'configuration';
+  return inBuildDirectory({ name, subject: name, signal, progress }, async (site) => {
+    const { directory, root, log } = site;
+    await bootstrap(recipe, mirror, site);
+    site.step = 'configuration';
     progress('configuring');
     await configure(recipe, root);
-    step = 'container images';
-    const version = await installedVersion(root, 'docker.io');
-    const warmed =
-      recipe.containerImages.length > 0
-        ? await warmEngineData(directory, recipe.containerImages, { signal, log }, progress)
-        : null;
-    step = 'finishing';
+    const engine = await engineWithImages(recipe, site);
+    site.step = 'finishing';
     await removeTree(join(directory, 'tmp'));
     const manifest: ImageManifest = {
       name,
       suite: recipe.suite,
       key: recipeKey(recipe),
-      engineVersion: version === null ? '' : upstreamVersion(version),
+      engineVersion: engine.version,
       cgroup: row.cgroup,
-      dockerData: warmed !== null,
-      containerImages: warmed?.containerImages ?? [],
+      dockerData: engine.warmed,
+      containerImages: engine.containerImages,
       builtAt: new Date().toISOString(),
       sizeBytes: await diskUsage(directory, { signal, log }),
     };
@@ -402,30 +378,93 @@ async function build(
     progress('writing to disk');
     // the rename must not reach the disk before the files do
     requireSuccess('sync', await runCommand(['sync', '--file-system', directory], { signal, log }));
-    const final = join(images, `${name}-${manifest.key}`);
-    const previous = await builtDirectories(name);
-    for (const old of previous) {
+    const final = join(imagesDirectory(), `${name}-${manifest.key}`);
+    for (const old of await builtDirectories(name)) {
       if ((await discard(old)) !== null && old === final) await rename(old, asidePath(old));
     }
     await rename(directory, final);
     progress(`ready, ${formatBytes(manifest.sizeBytes)}`);
     return hostImage(final, manifest);
+  });
+}
+
+/** Throws NETRIG_CACHE_FULL when the cache has less room than building `name` takes. */
+export async function requireSpace(name: string, bytes: number): Promise<void> {
+  const images = imagesDirectory();
+  const space = await statfs(images);
+  const free = space.bavail * space.bsize;
+  if (free >= bytes) return;
+  throw new NetrigError(
+    'NETRIG_CACHE_FULL',
+    `building ${name} takes ${formatBytes(bytes)} at its peak, and ${images} has ${formatBytes(free)} left`,
+  );
+}
+
+/** Where one build works. */
+export interface BuildSite extends StepContext {
+  directory: string;
+  /** The tree of the host, inside `directory`. */
+  root: string;
+  progress(text: string): void;
+  /** What is being done: named when it fails. */
+  step: string;
+}
+
+/**
+ * Builds in a directory of its own, which is gone again when the build fails; then the error says what was being built
+ * (`subject`), the step and the log. `name` is that of the recipe.
+ */
+export async function inBuildDirectory<T>(
+  options: { name: string; subject: string; signal: AbortSignal; progress(text: string): void },
+  work: (site: BuildSite) => Promise<T>,
+): Promise<T> {
+  const { name, subject, signal, progress } = options;
+  const images = imagesDirectory();
+  const directory = join(images, `.build-${name}-${process.pid}-${randomBytes(3).toString('hex')}`);
+  const logFile = join(dirname(images), 'logs', `image-${name}.log`);
+  await mkdir(join(directory, 'tmp'), { recursive: true });
+  await mkdir(dirname(logFile), { recursive: true });
+  const log = createWriteStream(logFile);
+  // a full disk shows in the build itself; the log must not bring the process down
+  log.on('error', () => undefined);
+  const site: BuildSite = { directory, root: join(directory, 'root'), signal, log, progress, step: 'mmdebstrap' };
+  try {
+    return await work(site);
   } catch (error) {
     await removeTree(directory);
     if (signal.aborted)
       throw new NetrigError('NETRIG_INTERRUPTED', `interrupted while building ${name}`, { cause: error });
     if (error instanceof BuildStepFailure)
-      throw classifyBuildFailure(error.output, { image: name, step: error.step, cache: images, logFile });
+      throw classifyBuildFailure(error.output, { image: subject, step: error.step, cache: images, logFile });
     const coded = codedIfNoSpace(error, images);
     if (isNetrigError(coded)) throw coded;
     throw new NetrigError(
       'NETRIG_IMAGE_BUILD',
-      `building ${name} failed (${step}): ${messageOf(error)}; the log is ${logFile}`,
+      `building ${subject} failed (${site.step}): ${messageOf(error)}; the log is ${logFile}`,
       { cause: error },
     );
   } finally {
     await new Promise<void>((resolve) => log.end(() => resolve()));
   }
+}
+
+/** The engine of a configured tree; where the recipe has container images, its data with them is in `docker` of the site. */
+export async function engineWithImages(
+  recipe: ImageRecipe,
+  site: BuildSite,
+): Promise<{ version: string; warmed: boolean; containerImages: string[] }> {
+  const { directory, signal, log, progress } = site;
+  site.step = 'container images';
+  const version = await installedVersion(site.root, 'docker.io');
+  const warmed =
+    recipe.containerImages.length > 0
+      ? await warmEngineData(directory, recipe.containerImages, { signal, log }, progress)
+      : null;
+  return {
+    version: version === null ? '' : upstreamVersion(version),
+    warmed: warmed !== null,
+    containerImages: warmed?.containerImages ?? [],
+  };
 }
 
 interface StepContext {
@@ -442,7 +481,7 @@ export async function bootstrap(
   mirror: { lines: string[]; aptOptions: string[] },
   context: StepContext & { directory: string; progress(text: string): void },
 ): Promise<void> {
-  const { directory, progress, ...rest } = context;
+  const { directory, progress, signal, log } = context;
   const result = await runIsolated(
     [
       'sh',
@@ -463,7 +502,8 @@ export async function bootstrap(
       '-',
     ],
     {
-      ...rest,
+      signal,
+      log,
       input: mirror.lines.map((line) => `${line}\n`).join(''),
       environment: { TMPDIR: `${plainPlace}/tmp` },
       onLine: (line) => {
