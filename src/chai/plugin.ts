@@ -46,6 +46,17 @@ function isProber(value: unknown): value is Prober {
   return typeof value === 'object' && value !== null && 'endpoint' in value && 'lab' in value;
 }
 
+/** The outcome of the first attempt that passes or cannot be made, or of the last one that began within this many ms. */
+async function lastOutcome(attempt: () => Promise<Outcome>, withinMs: number): Promise<Outcome> {
+  const deadline = performance.now() + withinMs;
+  let outcome = await attempt();
+  while (outcome.verdict !== 'pass' && outcome.verdict !== 'error' && performance.now() < deadline) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    outcome = await attempt();
+  }
+  return outcome;
+}
+
 /**
  * Chai assertions over a lab: `chai.use(netrigChai)`, then
  * `await expect(lab.host('node2').container('test1')).to.ping('test')`.
@@ -61,12 +72,7 @@ export function netrigChai(chai: Chai.ChaiStatic, util: Chai.ChaiUtils): void {
     attempt: () => Promise<Outcome>,
     withinMs: number | undefined,
   ): Promise<void> {
-    const deadline = performance.now() + (withinMs ?? 0);
-    let outcome = await attempt();
-    while (outcome.verdict !== 'pass' && outcome.verdict !== 'error' && performance.now() < deadline) {
-      await new Promise((resolve) => setTimeout(resolve, 100));
-      outcome = await attempt();
-    }
+    const outcome = await lastOutcome(attempt, withinMs ?? 0);
     if (outcome.verdict === 'pass') return;
     const message = `${outcome.verdict}${outcome.cause ? ` (${outcome.cause})` : ''}: ${outcome.reason}`;
     throw new chai.AssertionError(

@@ -35,33 +35,17 @@ export interface EventLog {
 export function openEventLog(dir: string, options: { warn?: (text: string) => void } = {}): EventLog {
   const file = join(dir, eventLogName);
   const warn = options.warn ?? ((text: string): void => void process.stderr.write(`netrig: ${text}\n`));
-  let fd: number | null;
-  try {
-    mkdirSync(dir, { recursive: true, mode: 0o700 });
-    // All output of a lab is in it: for its owner only.
-    fd = openSync(file, 'a', 0o600);
-  } catch (error) {
-    throw new NetrigError('NETRIG_REPORT_WRITE', `The record of the run cannot be opened: ${messageOf(error)}`, {
-      cause: error,
-    });
-  }
+  let fd: number | null = openForAppending(dir, file);
+  const writeLine = lineWriter(fd);
   let failure: NetrigError | null = null;
   let lost = 0;
   let lostUnsaid = 0;
-  // A write that the full disk cut short leaves half a line; the next one must not be glued to it.
-  let torn = false;
   const secrets = new Set<string>();
   let mask = maskOf(secrets);
 
   const append = (event: RunEventBody): void => {
     const stamped: RunEvent = { v: 1, t: new Date().toISOString(), pid: process.pid, ...event };
-    const line = Buffer.from(`${torn ? '\n' : ''}${JSON.stringify(mask(stamped))}\n`);
-    const written = writeSync(fd as number, line);
-    if (written < line.length) {
-      torn = written > 0 || torn;
-      throw new Error(`only ${written} of ${line.length} bytes were taken: no space left on device`);
-    }
-    torn = false;
+    writeLine(JSON.stringify(mask(stamped)));
   };
 
   /** Room again: the record says itself how much of it is missing. */
@@ -124,6 +108,33 @@ export function openEventLog(dir: string, options: { warn?: (text: string) => vo
       }
       return failure;
     },
+  };
+}
+
+function openForAppending(dir: string, file: string): number {
+  try {
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    // All output of a lab is in it: for its owner only.
+    return openSync(file, 'a', 0o600);
+  } catch (error) {
+    throw new NetrigError('NETRIG_REPORT_WRITE', `The record of the run cannot be opened: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+/** Writes a text as a line, or throws when not all of it was taken. */
+function lineWriter(fd: number): (text: string) => void {
+  // A write that the full disk cut short leaves half a line; the next one must not be glued to it.
+  let torn = false;
+  return (text) => {
+    const line = Buffer.from(`${torn ? '\n' : ''}${text}\n`);
+    const written = writeSync(fd, line);
+    if (written < line.length) {
+      torn = written > 0 || torn;
+      throw new Error(`only ${written} of ${line.length} bytes were taken: no space left on device`);
+    }
+    torn = false;
   };
 }
 

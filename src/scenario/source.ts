@@ -1,5 +1,5 @@
 import { Composer, isAlias, isMap, isScalar, isSeq, Lexer, LineCounter, Parser } from 'yaml';
-import type { Document, Node, Pair, YAMLError } from 'yaml';
+import type { Alias, Document, Node, Pair, YAMLError } from 'yaml';
 import { formatPath } from './diagnostic.js';
 import type { Diagnostic, Path, Stretch } from './diagnostic.js';
 import type { SourcePlace } from './scenario.js';
@@ -297,126 +297,155 @@ function compose(reading: Reading, complain: Complain): Document.Parsed[] | null
   return documents;
 }
 
+/** What is known while a document becomes data. */
+interface Conversion {
+  readonly places: WeakMap<object, Map<string | number, EntryPlaces>>;
+  readonly complain: Complain;
+  readonly state: { broken: boolean };
+  readonly anchors: Map<string, Node>;
+  /** The nodes that are being converted: an alias of one of them has no end. */
+  readonly open: Set<Node>;
+  /** Values that aliases have added. */
+  aliased: number;
+  insideAlias: number;
+  exhausted: boolean;
+}
+
 function toData(
   document: Document.Parsed,
   places: WeakMap<object, Map<string | number, EntryPlaces>>,
   complain: Complain,
   state: { broken: boolean },
 ): Data {
-  const anchors = new Map<string, Node>();
-  const open = new Set<Node>();
-  let aliased = 0;
-  let insideAlias = 0;
-  let exhausted = false;
-
-  const convert = (node: unknown, path: Path): Data => {
-    if (state.broken) return null;
-    if (insideAlias > 0) {
-      aliased += 1;
-      if (aliased > maxAliasedValues) exhausted = true;
-    }
-    if (exhausted || node === null || node === undefined) return null;
-    if (isAlias(node)) {
-      const target = anchors.get(node.source);
-      if (target === undefined) {
-        state.broken = true;
-        complain(stretchOf(node, { start: 0, end: 1 }), `no anchor \`&${node.source}\` stands before this alias`, path);
-        return null;
-      }
-      if (open.has(target)) {
-        state.broken = true;
-        complain(
-          stretchOf(node, { start: 0, end: 1 }),
-          `the alias \`*${node.source}\` stands inside its own anchor`,
-          path,
-        );
-        return null;
-      }
-      insideAlias += 1;
-      const value = convert(target, path);
-      insideAlias -= 1;
-      if (exhausted && insideAlias === 0) {
-        state.broken = true;
-        complain(
-          stretchOf(node, { start: 0, end: 1 }),
-          `aliases add more than ${maxAliasedValues} values to this file: write out what is meant`,
-          path,
-        );
-      }
-      return value;
-    }
-    const anchor = (node as Node & { anchor?: string }).anchor;
-    if (anchor !== undefined) anchors.set(anchor, node as Node);
-    if (isScalar(node)) return scalar(node.value);
-    open.add(node as Node);
-    const value = isSeq(node) ? list(node.items, path) : isMap(node) ? map(node.items, path) : null;
-    open.delete(node as Node);
-    return value;
+  const conversion: Conversion = {
+    places,
+    complain,
+    state,
+    anchors: new Map(),
+    open: new Set(),
+    aliased: 0,
+    insideAlias: 0,
+    exhausted: false,
   };
+  return convert(conversion, document.contents, []);
+}
 
-  const list = (items: unknown[], path: Path): Data[] => {
-    const out: Data[] = [];
-    const entries = new Map<string | number, EntryPlaces>();
-    items.forEach((item, index) => {
-      entries.set(index, { key: null, value: stretchOf(item, { start: 0, end: 1 }), text: spelling(item) });
-      out.push(convert(item, [...path, index]));
+function convert(conversion: Conversion, node: unknown, path: Path): Data {
+  const { state, anchors, open } = conversion;
+  if (state.broken) return null;
+  if (conversion.insideAlias > 0) {
+    conversion.aliased += 1;
+    if (conversion.aliased > maxAliasedValues) conversion.exhausted = true;
+  }
+  if (conversion.exhausted || node === null || node === undefined) return null;
+  if (isAlias(node)) return convertAlias(conversion, node, path);
+  const anchor = (node as Node & { anchor?: string }).anchor;
+  if (anchor !== undefined) anchors.set(anchor, node as Node);
+  if (isScalar(node)) return scalar(node.value);
+  open.add(node as Node);
+  const value = isSeq(node)
+    ? convertList(conversion, node.items, path)
+    : isMap(node)
+      ? convertMap(conversion, node.items, path)
+      : null;
+  open.delete(node as Node);
+  return value;
+}
+
+function convertAlias(conversion: Conversion, node: Alias, path: Path): Data {
+  const { state, anchors, open } = conversion;
+  const broken = (message: string): null => {
+    state.broken = true;
+    conversion.complain(stretchOf(node, { start: 0, end: 1 }), message, path);
+    return null;
+  };
+  const target = anchors.get(node.source);
+  if (target === undefined) return broken(`no anchor \`&${node.source}\` stands before this alias`);
+  if (open.has(target)) return broken(`the alias \`*${node.source}\` stands inside its own anchor`);
+  conversion.insideAlias += 1;
+  const value = convert(conversion, target, path);
+  conversion.insideAlias -= 1;
+  if (conversion.exhausted && conversion.insideAlias === 0)
+    broken(`aliases add more than ${maxAliasedValues} values to this file: write out what is meant`);
+  return value;
+}
+
+function convertList(conversion: Conversion, items: unknown[], path: Path): Data[] {
+  const out: Data[] = [];
+  const entries = new Map<string | number, EntryPlaces>();
+  items.forEach((item, index) => {
+    entries.set(index, { key: null, value: stretchOf(item, { start: 0, end: 1 }), text: spelling(item) });
+    out.push(convert(conversion, item, [...path, index]));
+  });
+  conversion.places.set(out, entries);
+  return out;
+}
+
+function convertMap(conversion: Conversion, pairs: Pair[], path: Path): DataMap {
+  const { complain, anchors } = conversion;
+  const out = Object.create(null) as DataMap;
+  const entries = new Map<string | number, EntryPlaces>();
+  const merges: Merge[] = [];
+  for (const pair of pairs) {
+    const key = isAlias(pair.key) ? anchors.get(pair.key.source) : pair.key;
+    const keyStretch = stretchOf(pair.key, { start: 0, end: 1 });
+    const keyAnchor = (pair.key as (Node & { anchor?: string }) | null)?.anchor;
+    if (keyAnchor !== undefined && isScalar(pair.key)) anchors.set(keyAnchor, pair.key);
+    if (!isScalar(key) || key.value === null) {
+      complain(keyStretch, 'a key must be a word', path);
+      continue;
+    }
+    const name = key.source ?? String(key.value);
+    if (name === '<<' && key.type === 'PLAIN') {
+      merges.push({ value: pair.value, stretch: keyStretch });
+      continue;
+    }
+    if (name === '__proto__') {
+      complain(keyStretch, 'this key has no place in a scenario', path);
+      continue;
+    }
+    if (entries.has(name)) complain(keyStretch, 'this key stands here a second time: keep one of the two', path);
+    const empty =
+      pair.value === null || (isScalar(pair.value) && pair.value.value === null && (pair.value.source ?? '') === '');
+    entries.set(name, {
+      key: keyStretch,
+      value: empty ? keyStretch : stretchOf(pair.value, keyStretch),
+      text: spelling(pair.value),
     });
-    places.set(out, entries);
-    return out;
-  };
+    out[name] = convert(conversion, pair.value, [...path, name]);
+  }
+  for (const merge of merges) takeIn(conversion, merge, out, entries, path);
+  conversion.places.set(out, entries);
+  return out;
+}
 
-  const map = (pairs: Pair[], path: Path): DataMap => {
-    const out = Object.create(null) as DataMap;
-    const entries = new Map<string | number, EntryPlaces>();
-    const merges: { value: unknown; stretch: Stretch }[] = [];
-    for (const pair of pairs) {
-      const key = isAlias(pair.key) ? anchors.get(pair.key.source) : pair.key;
-      const keyStretch = stretchOf(pair.key, { start: 0, end: 1 });
-      const keyAnchor = (pair.key as (Node & { anchor?: string }) | null)?.anchor;
-      if (keyAnchor !== undefined && isScalar(pair.key)) anchors.set(keyAnchor, pair.key);
-      if (!isScalar(key) || key.value === null) {
-        complain(keyStretch, 'a key must be a word', path);
-        continue;
-      }
-      const name = key.source ?? String(key.value);
-      if (name === '<<' && key.type === 'PLAIN') {
-        merges.push({ value: pair.value, stretch: keyStretch });
-        continue;
-      }
-      if (name === '__proto__') {
-        complain(keyStretch, 'this key has no place in a scenario', path);
-        continue;
-      }
-      if (entries.has(name)) complain(keyStretch, 'this key stands here a second time: keep one of the two', path);
-      const empty =
-        pair.value === null || (isScalar(pair.value) && pair.value.value === null && (pair.value.source ?? '') === '');
-      entries.set(name, {
-        key: keyStretch,
-        value: empty ? keyStretch : stretchOf(pair.value, keyStretch),
-        text: spelling(pair.value),
-      });
-      out[name] = convert(pair.value, [...path, name]);
-    }
-    for (const { value, stretch } of merges) {
-      const merged = convert(value, path);
-      for (const one of Array.isArray(merged) ? merged : [merged]) {
-        if (!isDataMap(one)) {
-          if (!exhausted) complain(stretch, '`<<` takes in a map or a list of maps', path);
-          continue;
-        }
-        for (const [name, taken] of Object.entries(one)) {
-          if (name in out) continue;
-          out[name] = taken;
-          const from = places.get(one)?.get(name);
-          if (from) entries.set(name, from);
-        }
-      }
-    }
-    places.set(out, entries);
-    return out;
-  };
+/** A key `<<` and what stands there. */
+interface Merge {
+  value: unknown;
+  stretch: Stretch;
+}
 
-  return convert(document.contents, []);
+/** Adds what `<<` names to a map; what the map has itself wins. */
+function takeIn(
+  conversion: Conversion,
+  { value, stretch }: Merge,
+  out: DataMap,
+  entries: Map<string | number, EntryPlaces>,
+  path: Path,
+): void {
+  const merged = convert(conversion, value, path);
+  for (const one of Array.isArray(merged) ? merged : [merged]) {
+    if (!isDataMap(one)) {
+      if (!conversion.exhausted) conversion.complain(stretch, '`<<` takes in a map or a list of maps', path);
+      continue;
+    }
+    for (const [name, taken] of Object.entries(one)) {
+      if (name in out) continue;
+      out[name] = taken;
+      const from = conversion.places.get(one)?.get(name);
+      if (from) entries.set(name, from);
+    }
+  }
 }
 
 function scalar(value: unknown): Data {
