@@ -225,6 +225,22 @@ interface BootOptions {
   lackingKnown?: boolean;
 }
 
+/** One host that is coming up. */
+interface Boot {
+  readonly site: ContainerSite;
+  readonly host: HostPlan;
+  readonly options: BootOptions;
+  readonly deadline: AbortSignal;
+  /** Aborted by the deadline, or by whoever called. */
+  readonly stop: AbortSignal;
+  /** Its container, once the engine has made it. */
+  id: string | null;
+  /** The first connection to its sshd. */
+  first: Duplex | null;
+  /** What its console said, once it was asked for. */
+  log: string;
+}
+
 /**
  * Makes one host and waits until its sshd answers. Rejects with BootFailure when it does not within `timeoutMs` or ends
  * before; with the reason of `signal` when that aborts; with NETRIG_SEGMENT and NETRIG_ENGINE_UNREACHABLE or _REFUSED. What
@@ -235,62 +251,38 @@ export async function bootContainer(
   host: HostPlan,
   options: BootOptions,
 ): Promise<BootedContainer> {
-  const { endpoint, engine } = site;
+  const deadline = AbortSignal.timeout(options.timeoutMs);
+  const stop = AbortSignal.any([options.signal, deadline]);
+  const boot: Boot = { site, host, options, deadline, stop, id: null, first: null, log: '' };
+  const starting = containerOf(boot).start();
+  try {
+    await startedOrLate(starting, stop);
+    if (boot.id === null || boot.first === null)
+      throw new NetrigError('NETRIG_INTERNAL', `${host.name} came up without its container.`);
+    return { access: accessOf(boot), first: boot.first };
+  } catch (error) {
+    return await afterFailure(boot, error);
+  }
+}
+
+function accessOf({ id, host }: Boot): ContainerAccess {
+  return { container: id ?? '', init: host.init };
+}
+
+/** The host's container as it is asked for; nothing of it is there yet. */
+function containerOf(boot: Boot): HostContainer {
+  const { site, host, stop } = boot;
   const image = site.images.get(host.image);
   if (image === undefined)
     throw new NetrigError('NETRIG_INTERNAL', `No image "${host.image}" was made ready for ${host.name}.`);
-  const deadline = AbortSignal.timeout(options.timeoutMs);
-  const stop = AbortSignal.any([options.signal, deadline]);
   const labels = { ...site.labels, [hostLabel]: host.name };
-  const segments = [...new Set(host.interfaces.map((nic) => nic.segment))];
-  const networkOf = (segment: string): SegmentNetwork => {
-    const network = site.networks.get(segment);
-    if (network) return network;
-    throw new NetrigError(
-      'NETRIG_INTERNAL',
-      `${host.name} has an interface on the segment "${segment}", which the plan does not have.`,
-    );
-  };
-  const endpointOf = (segment: string): Docker.EndpointSettings =>
-    ({ IPAMConfig: { IPv4Address: networkOf(segment).ends.get(host.name) ?? '' } }) as Docker.EndpointSettings;
-  let id: string | null = null;
-  let first: Duplex | null = null;
-  let log = '';
-  const access = (container: string): ContainerAccess => ({ container, init: host.init });
-
+  const [segment, ...others] = new Set(host.interfaces.map((nic) => nic.segment));
   const hooks: Hooks = {
     created: async (created) => {
-      id = created;
-      for (const segment of segments.slice(1)) {
-        stop.throwIfAborted();
-        await ask(
-          endpoint,
-          `join ${host.name} to the segment ${segment}`,
-          changeMs,
-          engine.getNetwork(networkOf(segment).id).connect({ Container: created, EndpointConfig: endpointOf(segment) }),
-          stop,
-        );
-      }
-      stop.throwIfAborted();
+      boot.id = created;
+      await joinSegments(boot, created, others);
     },
-    started: async () => {
-      const given = await givenInterfaces(site, host, id ?? '', stop);
-      const result = await execIn(
-        endpoint,
-        engine,
-        id ?? '',
-        ['/bin/busybox', 'sh', '-c', wireScript(host, given)],
-        changeMs,
-        stop,
-      );
-      if (result.exitCode === 0) return;
-      const state = await containerState(endpoint, engine, id ?? '');
-      if (!state.running) throw new Error(`its container ${state.text}`);
-      throw new NetrigError(
-        'NETRIG_SEGMENT',
-        `The interfaces of ${host.name} could not be made ready: ${result.stderr.trim() || `exit status ${result.exitCode}`}`,
-      );
-    },
+    started: () => wire(boot),
   };
   const container = new HostContainer(image, hooks, site.lacking)
     .withName(`netrig-${site.id}-${host.name}`)
@@ -312,50 +304,98 @@ export async function bootContainer(
     .withWaitStrategy(
       waitFor(async () => {
         try {
-          first = await waitForSshd(endpoint, engine, access(id ?? ''), stop);
+          boot.first = await waitForSshd(site.endpoint, site.engine, accessOf(boot), stop);
         } catch (error) {
           // Testcontainers removes a container that did not get ready, and its console with it.
-          log = await containerLog(endpoint, engine, id ?? '');
+          boot.log = await containerLog(site.endpoint, site.engine, boot.id ?? '');
           throw error;
         }
       }),
     );
-  if (segments[0] === undefined) container.withNetworkMode('none');
-  else container.withFirstNetwork(networkOf(segments[0]).id, endpointOf(segments[0]));
+  if (segment === undefined) container.withNetworkMode('none');
+  else container.withFirstNetwork(networkOf(boot, segment).id, endpointOf(boot, segment));
   if (host.engine && host.init === 'systemd') container.withEngineVolume(labels);
+  return container;
+}
 
-  const starting = container.start();
-  try {
-    await new Promise<void>((resolve, reject) => {
-      starting.then(() => resolve(), reject);
-      // An engine that hangs does not keep us: what it may still make has the lab's labels.
-      const late = (): void => {
-        const timer = setTimeout(() => reject(stop.reason as Error), questionMs);
-        timer.unref();
-        starting.finally(() => clearTimeout(timer)).catch(() => undefined);
-      };
-      if (stop.aborted) late();
-      else stop.addEventListener('abort', late, { once: true });
-    });
-    if (id === null || first === null)
-      throw new NetrigError('NETRIG_INTERNAL', `${host.name} came up without its container.`);
-    return { access: access(id), first };
-  } catch (error) {
-    if (log === '' && id !== null) log = await containerLog(endpoint, engine, id);
-    if (first !== null) (first as Duplex).destroy();
-    // An engine that is gone has nothing to discard now; its labels tell a sweep, later.
-    if (!isUnreachable(error)) await discard(site, host, id);
-    if (options.signal.aborted) throw options.signal.reason;
-    if (isNetrigError(error, 'NETRIG_SEGMENT') || isNetrigError(error, 'NETRIG_INTERNAL')) throw error;
-    if (isUnreachable(error)) throw engineError(endpoint, `start ${host.name}`, error);
-    if (deadline.aborted)
-      throw new BootFailure(`it did not answer SSH within ${options.timeoutMs} ms`, log, { cause: error });
-    if (isNetrigError(error, 'NETRIG_ENGINE_REFUSED')) throw error;
-    // The engine's no is the same the second time.
-    if (engineStatus(error) !== null)
-      return await withoutLacking(site, host, options, engineError(endpoint, `start ${host.name}`, error));
-    throw new BootFailure(messageOf(error), log, { cause: error });
+function networkOf({ site, host }: Boot, segment: string): SegmentNetwork {
+  const network = site.networks.get(segment);
+  if (network) return network;
+  throw new NetrigError(
+    'NETRIG_INTERNAL',
+    `${host.name} has an interface on the segment "${segment}", which the plan does not have.`,
+  );
+}
+
+function endpointOf(boot: Boot, segment: string): Docker.EndpointSettings {
+  const address = networkOf(boot, segment).ends.get(boot.host.name) ?? '';
+  return { IPAMConfig: { IPv4Address: address } } as Docker.EndpointSettings;
+}
+
+async function joinSegments(boot: Boot, container: string, segments: readonly string[]): Promise<void> {
+  const { site, host, stop } = boot;
+  for (const segment of segments) {
+    stop.throwIfAborted();
+    const network = site.engine.getNetwork(networkOf(boot, segment).id);
+    await ask(
+      site.endpoint,
+      `join ${host.name} to the segment ${segment}`,
+      changeMs,
+      network.connect({ Container: container, EndpointConfig: endpointOf(boot, segment) }),
+      stop,
+    );
   }
+  stop.throwIfAborted();
+}
+
+/** Makes what the engine gave the running container its planned interfaces. */
+async function wire(boot: Boot): Promise<void> {
+  const { site, host, stop } = boot;
+  const id = boot.id ?? '';
+  const given = await givenInterfaces(site, host, id, stop);
+  const script = ['/bin/busybox', 'sh', '-c', wireScript(host, given)];
+  const result = await execIn(site.endpoint, site.engine, id, script, changeMs, stop);
+  if (result.exitCode === 0) return;
+  const state = await containerState(site.endpoint, site.engine, id);
+  if (!state.running) throw new Error(`its container ${state.text}`);
+  throw new NetrigError(
+    'NETRIG_SEGMENT',
+    `The interfaces of ${host.name} could not be made ready: ${result.stderr.trim() || `exit status ${result.exitCode}`}`,
+  );
+}
+
+function startedOrLate(starting: Promise<unknown>, stop: AbortSignal): Promise<void> {
+  return new Promise<void>((resolve, reject) => {
+    starting.then(() => resolve(), reject);
+    // An engine that hangs does not keep us: what it may still make has the lab's labels.
+    const late = (): void => {
+      const timer = setTimeout(() => reject(stop.reason as Error), questionMs);
+      timer.unref();
+      starting.finally(() => clearTimeout(timer)).catch(() => undefined);
+    };
+    if (stop.aborted) late();
+    else stop.addEventListener('abort', late, { once: true });
+  });
+}
+
+/** Takes away what there is of the host, and throws what went wrong in the words of whoever boots hosts. */
+async function afterFailure(boot: Boot, error: unknown): Promise<BootedContainer> {
+  const { site, host, options, id } = boot;
+  const { endpoint, engine } = site;
+  if (boot.log === '' && id !== null) boot.log = await containerLog(endpoint, engine, id);
+  boot.first?.destroy();
+  // An engine that is gone has nothing to discard now; its labels tell a sweep, later.
+  if (!isUnreachable(error)) await discard(site, host, id);
+  if (options.signal.aborted) throw options.signal.reason;
+  if (isNetrigError(error, 'NETRIG_SEGMENT') || isNetrigError(error, 'NETRIG_INTERNAL')) throw error;
+  if (isUnreachable(error)) throw engineError(endpoint, `start ${host.name}`, error);
+  if (boot.deadline.aborted)
+    throw new BootFailure(`it did not answer SSH within ${options.timeoutMs} ms`, boot.log, { cause: error });
+  if (isNetrigError(error, 'NETRIG_ENGINE_REFUSED')) throw error;
+  // The engine's no is the same the second time.
+  if (engineStatus(error) !== null)
+    return await withoutLacking(site, host, options, engineError(endpoint, `start ${host.name}`, error));
+  throw new BootFailure(messageOf(error), boot.log, { cause: error });
 }
 
 /**

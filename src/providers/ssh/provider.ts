@@ -330,6 +330,22 @@ async function releaseAll(record: LabRecord, hosts: Iterable<string>, tell: (tex
   );
 }
 
+/** The plan with the machines' own names of their interfaces. */
+function withDevices(plan: LabPlan, inventory: Inventory, machines: ReadonlyMap<string, Machine>): LabPlan {
+  return {
+    ...plan,
+    hosts: plan.hosts.map((host) => ({
+      ...host,
+      interfaces: host.interfaces.map((nic) => {
+        const device = Object.hasOwn(inventory.tunnels, nic.segment)
+          ? nic.name
+          : machines.get(host.name)!.interfaces[nic.segment]!;
+        return device === nic.name ? nic : { ...nic, device };
+      }),
+    })),
+  };
+}
+
 async function bring(
   plan: LabPlan,
   options: UpOptions & { detached?: boolean; scenarioFile?: string },
@@ -342,18 +358,7 @@ async function bring(
       hint: `Say --yes, or set ${consentVariable}=1.`,
     });
   }
-  const known: LabPlan = {
-    ...plan,
-    hosts: plan.hosts.map((host) => ({
-      ...host,
-      interfaces: host.interfaces.map((nic) => {
-        const device = Object.hasOwn(inventory.tunnels, nic.segment)
-          ? nic.name
-          : machines.get(host.name)!.interfaces[nic.segment]!;
-        return device === nic.name ? nic : { ...nic, device };
-      }),
-    })),
-  };
+  const known = withDevices(plan, inventory, machines);
   const id = newLabId(plan.slug);
   const keys = generateLabKeys(id);
   const access: SshAccess = {
@@ -368,52 +373,37 @@ async function bring(
   const taken = new Set<string>();
   const log = (level: 'info' | 'warn', text: string): void => emit({ type: 'log', scenario, level, text });
 
-  async function takeAll(): Promise<void> {
+  const takeAll = async (): Promise<void> => {
     writeFileSync(configFile, sshConfig([...inventory.machines, ...inventory.jumps]), { mode: 0o600 });
     const failed = new AbortController();
-    const together = AbortSignal.any([signal, failed.signal]);
+    const context = {
+      record,
+      inventory,
+      machines,
+      hostPrivateKey: keys.hostPrivateKey,
+      loginKeyLine: keys.publicKeyLine,
+      signal: AbortSignal.any([signal, failed.signal]),
+      taken,
+      readOnly: options.readOnly ?? false,
+      log,
+    };
     await Promise.allSettled(
       plan.hosts.map(async (host) => {
+        const phase = { type: 'phase', scenario, phase: 'boot', host: host.name } as const;
         const begin = performance.now();
-        const machine = machines.get(host.name)!;
-        emit({
-          type: 'phase',
-          scenario,
-          phase: 'boot',
-          state: 'start',
-          host: host.name,
-          text: `${host.name} (${machine.address})`,
-        });
+        emit({ ...phase, state: 'start', text: `${host.name} (${machines.get(host.name)!.address})` });
         try {
-          await take(access.hosts[host.name]!, host, plan, {
-            record,
-            inventory,
-            machines,
-            hostPrivateKey: keys.hostPrivateKey,
-            loginKeyLine: keys.publicKeyLine,
-            signal: together,
-            taken,
-            readOnly: options.readOnly ?? false,
-            log,
-          });
+          await take(access.hosts[host.name]!, host, plan, context);
         } catch (error) {
           failed.abort(error);
           return;
         }
-        emit({
-          type: 'phase',
-          scenario,
-          phase: 'boot',
-          state: 'end',
-          host: host.name,
-          text: `${host.name} is ready`,
-          durationMs: performance.now() - begin,
-        });
+        emit({ ...phase, state: 'end', text: `${host.name} is ready`, durationMs: performance.now() - begin });
       }),
     );
     // The first failure, not that of a host which was let go because of it.
     failed.signal.throwIfAborted();
-  }
+  };
 
   return holdLab(record, options, {
     target: (host) => targetOf(record, host),

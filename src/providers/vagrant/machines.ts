@@ -333,108 +333,20 @@ export function machineTarget(machines: Machines, index: number, host: string): 
  * building a box throws; nothing is left of them then.
  */
 export async function bringMachines(shape: LabShape, backend: Backend, options: BringOptions): Promise<Machines> {
-  const { signal, hostNames, progress } = options;
+  const { signal, progress } = options;
   const root = machinesDirectory();
   mkdirSync(root, { recursive: true, mode: 0o700 });
-  const boxes = new Map<string, FoundBox>();
-  for (const image of new Set(shape.hosts.map((host) => host.image))) {
-    options.image(image, 'start');
-    boxes.set(image, await findBoxFor(image, backend, options));
-    options.image(image, 'end');
-  }
-  const kinds = new Set([...boxes.values()].map((box) => box.own !== null));
-  if (kinds.size > 1)
-    throw new NetrigError('NETRIG_USAGE', "A lab's machines are all of netrig's own boxes, or all of others.", {
-      hint: 'Name a box for every image of the scenario in NETRIG_VAGRANT_BOX, or for none.',
-    });
-
-  const id = randomBytes(3).toString('hex');
-  const directory = join(root, id);
-  mkdirSync(directory, { mode: 0o700 });
-  const record: MachinesRecord = {
-    id,
-    holder: ownIdentity(),
-    ...ownPidSpace(),
-    provider: backend.provider,
-    libvirtd: null,
-  };
-  writeMachinesRecord(directory, record);
-  makeVagrantHome(directory);
-  const pool = join(directory, 'pool');
-  const ownBoxes = [
-    ...new Map([...boxes.values()].flatMap((box) => (box.own ? [[box.own.boxName, box.own] as const] : []))).values(),
-  ];
-  const timeoutMs = options.bootTimeoutMs;
-  const plan = vagrantPlan(shape, {
-    directory,
-    prefix: `netrig-${id}-`,
-    bootTimeoutMs: timeoutMs,
-    memoryMiB: memoryOfMachine(),
-    boxes,
-    ...(ownBoxes.length > 0 ? { ssh: { user: 'root', keys: ownBoxes.map((box) => box.loginKey) } } : {}),
-    libvirt: {
-      uri: 'qemu:///system',
-      driver: backend.driver,
-      // Where Debian's package has its libvirtd, the networks of others may be too: only one of netrig's own has its own pool.
-      ...(backend.ownLibvirtd ? { poolName: 'netrig', poolPath: pool } : {}),
-    },
-  });
-  writeFileSync(join(directory, 'plan.json'), `${JSON.stringify(plan, null, 2)}\n`, { mode: 0o600 });
-  const machines: Machines = {
-    id,
-    directory,
-    shape,
-    plan,
-    backend,
-    keys: generateLabKeys(id),
-    access: [],
-    ownBoxes: shape.hosts.map((host) => (boxes.get(host.image)?.own ?? null) !== null),
-    libvirtd: null,
-    used: false,
-  };
+  const boxes = await boxesOf(shape, backend, options);
+  const { machines, record } = describeMachines(root, shape, backend, boxes, options);
   hold(machines);
   try {
-    if (backend.ownLibvirtd) {
-      mkdirSync(pool);
-      for (const box of ownBoxes) poolVolume(pool, box);
-      machines.libvirtd = await startLibvirtd(directory, signal);
-      writeMachinesRecord(directory, { ...record, libvirtd: machines.libvirtd });
-      await makePool(machines.libvirtd, directory, pool, signal);
-    }
+    if (backend.ownLibvirtd) await beginLibvirtd(machines, record, boxes, signal);
     shape.hosts.forEach((_, index) => options.booting(index));
-    await upAll(machines, { ...options, timeoutMs });
-    const logins = await loginsOf(machines, signal);
-    machines.access = plan.machines.map(({ name }): MachineAccess => {
-      const login = logins.get(name);
-      if (!login) throw new NetrigError('NETRIG_VAGRANT', `vagrant ssh-config does not name ${name}.`);
-      return {
-        address: login.host,
-        port: login.port,
-        process: findMachineProcess(name),
-        inside: machines.libvirtd?.init ?? null,
-      };
-    });
+    await upAll(machines, { ...options, timeoutMs: options.bootTimeoutMs });
+    machines.access = await accessOf(machines, signal);
     await Promise.all(
       shape.hosts.map(async (host, index) => {
-        const name = hostNames[index] ?? `m${index + 1}`;
-        const box = boxes.get(host.image)?.own ?? null;
-        const script = prepareScript(machines.keys, { engine: host.engine, ownBox: box !== null });
-        if (box) {
-          const target: SshTarget = {
-            ...machineTarget(machines, index, name),
-            privateKey: readFileSync(box.loginKey, 'utf8'),
-            hostKey: box.hostKey,
-          };
-          await runOn(target, script, 'prepared', commandMs[backend.driver], signal);
-        } else {
-          await vagrant(['ssh', plan.machines[index]!.name, '--command', `sudo sh -c ${quoteArg(script)}`], {
-            ...commandFor(machines),
-            doing: `make ${name} ready`,
-            timeoutMs: commandMs[backend.driver],
-            signal,
-            plain: true,
-          });
-        }
+        await prepare(machines, index, boxes.get(host.image)?.own ?? null, options);
         options.booted(index);
       }),
     );
@@ -456,6 +368,144 @@ export async function bringMachines(shape: LabShape, backend: Backend, options: 
       });
     throw error;
   }
+}
+
+type Boxes = ReadonlyMap<string, FoundBox>;
+
+/** The box of every image of the shape; they are all of netrig's own, or none is. */
+async function boxesOf(shape: LabShape, backend: Backend, options: BringOptions): Promise<Boxes> {
+  const boxes = new Map<string, FoundBox>();
+  for (const image of new Set(shape.hosts.map((host) => host.image))) {
+    options.image(image, 'start');
+    boxes.set(image, await findBoxFor(image, backend, options));
+    options.image(image, 'end');
+  }
+  const kinds = new Set([...boxes.values()].map((box) => box.own !== null));
+  if (kinds.size > 1)
+    throw new NetrigError('NETRIG_USAGE', "A lab's machines are all of netrig's own boxes, or all of others.", {
+      hint: 'Name a box for every image of the scenario in NETRIG_VAGRANT_BOX, or for none.',
+    });
+  return boxes;
+}
+
+/** netrig's own among the boxes, each once. */
+function ownOf(boxes: Boxes): NonNullable<FoundBox['own']>[] {
+  const own = [...boxes.values()].flatMap((box) => (box.own ? [[box.own.boxName, box.own] as const] : []));
+  return [...new Map(own).values()];
+}
+
+function poolOf(directory: string): string {
+  return join(directory, 'pool');
+}
+
+/** Writes the machines down, with the plan that Vagrant reads; none of them is made yet. */
+function describeMachines(
+  root: string,
+  shape: LabShape,
+  backend: Backend,
+  boxes: Boxes,
+  options: BringOptions,
+): { machines: Machines; record: MachinesRecord } {
+  const id = randomBytes(3).toString('hex');
+  const directory = join(root, id);
+  mkdirSync(directory, { mode: 0o700 });
+  const record: MachinesRecord = {
+    id,
+    holder: ownIdentity(),
+    ...ownPidSpace(),
+    provider: backend.provider,
+    libvirtd: null,
+  };
+  writeMachinesRecord(directory, record);
+  makeVagrantHome(directory);
+  const ownBoxes = ownOf(boxes);
+  const plan = vagrantPlan(shape, {
+    directory,
+    prefix: `netrig-${id}-`,
+    bootTimeoutMs: options.bootTimeoutMs,
+    memoryMiB: memoryOfMachine(),
+    boxes,
+    ...(ownBoxes.length > 0 ? { ssh: { user: 'root', keys: ownBoxes.map((box) => box.loginKey) } } : {}),
+    libvirt: {
+      uri: 'qemu:///system',
+      driver: backend.driver,
+      // Where Debian's package has its libvirtd, the networks of others may be too: only one of netrig's own has its own pool.
+      ...(backend.ownLibvirtd ? { poolName: 'netrig', poolPath: poolOf(directory) } : {}),
+    },
+  });
+  writeFileSync(join(directory, 'plan.json'), `${JSON.stringify(plan, null, 2)}\n`, { mode: 0o600 });
+  const machines: Machines = {
+    id,
+    directory,
+    shape,
+    plan,
+    backend,
+    keys: generateLabKeys(id),
+    access: [],
+    ownBoxes: shape.hosts.map((host) => (boxes.get(host.image)?.own ?? null) !== null),
+    libvirtd: null,
+    used: false,
+  };
+  return { machines, record };
+}
+
+/** A libvirtd of the machines' own, with the boxes in its pool. */
+async function beginLibvirtd(
+  machines: Machines,
+  record: MachinesRecord,
+  boxes: Boxes,
+  signal: AbortSignal,
+): Promise<void> {
+  const { directory } = machines;
+  const pool = poolOf(directory);
+  mkdirSync(pool);
+  for (const box of ownOf(boxes)) poolVolume(pool, box);
+  machines.libvirtd = await startLibvirtd(directory, signal);
+  writeMachinesRecord(directory, { ...record, libvirtd: machines.libvirtd });
+  await makePool(machines.libvirtd, directory, pool, signal);
+}
+
+async function accessOf(machines: Machines, signal: AbortSignal): Promise<MachineAccess[]> {
+  const logins = await loginsOf(machines, signal);
+  return machines.plan.machines.map(({ name }): MachineAccess => {
+    const login = logins.get(name);
+    if (!login) throw new NetrigError('NETRIG_VAGRANT', `vagrant ssh-config does not name ${name}.`);
+    return {
+      address: login.host,
+      port: login.port,
+      process: findMachineProcess(name),
+      inside: machines.libvirtd?.init ?? null,
+    };
+  });
+}
+
+/** What a machine needs once before its snapshot: over SSH where the box is netrig's own, else by Vagrant's. */
+async function prepare(
+  machines: Machines,
+  index: number,
+  box: FoundBox['own'],
+  { signal, hostNames }: BringOptions,
+): Promise<void> {
+  const name = hostNames[index] ?? `m${index + 1}`;
+  const timeoutMs = commandMs[machines.backend.driver];
+  const script = prepareScript(machines.keys, { engine: machines.shape.hosts[index]!.engine, ownBox: box !== null });
+  if (box) {
+    const target: SshTarget = {
+      ...machineTarget(machines, index, name),
+      privateKey: readFileSync(box.loginKey, 'utf8'),
+      hostKey: box.hostKey,
+    };
+    await runOn(target, script, 'prepared', timeoutMs, signal);
+    return;
+  }
+  const machine = machines.plan.machines[index]!.name;
+  await vagrant(['ssh', machine, '--command', `sudo sh -c ${quoteArg(script)}`], {
+    ...commandFor(machines),
+    doing: `make ${name} ready`,
+    timeoutMs,
+    signal,
+    plain: true,
+  });
 }
 
 async function eachMachine(machines: Machines, work: (name: string) => Promise<unknown>): Promise<void> {

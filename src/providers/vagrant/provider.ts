@@ -8,11 +8,12 @@ import type { SshTarget } from '../../ssh/ssh.js';
 import { lastLines } from '../shared/last-lines.js';
 import { accessTo, attachedLab, endHolder, heldLab, holdLab, newRecord, throwIfInterrupted } from '../held-lab.js';
 import type { LabRecord, Provider, RunningLab, UpOptions } from '../provider.js';
-import { vagrantPreflight } from './backend.js';
+import { type Backend, vagrantPreflight } from './backend.js';
 import { vagrantCapabilities } from './capabilities.js';
 import { configureScript, containerImagesScript } from './guest.js';
 import { accessOf, removeLeftovers, sweepVagrant, type VagrantLabAccess } from './leftovers.js';
 import {
+  type BringOptions,
   bringMachines,
   connectSlowly,
   endMachines,
@@ -22,7 +23,7 @@ import {
   restoreMachines,
 } from './machines.js';
 import { openTransport, whyGone } from './transport.js';
-import { shapeOf } from './vagrant-plan.js';
+import { type LabShape, shapeOf } from './vagrant-plan.js';
 
 const holderMs = 60_000;
 const configureMs = 120_000;
@@ -94,85 +95,84 @@ async function machinesFor(plan: LabPlan, options: UpOptions): Promise<Machines>
   const log = (text: string): void => emit({ type: 'log', scenario, level: 'info', text });
   const backend = await vagrantPreflight(plan);
   const shape = shapeOf(plan);
-  const started = new Map<number, number>();
-  const booting = (index: number): void => {
-    const host = plan.hosts[index];
-    if (!host) return;
-    started.set(index, performance.now());
-    emit({
-      type: 'phase',
-      scenario,
-      phase: 'boot',
-      state: 'start',
-      host: host.name,
-      text: `${host.name} (${host.image}, virtual machine)`,
-    });
-  };
-  const booted = (index: number): void => {
-    const host = plan.hosts[index];
-    if (!host) return;
-    emit({
-      type: 'phase',
-      scenario,
-      phase: 'boot',
-      state: 'end',
-      host: host.name,
-      text: `${host.name} answers SSH`,
-      durationMs: performance.now() - (started.get(index) ?? 0),
-    });
-  };
-
-  const kept = idle;
-  idle = null;
-  if (kept) {
-    const same =
-      JSON.stringify(kept.shape) === JSON.stringify(shape) && JSON.stringify(kept.backend) === JSON.stringify(backend);
-    if (same && kept.access.every((access) => whyGone(access) === null)) {
-      try {
-        plan.hosts.forEach((_, index) => booting(index));
-        const begin = performance.now();
-        await restoreMachines(kept, signal);
-        log(`the machines are back at their snapshot, after ${formatDuration(performance.now() - begin)}`);
-        plan.hosts.forEach((_, index) => booted(index));
-        return kept;
-      } catch (error) {
-        await endMachines(kept);
-        throwIfInterrupted(signal);
-        log(`the machines could not be put back (${messageOf(error)}); new ones are made`);
-      }
-    } else {
-      await endMachines(kept);
-    }
-  }
+  const phases = phasesOf(plan, options);
+  const kept = await keptMachines(plan, shape, backend, phases, signal, log);
+  if (kept) return kept;
   throwIfInterrupted(signal);
   if (backend.driver === 'qemu')
     log(
       `processors are emulated (${backend.processor.replace(/^emulated processors: /, '')}): a machine takes a minute or so to boot, and has ten for it`,
     );
-  const imageStarted = new Map<string, number>();
   return bringMachines(shape, backend, {
     signal,
     hostNames: plan.hosts.map((host) => host.name),
     bootTimeoutMs: Math.max(plan.bootTimeoutMs, leastBootMs[backend.driver]),
     progress: log,
-    booting,
-    booted,
-    image: (image, state) => {
-      if (state === 'start') {
-        imageStarted.set(image, performance.now());
-        emit({ type: 'phase', scenario, phase: 'image', state, text: `Box ${image}` });
-      } else {
-        emit({
-          type: 'phase',
-          scenario,
-          phase: 'image',
-          state,
-          text: `Box ${image}`,
-          durationMs: performance.now() - (imageStarted.get(image) ?? 0),
-        });
-      }
-    },
+    ...phases,
   });
+}
+
+type Phases = Pick<BringOptions, 'booting' | 'booted' | 'image'>;
+
+/** Says what the machines are at, and how long each phase took. */
+function phasesOf(plan: LabPlan, { emit, scenario }: UpOptions): Phases {
+  const started = new Map<number | string, number>();
+  const since = (what: number | string): number => performance.now() - (started.get(what) ?? 0);
+  return {
+    booting(index) {
+      const host = plan.hosts[index];
+      if (!host) return;
+      started.set(index, performance.now());
+      const text = `${host.name} (${host.image}, virtual machine)`;
+      emit({ type: 'phase', scenario, phase: 'boot', state: 'start', host: host.name, text });
+    },
+    booted(index) {
+      const host = plan.hosts[index];
+      if (!host) return;
+      const text = `${host.name} answers SSH`;
+      emit({ type: 'phase', scenario, phase: 'boot', state: 'end', host: host.name, text, durationMs: since(index) });
+    },
+    image(image, state) {
+      const text = `Box ${image}`;
+      if (state === 'start') {
+        started.set(image, performance.now());
+        emit({ type: 'phase', scenario, phase: 'image', state, text });
+      } else emit({ type: 'phase', scenario, phase: 'image', state, text, durationMs: since(image) });
+    },
+  };
+}
+
+/** The machines of the last lab at their snapshot, when they are of this shape and alive; else they end, and it is `null`. */
+async function keptMachines(
+  plan: LabPlan,
+  shape: LabShape,
+  backend: Backend,
+  phases: Phases,
+  signal: AbortSignal,
+  log: (text: string) => void,
+): Promise<Machines | null> {
+  const kept = idle;
+  idle = null;
+  if (!kept) return null;
+  const same =
+    JSON.stringify(kept.shape) === JSON.stringify(shape) && JSON.stringify(kept.backend) === JSON.stringify(backend);
+  if (!same || kept.access.some((access) => whyGone(access) !== null)) {
+    await endMachines(kept);
+    return null;
+  }
+  try {
+    plan.hosts.forEach((_, index) => phases.booting(index));
+    const begin = performance.now();
+    await restoreMachines(kept, signal);
+    log(`the machines are back at their snapshot, after ${formatDuration(performance.now() - begin)}`);
+    plan.hosts.forEach((_, index) => phases.booted(index));
+    return kept;
+  } catch (error) {
+    await endMachines(kept);
+    throwIfInterrupted(signal);
+    log(`the machines could not be put back (${messageOf(error)}); new ones are made`);
+    return null;
+  }
 }
 
 /** Makes the machines the plan's hosts, all at once. */
