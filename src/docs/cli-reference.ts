@@ -31,7 +31,7 @@ export function cliReferenceMarkdown(): string {
   const program = buildProgram('', {} as Handlers, () => undefined);
   return `# Command line
 
-Generated from \`src/cli/program.ts\` by \`npm run docs\`.
+Generated from \`src/cli/command-table.ts\` by \`npm run docs\`.
 
 Exit status of every command: 0 all passed (skipped checks are named), 1 something failed or could not be known, 2 wrong usage or scenario, 3 the lab or its provider broke, 130 interrupted. \`netrig exec\` and \`netrig ssh\` end with the status of the command or shell, \`netrig exec\` with 124 when its time was over.
 

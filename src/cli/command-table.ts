@@ -1,0 +1,510 @@
+import type { Handlers } from './flags.js';
+import {
+  collect,
+  duration,
+  ipVersion,
+  matrixValues,
+  pattern,
+  portNumber,
+  shard,
+  wholeNumber,
+} from './option-values.js';
+
+export interface ArgumentRow {
+  /** `<needed>`, `[optional]`, with `...` where it may be given several times. */
+  name: string;
+  description: string;
+  default?: string | readonly string[];
+}
+
+export interface OptionRow {
+  /** `-s, --long <metavariable>`; without a metavariable a switch, as `--no-…` one that is on unless it is given. */
+  flags: string;
+  description: string;
+  choices?: readonly string[];
+  /** One of `option-values.ts`. */
+  parse?(text: string, before: unknown): unknown;
+  default?: string | number | readonly string[] | Readonly<Record<string, string[]>>;
+  /** How the default is told in help, where its value says little. */
+  defaultShown?: string;
+  /** Taken, but not in help. */
+  hidden?: true;
+}
+
+/** The last thing that a handler is given: the values of the options, by their names. */
+type FlagsOf<Name extends keyof Handlers> =
+  Parameters<Handlers[Name]> extends [...arguments: never[], flags: infer Flags] ? Flags : never;
+
+interface CommandWords {
+  name: string;
+  /** For the list of commands. */
+  summary: string;
+  /** For the help of the command itself. */
+  description: string;
+}
+
+/** A command that does something: each flag that its handler reads has its option here, and there is no other. */
+export type CommandRow = {
+  [Name in keyof Handlers]: CommandWords & {
+    runs: Name;
+    arguments?: readonly ArgumentRow[];
+    options: { readonly [Flag in keyof FlagsOf<Name>]-?: OptionRow };
+    /** What stands after the first argument is that argument's, also where it looks like an option. */
+    passThrough?: true;
+  };
+}[keyof Handlers];
+
+export interface CommandGroup extends CommandWords {
+  commands: readonly CommandRow[];
+}
+
+const provider: OptionRow = {
+  flags: '-p, --provider <name>',
+  description: 'where hosts come from, over what the scenario asks for',
+};
+const inventory: OptionRow = {
+  flags: '-i, --inventory <file>',
+  description: 'machines that exist already, for the provider ssh (see docs/ssh.md)',
+};
+const isolation: OptionRow = {
+  flags: '--isolation <mode>',
+  description:
+    'how hosts of the local provider are kept from this machine: users (root in a host is an unprivileged user here), none (it is root here), auto (users where this machine can; for files from outside the working directory always)',
+  choices: ['auto', 'users', 'none'],
+  default: 'auto',
+};
+const yes: OptionRow = { flags: '-y, --yes', description: 'agree to changes on machines that exist already' };
+const reports: OptionRow = { flags: '--reports <dir>', description: 'where runs write', default: 'reports' };
+const lab: OptionRow = {
+  flags: '-l, --lab <id>',
+  description: 'which lab; the beginning of its id is enough (default: the only one that is up)',
+};
+const family: OptionRow = {
+  flags: '--family <4|6>',
+  description: 'IP version for hosts and names; 4 by default',
+  parse: ipVersion,
+};
+function json(what: string): OptionRow {
+  return { flags: '--json', description: `print ${what} as JSON` };
+}
+
+const scenarioPaths: ArgumentRow = {
+  name: '[paths...]',
+  description: 'scenario files or directories with some',
+  default: ['scenarios'],
+};
+const endpoint: ArgumentRow = { name: '<endpoint>', description: 'host, or host/container' };
+const fromEndpoint: ArgumentRow = {
+  name: '<from>',
+  description: 'where it starts: host, host/container or host/netns:name',
+};
+const toEndpoint: ArgumentRow = { name: '<to>', description: 'where it goes: one of those, an address, or a name' };
+
+/** Every command, in the order of `--help`: parsing, `--help` and `docs/cli.md` all come from here. */
+export const commandTable: readonly (CommandRow | CommandGroup)[] = [
+  {
+    name: 'run',
+    runs: 'run',
+    summary: 'bring labs up, run their steps and checks, write reports, take the labs down',
+    description:
+      'Runs scenarios: brings each lab up, applies its steps, makes its checks, writes reports to reports/<run>/ and takes the lab down.',
+    arguments: [scenarioPaths],
+    options: {
+      provider,
+      inventory,
+      isolation,
+      yes,
+      checkOnly: {
+        flags: '--check-only',
+        description:
+          'apply no steps and change nothing: only make the checks that look and probe, on machines that exist already',
+      },
+      grep: {
+        flags: '-g, --grep <pattern>',
+        description:
+          'only steps and checks whose title (scenario: title check title) matches; steps that a check needs are run all the same',
+        parse: pattern,
+      },
+      tag: {
+        flags: '-t, --tag <tags>',
+        description: 'only scenarios with one of these tags (comma-separated, repeatable)',
+        parse: collect,
+        default: [],
+        defaultShown: 'all',
+      },
+      matrix: {
+        flags: '-m, --matrix <name=values>',
+        description:
+          'only these values of a scenario’s matrix (comma-separated, repeatable); `image` also sets the image of hosts that leave theirs open',
+        parse: matrixValues,
+        default: {},
+        defaultShown: 'all',
+      },
+      shard: {
+        flags: '--shard <part/parts>',
+        description:
+          'only this part of the scenario files, such as 2/3, to spread a set over several machines; each file is in exactly one part',
+        parse: shard,
+      },
+      jobs: {
+        flags: '-j, --jobs <n>',
+        description: 'scenario files at once (default: one per processor, at most 4)',
+        parse: wholeNumber(1),
+      },
+      bail: { flags: '-b, --bail', description: 'stop at the first check that does not pass' },
+      keepOnFail: {
+        flags: '-k, --keep-on-fail',
+        description: 'leave a lab up when something in it did not pass; `netrig down` ends it',
+      },
+      retries: {
+        flags: '-r, --retries <n>',
+        description:
+          'run a scenario again on fresh hosts when it did not pass; one that then passes is marked as flaky',
+        parse: wholeNumber(0),
+        default: 0,
+      },
+      json: json('the results'),
+      reporter: {
+        flags: '--reporter <name>',
+        description: 'a Mocha reporter instead of the live console (spec, dot, json, tap, …)',
+      },
+      reports,
+      allure: {
+        flags: '--allure',
+        description:
+          'make an Allure page, too, once the results have been told; it takes Java and half a minute (in CI, where the variable CI is set, the results for Allure are written all the same)',
+      },
+      allureReport: { flags: '--no-allure-report', description: 'over --allure: not the Allure page', hidden: true },
+    },
+  },
+  {
+    name: 'validate',
+    runs: 'validate',
+    summary: 'check scenario files without starting anything',
+    description:
+      'Reads scenario files and says everything that is wrong in them, with file, line and column. Starts nothing.',
+    arguments: [scenarioPaths],
+    options: {
+      json: json('the findings'),
+    },
+  },
+  {
+    name: 'migrate',
+    runs: 'migrate',
+    summary: 'rewrite scenario files of the former language',
+    description:
+      'Says what of scenario files is of the former language, line by line, and with --write rewrites it. Comments, order and everything else stay as they are. docs/migrating.md has the whole table.',
+    arguments: [{ name: '<paths...>', description: 'scenario files or directories with some' }],
+    options: {
+      write: { flags: '-w, --write', description: 'rewrite the files' },
+      check: {
+        flags: '--check',
+        description: 'end with 1 where something is of the former language, and write nothing',
+      },
+    },
+  },
+  {
+    name: 'up',
+    runs: 'up',
+    summary: 'bring a lab up and leave it up',
+    description:
+      'Brings up the lab of a scenario, applies its steps, and returns while the lab stays. Prints the lab’s id.',
+    arguments: [{ name: '<file>', description: 'scenario file' }],
+    options: {
+      provider,
+      inventory,
+      isolation,
+      yes,
+      scenario: {
+        flags: '-s, --scenario <id>',
+        description: 'which one, where a matrix makes several of the file: `ports[image=debian-12]`',
+      },
+      steps: { flags: '--no-steps', description: 'hosts and segments only: apply none of the steps' },
+    },
+  },
+  {
+    name: 'check',
+    runs: 'check',
+    summary: 'make the checks of a lab that is up',
+    description:
+      'Makes the checks of the scenario that a lab was brought up from, against the lab as it is now. Writes reports; the lab stays.',
+    options: {
+      lab,
+      grep: { flags: '-g, --grep <pattern>', description: 'only checks whose title matches', parse: pattern },
+      json: json('the results'),
+      reports,
+    },
+  },
+  {
+    name: 'exec',
+    runs: 'exec',
+    summary: 'run a command on a host or in a container of a lab',
+    description:
+      'Runs a command on a host (HOST) or in a container (HOST/CONTAINER) of a lab that is up, and ends with its exit status.',
+    arguments: [endpoint, { name: '<command...>', description: 'command with its arguments, after --' }],
+    passThrough: true,
+    options: {
+      lab,
+      stdin: { flags: '-i, --stdin', description: 'pass standard input on to the command' },
+      timeout: { flags: '--timeout <duration>', description: 'end the command after this long', parse: duration },
+    },
+  },
+  {
+    name: 'ssh',
+    runs: 'ssh',
+    summary: 'open a shell on a host or in a container of a lab',
+    description: 'Opens an interactive shell on a host (HOST) or in a container (HOST/CONTAINER) of a lab that is up.',
+    arguments: [endpoint],
+    options: {
+      lab,
+    },
+  },
+  {
+    name: 'trace',
+    runs: 'trace',
+    summary: 'follow one packet through a lab that is up, hop by hop',
+    description:
+      'Sends one packet (an echo request, where nothing else is said) and follows it through all hosts of a lab that is up: interfaces, the rules that it meets, translations, tunnels, and the way of the answer. Where it is stopped, it says by what, and how to mend it. Ends with 1 when there was no answer.',
+    arguments: [fromEndpoint, toEndpoint],
+    options: {
+      lab,
+      tcp: { flags: '--tcp <port>', description: 'a TCP connection attempt to that port', parse: portNumber },
+      udp: { flags: '--udp <port>', description: 'a UDP datagram to that port', parse: portNumber },
+      dns: { flags: '--dns <name>', description: 'a question for the address of that name, to port 53' },
+      fromPort: { flags: '--from-port <n>', description: 'the source port; any, where left out', parse: portNumber },
+      family,
+      json: json('it'),
+      pcap: {
+        flags: '--pcap <file>',
+        description: 'write what was captured of it as one pcapng file; its interfaces are named HOST:INTERFACE',
+      },
+    },
+  },
+  {
+    name: 'watch',
+    runs: 'watch',
+    summary: 'tell the way of a packet whenever it changes, while one works in the lab',
+    description:
+      'Sends a packet every second and tells its way, and why it is stopped, whenever that changes. Ctrl-C ends it.',
+    arguments: [fromEndpoint, toEndpoint],
+    options: {
+      lab,
+      tcp: { flags: '--tcp <port>', description: 'TCP connection attempts to that port', parse: portNumber },
+      udp: { flags: '--udp <port>', description: 'UDP datagrams to that port', parse: portNumber },
+      dns: { flags: '--dns <name>', description: 'questions for the address of that name, to port 53' },
+      family,
+      count: { flags: '-n, --count <n>', description: 'end after so many packets', parse: wholeNumber(1) },
+      json: json('each change'),
+    },
+  },
+  {
+    name: 'capture',
+    runs: 'capture',
+    summary: 'stream what a place of a lab sends and gets, for Wireshark',
+    description:
+      'Writes what a host, container or namespace sends and gets to standard output as a pcap stream, until Ctrl-C: netrig capture node1/web | wireshark -k -i -',
+    arguments: [{ name: '<where>', description: 'host, host/container or host/netns:name' }],
+    options: {
+      lab,
+      interface: { flags: '-I, --interface <name>', description: 'only that interface (default: all)' },
+      filter: {
+        flags: '-f, --filter <expression>',
+        description: 'only packets that fit, in the language of pcap-filter(7)',
+      },
+    },
+  },
+  {
+    name: 'ps',
+    runs: 'ps',
+    summary: 'list labs that are up',
+    description: 'Lists the labs that are up, with their hosts and addresses.',
+    options: {
+      json: json('them'),
+    },
+  },
+  {
+    name: 'down',
+    runs: 'down',
+    summary: 'take labs down',
+    description: 'Takes down labs that were left up, and everything they made.',
+    arguments: [{ name: '[labs...]', description: 'ids, or their beginnings (default: the only one that is up)' }],
+    options: {
+      all: { flags: '-a, --all', description: 'all labs' },
+    },
+  },
+  {
+    name: 'gc',
+    runs: 'gc',
+    summary: 'remove what killed runs left behind',
+    description:
+      'Finds labs whose holder was killed and removes what is left of them. Labs that are in use are not touched. With an inventory, the machines in it are asked, too.',
+    options: {
+      inventory,
+      json: json('what was removed'),
+    },
+  },
+  {
+    name: 'images',
+    summary: 'list, build and remove host images',
+    description: 'Host images: root file systems of Debian releases with their Docker engine, cached on this machine.',
+    commands: [
+      {
+        name: 'list',
+        runs: 'imagesList',
+        summary: 'list images and whether they are built',
+        description: 'Lists host images, what each carries, and whether it is built.',
+        options: {
+          json: json('them'),
+        },
+      },
+      {
+        name: 'build',
+        runs: 'imagesBuild',
+        summary: 'build images',
+        description:
+          'Builds host images from the Debian mirror that this machine’s own apt configuration names. An image that is there already is left alone.',
+        arguments: [{ name: '<names...>', description: 'image names, or `all`' }],
+        options: {
+          force: { flags: '-f, --force', description: 'build again even if it is there' },
+        },
+      },
+      {
+        name: 'rm',
+        runs: 'imagesRemove',
+        summary: 'remove built images',
+        description: 'Removes built images from the cache. They are built again when a scenario needs them.',
+        arguments: [{ name: '[names...]', description: 'image names' }],
+        options: {
+          all: { flags: '-a, --all', description: 'all that are built, and what interrupted builds left' },
+        },
+      },
+    ],
+  },
+  {
+    name: 'doctor',
+    runs: 'doctor',
+    summary: 'say what this machine can do, what is missing, how to mend it',
+    description:
+      'Tries what the providers need on this machine and says what is there, what is missing and how to mend it. Changes nothing.',
+    options: {
+      provider: { flags: '-p, --provider <name>', description: 'only this provider' },
+      inventory,
+      json: json('the findings'),
+    },
+  },
+  {
+    name: 'report',
+    runs: 'report',
+    summary: 'make the reports of a run again',
+    description: 'Makes reports again from the record of a run (run.jsonl).',
+    arguments: [{ name: '[run]', description: 'id of the run, or its directory (default: the latest)' }],
+    options: {
+      reports,
+      format: {
+        flags: '--format <formats>',
+        description: 'which (comma-separated): results, junit, code-quality, summary, html, allure, allure-report',
+        parse: collect,
+        default: [],
+        defaultShown: 'those of every run',
+      },
+      json: json('the results'),
+    },
+  },
+  {
+    name: 'coverage',
+    runs: 'coverage',
+    summary: 'say which item of the catalogue is settled by which check',
+    description:
+      'Lists every item of the catalogue with the checks that cover it and what they came to on each engine, from the records of runs and the scenario files. Ends with 1 when an item has neither a check nor a reason in uncovered.yaml.',
+    arguments: [
+      {
+        name: '[runs...]',
+        description: 'ids of runs, or their directories; a later run stands for an earlier one (default: the latest)',
+      },
+    ],
+    options: {
+      scenarios: {
+        flags: '-s, --scenarios <dir>',
+        description: 'directory of the scenario files, with the catalogue items.yaml and uncovered.yaml',
+        default: 'scenarios',
+      },
+      reports,
+      json: json('it'),
+    },
+  },
+  {
+    name: 'compare',
+    runs: 'compare',
+    summary: 'put runs of the same scenarios side by side',
+    description:
+      'Puts runs side by side: other providers, other engines, or yesterday and today. Lists the checks whose verdicts differ, what got slower or faster, what is new or gone. Ends with 1 when something that passed in the first run, or was not in it, fails, breaks or cannot be known in another.',
+    arguments: [
+      { name: '[runs...]', description: 'ids of runs, or their directories; the others are held against the first' },
+    ],
+    options: {
+      last: { flags: '--last', description: 'the two latest runs: what the last one changed' },
+      reports,
+      html: { flags: '--html <file>', description: 'write it as an HTML page, too' },
+      markdown: { flags: '--markdown <file>', description: 'write it as a Markdown page, too' },
+      heading: { flags: '--heading <text>', description: 'heading of the Markdown page' },
+      json: json('it'),
+    },
+  },
+  {
+    name: 'mutate',
+    runs: 'mutate',
+    summary: 'find out what the checks of scenarios would notice',
+    description:
+      'Removes or alters one step, line, option or value of a scenario at a time, runs it on fresh hosts, and lists which checks went red and which mutations nobody noticed. The scenario itself must pass first. Ends with 1 when a mutation was noticed by nobody and no comment "# survives: REASON" at its place says why; with --until-noticed, when a scenario has fewer mutations that a check noticed.',
+    arguments: [{ name: '<paths...>', description: 'scenario files or directories with some' }],
+    options: {
+      provider,
+      matrix: {
+        flags: '-m, --matrix <name=values>',
+        description:
+          'only these values of a scenario’s matrix (comma-separated, repeatable); without it, the first of each',
+        parse: matrixValues,
+        default: {},
+        defaultShown: 'the first of each',
+      },
+      limit: {
+        flags: '-n, --limit <n>',
+        description: 'run at most this many mutations of a scenario, those first that a check is likeliest to notice',
+        parse: wholeNumber(1),
+      },
+      untilNoticed: {
+        flags: '-u, --until-noticed <n>',
+        description: 'go from mutation to mutation of a scenario until so many were noticed by a check',
+        parse: wholeNumber(1),
+      },
+      sample: {
+        flags: '-s, --sample <seed>',
+        description: 'take mutations by chance instead; the same seed takes the same ones',
+      },
+      jobs: {
+        flags: '-j, --jobs <n>',
+        description: 'runs at once (default: one per processor, at most 4)',
+        parse: wholeNumber(1),
+      },
+      bail: { flags: '-b, --bail', description: 'end the run of a mutation at the first check that notices it' },
+      write: { flags: '-w, --write <file>', description: 'write the result as a Markdown page, too' },
+      reports: {
+        flags: '--reports <dir>',
+        description:
+          'keep the mutated files and the records of all runs below this directory (default: nothing is kept)',
+      },
+      json: json('the results'),
+    },
+  },
+  {
+    name: 'init',
+    runs: 'init',
+    summary: 'write a first scenario',
+    description:
+      'Writes scenarios/first.yaml, or the file that is named, with a small scenario that runs as it stands, to start from.',
+    arguments: [{ name: '[where]', description: 'a directory, or a file by a name that ends in .yaml', default: '.' }],
+    options: {
+      force: { flags: '-f, --force', description: 'write over a file that is there' },
+    },
+  },
+];
