@@ -99,114 +99,142 @@ function artifactPath(dir: string, file: string): string | null {
   return path.startsWith(resolve(dir) + sep) && existsSync(path) ? path : null;
 }
 
-function writeAttempt(
-  runtime: ReporterRuntime,
-  model: RunModel,
-  scenario: ScenarioResult,
-  attempt: AttemptResult,
-  dir: string,
-): void {
-  const scope = runtime.startScope();
-  const file = fileOf(model, scenario);
-  const names = uniqueNames(attempt.items);
-  for (const item of attempt.items) {
-    const { outcome } = item;
-    const name = names.get(item.id) ?? item.title;
-    const start = item.startedAt ? ms(item.startedAt) : ms(item.endedAt ?? attempt.endedAt ?? attempt.startedAt);
-    const labels: Label[] = [
-      { name: LabelName.SUITE, value: scenario.id },
-      { name: LabelName.FEATURE, value: scenario.title },
-      { name: LabelName.STORY, value: item.type },
-      { name: LabelName.PACKAGE, value: file },
-      { name: LabelName.FRAMEWORK, value: 'netrig' },
-      { name: LabelName.LANGUAGE, value: 'yaml' },
-      { name: LabelName.THREAD, value: String(attempt.pid) },
-      { name: LabelName.LAYER, value: item.kind },
-      ...[...scenario.tags, ...item.covers].map((value) => ({ name: LabelName.TAG, value })),
-      ...(outcome.cause ? [{ name: 'cause', value: outcome.cause }] : []),
-    ];
-    // `excluded` parameters don't make another test out of the same one in Allure's history.
-    const parameters: Parameter[] = [
-      ...Object.entries(scenario.matrix).map(([key, value]) => ({ name: key, value })),
-      { name: 'place', value: placeOf(model, scenario, item), excluded: true },
-      ...(item.tries > 1 ? [{ name: 'tries', value: String(item.tries), excluded: true }] : []),
-      ...(outcome.measures ?? []).map((m) => ({ name: m.name, value: measureValue(m), excluded: true })),
-    ];
-    const root = runtime.startTest(
-      {
-        name: oneLine(name),
-        fullName: `${scenario.id}: ${name}`,
-        titlePath: [...file.split('/'), scenario.id],
-        description: neutralise([item.text ?? '', item.detail].filter((text) => text !== '').join('\n\n')),
-        start,
-        labels: labels.map((label) => ({ name: label.name, value: oneLine(label.value) })),
-        parameters: parameters.map((p) => ({ ...p, name: oneLine(p.name), value: oneLine(p.value) })),
-      },
-      [scope],
-    );
-    for (const transcript of item.transcripts) addCommand(runtime, root, transcript);
-    for (const control of outcome.controls ?? []) {
-      const at = item.endedAt ? ms(item.endedAt) : start;
-      const step = runtime.startStep(root, null, {
-        name: oneLine(`control: ${control.title}: ${control.seen}`),
-        start: at,
-      });
-      if (step === undefined) continue;
-      runtime.updateStep(step, (s) => {
-        s.status = control.held ? Status.PASSED : Status.BROKEN;
-      });
-      runtime.stopStep(step, { stop: at });
-    }
-    if (outcome.table) {
-      const csv = outcome.table
-        .map((row) => row.map((cell) => `"${neutralise(cell).replace(/"/g, '""')}"`).join(','))
-        .join('\n');
-      runtime.writeAttachment(root, null, 'table', Buffer.from(`${csv}\n`), {
-        contentType: 'text/csv',
-        fileExtension: 'csv',
-      });
-    }
-    for (const artifact of item.artifacts) {
-      const path = artifactPath(dir, artifact.file);
-      if (path) runtime.writeAttachment(root, null, oneLine(artifact.title), path, { contentType: artifact.mime });
-    }
-    runtime.updateTest(root, (result) => {
-      // Allure knows no warnings: a test that passed, whose message says what did not hold.
-      result.status = statusOf[countedVerdict(item)];
-      result.statusDetails = statusDetails(item);
-      result.stage = Stage.FINISHED;
+/** What the run, the scenario and the attempt are that an item is written for. */
+interface Writing {
+  runtime: ReporterRuntime;
+  /** Allure's name of what the tests and fixtures of one attempt share. */
+  scope: string;
+  model: RunModel;
+  scenario: ScenarioResult;
+  attempt: AttemptResult;
+  dir: string;
+}
+
+function labelsOf({ model, scenario, attempt }: Writing, item: ItemResult): Label[] {
+  return [
+    { name: LabelName.SUITE, value: scenario.id },
+    { name: LabelName.FEATURE, value: scenario.title },
+    { name: LabelName.STORY, value: item.type },
+    { name: LabelName.PACKAGE, value: fileOf(model, scenario) },
+    { name: LabelName.FRAMEWORK, value: 'netrig' },
+    { name: LabelName.LANGUAGE, value: 'yaml' },
+    { name: LabelName.THREAD, value: String(attempt.pid) },
+    { name: LabelName.LAYER, value: item.kind },
+    ...[...scenario.tags, ...item.covers].map((value) => ({ name: LabelName.TAG, value })),
+    ...(item.outcome.cause ? [{ name: 'cause', value: item.outcome.cause }] : []),
+  ].map((label) => ({ name: label.name, value: oneLine(label.value) }));
+}
+
+/** `excluded` parameters don't make another test out of the same one in Allure's history. */
+function parametersOf({ model, scenario }: Writing, item: ItemResult): Parameter[] {
+  const parameters: Parameter[] = [
+    ...Object.entries(scenario.matrix).map(([key, value]) => ({ name: key, value })),
+    { name: 'place', value: placeOf(model, scenario, item), excluded: true },
+    ...(item.tries > 1 ? [{ name: 'tries', value: String(item.tries), excluded: true }] : []),
+    ...(item.outcome.measures ?? []).map((m) => ({ name: m.name, value: measureValue(m), excluded: true })),
+  ];
+  return parameters.map((p) => ({ ...p, name: oneLine(p.name), value: oneLine(p.value) }));
+}
+
+function addControls(runtime: ReporterRuntime, root: string, item: ItemResult, at: number): void {
+  for (const control of item.outcome.controls ?? []) {
+    const step = runtime.startStep(root, null, {
+      name: oneLine(`control: ${control.title}: ${control.seen}`),
+      start: at,
     });
-    runtime.stopTest(root, { stop: item.endedAt ? ms(item.endedAt) : start + item.durationMs });
-    runtime.writeTest(root);
+    if (step === undefined) continue;
+    runtime.updateStep(step, (s) => {
+      s.status = control.held ? Status.PASSED : Status.BROKEN;
+    });
+    runtime.stopStep(step, { stop: at });
   }
-  for (const phase of attempt.phases) {
-    const start = ms(phase.startedAt);
-    const fixture = runtime.startFixture(scope, phase.phase === 'teardown' ? 'after' : 'before', {
-      name: oneLine([phase.phase, phase.host ?? '', phase.text].filter((part) => part !== '').join(': ')),
+}
+
+function addAttachments(runtime: ReporterRuntime, root: string, item: ItemResult, dir: string): void {
+  if (item.outcome.table) {
+    const csv = item.outcome.table
+      .map((row) => row.map((cell) => `"${neutralise(cell).replace(/"/g, '""')}"`).join(','))
+      .join('\n');
+    runtime.writeAttachment(root, null, 'table', Buffer.from(`${csv}\n`), {
+      contentType: 'text/csv',
+      fileExtension: 'csv',
+    });
+  }
+  for (const artifact of item.artifacts) {
+    const path = artifactPath(dir, artifact.file);
+    if (path) runtime.writeAttachment(root, null, oneLine(artifact.title), path, { contentType: artifact.mime });
+  }
+}
+
+/** @param name Unique in its attempt: Allure tells tests apart by it. */
+function writeItem(writing: Writing, item: ItemResult, name: string): void {
+  const { runtime, scope, model, scenario, attempt, dir } = writing;
+  const start = item.startedAt ? ms(item.startedAt) : ms(item.endedAt ?? attempt.endedAt ?? attempt.startedAt);
+  const root = runtime.startTest(
+    {
+      name: oneLine(name),
+      fullName: `${scenario.id}: ${name}`,
+      titlePath: [...fileOf(model, scenario).split('/'), scenario.id],
+      description: neutralise([item.text ?? '', item.detail].filter((text) => text !== '').join('\n\n')),
       start,
-    });
-    if (fixture === undefined) continue;
-    runtime.updateFixture(fixture, (f) => {
-      f.status = phase.durationMs === null ? Status.BROKEN : Status.PASSED;
-      f.stage = Stage.FINISHED;
-    });
-    runtime.stopFixture(fixture, { stop: start + (phase.durationMs ?? 0) });
-  }
-  if (attempt.error || attempt.transcripts.length > 0) {
-    const fixture = runtime.startFixture(scope, 'before', {
-      name: attempt.error ? `the lab broke: ${attempt.error.code}` : 'commands outside of steps and checks',
-      start: ms(attempt.startedAt),
-    });
-    if (fixture !== undefined) {
-      for (const transcript of attempt.transcripts) addCommand(runtime, fixture, transcript);
-      runtime.updateFixture(fixture, (f) => {
-        f.status = attempt.error ? Status.BROKEN : Status.PASSED;
-        if (attempt.error) f.statusDetails = { message: `error: ${neutralise(attempt.error.message)}` };
-        f.stage = Stage.FINISHED;
-      });
-      runtime.stopFixture(fixture, { stop: ms(attempt.endedAt ?? attempt.startedAt) });
-    }
-  }
+      labels: labelsOf(writing, item),
+      parameters: parametersOf(writing, item),
+    },
+    [scope],
+  );
+  for (const transcript of item.transcripts) addCommand(runtime, root, transcript);
+  addControls(runtime, root, item, item.endedAt ? ms(item.endedAt) : start);
+  addAttachments(runtime, root, item, dir);
+  runtime.updateTest(root, (result) => {
+    // Allure knows no warnings: a test that passed, whose message says what did not hold.
+    result.status = statusOf[countedVerdict(item)];
+    result.statusDetails = statusDetails(item);
+    result.stage = Stage.FINISHED;
+  });
+  runtime.stopTest(root, { stop: item.endedAt ? ms(item.endedAt) : start + item.durationMs });
+  runtime.writeTest(root);
+}
+
+function writePhase({ runtime, scope }: Writing, phase: AttemptResult['phases'][number]): void {
+  const start = ms(phase.startedAt);
+  const fixture = runtime.startFixture(scope, phase.phase === 'teardown' ? 'after' : 'before', {
+    name: oneLine([phase.phase, phase.host ?? '', phase.text].filter((part) => part !== '').join(': ')),
+    start,
+  });
+  if (fixture === undefined) return;
+  runtime.updateFixture(fixture, (f) => {
+    f.status = phase.durationMs === null ? Status.BROKEN : Status.PASSED;
+    f.stage = Stage.FINISHED;
+  });
+  runtime.stopFixture(fixture, { stop: start + (phase.durationMs ?? 0) });
+}
+
+/** What belongs to no item: an error of the lab, commands outside of steps and checks. */
+function writeOutside({ runtime, scope, attempt }: Writing): void {
+  const { error, transcripts } = attempt;
+  if (!error && transcripts.length === 0) return;
+  const fixture = runtime.startFixture(scope, 'before', {
+    name: error ? `the lab broke: ${error.code}` : 'commands outside of steps and checks',
+    start: ms(attempt.startedAt),
+  });
+  if (fixture === undefined) return;
+  for (const transcript of transcripts) addCommand(runtime, fixture, transcript);
+  runtime.updateFixture(fixture, (f) => {
+    f.status = error ? Status.BROKEN : Status.PASSED;
+    if (error) f.statusDetails = { message: `error: ${neutralise(error.message)}` };
+    f.stage = Stage.FINISHED;
+  });
+  runtime.stopFixture(fixture, { stop: ms(attempt.endedAt ?? attempt.startedAt) });
+}
+
+function writeAttempt(attemptOf: Omit<Writing, 'scope'>): void {
+  const { runtime, attempt } = attemptOf;
+  const scope = runtime.startScope();
+  const writing: Writing = { ...attemptOf, scope };
+  const names = uniqueNames(attempt.items);
+  for (const item of attempt.items) writeItem(writing, item, names.get(item.id) ?? item.title);
+  for (const phase of attempt.phases) writePhase(writing, phase);
+  writeOutside(writing);
   runtime.writeScope(scope);
 }
 
@@ -236,7 +264,8 @@ export const allureResultsFormat: ReportFormat = {
     runtime.writeEnvironmentInfo();
     runtime.writeCategoriesDefinitions();
     for (const scenario of model.scenarios) {
-      for (const attempt of [...scenario.earlier, scenario.last]) writeAttempt(runtime, model, scenario, attempt, dir);
+      for (const attempt of [...scenario.earlier, scenario.last])
+        writeAttempt({ runtime, model, scenario, attempt, dir });
     }
     return { files: [`${resultsName}/`], notes: [] };
   },

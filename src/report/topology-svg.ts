@@ -231,6 +231,172 @@ function wire(path: string, lane: Lane): string {
   return `<path d="${path}" class="halo"/><path d="${path}" class="wire n${lane.colour}${lane.overlay ? ' overlay' : ''}"/>`;
 }
 
+/** A colour each for segments and networks, in the order in which they are asked for. */
+function colouring(topology: Topology): { segment(name: string): number; network(name: string): number } {
+  const known = new Map<string, number>();
+  const colourOf = (key: string): number => {
+    const colour = known.get(key) ?? known.size % colours;
+    known.set(key, colour);
+    return colour;
+  };
+  for (const { name } of topology.segments) colourOf(`segment ${name}`);
+  return { segment: (name) => colourOf(`segment ${name}`), network: (name) => colourOf(`network ${name}`) };
+}
+
+/** One lane for each network that spans hosts. */
+function overlayLanes(boxes: HostBox[], engines: EngineState[], networkColour: (name: string) => number): Lane[] {
+  const names = new Set(boxes.flatMap((box) => [...box.spans.keys()]));
+  return [...names].map((name) => {
+    const network = engines.flatMap((e) => e.networks).find((n) => n.name === name && spans(n));
+    return {
+      key: name,
+      label: name,
+      sub: `${network?.driver ?? ''} ${network?.subnet ?? ''}`.trim(),
+      colour: networkColour(name),
+      overlay: true,
+    };
+  });
+}
+
+/** Rows are packed before the trunks are known; their gutter is at most one trunk a lane wide. */
+function inRows(boxes: HostBox[], rowWidth: number): HostBox[][] {
+  const rows: HostBox[][] = [];
+  let used = 0;
+  for (const box of boxes) {
+    const row = rows.at(-1);
+    if (row && used + layout.gap + box.width <= rowWidth) {
+      row.push(box);
+      used += layout.gap + box.width;
+    } else {
+      rows.push([box]);
+      used = box.width;
+    }
+  }
+  return rows;
+}
+
+function inRow(lane: Lane, row: HostBox[]): boolean {
+  return row.some((box) => (lane.overlay ? box.spans.has(lane.key) : box.nics.some((nic) => nic.segment === lane.key)));
+}
+
+/** What is drawn, in layers, and how far it has come. */
+interface Drawing {
+  labelWidth: number;
+  /** Where hosts begin, right of labels and trunks. */
+  left: number;
+  /** Lanes that more than one row needs, in the order of their trunks. */
+  trunked: Lane[];
+  way: WayMarks | null;
+  wires: string[];
+  labels: string[];
+  hosts: string[];
+  /** Heights at which a lane was drawn: what its trunk joins. */
+  ends: Map<Lane, number[]>;
+  y: number;
+  right: number;
+}
+
+function trunkX(drawing: Drawing, lane: Lane): number {
+  return drawing.labelWidth + 8 + drawing.trunked.indexOf(lane) * layout.trunk;
+}
+
+function busClass(lane: Lane): string {
+  return `bus n${lane.colour}${lane.overlay ? ' overlay' : ''}`;
+}
+
+/** @param xs Where wires meet it. */
+function drawLane(drawing: Drawing, lane: Lane, laneY: number, xs: number[]): void {
+  const { labelWidth, trunked, wires, labels, ends } = drawing;
+  const from = trunked.includes(lane) ? trunkX(drawing, lane) : labelWidth + 2;
+  const to = xs.length > 0 ? Math.max(...xs) + 18 : drawing.left + 140;
+  drawing.right = Math.max(drawing.right, to);
+  wires.push(`<path d="M${from} ${laneY}H${to}" class="${busClass(lane)}"/>`);
+  if (trunked.includes(lane)) wires.push(`<path d="M${labelWidth + 2} ${laneY}H${from}" class="${busClass(lane)}"/>`);
+  ends.set(lane, [...(ends.get(lane) ?? []), laneY]);
+  labels.push(
+    `<g class="lane-label n${lane.colour}">${text(labelWidth - 4, laneY - 2, 'lane-name', clip(lane.label, 24), lane.label)}${text(labelWidth - 4, laneY + 11, 'lane-sub', clip(lane.sub, 30), lane.sub)}</g>`,
+  );
+}
+
+/** Buses above a row, each with a wire down to every host that knows its network; hollow where no container is on it. */
+function drawOverlays(drawing: Drawing, row: HostBox[], lanes: Lane[], top: number): void {
+  for (const [index, lane] of lanes.entries()) {
+    const laneY = drawing.y + 14 + index * layout.lane;
+    const xs: number[] = [];
+    const marks: string[] = [];
+    for (const box of row) {
+      const member = box.spans.get(lane.key);
+      if (member === undefined) continue;
+      const at = box.x + ((index + 1) * box.width) / (lanes.length + 1);
+      xs.push(at);
+      drawing.wires.push(wire(`M${at.toFixed(1)} ${laneY}V${top}`, lane));
+      marks.push(
+        `<circle cx="${at.toFixed(1)}" cy="${laneY}" r="4" class="tap n${lane.colour}${member ? '' : ' hollow'}"/>`,
+      );
+    }
+    drawLane(drawing, lane, laneY, xs);
+    drawing.labels.push(...marks);
+  }
+}
+
+/** A host's interfaces at its lower edge, with wires down to their buses. */
+function drawNics(
+  drawing: Drawing,
+  box: HostBox,
+  buses: ReadonlyMap<string, { lane: Lane; laneY: number; xs: number[] }>,
+  bottom: number,
+): string[] {
+  const taps: string[] = [];
+  let nicX = box.x + layout.pad / 2 + 6;
+  for (const nic of box.nics) {
+    const bus = buses.get(nic.segment);
+    if (bus) {
+      const { lane, laneY } = bus;
+      const path = `M${nicX.toFixed(1)} ${bottom}V${laneY}`;
+      bus.xs.push(nicX);
+      drawing.wires.push(wire(path, lane));
+      if (drawing.way?.interfaces.has(`${box.name} ${nic.name}`))
+        drawing.wires.push(`<path d="${path}" class="way-wire"/>`);
+      taps.push(
+        `<rect x="${(nicX - 4).toFixed(1)}" y="${bottom - 4}" width="8" height="8" rx="1.5" class="port n${lane.colour}"/>`,
+        `<circle cx="${nicX.toFixed(1)}" cy="${laneY}" r="4" class="tap n${lane.colour}"/>`,
+      );
+    }
+    drawing.labels.push(
+      text(nicX + 8, bottom + 15, 'small dim', nic.name),
+      text(nicX + 8, bottom + 28, 'mono', nic.address === '' ? 'no address' : nic.address),
+    );
+    nicX += nic.width;
+  }
+  return taps;
+}
+
+function drawRow(drawing: Drawing, row: HostBox[], overlays: Lane[], segments: Lane[]): void {
+  const above = overlays.filter((lane) => inRow(lane, row));
+  const below = segments.filter((lane) => inRow(lane, row));
+  let x = drawing.left;
+  for (const box of row) {
+    box.x = x;
+    x += box.width + layout.gap;
+  }
+  drawing.right = Math.max(drawing.right, x - layout.gap);
+  const top = drawing.y + above.length * layout.lane + (above.length > 0 ? 6 : 0);
+  const height = Math.max(...row.map((box) => box.height));
+  drawOverlays(drawing, row, above, top);
+  for (const box of row) drawing.hosts.push(drawHost(box, top, height, drawing.way));
+  const bottom = top + height;
+  const buses = new Map(
+    below.map((lane, index) => {
+      const laneY = bottom + layout.wireLabel + 14 + index * layout.lane;
+      return [lane.key, { lane, laneY, xs: [] as number[] }];
+    }),
+  );
+  const taps = row.flatMap((box) => drawNics(drawing, box, buses, bottom));
+  for (const { lane, laneY, xs } of buses.values()) drawLane(drawing, lane, laneY, xs);
+  drawing.labels.push(...taps);
+  drawing.y = bottom + (row.some((box) => box.nics.length > 0) ? layout.wireLabel : 0) + below.length * layout.lane;
+}
+
 /**
  * Draws a lab as SVG: hosts as boxes with their containers, segments as buses below them with each interface's address at
  * its wire, networks that span engines as dashed buses above. Hosts wrap into rows; a bus that more than one row needs is
@@ -243,170 +409,51 @@ export function topologySvg(
   way: WayMarks | null = null,
 ): string {
   if (topology.hosts.length === 0) return '';
-  const names = new Map<string, number>();
-  for (const segment of topology.segments) names.set(`segment ${segment.name}`, names.size % colours);
-  const networkColour = (name: string): number => {
-    const key = `network ${name}`;
-    const known = names.get(key);
-    if (known !== undefined) return known;
-    names.set(key, names.size % colours);
-    return names.get(key) ?? 0;
-  };
-  const boxes = hostBoxes(topology, engines, networkColour);
-
+  const colour = colouring(topology);
+  const boxes = hostBoxes(topology, engines, colour.network);
   const segments = topology.segments.map((s): Lane => ({
     key: s.name,
     label: s.name,
     sub: s.mtu === undefined ? s.subnet : `${s.subnet} · MTU ${s.mtu}`,
-    colour: names.get(`segment ${s.name}`) ?? 0,
+    colour: colour.segment(s.name),
     overlay: false,
   }));
-  const overlays: Lane[] = [];
-  for (const box of boxes) {
-    for (const name of box.spans.keys()) {
-      if (overlays.some((lane) => lane.key === name)) continue;
-      const network = engines.flatMap((e) => e.networks).find((n) => n.name === name && spans(n));
-      overlays.push({
-        key: name,
-        label: name,
-        sub: `${network?.driver ?? ''} ${network?.subnet ?? ''}`.trim(),
-        colour: networkColour(name),
-        overlay: true,
-      });
-    }
-  }
-
-  const labelWidth =
-    Math.min(
-      190,
-      Math.max(
-        60,
-        ...[...segments, ...overlays].map((lane) => Math.max(lane.label.length * layout.sans, lane.sub.length * 6.2)),
-      ),
-    ) + 10;
-
-  // Rows are packed before the trunks are known; their gutter is at most one trunk a lane wide.
-  const rows: HostBox[][] = [];
-  let used = 0;
-  for (const box of boxes) {
-    const row = rows.at(-1);
-    if (row && used + layout.gap + box.width <= layout.wrapAt - labelWidth) {
-      row.push(box);
-      used += layout.gap + box.width;
-    } else {
-      rows.push([box]);
-      used = box.width;
-    }
-  }
-  const inRow = (lane: Lane, row: HostBox[]): boolean =>
-    row.some((box) => (lane.overlay ? box.spans.has(lane.key) : box.nics.some((nic) => nic.segment === lane.key)));
-  const rowsOf = (lane: Lane): number[] => rows.flatMap((row, index) => (inRow(lane, row) ? [index] : []));
-  const trunked = [...overlays, ...segments].filter((lane) => rowsOf(lane).length > 1);
-  const trunkX = (lane: Lane): number => labelWidth + 8 + trunked.indexOf(lane) * layout.trunk;
-  const left = labelWidth + 14 + trunked.length * layout.trunk;
-
-  const wires: string[] = [];
-  const labels: string[] = [];
-  const hosts: string[] = [];
-  const ends = new Map<Lane, number[]>();
-  let y = 8;
-  let right = 0;
-
-  const drawLane = (lane: Lane, laneY: number, xs: number[]): void => {
-    const from = trunked.includes(lane) ? trunkX(lane) : labelWidth + 2;
-    const to = xs.length > 0 ? Math.max(...xs) + 18 : left + 140;
-    right = Math.max(right, to);
-    wires.push(`<path d="M${from} ${laneY}H${to}" class="bus n${lane.colour}${lane.overlay ? ' overlay' : ''}"/>`);
-    if (trunked.includes(lane))
-      wires.push(
-        `<path d="M${labelWidth + 2} ${laneY}H${from}" class="bus n${lane.colour}${lane.overlay ? ' overlay' : ''}"/>`,
-      );
-    const list = ends.get(lane) ?? [];
-    list.push(laneY);
-    ends.set(lane, list);
-    labels.push(
-      `<g class="lane-label n${lane.colour}">${text(labelWidth - 4, laneY - 2, 'lane-name', clip(lane.label, 24), lane.label)}${text(labelWidth - 4, laneY + 11, 'lane-sub', clip(lane.sub, 30), lane.sub)}</g>`,
-    );
+  const overlays = overlayLanes(boxes, engines, colour.network);
+  const lanes = [...overlays, ...segments];
+  const widest = Math.max(60, ...lanes.map((lane) => Math.max(lane.label.length * layout.sans, lane.sub.length * 6.2)));
+  const labelWidth = Math.min(190, widest) + 10;
+  const rows = inRows(boxes, layout.wrapAt - labelWidth);
+  const rowsOf = (lane: Lane): number => rows.filter((row) => inRow(lane, row)).length;
+  const trunked = lanes.filter((lane) => rowsOf(lane) > 1);
+  const drawing: Drawing = {
+    labelWidth,
+    left: labelWidth + 14 + trunked.length * layout.trunk,
+    trunked,
+    way,
+    wires: [],
+    labels: [],
+    hosts: [],
+    ends: new Map(),
+    y: 8,
+    right: 0,
   };
-
   for (const [index, row] of rows.entries()) {
-    const above = overlays.filter((lane) => inRow(lane, row));
-    const below = segments.filter((lane) => inRow(lane, row));
-    let x = left;
-    for (const box of row) {
-      box.x = x;
-      x += box.width + layout.gap;
-    }
-    right = Math.max(right, x - layout.gap);
-    const top = y + above.length * layout.lane + (above.length > 0 ? 6 : 0);
-    const height = Math.max(...row.map((box) => box.height));
-    above.forEach((lane, laneIndex) => {
-      const laneY = y + 14 + laneIndex * layout.lane;
-      const xs: number[] = [];
-      const marks: string[] = [];
-      for (const box of row) {
-        const member = box.spans.get(lane.key);
-        if (member === undefined) continue;
-        const at = box.x + ((laneIndex + 1) * box.width) / (above.length + 1);
-        xs.push(at);
-        wires.push(wire(`M${at.toFixed(1)} ${laneY}V${top}`, lane));
-        marks.push(
-          `<circle cx="${at.toFixed(1)}" cy="${laneY}" r="4" class="tap n${lane.colour}${member ? '' : ' hollow'}"/>`,
-        );
-      }
-      drawLane(lane, laneY, xs);
-      labels.push(...marks);
-    });
-    for (const box of row) hosts.push(drawHost(box, top, height, way));
-    const bottom = top + height;
-    const laneYOf = new Map(
-      below.map((lane, laneIndex) => [lane.key, bottom + layout.wireLabel + 14 + laneIndex * layout.lane]),
-    );
-    const laneXs = new Map<string, number[]>(below.map((lane) => [lane.key, []]));
-    const taps: string[] = [];
-    for (const box of row) {
-      let nicX = box.x + layout.pad / 2 + 6;
-      for (const nic of box.nics) {
-        const lane = segments.find((l) => l.key === nic.segment);
-        const laneY = laneYOf.get(nic.segment);
-        if (lane && laneY !== undefined) {
-          laneXs.get(nic.segment)?.push(nicX);
-          wires.push(wire(`M${nicX.toFixed(1)} ${bottom}V${laneY}`, lane));
-          const passed = way?.interfaces.has(`${box.name} ${nic.name}`) === true;
-          wires.push(passed ? `<path d="M${nicX.toFixed(1)} ${bottom}V${laneY}" class="way-wire"/>` : '');
-          taps.push(
-            `<rect x="${(nicX - 4).toFixed(1)}" y="${bottom - 4}" width="8" height="8" rx="1.5" class="port n${lane.colour}"/>`,
-          );
-          taps.push(`<circle cx="${nicX.toFixed(1)}" cy="${laneY}" r="4" class="tap n${lane.colour}"/>`);
-        }
-        labels.push(
-          text(nicX + 8, bottom + 15, 'small dim', nic.name),
-          text(nicX + 8, bottom + 28, 'mono', nic.address === '' ? 'no address' : nic.address),
-        );
-        nicX += nic.width;
-      }
-    }
-    for (const lane of below) drawLane(lane, laneYOf.get(lane.key) ?? bottom, laneXs.get(lane.key) ?? []);
-    labels.push(...taps);
-    y =
-      bottom +
-      (row.some((box) => box.nics.length > 0) ? layout.wireLabel : 0) +
-      below.length * layout.lane +
-      (index < rows.length - 1 ? layout.rowGap : 6);
+    drawRow(drawing, row, overlays, segments);
+    drawing.y += index < rows.length - 1 ? layout.rowGap : 6;
   }
-  for (const lane of segments.filter((s) => rowsOf(s).length === 0)) {
-    y += 20;
-    drawLane(lane, y, []);
-    y += 20;
+  for (const lane of segments.filter((s) => rowsOf(s) === 0)) {
+    drawLane(drawing, lane, drawing.y + 20, []);
+    drawing.y += 40;
   }
   const trunks = trunked.map((lane) => {
-    const ys = ends.get(lane) ?? [];
-    return wire(`M${trunkX(lane)} ${Math.min(...ys)}V${Math.max(...ys)}`, { ...lane });
+    const ys = drawing.ends.get(lane) ?? [];
+    return wire(`M${trunkX(drawing, lane)} ${Math.min(...ys)}V${Math.max(...ys)}`, lane);
   });
 
-  const width = Math.ceil(right + 10);
-  const height = Math.ceil(y + 4);
+  const width = Math.ceil(drawing.right + 10);
+  const height = Math.ceil(drawing.y + 4);
   const summary = `${topology.hosts.length} hosts on ${topology.segments.length} segments${overlays.length > 0 ? `, ${overlays.length} networks spanning hosts` : ''}`;
+  const { wires, hosts, labels } = drawing;
   return (
     `<svg class="topology" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-labelledby="${idPrefix}-t" xmlns="http://www.w3.org/2000/svg">` +
     `<title id="${idPrefix}-t">${escapeMarkup(`Topology: ${summary}: ${topology.hosts.map((h) => oneLine(h.name)).join(', ')}`)}</title>` +
