@@ -6,6 +6,8 @@ export interface HostImage {
   suite: string;
   /** Absolute directory of the read-only root tree. */
   root: string;
+  /** Absolute directories of overlay layers over the tree, the topmost first: packages, for one. */
+  layers: string[];
   /** The engine's upstream version as its package states it (`20.10.5`); `''` where the image has none. */
   engineVersion: string;
   /** What the image's systemd needs to see at /sys/fs/cgroup: systemd 257 and later exit at once on version 1. */

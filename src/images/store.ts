@@ -97,6 +97,7 @@ function hostImage(directory: string, manifest: ImageManifest): HostImage {
     name,
     suite,
     root: join(directory, 'root'),
+    layers: [],
     engineVersion,
     cgroup,
     dockerData: manifest.dockerData ? join(directory, 'docker') : null,

@@ -34,6 +34,8 @@ export interface HostPlan {
   interfaces: InterfacePlan[];
   routes: RoutePlan[];
   sysctls: Record<string, string>;
+  /** Debian packages that it has beyond those of its image, sorted; left out where there are none. */
+  packages?: string[];
   /** What it may use of the machine, as far as somebody says; for providers whose hosts share the machine. */
   limits?: ResourceLimits;
 }

@@ -35,6 +35,7 @@ export function planLab(scenario: Scenario): LabPlan {
       interfaces,
       routes: host.routes.map(({ to, via }) => ({ to, via })),
       sysctls: { ...host.sysctls },
+      ...(host.packages.length > 0 ? { packages: [...new Set(host.packages)].sort() } : {}),
       ...(host.limits ? { limits: host.limits } : {}),
     };
   });

@@ -115,6 +115,8 @@ export interface ScenarioHost {
   engineOnDemand?: boolean;
   routes: { to: string; via: string }[];
   sysctls: Record<string, string>;
+  /** Debian packages beyond those of the image. */
+  packages: string[];
   /** What it may use of the machine, where the file says. */
   limits?: ResourceLimits;
   docker: { networks: Record<string, DockerNetwork>; containers: Record<string, DockerContainer> };

@@ -252,6 +252,11 @@ const zRoute = z.strictObject({
   via: zAddress.describe('Address of the next hop, on a segment of the host.'),
 });
 
+/** Debian Policy 5.6.1: lower-case letters, digits, plus, minus, full stops; at least two, the first a letter or digit. */
+const zPackage = z.string().regex(/^[a-z0-9][a-z0-9+.-]+$/, {
+  error: (issue) => `expected the name of a Debian package such as frr, got ${shown(issue.input)}`,
+});
+
 const zSysctlName = z.string().regex(/^net(?:\.[A-Za-z0-9_-]+){1,8}$|^net(?:\/[A-Za-z0-9_.-]+){1,8}$/, {
   error: (issue) => `a host owns its \`net.…\` sysctls only, got ${shown(issue.input)}`,
 });
@@ -338,6 +343,11 @@ export const zHost = z
       .optional()
       .describe(
         'What the host may use of the machine; on the local provider. Default: its part of the lab’s memory (1 GiB at least, where the lab has that), half of that as disk, 4096 processes. What reaches a limit is an error with its name.',
+      ),
+    packages: oneOrMany(zPackage)
+      .default([])
+      .describe(
+        'Debian packages that the host has beyond those of its image: `[frr, keepalived]`. Fetched once from the mirror that the machine’s apt knows, then kept; services that they bring start with the host.',
       ),
     docker: zDocker.optional().describe('What the host’s engine has from the start.'),
   })

@@ -314,6 +314,7 @@ function plannedHost({ source }: Reading, lab: DeclaredLab, name: string, host: 
     ...(startOf(host.engine) === 'on-demand' ? { engineOnDemand: true } : {}),
     routes: host.routes,
     sysctls: host.sysctls,
+    packages: host.packages,
     ...(host.limits ? { limits: host.limits } : {}),
     docker: { networks: host.docker?.networks ?? {}, containers: host.docker?.containers ?? {} },
     source: source.place(['hosts', name]),

@@ -26,7 +26,7 @@ const before = process.env['DOCKER_HOST'];
 /** `cgroup`: what its machine has; Docker Desktop's has version 2 alone. */
 export async function startEngine(cgroup: 'hybrid' | 'v2'): Promise<TestEngine> {
   const provider = createLocalProvider({
-    image: async (name, options) => ({ ...(await ensureHostImage(name, options)), cgroup }),
+    image: async (order, options) => ({ ...(await ensureHostImage(order.image, options)), cgroup }),
   });
   const lab = await provider.up(
     labPlan('engine', [hostPlan('engine', 11, ['net9'], { image: 'debian-12', init: 'systemd', engine: true })]),

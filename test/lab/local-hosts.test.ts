@@ -195,7 +195,7 @@ const title = `hosts of the local provider${missing ? ` (needs ${missing})` : ''
 
   it('run on cgroup version 2 alone when their image asks for it', async () => {
     const provider = createLocalProvider({
-      image: async (name, imageOptions) => ({ ...(await ensureHostImage(name, imageOptions)), cgroup: 'v2' }),
+      image: async (order, imageOptions) => ({ ...(await ensureHostImage(order.image, imageOptions)), cgroup: 'v2' }),
     });
     const second = await provider.up(
       labPlan('unified', [hostPlan('one', 11, ['net1'], { init: 'systemd', image: 'debian-12' })]),

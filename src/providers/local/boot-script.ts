@@ -12,6 +12,22 @@ export type Isolation = 'users' | 'none';
 /** How a busybox is started on a script that an environment variable holds. */
 const run = (variable: string): string => `sh -c 'eval "$${variable}"'`;
 
+/** What `eachLayer` reads: overlay layers over the image, the topmost first. */
+export function layerEnvironment(layers: readonly string[]): Record<string, string> {
+  const named = layers.map((layer, number) => [`NETRIG_LAYER_${number}`, layer] as const);
+  return { NETRIG_LAYER_COUNT: String(layers.length), ...Object.fromEntries(named) };
+}
+
+/** Shell text that does something with each layer over the image, the topmost first: `$layer`, with its `$number` from 0. */
+function eachLayer(command: string): string {
+  return `number=0
+while [ "$number" -lt "$NETRIG_LAYER_COUNT" ]; do
+  eval "layer=\\$NETRIG_LAYER_$number"
+  ${command}
+  number=$((number + 1))
+done`;
+}
+
 /**
  * Joins the host's cgroups (arguments before `--`) and makes its namespaces. `unshare` is killed when the holder ends,
  * and PID 1, so all of the host, when `unshare` is.
@@ -42,13 +58,15 @@ ${
 export const provideScript = `set -eu
 cd "$NETRIG_IMAGE"
 mount -t tmpfs -o mode=755,nosuid,noexec,size=64k netrig mnt
-mkdir mnt/lower mnt/data mnt/nodes mnt/host
+mkdir mnt/lower mnt/layers mnt/data mnt/nodes mnt/host
+${eachLayer('mkdir "mnt/layers/$number"')}
 for node in null:1:3 zero:1:5 full:1:7 random:1:8 urandom:1:9 tty:5:0 tun:10:200 fuse:10:229; do
   numbers=\${node#*:}
   mknod -m 666 "mnt/nodes/\${node%%:*}" c "\${numbers%:*}" "\${numbers#*:}"
 done
 mount -o remount,ro mnt
 set -- bind "$NETRIG_USERS" "$NETRIG_IMAGE" mnt/lower
+${eachLayer('set -- "$@" bind "$NETRIG_USERS" "$layer" "mnt/layers/$number"')}
 [ -z "$NETRIG_DOCKER_DATA" ] || set -- "$@" bind "$NETRIG_USERS" "$NETRIG_DOCKER_DATA" mnt/data
 exec "$NETRIG_PERL" -e "$NETRIG_CALLS" -- "$@" $NETRIG_FILTER -- "$NETRIG_BUSYBOX" ${run('NETRIG_ENTER_USERS')}
 `;
@@ -64,7 +82,9 @@ if [ "$NETRIG_OVERLAY" = root ]; then
   mount -t tmpfs -o "mode=755,nodev,size=$NETRIG_SIZE,uid=$NETRIG_FIRST_ID,gid=$NETRIG_FIRST_ID" netrig mnt/host
   mkdir mnt/host/upper mnt/host/work mnt/host/root
   chown "$NETRIG_FIRST_ID:$NETRIG_FIRST_ID" mnt/host/*
-  mount -t overlay -o nodev,lowerdir=mnt/lower,upperdir=mnt/host/upper,workdir=mnt/host/work overlay mnt/host/root
+  lower=
+${eachLayer('lower=${lower}mnt/layers/$number:')}
+  mount -t overlay -o "nodev,lowerdir=\${lower}mnt/lower,upperdir=mnt/host/upper,workdir=mnt/host/work" overlay mnt/host/root
 fi
 # By their paths: the busybox of Debian 11 has an nsenter of its own. The change of ids takes the parent-death signal away, so
 # it is asked for after it.
@@ -76,10 +96,12 @@ const ownRoot = `
 cd "$NETRIG_MOUNT"
 mount -t tmpfs -o "mode=755,size=$NETRIG_SIZE" netrig .
 cd "$NETRIG_MOUNT"
-mkdir lower upper work root
+mkdir lower layers upper work root
 # Bound here so that no path with a comma or a colon has to go into overlay's options.
 mount -o bind "$NETRIG_IMAGE" lower
-mount -t overlay -o lowerdir=lower,upperdir=upper,workdir=work overlay root
+lower=
+${eachLayer('mkdir "layers/$number"; mount -o bind "$layer" "layers/$number"; lower=${lower}layers/$number:')}
+mount -t overlay -o "lowerdir=\${lower}lower,upperdir=upper,workdir=work" overlay root
 `;
 
 const usersRoot = `
@@ -93,7 +115,9 @@ else
   mount -t tmpfs -o "mode=755,size=$NETRIG_SIZE" netrig host
   cd -P host
   mkdir upper work root
-  mount -t overlay -o userxattr,lowerdir=../lower,upperdir=upper,workdir=work overlay root
+  lower=
+${eachLayer('lower=${lower}../layers/$number:')}
+  mount -t overlay -o "userxattr,lowerdir=\${lower}../lower,upperdir=upper,workdir=work" overlay root
 fi
 [ -z "$NETRIG_DOCKER_DATA" ] || NETRIG_DOCKER_DATA=../data
 `;

@@ -5,12 +5,13 @@ import { basename, join } from 'node:path';
 import type { Duplex, Readable } from 'node:stream';
 import { messageOf, NetrigError } from '../../errors.js';
 import type { HostImage } from '../../images/host-image.js';
+import { orderKey } from '../../images/made-to-order.js';
 import type { Ledger } from '../../lab/ledger.js';
 import { identify, type ProcessIdentity, signalProcess, waitUntilGone } from '../../lab/process.js';
 import { consoleLog } from '../../lab/store.js';
 import type { HostPlan } from '../../plan/lab-plan.js';
 import type { LabKeys } from '../../ssh/keys.js';
-import { bootScript, enterScript, enterUsersScript, provideScript } from './boot-script.js';
+import { bootScript, enterScript, enterUsersScript, provideScript, layerEnvironment } from './boot-script.js';
 import {
   type CgroupLayout,
   delegateGroups,
@@ -55,8 +56,9 @@ export interface LabSite {
   limits: (host: HostPlan) => HostLimits;
   /** The ids of each host of the plan, in its order; empty where hosts are not isolated. */
   ids: readonly IdRange[];
+  /** By `orderKey` of the hosts that stand on it. */
   images: ReadonlyMap<string, HostImage>;
-  /** Per image: layers of its warmed engine that are bound instead of copied. */
+  /** Per image, likewise: layers of its warmed engine that are bound instead of copied. */
   boundLayers: ReadonlyMap<string, readonly string[]>;
 }
 
@@ -118,13 +120,14 @@ function environment(site: LabSite, host: HostPlan, image: HostImage, users: Use
     NETRIG_HOST_KEY_PUBLIC: site.keys.hostPublicKeyLine,
     NETRIG_LOGIN_KEY: site.keys.publicKeyLine,
     NETRIG_IMAGE: image.root,
+    ...layerEnvironment(image.layers),
     NETRIG_SIZE: String(site.limits(host).disk),
     NETRIG_UNSHARE: `--mount --pid --uts --ipc --net${host.init === 'systemd' ? ' --cgroup' : ''}`,
     NETRIG_CGROUP: viewFor(site.layout, image.cgroup) ?? 'hybrid',
     NETRIG_HIERARCHIES: hierarchies.map((one) => `${basename(one.mountPoint)}=${one.options}`).join(' '),
     NETRIG_UNIFIED: unified === null ? '' : 'yes',
     NETRIG_DOCKER_DATA: host.engine && host.init === 'systemd' ? (image.dockerData ?? '') : '',
-    NETRIG_BOUND_LAYERS: (site.boundLayers.get(image.name) ?? []).join(' '),
+    NETRIG_BOUND_LAYERS: (site.boundLayers.get(orderKey(host)) ?? []).join(' '),
     NETRIG_MACHINE_ID: randomBytes(16).toString('hex'),
     ...(users === null || site.isolation.mode === 'none' ? {} : usersEnvironment(site.isolation.overlay, users)),
   };
@@ -169,7 +172,7 @@ export async function bootHost(
   host: HostPlan,
   options: { again: boolean; timeoutMs: number; signal: AbortSignal },
 ): Promise<BootedHost> {
-  const image = site.images.get(host.image);
+  const image = site.images.get(orderKey(host));
   if (!image) throw new NetrigError('NETRIG_INTERNAL', `No image "${host.image}" was made ready for ${host.name}.`);
   // A light host sees no cgroups: it is in those that limit it.
   const view = host.init === 'systemd' ? viewFor(site.layout, image.cgroup) : null;

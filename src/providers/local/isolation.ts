@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { NetrigError } from '../../errors.js';
 import type { IsolationWish } from '../provider.js';
 import { findProgram, machineEnvironment, runCommand } from '../shared/command.js';
-import { enterUsersScript, provideScript } from './boot-script.js';
+import { enterUsersScript, provideScript, layerEnvironment } from './boot-script.js';
 import { cgroupLayout } from './cgroups.js';
 import { giveBack, takeRanges } from './id-ranges.js';
 import { filterAction, machineCalls } from './machine-calls.js';
@@ -78,6 +78,7 @@ export async function tryOverlay(directory: string, overlay: OverlayMaker): Prom
     const environment = {
       ...machineEnvironment,
       NETRIG_IMAGE: image,
+      ...layerEnvironment([]),
       NETRIG_DOCKER_DATA: '',
       NETRIG_USERS: `/proc/${users.holder.pid}/ns/user`,
       NETRIG_FIRST_ID: String(range!.first),

@@ -3,7 +3,7 @@ import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { messageOf, NetrigError } from '../../errors.js';
 import type { HostImage } from '../../images/host-image.js';
-import { ensureHostImage } from '../../images/store.js';
+import { ensureOrderedImage, orderKey, type ImageOrder } from '../../images/made-to-order.js';
 import { type Ledger, openLedger } from '../../lab/ledger.js';
 import { isAlive, ownPidSpace, type ProcessIdentity } from '../../lab/process.js';
 import { consoleLog, heldElsewhere, holderAlive, keepLog, newLabId } from '../../lab/store.js';
@@ -40,7 +40,7 @@ import { openTransport } from './transport.js';
 
 export interface LocalProviderOptions {
   /** Where host images come from; the cache of built images by default. */
-  image?: (name: string, options: { signal: AbortSignal; progress: (line: string) => void }) => Promise<HostImage>;
+  image?: (order: ImageOrder, options: { signal: AbortSignal; progress: (line: string) => void }) => Promise<HostImage>;
   /** What this machine can do to isolate hosts; tried by default. */
   probe?: typeof probeIsolation;
 }
@@ -116,15 +116,15 @@ async function readyImages(
 ): Promise<Pick<LabSite, 'images' | 'boundLayers'>> {
   const images = new Map<string, HostImage>();
   const boundLayers = new Map<string, string[]>();
-  for (const name of new Set(plan.hosts.map((host) => host.image))) {
+  for (const [name, order] of new Map(plan.hosts.map((host) => [orderKey(host), host]))) {
     const begin = performance.now();
     const phase = { type: 'phase', scenario, phase: 'image', text: `Image ${name}` } as const;
     emit({ ...phase, state: 'start' });
     const progress = (text: string): void => emit({ type: 'log', scenario, level: 'info', text });
-    const image = await find(name, { signal, progress });
+    const image = await find(order, { signal, progress });
     emit({ ...phase, state: 'end', durationMs: performance.now() - begin });
     images.set(name, image);
-    if (plan.hosts.some((host) => host.image === name && host.engine))
+    if (plan.hosts.some((host) => orderKey(host) === name && host.engine))
       boundLayers.set(name, await boundLayersOf(image));
   }
   throwIfInterrupted(signal);
@@ -157,7 +157,7 @@ async function bring(
   localPreflight(plan);
   const warning = neighbourWarning(plan);
   if (warning !== null) options.emit({ type: 'log', scenario: options.scenario, level: 'warn', text: warning });
-  const ready = await readyImages(plan, options, provider.image ?? ensureHostImage);
+  const ready = await readyImages(plan, options, provider.image ?? ensureOrderedImage);
   const isolation = await decideIsolation(plan, options, ready.images, provider.probe);
 
   const id = newLabId(plan.slug);
