@@ -73,19 +73,23 @@ export function parseArping(text: string, address: string): ArpAnswers | null {
   };
 }
 
-/** Asks for one address, once a second for `seconds`. Rejects only with NETRIG_SSH_*. */
+/** What a command to a host takes beside the listening, ms. */
+const overheadMs = 150;
+
+/** Asks for one address, once a second for as long as `listenMs`. Rejects only with NETRIG_SSH_*. */
 async function askWho(
   context: ProbeContext,
   vantage: Vantage,
   device: string,
   address: string,
-  seconds: number,
+  listenMs: number,
 ): Promise<ArpAnswers | { unknown: string }> {
   // -b: every request is broadcast; after the first answer arping would ask that one alone. No -c, with which it ends after so
   // many answers, not requests: the second owner of the address would go unheard (iputils 20210202 to 20250605).
-  const argv = ['arping', '-b', '-w', String(seconds), '-I', device, address];
+  // It tells what it heard when it is interrupted, too; -w takes whole seconds only.
+  const argv = ['timeout', '-s', 'INT', (listenMs / 1000).toFixed(3), 'arping', '-b', '-I', device, address];
   const result = await vantage.host.exec(vantage.enter(argv), {
-    timeoutMs: Math.min(context.timeLeftMs(), seconds * 1000 + 10_000),
+    timeoutMs: Math.min(context.timeLeftMs(), listenMs + 10_000),
     signal: context.signal,
   });
   const why = whyNoAnswer('arping', result);
@@ -109,6 +113,11 @@ function neighbours(context: ProbeContext, vantage: Vantage, name: string, addre
     .flatMap((one) => (one !== null && one.family === 4 && one.address !== address ? [one.address] : []));
 }
 
+/** How long one may listen in what is left of the attempt, ms: an owner answers within milliseconds, two are told apart as soon. */
+function listening(context: ProbeContext): number {
+  return Math.max(100, context.timeLeftMs() - overheadMs);
+}
+
 /** Nobody's answer is worth something only where somebody could have answered. */
 async function controlOf(spec: Spec, context: ProbeContext, vantage: Vantage, device: string): Promise<Control> {
   const candidates =
@@ -123,7 +132,7 @@ async function controlOf(spec: Spec, context: ProbeContext, vantage: Vantage, de
     };
   let seen = '';
   for (const address of candidates) {
-    const answers = await askWho(context, vantage, device, address, 1);
+    const answers = await askWho(context, vantage, device, address, Math.min(1000, listening(context)));
     if (!('unknown' in answers) && answers.macs.length > 0)
       return { title: `${address} answers there`, held: true, seen: answers.macs.join(' and ') };
     seen = 'unknown' in answers ? answers.unknown : 'nobody answers';
@@ -161,7 +170,10 @@ export const arpCheck = defineCheck<Spec>({
       (vantage.endpoint.kind === 'host'
         ? vantage.host.plan.interfaces.find((one) => one.name === spec.interface)?.device
         : undefined) ?? spec.interface;
-    const answers = await askWho(context, vantage, device, spec.address, spec.questions);
+    // Where time is short, half of it at most: the control of a silence needs some, too.
+    const left = listening(context);
+    const listenMs = Math.min(spec.questions * 1000, Math.max(left / 2, left - 1000 - overheadMs));
+    const answers = await askWho(context, vantage, device, spec.address, listenMs);
     if ('unknown' in answers) return inconclusive(answers.unknown);
     const { macs } = answers;
     const seen =

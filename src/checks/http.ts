@@ -148,6 +148,7 @@ function proberOf(spec: HttpSpec, context: ProbeContext): Prober {
     success: () => `${url} answers with ${describeStatus(status)}`,
     service: { proto: 'tcp', port: portOf(url) },
     send: (source, target) => sendHttp(spec, context, source, target),
+    waitMs: spec.wait,
     control: async (source, target) =>
       sightingOf(spec, await exchangeHttp(context, source, target, harmless(requestOf(spec))), source, target),
     author: spec.control ?? null,

@@ -213,6 +213,7 @@ export const pingCheck = defineCheck<PingSpec>({
       ...(spec.size === undefined ? {} : { size: spec.size }),
       df: spec.df,
       send: (source, target) => sendPing(context, source, target, spec),
+      waitMs: (spec.count - 1) * spec.interval + spec.wait,
       control: async (source, target) => (await sendPing(context, source, target, plain)).sighting,
       again: (_, { address }) => quoteArgv(pingArgv(address, spec)),
       author: spec.control ?? null,

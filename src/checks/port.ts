@@ -109,6 +109,7 @@ export const portCheck = defineCheck<PortSpec>({
         success: () => `${spec.to} port ${spec.port}/${spec.proto} is open`,
         service: { proto: spec.proto, port: spec.port },
         send: (source, target) => sendPort(spec, context, source, target),
+        waitMs: spec.wait,
         again: (source, target) => commandAgain(spec, source, target),
         author: spec.control ?? null,
       },

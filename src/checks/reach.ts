@@ -236,6 +236,7 @@ function proberOf(context: ProbeContext, spec: ReachSpec, may: boolean, sent: Re
       ).sighting,
     author: null,
     needsTarget: true,
+    waitMs: spec.wait,
     diagnosed: 'never',
   };
 }

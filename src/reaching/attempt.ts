@@ -33,6 +33,8 @@ export interface Prober {
   size?: number;
   df?: boolean;
   send: (source: Vantage, target: ResolvedTarget) => Promise<Sent>;
+  /** How long `send` waits for an answer that does not come, ms. */
+  waitMs: number;
   /** A plain probe of the kind, for controls; `send` where left out. */
   control?: (source: Vantage, target: ResolvedTarget) => Promise<Sighting>;
   /** The probe as a person would type it at the source; left out where there is no short way to. */
@@ -96,6 +98,19 @@ export function explain(
     answeredBy,
     path,
   });
+}
+
+/** A command is ended by its attempt's clock a little before that clock is read here, ms. */
+const nearlyOverMs = 50;
+
+/**
+ * For a probe that must succeed and was ended before its own wait was over, because its attempt had less time than that: no
+ * success came within the time there was. (For one that must fail it proves nothing: the answer may have been on its way.)
+ */
+function outOfTime(context: ProbeContext, prober: Prober, sent: Sent, leftMs: number): string | null {
+  const clipped = leftMs < prober.waitMs && context.timeLeftMs() < nearlyOverMs;
+  if (prober.fails !== null || sent.sighting.saw !== 'nothing' || !clipped) return null;
+  return `${sent.sighting.text}; nothing had come by then`;
 }
 
 /** The ends of a check, as scenarios write them. */
@@ -165,8 +180,11 @@ export async function attemptBetween(
         : inconclusive(`${ends.reason}, so nothing could be proven about reaching it`);
     case 'found': {
       const { source, target } = ends;
+      const leftMs = context.timeLeftMs();
       const sent = await prober.send(source, target);
       await context.probeOver?.();
+      const tooLate = outOfTime(context, prober, sent, leftMs);
+      if (tooLate) return fail('timeout', tooLate, { expected: success, actual: 'timeout' });
       const outcome = (await settle({ source, target, sent })) ?? (await judgeSent(context, prober, ends, sent));
       const command = outcome.verdict === 'pass' ? null : (prober.again?.(source, target) ?? null);
       return command === null ? outcome : { ...outcome, again: { on: source.label, command } };

@@ -25,6 +25,8 @@ export interface Asked {
   /** The part of a composed script; `null` for a command by itself. */
   part: string | null;
   stdin: string;
+  /** How long `timeout` lets it run. */
+  limitMs?: number;
 }
 
 export type Said = string | { stdout?: string; stderr?: string; exitCode?: number | null; timedOut?: boolean };
@@ -60,7 +62,7 @@ export interface FakeOptions extends FakeWorld {
   /** A process that goes on; without it, none can be started. */
   spawns?: (host: string, argv: readonly string[], options: ExecOptions) => RemoteProcess;
   /** ms left for the attempt; default 30,000. */
-  timeLeftMs?: number;
+  timeLeftMs?: number | (() => number);
 }
 
 /** What a stream of this text leaves of itself, as the connection to a host keeps it. */
@@ -132,6 +134,10 @@ class Machine {
   run(base: Omit<Asked, 'address' | 'port' | 'tool'>): Said {
     const { argv } = base;
     const tool = argv[0]!;
+    if (tool === 'timeout') {
+      const limit = argv.findIndex((word, at) => at > 0 && /^\d+(\.\d+)?$/.test(word));
+      return this.run({ ...base, argv: argv.slice(limit + 1), limitMs: Number(argv[limit]) * 1000 });
+    }
     if (tool === 'fping') {
       const targets = argv.filter((word) => parseCidr(`${word}/32`) !== null || word.includes(':'));
       const said = targets.map((address) => this.ask({ ...base, tool, address, port: null }));
@@ -248,11 +254,12 @@ export function fakeLab(options: FakeOptions): FakeLab {
       },
     };
   };
+  const left = options.timeLeftMs ?? 30_000;
   const context: ProbeContext = {
     plan: world.plan,
     host,
     signal: new AbortController().signal,
-    timeLeftMs: () => options.timeLeftMs ?? 30_000,
+    timeLeftMs: typeof left === 'function' ? left : () => left,
     attach: async (title, name, mime) => ({ title, file: name, mime }),
   };
   return {

@@ -95,4 +95,16 @@ describe('kind arp, by what the tools said', () => {
       if (reason) expect(outcome.reason).to.match(reason);
     });
   }
+
+  it('listens for no longer than its attempt lasts, with time for a control of silence', async () => {
+    const listened = async (leftMs: number): Promise<number[]> => {
+      const fake = fakeLab({ hosts, said: [silent(B)], timeLeftMs: () => leftMs });
+      await fake.check(arpCheck, { from: 'a', interface: 'eth0', address: B });
+      return fake.asked.flatMap(({ tool, limitMs }) => (tool === 'arping' ? [limitMs ?? Infinity] : []));
+    };
+    expect(await listened(30_000)).to.deep.equal([2000, 1000]);
+    const [short = 0, ...others] = await listened(1000);
+    expect(others).to.have.length(1);
+    expect(short).to.be.within(300, 850);
+  });
 });

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import type { CheckKind } from '../../src/checks/kind.js';
+import { httpCheck } from '../../src/checks/http.js';
 import { pingCheck } from '../../src/checks/ping.js';
 import { portCheck } from '../../src/checks/port.js';
 import { reachCheck } from '../../src/checks/reach.js';
@@ -540,6 +541,34 @@ describe('connectivity kinds, by what the tools said', () => {
       if (one.broken) expect(said(false), seen).to.match(one.broken);
     });
   }
+  /** An attempt with less time than the probe waits, ended by its clock while the probe was under way. */
+  async function endedByTheClock(kind: CheckKind<never>, spec: object): Promise<Outcome> {
+    let leftMs = 300;
+    const cut: Row = {
+      tool: ['ping', 'perl', 'curl'],
+      when: ({ argv }) => argv.some((word) => word.includes(B)),
+      says: () => {
+        leftMs = 0;
+        return { timedOut: true };
+      },
+    };
+    const lab = fakeLab({ ...two, said: [cut], timeLeftMs: () => leftMs });
+    return lab.check(kind, { from: 'a', ...spec });
+  }
+  const clipped: [CheckKind<never>, object][] = [
+    [ping, { to: B }],
+    [port, { to: B, port: 80 }],
+    [httpCheck as CheckKind<never>, { url: `http://${B}/` }],
+  ];
+  for (const [kind, spec] of clipped) {
+    it(`${kind.name}: no answer came in the time there was: a failure where one must come, no proof where none may`, async () => {
+      const positive = await endedByTheClock(kind, spec);
+      expect(positive, positive.reason).to.include({ verdict: 'fail', cause: 'timeout' });
+      const negative = await endedByTheClock(kind, { ...spec, expect: { fails: 'timeout' } });
+      expect(negative.verdict, negative.reason).to.equal('inconclusive');
+    });
+  }
+
   it('take no check that cannot pass, or cannot fail', () => {
     const refuses = (spec: object): boolean => !pingCheck.schema.safeParse({ from: 'a', to: 'b', ...spec }).success;
     expect(refuses({ expect: { 'min-received': 5 } })).to.equal(true);
