@@ -347,7 +347,7 @@ export const zHost = z
     packages: oneOrMany(zPackage)
       .default([])
       .describe(
-        'Debian packages that the host has beyond those of its image: `[frr, keepalived]`. Fetched once from the mirror that the machine’s apt knows, then kept; services that they bring start with the host.',
+        'Debian packages that the host has beyond those of its image: `[frr, keepalived]`. Fetched once from the mirror that the machine’s apt knows, then kept; services that they bring start with the host. On the local provider.',
       ),
     docker: zDocker.optional().describe('What the host’s engine has from the start.'),
   })

@@ -34,6 +34,7 @@ describe('scenario: what a valid file means', () => {
         image: 'debian-12',
         init: 'systemd',
         engine: true,
+        packages: [],
         routes: [],
         sysctls: {},
         docker: { networks: {}, containers: {} },

@@ -1,3 +1,4 @@
+import { refusePackages } from '../shared/no-packages.js';
 import { addressesOf } from '../../model/planned-addresses.js';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { isIP } from 'node:net';
@@ -610,7 +611,10 @@ async function asks(): Promise<string> {
 export const sshProvider: Provider = {
   name: 'ssh',
   capabilities,
-  preflight: async (plan) => void machinesFor(plan, requireInventory()),
+  async preflight(plan) {
+    refusePackages(plan, 'ssh');
+    machinesFor(plan, requireInventory());
+  },
   up: bring,
   attach: attachTo,
   destroy: destroyLab,

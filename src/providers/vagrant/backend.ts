@@ -1,3 +1,4 @@
+import { refusePackages } from '../shared/no-packages.js';
 import { readFileSync } from 'node:fs';
 import { NetrigError } from '../../errors.js';
 import { findHostImageRow } from '../../images/host-image.js';
@@ -233,6 +234,7 @@ export function requireBoxes(own: readonly string[], backend: Backend): void {
 
 /** See `Provider.preflight`; throws what `findBackend` does, too. */
 export async function vagrantPreflight(plan: LabPlan): Promise<Backend> {
+  refusePackages(plan, 'vagrant');
   plan.hosts.forEach(checkHost);
   const memory = memoryOfMachine();
   const backend = await findBackend();
