@@ -4,6 +4,7 @@ import { contains, familyOf, parseCidr } from '../model/cidr.js';
 import { rulesThatDropped } from '../facts/drop-counters.js';
 import { holdersOf, surveyAddresses } from '../facts/holders.js';
 import type { Survey } from '../facts/holders.js';
+import { listensAt, readListeners } from '../facts/listeners.js';
 import { neighbourSilent } from '../facts/path.js';
 import type { PathEvidence } from '../facts/path.js';
 import type { ProbeContext } from '../places/context.js';
@@ -38,7 +39,9 @@ export interface Service {
 }
 
 /** Ports of which any host says at least that nobody listens: ssh, which lab hosts have, and discard. */
-const otherPorts = [22, 9];
+const usualPorts = [22, 9];
+/** So many ports that somebody listens on are tried at most: a packet filter lets through those that are meant to be used. */
+const triedListeners = 30;
 const waitMs = 700;
 
 const pingOnce = (address: string): string =>
@@ -50,17 +53,29 @@ function replied(output: string | undefined, address: string): boolean {
   return report !== null && 'received' in report && report.received > 0;
 }
 
+/** Ports of the target, other than the probe's own, that may answer where that one is filtered. */
+async function otherPorts({ context, target, service }: PathRequest, owner: Vantage): Promise<number[]> {
+  const listed = await owner.host.exec(owner.enter(['ss', '-H', '-l', '-n', '-t']), {
+    timeoutMs: context.timeLeftMs(),
+    signal: context.signal,
+  });
+  const listeners = listed.exitCode === 0 ? readListeners(listed.stdout) : [];
+  const open = listeners.map(({ port }) => port).filter((port) => listensAt(listeners, target.address, port));
+  const own = service?.proto === 'tcp' ? service.port : null;
+  return [...new Set([...usualPorts, ...open.slice(0, triedListeners)])].filter((port) => port !== own);
+}
+
 /** Shell text of TCP attempts at other ports of an address; the program comes in `$program`. */
-const tryOthers = (address: string): string =>
-  `printf '%s' "$program" | ${connectCommand({ proto: 'tcp', waitMs, targets: otherPorts.map((port) => ({ address, port })) })}`;
+const tryOthers = (address: string, ports: readonly number[]): string =>
+  `printf '%s' "$program" | ${connectCommand({ proto: 'tcp', waitMs, targets: ports.map((port) => ({ address, port })) })}`;
 
 /** Which of the other ports the address itself gave any answer on; `null`: none. */
-function otherAnswer(output: string | undefined, address: string): string | null {
-  const sightings = output === undefined ? null : readConnectOutput(output, otherPorts.length);
+function otherAnswer(output: string | undefined, address: string, ports: readonly number[]): string | null {
+  const sightings = output === undefined ? null : readConnectOutput(output, ports.length);
   for (const [at, sighting] of (sightings ?? []).entries()) {
-    if (sighting.saw === 'open') return `accepts TCP at port ${otherPorts[at]}`;
+    if (sighting.saw === 'open') return `accepts TCP at port ${ports[at]}`;
     if (sighting.saw === 'error' && sighting.where === 'remote' && sighting.errno === 'ECONNREFUSED')
-      if (sighting.icmp === null || sighting.icmp.from === address) return `refuses TCP at port ${otherPorts[at]}`;
+      if (sighting.icmp === null || sighting.icmp.from === address) return `refuses TCP at port ${ports[at]}`;
   }
   return null;
 }
@@ -97,9 +112,10 @@ async function anyAnswer(request: PathRequest, owner: Vantage): Promise<string |
     const mac = arpReply(asked.stdout, address);
     if (mac !== null && (await isOwnersMac(context, owner, mac))) return `${owner.label} answers ARP (${mac})`;
   }
+  const ports = await otherPorts(request, owner);
   const parts: ScriptPart[] = [
     { name: 'ping', shell: pingOnce(address), atOnce: true },
-    { name: 'tcp', shell: tryOthers(address), atOnce: true },
+    { name: 'tcp', shell: tryOthers(address, ports), atOnce: true },
   ];
   const { parts: said } = await runScript(source.host, parts, {
     timeoutMs: context.timeLeftMs(),
@@ -108,7 +124,7 @@ async function anyAnswer(request: PathRequest, owner: Vantage): Promise<string |
     wrap: (shell) => inside(source, shell),
   });
   if (replied(said.get('ping')?.output, address)) return `${target.label} answers pings`;
-  const other = otherAnswer(said.get('tcp')?.output, address);
+  const other = otherAnswer(said.get('tcp')?.output, address, ports);
   return other === null ? null : `${target.label} ${other}`;
 }
 
@@ -161,7 +177,7 @@ async function forwardsToOthers(
     candidates.flatMap((address, at): ScriptPart[] => [
       { name: `route-${at}`, shell: quoteArgv(['ip', '-j', family, 'route', 'get', address]), atOnce: true },
       { name: `ping-${at}`, shell: pingOnce(address), atOnce: true },
-      { name: `tcp-${at}`, shell: tryOthers(address), atOnce: true },
+      { name: `tcp-${at}`, shell: tryOthers(address, usualPorts), atOnce: true },
     ]),
     {
       timeoutMs: context.timeLeftMs(),
@@ -173,7 +189,7 @@ async function forwardsToOthers(
   for (const [at, address] of candidates.entries()) {
     if (!parts.get(`route-${at}`)?.output.includes(`"gateway":"${gateway}"`)) continue;
     if (replied(parts.get(`ping-${at}`)?.output, address)) return `${source.label} reaches ${address} through it`;
-    if (otherAnswer(parts.get(`tcp-${at}`)?.output, address) !== null)
+    if (otherAnswer(parts.get(`tcp-${at}`)?.output, address, usualPorts) !== null)
       return `${source.label} reaches ${address} through it`;
   }
   return null;

@@ -39,7 +39,8 @@ export function lastWords(text: string, lines = 2): string {
   return text
     .split('\n')
     .map((line) => line.trim())
-    .filter((line) => line !== '')
+    // Marks under a mistake (`^~~~`) say nothing by themselves.
+    .filter((line) => /[\p{L}\p{N}]/u.test(line))
     .slice(-lines)
     .join(' / ');
 }

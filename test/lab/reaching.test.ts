@@ -149,4 +149,24 @@ describe('reaching, on a real router', function () {
         await comesTo({ verdict: 'fail', cause: 'host-unreachable' }, kind as typeof pingCheck, body);
       }
     }));
+  it('a firewall that lets one port through shows with it that the way works; one that lets none through shows nothing', () =>
+    during(
+      'router',
+      [
+        "nft add table inet f && nft add chain inet f onward '{ type filter hook forward priority 0; policy drop; }' && nft add rule inet f onward ct state established accept && nft add rule inet f onward tcp dport 7001 accept",
+        'nft delete table inet f',
+      ],
+      async () => {
+        await run('db', 'setsid socat TCP-LISTEN:7001,fork,reuseaddr EXEC:cat >/dev/null 2>&1 </dev/null &');
+        await run('db', 'for i in $(seq 100); do ss -Hlnt | grep -q :7001 && exit 0; sleep 0.05; done; exit 1');
+        await comesTo({ verdict: 'pass', cause: 'timeout' }, portCheck, closed);
+        await comesTo({ verdict: 'pass', cause: 'timeout' }, pingCheck, {
+          from: 'guest',
+          to: 'db',
+          expect: { fails: 'timeout' },
+        });
+        await run('router', 'nft flush chain inet f onward');
+        await comesTo({ verdict: 'inconclusive' }, portCheck, closed);
+      },
+    ));
 });
