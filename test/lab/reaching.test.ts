@@ -116,7 +116,14 @@ describe('reaching, on a real router', function () {
     }));
   it('so is who answers in the target’s place over UDP', () =>
     during('db', ['ip addr add 10.2.0.20/24 dev eth0', 'ip addr del 10.2.0.20/24 dev eth0'], async () => {
-      const probe = { from: 'guest', to: '10.2.0.20', port: 8080, proto: 'udp', send: 'hello', receive: 'hello' };
+      const probe = {
+        from: 'guest',
+        to: '10.2.0.20',
+        port: 8080,
+        proto: 'udp',
+        send: 'hello',
+        expect: { receive: 'hello' },
+      };
       await comesTo({ verdict: 'pass' }, portCheck, { ...probe, to: 'db' });
       await comesTo(
         { verdict: 'fail', cause: 'wrong-answer', reason: /10\.2\.0\.10 port 8080 answered/ },
