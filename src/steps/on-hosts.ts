@@ -36,13 +36,15 @@ export async function onEachHost(context: StepContext, work: (host: ProbeHost) =
 
 /** The last line or lines of a text that say something, for one-sentence reasons. */
 export function lastWords(text: string, lines = 2): string {
-  return text
-    .split('\n')
-    .map((line) => line.trim())
-    // Marks under a mistake (`^~~~`) say nothing by themselves.
-    .filter((line) => /[\p{L}\p{N}]/u.test(line))
-    .slice(-lines)
-    .join(' / ');
+  return (
+    text
+      .split('\n')
+      .map((line) => line.trim())
+      // Marks under a mistake (`^~~~`) say nothing by themselves.
+      .filter((line) => /[\p{L}\p{N}]/u.test(line))
+      .slice(-lines)
+      .join(' / ')
+  );
 }
 
 /** How a command ended, as the end of a sentence: "exited with 1", "was killed by SIGKILL", "did not end within 5.0 s". */
