@@ -1,3 +1,4 @@
+import { beside } from '../places/vantage.js';
 import { z } from 'zod';
 import { zEndpoint, zInterfaceName } from '../language/fields.js';
 import { familyOf, parseCidr } from '../model/cidr.js';
@@ -88,7 +89,8 @@ async function askWho(
   // many answers, not requests: the second owner of the address would go unheard (iputils 20210202 to 20250605).
   // It tells what it heard when it is interrupted, too; -w takes whole seconds only.
   const argv = ['timeout', '-s', 'INT', (listenMs / 1000).toFixed(3), 'arping', '-b', '-I', device, address];
-  const result = await vantage.host.exec(vantage.enter(argv), {
+  const place = beside(vantage);
+  const result = await place.host.exec(place.enter(argv), {
     timeoutMs: Math.min(context.timeLeftMs(), listenMs + 10_000),
     signal: context.signal,
   });

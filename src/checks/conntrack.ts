@@ -1,3 +1,4 @@
+import { beside } from '../places/vantage.js';
 import { z } from 'zod';
 import { zEndpoint } from '../language/fields.js';
 import type { Outcome } from '../model/verdict.js';
@@ -71,7 +72,8 @@ const table = '/proc/net/nf_conntrack';
 const keepBytes = 8 << 20;
 
 async function trackedBy(context: ProbeContext, place: Vantage): Promise<TrackedConnection[] | { unknown: string }> {
-  const result = await place.host.exec(place.enter(['cat', table]), {
+  const from = beside(place);
+  const result = await from.host.exec(from.enter(['cat', table]), {
     timeoutMs: Math.min(context.timeLeftMs(), 10_000),
     signal: context.signal,
     keepBytes,

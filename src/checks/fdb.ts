@@ -1,3 +1,4 @@
+import { beside } from '../places/vantage.js';
 import { z } from 'zod';
 import { zEndpoint, zInterfaceName } from '../language/fields.js';
 import type { Outcome } from '../model/verdict.js';
@@ -90,7 +91,8 @@ async function entriesOf(
 ): Promise<Entry[] | { unknown: string }> {
   const argv = ['bridge', '-j', 'fdb', 'show', isBridge ? 'br' : 'dev', name];
   const keepBytes = 8 << 20;
-  const result = await place.host.exec(place.enter(argv), {
+  const from = beside(place);
+  const result = await from.host.exec(from.enter(argv), {
     timeoutMs: Math.min(context.timeLeftMs(), 10_000),
     signal: context.signal,
     keepBytes,

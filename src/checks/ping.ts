@@ -14,7 +14,7 @@ import { readPing } from '../probes/ping-output.js';
 import type { PingReport } from '../probes/ping-output.js';
 import { runScript, whyUnfinished } from '../places/script.js';
 import type { ResolvedTarget } from '../probes/target.js';
-import { inside } from '../places/vantage.js';
+import { beside, inside } from '../places/vantage.js';
 import type { Vantage } from '../places/vantage.js';
 
 const zEnough = z.strictObject({
@@ -157,10 +157,11 @@ export function judgePing(
 }
 
 async function sendPing(context: ProbeContext, source: Vantage, target: ResolvedTarget, shape: Shape): Promise<Sent> {
+  const from = beside(source);
   const { parts, exec } = await runScript(
-    source.host,
+    from.host,
     [{ name: 'ping', shell: `LC_ALL=C ${quoteArgv(pingArgv(target.address, shape))}` }, ...pathParts(target.address)],
-    { timeoutMs: context.timeLeftMs(), signal: context.signal, wrap: (shell) => inside(source, shell) },
+    { timeoutMs: context.timeLeftMs(), signal: context.signal, wrap: (shell) => inside(from, shell) },
   );
   const unknown = (text: string): Sent => ({
     sighting: { saw: 'nothing', text },

@@ -1,6 +1,6 @@
 import { quoteArgv } from '../ssh/quote.js';
 import type { ProbeContext } from '../places/context.js';
-import { inside } from '../places/vantage.js';
+import { beside, inside } from '../places/vantage.js';
 import type { Vantage } from '../places/vantage.js';
 
 /**
@@ -80,7 +80,8 @@ export async function sendMarked(context: ProbeContext, source: Vantage, probe: 
   const hex = payload.length === 0 ? '' : payload.toString('hex');
   const words = [proto, address, port, mark, waitMs, size, df ? 1 : 0, hex].map(String);
   const shell = quoteArgv(['perl', '-', ...words]);
-  const result = await source.host.exec(inside(source, shell), {
+  const from = beside(source);
+  const result = await from.host.exec(inside(from, shell), {
     stdin: probeProgram,
     timeoutMs: waitMs + 3000,
     signal: context.signal,

@@ -1,3 +1,4 @@
+import { beside } from '../places/vantage.js';
 import { z } from 'zod';
 import type { HostPlan } from '../plan/lab-plan.js';
 import type { ExecResult } from '../ssh/ssh.js';
@@ -49,6 +50,9 @@ function inScenarioNames(answer: unknown, plan: HostPlan): unknown {
   return rename(answer);
 }
 
+/** Names of routing tables are the host's own: /etc/iproute2/rt_tables. */
+const namesTables = (args: readonly string[]): boolean => args.includes('rule') || args.includes('table');
+
 export async function askIp<Item>(
   context: ProbeContext,
   vantage: Vantage,
@@ -56,7 +60,8 @@ export async function askIp<Item>(
   schema: z.ZodType<Item>,
 ): Promise<IpAnswer<Item>> {
   const argv = ['ip', '-j', ...args];
-  const result = await vantage.host.exec(vantage.enter(argv), {
+  const place = namesTables(args) ? vantage : beside(vantage);
+  const result = await place.host.exec(place.enter(argv), {
     timeoutMs: context.timeLeftMs(),
     signal: context.signal,
     keepBytes: answerBytes,

@@ -137,21 +137,27 @@ export async function surveyAddresses(context: ProbeContext, hosts?: readonly st
   const asked = context.plan.hosts.filter(({ name }) => hosts === undefined || hosts.includes(name));
   const answers = await Promise.all(
     asked.map(async ({ name, engine }): Promise<Survey> => {
-      const parts: ScriptPart[] = [
-        { name: 'host', shell: quoteArgv(['ip', '-j', 'addr', 'show']), errors: 'apart' },
-        { name: 'namespaces', shell: inEachNamespace(['ip', '-j', 'addr', 'show']), errors: 'apart' },
-        ...(engine ? [{ name: 'containers', shell: quoteArgv(enginesContainersArgv), errors: 'apart' as const }] : []),
+      const host = context.host(name);
+      const show = ['ip', '-j', 'addr', 'show'];
+      const ofKernel: ScriptPart[] = [
+        { name: 'host', shell: quoteArgv(show), errors: 'apart' },
+        { name: 'namespaces', shell: inEachNamespace(show, host.beside !== undefined), errors: 'apart' },
       ];
-      const script = await runScript(context.host(name), parts, {
-        timeoutMs: context.timeLeftMs(),
-        signal: context.signal,
-        keepBytes: 4 << 20,
-      });
+      const ofEngines: ScriptPart[] = engine
+        ? [{ name: 'containers', shell: quoteArgv(enginesContainersArgv), errors: 'apart' }]
+        : [];
+      const options = { timeoutMs: context.timeLeftMs(), signal: context.signal, keepBytes: 4 << 20 };
+      const scripts = await Promise.all(
+        host.beside
+          ? [runScript(host.beside, ofKernel, options), ...(engine ? [runScript(host, ofEngines, options)] : [])]
+          : [runScript(host, [...ofKernel, ...ofEngines], options)],
+      );
+      const answers = new Map(scripts.flatMap((script) => [...script.parts]));
       const said = (part: string): string => {
-        const result = script.parts.get(part);
+        const result = answers.get(part);
         return result?.exitCode === 0 ? result.output : '';
       };
-      if (!script.parts.has('host')) return { holders: [], unread: [name] };
+      if (!answers.has('host')) return { holders: [], unread: [name] };
       return {
         holders: [
           ...ofInterfaces(said('host'), { kind: 'host', host: name }),

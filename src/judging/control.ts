@@ -13,7 +13,7 @@ import type { ProbeContext } from '../places/context.js';
 import type { PathEvidence } from '../facts/path.js';
 import { findOwner, isTargetProblem, resolveTarget } from '../probes/target.js';
 import type { ResolvedTarget } from '../probes/target.js';
-import { inside, isVantageProblem, resolveVantage } from '../places/vantage.js';
+import { beside, inside, isVantageProblem, resolveVantage } from '../places/vantage.js';
 import type { Vantage } from '../places/vantage.js';
 
 /** A probe of the kind that is being controlled, sent from anywhere to anywhere. */
@@ -68,13 +68,14 @@ async function authorControl(request: ControlRequest, author: ControlSpec): Prom
 async function targetStands(request: ControlRequest, owner: Vantage, service: Service): Promise<string | null> {
   const { context, target } = request;
   const option = service.proto === 'udp' ? '-u' : '-t';
+  const place = beside(owner);
   const { parts } = await runScript(
-    owner.host,
+    place.host,
     [
       { name: 'links', shell: quoteArgv(['ip', '-j', 'addr', 'show']), errors: 'apart' },
       { name: 'listen', shell: quoteArgv(['ss', '-H', '-l', '-n', option]), errors: 'apart' },
     ],
-    { timeoutMs: context.timeLeftMs(), signal: context.signal, wrap: (shell) => inside(owner, shell) },
+    { timeoutMs: context.timeLeftMs(), signal: context.signal, wrap: (shell) => inside(place, shell) },
   );
   const links = zOwnLinks.safeParse(parseJson(parts.get('links')?.output ?? ''));
   if (!links.success || links.data.find(({ ifname }) => ifname === 'lo')?.flags.includes('UP') !== false) return null;
@@ -124,7 +125,8 @@ async function answeredFor(request: ControlRequest, answeredBy: string): Promise
   if (cause !== 'refused' || !service || service.proto === 'icmp') return { ...control, seen };
   const owner = target.owner ?? (await findOwner(context, source, target.address));
   if (!owner) return { ...control, seen };
-  const listed = await owner.host.exec(owner.enter(['ss', '-H', '-l', '-n', service.proto === 'udp' ? '-u' : '-t']), {
+  const place = beside(owner);
+  const listed = await place.host.exec(place.enter(['ss', '-H', '-l', '-n', service.proto === 'udp' ? '-u' : '-t']), {
     timeoutMs: context.timeLeftMs(),
     signal: context.signal,
   });
@@ -177,8 +179,9 @@ export async function networkControls(request: ControlRequest): Promise<Control[
 /** For TCP and UDP: the source's own stack answers a connection attempt to its own loopback, whatever it answers. */
 export async function stackAlive(context: ProbeContext, source: Vantage): Promise<Control> {
   const title = `${source.label} can open connections (to itself)`;
-  const result = await source.host.exec(
-    inside(source, connectCommand({ proto: 'tcp', waitMs: 1000, targets: [{ address: '127.0.0.1', port: 1 }] })),
+  const from = beside(source);
+  const result = await from.host.exec(
+    inside(from, connectCommand({ proto: 'tcp', waitMs: 1000, targets: [{ address: '127.0.0.1', port: 1 }] })),
     {
       stdin: connectProgram,
       timeoutMs: context.timeLeftMs(),

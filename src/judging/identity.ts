@@ -1,3 +1,4 @@
+import { beside } from '../places/vantage.js';
 import { canonicalAddress, contains, parseCidr } from '../model/cidr.js';
 import { holdersOf, surveyAddresses } from '../facts/holders.js';
 import type { Holder } from '../facts/holders.js';
@@ -17,7 +18,8 @@ const meant: Answerer = { is: 'target' };
 
 /** The network namespace that a place is in, by its inode; `null` where it can't be read. */
 async function namespaceOf(context: ProbeContext, place: Vantage): Promise<string | null> {
-  const result = await place.host.exec(place.enter(['readlink', '/proc/self/ns/net']), {
+  const from = beside(place);
+  const result = await from.host.exec(from.enter(['readlink', '/proc/self/ns/net']), {
     timeoutMs: context.timeLeftMs(),
     signal: context.signal,
   });
@@ -96,7 +98,8 @@ function macsOf(context: ProbeContext, owner: Vantage): Promise<string[] | null>
 }
 
 async function readMacs(context: ProbeContext, owner: Vantage): Promise<string[] | null> {
-  const result = await owner.host.exec(owner.enter(['ip', '-j', 'link', 'show']), {
+  const place = beside(owner);
+  const result = await place.host.exec(place.enter(['ip', '-j', 'link', 'show']), {
     timeoutMs: context.timeLeftMs(),
     signal: context.signal,
   });

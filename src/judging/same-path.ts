@@ -10,7 +10,7 @@ import type { PathEvidence } from '../facts/path.js';
 import type { ProbeContext } from '../places/context.js';
 import { runScript } from '../places/script.js';
 import type { ScriptPart } from '../places/script.js';
-import { inside, isVantageProblem, resolveVantage } from '../places/vantage.js';
+import { beside, inside, isVantageProblem, resolveVantage } from '../places/vantage.js';
 import type { Vantage } from '../places/vantage.js';
 import { sawArrive } from '../probes/arrival.js';
 import { connectCommand, connectProgram, readConnectOutput } from '../probes/connect-probe.js';
@@ -55,7 +55,8 @@ function replied(output: string | undefined, address: string): boolean {
 
 /** Ports of the target, other than the probe's own, that may answer where that one is filtered. */
 async function otherPorts({ context, target, service }: PathRequest, owner: Vantage): Promise<number[]> {
-  const listed = await owner.host.exec(owner.enter(['ss', '-H', '-l', '-n', '-t']), {
+  const place = beside(owner);
+  const listed = await place.host.exec(place.enter(['ss', '-H', '-l', '-n', '-t']), {
     timeoutMs: context.timeLeftMs(),
     signal: context.signal,
   });
@@ -100,12 +101,13 @@ function arpReply(output: string | undefined, address: string): string | null {
 /** Anything of the target that the source hears by another probe over the same path. */
 async function anyAnswer(request: PathRequest, owner: Vantage): Promise<string | null> {
   const { context, source, target, path } = request;
+  const from = beside(source);
   const { address } = target;
   const route = path?.route && 'dev' in path.route ? path.route : null;
   const onLink = route !== null && route.gateway === null && target.family === 4 && !route.local;
   // The neighbour first, by itself: where it answers, no more is sent.
   if (onLink) {
-    const asked = await source.host.exec(source.enter(arpingArgv(route.dev, address)), {
+    const asked = await from.host.exec(from.enter(arpingArgv(route.dev, address)), {
       timeoutMs: context.timeLeftMs(),
       signal: context.signal,
     });
@@ -117,11 +119,11 @@ async function anyAnswer(request: PathRequest, owner: Vantage): Promise<string |
     { name: 'ping', shell: pingOnce(address), atOnce: true },
     { name: 'tcp', shell: tryOthers(address, ports), atOnce: true },
   ];
-  const { parts: said } = await runScript(source.host, parts, {
+  const { parts: said } = await runScript(from.host, parts, {
     timeoutMs: context.timeLeftMs(),
     signal: context.signal,
     prelude: `program=${quoteArg(connectProgram)}\nexport program`,
-    wrap: (shell) => inside(source, shell),
+    wrap: (shell) => inside(from, shell),
   });
   if (replied(said.get('ping')?.output, address)) return `${target.label} answers pings`;
   const other = otherAnswer(said.get('tcp')?.output, address, ports);
@@ -171,9 +173,10 @@ async function forwardsToOthers(
 ): Promise<string | null> {
   if (candidates.length === 0) return null;
   const { context, source, target } = request;
+  const from = beside(source);
   const family = target.family === 6 ? '-6' : '-4';
   const { parts } = await runScript(
-    source.host,
+    from.host,
     candidates.flatMap((address, at): ScriptPart[] => [
       { name: `route-${at}`, shell: quoteArgv(['ip', '-j', family, 'route', 'get', address]), atOnce: true },
       { name: `ping-${at}`, shell: pingOnce(address), atOnce: true },
@@ -183,7 +186,7 @@ async function forwardsToOthers(
       timeoutMs: context.timeLeftMs(),
       signal: context.signal,
       prelude: `program=${quoteArg(connectProgram)}\nexport program`,
-      wrap: (shell) => inside(source, shell),
+      wrap: (shell) => inside(from, shell),
     },
   );
   for (const [at, address] of candidates.entries()) {
@@ -230,6 +233,7 @@ async function routerWorks(request: PathRequest, owner: Vantage): Promise<{ held
 /** A silent neighbour on the source's own wire: the wire carries if anybody else on it is heard. */
 async function wireCarries(request: PathRequest, owner: Vantage): Promise<{ held: boolean; seen: string }> {
   const { context, source, target, path } = request;
+  const from = beside(source);
   const route = path?.route && 'dev' in path.route ? path.route : null;
   if (!route || target.family !== 4) return { held: true, seen: 'both ends are up' };
   const segment =
@@ -245,13 +249,13 @@ async function wireCarries(request: PathRequest, owner: Vantage): Promise<{ held
     .slice(0, 3);
   if (others.length === 0) return { held: true, seen: 'both ends are up, and nobody else is known to be on it' };
   const { parts } = await runScript(
-    source.host,
+    from.host,
     others.map((address, at) => ({
       name: `arp-${at}`,
       shell: quoteArgv(arpingArgv(route.dev, address)),
       atOnce: true,
     })),
-    { timeoutMs: context.timeLeftMs(), signal: context.signal, wrap: (shell) => inside(source, shell) },
+    { timeoutMs: context.timeLeftMs(), signal: context.signal, wrap: (shell) => inside(from, shell) },
   );
   const heard = others.find((address, at) => arpReply(parts.get(`arp-${at}`)?.output, address) !== null);
   return heard === undefined

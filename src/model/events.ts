@@ -52,6 +52,8 @@ export interface EngineState {
 /** One command that ran on a lab host. Output is cut to the head and tail that the SSH layer keeps. */
 export interface Transcript {
   host: string;
+  /** Run by the helper beside the host, by programs that the host's root can't touch; without it, it is the host's own word. */
+  beside?: true;
   command: string;
   exitCode: number | null;
   signal?: string;

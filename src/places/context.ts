@@ -20,6 +20,8 @@ export interface ProbeExecOptions extends ExecOptions {
 export interface ProbeHost {
   readonly name: string;
   readonly plan: HostPlan;
+  /** The helper beside the host (`RunningLab.beside`), where its provider has one: the host's network, and none of its files. */
+  readonly beside?: ProbeHost;
   exec(command: string | readonly string[], options?: ProbeExecOptions): Promise<ExecResult>;
   spawn(command: string | readonly string[], options?: ExecOptions): RemoteProcess;
   writeFile(path: string, content: string | Buffer, options?: { mode?: number }): Promise<void>;

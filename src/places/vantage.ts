@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { hostProcBeside } from '../model/beside.js';
 import { quoteArg, quoteArgv } from '../ssh/quote.js';
 import { formatEndpoint } from './endpoint.js';
 import type { VantageEndpoint } from './endpoint.js';
@@ -45,6 +46,8 @@ export interface Vantage {
    * own, and a container's own busybox can't bend a verdict.
    */
   enter(argv: readonly string[]): string[];
+  /** The same for the helper beside the host, where it is another; see `beside`. */
+  enterBeside?(argv: readonly string[]): string[];
   /** The vantage's `hosts` file; what the resolver there reads first. `null`: not read yet (hosts of the lab), see `readNameFiles`. */
   readonly nameFiles: NameFiles | null;
   readonly container: ContainerFacts | null;
@@ -80,13 +83,31 @@ function enterNamespace(namespace: Namespace, argv: readonly string[]): string[]
   return ['nsenter', ...which, '--', ...argv];
 }
 
+/** The same for the helper beside the host, whose own processes and files are others. */
+function enterFromBeside(namespace: Namespace, argv: readonly string[]): string[] {
+  // On a host /var/run is an absolute link, which would lead to the helper's own /run.
+  const path =
+    'pid' in namespace ? `${namespace.pid}/ns/net` : `1/root${namespace.path.replace(/^\/var\/run\//, '/run/')}`;
+  return enterNamespace({ path: `${hostProcBeside}/${path}` }, argv);
+}
+
 /**
- * Shell text that runs `argv` in each named network namespace of a host, after a line `netns NAME`; what its own words are
+ * The same place, from beside: what is sent there is sent by programs that the host's root can't replace. For all that the
+ * network and the kernel tell; not for what the host's files or its engine say. The place itself where there is no helper.
+ */
+export function beside(place: Vantage): Vantage {
+  const { host, enterBeside } = place;
+  return host.beside && enterBeside ? { ...place, host: host.beside, enter: enterBeside } : place;
+}
+
+/**
+ * Shell text, for the host or for the helper beside it, that runs `argv` in each named network namespace of the host, after a line `netns NAME`; what its own words are
  * follows, with a line end.
  */
-export function inEachNamespace(argv: readonly string[]): string {
+export function inEachNamespace(argv: readonly string[], fromBeside = false): string {
   const entered = enterNamespace({ path: '' }, argv).map((word) => (word === '--net=' ? '--net="$n"' : quoteArg(word)));
-  return `for n in /run/netns/*; do [ -e "$n" ] || continue; printf 'netns %s\\n' "\${n##*/}"; ${entered.join(' ')}; echo; done`;
+  const directory = `${fromBeside ? `${hostProcBeside}/1/root` : ''}/run/netns`;
+  return `for n in ${directory}/*; do [ -e "$n" ] || continue; printf 'netns %s\\n' "\${n##*/}"; ${entered.join(' ')}; echo; done`;
 }
 
 /** Asks a host's engine for the containers that run. */
@@ -260,6 +281,7 @@ async function containerVantage(
     label,
     host,
     enter: (argv) => enterNamespace({ pid: facts.pid }, argv),
+    enterBeside: (argv) => enterFromBeside({ pid: facts.pid }, argv),
     nameFiles: nameFilesOf(script.parts),
     container: facts,
   };
@@ -314,6 +336,7 @@ async function netnsVantage(
     label,
     host,
     enter: (argv) => enterNamespace({ path }, argv),
+    enterBeside: (argv) => enterFromBeside({ path }, argv),
     nameFiles: nameFilesOf(script.parts),
     container: null,
   };
@@ -334,6 +357,7 @@ export async function resolveVantage(
         label: endpoint.host,
         host: context.host(endpoint.host),
         enter: (argv) => [...argv],
+        enterBeside: (argv) => [...argv],
         nameFiles: null,
         container: null,
       };

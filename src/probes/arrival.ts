@@ -1,5 +1,5 @@
 import type { ProbeContext } from '../places/context.js';
-import { inside } from '../places/vantage.js';
+import { beside, inside } from '../places/vantage.js';
 import type { Vantage } from '../places/vantage.js';
 import { quoteArgv } from '../ssh/quote.js';
 
@@ -65,8 +65,9 @@ export async function sawArrive(
   let said = '';
   let ready: () => void = () => undefined;
   const isReady = new Promise<void>((resolve) => (ready = resolve));
-  const listening = place.host
-    .exec(inside(place, quoteArgv(argv)), {
+  const listener = beside(place);
+  const listening = listener.host
+    .exec(inside(listener, quoteArgv(argv)), {
       stdin: arrivalProgram,
       timeoutMs: context.timeLeftMs(),
       signal: AbortSignal.any([context.signal, over.signal]),

@@ -7,7 +7,7 @@ import type { PathEvidence } from '../facts/path.js';
 import { runScript, whyUnfinished } from '../places/script.js';
 import type { PartResult } from '../places/script.js';
 import type { ResolvedTarget } from './target.js';
-import { inside } from '../places/vantage.js';
+import { beside, inside } from '../places/vantage.js';
 import type { Vantage } from '../places/vantage.js';
 
 /** What one connection attempt or datagram met, with the sender's view of the path when it failed. */
@@ -62,14 +62,15 @@ export async function sendConnect(
     ...rest,
     targets: [{ address: target.address, port, ...(payload ? { payload } : {}) }],
   });
+  const from = beside(source);
   const { parts, exec } = await runScript(
-    source.host,
+    from.host,
     [{ name: 'connect', shell: command }, ...pathParts(target.address)],
     {
       timeoutMs: context.timeLeftMs(),
       signal: context.signal,
       stdin: connectProgram,
-      wrap: (shell) => inside(source, shell),
+      wrap: (shell) => inside(from, shell),
     },
   );
   return readConnect(parts.get('connect'), parts, source, target.address, whyUnfinished(exec));

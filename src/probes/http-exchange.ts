@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { Cause } from '../model/verdict.js';
 import type { ProbeContext } from '../places/context.js';
 import { runScript } from '../places/script.js';
-import { inside } from '../places/vantage.js';
+import { beside, inside } from '../places/vantage.js';
 import type { Vantage } from '../places/vantage.js';
 import { pathParts, readPath } from '../facts/path.js';
 import type { PathEvidence } from '../facts/path.js';
@@ -267,10 +267,11 @@ function connectSightingOf(exit: number, report: CurlReport): ConnectSighting | 
 
 /** The sender's view of the path. Only looks. */
 async function pathAfter(context: ProbeContext, source: Vantage, address: string): Promise<PathEvidence | null> {
-  const { parts } = await runScript(source.host, pathParts(address), {
+  const from = beside(source);
+  const { parts } = await runScript(from.host, pathParts(address), {
     timeoutMs: Math.min(10_000, context.timeLeftMs()),
     signal: context.signal,
-    wrap: (shell) => inside(source, shell),
+    wrap: (shell) => inside(from, shell),
   });
   return readPath(parts, address);
 }
@@ -283,7 +284,9 @@ async function sendRequest(
 ): Promise<HttpSighting> {
   const what = `${target.label} port ${portOf(request.url)}`;
   const argv = ['perl', '-', String(target.family), target.address, String(portOf(request.url))];
-  const result = await source.host.exec(source.enter([...argv, ...curlArgv(request, target)]), {
+  // Whom TLS trusts is the host's own choice: its certificates are among its files.
+  const from = new URL(request.url).protocol === 'https:' ? source : beside(source);
+  const result = await from.host.exec(from.enter([...argv, ...curlArgv(request, target)]), {
     timeoutMs: Math.min(request.waitMs + 10_000, context.timeLeftMs()),
     signal: context.signal,
     keepBytes: keptResponseBytes,

@@ -1,3 +1,4 @@
+import { beside } from '../places/vantage.js';
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import type { Control } from '../model/verdict.js';
@@ -206,7 +207,7 @@ export function startCapture(vantage: Vantage, context: ProbeContext, request: C
     }
   };
   const argv = tcpdumpArgv(deviceOf(vantage, request.interface), request.filter, beacon);
-  const process = vantage.host.spawn(vantage.enter(argv), {
+  const process = beside(vantage).host.spawn(beside(vantage).enter(argv), {
     timeoutMs: Math.max(1000, context.timeLeftMs()),
     signal: context.signal,
     keepBytes: 1 << 16,
@@ -260,7 +261,8 @@ export async function sendBeacon(
   const before = capture.beaconsSeen();
   let words = '';
   for (let attempt = 1; attempt <= 3 && !capture.over(); attempt += 1) {
-    const sent = vantage.host.exec(vantage.enter(beacon.argv), { timeoutMs: 3000, signal: context.signal });
+    const from = beside(vantage);
+    const sent = from.host.exec(from.enter(beacon.argv), { timeoutMs: 3000, signal: context.signal });
     const [result] = await Promise.all([
       sent,
       capture.until(() => capture.beaconsSeen() > before, Math.min(1000, context.timeLeftMs())),

@@ -6,7 +6,7 @@ import { decodeReply, encodeQuery, recordTypes } from './dns-message.js';
 import type { DnsRecord, RecordType } from './dns-message.js';
 import type { ProbeContext } from '../places/context.js';
 import { readHostsFile, readResolvConf, searchCandidates } from '../facts/name-files.js';
-import { inside, readNameFiles } from '../places/vantage.js';
+import { beside, inside, readNameFiles } from '../places/vantage.js';
 import type { Vantage } from '../places/vantage.js';
 
 /** What one name server said to one question, or what happened instead. */
@@ -121,7 +121,8 @@ export async function askServers(
       payload: encoded[i]!,
     })),
   });
-  const result = await vantage.host.exec(inside(vantage, command), {
+  const place = beside(vantage);
+  const result = await place.host.exec(inside(place, command), {
     stdin: connectProgram,
     timeoutMs: options.waitMs + 10_000,
     signal: context.signal,

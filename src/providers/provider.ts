@@ -78,6 +78,12 @@ export interface RunningLab {
   /** One per host of the plan. */
   target(host: string): SshTarget;
   /**
+   * A place with the host's network and the programs of netrig's own image, out of reach of the host's root: probes are sent from
+   * there, so that a program that was replaced on the host bends no verdict. Called once for each connection. It has the host's
+   * proc file system at `hostProcBeside`. `null`, or left out: there is none, and the host's own programs are believed.
+   */
+  beside?(host: string): SshTarget | null;
+  /**
    * What of the machinery that this provider made for the lab is not alive any more: empty while all is well. Looks at once,
    * without asking a host. A provider that has nothing to watch leaves it out.
    */

@@ -4,7 +4,7 @@ import type { PathEvidence } from '../facts/path.js';
 import type { ProbeContext } from '../places/context.js';
 import { runScript, whyUnfinished } from '../places/script.js';
 import type { PartResult, ScriptPart } from '../places/script.js';
-import { inside } from '../places/vantage.js';
+import { beside, inside } from '../places/vantage.js';
 import type { Vantage } from '../places/vantage.js';
 import { connectCommand, connectProgram, readConnectOutput } from '../probes/connect-probe.js';
 import { connectResult, connectSighting } from '../probes/connect-send.js';
@@ -131,14 +131,15 @@ export async function sweep(context: ProbeContext, shape: SweepShape, jobs: read
   const results = new Map<SweepJob, Sent[]>();
   await Promise.all(
     [...hosts.values()].map(async (own) => {
-      const parts = own.flatMap(({ source, targets }, at): ScriptPart[] => {
+      const parts = own.flatMap(({ source: named, targets }, at): ScriptPart[] => {
+        const source = beside(named);
         const addresses = targets.map(({ address }) => address);
         return [
           { name: `probe-${at}`, shell: probeShell(shape, source, addresses), atOnce: true },
           ...manyPathParts(addresses, `${at}-`).map((part) => ({ ...part, shell: inside(source, part.shell) })),
         ];
       });
-      const { parts: said, exec } = await runScript(own[0]!.source.host, parts, {
+      const { parts: said, exec } = await runScript(beside(own[0]!.source).host, parts, {
         timeoutMs: context.timeLeftMs(),
         signal: context.signal,
         ...(shape.by === 'ping' ? {} : { prelude: `program=${quoteArg(connectProgram)}` }),

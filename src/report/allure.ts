@@ -9,7 +9,16 @@ import type { Verdict } from '../model/verdict.js';
 import type { ReportFormat } from './format.js';
 import type { AttemptResult, ItemResult, RunModel, ScenarioResult, TimedTranscript } from './model.js';
 import { neutralise, oneLine } from './terminal-text.js';
-import { causeAndReason, exitText, fileOf, isolations, measureValue, placeOf, uniqueNames } from './wording.js';
+import {
+  placeText,
+  causeAndReason,
+  exitText,
+  fileOf,
+  isolations,
+  measureValue,
+  placeOf,
+  uniqueNames,
+} from './wording.js';
 
 const resultsName = 'allure-results';
 const reportName = 'allure-report';
@@ -77,7 +86,7 @@ function commandText(t: TimedTranscript): string {
 function addCommand(runtime: ReporterRuntime, root: string, t: TimedTranscript): void {
   const stop = ms(t.endedAt);
   const step = runtime.startStep(root, null, {
-    name: `${t.host}: ${oneLine(t.command)}`,
+    name: `${placeText(t)}: ${oneLine(t.command)}`,
     start: stop - Math.max(0, t.durationMs),
   });
   if (step === undefined) return;

@@ -21,6 +21,7 @@ import { neutralise, oneLine } from './terminal-text.js';
 import { escapeMarkup, topologySvg } from './topology-svg.js';
 import { wayMarks } from './way.js';
 import {
+  placeText,
   cutMiddle,
   exitText,
   fileOf,
@@ -326,7 +327,7 @@ function transcriptBlocks(model: RunModel): string {
   let left = pageBudget;
   const row = (t: TimedTranscript): PageTranscript => {
     const out: PageTranscript = [
-      oneLine(t.host),
+      oneLine(placeText(t)),
       neutralise(t.command),
       exitText(t),
       streamText(t.stdout, t.stdoutBytes),

@@ -74,6 +74,11 @@ export function causeAndReason(item: ItemResult): string {
   return cause ? `${cause}: ${reason}` : reason;
 }
 
+/** Where a command ran: on a host, by the host's own programs, or beside it. */
+export function placeText({ host, beside }: Pick<Transcript, 'host' | 'beside'>): string {
+  return beside ? `beside ${host}` : host;
+}
+
 /** `exit 1, 2.0 s`. */
 export function exitText(transcript: Transcript): string {
   const how = transcript.timedOut

@@ -9,7 +9,7 @@ import type { RunningLab } from '../providers/provider.js';
 import { connect } from '../ssh/connection.js';
 import { formatDuration } from '../model/duration.js';
 import { quoteArgv } from '../ssh/quote.js';
-import type { ExecResult, HostConnection } from '../ssh/ssh.js';
+import type { ExecResult, HostConnection, SshTarget } from '../ssh/ssh.js';
 
 export type RecordTranscript = (transcript: Transcript) => void;
 
@@ -47,10 +47,11 @@ export interface LabSession {
   close(): Promise<void>;
 }
 
-function transcriptOf(result: ExecResult): Transcript {
+function transcriptOf(result: ExecResult, beside: boolean): Transcript {
   const { host, command, exitCode, durationMs, stdout, stderr, stdoutBytes, stderrBytes } = result;
   return {
     host,
+    ...(beside ? { beside } : {}),
     command,
     exitCode,
     ...(result.signal ? { signal: result.signal } : {}),
@@ -80,21 +81,36 @@ async function answered<T>(work: Promise<T>, ms: number, silent: () => Error): P
 }
 
 export function openSession(lab: RunningLab, connectTo: typeof connect = connect): LabSession {
-  const connections = connectionsTo(lab, connectTo);
+  const connections = connectionsTo(lab, connectTo, (host) => lab.target(host));
+  const helpers = connectionsTo(lab, connectTo, (host) => lab.beside!(host)!);
+  /** Asked of the provider once for each host. */
+  const helped = new Map<string, boolean>();
+  const hasHelper = (host: string): boolean => {
+    const has = helped.get(host) ?? (lab.beside?.(host) ?? null) !== null;
+    helped.set(host, has);
+    return has;
+  };
   return {
     lab,
     connection: connections.connection,
-    close: connections.close,
+    close: async () => {
+      await Promise.all([connections.close(), helpers.close()]);
+    },
     context(options) {
       const startedAt = performance.now();
       const attempt: Attempt = {
         options,
         connections,
+        beside: false,
         leftMs: () => options.timeoutMs - (performance.now() - startedAt),
       };
       return {
         plan: lab.plan,
-        host: (name) => probeHost(attempt, name),
+        host: (name) => {
+          const host = probeHost(attempt, name);
+          if (!hasHelper(name)) return host;
+          return { ...host, beside: probeHost({ ...attempt, connections: helpers, beside: true }, name) };
+        },
         signal: options.signal,
         timeLeftMs: () => Math.max(1, attempt.leftMs()),
         attach: (title, name, mime, data) => keepFile(options.files, title, name, mime, data),
@@ -105,7 +121,7 @@ export function openSession(lab: RunningLab, connectTo: typeof connect = connect
   };
 }
 
-/** The connections of a lab, one a host. */
+/** The connections of a lab, one a host: to the hosts, or to the helpers beside them. */
 interface Connections {
   planOf(host: string): HostPlan;
   connection(host: string, signal?: AbortSignal): Promise<HostConnection>;
@@ -114,7 +130,7 @@ interface Connections {
   close(): Promise<void>;
 }
 
-function connectionsTo(lab: RunningLab, connectTo: typeof connect): Connections {
+function connectionsTo(lab: RunningLab, connectTo: typeof connect, target: (host: string) => SshTarget): Connections {
   const open = new Map<string, Promise<HostConnection>>();
   const plans = new Map(lab.plan.hosts.map((plan) => [plan.name, plan]));
   let closed = false;
@@ -140,7 +156,7 @@ function connectionsTo(lab: RunningLab, connectTo: typeof connect): Connections 
       const newer = open.get(host);
       if (newer) return newer;
     }
-    const fresh = connectTo(lab.target(host), signal ? { signal } : {});
+    const fresh = connectTo(target(host), signal ? { signal } : {});
     open.set(host, fresh);
     fresh.catch(() => {
       if (open.get(host) === fresh) open.delete(host);
@@ -168,6 +184,8 @@ function connectionsTo(lab: RunningLab, connectTo: typeof connect): Connections 
 interface Attempt {
   options: ContextOptions;
   connections: Connections;
+  /** Whether the connections are to the helpers beside the hosts. */
+  beside: boolean;
   leftMs(): number;
 }
 
@@ -233,7 +251,7 @@ async function execute(
 }
 
 function record(attempt: Attempt, result: ExecResult): ExecResult {
-  attempt.options.record(transcriptOf(result));
+  attempt.options.record(transcriptOf(result, attempt.beside));
   return result;
 }
 

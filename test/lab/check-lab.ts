@@ -61,6 +61,8 @@ export interface CheckLab {
   runDir(): string;
   /** One attempt of a check. Throws what the kind's schema does. */
   check<Spec>(kind: CheckKind<Spec>, body: unknown, timeoutMs?: number): Promise<Outcome>;
+  /** `comesTo` by the host's own programs alone, as with a provider that has no helper beside its hosts. */
+  believing<Spec>(expected: Expected, kind: CheckKind<Spec>, body: unknown, timeoutMs?: number): Promise<Outcome>;
   comesTo<Spec>(expected: Expected, kind: CheckKind<Spec>, body: unknown, timeoutMs?: number): Promise<Outcome>;
   passes<Spec>(kind: CheckKind<Spec>, body: unknown, reason?: RegExp): Promise<Outcome>;
   fails<Spec>(cause: string, kind: CheckKind<Spec>, body: unknown, reason?: RegExp): Promise<Outcome>;
@@ -73,6 +75,7 @@ export interface CheckLab {
 export function checkLab(plan: LabPlan, prepare: () => Promise<void>): CheckLab {
   let lab: RunningLab;
   let session: LabSession;
+  let alone: LabSession | null = null;
   let runDir: string;
   let attempts = 0;
 
@@ -97,32 +100,47 @@ export function checkLab(plan: LabPlan, prepare: () => Promise<void>): CheckLab 
 
   after(async function () {
     this.timeout(60_000);
+    await alone?.close();
     if (session !== undefined) await session.close();
     if (lab !== undefined) await lab.down();
     if (runDir !== undefined) rmSync(runDir, { recursive: true, force: true });
   });
 
+  const attempt = async <Spec>(
+    from: LabSession,
+    kind: CheckKind<Spec>,
+    body: unknown,
+    timeoutMs = kind.timeoutMs ?? 20_000,
+  ): Promise<Outcome> => {
+    attempts += 1;
+    const context = from.context({
+      signal: new AbortController().signal,
+      timeoutMs,
+      record: () => undefined,
+      files: { runDir, folder: `c${attempts}` },
+    });
+    return kind.run(kind.schema.parse(body), context);
+  };
+  const requireOutcome = (outcome: Outcome, expected: Expected): Outcome => {
+    expect({ verdict: outcome.verdict, cause: outcome.cause }, outcome.reason).to.deep.equal({
+      verdict: expected.verdict,
+      cause: expected.cause,
+    });
+    if (expected.reason !== undefined) expect(outcome.reason).to.match(expected.reason);
+    return outcome;
+  };
+
   const tools: CheckLab = {
     session: () => session,
     runDir: () => runDir,
-    async check(kind, body, timeoutMs = kind.timeoutMs ?? 20_000) {
-      attempts += 1;
-      const context = session.context({
-        signal: new AbortController().signal,
-        timeoutMs,
-        record: () => undefined,
-        files: { runDir, folder: `c${attempts}` },
-      });
-      return kind.run(kind.schema.parse(body), context);
+    check: (kind, body, timeoutMs) => attempt(session, kind, body, timeoutMs),
+    async believing(expected, kind, body, timeoutMs) {
+      const { beside: _, ...bare } = lab;
+      alone ??= openSession(bare);
+      return requireOutcome(await attempt(alone, kind, body, timeoutMs), expected);
     },
     async comesTo(expected, kind, body, timeoutMs) {
-      const outcome = await tools.check(kind, body, timeoutMs);
-      expect({ verdict: outcome.verdict, cause: outcome.cause }, outcome.reason).to.deep.equal({
-        verdict: expected.verdict,
-        cause: expected.cause,
-      });
-      if (expected.reason !== undefined) expect(outcome.reason).to.match(expected.reason);
-      return outcome;
+      return requireOutcome(await attempt(session, kind, body, timeoutMs), expected);
     },
     passes: (kind, body, reason) =>
       tools.comesTo({ verdict: 'pass', ...(reason === undefined ? {} : { reason }) }, kind, body),

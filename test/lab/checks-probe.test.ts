@@ -15,7 +15,7 @@ const plan = lanPlan('checks-probe', [
 
 describe('probes, on real hosts', function () {
   this.timeout(60_000);
-  const { session, comesTo, run } = checkLab(plan, async () => {
+  const { session, believing, comesTo, run } = checkLab(plan, async () => {
     await run(
       'node1',
       'docker network create --subnet 10.21.0.0/24 net1 && docker network create --subnet 10.22.0.0/24 net2',
@@ -164,18 +164,19 @@ describe('probes, on real hosts', function () {
         control: { from: 'node1/alone' },
       });
     });
-    it('is inconclusive without ping', async () => {
+    it('is inconclusive without ping, unless it is sent from beside the host', async () => {
       await run('node2', 'mv "$(command -v ping)" /root/ping.away');
       try {
-        await comesTo({ verdict: 'inconclusive', reason: /node2 has no ping/ }, pingCheck, {
+        await believing({ verdict: 'inconclusive', reason: /node2 has no ping/ }, pingCheck, {
           from: 'node2',
           to: 'node1',
         });
-        await comesTo({ verdict: 'inconclusive' }, pingCheck, {
+        await believing({ verdict: 'inconclusive' }, pingCheck, {
           from: 'node2',
           to: '10.10.10.99',
           expect: { fails: 'host-unreachable' },
         });
+        await comesTo({ verdict: 'pass' }, pingCheck, { from: 'node2', to: 'node1' });
       } finally {
         await run('node2', 'mv /root/ping.away /usr/bin/ping');
       }
@@ -485,7 +486,7 @@ describe('probes, on real hosts', function () {
     it('cannot know without fping', async () => {
       await run('node2', 'mv "$(command -v fping)" /root/fping.away');
       try {
-        await comesTo({ verdict: 'inconclusive', reason: /node2 has no fping/ }, reachCheck, {
+        await believing({ verdict: 'inconclusive', reason: /node2 has no fping/ }, reachCheck, {
           groups: { all: ['node1', 'node2'] },
         });
       } finally {

@@ -20,7 +20,7 @@ const plan = lanPlan('checks-state', [
 
 describe('checks of state, on real hosts', function () {
   this.timeout(60_000);
-  const { check, comesTo, run, runDir } = checkLab(plan, async () => {
+  const { check, believing, comesTo, run, runDir } = checkLab(plan, async () => {
     await run('node1', 'docker swarm init --advertise-addr 10.10.10.11');
     const token = await run('node1', 'docker swarm join-token -q worker');
     await run('node2', `docker swarm join --token ${token} 10.10.10.11:2377`);
@@ -645,16 +645,16 @@ describe('checks of state, on real hosts', function () {
       const directory = path.posix.dirname(await run('node2', 'readlink -f "$(command -v ip)"'));
       await run('node2', `mv ${directory}/ip ${directory}/ip.hidden`);
       try {
-        await comesTo({ verdict: 'inconclusive', reason: /no usable ip/ }, linkCheck, {
+        await believing({ verdict: 'inconclusive', reason: /no usable ip/ }, linkCheck, {
           on: 'node2',
           interface: 'br7',
           expect: { absent: true },
         });
-        await comesTo({ verdict: 'inconclusive' }, addressCheck, {
+        await believing({ verdict: 'inconclusive' }, addressCheck, {
           on: 'node2/two',
           expect: { is: '10.9.9.9', absent: true },
         });
-        await comesTo({ verdict: 'inconclusive' }, routeCheck, {
+        await believing({ verdict: 'inconclusive' }, routeCheck, {
           on: 'node2',
           to: 'default',
           expect: { absent: true },
@@ -667,7 +667,7 @@ describe('checks of state, on real hosts', function () {
       const directory = path.posix.dirname(await run('node2', 'command -v tcpdump'));
       await run('node2', hidden('tcpdump'));
       try {
-        await comesTo({ verdict: 'inconclusive', reason: /tcpdump/ }, captureCheck, {
+        await believing({ verdict: 'inconclusive', reason: /tcpdump/ }, captureCheck, {
           on: 'node2',
           interface: 'eth0',
           listen: '1s',
@@ -679,27 +679,27 @@ describe('checks of state, on real hosts', function () {
     });
     it('nothing can be asked of an engine that is down, and nothing is absent from it', async () => {
       await run('node2', 'docker rm -f two dead && systemctl stop docker.socket docker');
-      await comesTo({ verdict: 'inconclusive' }, dockerCheck, {
+      await believing({ verdict: 'inconclusive' }, dockerCheck, {
         on: 'node2',
         network: 'nope',
         expect: { absent: true },
       });
-      await comesTo({ verdict: 'inconclusive' }, dockerCheck, {
+      await believing({ verdict: 'inconclusive' }, dockerCheck, {
         on: 'node2',
         expect: { ServerVersion: { absent: true } },
         info: true,
       });
-      await comesTo({ verdict: 'inconclusive' }, dockerCheck, {
+      await believing({ verdict: 'inconclusive' }, dockerCheck, {
         on: ['node1', 'node2'],
         network: 'ov_net1',
         expect: { same: ['Id'] },
       });
-      await comesTo({ verdict: 'fail', cause: 'present' }, dockerCheck, {
+      await believing({ verdict: 'fail', cause: 'present' }, dockerCheck, {
         on: ['node1', 'node2'],
         network: 'ov_net1',
         expect: { absent: true },
       });
-      await comesTo({ verdict: 'inconclusive' }, commandCheck, {
+      await believing({ verdict: 'inconclusive' }, commandCheck, {
         on: 'node2/two',
         run: 'true',
         expect: { exit: 'nonzero' },

@@ -22,6 +22,8 @@ const plan = {
 } as unknown as LabPlan;
 const never = (): Promise<never> => new Promise<never>(() => undefined);
 
+const unheard = { signal: new AbortController().signal, record: () => undefined };
+
 function contextOver(connections: HostConnection[], timeoutMs: number) {
   const transcripts: Transcript[] = [];
   let cuts = 0;
@@ -36,6 +38,36 @@ function contextOver(connections: HostConnection[], timeoutMs: number) {
 }
 
 describe('The context of a step or check', () => {
+  it('runs on the host what is asked of the host, and beside it what is asked of its helper, and records which', async () => {
+    const target = (host: string) => fakeLab(plan).target(host);
+    const lab = fakeLab(plan, { beside: (host) => ({ ...target(host), username: 'helper' }) });
+    const asked: string[] = [];
+    const session = openSession(lab, (to) => {
+      asked.push(to.username);
+      return Promise.resolve(fakeConnection());
+    });
+    const transcripts: Transcript[] = [];
+    const context = session.context({
+      signal: new AbortController().signal,
+      timeoutMs: 800,
+      record: (transcript) => transcripts.push(transcript),
+    });
+    await context.host('a').beside!.exec('probe');
+    await context.host('a').beside!.exec('another');
+    await context.host('a').exec('file');
+    expect(asked).to.deep.equal(['helper', 'root']);
+    expect(transcripts.map(({ host, beside }) => [host, beside])).to.deep.equal([
+      ['a', true],
+      ['a', true],
+      ['a', undefined],
+    ]);
+    expect(
+      openSession(fakeLab(plan))
+        .context({ ...unheard, timeoutMs: 800 })
+        .host('a').beside,
+    ).to.equal(undefined);
+  });
+
   it('lets no command have more time than is left, whatever the kind asks for', async () => {
     const connection = fakeConnection();
     const { context, cuts } = contextOver([connection], 800);

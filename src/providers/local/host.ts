@@ -277,7 +277,13 @@ async function bringUp(
   await Promise.race([site.segments.wire(index, host, pid1.pid, again), stopped]);
   stdin.end(`${[...addressLines(host), 'go'].join('\n')}\n`);
   if ((await Promise.race([nextLine(), stopped])) !== 'ready') throw new BootFailure('its boot script ended early');
-  made.access = { init: host.init, pid1, isolation: site.isolation.mode, entered: made.groups.entered };
+  made.access = {
+    init: host.init,
+    pid1,
+    isolation: site.isolation.mode,
+    entered: made.groups.entered,
+    image: image.root,
+  };
   made.kernelLog = readKernelLog(made.access, made.console);
   const first = await waitForSshd(made.access, stop);
   made.kernelLog?.hide();

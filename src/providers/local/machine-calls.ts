@@ -7,11 +7,12 @@ import { filterArguments } from './seccomp.js';
  * - `join DIRECTORY`: into that cgroup.
  * - `bind USERNS SOURCE TARGET`: SOURCE, read-only, without devices, with its owners shifted by the map of the user namespace
  *   (mount_setattr(2)), bound to TARGET in this mount namespace.
+ * - `watch PID`: goes on in a child, which is killed when the process PID has ended; this one ends with the child.
  * - `filter NUMBER PROGRAM`: the system call filter of `seccomp.ts`, with SECCOMP_FILTER_FLAG_SPEC_ALLOW, as a filter must not
  *   cost hosts the speed that the machine has.
  *
  * It ends with status 70 and a sentence on standard error when one of them fails. Numbers from 424 on are the same on all
- * 64-bit architectures (include/uapi/asm-generic/unistd.h): open_tree 428, move_mount 429, mount_setattr 442.
+ * 64-bit architectures (include/uapi/asm-generic/unistd.h): open_tree 428, move_mount 429, pidfd_open 434, mount_setattr 442.
  */
 const program = String.raw`
 use strict;
@@ -31,6 +32,20 @@ while (defined(my $action = shift)) {
     my $attributes = pack('Q4', 0x100000 | 1 | 4, 0, 0, fileno($namespace));
     failed("an idmapped mount of $source") if syscall(442, $tree, $none, 0x1000, $attributes, 32) < 0;
     failed("move_mount $target") if syscall(429, $tree, $none, -100, $target, 4) < 0;
+  } elsif ($action eq 'watch') {
+    my $watched = syscall(434, shift(@ARGV) + 0, 0);
+    failed('pidfd_open') if $watched < 0;
+    my $child = fork();
+    failed('fork') if !defined $child;
+    next if $child == 0;
+    my $own = syscall(434, $child, 0);
+    failed('pidfd_open') if $own < 0;
+    my $ended = '';
+    vec($ended, $_, 1) = 1 for ($watched, $own);
+    select($ended, undef, undef, undef);
+    kill('KILL', $child);
+    waitpid($child, 0);
+    exit($? >> 8);
   } elsif ($action eq 'filter') {
     my ($number, $code) = (shift, pack('H*', shift));
     my $filter = pack('S x6 P', length($code) / 8, $code);

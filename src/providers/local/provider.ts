@@ -23,6 +23,7 @@ import {
   throwIfInterrupted,
 } from '../held-lab.js';
 import type { DeadPart, LabRecord, Provider, RunningLab, UpOptions } from '../provider.js';
+import { besideTarget } from './beside.js';
 import { localCapabilities } from './capabilities.js';
 import { cgroupLayout, cgroupName, labGroups, makeLabGroups } from './cgroups.js';
 import { runCommand } from '../shared/command.js';
@@ -210,6 +211,7 @@ async function bring(
 
   return holdLab(record, options, {
     target: (host) => targetOf(record, host, greeted),
+    beside: (host) => besideTarget(host, accessTo(record, access.hosts, host)),
     console: (host) => consoleOf(record, host),
     died: () => {
       const holder = segments && !isAlive(segments.holder) ? segments.holder : null;
@@ -316,6 +318,7 @@ async function attachTo(record: LabRecord): Promise<RunningLab> {
       return [...(holderAlive(record) ? [] : [{ what, host: null }]), ...deadHosts(accessOf(record), new Map())];
     },
     target: (host) => targetOf(record, host, none),
+    beside: (host) => besideTarget(host, accessTo(record, accessOf(record).hosts, host)),
     console: (host) => consoleOf(record, host),
     down: () => destroyLab(record),
   });

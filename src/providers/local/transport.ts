@@ -15,6 +15,8 @@ export interface HostAccess {
   isolation: Isolation;
   /** Cgroups that what enters the host joins. */
   entered: string[];
+  /** The root of its image, for the helper beside it. Left out by records of older versions. */
+  image?: string;
 }
 
 /** Where the image's socket unit listens; owned by root, mode 0600. */
