@@ -69,8 +69,8 @@ export const errorCatalogue = {
     exit: usage,
   },
   NETRIG_NO_ROOT: {
-    meaning: 'The local provider needs root for namespaces, mounts and cgroups.',
-    mend: 'Run as root, or choose another provider.',
+    meaning: 'The local provider makes namespaces, mounts and cgroups: it needs root, or a user with subordinate ids.',
+    mend: 'Run as root; or mend what `netrig doctor` names for running without root (docs/without-root.md); or choose another provider.',
     exit: lab,
   },
   NETRIG_TOOL_MISSING: {

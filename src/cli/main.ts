@@ -35,6 +35,16 @@ const handlers: Handlers = {
 };
 
 async function main(): Promise<number> {
+  if (process.getuid?.() !== 0) {
+    try {
+      const { runWithoutRoot } = await import('./without-root.js');
+      const ended = await runWithoutRoot(process.argv.slice(2));
+      if (ended !== null) return ended;
+    } catch (error) {
+      const { printError } = await import('./print-error.js');
+      return printError(error);
+    }
+  }
   let status: number = exitStatus.passed;
   const program = buildProgram(version, handlers, (value) => (status = value));
   const strict = (command: typeof program): void => {

@@ -1,6 +1,7 @@
 import { chmod, lstat, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { NetrigError } from '../errors.js';
+import { outerIds } from '../lab/outer-users.js';
 import { formatDuration } from '../model/duration.js';
 import { boxMetadata, boxRecipe, boxVagrantfile, boxVersion, diskGigabytes, kernelPlaceholder } from './box-recipe.js';
 import { runCommand, runIsolated } from './build-command.js';
@@ -222,7 +223,7 @@ export async function buildBox(
       `boxes are built for x86-64 only, and this machine is ${process.arch}`,
       { hint: 'Name a box of your own in NETRIG_VAGRANT_BOX; docs/vagrant.md says what it must have.' },
     );
-  if (process.getuid?.() !== 0)
+  if (process.getuid?.() !== 0 || outerIds() !== null)
     throw new NetrigError('NETRIG_NO_ROOT', `building the box ${prefix}${image} needs root`);
   await requireBuildTools(boxTools);
   const started = performance.now();

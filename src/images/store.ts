@@ -30,7 +30,9 @@ import {
   warmEngineData,
 } from './container-image-build.js';
 import { hostImageRows, type HostImage, type HostImageStatus } from './host-image.js';
+import { outerIds } from '../lab/outer-users.js';
 import { takeLock } from './lock.js';
+import { giveToHosts } from './owners.js';
 import { findMirror } from './mirror.js';
 import { imageRecipe, recipeKey, requireHostImageRow, type ImageRecipe } from './recipe.js';
 import { noteUse, userOf } from './use.js';
@@ -364,6 +366,8 @@ async function build(
     const engine = await engineWithImages(recipe, site);
     site.step = 'finishing';
     await removeTree(join(directory, 'tmp'));
+    if (outerIds() !== null)
+      await giveToHosts(directory, engine.warmed ? ['root', 'docker'] : ['root'], { signal, log });
     const manifest: ImageManifest = {
       name,
       suite: recipe.suite,
@@ -491,7 +495,8 @@ export async function bootstrap(
       'sh',
       directory,
       'mmdebstrap',
-      '--mode=root',
+      // In a user namespace devices and /sys of the machine are bound, where root would make its own.
+      `--mode=${outerIds() === null ? 'root' : 'unshare'}`,
       '--variant=minbase',
       '--format=directory',
       `--include=${recipe.packages.join(',')}`,

@@ -101,7 +101,7 @@ describe('the ids of a host', () => {
 
   it('of dead processes, of this boot or another, are swept; those of live ones and of other pid namespaces stay', async () => {
     const [mine] = await takeRanges(1, directory);
-    const name = readdirSync(mine!.lock)[0]!;
+    const name = readdirSync(mine!.lock!)[0]!;
     const [boot, space, pid, startTime] = name.split('.');
     const lock = (first: number, owner: string): void => {
       mkdirSync(join(directory, String(first)));

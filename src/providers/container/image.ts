@@ -5,6 +5,7 @@ import type Docker from 'dockerode';
 import { isNetrigError, messageOf, NetrigError } from '../../errors.js';
 import { type HostImageRow } from '../../images/host-image.js';
 import { takeLock } from '../../images/lock.js';
+import { outerIds } from '../../lab/outer-users.js';
 import { imageRecipe, recipeKey, requireHostImageRow } from '../../images/recipe.js';
 import { ensureHostImage, imagesDirectory, listHostImages } from '../../images/store.js';
 import type { HostImage } from '../../images/host-image.js';
@@ -186,7 +187,7 @@ async function make(row: HostImageRow, options: EngineImageOptions): Promise<voi
     },
   );
   if (registry === null) return;
-  if (fits && process.getuid?.() === 0) {
+  if (fits && process.getuid?.() === 0 && outerIds() === null) {
     progress(`${row.name}: not from a registry (${registry}); building it here`);
     return fromCache();
   }

@@ -2,12 +2,14 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { join } from 'node:path';
+import { outerIds } from '../../lab/outer-users.js';
 import { isAlive } from '../../lab/process.js';
 import { hostProcBeside } from '../../model/beside.js';
 import { generateLabKeys, type LabKeys } from '../../ssh/keys.js';
 import type { SshTarget } from '../../ssh/ssh.js';
 import { findProgram, machineEnvironment } from '../shared/command.js';
-import type { Isolation } from './boot-script.js';
+import { deviceNodes, type Isolation } from './boot-script.js';
+import { joinActions } from './enter.js';
 import { filterAction, machineCalls } from './machine-calls.js';
 import type { HostAccess } from './transport.js';
 
@@ -34,13 +36,9 @@ const provide = (isolation: Isolation): string => `set -eu
 cd "$NETRIG_IMAGE"
 mount -t tmpfs -o mode=755,nosuid,noexec,size=64k netrig mnt
 mkdir mnt/tree mnt/nodes
-for node in null:1:3 zero:1:5 full:1:7 random:1:8 urandom:1:9 tty:5:0; do
-  numbers=\${node#*:}
-  mknod -m 666 "mnt/nodes/\${node%%:*}" c "\${numbers%:*}" "\${numbers#*:}"
-done
-${
+${deviceNodes}${
   isolation === 'users'
-    ? 'exec "$NETRIG_PERL" -e "$NETRIG_CALLS" -- bind "/proc/$NETRIG_PID1/ns/user" "$NETRIG_IMAGE" mnt/tree $NETRIG_FILTER -- '
+    ? 'exec "$NETRIG_PERL" -e "$NETRIG_CALLS" -- bind "$NETRIG_SHIFTED" "$NETRIG_IMAGE" mnt/tree $NETRIG_FILTER -- '
     : 'mount -o bind . mnt/tree\nmount -o remount,bind,ro mnt/tree\nexec '
 }"$NETRIG_NSENTER" ${isolation === 'users' ? '--user="/proc/$NETRIG_PID1/ns/user" ' : ''}--net="/proc/$NETRIG_PID1/ns/net" \\
   "$NETRIG_SETPRIV" --pdeathsig KILL "$NETRIG_UNSHARE" --mount --ipc --uts --propagation private bin/busybox ${run('NETRIG_ENTERED')}
@@ -109,6 +107,8 @@ function helperEnvironment(access: HostAccess, image: string, keys: LabKeys): Re
     PATH: machineEnvironment['PATH'] ?? '',
     NETRIG_IMAGE: image,
     NETRIG_PID1: String(access.pid1.pid),
+    // As in `boot-script.ts`.
+    NETRIG_SHIFTED: outerIds() === null ? `/proc/${access.pid1.pid}/ns/user` : '-',
     NETRIG_PROVIDE: provide(access.isolation),
     NETRIG_ENTERED: enteredScript,
     NETRIG_SERVE: serveScript,
@@ -128,7 +128,7 @@ function helperEnvironment(access: HostAccess, image: string, keys: LabKeys): Re
 async function startHelper(access: HostAccess, image: string, keys: LabKeys, signal: AbortSignal): Promise<Duplex> {
   if (!isAlive(access.pid1)) throw new Error('its PID 1 is gone');
   const [perl, ...words] = machineCalls;
-  const actions = [...access.entered.flatMap((path) => ['join', path]), 'watch', String(access.pid1.pid)];
+  const actions = [...joinActions(access.entered), 'watch', String(access.pid1.pid)];
   const shell = [join(image, 'bin', 'busybox'), 'sh', '-c', 'eval "$NETRIG_PROVIDE"'];
   const child = spawn(
     pathOf(perl),

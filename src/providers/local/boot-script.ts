@@ -49,25 +49,40 @@ ${
 `;
 }
 
+/** Makes the devices of a host, or of what runs beside it, in mnt/nodes. NETRIG_SHIFTED is as below. */
+export const deviceNodes = `if [ "$NETRIG_SHIFTED" = '-' ]; then
+  # Without root of the machine no device can be made, but those of the machine that users may open can be bound.
+  for node in null zero full random urandom tty net/tun fuse; do
+    [ -w "/dev/$node" ] || continue
+    : >"mnt/nodes/\${node##*/}"
+    mount --bind "/dev/$node" "mnt/nodes/\${node##*/}"
+  done
+else
+  for node in null:1:3 zero:1:5 full:1:7 random:1:8 urandom:1:9 tty:5:0 tun:10:200 fuse:10:229; do
+    numbers=\${node#*:}
+    mknod -m 666 "mnt/nodes/\${node%%:*}" c "\${numbers%:*}" "\${numbers#*:}"
+  done
+fi
+`;
+
 /**
  * For an isolated host, run by root of the machine in a mount namespace of its own, before the host's: what only root can
  * provide, on IMAGE/mnt, which every image has: device nodes, and the image and its engine's data with shifted owners. The
  * host's mount namespace belongs to the host's user namespace and begins as a copy of this one, in which these mounts are
  * locked (mount_namespaces(7)): what is read-only here stays so for the host's root. Nothing is written to the image.
+ *
+ * NETRIG_SHIFTED is the user namespace whose map shifts the owners; `-` where netrig runs without root of the machine: there
+ * the image has the hosts' ids on disk.
  */
 export const provideScript = `set -eu
 cd "$NETRIG_IMAGE"
 mount -t tmpfs -o mode=755,nosuid,noexec,size=64k netrig mnt
 mkdir mnt/lower mnt/layers mnt/data mnt/nodes mnt/host
 ${eachLayer('mkdir "mnt/layers/$number"')}
-for node in null:1:3 zero:1:5 full:1:7 random:1:8 urandom:1:9 tty:5:0 tun:10:200 fuse:10:229; do
-  numbers=\${node#*:}
-  mknod -m 666 "mnt/nodes/\${node%%:*}" c "\${numbers%:*}" "\${numbers#*:}"
-done
-mount -o remount,ro mnt
-set -- bind "$NETRIG_USERS" "$NETRIG_IMAGE" mnt/lower
-${eachLayer('set -- "$@" bind "$NETRIG_USERS" "$layer" "mnt/layers/$number"')}
-[ -z "$NETRIG_DOCKER_DATA" ] || set -- "$@" bind "$NETRIG_USERS" "$NETRIG_DOCKER_DATA" mnt/data
+${deviceNodes}mount -o remount,ro mnt
+set -- bind "$NETRIG_SHIFTED" "$NETRIG_IMAGE" mnt/lower
+${eachLayer('set -- "$@" bind "$NETRIG_SHIFTED" "$layer" "mnt/layers/$number"')}
+[ -z "$NETRIG_DOCKER_DATA" ] || set -- "$@" bind "$NETRIG_SHIFTED" "$NETRIG_DOCKER_DATA" mnt/data
 exec "$NETRIG_PERL" -e "$NETRIG_CALLS" -- "$@" $NETRIG_FILTER -- "$NETRIG_BUSYBOX" ${run('NETRIG_ENTER_USERS')}
 `;
 
@@ -187,6 +202,7 @@ mount -t sysfs -o nosuid,nodev,noexec sysfs sys
 mount -t tmpfs -o mode=755,nosuid dev dev
 mkdir -m 755 dev/pts dev/shm dev/mqueue dev/net
 for node in null zero full random urandom tty net/tun fuse; do
+  [ -e "../../nodes/\${node##*/}" ] || continue
   : >"dev/$node"
   mount -o bind "../../nodes/\${node##*/}" "dev/$node"
 done

@@ -1,6 +1,7 @@
 import { mkdirSync, rmdirSync } from 'node:fs';
 import { messageOf } from '../../errors.js';
 import type { Capability } from '../provider.js';
+import { outerIds } from '../../lab/outer-users.js';
 import { ownIdentity } from '../../lab/process.js';
 import { imagesDirectory } from '../../images/store.js';
 import { cgroupLayout, cgroupName, labGroups, viewFor } from './cgroups.js';
@@ -8,6 +9,7 @@ import { probeIsolation } from './isolation.js';
 import { runCommand } from '../shared/command.js';
 import { kernelProbes, probeScript, readProbes, saidByProbes } from '../shared/kernel-probes.js';
 import { inotifySysctl, inotifyUse, missingTools, neighbourLimit, tools } from './machine.js';
+import { delegation, type Requirement, requirementsWithoutRoot } from './without-root.js';
 
 async function kernelCapabilities(root: boolean): Promise<Capability[]> {
   const nothing = (why: string): Capability[] => [
@@ -104,10 +106,17 @@ async function isolationCapability(): Promise<Capability> {
   return { name, have: true, seen: `Tried: a small host boots in a user namespace of its own${overlay}.` };
 }
 
+/** What concerns users who are not root: all of it where labs can't be had yet, the cgroup where netrig runs without root. */
+function withoutRoot(root: boolean, outer: number | null): Requirement[] {
+  if (root) return outer === null ? [] : [delegation()];
+  return requirementsWithoutRoot();
+}
+
 /** See `Provider.capabilities`. All is done in namespaces that end with the probe; nothing of the machine changes. */
 export async function localCapabilities(): Promise<Capability[]> {
   const uid = process.getuid?.();
   const root = uid === 0;
+  const outer = outerIds();
   const missing = missingTools(tools.map((tool) => tool.name));
   const inotify = inotifyUse();
   const neighbours = neighbourLimit();
@@ -118,9 +127,20 @@ export async function localCapabilities(): Promise<Capability[]> {
     {
       name: 'root',
       have: root,
-      seen: root ? 'netrig runs as root.' : `netrig runs as user ${uid}.`,
-      ...(root ? {} : { mend: 'Run as root.' }),
+      seen:
+        outer !== null
+          ? `netrig runs without root: as root of a user namespace, with ${outer} subordinate ids.`
+          : root
+            ? 'netrig runs as root.'
+            : `netrig runs as user ${uid}, and not all of what it needs to run without root is here.`,
+      ...(root ? {} : { mend: 'Mend what is missing of the next lines, or run as root.' }),
     },
+    ...withoutRoot(root, outer).map(({ name, have, seen, mend }) => ({
+      name,
+      have,
+      seen,
+      ...(mend === undefined ? {} : { mend }),
+    })),
     ...tools.map((tool): Capability => {
       const have = !missing.includes(tool);
       return {

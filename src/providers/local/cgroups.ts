@@ -1,6 +1,17 @@
-import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  accessSync,
+  chownSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { setImmediate as yieldToOthers, setTimeout as pause } from 'node:timers/promises';
+import { outerIds } from '../../lab/outer-users.js';
 import { isAlive, ownPidNamespace, type ProcessIdentity } from '../../lab/process.js';
 
 /** One mounted version 1 hierarchy. */
@@ -18,7 +29,7 @@ export interface CgroupLayout {
   kind: 'hybrid' | 'v2' | 'none';
   hierarchies: Hierarchy[];
   /** Where version 2 is mounted: at the top on a `v2` machine, mostly beside the others on a `hybrid` one; and this process's own group of it. */
-  unified: { mountPoint: string; own: string } | null;
+  unified: { mountPoint: string; own: string; delegated?: boolean } | null;
 }
 
 /** What one host sees at /sys/fs/cgroup. */
@@ -100,8 +111,39 @@ export function parseLayout(mountinfo: string, cgroup = ''): CgroupLayout {
   return { kind, hierarchies, unified };
 }
 
+/** The group below a delegated one in which netrig's own commands are, where it runs without root. */
+export const commandsGroup = 'netrig-commands';
+
+function isWritable(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Whether groups can be made in a cgroup2 group and processes be moved there: it was given to this user. */
+export function isDelegated(group: string): boolean {
+  return ['.', 'cgroup.procs', 'cgroup.subtree_control'].every((name) => isWritable(join(group, name)));
+}
+
+/**
+ * What of a layout netrig can use without root: the delegated group of version 2 that it is in, if it is one. Version 1 cannot
+ * be delegated to users.
+ */
+export function delegatedLayout(
+  { unified }: CgroupLayout,
+  delegated: (group: string) => boolean = isDelegated,
+): CgroupLayout {
+  const own = unified && basename(unified.own) === commandsGroup ? dirname(unified.own) : unified?.own;
+  if (!unified || own === undefined || !delegated(own)) return { kind: 'none', hierarchies: [], unified: null };
+  return { kind: 'v2', hierarchies: [], unified: { mountPoint: unified.mountPoint, own, delegated: true } };
+}
+
 export function cgroupLayout(): CgroupLayout {
-  return parseLayout(readFileSync('/proc/self/mountinfo', 'utf8'), readFileSync('/proc/self/cgroup', 'utf8'));
+  const layout = parseLayout(readFileSync('/proc/self/mountinfo', 'utf8'), readFileSync('/proc/self/cgroup', 'utf8'));
+  return outerIds() === null ? layout : delegatedLayout(layout);
 }
 
 /** What a host sees whose image asks for `wanted`; `null` where this machine can't give it. Version 1 can't be had on a `v2` machine, and the images that ask for it run there too. */
@@ -125,7 +167,9 @@ const namePattern = /^netrig-(\d+)-(\d+)-(\d+)-(.+)$/;
  * Where the labs of this process go in version 2: below the nearest of its own groups, from its own up, that has a limit, so
  * that it holds for labs too; at the top where none has, for there the most controllers are to be had.
  */
-export function unifiedBase(unified: { mountPoint: string; own: string }): string {
+export function unifiedBase(unified: { mountPoint: string; own: string; delegated?: boolean }): string {
+  // A user's labs are where the user may make groups.
+  if (unified.delegated === true) return unified.own;
   for (let at = unified.own; at.length > unified.mountPoint.length; at = join(at, '..')) {
     for (const file of ['memory.max', 'pids.max', 'cpu.max']) {
       try {
@@ -398,7 +442,7 @@ function labCgroups(layout: CgroupLayout): { path: string; name: RegExpExecArray
 export function orphanCgroups(layout: CgroupLayout): { path: string; lab: string }[] {
   const pidNamespace = ownPidNamespace();
   return labCgroups(layout).flatMap(({ path, name: [, space, pid, startTime, lab] }) =>
-    space !== pidNamespace || isAlive({ pid: Number(pid), startTime: Number(startTime) })
+    space !== pidNamespace || isAlive({ pid: Number(pid), startTime: Number(startTime) }) || !isWritable(path)
       ? []
       : [{ path, lab: lab ?? '' }],
   );

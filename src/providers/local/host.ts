@@ -7,6 +7,7 @@ import { messageOf, NetrigError } from '../../errors.js';
 import type { HostImage } from '../../images/host-image.js';
 import { orderKey } from '../../images/made-to-order.js';
 import type { Ledger } from '../../lab/ledger.js';
+import { outerIds } from '../../lab/outer-users.js';
 import { identify, type ProcessIdentity, signalProcess, waitUntilGone } from '../../lab/process.js';
 import { consoleLog } from '../../lab/store.js';
 import type { HostPlan } from '../../plan/lab-plan.js';
@@ -94,6 +95,7 @@ function usersEnvironment(overlay: 'host' | 'root', users: UserSpace): Record<st
   const [perl, , program] = machineCalls;
   return {
     NETRIG_USERS: `/proc/${users.holder.pid}/ns/user`,
+    NETRIG_SHIFTED: outerIds() === null ? `/proc/${users.holder.pid}/ns/user` : '-',
     NETRIG_FIRST_ID: String(users.firstId),
     NETRIG_OVERLAY: overlay,
     NETRIG_PROVIDE: provideScript,

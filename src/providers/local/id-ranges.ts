@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { NetrigError } from '../../errors.js';
+import { outerIds } from '../../lab/outer-users.js';
 import { isSurelyDead, ownIdentity, ownPidSpace, type PidSpace, type ProcessIdentity } from '../../lab/process.js';
 import { runCommand } from '../shared/command.js';
 
@@ -11,8 +12,8 @@ export const idsPerHost = 65_536;
 export interface IdRange {
   /** The machine's id that is 0 in the host. */
   first: number;
-  /** The lock that keeps the range: a directory. */
-  lock: string;
+  /** The lock that keeps the range: a directory; `null` for ids that all hosts of a user share. */
+  lock: string | null;
 }
 
 /** Ids from `first` on, `count` of them. */
@@ -35,7 +36,7 @@ export function parseSubordinate(text: string): (IdSpan & { owner: string })[] {
   });
 }
 
-function subordinate(): { users: ReturnType<typeof parseSubordinate>; groups: ReturnType<typeof parseSubordinate> } {
+function givenIds(): { users: ReturnType<typeof parseSubordinate>; groups: ReturnType<typeof parseSubordinate> } {
   const read = (file: string): ReturnType<typeof parseSubordinate> => {
     try {
       return parseSubordinate(readFileSync(file, 'utf8'));
@@ -126,9 +127,19 @@ async function knownIds(ids: readonly number[]): Promise<Set<number>> {
  * Throws NETRIG_CAPABILITY when there are not that many.
  */
 export async function takeRanges(count: number, directory = idsDirectory): Promise<IdRange[]> {
+  return outerIds() === null ? takeLocked(count, directory) : Array.from({ length: count }, () => sharedRange);
+}
+
+/**
+ * Without root: images have the first subordinate ids on disk, as only root of the machine may bind them with others. So all
+ * hosts of a user have these.
+ */
+export const sharedRange: IdRange = { first: 1, lock: null };
+
+async function takeLocked(count: number, directory: string): Promise<IdRange[]> {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const owner = ownerName(ownIdentity(), ownPidSpace());
-  const { users, groups } = subordinate();
+  const { users, groups } = givenIds();
   const possible = possibleRanges(users, groups);
   const taken: IdRange[] = [];
   const known = new Set<number>();
@@ -156,7 +167,7 @@ export async function takeRanges(count: number, directory = idsDirectory): Promi
 
 /** Gives ranges back that this process has. Only once nothing runs under their ids. */
 export function giveBack(ranges: readonly IdRange[]): void {
-  for (const { lock } of ranges) removeLock(lock, ownerName(ownIdentity(), ownPidSpace()));
+  for (const { lock } of ranges) if (lock !== null) removeLock(lock, ownerName(ownIdentity(), ownPidSpace()));
 }
 
 /** Removes a lock if it is that owner's, and never one that another has taken since. */

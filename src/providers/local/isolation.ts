@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { NetrigError } from '../../errors.js';
 import type { IsolationWish } from '../provider.js';
@@ -7,6 +7,7 @@ import { enterUsersScript, provideScript, layerEnvironment } from './boot-script
 import { cgroupLayout } from './cgroups.js';
 import { giveBack, takeRanges } from './id-ranges.js';
 import { filterAction, machineCalls } from './machine-calls.js';
+import { outerIds } from '../../lab/outer-users.js';
 import { isAlive, ownIdentity } from '../../lab/process.js';
 import { makeUsers } from './users.js';
 
@@ -33,6 +34,8 @@ function probeBoot(overlay: OverlayMaker): string {
   const { hierarchies, unified } = cgroupLayout();
   const [cgroupType, cgroupOptions] =
     unified !== null ? ['cgroup2', 'nosuid'] : ['cgroup', hierarchies[0]?.options ?? 'memory'];
+  // Without root and without a delegated group there are light hosts only, which mount none.
+  const cgroups = outerIds() === null || unified !== null;
   return `
 try() {
   what=$1
@@ -57,7 +60,7 @@ mkdir proc sys cgroup devpts
 try 'a proc file system' mount --no-canonicalize -t proc proc proc
 try 'a sysfs' mount --no-canonicalize -t sysfs sysfs sys
 try 'a devpts' mount --no-canonicalize -t devpts -o newinstance devpts devpts
-try 'a cgroup file system' mount --no-canonicalize -t ${cgroupType} -o ${cgroupOptions} cgroup cgroup
+${cgroups ? '' : ': '}try 'a cgroup file system' mount --no-canonicalize -t ${cgroupType} -o ${cgroupOptions} cgroup cgroup
 try 'a device' sh -c 'mount --no-canonicalize -o bind ../../nodes/null null && echo >null'
 echo works
 `;
@@ -73,6 +76,8 @@ export async function tryOverlay(directory: string, overlay: OverlayMaker): Prom
     chmodSync(image, 0o755);
     for (const name of ['mnt', 'old']) mkdirSync(join(image, name), { mode: 0o755 });
     writeFileSync(join(image, 'old', 'file'), '');
+    if (outerIds() !== null)
+      for (const path of ['old/file', 'old', 'mnt', '.']) chownSync(join(image, path), range!.first, range!.first);
     const users = await makeUsers(range!.first, () => undefined);
     const [perl, , calls] = machineCalls;
     const environment = {
@@ -81,6 +86,7 @@ export async function tryOverlay(directory: string, overlay: OverlayMaker): Prom
       ...layerEnvironment([]),
       NETRIG_DOCKER_DATA: '',
       NETRIG_USERS: `/proc/${users.holder.pid}/ns/user`,
+      NETRIG_SHIFTED: outerIds() === null ? `/proc/${users.holder.pid}/ns/user` : '-',
       NETRIG_FIRST_ID: String(range!.first),
       NETRIG_OVERLAY: overlay,
       NETRIG_SIZE: '1m',
@@ -152,7 +158,12 @@ export async function chooseIsolation(
   wish: IsolationWish,
   imageRoots: readonly string[],
   probe: typeof probeIsolation = probeIsolation,
+  withoutRoot = outerIds() !== null,
 ): Promise<{ isolation: HostIsolation; why: string | null }> {
+  if (wish === 'none' && withoutRoot)
+    throw new NetrigError('NETRIG_ISOLATION', 'netrig runs without root, where all lab hosts are isolated.', {
+      hint: 'Leave `--isolation none` out.',
+    });
   if (wish === 'none') return { isolation: { mode: 'none' }, why: null };
   const directories = [...new Set(imageRoots.map((root) => dirname(dirname(root))))];
   const probes = await Promise.all(directories.map((directory) => probe(directory)));
@@ -161,6 +172,10 @@ export async function chooseIsolation(
     const overlay = probes.some((one) => one.works && one.overlay === 'root') ? 'root' : 'host';
     return { isolation: { mode: 'users', overlay }, why: null };
   }
+  if (withoutRoot)
+    throw new NetrigError('NETRIG_ISOLATION', `Without root, lab hosts cannot be made on this machine: ${not.why}.`, {
+      hint: '`netrig doctor` says what was tried. Linux 6.6 or later is needed.',
+    });
   if (wish === 'auto') return { isolation: { mode: 'none' }, why: not.why };
   throw new NetrigError('NETRIG_ISOLATION', `Lab hosts cannot be isolated on this machine: ${not.why}.`, {
     hint: '`netrig doctor` says what was tried. `--isolation none` does without: root in a lab host is root of this machine then.',

@@ -4,9 +4,9 @@ import { filterArguments } from './seccomp.js';
  * System calls for which util-linux has no program before 2.39 (idmapped mounts) and 2.40 (filters), as one small program for
  * perl, which is essential in Debian. Actions, in the order given, then a command that takes the program's place:
  *
- * - `join DIRECTORY`: into that cgroup.
+ * - `join DIRECTORY`: into that cgroup. `try-join` goes on where that is not allowed.
  * - `bind USERNS SOURCE TARGET`: SOURCE, read-only, without devices, with its owners shifted by the map of the user namespace
- *   (mount_setattr(2)), bound to TARGET in this mount namespace.
+ *   (mount_setattr(2)), bound to TARGET in this mount namespace. `-` for USERNS: with its owners as they are.
  * - `watch PID`: goes on in a child, which is killed when the process PID has ended; this one ends with the child.
  * - `filter NUMBER PROGRAM`: the system call filter of `seccomp.ts`, with SECCOMP_FILTER_FLAG_SPEC_ALLOW, as a filter must not
  *   cost hosts the speed that the machine has.
@@ -20,17 +20,22 @@ my $none = '';
 sub failed { my ($what) = @_; print STDERR "$what: $!\n"; exit 70 }
 while (defined(my $action = shift)) {
   last if $action eq '--';
-  if ($action eq 'join') {
+  if ($action eq 'join' || $action eq 'try-join') {
     my $directory = shift;
-    open(my $tasks, '>', "$directory/cgroup.procs") or failed("joining $directory");
-    syswrite($tasks, "0") or failed("joining $directory");
+    my $tasks;
+    my $joined = open($tasks, '>', "$directory/cgroup.procs") && syswrite($tasks, "0");
+    failed("joining $directory") if !$joined && $action eq 'join';
   } elsif ($action eq 'bind') {
     my ($users, $source, $target) = (shift, shift, shift);
-    open(my $namespace, '<', $users) or failed($users);
+    my ($flags, $number, $namespace) = (1 | 4, 0);
+    if ($users ne '-') {
+      open($namespace, '<', $users) or failed($users);
+      ($flags, $number) = ($flags | 0x100000, fileno($namespace));
+    }
     my $tree = syscall(428, -100, $source, 0x80001);
     failed("open_tree $source") if $tree < 0;
-    my $attributes = pack('Q4', 0x100000 | 1 | 4, 0, 0, fileno($namespace));
-    failed("an idmapped mount of $source") if syscall(442, $tree, $none, 0x1000, $attributes, 32) < 0;
+    my $attributes = pack('Q4', $flags, 0, 0, $number);
+    failed("a read-only mount of $source") if syscall(442, $tree, $none, 0x1000, $attributes, 32) < 0;
     failed("move_mount $target") if syscall(429, $tree, $none, -100, $target, 4) < 0;
   } elsif ($action eq 'watch') {
     my $watched = syscall(434, shift(@ARGV) + 0, 0);

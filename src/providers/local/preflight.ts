@@ -6,6 +6,8 @@ import { cgroupLayout, viewFor } from './cgroups.js';
 import { checkLimits, leastMemoryOf } from './limits.js';
 import { inotifySysctl, inotifyUse, missingTools, neighbourLimit } from './machine.js';
 import { type Room, roomOf } from './room.js';
+import { requirementsWithoutRoot } from './without-root.js';
+import { outerIds } from '../../lab/outer-users.js';
 
 /**
  * Inotify instances that one systemd host takes, measured with a container running: systemd 3, dbus 1; containerd 1 once an
@@ -47,13 +49,24 @@ export function checkInotify(plan: LabPlan): void {
   );
 }
 
+/** Why a user who is not root has no labs: what is missing for them first. */
+function withoutRootError(): NetrigError {
+  const missing = requirementsWithoutRoot().find((one) => one.required && !one.have);
+  const what = missing ? ` What a user needs for labs is missing: ${missing.seen}` : '';
+  return new NetrigError(
+    'NETRIG_NO_ROOT',
+    `The local provider makes namespaces, mounts and cgroups, and netrig does not run as root.${what}`,
+    {
+      hint: missing
+        ? `To mend it: ${missing.mend}. \`netrig doctor\` names all.`
+        : 'The command `netrig` runs without root; Mocha by itself, and programs, do not.',
+    },
+  );
+}
+
 /** See `Provider.preflight`. */
 export function localPreflight(plan: LabPlan): void {
-  if (process.getuid?.() !== 0)
-    throw new NetrigError(
-      'NETRIG_NO_ROOT',
-      'The local provider makes namespaces, mounts and cgroups, and netrig does not run as root.',
-    );
+  if (process.getuid?.() !== 0) throw withoutRootError();
   checkNames(plan);
   const missing = missingTools(['unshare', 'nsenter', 'setpriv', 'perl', 'ip', 'cp', 'du'])[0];
   if (missing) {
@@ -67,9 +80,14 @@ export function localPreflight(plan: LabPlan): void {
     if (host.init === 'systemd' && row && viewFor(layout, row.cgroup) === null) {
       throw new NetrigError(
         'NETRIG_CAPABILITY',
-        `The systemd of ${host.image} needs ${row.cgroup === 'v2' ? 'cgroup2' : "systemd's cgroup hierarchy"}, which is not mounted below /sys/fs/cgroup.`,
+        outerIds() === null
+          ? `The systemd of ${host.image} needs ${row.cgroup === 'v2' ? 'cgroup2' : "systemd's cgroup hierarchy"}, which is not mounted below /sys/fs/cgroup.`
+          : `The systemd of ${host.image} needs a cgroup, and this user has none that is delegated.`,
         {
-          hint: `Mount it, or make ${host.name} \`init: light\`.`,
+          hint:
+            outerIds() === null
+              ? `Mount it, or make ${host.name} \`init: light\`.`
+              : `Without root, run netrig in a cgroup of your own: \`systemd-run --user --scope -p Delegate=yes netrig …\`; or make ${host.name} \`init: light\`.`,
         },
       );
     }

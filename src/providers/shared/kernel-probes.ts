@@ -77,8 +77,10 @@ export const kernelProbes: readonly KernelProbe[] = [
   {
     name: 'kernel:tun',
     commands: [
-      'mount -t tmpfs tmpfs /mnt && mkdir /mnt/net && mknod /mnt/net/tun c 10 200',
-      'mount -o bind /mnt /dev && ip tuntap add dev t0 mode tun && ip tuntap del dev t0 mode tun',
+      // Without root no device can be made; the machine's own may be there.
+      'mount -t tmpfs tmpfs /mnt && mkdir /mnt/net',
+      'mknod /mnt/net/tun c 10 200 2>/dev/null || { : >/mnt/net/tun && mount -o bind /dev/net/tun /mnt/net/tun; }',
+      'mount --rbind /mnt /dev && ip tuntap add dev t0 mode tun && ip tuntap del dev t0 mode tun',
     ],
     works: 'a tun interface can be made',
     mend: moduleMend('tun'),

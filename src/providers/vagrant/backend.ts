@@ -2,6 +2,7 @@ import { refusePackages } from '../shared/no-packages.js';
 import { readFileSync } from 'node:fs';
 import { NetrigError } from '../../errors.js';
 import { findHostImageRow } from '../../images/host-image.js';
+import { outerIds } from '../../lab/outer-users.js';
 import type { HostPlan, LabPlan } from '../../plan/lab-plan.js';
 import { findProgram, runCommand } from '../shared/command.js';
 import { vagrant, vagrantMissing } from './command.js';
@@ -111,7 +112,7 @@ async function libvirt(): Promise<Backend | { why: string; mend: string }> {
         seen: `Vagrant with libvirt; libvirtd answers at ${path}.`,
       };
   }
-  if (process.getuid?.() !== 0)
+  if (process.getuid?.() !== 0 || outerIds() !== null)
     return {
       why: 'no libvirtd answers, and only root can start one in namespaces of its own',
       mend: 'start libvirtd and be in the group libvirt, or run as root',
