@@ -183,11 +183,29 @@ export function judgeCommand(spec: Spec, result: ExecResult, inContainer: boolea
       measures,
     });
   }
+  const complaint = shellComplaint(spec, result);
+  if (complaint !== null)
+    return inconclusive(`${command} did not run as it is written, so what came of it proves nothing: ${complaint}`, {
+      measures,
+    });
   const seen = trimmed(result.stdout);
   return pass(
     `${command} ended with exit status ${exitCode} after ${formatDuration(result.durationMs)}${seen !== '' && seen.length <= 80 && !seen.includes('\n') ? `: ${seen}` : ''}`,
     { measures, ...(seen === '' ? {} : { actual: showValue(seen) }) },
   );
+}
+
+/** A shell's own words (dash, bash, busybox) about a line that it could not run as it stands. */
+const shellWords =
+  /^(?:\S*sh|busybox|environment): (?:-c: )?(?:line )?\d+: (?:.*: (?:command )?not found|[Ss]yntax error.*|.*: [Pp]ermission denied|.*unexpected end of file.*)$/m;
+
+/**
+ * What the shell says of a program that is not there or of a line that it does not understand. A check that would pass all the
+ * same passes for that reason alone, unless it says what is to stand on standard error, or names the exit status of it.
+ */
+function shellComplaint({ expect }: Spec, { stderr }: ExecResult): string | null {
+  if (expect.stderr !== undefined || (typeof expect.exit === 'number' && expect.exit !== 0)) return null;
+  return shellWords.exec(stderr)?.[0] ?? null;
 }
 
 function describeExit(exit: NonNullable<Spec['expect']['exit']>): string {

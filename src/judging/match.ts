@@ -196,10 +196,20 @@ function answer(matcher: Matcher, actual: unknown): Answer {
 
 const shownLimit = 240;
 
+/** A value as JSON; one that is nested too deeply for that is said to be so. */
+function jsonText(value: unknown): string {
+  try {
+    return JSON.stringify(value, (_key, part: unknown) => (part === absent ? '(absent)' : part)) ?? String(value);
+  } catch (error) {
+    if (error instanceof RangeError) return '(a value that is nested too deeply to be shown)';
+    throw error;
+  }
+}
+
 /** A value as a reader sees it, on one line, cut when long. */
 export function showValue(value: unknown): string {
   if (value === absent) return 'absent';
-  const text = JSON.stringify(value, (_key, part: unknown) => (part === absent ? '(absent)' : part)) ?? String(value);
+  const text = jsonText(value);
   return text.length <= shownLimit ? text : `${text.slice(0, shownLimit - 1)}… (${text.length} characters)`;
 }
 

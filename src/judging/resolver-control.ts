@@ -80,7 +80,7 @@ async function embeddedControl(context: ProbeContext, source: Vantage, failed: F
 /**
  * The control of a name that did not resolve. A server that said what it knows is alive by that. One that could not find out, or
  * was silent, must answer the same question where no way to it can be broken: asked from its own host. A silent one is alive by
- * any reply there; one that said SERVFAIL only by an answer, since it says so of everything when whoever it asks is dead.
+ * any reply of its own there; one that said SERVFAIL only by an answer, since it says so of everything when whoever it asks is dead.
  */
 export async function failedQuestionControl(
   context: ProbeContext,
@@ -110,7 +110,9 @@ export async function failedQuestionControl(
     tries: 1,
   });
   const answers = answer?.saw === 'answer';
-  const held = answers || (cause !== 'servfail' && answer?.saw === 'failure' && answer.replied);
+  // That nobody listens there is a reply of the host, but none of a name server.
+  const served = answer?.saw === 'failure' && answer.replied && answer.cause !== 'refused';
+  const held = answers || (cause !== 'servfail' && served);
   return {
     title: `${title} ${cause === 'servfail' ? 'can find out' : 'is alive'}, asked for ${name} from ${owner.label} itself`,
     held,

@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { addressesOf } from '../model/planned-addresses.js';
 import type { Control } from '../model/verdict.js';
 import { contains, familyOf, parseCidr } from '../model/cidr.js';
@@ -230,9 +231,37 @@ async function routerWorks(request: PathRequest, owner: Vantage): Promise<{ held
     : no(`${others}, but ${router.label} does not reach ${target.label} either: ${hint}`);
 }
 
+const zAddressedLinks = z.array(z.object({ ifname: z.string(), flags: z.array(z.string()) }));
+
+/** Why the target's own end of the wire can carry nothing, or is not known; `null`: it is up. */
+async function endIsUp(context: ProbeContext, owner: Vantage, target: ResolvedTarget): Promise<string | null> {
+  const place = beside(owner);
+  const family = target.family === 6 ? '-6' : '-4';
+  const listed = await place.host.exec(place.enter(['ip', '-j', family, 'addr', 'show', 'to', target.address]), {
+    timeoutMs: context.timeLeftMs(),
+    signal: context.signal,
+  });
+  const unknown = `whether the link of ${target.address} at ${owner.label} is up could not be read`;
+  if (listed.exitCode !== 0) return unknown;
+  let links: z.output<typeof zAddressedLinks>;
+  try {
+    // `ip` leaves an empty object for each link that it does not show.
+    const said = JSON.parse(listed.stdout.trim() === '' ? '[]' : listed.stdout) as unknown[];
+    links = zAddressedLinks.parse(said.filter((one) => Object.keys(one as object).length > 0));
+  } catch {
+    return unknown;
+  }
+  if (links.length === 0) return `${owner.label} has no interface with the address ${target.address}`;
+  if (links.some(({ flags }) => flags.includes('UP') && flags.includes('LOWER_UP'))) return null;
+  const { ifname, flags } = links[0]!;
+  return `${ifname} of ${owner.label} ${flags.includes('UP') ? 'has no carrier' : 'is down'}`;
+}
+
 /** A silent neighbour on the source's own wire: the wire carries if anybody else on it is heard. */
 async function wireCarries(request: PathRequest, owner: Vantage): Promise<{ held: boolean; seen: string }> {
   const { context, source, target, path } = request;
+  const end = await endIsUp(context, owner, target);
+  if (end !== null) return { held: false, seen: end };
   const from = beside(source);
   const route = path?.route && 'dev' in path.route ? path.route : null;
   if (!route || target.family !== 4) return { held: true, seen: 'both ends are up' };

@@ -29,6 +29,14 @@ function xmlText(text: string): string {
 }
 
 /**
+ * Text for a CDATA section. The writer takes apart only the first end of one that a text holds: output of a lab could end the
+ * section and go on as XML.
+ */
+function cdataText(text: string): string {
+  return xmlText(text).replaceAll(']]>', ']]&gt;');
+}
+
+/**
  * junit-report-builder writes `<skipped/>` without a message, and a skip without its reason is worth nothing. So the
  * element is added to the built case, and the case counts itself as skipped.
  */
@@ -98,7 +106,7 @@ function addCase(
     testCase.property(`measure.${xmlText(measure.name)}`, `${measure.value} ${measure.unit}`);
   for (const artifact of item.artifacts) testCase.property('attachment', xmlText(artifact.file));
   const message = xmlText(causeAndReason(item));
-  const content = xmlText(details(model, scenario, item));
+  const content = cdataText(details(model, scenario, item));
   // JUnit knows no warnings: a case that CI systems show, and that fails nothing.
   if (isWarning(item)) skipWithReason(testCase, `warning: ${message}`);
   else if (outcome.verdict === 'fail')

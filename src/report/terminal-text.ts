@@ -101,13 +101,16 @@ function pieces(word: string, limit: number, most: number): string[] {
 /** Lines that a wrapped text has at most: more than that nobody reads on a terminal. */
 const mostLines = 60;
 
+/** Text that is broken into lines at most, in UTF-16 units: a terminal may be as wide as a file. */
+const mostText = 10_000;
+
 /**
  * Breaks at spaces so that no line is wider than `columns`; a longer word is broken inside. A text of more than 60 lines is
  * cut there, with an ellipsis.
  */
 export function wrap(text: string, columns: number): string[] {
   const limit = Math.max(columns, 10);
-  const shown = cutRoughly(text, limit * mostLines * 2);
+  const shown = cutRoughly(text, Math.min(limit * mostLines * 2, mostText));
   const lines: string[] = [];
   let line = '';
   for (const word of shown.split(' ')) {

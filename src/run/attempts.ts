@@ -159,7 +159,8 @@ async function staysTrue(course: Course, holdsForMs: number): Promise<Timed> {
   const { timing, signal, clock } = course;
   const startedAt = clock.now();
   let attempts = 0;
-  /** Until when it was seen to be true; never: 0. */
+  /** When it was first seen to be true: an attempt tells of its end, not of the time it took. */
+  let trueSince: number | null = null;
   let heldMs = 0;
   for (;;) {
     attempts += 1;
@@ -172,7 +173,8 @@ async function staysTrue(course: Course, holdsForMs: number): Promise<Timed> {
           : `It had held for ${formatDuration(heldMs)} of ${formatDuration(holdsForMs)}.`;
       return { outcome: { ...outcome, reason: more(outcome.reason, held) }, attempts, durationMs, shown: attempts };
     }
-    heldMs = Math.min(durationMs, holdsForMs);
+    trueSince ??= clock.now();
+    heldMs = Math.min(clock.now() - trueSince, holdsForMs);
     if (signal.aborted) {
       return {
         outcome: { verdict: 'error', reason: 'Interrupted before the time was over.' },
@@ -181,11 +183,11 @@ async function staysTrue(course: Course, holdsForMs: number): Promise<Timed> {
         shown: attempts,
       };
     }
-    if (durationMs >= holdsForMs) {
-      const reason = more(outcome.reason, `It held for ${formatDuration(durationMs)}, at ${attempts} attempts.`);
+    if (heldMs >= holdsForMs && attempts > 1) {
+      const reason = more(outcome.reason, `It held for ${formatDuration(heldMs)}, at ${attempts} attempts.`);
       return { outcome: { ...outcome, reason }, attempts, durationMs, shown: attempts };
     }
-    await clock.sleep(Math.min(longestPauseMs, holdsForMs - durationMs), signal);
+    await clock.sleep(Math.min(longestPauseMs, holdsForMs - heldMs), signal);
   }
 }
 

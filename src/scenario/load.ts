@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readdirSync, readSync, realpathSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readdirSync, readSync, realpathSync, statSync, type Stats } from 'node:fs';
 import { open } from 'node:fs/promises';
 import path from 'node:path';
 import { messageOf, NetrigError } from '../errors.js';
@@ -184,7 +184,7 @@ export async function findScenarioFiles(paths: readonly string[]): Promise<strin
   const found = new Map<string, string>();
   for (const given of paths) {
     const absolute = path.resolve(given);
-    const kind = statSync(absolute, { throwIfNoEntry: false });
+    const kind = statOf(absolute, given);
     if (kind === undefined) throw new NetrigError('NETRIG_NO_SCENARIO', `There is no file or directory ${given}.`);
     const files = kind.isDirectory() ? filesBelow(absolute) : [absolute];
     if (files.length === 0) throw new NetrigError('NETRIG_NO_SCENARIO', `${given} holds no .yaml file.`);
@@ -195,6 +195,24 @@ export async function findScenarioFiles(paths: readonly string[]): Promise<strin
   }
   if (found.size === 0) throw new NetrigError('NETRIG_NO_SCENARIO', 'No scenario file was named.');
   return [...found.values()];
+}
+
+/** Throws NETRIG_SCENARIO_READ for what is there and cannot be looked at, such as a link that leads to itself. */
+function statOf(absolute: string, given: string): Stats | undefined {
+  try {
+    return statSync(absolute, { throwIfNoEntry: false });
+  } catch (error) {
+    throw readError(given, error);
+  }
+}
+
+/** A link that leads nowhere, or in a circle, is no scenario file: a folder holds others. */
+function leadsToFile(link: string): boolean {
+  try {
+    return statSync(link, { throwIfNoEntry: false })?.isFile() === true;
+  } catch {
+    return false;
+  }
 }
 
 /** Symbolic links to directories are not followed: they may lead in circles. */
@@ -211,8 +229,7 @@ function filesBelow(directory: string): string[] {
       const below = path.join(directory, entry.name);
       if (entry.isDirectory())
         return entry.name.startsWith('.') || entry.name === 'node_modules' ? [] : filesBelow(below);
-      const file =
-        entry.isFile() || (entry.isSymbolicLink() && statSync(below, { throwIfNoEntry: false })?.isFile() === true);
+      const file = entry.isFile() || (entry.isSymbolicLink() && leadsToFile(below));
       return file && scenarioExtension.test(entry.name) && !isCatalogueFile(below) && !isSharedFile(below)
         ? [below]
         : [];

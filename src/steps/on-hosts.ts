@@ -34,6 +34,9 @@ export async function onEachHost(context: StepContext, work: (host: ProbeHost) =
   };
 }
 
+/** Of one line, in characters: the whole of it stands in the record. */
+const mostWords = 300;
+
 /** The last line or lines of a text that say something, for one-sentence reasons. */
 export function lastWords(text: string, lines = 2): string {
   return (
@@ -43,8 +46,21 @@ export function lastWords(text: string, lines = 2): string {
       // Marks under a mistake (`^~~~`) say nothing by themselves.
       .filter((line) => /[\p{L}\p{N}]/u.test(line))
       .slice(-lines)
+      .map((line) => (line.length > mostWords ? `${line.slice(0, mostWords)}…` : line))
       .join(' / ')
   );
+}
+
+const speaksOfError =
+  /\b(?:error|fatal|failed|cannot|can't|could not|not found|no such|denied|refused|invalid|unable)\b/i;
+
+/**
+ * The one line of a text that says most for one sentence: the first that speaks of an error, since tools tell the cause first
+ * and go on with what came of it; else the last one.
+ */
+export function tellingWords(text: string): string {
+  const telling = text.split('\n').find((line) => speaksOfError.test(line));
+  return lastWords(telling ?? text, 1);
 }
 
 /** How a command ended, as the end of a sentence: "exited with 1", "was killed by SIGKILL", "did not end within 5.0 s". */

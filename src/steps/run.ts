@@ -5,7 +5,7 @@ import type { Outcome } from '../model/verdict.js';
 import type { ProbeHost } from '../places/context.js';
 import { defineStep, type StepContext } from './kind.js';
 import { streamsOf } from './last-lines.js';
-import { howItEnded, lastWords, onEachHost } from './on-hosts.js';
+import { howItEnded, onEachHost, tellingWords } from './on-hosts.js';
 import { savedFrom, zSave } from './save.js';
 
 /** Output of a command that values are saved from, bytes. */
@@ -36,7 +36,7 @@ async function runOn(spec: RunSpec, context: StepContext, host: ProbeHost): Prom
   });
   if (result.exitCode !== 0) {
     const how = howItEnded(result, formatDuration(limitMs));
-    const words = lastWords(result.stderr, 1) || lastWords(result.stdout, 1);
+    const words = tellingWords(result.stderr) || tellingWords(result.stdout);
     return {
       verdict: result.aborted ? 'error' : 'fail',
       cause: result.timedOut ? 'timeout' : 'exit-status',

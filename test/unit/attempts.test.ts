@@ -68,6 +68,18 @@ describe('Attempts at a check', () => {
     expect(timed.attempts).to.be.greaterThan(1);
   });
 
+  it('holds-for: the time that the first attempt took does not count', async () => {
+    const clock = fakeClock();
+    let made = 0;
+    const slow = (): Promise<Outcome> => {
+      clock.advance(3000);
+      return Promise.resolve((made += 1) === 1 ? pass : fail);
+    };
+    const timed = await attemptsOf(slow, { withinMs: null, holdsForMs: 2000, timeoutMs: 15_000 }, never, clock);
+    expect(timed.outcome.verdict).to.equal('fail');
+    expect(timed.outcome.reason).to.match(/It had held for 0\.0 ms of 2\.0 s/);
+  });
+
   it('holds-for: what never held is said to have held for 0 s, what held to have held until it was last seen', async () => {
     const clock = fakeClock();
     const slowly = (outcome: Outcome) => () => {
@@ -84,7 +96,7 @@ describe('Attempts at a check', () => {
       never,
       clock,
     );
-    expect(some.outcome.reason).to.equal('No answer. It had held for 10.5 s of 1 min 00 s.');
+    expect(some.outcome.reason).to.equal('No answer. It had held for 5.5 s of 1 min 00 s.');
   });
 
   it('within: what becomes true when its time is over fails, with what was seen before', async () => {

@@ -38,6 +38,36 @@ describe('command check', () => {
     ['exit status 0 is expected where nothing is said', undefined, {}, 'pass'],
     ['another exit status', undefined, { exitCode: 1 }, 'fail', 'exit-status'],
     ['the exit status asked for', { exit: 3 }, { exitCode: 3 }, 'pass'],
+    [
+      'a program of a pipeline that is not there, where the last one fails as it must',
+      { exit: 'nonzero' },
+      { exitCode: 1, stderr: 'sh: 1: iptables-sav: not found\n' },
+      'inconclusive',
+    ],
+    [
+      'the same by bash, where its output must not hold a word',
+      { stdout: { not: { contains: 'DROP' } } },
+      { stderr: 'bash: line 2: nosuchprog: command not found\n' },
+      'inconclusive',
+    ],
+    [
+      'a line that the shell does not understand',
+      { exit: 'nonzero' },
+      { exitCode: 2, stderr: 'sh: 2: Syntax error: end of file unexpected\n' },
+      'inconclusive',
+    ],
+    [
+      'a program that says itself that something was not found',
+      { exit: 'nonzero' },
+      { exitCode: 1, stderr: 'curl: (6) Could not resolve host: x\nkey not found\n' },
+      'pass',
+    ],
+    [
+      'what the shell says where just that is expected',
+      { exit: 127 },
+      { exitCode: 127, stderr: 'sh: 1: nosuch: not found\n' },
+      'pass',
+    ],
     ['nonzero is not 0', { exit: 'nonzero' }, { exitCode: 0 }, 'fail', 'exit-status'],
     ['nonzero', { exit: 'nonzero' }, { exitCode: 2 }, 'pass'],
     [

@@ -188,6 +188,20 @@ describe('report: files', () => {
     expect(suites.testsuite?.[0]?.testcase?.[1]?.name).to.equal(`]]> & "quotes" 'single' | \`tick\` \ufffd \ufffd`);
   });
 
+  it('junit.xml has no case that output of a lab wrote', async () => {
+    const forged =
+      ']]> a first end ]]></failure></testcase><testcase classname="netrig.f" name="forged"/><testcase name="z"><failure><![CDATA[';
+    const run = buildRun()
+      .add(runStart)
+      .add(scenarioStart('a', [planned('c01', 'one')]));
+    run.add(itemEnd('a', 'c01', failed('wrong-value', forged, { expected: 'x', actual: forged })));
+    const xml = junitXml(reduceRun(run.add(scenarioEnd('a')).add(runEnd()).events));
+    expect(XMLValidator.validate(xml)).to.equal(true);
+    const suites = await parse(xml);
+    if (!suites || !('testsuite' in suites)) throw new Error('no <testsuites> was read');
+    expect(suites.testsuite?.[0]?.testcase?.map(({ name }) => name)).to.deep.equal(['one']);
+  });
+
   it('allure-results have statuses, causes, times, labels, steps and attachments', async () => {
     overlayRun().save(dir);
     mkdirSync(join(dir, 'artifacts'));

@@ -5,6 +5,7 @@ import type { ExecResult } from '../../src/ssh/ssh.js';
 import { howEnded, parseEnding, pathsFor, readLook } from '../../src/steps/background.js';
 import type { BackgroundProcess, StepContext } from '../../src/steps/kind.js';
 import { firstAndLastLines } from '../../src/steps/last-lines.js';
+import { tellingWords } from '../../src/steps/on-hosts.js';
 import { runStep } from '../../src/steps/run.js';
 import { startStep } from '../../src/steps/start.js';
 
@@ -139,5 +140,16 @@ describe('A background process', () => {
       log: 12,
     });
     expect(readLook(one, 'ended \n').ended).to.include('its exit status is not known: serve. It said nothing.');
+  });
+});
+
+describe('the one line that says most', () => {
+  it('is the first that speaks of an error, not what came of it; nor a mark under a mistake; nor all of a long line', () => {
+    const docker =
+      'docker: Error response from daemon: network nosuchnet not found.\ntime="…" level=error msg="error waiting for container"\n';
+    expect(tellingWords(docker)).to.equal('docker: Error response from daemon: network nosuchnet not found.');
+    expect(tellingWords('add chain inet f\n         ^^^\n')).to.equal('add chain inet f');
+    expect(tellingWords(`${'L'.repeat(200_000)}\n`)).to.have.length.below(400);
+    expect(tellingWords('')).to.equal('');
   });
 });
