@@ -17,6 +17,7 @@ import type { Matcher } from '../judging/match.js';
 import { fail, inconclusive, pass } from '../judging/outcome.js';
 import { overlayNamespace } from '../facts/overlay.js';
 import { placeAt } from '../judging/place.js';
+import { inNamespace } from '../places/vantage.js';
 import type { Vantage } from '../places/vantage.js';
 
 const portFacts = {
@@ -153,7 +154,7 @@ async function findBridge(spec: Spec, context: ProbeContext): Promise<Found | Ou
   const namespace = await overlayNamespace(context, place.host, spec.network);
   if ('unknown' in namespace) return inconclusive(namespace.unknown);
   return {
-    place: { ...place, label: `${spec.of}, network ${spec.network}`, enter: namespace.enter },
+    place: inNamespace(place, namespace.path, `${spec.of}, network ${spec.network}`),
     path: namespace.path,
     name: 'br0',
   };

@@ -14,7 +14,7 @@ import type { Matcher, MatchResult } from '../judging/match.js';
 import { namespaceIds } from '../facts/netns-ids.js';
 import { fail, inconclusive, pass } from '../judging/outcome.js';
 import { overlayNamespace } from '../facts/overlay.js';
-import { isVantageProblem, resolveVantage } from '../places/vantage.js';
+import { inNamespace, isVantageProblem, resolveVantage } from '../places/vantage.js';
 import type { Vantage } from '../places/vantage.js';
 
 /**
@@ -158,7 +158,7 @@ async function find(context: ProbeContext, text: string, network?: string): Prom
   if (network === undefined) return vantage;
   const namespace = await overlayNamespace(context, vantage.host, network);
   if ('unknown' in namespace) return inconclusive(namespace.unknown);
-  return { ...vantage, label: `${text}, network ${network}`, enter: namespace.enter, path: namespace.path };
+  return { ...inNamespace(vantage, namespace.path, `${text}, network ${network}`), path: namespace.path };
 }
 
 interface Wrong {

@@ -2,9 +2,10 @@ import { z } from 'zod';
 import { askIp } from './answer.js';
 import type { ProbeContext, ProbeHost } from '../places/context.js';
 import { engineGet } from './engine.js';
+import { inNamespace } from '../places/vantage.js';
 import type { Vantage } from '../places/vantage.js';
 
-export type OverlayNamespace = { path: string; enter: Vantage['enter'] } | { unknown: string };
+export type OverlayNamespace = { path: string } | { unknown: string };
 
 /**
  * The network namespace in which a host's engine keeps an overlay network's bridge and VXLAN link. The engine names it
@@ -46,8 +47,7 @@ export async function overlayNamespace(
           : `the engine of ${host.name} has ${names.length} namespaces for the network ${network}: ${names.join(', ')}`,
     };
   }
-  const path = `/var/run/docker/netns/${names[0]}`;
-  return { path, enter: (argv) => ['nsenter', `--net=${path}`, '--', ...argv] };
+  return { path: `/var/run/docker/netns/${names[0]}` };
 }
 
 const zVxlan = z.object({
@@ -63,14 +63,15 @@ export async function overlayVni(
 ): Promise<{ vni: number } | { unknown: string }> {
   const namespace = await overlayNamespace(context, host, network);
   if ('unknown' in namespace) return namespace;
-  const vantage: Vantage = {
+  const place: Vantage = {
     endpoint: { kind: 'host', host: host.name },
-    label: `${host.name}, network ${network}`,
+    label: host.name,
     host,
-    enter: namespace.enter,
+    enter: (argv) => [...argv],
     nameFiles: null,
     container: null,
   };
+  const vantage = inNamespace(place, namespace.path, `${host.name}, network ${network}`);
   const links = await askIp(context, vantage, ['-d', 'link', 'show', 'type', 'vxlan'], zVxlan);
   if ('unknown' in links) return links;
   if ('refusal' in links) return { unknown: `the VXLAN link of ${vantage.label} could not be read: ${links.refusal}` };

@@ -91,6 +91,16 @@ function enterFromBeside(namespace: Namespace, argv: readonly string[]): string[
   return enterNamespace({ path: `${hostProcBeside}/${path}` }, argv);
 }
 
+/** Another network namespace of a place's host, by the path of its file there; with both ways into it, from the host and from beside. */
+export function inNamespace(place: Vantage, path: string, label: string): Vantage {
+  return {
+    ...place,
+    label,
+    enter: (argv) => enterNamespace({ path }, argv),
+    enterBeside: (argv) => enterFromBeside({ path }, argv),
+  };
+}
+
 /**
  * The same place, from beside: what is sent there is sent by programs that the host's root can't replace. For all that the
  * network and the kernel tell; not for what the host's files or its engine say. The place itself where there is no helper.
