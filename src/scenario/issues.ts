@@ -162,6 +162,12 @@ export function keysAt(schema: z.ZodType, path: Path): string[] {
 
 export type Checked<T> = { ok: true; value: T } | { ok: false; problems: Problem[] };
 
+/** Keys of every check, which stand beside its kind and not in it. */
+const besideCheck: readonly string[] = ['check', 'within', 'holds-for', 'timeout', 'when', 'covers', 'level', 'text'];
+
+/** `steps[3].ping`: what stands below a kind's key. */
+const isItemsBody = (base: Path): boolean => base.length === 3 && base[0] === 'steps';
+
 /** Parses by a schema; problems have their paths below `base`, and sentences for people. */
 export function check<T>(
   schema: z.ZodType<T>,
@@ -180,6 +186,11 @@ export function check<T>(
       case 'unrecognized_keys': {
         const known = [...keysAt(schema, local), ...(local.length === 0 ? otherKeys : [])];
         for (const key of issue.keys) {
+          if (local.length === 0 && isItemsBody(base) && besideCheck.includes(key)) {
+            const message = `\`${key}\` belongs one level up, beside \`check:\``;
+            problems.push({ path: [...path, key], at: 'key', message });
+            continue;
+          }
           const guess = suggestion(key, known);
           const rest = guess === '' && known.length > 0 ? `; known here: ${known.join(', ')}` : guess;
           const near = nearest(key, known);
