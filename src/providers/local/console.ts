@@ -51,6 +51,18 @@ export function copyToConsole(pipe: Readable, log: ConsoleLog): void {
   pipe.on('error', () => undefined);
 }
 
+/** Waits until a pipe whose writers have all ended is read to its end; half a second at most, for what else may hold it open. */
+export async function readToItsEnd(pipe: Readable): Promise<void> {
+  if (pipe.readableEnded || pipe.destroyed) return;
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, 500);
+    pipe.once('close', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}
+
 /** What a host's systemd writes before its journal runs, copied to the console log as it comes. */
 export interface KernelLogReader {
   /** Takes the name out of the host's /dev, so that `dmesg` there finds no pipe; what is open stays so. */

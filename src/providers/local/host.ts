@@ -32,6 +32,7 @@ import {
   journalOf,
   type KernelLogReader,
   openConsoleLog,
+  readToItsEnd,
   readKernelLog,
 } from './console.js';
 import type { IdRange } from './id-ranges.js';
@@ -159,6 +160,8 @@ interface Attempt {
   processes: ProcessIdentity[];
   groups: HostGroups;
   console: ConsoleLog;
+  /** What is copied to the console log. */
+  output: Readable | null;
   access: HostAccess | null;
   kernelLog: KernelLogReader | null;
   users: UserSpace | null;
@@ -182,6 +185,7 @@ export async function bootHost(
     processes: [],
     groups: hostGroups(site.groups, view, host.name),
     console: openConsoleLog(consoleLog(site.id, host.name)),
+    output: null,
     access: null,
     kernelLog: null,
     users: null,
@@ -229,6 +233,8 @@ async function undoAttempt(made: Attempt, late: boolean): Promise<void> {
   killTasks(made.groups.top);
   await waitUntilGone(made.processes, teardownMs);
   made.kernelLog?.close();
+  // Its last words are why it failed.
+  if (made.output) await readToItsEnd(made.output);
   made.console.close();
   await removeCgroups(made.groups.top, teardownMs);
 }
@@ -251,6 +257,7 @@ async function bringUp(
   });
   const [stdin, output, , pipe] = child.stdio;
   if (!stdin || !output || !pipe) throw new NetrigError('NETRIG_INTERNAL', 'A host was started without its pipes.');
+  made.output = output;
   copyToConsole(output, made.console);
   stdin.on('error', () => undefined);
   child.on('error', (error) => failed.abort(new BootFailure(error.message)));
