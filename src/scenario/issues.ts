@@ -168,6 +168,21 @@ const besideCheck: readonly string[] = ['check', 'within', 'holds-for', 'timeout
 /** `steps[3].ping`: what stands below a kind's key. */
 const isItemsBody = (base: Path): boolean => base.length === 3 && base[0] === 'steps';
 
+/** A key that has no place at `path`, where the `known` ones do. */
+function unknownKey(path: Path, key: string, known: readonly string[], inItemsBody: boolean): Problem {
+  const there = { path: [...path, key], at: 'key' } as const;
+  if (inItemsBody && besideCheck.includes(key))
+    return { ...there, message: `\`${key}\` belongs one level up, beside \`check:\`` };
+  const guess = suggestion(key, known);
+  const rest = guess === '' && known.length > 0 ? `; known here: ${known.join(', ')}` : guess;
+  const near = nearest(key, known);
+  return {
+    ...there,
+    message: `unknown key ${shown(key)}${rest}`,
+    ...(near === null ? {} : { meant: [...path, near] }),
+  };
+}
+
 /** Parses by a schema; problems have their paths below `base`, and sentences for people. */
 export function check<T>(
   schema: z.ZodType<T>,
@@ -185,22 +200,9 @@ export function check<T>(
     switch (issue.code) {
       case 'unrecognized_keys': {
         const known = [...keysAt(schema, local), ...(local.length === 0 ? otherKeys : [])];
-        for (const key of issue.keys) {
-          if (local.length === 0 && isItemsBody(base) && besideCheck.includes(key)) {
-            const message = `\`${key}\` belongs one level up, beside \`check:\``;
-            problems.push({ path: [...path, key], at: 'key', message });
-            continue;
-          }
-          const guess = suggestion(key, known);
-          const rest = guess === '' && known.length > 0 ? `; known here: ${known.join(', ')}` : guess;
-          const near = nearest(key, known);
-          problems.push({
-            path: [...path, key],
-            at: 'key',
-            message: `unknown key ${shown(key)}${rest}`,
-            ...(near === null ? {} : { meant: [...path, near] }),
-          });
-        }
+        problems.push(
+          ...issue.keys.map((key) => unknownKey(path, key, known, local.length === 0 && isItemsBody(base))),
+        );
         return;
       }
       case 'invalid_key':
