@@ -1,5 +1,6 @@
 import { createInterface } from 'node:readline';
 import type { Writable } from 'node:stream';
+import { ownRootWords } from '../lab/own-root.js';
 import { NetrigError } from '../errors.js';
 
 export interface BuildCommandOptions {
@@ -47,6 +48,7 @@ export async function runIsolated(
       'setpriv',
       '--pdeathsig',
       'KILL',
+      ...ownRootWords(),
       'unshare',
       ...namespaces,
       '--propagation',

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { join } from 'node:path';
 import { outerIds } from '../../lab/outer-users.js';
+import { ownRootWords } from '../../lab/own-root.js';
 import { isAlive } from '../../lab/process.js';
 import { hostProcBeside } from '../../model/beside.js';
 import { generateLabKeys, type LabKeys } from '../../ssh/keys.js';
@@ -130,9 +131,11 @@ async function startHelper(access: HostAccess, image: string, keys: LabKeys, sig
   const [perl, ...words] = machineCalls;
   const actions = [...joinActions(access.entered), 'watch', String(access.pid1.pid)];
   const shell = [join(image, 'bin', 'busybox'), 'sh', '-c', 'eval "$NETRIG_PROVIDE"'];
+  const unshare = [pathOf('unshare'), '--mount', '--propagation', 'private', ...shell];
+  const [program = '', ...own] = [...ownRootWords(), pathOf(perl)];
   const child = spawn(
-    pathOf(perl),
-    [...words, ...actions, '--', pathOf('unshare'), '--mount', '--propagation', 'private', ...shell],
+    program,
+    [...own, ...words, ...actions, '--', ...unshare],
     // Descriptor 3 is a socket in both directions, where 0 and 1 would be two pipes.
     { stdio: ['ignore', 'ignore', 'pipe', 'pipe'], env: helperEnvironment(access, image, keys), detached: true },
   );

@@ -1,6 +1,7 @@
 import { mkdirSync, rmdirSync } from 'node:fs';
 import { messageOf } from '../../errors.js';
 import type { Capability } from '../provider.js';
+import { chrootMend, ownRoot, ownRootWords } from '../../lab/own-root.js';
 import { outerIds } from '../../lab/outer-users.js';
 import { ownIdentity } from '../../lab/process.js';
 import { imagesDirectory } from '../../images/store.js';
@@ -34,7 +35,8 @@ async function kernelCapabilities(root: boolean): Promise<Capability[]> {
     '--fork',
     '--kill-child=KILL',
   ];
-  const result = await runCommand(['unshare', ...flags, 'sh', '-c', probeScript()], { timeoutMs: 10_000 });
+  const [program = '', ...words] = [...ownRootWords(), 'unshare', ...flags, 'sh', '-c', probeScript()];
+  const result = await runCommand([program, ...words], { timeoutMs: 10_000 });
   const said = saidByProbes(result.stdout);
   if (!said.has('namespaces'))
     return nothing(`unshare failed: ${result.stderr.trim() || `exit status ${result.exitCode}`}`);
@@ -99,11 +101,24 @@ async function isolationCapability(): Promise<Capability> {
       name,
       have: false,
       seen: `Tried to boot in a user namespace: ${probe.why}. Without it, root in a lab host is root of this machine.`,
-      mend: 'Linux 5.19 or later, user.max_user_namespaces above 0, images on a file system with idmapped mounts (ext4, xfs, btrfs); not in a chroot, where the kernel makes no user namespace.',
+      mend: 'Linux 5.19 or later, user.max_user_namespaces above 0, images on a file system with idmapped mounts (ext4, xfs, btrfs).',
     };
   const overlay =
     probe.overlay === 'root' ? ', whose root file system root of the machine mounts (Linux before 6.6)' : '';
   return { name, have: true, seen: `Tried: a small host boots in a user namespace of its own${overlay}.` };
+}
+
+/** Said in a chroot only. */
+function chrootCapability(): Capability[] {
+  const root = ownRoot();
+  if (root.state === 'kept') return [];
+  const name = 'chroot';
+  if (root.state === 'moved') {
+    const seen = 'netrig runs in a chroot: labs are made in mount namespaces of which that is the root.';
+    return [{ name, have: true, seen }];
+  }
+  const seen = `netrig runs in a chroot that cannot be made the root of a mount namespace: ${root.why}.`;
+  return [{ name, have: false, seen, mend: chrootMend }];
 }
 
 /** What concerns users who are not root: all of it where labs can't be had yet, the cgroup where netrig runs without root. */
@@ -121,7 +136,7 @@ export async function localCapabilities(): Promise<Capability[]> {
   const inotify = inotifyUse();
   const neighbours = neighbourLimit();
   const kernel = await kernelCapabilities(
-    root && !missing.some((tool) => tool.name === 'unshare' || tool.name === 'ip'),
+    root && ownRoot().state !== 'stuck' && !missing.some((tool) => tool.name === 'unshare' || tool.name === 'ip'),
   );
   return [
     {
@@ -135,6 +150,7 @@ export async function localCapabilities(): Promise<Capability[]> {
             : `netrig runs as user ${uid}, and not all of what it needs to run without root is here.`,
       ...(root ? {} : { mend: 'Mend what is missing of the next lines, or run as root.' }),
     },
+    ...chrootCapability(),
     ...withoutRoot(root, outer).map(({ name, have, seen, mend }) => ({
       name,
       have,
@@ -153,7 +169,7 @@ export async function localCapabilities(): Promise<Capability[]> {
     ...kernel,
     root ? cgroupCapability() : { name: 'cgroups', have: false, seen: 'Not tried: only root can make cgroups.' },
     cgroup2Capability(),
-    root && missing.length === 0
+    root && ownRoot().state !== 'stuck' && missing.length === 0
       ? await isolationCapability()
       : {
           name: 'isolation',

@@ -6,6 +6,7 @@ import type { Duplex, Readable } from 'node:stream';
 import { messageOf, NetrigError } from '../../errors.js';
 import type { HostImage } from '../../images/host-image.js';
 import { orderKey } from '../../images/made-to-order.js';
+import { ownRootWords } from '../../lab/own-root.js';
 import type { Ledger } from '../../lab/ledger.js';
 import { outerIds } from '../../lab/outer-users.js';
 import { identify, type ProcessIdentity, signalProcess, waitUntilGone } from '../../lab/process.js';
@@ -250,7 +251,9 @@ async function bringUp(
   const env = environment(site, host, image, made.users);
   const script = enterScript(site.isolation.mode);
   // A session of its own: Ctrl-C at the terminal is for netrig, not for the PID 1 of each host.
-  const child = spawn(env['NETRIG_BUSYBOX'] ?? '', ['sh', '-c', script, 'netrig-enter', ...made.groups.joined, '--'], {
+  const shell = [env['NETRIG_BUSYBOX'] ?? '', 'sh', '-c', script, 'netrig-enter', ...made.groups.joined, '--'];
+  const [program = '', ...words] = [...ownRootWords(), ...shell];
+  const child = spawn(program, words, {
     env,
     stdio: ['pipe', 'pipe', 'ignore', 'pipe'],
     detached: true,

@@ -7,6 +7,7 @@ import { enterUsersScript, provideScript, layerEnvironment } from './boot-script
 import { cgroupLayout } from './cgroups.js';
 import { giveBack, takeRanges } from './id-ranges.js';
 import { filterAction, machineCalls } from './machine-calls.js';
+import { ownRootWords } from '../../lab/own-root.js';
 import { outerIds } from '../../lab/outer-users.js';
 import { isAlive, ownIdentity } from '../../lab/process.js';
 import { makeUsers } from './users.js';
@@ -100,7 +101,9 @@ export async function tryOverlay(directory: string, overlay: OverlayMaker): Prom
       NETRIG_ENTER_USERS: enterUsersScript.replace('bin/busybox', '/usr/bin/env'),
       NETRIG_BOOT: probeBoot(overlay),
     };
-    const result = await runCommand(['unshare', '--mount', '--propagation', 'private', 'sh', '-c', provideScript], {
+    const shell = ['unshare', '--mount', '--propagation', 'private', 'sh', '-c', provideScript];
+    const [program = '', ...words] = [...ownRootWords(), ...shell];
+    const result = await runCommand([program, ...words], {
       timeoutMs: 15_000,
       env: environment,
     });

@@ -7,6 +7,7 @@ import { checkLimits, leastMemoryOf } from './limits.js';
 import { inotifySysctl, inotifyUse, missingTools, neighbourLimit } from './machine.js';
 import { type Room, roomOf } from './room.js';
 import { requirementsWithoutRoot } from './without-root.js';
+import { ownRootWords } from '../../lab/own-root.js';
 import { outerIds } from '../../lab/outer-users.js';
 
 /**
@@ -74,6 +75,7 @@ export function localPreflight(plan: LabPlan): void {
       hint: `Install Debian's package: \`apt-get install ${missing.debianPackage}\`.`,
     });
   }
+  ownRootWords();
   const layout = cgroupLayout();
   for (const host of plan.hosts) {
     const row = findHostImageRow(host.image);

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
+import { ownRootWords } from '../../lab/own-root.js';
 import { identify, type ProcessIdentity } from '../../lab/process.js';
 import { machineEnvironment } from '../shared/command.js';
 import { idsPerHost } from './id-ranges.js';
@@ -30,9 +31,11 @@ const holderScript = 'echo made; read -r end';
 export async function makeUsers(firstId: number, own: (identity: ProcessIdentity) => void): Promise<UserSpace> {
   const id = String(firstId);
   const capability = '-all,+sys_admin';
+  const [program = '', ...words] = [...ownRootWords(), 'setpriv'];
   const child = spawn(
-    'setpriv',
+    program,
     [
+      ...words,
       ...['--reuid', id, '--regid', id, '--clear-groups', '--inh-caps', capability, '--ambient-caps', capability],
       ...['--pdeathsig', 'KILL', 'unshare', '--user', 'sh', '-c', holderScript],
     ],
