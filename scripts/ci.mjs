@@ -1,5 +1,4 @@
-// What CI runs: unit and lab tests, then formatter and linter, and at the end one line that counts them together. The tests on
-// virtual machines are a campaign of their own (`npm run test:vagrant`): boots with emulated processors take minutes each.
+// What CI runs: all tests, one suite after the other, and at the end one line that counts them together.
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { existsSync } from 'node:fs';
@@ -8,6 +7,7 @@ import { root } from './setup.mjs';
 
 const suites = [
   ['npm test', [join('scripts', 'test.mjs'), '--yes']],
+  ['npm run test:vagrant', [join('scripts', 'test-vagrant.mjs'), '--yes']],
   ['npm run lint', [join('scripts', 'lint.mjs')]],
 ].filter(([, [script]]) => existsSync(join(root, script)));
 
