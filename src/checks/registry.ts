@@ -1,5 +1,6 @@
 import { addressCheck } from './address.js';
 import { arpCheck } from './arp.js';
+import { bgpCheck } from './bgp.js';
 import { bridgeCheck } from './bridge.js';
 import { captureCheck } from './capture.js';
 import { commandCheck } from './command.js';
@@ -16,6 +17,7 @@ import type { CheckKind } from './kind.js';
 import { linkCheck } from './link.js';
 import { neighbourCheck } from './neighbour.js';
 import { netnsCheck } from './netns.js';
+import { ospfCheck } from './ospf.js';
 import { ovsCheck } from './ovs.js';
 import { pingCheck } from './ping.js';
 import { portCheck } from './port.js';
@@ -60,6 +62,8 @@ export const checkKinds: readonly CheckKind[] = [
   registered(neighbourCheck),
   registered(fdbCheck),
   registered(conntrackCheck),
+  registered(ospfCheck),
+  registered(bgpCheck),
 ];
 
 /** The kind that a check's key names, if there is one. */

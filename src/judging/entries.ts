@@ -39,6 +39,24 @@ function judgeAbsence<Entry>(question: EntryQuestion<Entry>): Outcome {
   });
 }
 
+/**
+ * As `judgeEntries`, for entries each of which must be as expected: sessions and leases, of which one that is not as it should
+ * be says that something is broken.
+ */
+export function judgeEachEntry<Entry>(question: EntryQuestion<Entry>): Outcome {
+  const { what, found, valuesOf, wanted } = question;
+  const some = judgeEntries({ ...question, wanted: {} });
+  if (question.expect.absent || some.verdict !== 'pass' || found.length === 0) return some;
+  const wrong = found.flatMap((entry) => {
+    const list = findings(wanted, valuesOf(entry));
+    return list.length === 0 ? [] : [{ entry, list }];
+  });
+  const [first] = wrong;
+  if (first === undefined) return pass(`${what}: ${shown(question)}`);
+  const others = wrong.length === 1 ? '' : `, and ${wrong.length - 1} more of ${found.length}`;
+  return failed(`${what} (${question.show(first.entry)}${others})`, first.list);
+}
+
 /** The one place where entries of a table become a verdict: none must be there, or so many, or one that is as expected. */
 export function judgeEntries<Entry>(question: EntryQuestion<Entry>): Outcome {
   const { what, found, valuesOf, expect, wanted, near } = question;

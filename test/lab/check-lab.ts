@@ -89,11 +89,19 @@ export function checkLab(plan: LabPlan, prepare: () => Promise<void>): CheckLab 
       this.skip();
     }
     runDir = mkdtempSync(join(tmpdir(), 'netrig-checks-'));
-    lab = await localProvider.up(plan, {
-      signal: new AbortController().signal,
-      emit: () => undefined,
-      scenario: plan.slug,
-    });
+    try {
+      lab = await localProvider.up(plan, {
+        signal: new AbortController().signal,
+        emit: () => undefined,
+        scenario: plan.slug,
+      });
+    } catch (error) {
+      // Without a package source, a layer of packages that was not made before cannot be made.
+      if (!isNetrigError(error, 'NETRIG_MIRROR_UNREACHABLE')) throw error;
+      const packages = [...new Set(plan.hosts.flatMap((host) => host.packages ?? []))];
+      console.log(`      skipped: no packages ${packages.join(', ')} to be had: ${error.message}`);
+      this.skip();
+    }
     session = openSession(lab);
     await prepare();
   });
