@@ -32,6 +32,11 @@ export const errorCatalogue = {
     mend: 'Check the path and its permissions.',
     exit: usage,
   },
+  NETRIG_OWN_FILE: {
+    meaning: 'A file beside the scenario cannot be put on a host.',
+    mend: 'The message has the place in the scenario, and what is in the way.',
+    exit: usage,
+  },
   NETRIG_NOTHING_RAN: {
     meaning: 'The run ended without a single probe sent, so it proves nothing.',
     mend: 'Check `--grep`, `--tag` and the reasons of the skipped checks.',

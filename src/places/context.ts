@@ -1,6 +1,7 @@
 import type { DiagnosisRequest } from '../diagnosis/diagnose.js';
 import type { Attachment } from '../model/verdict.js';
 import type { HostPlan, LabPlan } from '../plan/lab-plan.js';
+import type { TreeEntry, TreeOwner } from '../ssh/tree.js';
 import type { ExecOptions, ExecResult, RemoteProcess } from '../ssh/ssh.js';
 
 export interface ProbeExecOptions extends ExecOptions {
@@ -25,6 +26,8 @@ export interface ProbeHost {
   exec(command: string | readonly string[], options?: ProbeExecOptions): Promise<ExecResult>;
   spawn(command: string | readonly string[], options?: ExecOptions): RemoteProcess;
   writeFile(path: string, content: string | Buffer, options?: { mode?: number }): Promise<void>;
+  /** All of it or nothing, as `HostConnection.putTree`. */
+  putTree(entries: readonly TreeEntry[], owner: TreeOwner | null): Promise<void>;
   readFile(path: string, options?: { maxBytes?: number }): Promise<Buffer>;
 }
 

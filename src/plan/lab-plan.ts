@@ -19,6 +19,20 @@ export interface RoutePlan {
   via: string;
 }
 
+/** A file or directory of this machine that a host has from the start. */
+export interface HostFilePlan {
+  /** Absolute path on this machine. */
+  from: string;
+  /** Absolute path on the host. */
+  to: string;
+  /** `frr`, `frr:frr`, as the host knows them; left out for root. */
+  owner?: string;
+  /** Permission bits of a file; left out for those that it has. */
+  mode?: number;
+  /** Where it is named, for errors: `lab.yaml:7:9`. */
+  place: string;
+}
+
 export interface HostPlan {
   name: string;
   /** A host image that exists: `debian-11`. */
@@ -36,6 +50,8 @@ export interface HostPlan {
   sysctls: Record<string, string>;
   /** Debian packages that it has beyond those of its image, sorted; left out where there are none. */
   packages?: string[];
+  /** What it has from the start, in this order; left out where there is nothing. */
+  files?: HostFilePlan[];
   /** What it may use of the machine, as far as somebody says; for providers whose hosts share the machine. */
   limits?: ResourceLimits;
 }

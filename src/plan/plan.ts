@@ -36,6 +36,7 @@ export function planLab(scenario: Scenario): LabPlan {
       routes: host.routes.map(({ to, via }) => ({ to, via })),
       sysctls: { ...host.sysctls },
       ...(host.packages.length > 0 ? { packages: [...new Set(host.packages)].sort() } : {}),
+      ...(host.files.length > 0 ? { files: host.files } : {}),
       ...(host.limits ? { limits: host.limits } : {}),
     };
   });

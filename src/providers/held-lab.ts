@@ -68,7 +68,10 @@ export function newRecord(
   };
 }
 
-export interface LabParts extends Pick<RunningLab, 'target' | 'beside' | 'console' | 'died' | 'limitsMet'> {
+export interface LabParts extends Pick<
+  RunningLab,
+  'target' | 'beside' | 'console' | 'died' | 'limitsMet' | 'hasFiles'
+> {
   /** Makes the hosts, given the directory of the lab's record; what it finds out it writes into `record.access`. */
   bring(directory: string): Promise<void>;
   /** Takes away what was made, as far as it came. Rejects with NETRIG_CLEANUP: the record stays then, and it may be tried again. */
@@ -125,6 +128,7 @@ export async function holdLab(record: LabRecord, options: UpOptions, parts: LabP
     record,
     target: (host) => parts.target(host),
     ...(parts.beside ? { beside: (host: string) => parts.beside!(host) } : {}),
+    ...(parts.hasFiles ? { hasFiles: true } : {}),
     console: (host) => parts.console(host),
     // What is being taken down dies on purpose.
     ...(parts.died ? { died: () => (going === undefined ? parts.died!() : []) } : {}),
@@ -160,7 +164,7 @@ export async function holdLab(record: LabRecord, options: UpOptions, parts: LabP
 /** A lab that another process holds. */
 export function attachedLab(
   record: LabRecord,
-  parts: Pick<RunningLab, 'target' | 'beside' | 'console' | 'down' | 'died'>,
+  parts: Pick<RunningLab, 'target' | 'beside' | 'console' | 'down' | 'died' | 'hasFiles'>,
 ): RunningLab {
   return { id: record.id, plan: record.plan, record, ...parts };
 }

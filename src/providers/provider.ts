@@ -88,6 +88,8 @@ export interface RunningLab {
    * without asking a host. A provider that has nothing to watch leaves it out.
    */
   died?(): DeadPart[];
+  /** Hosts have their `files` when `up` resolves; where it is left out, provisioning puts them there. */
+  readonly hasFiles?: true;
   /** The last lines of a host's console (boot messages), for error reports. */
   console(host: string): Promise<string>;
   /** The limits that were reached since this was asked last; of providers that set any. */

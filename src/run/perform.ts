@@ -101,6 +101,7 @@ async function takeStep(course: Course, item: StepItem): Promise<Timed> {
     .run(item.spec, {
       ...context,
       on: item.on,
+      folders: item.folders,
       background: course.background,
       save: (name, value) => {
         course.saved.set(name, value);

@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import { maskOf } from './mask.js';
 import { addressesOf, subnetsOf } from '../model/planned-addresses.js';
 import type { PlannedItem, ScenarioPlan, Topology } from '../model/events.js';
@@ -21,6 +22,7 @@ function declaredStateItems(scenario: Scenario): StepItem[] {
     timeoutMs: null,
     covers: [],
     text: '',
+    folders: { from: dirname(scenario.file), root: dirname(scenario.file) },
     last: false,
     late: null,
   }));

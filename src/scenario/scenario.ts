@@ -1,4 +1,6 @@
 import type { ResourceLimits } from '../model/size.js';
+import type { OwnFolders } from '../language/own-path.js';
+import type { HostFilePlan } from '../plan/lab-plan.js';
 import type { CheckKind } from '../checks/kind.js';
 import type { SavedValue } from '../model/saved.js';
 import type { StepKind } from '../steps/kind.js';
@@ -50,6 +52,8 @@ export interface StepItem extends ItemBase {
   type: StepKind;
   spec: unknown;
   on: string[];
+  /** Where files beside the scenario are that it names. */
+  folders: OwnFolders;
   /** Of `finally`: runs after everything else, whatever became of it. */
   last: boolean;
 }
@@ -117,6 +121,8 @@ export interface ScenarioHost {
   sysctls: Record<string, string>;
   /** Debian packages beyond those of the image. */
   packages: string[];
+  /** Files beside the scenario that it has from the start. */
+  files: HostFilePlan[];
   /** What it may use of the machine, where the file says. */
   limits?: ResourceLimits;
   docker: { networks: Record<string, DockerNetwork>; containers: Record<string, DockerContainer> };

@@ -3,6 +3,7 @@ import { hostImageRows } from '../images/host-image.js';
 import { coversFormProblem } from './covers.js';
 import { oneOrMany, zAddress, zCidr, zDockerName, zDuration, zName, zSemverRange, zText } from '../language/fields.js';
 import { parseSize, type ResourceLimits } from '../model/size.js';
+import { zHostPath, zMode, zOwner, zOwnPath } from '../language/own-path.js';
 import { shown, suggestion } from '../language/wording.js';
 import { defaultStepTimeoutMs } from '../steps/kind.js';
 
@@ -312,6 +313,33 @@ const zHostLimits = z
     disk: disk ?? null,
   }));
 
+const zFiles = z
+  .record(
+    zOwnPath,
+    z.union([
+      zHostPath,
+      z.strictObject({
+        to: zHostPath.describe('Absolute path on the host.'),
+        owner: zOwner.optional().describe('Owner: `frr`, `frr:adm`. Default: root.'),
+        mode: zMode
+          .optional()
+          .describe('Octal permission bits of a file, in quotes: `"0640"`. Default: those that it has here.'),
+      }),
+    ]),
+  )
+  .transform((files) =>
+    Object.entries(files).map(([from, given]) => {
+      const { to, owner, mode } =
+        typeof given === 'string' ? { to: given } : { owner: undefined, mode: undefined, ...given };
+      return {
+        from,
+        to,
+        ...(owner === undefined ? {} : { owner }),
+        ...(mode === undefined ? {} : { mode: Number.parseInt(mode, 8) }),
+      };
+    }),
+  );
+
 export const zHost = z
   .strictObject({
     image: zImage
@@ -348,6 +376,11 @@ export const zHost = z
       .default([])
       .describe(
         'Debian packages that the host has beyond those of its image: `[frr, keepalived]`. Fetched once from the mirror that the machine’s apt knows, then kept; services that they bring start with the host. On the local provider.',
+      ),
+    files: zFiles
+      .default([])
+      .describe(
+        'Files and directories beside the scenario that the host has from its start: `{ ./frr/r1/: /etc/frr/, ./id: { to: /etc/id, owner: frr, mode: "0640" } }`. They lie in the scenario’s folder or below. Modes are kept; of a directory, what is in it goes into the directory on the host. On the local provider they are there before systemd starts, on the others before the first step.',
       ),
     docker: zDocker.optional().describe('What the host’s engine has from the start.'),
   })

@@ -315,6 +315,7 @@ function plannedHost({ source }: Reading, lab: DeclaredLab, name: string, host: 
     routes: host.routes,
     sysctls: host.sysctls,
     packages: host.packages,
+    files: lab.files.get(name) ?? [],
     ...(host.limits ? { limits: host.limits } : {}),
     docker: { networks: host.docker?.networks ?? {}, containers: host.docker?.containers ?? {} },
     source: source.place(['hosts', name]),

@@ -4,6 +4,9 @@ import { sysctlPath } from '../model/sysctl.js';
 import { addressesOf } from '../model/planned-addresses.js';
 import type { HostPlan, LabPlan } from '../plan/lab-plan.js';
 import { quoteArg, quoteArgv } from '../ssh/quote.js';
+import { readOwnFiles, requireOwner } from '../ssh/own-files.js';
+import { ownerOn } from '../ssh/owner.js';
+import type { HostConnection } from '../ssh/ssh.js';
 import type { LabSession } from './session.js';
 
 /** The lines of /etc/hosts that let lab hosts call each other by name: each host at the addresses of its first interface that has one. */
@@ -39,17 +42,27 @@ function provisionScript(plan: LabPlan, host: HostPlan): string {
   return lines.join('\n');
 }
 
+/** What the host is to have from the start, where its provider did not put it there. */
+async function putFiles(connection: HostConnection, host: HostPlan): Promise<void> {
+  for (const file of host.files ?? []) {
+    const owner =
+      file.owner === undefined ? null : requireOwner(host.name, file, await ownerOn(connection, file.owner));
+    await connection.putTree(await readOwnFiles(file), owner);
+  }
+}
+
 /**
- * Provisions every host over SSH, all at once: names of the other hosts, sysctls, routes, the engine. The first use of each connection,
+ * Provisions every host over SSH, all at once: its files where the provider did not put them there, names of the other hosts, sysctls, routes, the engine. The first use of each connection,
  * so a lab whose provisioning returned has hosts that answer.
  *
- * @throws NETRIG_SSH_CONNECT, or NETRIG_SEGMENT when a host refuses a route or sysctl, or its engine does not start.
+ * @throws NETRIG_SSH_CONNECT, NETRIG_OWN_FILE, or NETRIG_SEGMENT when a host refuses a route or sysctl, or its engine does not start.
  */
 export async function provision(session: LabSession, signal: AbortSignal): Promise<void> {
   const { plan } = session.lab;
   await Promise.all(
     plan.hosts.map(async (host) => {
       const connection = await session.connection(host.name, signal);
+      if (!session.lab.hasFiles) await putFiles(connection, host);
       const result = await connection.exec(provisionScript(plan, host), { signal, timeoutMs: provisionMs });
       if (result.exitCode === 0) return;
       throw new NetrigError(

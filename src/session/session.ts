@@ -9,6 +9,7 @@ import type { RunningLab } from '../providers/provider.js';
 import { connect } from '../ssh/connection.js';
 import { formatDuration } from '../model/duration.js';
 import { quoteArgv } from '../ssh/quote.js';
+import { sizeOf } from '../ssh/tree.js';
 import type { ExecResult, HostConnection, SshTarget } from '../ssh/ssh.js';
 
 export type RecordTranscript = (transcript: Transcript) => void;
@@ -214,6 +215,15 @@ function probeHost(attempt: Attempt, name: string): ProbeHost {
       const bytes = Buffer.byteLength(content);
       const command = `sftp: write ${path} (${bytes} bytes)`;
       const work = connection(options.signal).then((host) => host.writeFile(path, content, writeOptions));
+      await withinTime(command, work);
+      const durationMs = performance.now() - begin;
+      record(attempt, { ...unanswered(name, command), exitCode: 0, timedOut: false, durationMs });
+    },
+    putTree: async (entries, owner) => {
+      const begin = performance.now();
+      const { files, bytes } = sizeOf(entries);
+      const command = `sftp: write ${files} files to ${entries[0]?.path} (${bytes} bytes)`;
+      const work = connection(options.signal).then((host) => host.putTree(entries, owner));
       await withinTime(command, work);
       const durationMs = performance.now() - begin;
       record(attempt, { ...unanswered(name, command), exitCode: 0, timedOut: false, durationMs });

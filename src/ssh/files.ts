@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { posix } from 'node:path';
-import ssh2, { type SFTPWrapper } from 'ssh2';
+import type { SFTPWrapper } from 'ssh2';
 import { messageOf, NetrigError } from '../errors.js';
 import type { Link } from './link.js';
+import { putTree } from './put-tree.js';
+import { isStatus, makeDirectory, plain, sftpStatus, withHandle, type Answer, type Ask } from './sftp.js';
 import type { HostConnection } from './ssh.js';
-
-type Answer<T> = (error: Error | null | undefined, value: T) => void;
 
 /** How long one SFTP request may take, ms: a disk that hangs, or a path that is a pipe nobody writes to. */
 const requestDeadlineMs = 60_000;
@@ -15,16 +15,11 @@ const defaultMaxBytes = 64 * 1_048_576;
 /** OpenSSH serves at most 256 KiB a packet; larger reads come back short. */
 const readSize = 131_072;
 
-const { STATUS_CODE } = ssh2.utils.sftp;
-
-/** One request: rejects with what the server said, or with NETRIG_SSH_LOST. */
-type Ask = <T>(request: (wrapper: SFTPWrapper, answer: Answer<T>) => void) => Promise<T>;
-
 /** Reading and writing files over one SFTP session, opened when first needed. */
 export function filesOver(
   link: Link,
   openDeadlineMs = defaultOpenDeadlineMs,
-): Pick<HostConnection, 'writeFile' | 'readFile'> {
+): Pick<HostConnection, 'writeFile' | 'readFile' | 'putTree'> {
   let session: Promise<SFTPWrapper> | undefined;
 
   const sftp = (doing: string): Promise<SFTPWrapper> => {
@@ -54,6 +49,7 @@ export function filesOver(
       wrapped('writing', path, (ask) =>
         write(ask, path, typeof content === 'string' ? Buffer.from(content) : content, options?.mode),
       ),
+    putTree: (entries, owner) => wrapped('copying to', entries[0]?.path ?? '/', (ask) => putTree(ask, entries, owner)),
     readFile: (path, options) =>
       wrapped('reading', path, (ask) => read(ask, path, options?.maxBytes ?? defaultMaxBytes)),
   };
@@ -114,35 +110,6 @@ async function askOnce<T>(
   });
 }
 
-/** Closes what was opened, whatever became of it; the first error is the one that counts. */
-async function withHandle(ask: Ask, handle: Buffer, use: () => Promise<void>): Promise<void> {
-  const close = () => ask<void>((wrapper, answer) => wrapper.close(handle, plain(answer)));
-  try {
-    await use();
-  } catch (error) {
-    await close().catch(() => undefined);
-    throw error;
-  }
-  await close();
-}
-
-async function makeDirectory(ask: Ask, path: string, parentThere = false): Promise<void> {
-  try {
-    await ask<void>((wrapper, answer) => wrapper.mkdir(path, { mode: 0o755 }, plain(answer)));
-  } catch (error) {
-    // Once only: /proc answers so for ever.
-    if (isStatus(error, STATUS_CODE.NO_SUCH_FILE) && !parentThere && posix.dirname(path) !== path) {
-      await makeDirectory(ask, posix.dirname(path));
-      return makeDirectory(ask, path, true);
-    }
-    // SFTP version 3 has no status for "exists already"; another caller may have made it a moment ago.
-    const there = await ask<{ isDirectory(): boolean }>((wrapper, answer) => wrapper.stat(path, answer)).catch(
-      () => undefined,
-    );
-    if (!there?.isDirectory()) throw error;
-  }
-}
-
 async function write(ask: Ask, path: string, content: Buffer, mode: number | undefined): Promise<void> {
   const temporary = posix.join(posix.dirname(path), `.netrig-${randomBytes(8).toString('hex')}`);
   const open = () => ask<Buffer>((wrapper, answer) => wrapper.open(temporary, 'wx', { mode: 0o600 }, answer));
@@ -153,7 +120,7 @@ async function write(ask: Ask, path: string, content: Buffer, mode: number | und
         )
       : Promise.resolve(undefined);
   const handle = await open().catch(async (error: unknown) => {
-    if (!isStatus(error, STATUS_CODE.NO_SUCH_FILE)) throw error;
+    if (!isStatus(error, sftpStatus.NO_SUCH_FILE)) throw error;
     await makeDirectory(ask, posix.dirname(path));
     return open();
   });
@@ -185,7 +152,7 @@ async function read(ask: Ask, path: string, maxBytes: number): Promise<Buffer> {
       const buffer = Buffer.allocUnsafe(readSize);
       const count = await ask<number>((wrapper, answer) =>
         wrapper.read(handle, buffer, 0, readSize, total, (error, bytesRead) => {
-          if (isStatus(error, STATUS_CODE.EOF)) answer(undefined, 0);
+          if (isStatus(error, sftpStatus.EOF)) answer(undefined, 0);
           else answer(error, bytesRead);
         }),
       );
@@ -196,13 +163,4 @@ async function read(ask: Ask, path: string, maxBytes: number): Promise<Buffer> {
     }
   });
   return Buffer.concat(parts, total);
-}
-
-/** For requests whose answer is a status alone. */
-function plain(answer: Answer<void>): (error?: Error | null) => void {
-  return (error) => answer(error, undefined);
-}
-
-function isStatus(error: unknown, code: number): boolean {
-  return error instanceof Error && 'code' in error && error.code === code;
 }

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import type { TreeEntry, TreeOwner } from './tree.js';
 
 /** How to reach and recognise one lab host. Made by a provider, used by `ssh/connection.ts`, nothing between. */
 export interface SshTarget {
@@ -62,7 +63,7 @@ export interface RemoteProcess {
  * One SSH connection to one host. A command is either an argv array (each element quoted, nothing interpreted) or a string
  * handed to the host's shell as it stands.
  *
- * exec, spawn, writeFile and readFile reject with NETRIG_SSH_LOST when the connection ends under them, never because of
+ * exec, spawn, writeFile, putTree and readFile reject with NETRIG_SSH_LOST when the connection ends under them, never because of
  * what a command did. (NETRIG_SFTP is what a file system said; NETRIG_USAGE, a NUL in a command; NETRIG_SSH_CONNECT, an sshd
  * whose sessions were all taken for a minute.)
  */
@@ -73,6 +74,11 @@ export interface HostConnection {
   spawn(command: string | readonly string[], options?: ExecOptions): RemoteProcess;
   /** Writes by SFTP to a temporary name beside the target and renames, so that a reader never sees half a file. Makes parent directories. Default mode: the existing file's, else 0644. A symlink at `path` is replaced. */
   writeFile(path: string, content: string | Buffer, options?: { mode?: number }): Promise<void>;
+  /**
+   * Puts files and directories there by SFTP: all are written under other names first and renamed when the last is, so that a failure
+   * leaves the host as it was. A directory that is there keeps its mode and owner. `owner`: `null` for whoever is logged in.
+   */
+  putTree(entries: readonly TreeEntry[], owner: TreeOwner | null): Promise<void>;
   /** The whole file; rejects when it is longer than `maxBytes` (default 64 MiB). */
   readFile(path: string, options?: { maxBytes?: number }): Promise<Buffer>;
   /** An interactive shell on a pseudo-terminal joined to this process's terminal; resolves to its exit status. */

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { OwnFolders } from '../language/own-path.js';
 import type { SavedValue } from '../model/saved.js';
 import type { ProbeContext } from '../places/context.js';
 import type { Outcome } from '../model/verdict.js';
@@ -21,6 +22,8 @@ export interface BackgroundProcess {
 export interface StepContext extends ProbeContext {
   /** Hosts the step runs on (`on:`), one or several. */
   readonly on: string[];
+  /** Where files beside the scenario are that the step names. */
+  readonly folders: OwnFolders;
   /** Variables of the scenario, with `matrix` values; `${name}` is already replaced in the spec. */
   readonly background: BackgroundProcess[];
   /** Keeps a value for later steps and checks, which have it as `${name}`. */
@@ -40,6 +43,8 @@ export interface StepKind<Spec = unknown> {
   describe(spec: Spec): string;
   /** Names of the values that the step saves for later ones. */
   saves?(spec: Spec): string[];
+  /** Files beside the scenario that the step takes, for their mistakes to be told before anything runs; `mode`: permission bits are given. */
+  ownFiles?(spec: Spec): { path: (string | number)[]; given: string; mode: boolean }[];
   /**
    * Whether taking the step again leaves the lab as taking it once does. A step always may change something, and always
    * must be able to fail; what it may not be is taken twice unasked.

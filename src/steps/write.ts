@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { isNetrigError, messageOf } from '../errors.js';
+import { zMode } from '../language/own-path.js';
 import { defineStep } from './kind.js';
 import { onEachHost } from './on-hosts.js';
 
@@ -9,11 +10,7 @@ const schema = z.strictObject({
     .regex(/^\//, 'an absolute path on the host, such as /etc/docker/daemon.json')
     .describe('Absolute path of the file on the host. Parent directories are made.'),
   content: z.string().describe('The whole content of the file.'),
-  mode: z
-    .string()
-    .regex(/^0?[0-7]{3,4}$/, 'an octal mode in quotes, such as "0644"')
-    .default('0644')
-    .describe('Octal permission bits, in quotes: `"0755"`.'),
+  mode: zMode.default('0644').describe('Octal permission bits, in quotes: `"0755"`.'),
 });
 
 type WriteSpec = z.infer<typeof schema>;

@@ -48,6 +48,7 @@ export function fakeConnection(
       throw new Error('nothing is spawned here');
     },
     writeFile: () => Promise.resolve(),
+    putTree: () => Promise.resolve(),
     readFile: () => Promise.resolve(Buffer.alloc(0)),
     shell: () => Promise.resolve(0),
     end: () => {

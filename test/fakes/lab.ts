@@ -247,6 +247,7 @@ export function fakeLab(options: FakeOptions): FakeLab {
         return options.spawns(name, typeof command === 'string' ? [command] : command, spawnOptions);
       },
       writeFile: async () => undefined,
+      putTree: async () => undefined,
       readFile: async (path) => {
         const text = options.files?.[`${name}:${path}`];
         if (text === undefined) throw new Error(`the fake lab has no file ${path} on ${name}`);

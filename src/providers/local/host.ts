@@ -38,6 +38,7 @@ import {
 } from './console.js';
 import type { IdRange } from './id-ranges.js';
 import { type HostLimits, requireLimits, setLimits } from './limits.js';
+import { ownFilesArchive } from './own-files.js';
 import type { HostIsolation } from './isolation.js';
 import { filterAction, machineCalls } from './machine-calls.js';
 import { type SegmentSpace } from './segments.js';
@@ -248,6 +249,7 @@ async function bringUp(
   made: Attempt,
   { failed, stop }: { failed: AbortController; stop: AbortSignal },
 ): Promise<BootedHost> {
+  const files = await ownFilesArchive(host, image);
   const env = environment(site, host, image, made.users);
   const script = enterScript(site.isolation.mode);
   // A session of its own: Ctrl-C at the terminal is for netrig, not for the PID 1 of each host.
@@ -287,7 +289,8 @@ async function bringUp(
   // From here on the host's own processes keep its user namespace.
   made.users?.end();
   await Promise.race([site.segments.wire(index, host, pid1.pid, again), stopped]);
-  stdin.end(`${[...addressLines(host), 'go'].join('\n')}\n`);
+  stdin.write(`${[...addressLines(host), files ? 'files' : 'go'].join('\n')}\n`);
+  stdin.end(files ?? '');
   if ((await Promise.race([nextLine(), stopped])) !== 'ready') throw new BootFailure('its boot script ended early');
   made.access = {
     init: host.init,

@@ -211,6 +211,7 @@ async function bring(
 
   return holdLab(record, options, {
     target: (host) => targetOf(record, host, greeted),
+    hasFiles: true,
     beside: (host) => besideTarget(host, accessTo(record, access.hosts, host)),
     console: (host) => consoleOf(record, host),
     died: () => {
@@ -318,6 +319,7 @@ async function attachTo(record: LabRecord): Promise<RunningLab> {
       return [...(holderAlive(record) ? [] : [{ what, host: null }]), ...deadHosts(accessOf(record), new Map())];
     },
     target: (host) => targetOf(record, host, none),
+    hasFiles: true,
     beside: (host) => besideTarget(host, accessTo(record, accessOf(record).hosts, host)),
     console: (host) => consoleOf(record, host),
     down: () => destroyLab(record),

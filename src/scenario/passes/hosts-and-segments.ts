@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { zName } from '../../language/fields.js';
+import type { HostFilePlan } from '../../plan/lab-plan.js';
 import { nearest, shown, suggestion } from '../../language/wording.js';
 import { familyOf, parseCidr } from '../../model/cidr.js';
 import { overlapProblems, routeProblems, segmentAddresses, segmentProblems } from '../addressing.js';
@@ -14,6 +15,7 @@ import type { Data, DataMap } from '../source.js';
 import { hostImages, imageEngine, refusesEngine, whyNoEngine } from './engines.js';
 import { limits, withinLimit } from './limits.js';
 import type { Mistakes } from './mistakes.js';
+import { ownFileAt } from './own-files.js';
 import type { Reading } from './reading.js';
 
 /** Hosts and segments of a scenario as far as they are sound. */
@@ -24,6 +26,8 @@ export interface DeclaredLab {
   segments: ReadonlyMap<string, SegmentShape>;
   /** The image of every host that has no mistake about it. */
   images: ReadonlyMap<string, string>;
+  /** What hosts have from the start, by host, as far as it is there. */
+  files: ReadonlyMap<string, HostFilePlan[]>;
   /** Whether a host has an engine, as far as its image is known. */
   hasEngine(host: string): boolean;
 }
@@ -54,9 +58,21 @@ export function declaredLab(reading: Reading): DeclaredLab {
     const image = images.get(name);
     return image === undefined || imageEngine(image) !== null;
   };
-  const lab = { hostNames, hosts, segments, images, hasEngine };
+  const files = new Map([...hosts].map(([name, host]) => [name, filesOf(reading, name, host)] as const));
+  const lab = { hostNames, hosts, segments, images, files, hasEngine };
   checkNetworks(lab, mistakes);
   return lab;
+}
+
+/** What a host has from the start, with what is not there reported. */
+function filesOf(reading: Reading, name: string, host: HostShape): HostFilePlan[] {
+  return host.files.flatMap(({ from, ...rest }) => {
+    const at = ['hosts', name, 'files', from];
+    const own = ownFileAt(reading, at, from, rest.mode !== undefined, 'key');
+    if (own === null) return [];
+    const { file, line, column } = reading.source.diagnostic(at, '', 'key');
+    return [{ from: own.path, ...rest, place: `${file}:${line}:${column}` }];
+  });
 }
 
 function checkName(mistakes: Mistakes, name: string, path: Path): void {

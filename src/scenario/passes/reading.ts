@@ -10,6 +10,8 @@ import type { WhenSeen } from './when.js';
 /** One scenario of a file on its way to be a `Scenario`: what every pass over it looks at. */
 export interface Reading {
   readonly source: ScenarioSource;
+  /** Of the scenario, absolute. */
+  readonly absoluteFile: string;
   /** The file's content with this scenario's variables replaced. */
   readonly data: DataMap;
   readonly matrix: ReadonlyMap<string, Scalar>;

@@ -14,6 +14,7 @@ import type { DeclaredLab } from './hosts-and-segments.js';
 import { itemId } from './items.js';
 import { checkDuration } from './limits.js';
 import type { Mistakes, Report } from './mistakes.js';
+import { foldersAt, ownFileAt } from './own-files.js';
 import { pick } from './reading.js';
 import type { ItemPlace, Reading } from './reading.js';
 import { parseLateSpec } from './late-spec.js';
@@ -49,6 +50,10 @@ export function readStep(
     checkDuration(mistakes.report, [...path, 'timeout'], frame.value.timeout);
     seeWhen(reading, frame.value.when, path, on, lab);
   }
+  // A value that is known at run time only names nothing yet.
+  if (spec.ok && late === null)
+    for (const own of kind.ownFiles?.(spec.value) ?? [])
+      ownFileAt(reading, [...path, ...own.path], own.given, own.mode, 'value');
   if (spec.ok && frame.ok) checkUntil(mistakes.report, item, spec.value, frame.value, path);
   if (!frame.ok || !spec.ok || mistakes.found > before) return null;
   return {
@@ -65,6 +70,7 @@ export function readStep(
     covers: [],
     text: frame.value.text?.trim() ?? '',
     on,
+    folders: foldersAt(reading, path),
     last: path[0] === 'finally',
     late,
   };
