@@ -6,7 +6,20 @@ import { onlyShows, scriptCommands } from './shell-lines.js';
 import { optionChanges, shortly, valueChanges } from './text-changes.js';
 
 /** Keys of a step that are no configuration: its title, when it is done, and how long it may take. */
-const frameKeys = new Set(['step', 'note', 'text', 'on', 'when', 'for', 'save', 'timeout', 'until', 'mode']);
+const frameKeys = new Set([
+  'step',
+  'note',
+  'text',
+  'on',
+  'when',
+  'for',
+  'save',
+  'timeout',
+  'until',
+  'mode',
+  'role',
+  'stage',
+]);
 
 /** Keys whose texts are changed command by command, or line by line. */
 const textKeys = new Set(['run', 'start', 'write', 'content', 'stdin']);

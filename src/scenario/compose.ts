@@ -45,6 +45,7 @@ export function composeScenario(source: ScenarioSource, file: string): Composed 
     ...namesOf(shared.data.vars),
     ...namesOf(shared.data.matrix),
     ...namesOf(shared.data.secrets),
+    ...namesOf(shared.data.parameters),
   ]);
   const cases = withCases(whole, shared.data, assembly, taken);
   if (cases.diagnostics.length > 0) return broken(whole, cases.diagnostics);

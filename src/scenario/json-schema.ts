@@ -197,7 +197,7 @@ export function plainJsonSchema(kinds: Kinds = builtInKinds): JsonSchema {
   const properties: Record<string, JsonSchema> = {};
   for (const [key, schema] of Object.entries(top.properties ?? {})) {
     // Where variables are declared none can be used.
-    properties[key] = ['scenario', 'vars', 'matrix'].includes(key)
+    properties[key] = ['scenario', 'vars', 'matrix', 'parameters'].includes(key)
       ? (schema as JsonSchema)
       : admitVariables(schema as JsonSchema);
   }

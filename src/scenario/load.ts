@@ -9,6 +9,7 @@ import type { Diagnostic } from './diagnostic.js';
 import { composeScenario } from './compose.js';
 import { builtInKinds } from './kinds.js';
 import type { Kinds } from './kinds.js';
+import type { ParameterValues } from './parameters.js';
 import type { Scenario } from './scenario.js';
 import { isSharedFile, shownPath } from './shared-files.js';
 import { decodeSource, maxFileBytes, readSource } from './source.js';
@@ -29,6 +30,8 @@ export interface LoadOptions {
   provider?: string | null;
   /** What `covers` may name; default: the catalogue beside the file, and for a text any id. */
   catalogue?: Catalogue | null;
+  /** Values of an exercise's parameters, of one student; default: examples. */
+  parameters?: ParameterValues;
 }
 
 /** A scenario file: its scenarios (one for each combination of its matrix), or what is wrong with it. */
@@ -53,6 +56,7 @@ export function loadScenarioText(text: string, file: string, options: LoadOption
     catalogue: options.catalogue,
     provider: options.provider,
     environment: options.environment,
+    parameters: options.parameters,
   });
   const name = (source.data as { scenario?: unknown } | null)?.scenario;
   return { file: absolute, scenarios, diagnostics, name: typeof name === 'string' ? name : null, source };

@@ -23,6 +23,7 @@ interface Section {
 const sections: Record<string, Section> = {
   Host: { heading: 'Hosts', word: 'map' },
   Segment: { heading: 'Segments', word: 'map' },
+  Exercise: { heading: 'Exercises', word: 'map' },
   Docker: { heading: 'Declared engine state: `docker`', word: 'map' },
   DockerNetwork: { heading: 'Networks of an engine', word: 'map' },
   DockerContainer: { heading: 'Containers of an engine', word: 'map' },
@@ -219,7 +220,8 @@ export function scenarioReferenceMarkdown(kinds: Kinds = builtInKinds): string {
   for (const [name, { heading }] of Object.entries(sections)) {
     const definition = definitions[name];
     if (definition === undefined) continue;
-    parts.push(`## ${heading}`, definition.description ?? '', table(rowsOf(definition)));
+    const more = name === 'Exercise' ? exerciseText : '';
+    parts.push(`## ${heading}`, definition.description ?? '', table(rowsOf(definition)), more);
   }
   parts.push(
     '## Shared files',
@@ -285,6 +287,18 @@ const sharedFilesText = [
     '- A mistake points into the file where it stands.',
   ].join('\n'),
   'Keys at the top of a file that begin with `x-` are its author’s own, for YAML anchors: `x-limits: &limits { … }`.',
+].join('\n\n');
+
+const exerciseText = [
+  '```yaml\nscenario: closed-door\ntitle: A port that nobody reaches\nexercise:\n  text: A web server listens on port ${port} of server. Let client reach it, and nobody else’s port.\n  time: 20m\nparameters: { port: { port: 8000..8999 } }\nhosts: { client: { init: light }, server: { init: light } }\nsegments: { lan: { subnet: 10.10.10.0/24, hosts: [client, server] } }\nsteps:\n  - on: server\n    start: python3 -m http.server ${port}\n  - on: server\n    run: iptables -A INPUT -p tcp -j DROP\n  - role: solution\n    on: server\n    run: iptables -I INPUT -p tcp --dport ${port} -j ACCEPT\n  - check: The web server is reached\n    points: 4\n    hint: { timeout: "Something swallows the packets. Which rules does server have?", otherwise: "Is anybody listening?" }\n    port: { from: client, to: server, port: "${port}" }\n  - check: Other ports stay closed\n    points: 1\n    guard: true\n    port: { from: client, to: server, port: 22, expect: { fails: timeout } }\n```',
+  [
+    '- A step’s `role` is `setup` (also without the key) or `solution`. The key is not `for`, which repeats an item over a table of cases. `netrig run` does both, so that an exercise is a scenario like any other and its checks show that it can be solved; students get the set-up, and `netrig prove` tries one without the other.',
+    '- A check with `points` is a task. Only a verdict counts: what is inconclusive or an error is put before the teacher, and is neither earned nor lost. A `guard` is true from the start and costs its points where it no longer is.',
+    '- A hint is given for a check that fails: that of the root cause where the way of the packet was followed (docs/causes.md), else that of the cause, else `otherwise`.',
+    '- With `stages`, every graded check and every step of the solution names its `stage`; a step of the set-up may, and is then done when the stage begins. Steps stand in the order of the stages.',
+    '- `parameters` are variables with other values for each student, so that an answer that was handed on shows. No two students of a class have one value of a parameter, where it has values enough, and none have all alike. Where no student is meant (`netrig run`, `netrig validate`), they have example values. A parameter that nothing uses is a mistake.',
+    '- A check of an exercise cannot use a value that a step of the solution saves: students’ labs have no such step.',
+  ].join('\n'),
 ].join('\n\n');
 
 const casesText = [

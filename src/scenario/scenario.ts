@@ -4,6 +4,8 @@ import type { HostFilePlan } from '../plan/lab-plan.js';
 import type { CheckKind } from '../checks/kind.js';
 import type { SavedValue } from '../model/saved.js';
 import type { StepKind } from '../steps/kind.js';
+import type { CheckShown, StepRole } from './exercise-schema.js';
+import type { ParameterDeclarations, ParameterValues } from './parameters.js';
 
 /** 1-based, as editors count. */
 export interface SourcePlace {
@@ -56,6 +58,10 @@ export interface StepItem extends ItemBase {
   folders: OwnFolders;
   /** Of `finally`: runs after everything else, whatever became of it. */
   last: boolean;
+  /** Of an exercise: who does it. */
+  role?: StepRole;
+  /** Of an exercise: the stage that it belongs to; `null`: it comes before the first one. */
+  stage?: string | null;
 }
 
 export interface CheckItem extends ItemBase {
@@ -68,6 +74,42 @@ export interface CheckItem extends ItemBase {
   holdsForMs: number | null;
   /** `warning`: where it does not hold, the run is as good as without it. */
   level: 'error' | 'warning';
+  /** Of an exercise: how it counts. */
+  grading?: Grading;
+}
+
+/** What a check of an exercise is worth, and who sees it. */
+export interface Grading {
+  /** `null`: it is not graded. */
+  points: number | null;
+  /** True from the start; costs its points where it is broken. */
+  guard: boolean;
+  /** `null`: the exercise has no stages, or it belongs to none. */
+  stage: string | null;
+  shown: CheckShown;
+  /** By cause or root cause, with `otherwise` for the rest; empty: there is none. */
+  hints: Partial<Record<string, string>>;
+}
+
+export interface ExerciseStage {
+  name: string;
+  title: string;
+  /** Markdown; `''` for none. */
+  text: string;
+}
+
+/** What makes an exercise of a scenario. */
+export interface ScenarioExercise {
+  /** Markdown, with the values of this scenario in it. */
+  text: string;
+  /** ms that a student has; `null`: no limit. */
+  timeMs: number | null;
+  /** In their order; empty: it has none. */
+  stages: ExerciseStage[];
+  /** What is drawn for each student. */
+  declared: ParameterDeclarations;
+  /** What was drawn for this scenario. */
+  values: ParameterValues;
 }
 
 export type ScenarioItem = StepItem | CheckItem;
@@ -165,6 +207,8 @@ export interface Scenario {
   bootTimeoutMs: number;
   /** What all hosts together may use of the machine, where the file says. */
   limits?: ResourceLimits;
+  /** Where the scenario is an exercise. */
+  exercise?: ScenarioExercise;
   /** Container images that the hosts' engines must have, found in `docker:` and named by `images:`. */
   containerImages: string[];
 }

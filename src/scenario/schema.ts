@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { hostImageRows } from '../images/host-image.js';
 import { coversFormProblem } from './covers.js';
+import { exerciseCheckFrame, exerciseStepFrame, zExercise, zParameter } from './exercise-schema.js';
 import { oneOrMany, zAddress, zCidr, zDockerName, zDuration, zName, zSemverRange, zText } from '../language/fields.js';
 import { parseSize, type ResourceLimits } from '../model/size.js';
 import { zHostPath, zMode, zOwner, zOwnPath } from '../language/own-path.js';
@@ -520,6 +521,13 @@ export const zTop = z.strictObject({
     .describe(
       'The scenario runs once for each combination of these values, which are variables too. `image` is the host image of every host that names none.',
     ),
+  exercise: zExercise.optional().describe('Makes an exercise of the scenario; see [Exercises](#exercises).'),
+  parameters: z
+    .record(zVariableName, zParameter)
+    .default({})
+    .describe(
+      'Variables of an exercise that every student has other values of, drawn from the class’s secret, the exercise and the student.',
+    ),
   images: oneOrMany(
     z.string().regex(/^[a-z0-9][a-z0-9._/:@-]*$/i, {
       error: (issue) => `expected a container image's name, got ${shown(issue.input)}`,
@@ -575,6 +583,7 @@ export const zStepFrame = z.strictObject({
     .describe(`The time the whole step may take, on all its hosts. Default: \`${defaultStepTimeoutMs / 1000}s\`.`),
   when: zWhen.optional(),
   ...commonFrame,
+  ...exerciseStepFrame,
 });
 
 /** Keys that every check has beside its kind. */
@@ -594,6 +603,7 @@ export const zCheckFrame = z.strictObject({
   when: zWhen.optional(),
   ...commonFrame,
   covers: zCovers.optional().describe('Items of the catalogue that this check proves.'),
+  ...exerciseCheckFrame,
 });
 
 /** Every key that may stand at the top of a file. */

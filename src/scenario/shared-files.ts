@@ -156,8 +156,8 @@ function join(assembly: Assembly, under: Layer, over: Layer): Layer {
   return { source: over.source, data: assembly.map(entries) };
 }
 
-/** The text of a shared file, or what keeps it from being read. */
-function readShared(file: string, given: string): { source: ScenarioSource } | { message: string } {
+/** The text of a file that a scenario names, or what keeps it from being read. */
+export function readBelow(file: string, given: string): { text: string } | { message: string } {
   let bytes: Buffer;
   try {
     const stat = statSync(file);
@@ -168,31 +168,52 @@ function readShared(file: string, given: string): { source: ScenarioSource } | {
     return { message: `${given} cannot be read: ${messageOf(error)}` };
   }
   const decoded = decodeSource(bytes, shownPath(file));
-  if ('diagnostics' in decoded) return { message: `${given}: ${decoded.diagnostics[0]!.message}` };
-  return { source: readSource(decoded.text, shownPath(file), sharedWording) };
+  return 'diagnostics' in decoded ? { message: `${given}: ${decoded.diagnostics[0]!.message}` } : decoded;
+}
+
+/** The text of a shared file, or what keeps it from being read. */
+function readShared(file: string, given: string): { source: ScenarioSource } | { message: string } {
+  const read = readBelow(file, given);
+  return 'message' in read ? read : { source: readSource(read.text, shownPath(file), sharedWording) };
+}
+
+/**
+ * The real path of a file that a scenario names, or why it is not read: a scenario from elsewhere reads nothing of the machine
+ * but what lies in its own folder.
+ *
+ * @param folder What the name is relative to.
+ * @param root Folder in which the file must lie, with all links resolved.
+ * @param what What the file is: `a shared file`.
+ */
+export function fileBelow(
+  given: string,
+  folder: string,
+  root: string,
+  what: string,
+): { file: string } | { message: string } {
+  if (path.isAbsolute(given)) return { message: `the path is relative to this file’s folder, got ${shown(given)}` };
+  const outside = `${given} lies outside the scenario’s folder: ${what} lies in it or below`;
+  const wanted = path.resolve(folder, given);
+  const inside = (file: string): boolean => file.startsWith(root.endsWith(path.sep) ? root : root + path.sep);
+  if (!inside(wanted)) return { message: outside };
+  try {
+    const file = realpathSync(wanted);
+    return inside(file) ? { file } : { message: outside };
+  } catch {
+    return { message: `there is no file ${shownPath(wanted)}` };
+  }
 }
 
 /** The real path of a file that `extends` names, or why it cannot be taken in. */
 function locate(given: string, from: string, reading: Reading): { file: string } | { message: string } {
-  if (path.isAbsolute(given)) return { message: `the path is relative to this file’s folder, got ${shown(given)}` };
-  const outside = `${given} lies outside the scenario’s folder: a shared file lies in it or below`;
-  const wanted = path.resolve(path.dirname(from), given);
-  const inside = (file: string): boolean =>
-    file.startsWith(reading.root.endsWith(path.sep) ? reading.root : reading.root + path.sep);
-  if (!inside(wanted)) return { message: outside };
-  let file: string;
-  try {
-    file = realpathSync(wanted);
-  } catch {
-    return { message: `there is no file ${shownPath(wanted)}` };
-  }
-  if (!inside(file)) return { message: outside };
-  const at = reading.chain.indexOf(file);
+  const found = fileBelow(given, path.dirname(from), reading.root, 'a shared file');
+  if ('message' in found) return found;
+  const at = reading.chain.indexOf(found.file);
   if (at >= 0)
     return {
-      message: `files extend each other in a circle: ${[...reading.chain.slice(at), file].map(shownPath).join(' → ')}`,
+      message: `files extend each other in a circle: ${[...reading.chain.slice(at), found.file].map(shownPath).join(' → ')}`,
     };
-  return { file };
+  return found;
 }
 
 /** Mistakes of a shared file as such; what its parts say is validated in each scenario that takes them in. */
@@ -294,8 +315,8 @@ export function withSharedFiles(
   return { data: assembly.map(entries), diagnostics };
 }
 
-/** A text may be validated under the name of a file that is not there. */
-function realOf(file: string): string {
+/** A file with all links resolved; a text may be validated under the name of a file that is not there. */
+export function realOf(file: string): string {
   try {
     return realpathSync(file);
   } catch {

@@ -13,6 +13,7 @@ import type { DeclaredVariables, Environment } from './passes/declared-variables
 import { reportFormer } from './passes/former.js';
 import { declaredLab, missingTop } from './passes/hosts-and-segments.js';
 import type { DeclaredLab } from './passes/hosts-and-segments.js';
+import { readExercise } from './passes/exercise.js';
 import { readItems } from './passes/items.js';
 import { checkDuration } from './passes/limits.js';
 import { collectMistakes, mistakesTo } from './passes/mistakes.js';
@@ -27,6 +28,7 @@ import type { HostShape, Top } from './schema.js';
 import { isDataMap } from './source.js';
 import type { DataMap, ScenarioSource } from './source.js';
 import { itemKey, type CasesByItem } from './cases.js';
+import type { ParameterValues } from './parameters.js';
 import { savedNames, type SavedNames } from './saved-values.js';
 import { replaceVariables } from './variables.js';
 import type { Scalar } from './variables.js';
@@ -42,6 +44,8 @@ export interface ValidateOptions {
   provider?: string | null | undefined;
   /** What `covers` may name; without it, any id. */
   catalogue?: Catalogue | null | undefined;
+  /** Values of an exercise's parameters; default: its examples. */
+  parameters?: ParameterValues | undefined;
 }
 
 /**
@@ -59,6 +63,7 @@ export function validateSource(
     catalogue = null,
     provider = null,
     environment = process.env,
+    parameters,
   }: ValidateOptions = {},
 ): { scenarios: Scenario[]; diagnostics: Diagnostic[] } {
   const mistakes = collectMistakes(source);
@@ -68,7 +73,7 @@ export function validateSource(
   // Whatever else is wrong with a file of the former language, it is to be rewritten first.
   if (reportFormer(data, mistakes.report)) return { scenarios: [], diagnostics: mistakes.diagnostics() };
   reportUnknownTop(data, mistakes.report);
-  const variables = declaredVariables(source, data, mistakes.report, environment);
+  const variables = declaredVariables(source, data, mistakes.report, environment, parameters);
   // Hosts that leave their image open take the images asked for; mistakes are looked for in what the file itself says.
   const open = !variables.matrixNames.includes('image') && usesDefaultImage(data);
   if (open && wanted['image'] !== undefined)
@@ -185,12 +190,24 @@ function scenariosOf(file: FileReading): Scenario[] {
     const told = mistakesTo(mistakes.report, unknownVariables);
     const variablesOf = variablesOfItems(all, cases);
     const scenario = readScenario(
-      { ...file, secrets: variables.secrets, data: replaced, matrix, mistakes: told, variablesOf, used },
+      {
+        ...file,
+        secrets: variables.secrets,
+        parameters: variables.parameters,
+        data: replaced,
+        matrix,
+        mistakes: told,
+        variablesOf,
+        used,
+      },
       absoluteFile,
     );
     if (scenario !== null) scenarios.push(scenario);
     if (replaced.hosts !== undefined && usesDefaultImage(replaced)) used.add('image');
   }
+  for (const name of Object.keys(variables.parameters.values))
+    if (!used.has(name))
+      mistakes.report(['parameters', name], `\`${name}\` is used nowhere: every student would have the same`, 'key');
   for (const name of variables.matrixNames) {
     if (!used.has(name))
       mistakes.report(
@@ -213,7 +230,16 @@ function seeOtherImages(file: FileReading): void {
     const mistakes = mistakesTo(() => undefined);
     const variablesOf = variablesOfItems(all, cases);
     readScenario(
-      { ...file, secrets: variables.secrets, data: replaced, matrix, mistakes, variablesOf, used: new Set() },
+      {
+        ...file,
+        secrets: variables.secrets,
+        parameters: variables.parameters,
+        data: replaced,
+        matrix,
+        mistakes,
+        variablesOf,
+        used: new Set(),
+      },
       absoluteFile,
     );
   }
@@ -243,15 +269,16 @@ function readScenario(reading: Reading, file: string): Scenario | null {
   if (top.images !== undefined && lab.hosts.size > 0 && ![...lab.hosts.keys()].some(lab.hasEngine))
     mistakes.report(['images'], 'no host of this scenario has an engine that could have them', 'key');
   checkDuration(mistakes.report, ['boot-timeout'], top['boot-timeout']);
+  const exercise = readExercise(reading, top.exercise, items, file);
   if (mistakes.found > 0) return null;
-  return { ...assemble(reading, file, top as Top, lab, items), covers };
+  return { ...assemble(reading, file, top as Top, lab, items), covers, ...(exercise ? { exercise } : {}) };
 }
 
 /** What stands at the top of a file but hosts, segments, steps and declarations of variables. */
 function readTop({ data, mistakes }: Reading): Partial<Top> {
   const top: Partial<Record<keyof Top, unknown>> = {};
   for (const [key, schema] of Object.entries(zTop.shape) as [keyof Top, z.ZodType][]) {
-    if (['hosts', 'segments', 'vars', 'secrets', 'matrix'].includes(key)) continue;
+    if (['hosts', 'segments', 'vars', 'secrets', 'matrix', 'parameters'].includes(key)) continue;
     if (key in data) {
       const parsed = mistakes.parse(schema, data[key], [key]);
       if (parsed.ok) top[key] = parsed.value;

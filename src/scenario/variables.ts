@@ -21,12 +21,19 @@ const plannedKeys = new Set([
   'text',
   'for',
   'save',
+  'role',
+  'stage',
+  'points',
+  'guard',
+  'shown',
+  'hint',
 ]);
 
 /** Texts that stand wherever a run is spoken of. */
 function isTitle(path: Path): boolean {
   if (path.length === 1) return ['title', 'description', 'text', 'tags'].includes(String(path[0]));
-  return (path[0] === 'steps' || path[0] === 'finally') && ['step', 'check', 'text'].includes(String(path[2]));
+  if (path[0] === 'exercise') return true;
+  return (path[0] === 'steps' || path[0] === 'finally') && ['step', 'check', 'text', 'hint'].includes(String(path[2]));
 }
 
 /** Why a value that is saved by the item `first` cannot stand at a path of the item `index`; `null`: it can. */
@@ -42,7 +49,7 @@ function savedProblem(path: Path, first: number, index: number): string | null {
 const shellKeys = new Set(['run', 'start', 'content', 'command', 'stdin']);
 
 /** Parts of a file in which variables are declared, not used. */
-const declaring = new Set(['scenario', 'vars', 'secrets', 'matrix']);
+const declaring = new Set(['scenario', 'vars', 'secrets', 'matrix', 'parameters']);
 
 /** `${name}`, or `$${` which stands for a plain `${`. */
 const reference = /(\$)?\$\{([^}]*)\}/g;

@@ -5,7 +5,7 @@ import { shown, suggestion } from '../../language/wording.js';
 import { formatDuration } from '../../model/duration.js';
 import type { Path } from '../diagnostic.js';
 import { keysAt } from '../issues.js';
-import type { CheckItem } from '../scenario.js';
+import type { CheckItem, Grading } from '../scenario.js';
 import { checkFrameKeys, zCheckFrame } from '../schema.js';
 import type { CheckFrame } from '../schema.js';
 import { isDataMap } from '../source.js';
@@ -88,6 +88,17 @@ export function readCheck(
     text: frame.value.text?.trim() ?? '',
     level: frame.value.level,
     late,
+    ...(reading.data.exercise === undefined ? {} : { grading: gradingOf(frame.value) }),
+  };
+}
+
+function gradingOf(frame: CheckFrame): Grading {
+  return {
+    points: frame.points ?? null,
+    guard: frame.guard ?? false,
+    stage: frame.stage ?? null,
+    shown: frame.shown ?? 'always',
+    hints: frame.hint ?? {},
   };
 }
 
@@ -117,11 +128,13 @@ function reportForeign({ kinds, mistakes }: Reading, item: DataMap, path: Path, 
     const message =
       kind !== undefined && inside.includes(key)
         ? `\`${key}\` belongs inside \`${kind.name}:\``
-        : key === 'on'
-          ? '`on` belongs to steps: a check says inside its kind where it looks from'
-          : kinds.steps.some((one) => one.name === key)
-            ? `\`${key}\` is a kind of step: make an item of its own without \`check:\``
-            : `unknown key ${shown(key)}${suggestion(key, known) || otherwise}`;
+        : key === 'role'
+          ? '`role` belongs to steps: a check is graded by its `points`'
+          : key === 'on'
+            ? '`on` belongs to steps: a check says inside its kind where it looks from'
+            : kinds.steps.some((one) => one.name === key)
+              ? `\`${key}\` is a kind of step: make an item of its own without \`check:\``
+              : `unknown key ${shown(key)}${suggestion(key, known) || otherwise}`;
     mistakes.report([...path, key], message, 'key');
   }
   if (kind === undefined && rest.length === 0)

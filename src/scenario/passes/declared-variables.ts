@@ -3,6 +3,8 @@ import { findHostImageRow, hostImageRows } from '../../images/host-image.js';
 import { shown, suggestion } from '../../language/wording.js';
 import type { Path } from '../diagnostic.js';
 import { check as checkShape } from '../issues.js';
+import { exampleValues } from '../parameters.js';
+import type { ParameterDeclarations, ParameterValues } from '../parameters.js';
 import { zTop } from '../schema.js';
 import type { Top } from '../schema.js';
 import type { DataMap, ScenarioSource } from '../source.js';
@@ -17,16 +19,19 @@ export interface DeclaredVariables {
   matrixNames: string[];
   /** Of `vars` those that are secret. */
   secrets: Map<string, string>;
+  /** Of `vars` those that are drawn for each student. */
+  parameters: { declared: ParameterDeclarations; values: ParameterValues };
   /** False where declarations have mistakes of their own: then an unknown name may well be one that was meant to be declared. */
   sound: boolean;
 }
 
-/** What `vars` and `matrix` declare. */
+/** What `vars`, `secrets`, `parameters` and `matrix` declare. `given`: values of parameters; without it, examples are drawn. */
 export function declaredVariables(
   source: ScenarioSource,
   data: DataMap,
   reportTo: Report,
   environment: Environment,
+  given?: ParameterValues,
 ): DeclaredVariables {
   let complaints = 0;
   const report: Report = (path, message, at) => {
@@ -37,11 +42,14 @@ export function declaredVariables(
   const vars = readVars(data, report, faithful);
   const secrets = readSecrets(data, vars, report, environment);
   for (const [name, value] of secrets) vars.set(name, value);
+  const parameters = readParameters(data, vars, report, given);
+  for (const [name, value] of Object.entries(parameters.values)) vars.set(name, value);
   const matrix = shapeOf<Top['matrix']>(zTop.shape.matrix, data.matrix, 'matrix', report);
   const combinations = matrix === null ? null : combine(matrix, vars, report, faithful, () => complaints);
   return {
     vars,
     secrets,
+    parameters,
     combinations: combinations ?? [new Map()],
     matrixNames: matrix === null || combinations === null ? [] : Object.keys(matrix),
     sound: complaints === 0,
@@ -78,6 +86,27 @@ function readVars(data: DataMap, report: Report, faithful: Faithful): Map<string
     vars.set(name, value);
   }
   return vars;
+}
+
+function readParameters(
+  data: DataMap,
+  vars: ReadonlyMap<string, Scalar>,
+  report: Report,
+  given: ParameterValues | undefined,
+): DeclaredVariables['parameters'] {
+  const none = { declared: {}, values: {} };
+  const declared = shapeOf<Top['parameters']>(zTop.shape.parameters, data.parameters, 'parameters', report);
+  if (declared === null) return none;
+  const names = Object.keys(declared);
+  if (!withinLimit(report, ['parameters'], 'parameters', names.length, limits.parameters)) return none;
+  for (const name of names) {
+    if (vars.has(name))
+      report(['parameters', name], `\`${name}\` is declared in \`vars\` or \`secrets\` already`, 'key');
+    if (given !== undefined && !(name in given))
+      report(['parameters', name], `no value was drawn for \`${name}\``, 'key');
+  }
+  const drawn = given ?? exampleValues(declared, typeof data.scenario === 'string' ? data.scenario : '');
+  return { declared, values: Object.fromEntries(names.map((name) => [name, drawn[name] ?? ''])) };
 }
 
 /** Where secrets come from; `null`: they are not there to be had, and any text stands for one. */

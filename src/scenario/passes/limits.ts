@@ -10,6 +10,7 @@ export const limits = {
   combinations: 64,
   matrixNames: 16,
   variables: 1000,
+  parameters: 50,
   hosts: 1000,
   segments: 1000,
   items: 5000,

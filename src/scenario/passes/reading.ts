@@ -4,6 +4,7 @@ import type { Kinds } from '../kinds.js';
 import type { SavedNames } from '../saved-values.js';
 import type { DataMap, ScenarioSource } from '../source.js';
 import type { Scalar } from '../variables.js';
+import type { DeclaredVariables } from './declared-variables.js';
 import type { Mistakes } from './mistakes.js';
 import type { WhenSeen } from './when.js';
 
@@ -27,6 +28,8 @@ export interface Reading {
   readonly variablesOf: (path: Path) => ReadonlyMap<string, Scalar>;
   /** Values that nobody is to read, by the names of their variables. */
   readonly secrets: ReadonlyMap<string, string>;
+  /** What an exercise draws for each student, and what was drawn here. */
+  readonly parameters: DeclaredVariables['parameters'];
   /** Names of values that steps save. */
   readonly saved: SavedNames;
   /** Names of variables that something in the file depends on. */

@@ -5,6 +5,7 @@ import type { StepKind } from '../../steps/kind.js';
 import type { Path } from '../diagnostic.js';
 import type { Checked } from '../issues.js';
 import type { StepItem } from '../scenario.js';
+import { exerciseCheckKeys } from '../exercise-schema.js';
 import { checkFrameKeys, stepFrameKeys, zStepFrame } from '../schema.js';
 import type { StepFrame } from '../schema.js';
 import { isDataMap } from '../source.js';
@@ -73,6 +74,9 @@ export function readStep(
     folders: foldersAt(reading, path),
     last: path[0] === 'finally',
     late,
+    ...(reading.data.exercise === undefined || path[0] === 'finally'
+      ? {}
+      : { role: frame.value.role ?? 'setup', stage: frame.value.stage ?? null }),
   };
 }
 
@@ -119,9 +123,11 @@ function reportForeign({ kinds, mistakes }: Reading, item: DataMap, path: Path, 
     foreign.add(key);
     const message = !checkFrameKeys.has(key)
       ? `\`${key}\` is a kind of check: make an item of its own with \`check:\``
-      : key === 'covers'
-        ? '`covers` belongs to checks: a step proves nothing by itself'
-        : `\`${key}\` belongs to checks; a step has \`timeout\``;
+      : exerciseCheckKeys.includes(key)
+        ? `\`${key}\` belongs to checks: a step has a \`role\` in an exercise`
+        : key === 'covers'
+          ? '`covers` belongs to checks: a step proves nothing by itself'
+          : `\`${key}\` belongs to checks; a step has \`timeout\``;
     mistakes.report([...path, key], message, 'key');
   }
   return foreign;

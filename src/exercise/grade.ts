@@ -1,0 +1,78 @@
+import type { Outcome, Verdict } from '../model/verdict.js';
+import { otherwise } from '../scenario/exercise-schema.js';
+import type { Exercise, GradedCheck } from './exercise.js';
+
+/** What one task came to. */
+export interface CheckGrade {
+  check: GradedCheck;
+  /** `null`: it was never looked at. */
+  verdict: Verdict | null;
+  /** Points that it gives; of a guard, what it costs, as a number below zero. `null`: not known yet. */
+  points: number | null;
+  /** What was seen, one sentence. */
+  reason: string;
+  /** For what was seen; `null`: there is none, or nothing to help with. */
+  hint: string | null;
+}
+
+/** What a hand-in came to. */
+export interface Grade {
+  /** Points that are certain, never below zero: what is not known counts neither for nor against. */
+  points: number;
+  /** What a whole solution is worth. */
+  of: number;
+  /** Tasks whose verdict is not known (inconclusive, an error, not looked at): for a person to decide. */
+  undecided: CheckGrade[];
+  /** The least and the most that `points` can become once all is decided. */
+  least: number;
+  most: number;
+  checks: CheckGrade[];
+}
+
+/** Of root cause and cause the hint for the nearest; `null` where there is none, or nothing failed. */
+export function hintFor({ hints }: Pick<GradedCheck, 'hints'>, outcome: Outcome): string | null {
+  if (outcome.verdict !== 'fail') return null;
+  const causes = [outcome.diagnosis?.rootCause, outcome.cause, otherwise];
+  for (const cause of causes) {
+    const hint = cause ? hints[cause] : undefined;
+    if (hint !== undefined) return hint;
+  }
+  return null;
+}
+
+function checkGrade(check: GradedCheck, outcome: Outcome | undefined): CheckGrade {
+  const known = outcome?.verdict === 'pass' || outcome?.verdict === 'fail';
+  const held = outcome?.verdict === 'pass';
+  return {
+    check,
+    verdict: outcome?.verdict ?? null,
+    points: !known ? null : check.guard ? (held ? 0 : -check.points) : held ? check.points : 0,
+    reason: outcome?.reason ?? 'it was not looked at',
+    hint: outcome === undefined ? null : hintFor(check, outcome),
+  };
+}
+
+const sum = (numbers: readonly number[]): number => numbers.reduce((all, one) => all + one, 0);
+const atLeastNone = (points: number): number => Math.max(0, points);
+
+/**
+ * Grades what checks saw. Only `pass` and `fail` are verdicts about the answer; everything else is kept apart, and is neither
+ * earned nor lost until somebody decides it.
+ *
+ * @param outcomes By the id of the check.
+ */
+export function grade(exercise: Exercise, outcomes: ReadonlyMap<string, Outcome>): Grade {
+  const checks = exercise.checks.map((check) => checkGrade(check, outcomes.get(check.id)));
+  const certain = sum(checks.map((one) => one.points ?? 0));
+  const undecided = checks.filter((one) => one.points === null);
+  const couldCost = sum(undecided.filter(({ check }) => check.guard).map(({ check }) => check.points));
+  const couldGive = sum(undecided.filter(({ check }) => !check.guard).map(({ check }) => check.points));
+  return {
+    points: atLeastNone(certain),
+    of: exercise.points,
+    undecided,
+    least: atLeastNone(certain - couldCost),
+    most: atLeastNone(certain + couldGive),
+    checks,
+  };
+}
