@@ -165,6 +165,13 @@ async function takeLocked(count: number, directory: string): Promise<IdRange[]> 
   );
 }
 
+/** How many ranges are free; more than anybody needs where all hosts share one. */
+export function freeRanges(directory = idsDirectory): number {
+  if (outerIds() !== null) return Infinity;
+  const { users, groups } = givenIds();
+  return possibleRanges(users, groups).length - list(directory).filter((name) => !name.startsWith('.')).length;
+}
+
 /** Gives ranges back that this process has. Only once nothing runs under their ids. */
 export function giveBack(ranges: readonly IdRange[]): void {
   for (const { lock } of ranges) if (lock !== null) removeLock(lock, ownerName(ownIdentity(), ownPidSpace()));

@@ -12,6 +12,7 @@ import { sweepTemporary } from '../../lab/temporary.js';
 import { imagesDirectory } from '../../images/store.js';
 import { sweepProbes } from './isolation.js';
 import { sweepRanges } from './id-ranges.js';
+import { sweepQueue } from './queue.js';
 
 /** What `undo` could not take away. */
 export interface Leftover {
@@ -112,6 +113,7 @@ export async function sweepLocal(): Promise<SweepReport> {
   }
   const ranges = sweepRanges();
   if (ranges > 0) note('dead labs', [`${ranges} ranges of user ids`], []);
+  sweepQueue();
   sweepProbes(imagesDirectory());
   const temporary = sweepTemporary();
   if (temporary > 0) note('dead processes', [`${temporary} temporary directories`], []);

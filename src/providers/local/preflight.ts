@@ -5,6 +5,7 @@ import { formatSize } from '../../model/size.js';
 import { cgroupLayout, viewFor } from './cgroups.js';
 import { checkLimits, leastMemoryOf } from './limits.js';
 import { inotifySysctl, inotifyUse, missingTools, neighbourLimit } from './machine.js';
+import type { Need } from './queue.js';
 import { type Room, roomOf } from './room.js';
 import { requirementsWithoutRoot } from './without-root.js';
 import { ownRootWords } from '../../lab/own-root.js';
@@ -102,20 +103,24 @@ export function localPreflight(plan: LabPlan): void {
 /** Processes and threads of a host that has booted, and of its engine with one container, measured. */
 const processesOf = (host: HostPlan): number => (host.init === 'light' ? 8 : host.engine ? 75 : 20);
 
-/** Throws NETRIG_LIMIT for a lab that does not fit into what the machine has left. */
-export function checkRoom(plan: LabPlan, room: Room): void {
-  const memory = plan.hosts.reduce((sum, host) => sum + leastMemoryOf(host), 0);
-  const pids = plan.hosts.reduce((sum, host) => sum + processesOf(host), 0);
-  const what =
-    memory > room.freeMemory
-      ? `at least ${formatSize(memory)} of memory, and ${formatSize(room.freeMemory)} are free`
-      : pids > room.freePids
-        ? `about ${pids} processes, and ${room.freePids} can be made`
-        : null;
-  if (what !== null)
-    throw new NetrigError('NETRIG_LIMIT', `The lab does not fit: its ${plan.hosts.length} hosts need ${what}.`, {
-      hint: 'End other labs (`netrig ps`), run fewer at once (`--jobs`), or make some hosts `init: light`.',
-    });
+/** What a lab takes of the machine before it does anything. */
+export function needOf(plan: LabPlan, isolated: boolean): Need {
+  return {
+    hosts: plan.hosts.length,
+    memory: plan.hosts.reduce((sum, host) => sum + leastMemoryOf(host), 0),
+    pids: plan.hosts.reduce((sum, host) => sum + processesOf(host), 0),
+    ranges: isolated ? plan.hosts.length : 0,
+  };
+}
+
+/** Throws NETRIG_LIMIT for a lab that this machine could not hold if it were alone. */
+export function checkRoom(plan: LabPlan, { memory }: Pick<Room, 'memory'>): void {
+  const need = needOf(plan, false);
+  if (need.memory <= memory) return;
+  const sizes = `${formatSize(need.memory)} of memory, and this machine has ${formatSize(memory)}`;
+  throw new NetrigError('NETRIG_LIMIT', `The lab does not fit: its ${need.hosts} hosts need at least ${sizes}.`, {
+    hint: 'Make some hosts `init: light`, or use a machine with more memory.',
+  });
 }
 
 /**

@@ -28,13 +28,14 @@ import { localCapabilities } from './capabilities.js';
 import { cgroupLayout, cgroupName, labGroups, makeLabGroups } from './cgroups.js';
 import { runCommand } from '../shared/command.js';
 import { journalOf } from './console.js';
-import { giveBack, type IdRange, takeRanges } from './id-ranges.js';
+import { freeRanges, giveBack, type IdRange, takeRanges } from './id-ranges.js';
 import { chooseIsolation, type HostIsolation, noneMeans, probeIsolation, usersMeans } from './isolation.js';
 import { lastLines } from '../shared/last-lines.js';
 import { BootFailure, type BootedHost, bootHost, type LabSite } from './host.js';
 import { accessOf, type LocalAccess, removeLeftovers, sweepLocal, undo } from './leftovers.js';
 import { hostLimits, type HostLimits, labMemory, requireLimits, setLimits, watchAll, watchLimits } from './limits.js';
-import { checkInotify, localPreflight, neighbourWarning } from './preflight.js';
+import { checkInotify, localPreflight, needOf, neighbourWarning } from './preflight.js';
+import { type FreeRoom, type Place, type QueueOptions, takePlace } from './queue.js';
 import { roomOf } from './room.js';
 import { makeSegments, type SegmentSpace } from './segments.js';
 import { openTransport } from './transport.js';
@@ -44,6 +45,8 @@ export interface LocalProviderOptions {
   image?: (order: ImageOrder, options: { signal: AbortSignal; progress: (line: string) => void }) => Promise<HostImage>;
   /** What this machine can do to isolate hosts; tried by default. */
   probe?: typeof probeIsolation;
+  /** What is free for labs, where they queue, and how long they wait; for tests. */
+  queue?: Partial<Pick<QueueOptions, 'room' | 'directory' | 'patienceMs'>>;
 }
 
 /** Layers of at least this many KiB are bound read-only into a host instead of copied. */
@@ -132,6 +135,10 @@ async function readyImages(
   return { images, boundLayers };
 }
 
+function freeRoom(): FreeRoom {
+  return { ...roomOf(cgroupLayout()), freeRanges: freeRanges() };
+}
+
 /** How the hosts are isolated, told to whoever reads the events; with it, what only hosts of the machine's root need. */
 async function decideIsolation(
   plan: LabPlan,
@@ -172,11 +179,19 @@ async function bring(
   const guards = new Map<string, ProcessIdentity>();
   let ledger: Ledger | null = null;
   let segments: SegmentSpace | null = null;
+  let place: Place | null = null;
 
   async function bringHosts(directory: string): Promise<void> {
     ledger = openLedger(directory);
     mkdirSync(join(directory, 'root'));
     const layout = cgroupLayout();
+    place = await takePlace(needOf(plan, isolation.mode === 'users'), {
+      lab: id,
+      signal: options.signal,
+      tell: (text) => options.emit({ type: 'log', scenario: options.scenario, level: 'info', text }),
+      room: freeRoom,
+      ...provider.queue,
+    });
     const { memory } = roomOf(layout);
     const limits = (host: HostPlan): HostLimits => hostLimits(plan, host, memory);
     const groups = labGroups(layout, cgroupName(record.holder, id));
@@ -185,6 +200,7 @@ async function bring(
     const own = { memory: labMemory(plan, memory), pids: plan.limits?.pids ?? null, cpus: plan.limits?.cpus ?? null };
     requireLimits('the lab', plan.limits, setLimits(groups.limited, own));
     if (isolation.mode === 'users') ids = await takeRanges(plan.hosts.length);
+    place.haveRanges();
     segments = await makeSegments(plan.segments, ledger);
     watch.add(null, watchLimits(groups.limited, own, null));
     const site = { id, directory, keys, ledger, layout, groups, segments, isolation, limits, ids, ...ready };
@@ -195,6 +211,7 @@ async function bring(
       consoles.push(booted.closeConsole);
       watch.add(host.name, watchLimits(booted.groups.limited, limits(host), booted.access.pid1));
     });
+    place.settle();
   }
 
   async function takeAway(): Promise<void> {
@@ -207,6 +224,7 @@ async function bring(
     // Not while anything may still run under them.
     giveBack(ids);
     ids = [];
+    place?.leave();
   }
 
   return holdLab(record, options, {

@@ -1,0 +1,241 @@
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { NetrigError } from '../../errors.js';
+import { outerIds } from '../../lab/outer-users.js';
+import { isSurelyDead, lifeOf, ownIdentity, ownPidSpace } from '../../lab/process.js';
+import { labsDirectory } from '../../lab/store.js';
+import { formatDuration } from '../../model/duration.js';
+import { formatSize } from '../../model/size.js';
+
+/** What a lab takes of the machine before it does anything. */
+export interface Need {
+  hosts: number;
+  /** Bytes. */
+  memory: number;
+  /** Processes and threads. */
+  pids: number;
+  /** Ranges of user ids, one for each isolated host. */
+  ranges: number;
+}
+
+/** What is free for it. */
+export interface FreeRoom {
+  freeMemory: number;
+  freePids: number;
+  freeRanges: number;
+}
+
+/** The place of a lab among those that share this machine. */
+export interface Place {
+  /** It has its ranges of ids: their locks tell of them from now on. */
+  haveRanges(): void;
+  /** It is up: what it takes is not free any more, and need not be kept for it. */
+  settle(): void;
+  /** It is gone. */
+  leave(): void;
+}
+
+export interface QueueOptions {
+  /** The lab's id, for those that wait for it. */
+  lab: string;
+  signal: AbortSignal;
+  /** Called when a wait begins and whenever its place changes, with a sentence. */
+  tell(text: string): void;
+  /** Looks at the machine. */
+  room(): FreeRoom;
+  directory?: string;
+  patienceMs?: number;
+}
+
+/** How long a lab waits for others: as long as a long scenario takes. */
+const defaultPatienceMs = 15 * 60_000;
+const lookMs = 250;
+/** Whoever waits says so this often at least: one that is stopped is passed over. */
+const silentMs = 10_000;
+
+interface Ticket {
+  file: string;
+  /** Nanoseconds of the machine's monotonic clock: who asked first. */
+  asked: bigint;
+  pid: number;
+  lab: string;
+  state: 'waiting' | 'booting' | 'up';
+  need: Need;
+}
+
+/** Of the whole machine, where netrig is root; else of the user. */
+function queueDirectory(): string {
+  return outerIds() === null ? '/run/netrig/queue' : join(dirname(labsDirectory()), 'queue');
+}
+
+const namePattern = /^(\d+)\.([0-9a-f-]+)\.(\d+)\.(\d+)\.(\d+)$/;
+
+function ownerIn(name: string) {
+  const [, asked, bootId = '', pidNamespace = '', pid, startTime] = namePattern.exec(name) ?? [];
+  if (asked === undefined) return null;
+  return {
+    asked: BigInt(asked),
+    owner: { pid: Number(pid), startTime: Number(startTime) },
+    space: { bootId, pidNamespace },
+  };
+}
+
+function list(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
+  }
+}
+
+/** The tickets of live processes, the oldest first; those of other pid namespaces cannot be judged, and are left out. */
+function ticketsIn(directory: string): Ticket[] {
+  return list(directory)
+    .flatMap((name): Ticket[] => {
+      const whose = ownerIn(name);
+      if (!whose || lifeOf(whose.owner, whose.space) !== 'alive') return [];
+      const file = join(directory, name);
+      try {
+        const { lab, state, need } = JSON.parse(readFileSync(file, 'utf8')) as Pick<Ticket, 'lab' | 'state' | 'need'>;
+        if (state === 'waiting' && Date.now() - statSync(file).mtimeMs > silentMs) return [];
+        return [{ file, asked: whose.asked, pid: whose.owner.pid, lab, state, need }];
+      } catch {
+        // It went meanwhile.
+        return [];
+      }
+    })
+    .sort((one, other) => (one.asked < other.asked ? -1 : 1));
+}
+
+function write(ticket: Ticket): void {
+  const { lab, state, need } = ticket;
+  const unfinished = join(dirname(ticket.file), `.${ticket.file.slice(dirname(ticket.file).length + 1)}`);
+  writeFileSync(unfinished, JSON.stringify({ lab, state, need }), { mode: 0o600 });
+  renameSync(unfinished, ticket.file);
+}
+
+function become(ticket: Ticket, state: Ticket['state']): void {
+  ticket.state = state;
+  write(ticket);
+}
+
+function placeOf(ticket: Ticket): Place {
+  return {
+    haveRanges: () => {
+      ticket.need = { ...ticket.need, ranges: 0 };
+      write(ticket);
+    },
+    settle: () => become(ticket, 'up'),
+    leave: () => rmSync(ticket.file, { force: true }),
+  };
+}
+
+/** What does not fit, as the end of a sentence; `null` where all does. */
+export function lackOf(need: Need, room: FreeRoom): string | null {
+  if (need.memory > room.freeMemory)
+    return `at least ${formatSize(need.memory)} of memory, and ${formatSize(Math.max(0, room.freeMemory))} are free`;
+  if (need.pids > room.freePids) return `about ${need.pids} processes, and ${Math.max(0, room.freePids)} can be made`;
+  if (need.ranges > room.freeRanges)
+    return `${need.ranges} ranges of user ids, and ${Math.max(0, room.freeRanges)} are free`;
+  return null;
+}
+
+/** The room without what is kept for labs that are booting: they have not taken it yet. */
+function without(room: FreeRoom, booting: readonly Ticket[]): FreeRoom {
+  const sum = (of: (need: Need) => number): number => booting.reduce((all, one) => all + of(one.need), 0);
+  return {
+    freeMemory: room.freeMemory - sum((need) => need.memory),
+    freePids: room.freePids - sum((need) => need.pids),
+    freeRanges: room.freeRanges - sum((need) => need.ranges),
+  };
+}
+
+const hostsOf = (need: Need): string => `${need.hosts} ${need.hosts === 1 ? 'host needs' : 'hosts need'}`;
+
+function doesNotFit(need: Need, lack: string, waited: string, ahead: readonly Ticket[]): NetrigError {
+  const who = ahead.map((one) => `${one.lab} (process ${one.pid})`).join(', ');
+  return new NetrigError('NETRIG_LIMIT', `The lab does not fit: its ${hostsOf(need)} ${lack}${waited}.`, {
+    hint: `${who === '' ? '' : `It has its place behind ${who}. `}End other labs (\`netrig ps\`), run fewer at once (\`--jobs\`), or make some hosts \`init: light\`.`,
+  });
+}
+
+/** Where one stands, for people. */
+function standing(need: Need, lack: string | null, ahead: readonly Ticket[], patienceMs: number): string {
+  const waiting = ahead.filter((one) => one.state === 'waiting').length;
+  const running = ahead.filter((one) => one.state !== 'waiting').map((one) => one.lab);
+  const names =
+    running.length > 3 ? `${running.slice(0, 3).join(', ')} and ${running.length - 3} more` : running.join(', ');
+  const place = waiting === 0 ? 'first in the queue' : `number ${waiting + 1} in the queue`;
+  const why = lack === null ? '' : `: its ${hostsOf(need)} ${lack}`;
+  return `Waits for other labs${names === '' ? '' : ` (${names})`}, ${place}${why}. Up to ${formatDuration(patienceMs)}.`;
+}
+
+/**
+ * Waits until there is room for a lab beside the others on this machine that netrig knows of, in the order in which they
+ * asked. Where nothing runs whose end could make room, it does not wait.
+ *
+ * Throws NETRIG_LIMIT for what does not fit, also after `patienceMs`; rejects with the reason of `signal`.
+ */
+export async function takePlace(need: Need, options: QueueOptions): Promise<Place> {
+  const { signal, tell, room, directory = queueDirectory(), patienceMs = defaultPatienceMs } = options;
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const { pid, startTime } = ownIdentity();
+  const { bootId, pidNamespace } = ownPidSpace();
+  const asked = process.hrtime.bigint();
+  const file = join(directory, `${asked}.${bootId}.${pidNamespace}.${pid}.${startTime}`);
+  const own: Ticket = { file, asked, pid, lab: options.lab, state: 'waiting', need };
+  const until = performance.now() + patienceMs;
+  let told = '';
+  try {
+    become(own, 'waiting');
+    for (;;) {
+      signal.throwIfAborted();
+      const others = ticketsIn(directory).filter((one) => one.file !== file);
+      const waiting = others.filter((one) => one.state === 'waiting' && one.asked < asked);
+      const running = others.filter((one) => one.state !== 'waiting');
+      const lack = lackOf(
+        need,
+        without(
+          room(),
+          running.filter((one) => one.state === 'booting'),
+        ),
+      );
+      if (waiting.length === 0 && lack === null) {
+        become(own, 'booting');
+        if (isFirst(own, directory, room)) return placeOf(own);
+        become(own, 'waiting');
+      }
+      const ahead = [...waiting, ...running];
+      if (ahead.length === 0 && lack !== null) throw doesNotFit(need, lack, '', []);
+      if (performance.now() > until)
+        throw doesNotFit(need, lack ?? 'their turn', `, after ${formatDuration(patienceMs)} of waiting`, ahead);
+      const place = `${waiting.length} ${running.map((one) => one.lab).join()}`;
+      if (place !== told) tell(standing(need, lack, ahead, patienceMs));
+      told = place;
+      await pause(lookMs, undefined, { signal });
+      utimesSync(file, new Date(), new Date());
+    }
+  } catch (error) {
+    rmSync(file, { force: true });
+    throw error;
+  }
+}
+
+/** Two may have seen the same room at once. Each has said so before it looks again, so that the later one sees the earlier. */
+function isFirst(own: Ticket, directory: string, room: () => FreeRoom): boolean {
+  const before = ticketsIn(directory).filter((one) => one.state === 'booting' && one.asked < own.asked);
+  return lackOf(own.need, without(room(), before)) === null;
+}
+
+/** Takes away what dead processes left. Answers how many. */
+export function sweepQueue(directory = queueDirectory()): number {
+  let removed = 0;
+  for (const name of list(directory)) {
+    const whose = ownerIn(name.replace(/^\./, ''));
+    if (!whose || !isSurelyDead(whose.owner, whose.space)) continue;
+    rmSync(join(directory, name), { force: true });
+    removed += 1;
+  }
+  return removed;
+}
