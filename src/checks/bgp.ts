@@ -6,22 +6,14 @@ import { bgpNeighbours, bgpPaths } from '../facts/frr.js';
 import type { BgpNeighbour, BgpPath } from '../facts/frr.js';
 import type { ProbeContext } from '../places/context.js';
 import type { Vantage } from '../places/vantage.js';
-import { claims, zCount } from '../judging/claims.js';
+import { aloneWhenAbsent, claims, zCount } from '../judging/claims.js';
 import { judgeEachEntry, judgeEntries } from '../judging/entries.js';
 import { describeWanted } from '../judging/finding.js';
 import { absent, zMatcher } from '../judging/match.js';
 import { inconclusive } from '../judging/outcome.js';
 import { placeAt } from '../judging/place.js';
 import { defineCheck, looksOnly } from './kind.js';
-import {
-  addressesMeant,
-  aloneWhenAbsent,
-  neighbourUse,
-  samePrefix,
-  silence,
-  wrongClaims,
-  zNeighbour,
-} from './routing-daemon.js';
+import { addressesMeant, neighbourUse, samePrefix, silence, wrongClaims, zNeighbour } from './routing-daemon.js';
 
 const neighbourClaims = ['state', 'as', 'received', 'sent'] as const;
 const routeClaims = ['via', 'path', 'from', 'origin', 'local-preference', 'metric', 'weight'] as const;

@@ -4,22 +4,14 @@ import type { Outcome } from '../model/verdict.js';
 import { ospfNeighbours, ospfRoutes } from '../facts/frr.js';
 import type { OspfNeighbour, OspfRoute } from '../facts/frr.js';
 import type { ProbeContext } from '../places/context.js';
-import { claims, zCount } from '../judging/claims.js';
+import { aloneWhenAbsent, claims, zCount } from '../judging/claims.js';
 import { judgeEachEntry, judgeEntries } from '../judging/entries.js';
 import { describeWanted } from '../judging/finding.js';
 import { absent, zMatcher } from '../judging/match.js';
 import { inconclusive } from '../judging/outcome.js';
 import { placeAt } from '../judging/place.js';
 import { defineCheck, looksOnly } from './kind.js';
-import {
-  addressesMeant,
-  aloneWhenAbsent,
-  neighbourUse,
-  samePrefix,
-  silence,
-  wrongClaims,
-  zNeighbour,
-} from './routing-daemon.js';
+import { addressesMeant, neighbourUse, samePrefix, silence, wrongClaims, zNeighbour } from './routing-daemon.js';
 
 const neighbourClaims = ['state', 'role'] as const;
 const routeClaims = ['via', 'dev', 'cost', 'type', 'area'] as const;

@@ -7,6 +7,7 @@ import { commandCheck } from './command.js';
 import { conntrackCheck } from './conntrack.js';
 import { consulCheck } from './consul.js';
 import { counterCheck } from './counter.js';
+import { dhcpCheck } from './dhcp.js';
 import { dnsCheck } from './dns.js';
 import { dockerCheck } from './docker.js';
 import { fdbCheck } from './fdb.js';
@@ -26,6 +27,8 @@ import { reachCheck } from './reach.js';
 import { routeCheck } from './route.js';
 import { serviceCheck } from './service.js';
 import { sysctlCheck } from './sysctl.js';
+import { throughputCheck } from './throughput.js';
+import { tlsCheck } from './tls.js';
 
 /**
  * A kind whose own spec type is put aside: it is only ever given what its own schema made, so that the registry can hold
@@ -64,6 +67,9 @@ export const checkKinds: readonly CheckKind[] = [
   registered(conntrackCheck),
   registered(ospfCheck),
   registered(bgpCheck),
+  registered(tlsCheck),
+  registered(dhcpCheck),
+  registered(throughputCheck),
 ];
 
 /** The kind that a check's key names, if there is one. */

@@ -49,18 +49,6 @@ export function silence(answer: { silent: string } | { unknown: string }, expect
 
 type Issue = { code: 'custom'; input: unknown; path: string[]; continue: true; message: string };
 
-/** A check of a map of claims: what is absent has no properties. */
-export function aloneWhenAbsent(check: { value: Record<string, unknown>; issues: unknown[] }): void {
-  if (check.value.absent && Object.keys(check.value).length > 1)
-    check.issues.push({
-      code: 'custom',
-      input: check.value,
-      path: ['absent'],
-      continue: true,
-      message: 'what is absent has no properties',
-    } satisfies Issue);
-}
-
 /** Claims that are about neighbours where a route is asked for, or about a route where neighbours are. */
 export function wrongClaims(
   expect: Readonly<Record<string, unknown>>,

@@ -95,3 +95,15 @@ export function claims<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
     })
     .meta({ minProperties: 1 });
 }
+
+/** A check of a map of claims: what is absent has no properties. */
+export function aloneWhenAbsent(check: { value: Record<string, unknown>; issues: unknown[] }): void {
+  if (check.value.absent && Object.keys(check.value).length > 1)
+    check.issues.push({
+      code: 'custom',
+      input: check.value,
+      path: ['absent'],
+      continue: true,
+      message: 'what is absent has no properties',
+    });
+}
