@@ -86,7 +86,7 @@ const text = `# What is on a host
 
 Generated from the host images by \`npm run on-a-host\`.
 
-Hosts are Debian releases with a fixed set of packages and no way to the outside: what is not here cannot be installed by a step; \`packages:\` of a host puts further Debian packages into it, \`files:\` what lies beside the scenario ([reference](scenario-reference.md#hosts)). Containers need none of it, since probes in a container’s network run with the host’s programs.
+Hosts are Debian releases with a fixed set of packages and no way to the outside, so that what is not here cannot be installed by a step; \`outside: true\` gives one, \`packages:\` of a host puts further Debian packages into it, \`files:\` what lies beside the scenario ([reference](scenario-reference.md#hosts)). Containers need none of it, since probes in a container’s network run with the host’s programs.
 
 **Missing on all of them**: ${everywhereMissing(all)
   .map((name) => `\`${name}\``)

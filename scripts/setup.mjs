@@ -18,7 +18,12 @@ export const runtimeTools = {
 };
 
 /** What only the project's own tests use. */
-export const testTools = { chromium: 'chromium', java: 'default-jre-headless', ssh: 'openssh-client' };
+export const testTools = {
+  slirp4netns: 'slirp4netns',
+  chromium: 'chromium',
+  java: 'default-jre-headless',
+  ssh: 'openssh-client',
+};
 
 export const say = (line) => process.stdout.write(`${line}\n`);
 

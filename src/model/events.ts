@@ -29,6 +29,8 @@ export interface Topology {
     name: string;
     image: string;
     init: string;
+    /** It had a way to the outside. */
+    outside?: true;
     interfaces: { name: string; segment: string; address: string }[];
   }[];
   segments: { name: string; subnet: string; mtu?: number }[];

@@ -52,6 +52,8 @@ export interface HostPlan {
   packages?: string[];
   /** What it has from the start, in this order; left out where there is nothing. */
   files?: HostFilePlan[];
+  /** It has a way to the outside, by the machine; left out where it has none. */
+  outside?: true;
   /** What it may use of the machine, as far as somebody says; for providers whose hosts share the machine. */
   limits?: ResourceLimits;
 }

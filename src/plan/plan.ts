@@ -37,6 +37,7 @@ export function planLab(scenario: Scenario): LabPlan {
       sysctls: { ...host.sysctls },
       ...(host.packages.length > 0 ? { packages: [...new Set(host.packages)].sort() } : {}),
       ...(host.files.length > 0 ? { files: host.files } : {}),
+      ...(host.outside ? { outside: true } : {}),
       ...(host.limits ? { limits: host.limits } : {}),
     };
   });

@@ -34,6 +34,7 @@ import {
   verdictSign,
   verdictWord,
   isolationText,
+  outsideHosts,
   signOf,
   verdictText,
 } from './wording.js';
@@ -261,12 +262,14 @@ function anchorOf(scenarioIndex: number, itemIndex: number): string {
 
 function scenarioHtml(model: RunModel, scenario: ScenarioResult, index: number): string {
   const { last } = scenario;
+  const outside = outsideHosts(scenario);
   const svg = topologySvg(scenario.topology, last.engines, `topology-${index}`);
   const about = [
     `<code>${escLine(fileOf(model, scenario))}</code>`,
     escLine(scenario.id),
     `provider ${escLine(scenario.provider)}`,
     last.isolation === null ? '' : `isolation ${escLine(isolationText(last.isolation))}`,
+    outside.length === 0 ? '' : `a way to the outside: ${escLine(outside.join(', '))}`,
     ...Object.entries(scenario.matrix).map(
       ([key, value]) => `<span class="tag">${escLine(key)} = ${escLine(value)}</span>`,
     ),

@@ -13,6 +13,7 @@ import {
   formatMeasure,
   placeOf,
   uniqueNames,
+  outsideHosts,
 } from './wording.js';
 
 // The package's CommonJS build and its type file disagree about the default export; `require` gives what is really there.
@@ -146,6 +147,7 @@ export function junitXml(model: RunModel): string {
       .property('title', xmlText(scenario.title))
       .property('provider', xmlText(scenario.provider));
     if (last.isolation !== null) suite.property('isolation', last.isolation);
+    if (outsideHosts(scenario).length > 0) suite.property('outside', xmlText(outsideHosts(scenario).join(' ')));
     if (scenario.covers.length > 0) suite.property('covers', xmlText(scenario.covers.join(' ')));
     for (const [name, value] of Object.entries(scenario.matrix))
       suite.property(`matrix.${xmlText(name)}`, xmlText(value));

@@ -1,5 +1,6 @@
 import type { Cause, Control, Diagnosis, Measure, Verdict } from '../model/verdict.js';
 import { writeWhole, type ReportFormat } from './format.js';
+import { outsideHosts } from './wording.js';
 import { isWarning } from './run-model.js';
 import type { AttemptResult, ItemResult, RunModel, Totals } from './model.js';
 
@@ -35,6 +36,8 @@ export interface ResultsScenario extends ResultsAttempt {
   covers: string[];
   matrix: Record<string, string>;
   provider: string;
+  /** Hosts that had a way to the outside. */
+  outside: string[];
   flaky: boolean;
   engines: { host: string; version: string }[];
   /** Attempts before the one that counts. */
@@ -174,6 +177,7 @@ export function resultsJson(model: RunModel): ResultsJson {
       covers: scenario.covers,
       matrix: scenario.matrix,
       provider: scenario.provider,
+      outside: outsideHosts(scenario),
       flaky: scenario.flaky,
       engines: scenario.last.engines.map(({ host, version }) => ({ host, version })),
       ...attemptJson(scenario.last),

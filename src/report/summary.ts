@@ -9,6 +9,7 @@ import {
   headline,
   isolations,
   isolationText,
+  outsideHosts,
   placeOf,
   runVerdict,
   totalsLine,
@@ -29,6 +30,10 @@ export function summaryMarkdown(model: RunModel): string {
     '',
   ];
   for (const mode of isolations(model)) lines.push(`Isolation ${isolationText(mode)}.`, '');
+  for (const scenario of model.scenarios) {
+    const outside = outsideHosts(scenario);
+    if (outside.length > 0) lines.push(`A way to the outside in ${plain(scenario.id)}: ${outside.join(', ')}.`, '');
+  }
   for (const problem of model.problems) lines.push(`> **${problem.code}** ${plain(problem.message)}`, '');
   if (model.scenarios.length > 0) {
     lines.push(

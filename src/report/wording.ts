@@ -160,6 +160,11 @@ export function isolations(model: RunModel): ('users' | 'none')[] {
   return (['none', 'users'] as const).filter((mode) => seen.has(mode));
 }
 
+/** The hosts of a lab that had a way to the outside. */
+export function outsideHosts({ topology }: Pick<ScenarioResult, 'topology'>): string[] {
+  return topology.hosts.flatMap((host) => (host.outside ? [host.name] : []));
+}
+
 /** What a lab's isolation means. */
 export function isolationText(mode: 'users' | 'none'): string {
   return mode === 'users'

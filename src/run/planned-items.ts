@@ -56,6 +56,7 @@ export function topologyOf(plan: LabPlan): Topology {
       name: host.name,
       image: host.image,
       init: host.init,
+      ...(host.outside ? { outside: true } : {}),
       interfaces: host.interfaces.map((nic) => ({
         name: nic.name,
         segment: nic.segment,

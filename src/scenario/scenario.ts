@@ -165,6 +165,8 @@ export interface ScenarioHost {
   packages: string[];
   /** Files beside the scenario that it has from the start. */
   files: HostFilePlan[];
+  /** It has a way to the outside. */
+  outside: boolean;
   /** What it may use of the machine, where the file says. */
   limits?: ResourceLimits;
   docker: { networks: Record<string, DockerNetwork>; containers: Record<string, DockerContainer> };

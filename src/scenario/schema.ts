@@ -3,6 +3,7 @@ import { hostImageRows } from '../images/host-image.js';
 import { coversFormProblem } from './covers.js';
 import { exerciseCheckFrame, exerciseStepFrame, zExercise, zParameter } from './exercise-schema.js';
 import { oneOrMany, zAddress, zCidr, zDockerName, zDuration, zName, zSemverRange, zText } from '../language/fields.js';
+import { uplink } from '../model/uplink.js';
 import { parseSize, type ResourceLimits } from '../model/size.js';
 import { zHostPath, zMode, zOwner, zOwnPath } from '../language/own-path.js';
 import { shown, suggestion } from '../language/wording.js';
@@ -383,6 +384,10 @@ export const zHost = z
       .describe(
         'Files and directories beside the scenario that the host has from its start: `{ ./frr/r1/: /etc/frr/, ./id: { to: /etc/id, owner: frr, mode: "0640" } }`. They lie in the scenario’s folder or below. Modes are kept; of a directory, what is in it goes into the directory on the host. On the local provider they are there before systemd starts, on the others before the first step.',
       ),
+    outside: z
+      .boolean({ error: (issue) => `expected true or false, got ${shown(issue.input)}` })
+      .optional()
+      .describe('A way to the outside for this host, or none; see `outside` of the file, its default.'),
     docker: zDocker.optional().describe('What the host’s engine has from the start.'),
   })
   .meta({ id: 'Host', description: 'A host of the lab. Everything has a default: `node1:` alone is a host.' });
@@ -540,6 +545,12 @@ export const zTop = z.strictObject({
     .optional()
     .describe(
       'What all hosts together may use of the machine; on the local provider. Default: four fifths of its memory.',
+    ),
+  outside: z
+    .boolean({ error: (issue) => `expected true or false, got ${shown(issue.input)}` })
+    .default(false)
+    .describe(
+      `Whether hosts have a way to the outside, by the machine: to package sources, registries, the Internet. Reports say so. Off, no packet leaves the lab. Addresses and routes of the lab win over it; nothing on the machine’s loopback is reached. On the local provider, by slirp4netns over an interface \`${uplink.device}\` (${uplink.subnet}).`,
     ),
   hosts: z.record(zName, zHost.nullable()).describe('The hosts of the lab, by name.'),
   segments: z.record(zName, zSegment).default({}).describe('The wires between the hosts, by name.'),

@@ -302,7 +302,7 @@ function assemble(
 ): Omit<Scenario, 'covers'> {
   const matrix = Object.fromEntries([...reading.matrix].map(([name, value]) => [name, String(value)]));
   const values = Object.entries(matrix).map(([name, value]) => `${name}=${value}`);
-  const hosts = [...lab.hosts].map(([name, host]) => plannedHost(reading, lab, name, host));
+  const hosts = [...lab.hosts].map(([name, host]) => plannedHost(reading, lab, name, host, top.outside));
   const declaredImages = hosts.flatMap((host) =>
     Object.values(host.docker.containers).map((container) => container.image),
   );
@@ -332,7 +332,13 @@ function assemble(
   };
 }
 
-function plannedHost({ source }: Reading, lab: DeclaredLab, name: string, host: HostShape): ScenarioHost {
+function plannedHost(
+  { source }: Reading,
+  lab: DeclaredLab,
+  name: string,
+  host: HostShape,
+  outside: boolean,
+): ScenarioHost {
   return {
     name,
     image: lab.images.get(name)!,
@@ -343,6 +349,7 @@ function plannedHost({ source }: Reading, lab: DeclaredLab, name: string, host: 
     sysctls: host.sysctls,
     packages: host.packages,
     files: lab.files.get(name) ?? [],
+    outside: host.outside ?? outside,
     ...(host.limits ? { limits: host.limits } : {}),
     docker: { networks: host.docker?.networks ?? {}, containers: host.docker?.containers ?? {} },
     source: source.place(['hosts', name]),

@@ -9,6 +9,8 @@ import { cgroupLayout, cgroupName, labGroups, viewFor } from './cgroups.js';
 import { probeIsolation } from './isolation.js';
 import { runCommand } from '../shared/command.js';
 import { kernelProbes, probeScript, readProbes, saidByProbes } from '../shared/kernel-probes.js';
+import { findProgram } from '../shared/command.js';
+import { uplinkProgram } from './uplink.js';
 import { inotifySysctl, inotifyUse, missingTools, neighbourLimit, tools } from './machine.js';
 import { delegation, type Requirement, requirementsWithoutRoot } from './without-root.js';
 
@@ -108,6 +110,20 @@ async function isolationCapability(): Promise<Capability> {
   return { name, have: true, seen: `Tried: a small host boots in a user namespace of its own${overlay}.` };
 }
 
+/** Not among the tools: only labs that say so have a way to the outside. */
+function uplinkCapability(): Capability {
+  const name = 'outside';
+  const { debianPackage } = uplinkProgram;
+  return findProgram(uplinkProgram.name) === null
+    ? {
+        name,
+        have: false,
+        seen: '`slirp4netns` is not on the path: no host can have `outside: true`.',
+        mend: `apt-get install ${debianPackage}`,
+      }
+    : { name, have: true, seen: '`slirp4netns` is installed.' };
+}
+
 /** Said in a chroot only. */
 function chrootCapability(): Capability[] {
   const root = ownRoot();
@@ -166,6 +182,7 @@ export async function localCapabilities(): Promise<Capability[]> {
         ...(have ? {} : { mend: `apt-get install ${tool.debianPackage}` }),
       };
     }),
+    uplinkCapability(),
     ...kernel,
     root ? cgroupCapability() : { name: 'cgroups', have: false, seen: 'Not tried: only root can make cgroups.' },
     cgroup2Capability(),

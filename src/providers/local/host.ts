@@ -5,6 +5,7 @@ import { basename, join } from 'node:path';
 import type { Duplex, Readable } from 'node:stream';
 import { messageOf, NetrigError } from '../../errors.js';
 import type { HostImage } from '../../images/host-image.js';
+import type { OutsideFiles } from '../../images/outside-files.js';
 import { orderKey } from '../../images/made-to-order.js';
 import { ownRootWords } from '../../lab/own-root.js';
 import type { Ledger } from '../../lab/ledger.js';
@@ -44,6 +45,7 @@ import { filterAction, machineCalls } from './machine-calls.js';
 import { type SegmentSpace } from './segments.js';
 import { addressLines } from '../shared/address-lines.js';
 import { type HostAccess, waitForSshd } from './transport.js';
+import { startUplink, uplinkLines } from './uplink.js';
 import { makeUsers, type UserSpace } from './users.js';
 
 /** What all hosts of one lab have in common. */
@@ -64,12 +66,16 @@ export interface LabSite {
   images: ReadonlyMap<string, HostImage>;
   /** Per image, likewise: layers of its warmed engine that are bound instead of copied. */
   boundLayers: ReadonlyMap<string, readonly string[]>;
+  /** By host image: what its hosts get of the machine where they have a way to the outside. */
+  outside: ReadonlyMap<string, OutsideFiles>;
 }
 
 export interface BootedHost {
   access: HostAccess;
   /** The \`unshare\` whose end is the host's. */
   guard: ProcessIdentity;
+  /** What its way to the outside is made of. */
+  uplink: ProcessIdentity[];
   groups: HostGroups;
   /** Ends the copying of its console, with what is still unread. */
   closeConsole(): void;
@@ -167,6 +173,7 @@ interface Attempt {
   access: HostAccess | null;
   kernelLog: KernelLogReader | null;
   users: UserSpace | null;
+  uplink: ProcessIdentity[];
 }
 
 /**
@@ -191,6 +198,7 @@ export async function bootHost(
     access: null,
     kernelLog: null,
     users: null,
+    uplink: [],
   };
   const failed = new AbortController();
   const deadline = AbortSignal.timeout(options.timeoutMs);
@@ -249,7 +257,7 @@ async function bringUp(
   made: Attempt,
   { failed, stop }: { failed: AbortController; stop: AbortSignal },
 ): Promise<BootedHost> {
-  const files = await ownFilesArchive(host, image);
+  const files = await ownFilesArchive(host, image, site.outside.get(host.image));
   const env = environment(site, host, image, made.users);
   const script = enterScript(site.isolation.mode);
   // A session of its own: Ctrl-C at the terminal is for netrig, not for the PID 1 of each host.
@@ -289,7 +297,13 @@ async function bringUp(
   // From here on the host's own processes keep its user namespace.
   made.users?.end();
   await Promise.race([site.segments.wire(index, host, pid1.pid, again), stopped]);
-  stdin.write(`${[...addressLines(host), files ? 'files' : 'go'].join('\n')}\n`);
+  if (host.outside)
+    made.uplink = await Promise.race([
+      startUplink(pid1, site.directory, (identity) => own(site, made, `uplink of ${host.name}`, identity)),
+      stopped,
+    ]);
+  const lines = [...addressLines(host), ...(host.outside ? uplinkLines : [])];
+  stdin.write(`${[...lines, files ? 'files' : 'go'].join('\n')}\n`);
   stdin.end(files ?? '');
   if ((await Promise.race([nextLine(), stopped])) !== 'ready') throw new BootFailure('its boot script ended early');
   made.access = {
@@ -306,5 +320,5 @@ async function bringUp(
     made.kernelLog?.close();
     made.console.close();
   };
-  return { access: made.access, guard, groups: made.groups, closeConsole, first };
+  return { access: made.access, guard, uplink: made.uplink, groups: made.groups, closeConsole, first };
 }

@@ -1,8 +1,11 @@
 import { readFileSync, realpathSync } from 'node:fs';
 import { join, sep } from 'node:path';
 import type { HostImage } from '../../images/host-image.js';
+import type { OutsideFiles } from '../../images/outside-files.js';
+import { uplink } from '../../model/uplink.js';
 import type { HostPlan } from '../../plan/lab-plan.js';
 import { ownerIn } from '../../ssh/owner.js';
+import type { TreeEntry } from '../../ssh/tree.js';
 import { tarOf } from '../../ssh/tar.js';
 import { readOwnFiles, requireOwner } from '../../ssh/own-files.js';
 
@@ -19,18 +22,40 @@ function textInImage({ layers, root }: HostImage, path: string): string {
   return '';
 }
 
+const root = { uid: 0, gid: 0 };
+
+/** Name service by the machine's, and what else a host with a way to the outside gets. */
+function outsideEntries(name: string, outside: OutsideFiles = { files: {}, hosts: [], left: [] }): TreeEntry[] {
+  const texts = {
+    ...outside.files,
+    '/etc/resolv.conf': `nameserver ${uplink.nameServer}\n`,
+    // As the boot script writes it, and more.
+    '/etc/hosts': [
+      '127.0.0.1 localhost',
+      '::1 localhost ip6-localhost ip6-loopback',
+      `127.0.1.1 ${name}`,
+      ...outside.hosts,
+      '',
+    ].join('\n'),
+  };
+  return Object.entries(texts).map(([path, text]) => ({ kind: 'file', path, mode: 0o644, content: Buffer.from(text) }));
+}
+
 /**
  * What a host has from its start, as an archive for its boot script; `null` for nothing.
  *
  * Throws NETRIG_OWN_FILE.
  */
-export async function ownFilesArchive(host: HostPlan, image: HostImage): Promise<Buffer | null> {
-  if (!host.files) return null;
-  const trees = [];
-  for (const file of host.files) {
+export async function ownFilesArchive(
+  host: HostPlan,
+  image: HostImage,
+  outside?: OutsideFiles,
+): Promise<Buffer | null> {
+  const trees = host.outside ? [{ entries: outsideEntries(host.name, outside), owner: root }] : [];
+  for (const file of host.files ?? []) {
     const owner =
       file.owner === undefined
-        ? { uid: 0, gid: 0 }
+        ? root
         : requireOwner(
             host.name,
             file,
@@ -38,5 +63,5 @@ export async function ownFilesArchive(host: HostPlan, image: HostImage): Promise
           );
     trees.push({ entries: await readOwnFiles(file), owner });
   }
-  return tarOf(trees);
+  return trees.length === 0 ? null : tarOf(trees);
 }

@@ -7,6 +7,7 @@ import { checkLimits, leastMemoryOf } from './limits.js';
 import { inotifySysctl, inotifyUse, missingTools, neighbourLimit } from './machine.js';
 import type { Need } from './queue.js';
 import { type Room, roomOf } from './room.js';
+import { requireUplinkProgram } from './uplink.js';
 import { requirementsWithoutRoot } from './without-root.js';
 import { ownRootWords } from '../../lab/own-root.js';
 import { outerIds } from '../../lab/outer-users.js';
@@ -76,6 +77,7 @@ export function localPreflight(plan: LabPlan): void {
       hint: `Install Debian's package: \`apt-get install ${missing.debianPackage}\`.`,
     });
   }
+  requireUplinkProgram(plan);
   ownRootWords();
   const layout = cgroupLayout();
   for (const host of plan.hosts) {

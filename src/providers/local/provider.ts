@@ -3,6 +3,8 @@ import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { messageOf, NetrigError } from '../../errors.js';
 import type { HostImage } from '../../images/host-image.js';
+import { outsideFiles, type OutsideFiles } from '../../images/outside-files.js';
+import { requireHostImageRow } from '../../images/recipe.js';
 import { ensureOrderedImage, orderKey, type ImageOrder } from '../../images/made-to-order.js';
 import { type Ledger, openLedger } from '../../lab/ledger.js';
 import { isAlive, ownPidSpace, type ProcessIdentity } from '../../lab/process.js';
@@ -112,12 +114,21 @@ function deadHosts({ hosts }: LocalAccess, guards: ReadonlyMap<string, ProcessId
   });
 }
 
+/** Ways to the outside that are none any more. */
+function deadUplinks(uplinks: ReadonlyMap<string, ProcessIdentity[]>): DeadPart[] {
+  return [...uplinks].flatMap(([host, all]) =>
+    all
+      .filter((one) => !isAlive(one))
+      .map(({ pid }) => ({ what: `the way to the outside of the host ${host} (pid ${pid})`, host })),
+  );
+}
+
 /** The images of a plan's hosts, built where need be, and what of them is bound into hosts. */
 async function readyImages(
   plan: LabPlan,
   { emit, scenario, signal }: UpOptions,
   find: NonNullable<LocalProviderOptions['image']>,
-): Promise<Pick<LabSite, 'images' | 'boundLayers'>> {
+): Promise<Pick<LabSite, 'images' | 'boundLayers' | 'outside'>> {
   const images = new Map<string, HostImage>();
   const boundLayers = new Map<string, string[]>();
   for (const [name, order] of new Map(plan.hosts.map((host) => [orderKey(host), host]))) {
@@ -132,7 +143,23 @@ async function readyImages(
       boundLayers.set(name, await boundLayersOf(image));
   }
   throwIfInterrupted(signal);
-  return { images, boundLayers };
+  return { images, boundLayers, outside: await outsideOf(plan, { emit, scenario, signal }) };
+}
+
+/** What hosts with a way to the outside get of the machine, by their images; what they don't is said. */
+async function outsideOf(
+  plan: LabPlan,
+  { emit, scenario, signal }: Pick<UpOptions, 'emit' | 'scenario' | 'signal'>,
+): Promise<Map<string, OutsideFiles>> {
+  const hosts = plan.hosts.filter((host) => host.outside);
+  const found = new Map<string, OutsideFiles>();
+  for (const image of new Set(hosts.map((host) => host.image)))
+    found.set(image, await outsideFiles(requireHostImageRow(image), signal));
+  const log = (level: 'info' | 'warn', text: string): void => emit({ type: 'log', scenario, level, text });
+  if (hosts.length > 0)
+    log('info', `A way to the outside, by this machine: ${hosts.map(({ name }) => name).join(', ')}.`);
+  for (const left of new Set([...found.values()].flatMap((one) => one.left))) log('warn', `Outside: ${left}.`);
+  return found;
 }
 
 function freeRoom(): FreeRoom {
@@ -177,6 +204,7 @@ async function bring(
   const watch = watchAll();
   let ids: IdRange[] = [];
   const guards = new Map<string, ProcessIdentity>();
+  const uplinks = new Map<string, ProcessIdentity[]>();
   let ledger: Ledger | null = null;
   let segments: SegmentSpace | null = null;
   let place: Place | null = null;
@@ -207,6 +235,7 @@ async function bring(
     await bootAll(site, plan, options, (host, booted) => {
       access.hosts[host.name] = booted.access;
       guards.set(host.name, booted.guard);
+      uplinks.set(host.name, booted.uplink);
       greeted.keep(host.name, booted.first);
       consoles.push(booted.closeConsole);
       watch.add(host.name, watchLimits(booted.groups.limited, limits(host), booted.access.pid1));
@@ -235,7 +264,7 @@ async function bring(
     died: () => {
       const holder = segments && !isAlive(segments.holder) ? segments.holder : null;
       const what = `the process that holds the segments (pid ${holder?.pid})`;
-      return [...(holder ? [{ what, host: null }] : []), ...deadHosts(access, guards)];
+      return [...(holder ? [{ what, host: null }] : []), ...deadHosts(access, guards), ...deadUplinks(uplinks)];
     },
     limitsMet: watch.limitsMet,
     bring: bringHosts,

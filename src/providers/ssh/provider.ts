@@ -1,4 +1,4 @@
-import { refusePackages } from '../shared/no-packages.js';
+import { refusePackages } from '../shared/refuse.js';
 import { addressesOf } from '../../model/planned-addresses.js';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { isIP } from 'node:net';

@@ -1,4 +1,4 @@
-import { refusePackages } from '../shared/no-packages.js';
+import { refuseOutside, refusePackages } from '../shared/refuse.js';
 import { readFileSync } from 'node:fs';
 import { NetrigError } from '../../errors.js';
 import { findHostImageRow } from '../../images/host-image.js';
@@ -236,6 +236,7 @@ export function requireBoxes(own: readonly string[], backend: Backend): void {
 /** See `Provider.preflight`; throws what `findBackend` does, too. */
 export async function vagrantPreflight(plan: LabPlan): Promise<Backend> {
   refusePackages(plan, 'vagrant');
+  refuseOutside(plan, 'vagrant');
   plan.hosts.forEach(checkHost);
   const memory = memoryOfMachine();
   const backend = await findBackend();

@@ -2,7 +2,8 @@ import type { z } from 'zod';
 import { zName } from '../../language/fields.js';
 import type { HostFilePlan } from '../../plan/lab-plan.js';
 import { nearest, shown, suggestion } from '../../language/wording.js';
-import { familyOf, parseCidr } from '../../model/cidr.js';
+import { familyOf, overlaps, parseCidr } from '../../model/cidr.js';
+import { uplink } from '../../model/uplink.js';
 import { overlapProblems, routeProblems, segmentAddresses, segmentProblems } from '../addressing.js';
 import type { HostNetworks } from '../addressing.js';
 import type { Path } from '../diagnostic.js';
@@ -61,6 +62,7 @@ export function declaredLab(reading: Reading): DeclaredLab {
   const files = new Map([...hosts].map(([name, host]) => [name, filesOf(reading, name, host)] as const));
   const lab = { hostNames, hosts, segments, images, files, hasEngine };
   checkNetworks(lab, mistakes);
+  checkUplinks(lab, data.outside === true, mistakes);
   return lab;
 }
 
@@ -135,6 +137,31 @@ function networksOf(lab: DeclaredLab): Map<string, HostNetworks['segments']> {
       }
   }
   return networks;
+}
+
+/** What lies where hosts with a way to the outside have the network to it: told before anything starts. */
+function checkUplinks(lab: DeclaredLab, outside: boolean, mistakes: Mistakes): void {
+  const own = parseCidr(uplink.subnet)!;
+  const collides = (text: string): boolean => {
+    const subnet = parseCidr(text);
+    return subnet !== null && overlaps(own, subnet);
+  };
+  const complain = (path: Path, text: string, host: string): void =>
+    mistakes.report(
+      path,
+      `${text} collides with ${uplink.subnet}, by which ${host} reaches the outside: take another subnet, or \`outside: false\``,
+    );
+  for (const [name, host] of lab.hosts) {
+    if (!(host.outside ?? outside)) continue;
+    for (const [segment, shape] of lab.segments)
+      if (Object.hasOwn(segmentAddresses(shape), name))
+        shape.subnet.filter(collides).forEach((text) => complain(['segments', segment, 'subnet'], text, name));
+    for (const [network, shape] of Object.entries(host.docker?.networks ?? {}))
+      shape.ipam.config.forEach(({ subnet }, index) => {
+        if (subnet !== undefined && collides(subnet))
+          complain(['hosts', name, 'docker', 'networks', network, 'ipam', 'config', index, 'subnet'], subnet, name);
+      });
+  }
 }
 
 function checkNetworks(lab: DeclaredLab, mistakes: Mistakes): void {

@@ -1,0 +1,234 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { expect } from 'chai';
+import { findProgram } from '../../src/providers/shared/command.js';
+import { missing } from './local-labs.js';
+import { type Ended, latestOutcomes, mainFile, netrig, start, workDirectory } from './netrig-command.js';
+
+const lacks = missing ?? (findProgram('slirp4netns') === null ? 'slirp4netns (package slirp4netns)' : null);
+
+/** What stands for the outside: a web server and a name server at an address of the outside, and a web server on the loopback. */
+const servers = `
+const http = require('node:http');
+const dgram = require('node:dgram');
+const answer = (text) => (request, response) => {
+  console.log(text, request.url);
+  response.end(text + '\\n');
+};
+http.createServer(answer('outside')).listen(8080, '192.0.2.1');
+http.createServer(answer('loopback')).listen(8081, '127.0.0.1');
+http.createServer(answer('loopback')).listen(8082, '127.0.0.2');
+const names = dgram.createSocket('udp4');
+names.on('message', (question, from) => {
+  const end = question.indexOf(0, 12) + 5;
+  const header = Buffer.from(question.subarray(0, 12));
+  header.writeUInt16BE(0x8180, 2);
+  header.writeUInt16BE(question.readUInt16BE(end - 4) === 1 ? 1 : 0, 6);
+  header.writeUInt32BE(0, 8);
+  const address = Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 1]);
+  const parts = [header, question.subarray(12, end), ...(header.readUInt16BE(6) === 1 ? [address] : [])];
+  names.send(Buffer.concat(parts), from.port, from.address);
+});
+names.bind(53, '192.0.2.1');
+`;
+
+/**
+ * Runs netrig where the machine's own network is a namespace that ends with the run: an interface that leads nowhere is the way
+ * out of it. Answers what netrig said, what the servers were asked, and how many packets the machine sent out.
+ */
+async function inOwnNetwork(dir: string): Promise<Ended & { asked: string; sent: number }> {
+  writeFileSync(join(dir, 'servers.cjs'), servers);
+  writeFileSync(join(dir, 'resolv.conf'), 'nameserver 192.0.2.1\n');
+  writeFileSync(join(dir, 'hosts'), '127.0.0.1 localhost\n192.0.2.1 mirror.example # ours\n');
+  const script = `set -eu
+# Nothing is to be sent that nobody asked for.
+echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6
+ip link set lo up
+ip address add 192.0.2.1/32 dev lo
+ip link add out0 type veth peer name out1
+ip link set out1 up
+ip address add 203.0.113.1/24 dev out0
+ip link set out0 up
+ip route add default via 203.0.113.254
+ip neighbour add 203.0.113.254 dev out0 lladdr 0a:00:00:00:00:01 nud permanent
+mount --bind resolv.conf /etc/resolv.conf
+mount --bind hosts /etc/hosts
+"$0" servers.cjs >asked 2>&1 &
+servers=$!
+ip -json -stats link show out0 >before
+"$0" "$@" && status=0 || status=$?
+ip -json -stats link show out0 >after
+kill "$servers"
+exit "$status"
+`;
+  const words = ['--net', '--mount', '--propagation', 'private', 'sh', '-c', script, process.execPath];
+  const env = { NETRIG_DEBIAN_MIRROR: 'http://mirror.example:8080/debian/', http_proxy: '', https_proxy: '' };
+  const ended = await start('unshare', [...words, mainFile, 'run', 'lab.yaml'], { cwd: dir, env }).ended;
+  const text = (name: string): string =>
+    existsSync(join(dir, name)) ? readFileSync(join(dir, name), 'utf8') : `none: ${ended.stderr}`;
+  const count = (name: string): number =>
+    (JSON.parse(text(name)) as [{ stats64: { tx: { packets: number } } }])[0].stats64.tx.packets;
+  return { ...ended, asked: text('asked'), sent: count('after') - count('before') };
+}
+
+/** All that root of a host can think of to get a packet out. */
+const attempts = `
+      ip route replace default via 10.86.0.2 || true
+      ping -c 2 -W 1 203.0.113.9 || true
+      timeout 1 bash -c 'echo x >/dev/udp/203.0.113.9/9' || true
+      timeout 1 bash -c 'echo x >/dev/tcp/203.0.113.9/80' || true
+      timeout 1 curl -s http://192.0.2.1:8080/ && exit 1
+      timeout 1 curl -s http://127.0.0.1:8081/ && exit 1
+      true`;
+
+const scenario = (outside: boolean): string => `scenario: outside
+title: A way to the outside, or none
+outside: ${outside}
+hosts:
+  a: {}
+  b: { init: light }
+  sealed: { init: light, outside: false }
+segments: { lan: { subnet: 10.86.0.0/24, hosts: { a: 10.86.0.1, b: 10.86.0.2, sealed: 10.86.0.3 } } }
+steps:
+  - step: Whoever has no way out tries all
+    on: ${outside ? 'sealed' : '[a, b, sealed]'}
+    run: |${attempts}
+  - check: The lab is as it was
+    ping: { from: a, to: b }
+${outside ? opened : ''}`;
+
+const opened = `
+  - step: Names and pages of the outside, package sources of the machine
+    on: [a, b]
+    run: |
+      curl -sf http://192.0.2.1:8080/direct
+      curl -sf http://anything.example:8080/by-name
+      grep -qx 'deb http://mirror.example:8080/debian/ bookworm main' /etc/apt/sources.list
+      curl -sf http://mirror.example:8080/source
+  - step: A container has it, too
+    on: a
+    run: docker run --rm busybox wget -q -O - http://192.0.2.1:8080/container
+  - step: The machine’s loopback is out of reach, whatever root of the host does
+    on: a
+    run: |
+      for port in 8081 8082; do
+        for address in 198.18.255.2 198.18.255.3 127.0.0.1 127.0.0.2 0.0.0.0; do
+          ! timeout 1 curl -s "http://$address:$port/inside" || exit 1
+        done
+      done
+      echo 1 >/proc/sys/net/ipv4/conf/all/route_localnet
+      ip address del 127.0.0.1/8 dev lo
+      ip route flush table local type local 127.0.0.0/8 || true
+      ip route add 127.0.0.0/8 via 198.18.255.2 dev uplink0
+      ip route add 0.0.0.0/8 via 198.18.255.2 dev uplink0
+      for port in 8081 8082; do
+        for address in 127.0.0.1 127.0.0.2 0.0.0.1 198.18.254.2 198.18.254.3 198.18.254.100; do
+          ! timeout 1 curl -s "http://$address:$port/routed" || exit 1
+        done
+      done
+  - step: Routes of the lab win
+    on: b
+    run: |
+      ip route get 203.0.113.9 | grep -q 'dev uplink0'
+      ip route add default via 10.86.0.1
+      ip route get 203.0.113.9 | grep -q 'dev eth0'
+      ip route del default via 10.86.0.1
+  - step: A packet for somewhere
+    on: b
+    run: timeout 1 bash -c 'echo x >/dev/udp/203.0.113.9/9'
+`;
+
+const title = `The way to the outside${lacks === null ? '' : ` (needs ${lacks})`}`;
+
+(lacks === null ? describe : describe.skip)(title, function () {
+  this.timeout(180_000);
+
+  it('is none unless a scenario says so: no packet leaves the machine, and nothing of it is reached', async () => {
+    const { dir, remove } = workDirectory({ 'lab.yaml': scenario(false) });
+    const run = await inOwnNetwork(dir);
+    expect(run.status, run.stdout + run.stderr).to.equal(0);
+    expect(run.asked).to.equal('');
+    expect(run.sent).to.equal(0);
+    expect(readFileSync(join(dir, 'reports/latest/summary.md'), 'utf8')).not.to.contain('outside in');
+    remove();
+  });
+
+  it('reaches the outside and nothing on the machine’s loopback; reports say who had it', async () => {
+    const { dir, remove } = workDirectory({ 'lab.yaml': scenario(true) });
+    const run = await inOwnNetwork(dir);
+    expect(
+      latestOutcomes(dir).map(({ verdict }) => verdict),
+      run.stdout + run.stderr,
+    ).to.deep.equal(Array.from({ length: 7 }, () => 'pass'));
+    expect(run.asked).not.to.contain('loopback');
+    for (const path of ['/direct', '/by-name', '/source', '/container'])
+      expect(run.asked, path).to.contain(`outside ${path}\n`);
+    // The control of the count above: a packet that leaves is seen.
+    expect(run.sent).to.be.greaterThan(0);
+    const summary = readFileSync(join(dir, 'reports/latest/summary.md'), 'utf8');
+    expect(summary).to.contain('A way to the outside in outside: a, b.');
+    const results = JSON.parse(readFileSync(join(dir, 'reports/latest/results.json'), 'utf8')) as {
+      scenarios: { outside: string[] }[];
+    };
+    expect(results.scenarios[0]!.outside).to.deep.equal(['a', 'b']);
+    remove();
+  });
+
+  it('ends with its lab, also where that is killed', async () => {
+    const { dir, remove } = workDirectory({
+      'lab.yaml':
+        'scenario: killed\ntitle: t\nhosts: { a: { init: light, outside: true } }\nsteps:\n  - step: begun\n    run: sleep 60\n',
+    });
+    const env = { XDG_STATE_HOME: join(dir, 'state'), NETRIG_DEBIAN_MIRROR: 'http://127.0.0.1:1/debian/' };
+    const run = netrig(['run', 'lab.yaml'], { cwd: dir, env });
+    await run.saw(/Provisioned/);
+    const labs = join(dir, 'state', 'netrig', 'labs');
+    const [id] = readdirSync(labs).filter((name) => name.startsWith('killed-'));
+    const ledger = readFileSync(join(labs, id!, 'ledger.jsonl'), 'utf8')
+      .trim()
+      .split('\n');
+    const uplinks = ledger
+      .map((line) => JSON.parse(line) as { role?: string; pid: number })
+      .filter((one) => one.role === 'uplink of a');
+    expect(uplinks, ledger.join('\n')).to.have.length(2);
+    for (const { pid } of uplinks) expect(readFileSync(`/proc/${pid}/comm`, 'utf8')).to.equal('slirp4netns\n');
+    const holder = JSON.parse(readFileSync(join(labs, id!, 'lab.json'), 'utf8')) as { holder: { pid: number } };
+    process.kill(holder.holder.pid, 'SIGKILL');
+    await run.ended;
+    const gone = (): boolean => uplinks.every(({ pid }) => spawnSync('kill', ['-0', String(pid)]).status !== 0);
+    for (let tries = 0; tries < 100 && !gone(); tries += 1) await pause(50);
+    expect(gone(), 'slirp4netns outlived the lab').to.equal(true);
+    await netrig(['gc'], { cwd: dir, env }).ended;
+    remove();
+  });
+
+  it('is refused by name where the program is missing, or the provider has none', async () => {
+    const { dir, remove } = workDirectory({
+      'lab.yaml': 'scenario: l\ntitle: t\nhosts: { a: { init: light, outside: true } }\nsteps: [ { run: "true" } ]\n',
+    });
+    mkdirSync(join(dir, 'bin'));
+    for (const program of [
+      'unshare',
+      'nsenter',
+      'setpriv',
+      'perl',
+      'ip',
+      'cp',
+      'du',
+      'sh',
+      'mount',
+      'apt-config',
+      'apt-get',
+    ])
+      spawnSync('ln', ['-s', findProgram(program) ?? '', join(dir, 'bin', program)]);
+    const without = await netrig(['run', 'lab.yaml'], { cwd: dir, env: { PATH: join(dir, 'bin') } }).ended;
+    expect(without.stdout + without.stderr).to.match(
+      /NETRIG_TOOL_MISSING.*a has `outside: true`, and `slirp4netns` is not installed.*apt-get install slirp4netns/s,
+    );
+    const other = await netrig(['run', 'lab.yaml', '--provider', 'vagrant'], { cwd: dir }).ended;
+    expect(other.stdout + other.stderr).to.match(/NETRIG_CAPABILITY.*hosts of the vagrant provider have no way/s);
+    remove();
+  });
+});
