@@ -61,7 +61,7 @@ const schema = z
       ),
     ca: z
       .string()
-      .startsWith('/', 'expected the absolute path of a PEM file on the source’s host')
+      .regex(/^\//, 'expected the absolute path of a PEM file on the source’s host')
       .optional()
       .describe('A PEM file on the source’s host with the roots to trust, in place of those that the host trusts.'),
     'address-on': zAddressOn.optional(),
