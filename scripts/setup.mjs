@@ -23,6 +23,8 @@ export const testTools = {
   chromium: 'chromium',
   java: 'default-jre-headless',
   ssh: 'openssh-client',
+  skopeo: 'skopeo',
+  'docker-registry': 'docker-registry',
 };
 
 export const say = (line) => process.stdout.write(`${line}\n`);

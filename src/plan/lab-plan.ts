@@ -1,3 +1,4 @@
+import type { WantedImage } from '../images/containers/wanted-image.js';
 import type { ResourceLimits } from '../model/size.js';
 
 /** A network interface of a lab host. `address` is in CIDR form (`10.10.10.11/24`); `null` leaves the interface without one. */
@@ -43,8 +44,10 @@ export interface HostPlan {
   engine: boolean;
   /** The engine is left to start at the first docker command; otherwise provisioning starts it. */
   engineOnDemand?: boolean;
-  /** Container images that must be in the engine's store when the host is up: `busybox`, `web`, `consul`. */
+  /** Container images of netrig's own that must be in the engine's store when the host is up: `busybox`, `web`, `consul`. */
   containerImages: string[];
+  /** Further ones, from elsewhere; left out where there are none. */
+  wantedImages?: WantedImage[];
   interfaces: InterfacePlan[];
   routes: RoutePlan[];
   sysctls: Record<string, string>;

@@ -32,6 +32,7 @@ export function planLab(scenario: Scenario): LabPlan {
       engine: host.engine,
       ...(host.engineOnDemand ? { engineOnDemand: true } : {}),
       containerImages: host.engine ? [...scenario.containerImages] : [],
+      ...(host.engine && scenario.wantedImages.length > 0 ? { wantedImages: [...scenario.wantedImages] } : {}),
       interfaces,
       routes: host.routes.map(({ to, via }) => ({ to, via })),
       sysctls: { ...host.sysctls },

@@ -1,6 +1,7 @@
 import type { ResourceLimits } from '../model/size.js';
 import type { OwnFolders } from '../language/own-path.js';
 import type { HostFilePlan } from '../plan/lab-plan.js';
+import type { WantedImage } from '../images/containers/wanted-image.js';
 import type { CheckKind } from '../checks/kind.js';
 import type { SavedValue } from '../model/saved.js';
 import type { StepKind } from '../steps/kind.js';
@@ -211,6 +212,8 @@ export interface Scenario {
   limits?: ResourceLimits;
   /** Where the scenario is an exercise. */
   exercise?: ScenarioExercise;
-  /** Container images that the hosts' engines must have, found in `docker:` and named by `images:`. */
+  /** Container images of netrig's own that the hosts' engines must have, found in `docker:`, in steps and named by `images:`. */
   containerImages: string[];
+  /** Those of others, likewise. */
+  wantedImages: WantedImage[];
 }

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { hostImageRows } from '../images/host-image.js';
 import { coversFormProblem } from './covers.js';
 import { exerciseCheckFrame, exerciseStepFrame, zExercise, zParameter } from './exercise-schema.js';
+import { zImages } from './image-sources.js';
 import { oneOrMany, zAddress, zCidr, zDockerName, zDuration, zName, zSemverRange, zText } from '../language/fields.js';
 import { uplink } from '../model/uplink.js';
 import { parseSize, type ResourceLimits } from '../model/size.js';
@@ -156,7 +157,9 @@ const zContainer = z
     image: z
       .string()
       .min(1)
-      .describe('Container image: `busybox`, `web`, … Its name goes into the engine’s store before the lab starts.'),
+      .describe(
+        'Container image: `busybox`, `web`, a name that `images` explains, or a reference as for `docker pull` (`postgres:16`). The engine has it from the start.',
+      ),
     command: z
       .union([z.string(), z.array(zText)])
       .nullable()
@@ -533,13 +536,11 @@ export const zTop = z.strictObject({
     .describe(
       'Variables of an exercise that every student has other values of, drawn from the class’s secret, the exercise and the student.',
     ),
-  images: oneOrMany(
-    z.string().regex(/^[a-z0-9][a-z0-9._/:@-]*$/i, {
-      error: (issue) => `expected a container image's name, got ${shown(issue.input)}`,
-    }),
-  )
+  images: zImages
     .optional()
-    .describe('Container images that the engines must have, beyond those that `docker:` names.'),
+    .describe(
+      'Container images that the engines have from the start, beyond those that `docker:` and the steps name: a name, a list of names, or a map from a name to where it comes from. See docs/images.md.',
+    ),
   'boot-timeout': zDuration.optional().describe('How long one host may take to boot. Default: `60s`.'),
   limits: zLimits
     .optional()

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { loadedName, parseReference } from '../images/containers/reference.js';
 import { hostImageRows } from '../images/host-image.js';
 import { shown, suggestion } from '../language/wording.js';
 import { segmentAddresses } from './addressing.js';
@@ -7,6 +8,7 @@ import { formatPath } from './diagnostic.js';
 import type { Diagnostic } from './diagnostic.js';
 import type { Kinds } from './kinds.js';
 import { startOf } from './passes/engines.js';
+import { containerImages } from './passes/container-images.js';
 import { coveredItems } from './passes/covered-items.js';
 import { declaredVariables } from './passes/declared-variables.js';
 import type { DeclaredVariables, Environment } from './passes/declared-variables.js';
@@ -21,7 +23,7 @@ import type { FileMistakes, Report } from './passes/mistakes.js';
 import type { Reading } from './passes/reading.js';
 import { reportImpossible } from './passes/when.js';
 import type { WhenSeen } from './passes/when.js';
-import type { Scenario, ScenarioHost, ScenarioItem, ScenarioSegment } from './scenario.js';
+import type { DockerContainer, Scenario, ScenarioHost, ScenarioItem, ScenarioSegment } from './scenario.js';
 import type { ProviderName } from './schema.js';
 import { defaultBootTimeoutMs, topKeys, zTop } from './schema.js';
 import type { HostShape, Top } from './schema.js';
@@ -270,8 +272,15 @@ function readScenario(reading: Reading, file: string): Scenario | null {
     mistakes.report(['images'], 'no host of this scenario has an engine that could have them', 'key');
   checkDuration(mistakes.report, ['boot-timeout'], top['boot-timeout']);
   const exercise = readExercise(reading, top.exercise, items, file);
+  const images = containerImages(reading, { images: top.images, lab, items });
   if (mistakes.found > 0) return null;
-  return { ...assemble(reading, file, top as Top, lab, items), covers, ...(exercise ? { exercise } : {}) };
+  return {
+    ...assemble(reading, file, top as Top, lab, items),
+    covers,
+    containerImages: images.own,
+    wantedImages: images.wanted,
+    ...(exercise ? { exercise } : {}),
+  };
 }
 
 /** What stands at the top of a file but hosts, segments, steps and declarations of variables. */
@@ -299,13 +308,10 @@ function assemble(
   top: Top,
   lab: DeclaredLab,
   items: ScenarioItem[],
-): Omit<Scenario, 'covers'> {
+): Omit<Scenario, 'covers' | 'containerImages' | 'wantedImages'> {
   const matrix = Object.fromEntries([...reading.matrix].map(([name, value]) => [name, String(value)]));
   const values = Object.entries(matrix).map(([name, value]) => `${name}=${value}`);
   const hosts = [...lab.hosts].map(([name, host]) => plannedHost(reading, lab, name, host, top.outside));
-  const declaredImages = hosts.flatMap((host) =>
-    Object.values(host.docker.containers).map((container) => container.image),
-  );
   return {
     file,
     name: top.scenario,
@@ -328,8 +334,17 @@ function assemble(
     items,
     bootTimeoutMs: top['boot-timeout'] ?? defaultBootTimeoutMs,
     ...(top.limits ? { limits: top.limits } : {}),
-    containerImages: [...new Set([...(top.images ?? []), ...declaredImages])],
   };
+}
+
+/** Containers by the names that their images have in the engine's store, where nothing has a digest. */
+function withLoadedNames(containers: Record<string, DockerContainer>): Record<string, DockerContainer> {
+  return Object.fromEntries(
+    Object.entries(containers).map(([name, container]) => {
+      const reference = parseReference(container.image);
+      return [name, reference?.digest ? { ...container, image: loadedName(reference) } : container];
+    }),
+  );
 }
 
 function plannedHost(
@@ -351,7 +366,7 @@ function plannedHost(
     files: lab.files.get(name) ?? [],
     outside: host.outside ?? outside,
     ...(host.limits ? { limits: host.limits } : {}),
-    docker: { networks: host.docker?.networks ?? {}, containers: host.docker?.containers ?? {} },
+    docker: { networks: host.docker?.networks ?? {}, containers: withLoadedNames(host.docker?.containers ?? {}) },
     source: source.place(['hosts', name]),
   };
 }

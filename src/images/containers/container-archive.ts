@@ -1,11 +1,7 @@
 import type { CacheEntry } from '../cache-entry.js';
 
 /** Where a container image that netrig does not put together itself comes from. Paths are absolute. */
-export type ContainerImageSource =
-  | { from: 'registry'; reference: string }
-  | { from: 'archive'; file: string }
-  | { from: 'packages'; packages: string[] }
-  | { from: 'build'; context: string; dockerfile: string; target: string | null; arguments: Record<string, string> };
+export type ContainerImageSource = { from: 'registry'; reference: string } | { from: 'archive'; file: string };
 
 /** What the cache knows of a container image in it. */
 export interface ContainerArchiveFacts {

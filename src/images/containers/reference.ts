@@ -54,6 +54,12 @@ export function engineName(reference: ImageReference): string {
   return tag === null ? `${short}@${digest ?? ''}` : `${short}:${tag}`;
 }
 
+/** The name that an engine has an image by that came out of an archive: without a digest, which only pulling leaves there. */
+export function loadedName(reference: ImageReference): string {
+  const tag = reference.tag ?? (reference.digest ?? '').replace('sha256:', '').slice(0, 12);
+  return engineName({ ...reference, tag, digest: null });
+}
+
 /** A registry that is reached over loopback may speak plain HTTP, as with the Docker engine. */
 export function isLoopbackRegistry({ registry }: ImageReference): boolean {
   const host = registry.replace(/:\d+$/, '');

@@ -5,8 +5,8 @@ import type { ImageOptions } from '../store.js';
 import { archiveFile, entryName, type ContainerArchive, type ContainerArchiveFacts } from './container-archive.js';
 import {
   canonicalReference,
-  engineName,
   isLoopbackRegistry,
+  loadedName,
   parseReference,
   type ImageReference,
 } from './reference.js';
@@ -29,7 +29,7 @@ const transport = (reference: ImageReference): string => {
   return `docker://${canonicalReference(one)}`;
 };
 
-async function fetchImage(reference: ImageReference, place: BuildPlace): Promise<ContainerArchiveFacts> {
+async function fetchImage(reference: ImageReference, name: string, place: BuildPlace): Promise<ContainerArchiveFacts> {
   const canonical = canonicalReference(reference);
   const plain = isLoopbackRegistry(reference) ? ['--tls-verify=false'] : [];
   const asked = await skopeo(
@@ -50,33 +50,31 @@ async function fetchImage(reference: ImageReference, place: BuildPlace): Promise
       '--quiet',
       ...plain.map((flag) => flag.replace('--', '--src-')),
       transport(pinned),
-      `docker-archive:${join(place.directory, archiveFile)}:${archiveName(reference)}`,
+      `docker-archive:${join(place.directory, archiveFile)}:${name}`,
     ],
     place,
   );
   if (copied.exitCode !== 0) throw fetchError(canonical, copied.output, place.logFile);
-  return { name: engineName(reference), source: { from: 'registry', reference: canonical }, digest: pinned.digest };
-}
-
-/** A docker archive names images by tag only; one that is asked for by digest alone gets a tag made of it. */
-function archiveName(reference: ImageReference): string {
-  const tag = reference.tag ?? (reference.digest ?? '').replace('sha256:', '').slice(0, 12);
-  return engineName({ ...reference, tag, digest: null });
+  return { name, source: { from: 'registry', reference: canonical }, digest: pinned.digest };
 }
 
 /**
  * An image of a registry, fetched where the cache does not have it. Fetched once, it stays as it is until it is removed
- * from the cache: a tag is not looked up again.
+ * from the cache: a tag is not looked up again. `name` is what engines are to list it by, with a tag.
  *
  * Throws NETRIG_IMAGE_NOT_FOUND, NETRIG_IMAGE_DIGEST, NETRIG_REGISTRY_UNREACHABLE, NETRIG_TOOL_MISSING (skopeo), and what
  * `ensureEntry` throws.
  */
-export async function ensureRegistryImage(text: string, options: ImageOptions): Promise<ContainerArchive> {
+export async function ensureRegistryImage(
+  text: string,
+  options: ImageOptions,
+  name = loadedName(parsed(text)),
+): Promise<ContainerArchive> {
   const reference = parsed(text);
   const canonical = canonicalReference(reference);
   return ensureEntry(
-    { room: 'containers', name: entryName(engineName(reference)), key: contentKey('registry', canonical) },
-    { subject: `the container image ${canonical}`, neededBytes, make: (place) => fetchImage(reference, place) },
+    { room: 'containers', name: entryName(name), key: contentKey('registry', canonical, name) },
+    { subject: `the container image ${canonical}`, neededBytes, make: (place) => fetchImage(reference, name, place) },
     options,
   );
 }

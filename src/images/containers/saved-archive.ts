@@ -1,21 +1,12 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { NetrigError } from '../../errors.js';
 import { contentKey, ensureEntry, type BuildPlace } from '../cache-entry.js';
 import type { ImageOptions } from '../store.js';
 import { archiveFile, entryName, type ContainerArchive, type ContainerArchiveFacts } from './container-archive.js';
+import { fileDigest } from './file-digest.js';
 import { engineName, parseReference } from './reference.js';
 import { skopeo, wordsOf } from './skopeo.js';
-
-/** SHA-256 of a file's bytes, hexadecimal. Throws what the file system throws. */
-export async function fileDigest(file: string): Promise<string> {
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(file), hash);
-  return hash.digest('hex');
-}
 
 /** The forms that an archive of an image may have, in skopeo's words: what `docker save` writes, and an OCI layout in a tar. */
 const transports = ['docker-archive', 'oci-archive'] as const;

@@ -1,4 +1,4 @@
-import { refusePackages } from '../shared/refuse.js';
+import { refusePackages, refuseWantedImages } from '../shared/refuse.js';
 import { addressesOf } from '../../model/planned-addresses.js';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { isIP } from 'node:net';
@@ -613,6 +613,7 @@ export const sshProvider: Provider = {
   capabilities,
   async preflight(plan) {
     refusePackages(plan, 'ssh');
+    refuseWantedImages(plan, 'ssh');
     machinesFor(plan, requireInventory());
   },
   up: bring,

@@ -1,0 +1,189 @@
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { expect } from 'chai';
+import { imagesDirectory } from '../../src/images/store.js';
+import { savedImage, startRegistry, type Registry } from './container-registry.js';
+import { latestOutcomes, netrig, workDirectory, type Ended } from './netrig-command.js';
+
+/** A cache of its own, with the host images of the real one: what these tests fetch is new to it, and goes with it. */
+function ownCache(): { environment: NodeJS.ProcessEnv; containers(): string[]; remove(): void } {
+  const home = mkdtempSync(join(dirname(imagesDirectory()), '.test-'));
+  mkdirSync(join(home, 'netrig'));
+  symlinkSync(imagesDirectory(), join(home, 'netrig/images'));
+  return {
+    environment: { XDG_CACHE_HOME: home },
+    containers() {
+      try {
+        return readdirSync(join(home, 'netrig/containers')).filter((name) => !/^\.(?:lock|users)/.test(name));
+      } catch {
+        return [];
+      }
+    },
+    remove: () => rmSync(home, { recursive: true, force: true }),
+  };
+}
+
+const scenario = (image: string, images = '', says = 'first'): string => `scenario: images
+title: A container of somebody else's image
+hosts: { app: { docker: { containers: { web1: { image: "${image}" } } } } }
+${images}
+steps:
+  - check: Its container is what the image says
+    command: { on: app/web1, run: cat /etc/said, expect: { stdout: ${says} } }
+`;
+
+describe('Container images from elsewhere', function () {
+  this.timeout(300_000);
+  let registry: Registry;
+  let image: Awaited<ReturnType<typeof savedImage>>;
+  let digest = '';
+  let cache: ReturnType<typeof ownCache>;
+  before(async () => {
+    image = await savedImage('any:1', 'first');
+    registry = await startRegistry();
+    digest = registry.push(image.file, 'team/app:1');
+  });
+  after(async () => {
+    await registry.stop();
+    image.remove();
+  });
+  beforeEach(() => void (cache = ownCache()));
+  const further: Registry[] = [];
+  afterEach(async () => {
+    cache.remove();
+    for (const one of further.splice(0)) await one.stop();
+  });
+  async function another(password?: string): Promise<Registry> {
+    const one = await startRegistry(password);
+    further.push(one);
+    return one;
+  }
+
+  async function run(text: string, files: Record<string, string> = {}, args: string[] = []): Promise<Ended> {
+    const { dir, remove } = workDirectory({ 'lab.yaml': text, ...files });
+    try {
+      return await netrig(['run', 'lab.yaml', ...args], { cwd: dir, env: cache.environment }).ended;
+    } finally {
+      remove();
+    }
+  }
+
+  async function fails(text: string, status: number, ...patterns: RegExp[]): Promise<void> {
+    const { status: seen, stdout, stderr } = await run(text);
+    expect(seen, stdout + stderr).to.equal(status);
+    for (const pattern of patterns) expect((stdout + stderr).replace(/\s+/g, ' ')).to.match(pattern);
+    expect(cache.containers()).to.deep.equal([]);
+  }
+
+  it('come from a registry, once: the second run needs none', async () => {
+    const own = await another();
+    own.push(image.file, 'app:1');
+    const text = scenario(`${own.address}/app:1`);
+    const first = await run(text);
+    expect(first.status, first.stdout + first.stderr).to.equal(0);
+    await own.stop();
+    const second = await run(text);
+    expect(second.status, second.stdout + second.stderr).to.equal(0);
+  });
+
+  it('come by digest, out of an archive, and by a step that types them', async () => {
+    const { dir, remove } = workDirectory();
+    const text = `scenario: images
+title: Images of all sorts
+hosts: { app: { docker: { containers: { web1: { image: "${registry.address}/team/app@${digest}" }, web2: { image: saved } } } } }
+images: { saved: { archive: ./saved.tar }, typed: { registry: "${registry.address}/team/app:1" } }
+steps:
+  - run: docker run -d --name web3 typed
+  - check: The container \${one} is what its image says
+    for: [{ one: web1 }, { one: web2 }, { one: web3 }]
+    command: { on: "app/\${one}", run: cat /etc/said, expect: { stdout: first } }
+`;
+    writeFileSync(join(dir, 'lab.yaml'), text);
+    copyFileSync(image.file, join(dir, 'saved.tar'));
+    const ended = await netrig(['run', 'lab.yaml'], { cwd: dir, env: cache.environment }).ended;
+    expect(ended.status, ended.stdout + ended.stderr).to.equal(0);
+    expect(latestOutcomes(dir).map(({ verdict }) => verdict)).to.deep.equal(['pass', 'pass', 'pass', 'pass', 'pass']);
+    remove();
+  });
+
+  it('need a password where the registry wants one, from where skopeo keeps it', async () => {
+    const closed = await another('a secret');
+    closed.push(image.file, 'app:1');
+    const text = scenario(`${closed.address}/app:1`);
+    await fails(
+      text,
+      3,
+      /NETRIG_IMAGE_NOT_FOUND/,
+      /lab\.yaml:3:\d+: .*does not let us read it.*authentication required/,
+    );
+    const directory = mkdtempSync(join(tmpdir(), 'netrig-auth-'));
+    const auth = { auths: { [closed.address]: { auth: Buffer.from('tester:a secret').toString('base64') } } };
+    writeFileSync(join(directory, 'auth.json'), JSON.stringify(auth));
+    cache.environment['REGISTRY_AUTH_FILE'] = join(directory, 'auth.json');
+    const ended = await run(text);
+    expect(ended.status, ended.stdout + ended.stderr).to.equal(0);
+    expect(ended.stdout + ended.stderr).not.to.contain('a secret');
+    rmSync(directory, { recursive: true });
+  });
+
+  it('that a registry does not have are errors with its words and the place', () =>
+    fails(
+      scenario(`${registry.address}/team/app:9`),
+      3,
+      /NETRIG_IMAGE_NOT_FOUND/,
+      /lab\.yaml:3:\d+: .*no such image.*manifest unknown/,
+    ));
+
+  it('of a registry that is gone are errors', () =>
+    fails(
+      scenario('127.0.0.1:1/team/app:1'),
+      3,
+      /NETRIG_REGISTRY_UNREACHABLE/,
+      /lab\.yaml:3:\d+: .*connection refused/,
+    ));
+
+  it('of an archive that is none are errors', async () => {
+    const ended = await run(scenario('own', 'images: { own: { archive: lab.yaml } }'));
+    expect(ended.status).to.equal(2);
+    expect(ended.stdout + ended.stderr)
+      .to.match(/NETRIG_IMAGE_ARCHIVE/)
+      .and.match(/lab\.yaml:4:\d+: .*is no archive of one container image/);
+    expect(cache.containers()).to.deep.equal([]);
+  });
+
+  it('are refused where a registry delivers something else than the digest says', async () => {
+    const liar = createServer((request, response) => {
+      void fetch(`http://${registry.address}${request.url}`, {
+        headers: { accept: String(request.headers.accept ?? '*/*') },
+      }).then(async (answer) => {
+        let body = Buffer.from(await answer.arrayBuffer());
+        // The manifest is true, a layer is not.
+        if (request.url?.includes('/blobs/') && body.length > 10_000)
+          body = Buffer.from(body.toString('latin1').replace(/.$/s, '!'), 'latin1');
+        response.writeHead(answer.status, {
+          'content-type': answer.headers.get('content-type') ?? '',
+          'content-length': String(body.length),
+          'docker-distribution-api-version': 'registry/2.0',
+        });
+        response.end(request.method === 'HEAD' ? undefined : body);
+      });
+    });
+    await new Promise<void>((resolve) => liar.listen(0, '127.0.0.1', resolve));
+    try {
+      const { port } = liar.address() as AddressInfo;
+      await fails(scenario(`127.0.0.1:${port}/team/app@${digest}`), 3, /NETRIG_IMAGE_DIGEST/);
+    } finally {
+      liar.close();
+    }
+  });
+
+  it('of other providers are refused by name', () =>
+    fails(
+      scenario(`${registry.address}/team/app:1`).replace('hosts:', 'provider: vagrant\nhosts:'),
+      3,
+      /NETRIG_CAPABILITY|NETRIG_VAGRANT/,
+    ));
+});
