@@ -497,6 +497,28 @@ export const commandTable: readonly (CommandRow | CommandGroup)[] = [
     },
   },
   {
+    name: 'prove',
+    runs: 'prove',
+    summary: 'prove that exercises can be solved, and that nothing else passes',
+    description:
+      'Brings exercises up on fresh hosts: with the set-up alone no task is done and every guard holds; with the solution all are done, also on a second lab, with the values of another student and stage by stage; and each line of the solution is missed by a task when it is left out. What does not hold is a flaw, told by name (see docs/teaching.md). Ends with 1 when there is one.',
+    arguments: [{ name: '<paths...>', description: 'scenario files that are exercises, or directories with some' }],
+    options: {
+      provider,
+      jobs: {
+        flags: '-j, --jobs <n>',
+        description: 'labs at once (default: one per processor, at most 4)',
+        parse: wholeNumber(1),
+      },
+      lines: { flags: '--no-lines', description: 'do not try the solution without each of its lines' },
+      reports: {
+        flags: '--reports <dir>',
+        description: 'keep the records of all labs below this directory (default: nothing is kept)',
+      },
+      json: json('the proofs'),
+    },
+  },
+  {
     name: 'init',
     runs: 'init',
     summary: 'write a first scenario',

@@ -50,6 +50,15 @@ export interface MutateFlags {
   reports?: string;
 }
 
+export interface ProveFlags {
+  provider?: string;
+  jobs?: number;
+  /** `false` by --no-lines. */
+  lines: boolean;
+  reports?: string;
+  json?: boolean;
+}
+
 export interface LabFlags {
   lab?: string;
   timeout?: number;
@@ -110,5 +119,6 @@ export interface Handlers {
   coverage(runs: string[], flags: CoverageFlags): Promise<number>;
   compare(runs: string[], flags: CompareFlags): Promise<number>;
   mutate(paths: string[], flags: MutateFlags): Promise<number>;
+  prove(paths: string[], flags: ProveFlags): Promise<number>;
   init(where: string, flags: { force?: boolean }): Promise<number>;
 }

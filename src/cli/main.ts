@@ -30,6 +30,7 @@ const handlers: Handlers = {
   report: async (...all) => (await import('./commands/report.js')).report(...all),
   coverage: async (...all) => (await import('./commands/coverage.js')).coverage(...all),
   compare: async (...all) => (await import('./commands/compare.js')).compare(...all),
+  prove: async (...all) => (await import('./commands/prove.js')).prove(...all),
   mutate: async (...all) => (await import('./commands/mutate.js')).mutate(...all),
   init: async (...all) => (await import('./commands/init.js')).init(...all),
 };

@@ -1,23 +1,15 @@
 import { setMaxListeners } from 'node:events';
-import { rmSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
-import { release } from 'node:os';
-import { join, resolve } from 'node:path';
-import { temporaryDirectory } from '../lab/temporary.js';
-import { messageOf, NetrigError } from '../errors.js';
-import type { Outcome } from '../model/verdict.js';
-import { wishFor } from '../providers/isolation-wish.js';
-import { providerNamed } from '../providers/registry.js';
-import { createRunDir } from '../report/run-dir.js';
-import { openEventLog } from '../run/event-log.js';
-import { createScenarioRun } from '../run/scenario-run.js';
+import { join } from 'node:path';
+import { messageOf } from '../errors.js';
 import { loadScenarioText } from '../scenario/load.js';
 import type { Scenario } from '../scenario/scenario.js';
 import { mutationsOf } from './generate.js';
 import { doInJobs } from './jobs.js';
-import { isRed, judge, verdictOf, type Ran } from './judge.js';
+import { isRed, judge, verdictOf } from './judge.js';
 import type { Mutation } from './mutation.js';
 import { likeliestFirst, shuffled, type Entry } from './order.js';
+import { openDirectory, runOnce, type RunOnceOptions } from './run-once.js';
 import { countFates, type MutantResult, type MutateResult, type Subject, type SubjectResult } from './subject.js';
 
 export interface MutateOptions {
@@ -49,46 +41,7 @@ function folderOf(scenario: string, run: string): string {
   return join(scenario.replace(/[^A-Za-z0-9._-]+/g, '-'), run);
 }
 
-/** `from`: the file of the original, by which it is known whether it may be somebody else's. */
-async function runOnce(
-  scenario: Scenario,
-  dir: string,
-  bail: boolean,
-  from: string,
-  options: MutateOptions,
-): Promise<Ran> {
-  const begin = performance.now();
-  const log = openEventLog(dir);
-  log.emit({
-    type: 'run:start',
-    netrig: options.version,
-    node: process.version,
-    kernel: release(),
-    argv: [...options.argv],
-    cwd: process.cwd(),
-  });
-  const run = createScenarioRun(scenario, {
-    provider: providerNamed(options.provider ?? scenario.provider ?? 'local'),
-    emit: log.emit,
-    runDir: dir,
-    signal: options.signal,
-    isolation: wishFor('auto', from),
-    ...(bail ? { notAskedFor: 'the run stopped at the first check that did not pass (--bail)' } : {}),
-  });
-  const outcomes = new Map<string, Outcome>();
-  try {
-    for (const item of run.items) {
-      const outcome = await run.perform(item.id);
-      outcomes.set(item.id, outcome);
-      if (bail && item.kind === 'check' && isRed(outcome.verdict)) break;
-    }
-  } finally {
-    await run.finish();
-    log.emit({ type: 'run:end', durationMs: performance.now() - begin, interrupted: options.signal.aborted });
-    log.close();
-  }
-  return { items: run.items, outcomes, durationMs: performance.now() - begin };
-}
+const isRedCheck: RunOnceOptions['stopAt'] = (item, { verdict }) => item.kind === 'check' && isRed(verdict);
 
 function entriesOf(scenario: Scenario): Entry[] {
   return scenario.items.map((item) => ({
@@ -152,7 +105,7 @@ async function runOriginal(work: Work, base: string, options: MutateOptions): Pr
   const { scenario, text } = work.subject;
   const dir = join(base, folderOf(scenario.id, 'original'));
   await mkdir(dir, { recursive: true });
-  const ran = await runOnce(scenario, dir, false, scenario.file, options);
+  const ran = await runOnce(scenario, dir, { ...options, stopAt: null });
   if (options.signal.aborted) return;
   work.result.original = verdictOf(ran);
   if (work.result.original.verdict === 'pass') {
@@ -181,6 +134,7 @@ export function mutantOf(
   }
   const loaded = loadScenarioText(text, file, {
     matrix: Object.fromEntries(Object.entries(original.matrix).map(([name, value]) => [name, [value]])),
+    ...(original.exercise ? { parameters: original.exercise.values } : {}),
   });
   const mistake = loaded.diagnostics[0];
   if (mistake) return { refused: mistake.message };
@@ -195,8 +149,8 @@ async function runMutant(work: Work, mutation: Mutation, base: string, options: 
     options.onMutant?.(work.result, result);
   };
   const dir = join(base, folderOf(scenario.id, mutation.id));
-  const file = join(dir, 'scenario.yaml');
-  const mutant = mutantOf(mutation, scenario, file);
+  // By its own name, so that what it takes from its folder (shared files, texts, files to copy) is found.
+  const mutant = mutantOf(mutation, scenario, scenario.file);
   if ('refused' in mutant) {
     // Nothing was run: it does not count against the limit.
     work.chosen -= 1;
@@ -204,8 +158,8 @@ async function runMutant(work: Work, mutation: Mutation, base: string, options: 
     return settle({ ...what, fate: 'refused', noticedBy: [], reason: mutant.refused, durationMs: 0 });
   }
   await mkdir(dir, { recursive: true });
-  await writeFile(file, mutant.text);
-  const ran = await runOnce(mutant.scenario, dir, options.bail, scenario.file, options);
+  await writeFile(join(dir, 'scenario.yaml'), mutant.text);
+  const ran = await runOnce(mutant.scenario, dir, { ...options, stopAt: options.bail ? isRedCheck : null });
   if (options.keep === null) await rm(dir, { recursive: true, force: true });
   if (!options.signal.aborted) settle(judge(mutation, ran, scenario));
 }
@@ -226,30 +180,6 @@ function nextRun(works: readonly Work[], base: string, options: MutateOptions): 
   };
 }
 
-/** The directory of all runs; one that is not kept is gone once it is closed, or at the latest when the process ends. */
-async function openDirectory(keep: string | null): Promise<{ base: string; close(): void }> {
-  let base: string;
-  try {
-    base = keep === null ? temporaryDirectory('mutate') : (await createRunDir(resolve(keep))).dir;
-  } catch (error) {
-    if (error instanceof NetrigError) throw error;
-    throw new NetrigError('NETRIG_REPORT_WRITE', `No directory for the mutants can be made: ${messageOf(error)}`, {
-      cause: error,
-    });
-  }
-  if (keep !== null) return { base, close: () => undefined };
-  const removeNow = (): void => rmSync(base, { recursive: true, force: true });
-  // The second Ctrl-C ends the process at once.
-  process.on('exit', removeNow);
-  return {
-    base,
-    close() {
-      process.off('exit', removeNow);
-      removeNow();
-    },
-  };
-}
-
 /**
  * Runs each scenario, and each of its mutants on fresh hosts, `jobs` at once. What is written lies in a directory of its own
  * that is removed at the end, also after an abort; the labs of an abort are taken down first.
@@ -260,7 +190,7 @@ async function openDirectory(keep: string | null): Promise<{ base: string; close
 export async function mutate(subjects: readonly Subject[], options: MutateOptions): Promise<MutateResult> {
   const begin = performance.now();
   setMaxListeners(0, options.signal);
-  const { base, close } = await openDirectory(options.keep);
+  const { base, close } = await openDirectory(options.keep, 'mutate');
   const works = subjects.map((subject) => new Work(subject));
   try {
     await doInJobs(options.jobs, () => nextRun(works, base, options), options.signal);

@@ -50,6 +50,8 @@ describe('The labs that come with netrig', function () {
     const sections = page.split(/^## /m).slice(1);
     const lacking = (await labFiles()).flatMap((file) => {
       const name = relative(root, file);
+      // `netrig prove` takes every line of their solutions out (test/lab/exercises.test.ts).
+      if (name.startsWith('scenarios/exercises/')) return [];
       const own = sections.filter((section) => section.includes(`](../${name}#L1)`));
       const noticed = own.map((section) =>
         Number(/(\d+) noticed by a check/.exec(section)?.[1] ?? (section.includes('Skipped here') ? 2 : 0)),
