@@ -170,6 +170,16 @@ export const errorCatalogue = {
     mend: 'Something else answers at that address: do not go on before you know what.',
     exit: lab,
   },
+  NETRIG_FAULT: {
+    meaning: 'A fault could not be put into the lab, or not be taken out of it.',
+    mend: 'The message has the command and the kernel’s words.',
+    exit: lab,
+  },
+  NETRIG_HOST_OFF: {
+    meaning: 'A step or check needs a host that a step of the scenario powered off.',
+    mend: 'Put a `heal:` step before it, or ask another host.',
+    exit: failed,
+  },
   NETRIG_SSH_SILENT: {
     meaning: 'A lab host did not answer in the time of the step or check, nor the order to end what ran on it.',
     mend: 'The host may be frozen, out of memory, or starved by others on its machine: `netrig run --keep-on-fail` keeps the lab for a look.',

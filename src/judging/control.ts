@@ -7,11 +7,12 @@ import { quoteArgv } from '../ssh/quote.js';
 import { pathControl } from './same-path.js';
 import type { Service } from './same-path.js';
 import { connectCommand, connectProgram, readConnectOutput } from '../probes/connect-probe.js';
+import { keptApart } from '../places/kept-apart.js';
 import { isVantage, parseEndpoint } from '../places/endpoint.js';
 import type { ControlSpec, Sighting } from './expectation.js';
 import type { ProbeContext } from '../places/context.js';
 import type { PathEvidence } from '../facts/path.js';
-import { findOwner, isTargetProblem, resolveTarget } from '../probes/target.js';
+import { findOwner, isTargetProblem, plannedOwner, resolveTarget } from '../probes/target.js';
 import type { ResolvedTarget } from '../probes/target.js';
 import { beside, inside, isVantageProblem, resolveVantage } from '../places/vantage.js';
 import type { Vantage } from '../places/vantage.js';
@@ -139,6 +140,20 @@ async function answeredFor(request: ControlRequest, answeredBy: string): Promise
   };
 }
 
+/** Steps of the scenario left no way from source to target: that, and nothing else, is why the probe fails. */
+function brokenOnPurpose({ context, source, target }: ControlRequest): Control | null {
+  const { planted = () => [], plan } = context;
+  const to = target.owner?.host.name ?? plannedOwner(plan, target.address);
+  const why = to === null ? null : keptApart(plan, planted(), source.host.name, to);
+  return why === null
+    ? null
+    : {
+        title: `what keeps ${source.label} from ${target.label} is known`,
+        held: true,
+        seen: `a step broke it on purpose: ${why}`,
+      };
+}
+
 /**
  * The controls of a negative: the source's link carries packets; the target is up, answers itself at the very address, and the
  * way from source to target carries packets. An author's control stands in place of the last two.
@@ -151,6 +166,8 @@ export async function networkControls(request: ControlRequest): Promise<Control[
   const link = linkControl(source, path);
   const links = link ? [link] : [];
   if (author) return [...links, await authorControl(request, author)];
+  const apart = answeredBy === target.address ? null : brokenOnPurpose(request);
+  if (apart) return [apart];
   if (answeredBy === null && (cause === 'no-route' || cause === 'prohibited' || cause === 'too-big'))
     return [
       ...links,

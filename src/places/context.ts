@@ -1,4 +1,5 @@
 import type { DiagnosisRequest } from '../diagnosis/diagnose.js';
+import type { Fault } from '../model/fault.js';
 import type { Attachment } from '../model/verdict.js';
 import type { HostPlan, LabPlan } from '../plan/lab-plan.js';
 import type { TreeEntry, TreeOwner } from '../ssh/tree.js';
@@ -50,6 +51,8 @@ export interface ProbeContext {
    * sends has seen all of it then.
    */
   readonly probeOver?: () => Promise<unknown>;
+  /** Faults that steps put in and nobody has healed yet; see `keptApart`. */
+  readonly planted?: () => readonly Fault[];
   /** Nothing in the lab may be changed, not even for a moment (`--check-only`). */
   readonly readOnly?: true;
   /** Keeps a file with the run; `name` becomes part of the file's name. */

@@ -60,6 +60,8 @@ const zAddresses = z.looseObject({
 
 /** All addresses of global scope of a place, in the order of its interfaces. Rejects only with NETRIG_SSH_*. */
 export async function ownAddresses(context: ProbeContext, place: Vantage): Promise<OwnAddresses> {
+  const off = context.planted?.().some((fault) => fault.kind === 'poweroff' && fault.host === place.host.name);
+  if (off === true) return { unknown: `${place.host.name} is powered off` };
   const answer = await askIp(context, place, ['addr', 'show', 'scope', 'global'], zAddresses);
   if ('unknown' in answer) return answer;
   if ('refusal' in answer) return { unknown: `the addresses of ${place.label} could not be read: ${answer.refusal}` };
@@ -285,6 +287,15 @@ export async function resolveTarget(
   return addressOfOwner(context.plan, await readOwner(context, owner, options), source, options);
 }
 
+/** The one host that the plan gives an address to. */
+export function plannedOwner(plan: LabPlan, address: string): string | null {
+  const wanted = canonicalAddress(address);
+  const planned = plan.hosts.filter((host) =>
+    host.interfaces.some((nic) => nic.address !== null && canonicalAddress(nic.address.split('/')[0]!) === wanted),
+  );
+  return planned.length === 1 ? planned[0]!.name : null;
+}
+
 /**
  * Looks for whoever owns an address: hosts of the plan by what was planned, then everybody in the lab by what they say of
  * themselves (hosts, named network namespaces, containers). An address that more than one has (every engine starts at
@@ -293,10 +304,8 @@ export async function resolveTarget(
  */
 export async function findOwner(context: ProbeContext, source: Vantage, address: string): Promise<Vantage | null> {
   const wanted = canonicalAddress(address);
-  const planned = context.plan.hosts.filter((host) =>
-    host.interfaces.some((nic) => nic.address !== null && canonicalAddress(nic.address.split('/')[0]!) === wanted),
-  );
-  const known = planned.length === 1 ? { kind: 'host' as const, host: planned[0]!.name } : null;
+  const planned = plannedOwner(context.plan, wanted);
+  const known = planned === null ? null : { kind: 'host' as const, host: planned };
   const endpoint = known ?? (await heldBy(context, source, wanted));
   if (!endpoint) return null;
   const owner = await resolveVantage(context, endpoint);

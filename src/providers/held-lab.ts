@@ -11,7 +11,7 @@ import {
 } from '../lab/process.js';
 import { createRecord, removeRecord, updateRecord } from '../lab/store.js';
 import type { LabPlan } from '../plan/lab-plan.js';
-import type { LabRecord, RunningLab, UpOptions } from './provider.js';
+import type { LabFaults, LabRecord, RunningLab, UpOptions } from './provider.js';
 
 /** The life of a lab in the process that holds it, which is the same for every provider. */
 
@@ -72,6 +72,8 @@ export interface LabParts extends Pick<
   RunningLab,
   'target' | 'beside' | 'console' | 'died' | 'limitsMet' | 'hasFiles'
 > {
+  /** What can be broken on purpose in it, once it is up. */
+  faults?(): LabFaults | undefined;
   /** Makes the hosts, given the directory of the lab's record; what it finds out it writes into `record.access`. */
   bring(directory: string): Promise<void>;
   /** Takes away what was made, as far as it came. Rejects with NETRIG_CLEANUP: the record stays then, and it may be tried again. */
@@ -133,6 +135,9 @@ export async function holdLab(record: LabRecord, options: UpOptions, parts: LabP
     // What is being taken down dies on purpose.
     ...(parts.died ? { died: () => (going === undefined ? parts.died!() : []) } : {}),
     ...(parts.limitsMet ? { limitsMet: () => (going === undefined ? parts.limitsMet!() : []) } : {}),
+    get faults() {
+      return parts.faults?.();
+    },
     down: () => {
       going ??= takeDown().catch((error: unknown) => {
         // What is left may go at the next try.
@@ -164,9 +169,12 @@ export async function holdLab(record: LabRecord, options: UpOptions, parts: LabP
 /** A lab that another process holds. */
 export function attachedLab(
   record: LabRecord,
-  parts: Pick<RunningLab, 'target' | 'beside' | 'console' | 'down' | 'died' | 'hasFiles'>,
+  parts: Pick<RunningLab, 'target' | 'beside' | 'console' | 'down' | 'died' | 'hasFiles'> & {
+    faults?: () => LabFaults | undefined;
+  },
 ): RunningLab {
-  return { id: record.id, plan: record.plan, record, ...parts };
+  const { faults, ...rest } = parts;
+  return { id: record.id, plan: record.plan, record, faults: faults?.(), ...rest };
 }
 
 export interface EndHolderOptions {

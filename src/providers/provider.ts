@@ -1,4 +1,5 @@
 import type { EmitEvent } from '../model/events.js';
+import type { Fault } from '../model/fault.js';
 import type { SavedValue } from '../model/saved.js';
 import type { LabPlan } from '../plan/lab-plan.js';
 import type { SshTarget } from '../ssh/ssh.js';
@@ -71,6 +72,27 @@ export interface LimitMet {
   text: string;
 }
 
+/** Breaks things of a running lab on purpose, from outside its hosts. */
+export interface LabFaults {
+  /** Why this fault cannot be had in this lab, with the capability that is missing; `null`: it can. */
+  lacks(fault: Fault): Promise<string | null>;
+  /**
+   * Puts a fault in, and resolves once it has taken effect. Several may be in at once, also at the same link. Rejects with NETRIG_FAULT; then
+   * all is as it was before. What is in when the lab goes down goes with it.
+   */
+  plant(fault: Fault): Promise<PlantedFault>;
+  /** Whether a host is powered off just now: that it is dead then is no fault of the lab. */
+  isOff(host: string): boolean;
+}
+
+export interface PlantedFault {
+  /**
+   * Takes the fault out, and resolves once that has taken effect: a host that was powered off answers SSH, with what was on its disk,
+   * and is to be provisioned again. Safe to call twice. Rejects with NETRIG_FAULT, or the reason of `signal`; then it may be tried again.
+   */
+  heal(signal: AbortSignal): Promise<void>;
+}
+
 export interface RunningLab {
   readonly id: string;
   readonly plan: LabPlan;
@@ -94,6 +116,8 @@ export interface RunningLab {
   console(host: string): Promise<string>;
   /** The limits that were reached since this was asked last; of providers that set any. */
   limitsMet?(): LimitMet[];
+  /** Of a provider that can break things on purpose. */
+  readonly faults?: LabFaults | undefined;
   /** Takes everything away; safe to call twice. Rejects with NETRIG_CLEANUP naming what is left. */
   down(): Promise<void>;
 }

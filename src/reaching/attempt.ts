@@ -9,9 +9,11 @@ import { whoAnswers } from '../judging/identity.js';
 import { fail, inconclusive } from '../judging/outcome.js';
 import type { Service } from '../judging/same-path.js';
 import type { ProbeContext } from '../places/context.js';
+import { keptApart } from '../places/kept-apart.js';
 import { isVantage, parseEndpoint } from '../places/endpoint.js';
 import type { Vantage } from '../places/vantage.js';
 import { resolveProbe } from '../probes/probe-ends.js';
+import { plannedOwner } from '../probes/target.js';
 import type { ResolvedTarget } from '../probes/target.js';
 
 /** What one probe came to, with the sender's own view of the way. */
@@ -74,8 +76,31 @@ export function judgeSent(
         needsTarget: prober.needsTarget ?? false,
         send: prober.control ?? (async (a, b) => (await prober.send(a, b)).sighting),
       }),
-    diagnose: async (cause) => (prober.diagnosed === 'never' ? null : explain(context, prober, ends, sent, cause)),
+    diagnose: async (cause) =>
+      prober.diagnosed === 'never'
+        ? null
+        : (onPurpose(context, ends) ?? (await explain(context, prober, ends, sent, cause))),
   });
+}
+
+/** What a step of the scenario broke between the ends needs no looking for. */
+function onPurpose(
+  context: ProbeContext,
+  { source, target }: { source: Vantage; target: ResolvedTarget },
+): Diagnosis | null {
+  const { planted = () => [], plan } = context;
+  const to = target.owner?.host.name ?? plannedOwner(plan, target.address);
+  const why = to === null ? null : keptApart(plan, planted(), source.host.name, to);
+  if (why === null) return null;
+  return {
+    sentence: `a step broke the way on purpose: ${why}`,
+    rootCause: null,
+    way: [],
+    back: [],
+    evidence: [],
+    mend: 'put a `heal:` step before the check',
+    unlooked: [],
+  };
 }
 
 /** Why the probe came to what it came to; see `diagnose`. */

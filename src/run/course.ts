@@ -2,12 +2,14 @@ import { setMaxListeners } from 'node:events';
 import { isNetrigError, messageOf, NetrigError } from '../errors.js';
 import type { EmitEvent } from '../model/events.js';
 import type { SavedValue } from '../model/saved.js';
+import type { Fault } from '../model/fault.js';
 import type { Outcome } from '../model/verdict.js';
 import type { ProbeContext } from '../places/context.js';
 import type { LabPlan } from '../plan/lab-plan.js';
 import type { Scenario, ScenarioItem } from '../scenario/scenario.js';
 import type { RecordTranscript } from '../session/session.js';
 import type { BackgroundProcess } from '../steps/kind.js';
+import type { FaultKeeper } from './faults.js';
 import type { ScenarioLab } from './scenario-lab.js';
 import type { ScenarioRunOptions } from './scenario-run.js';
 import { machineStarvation } from './starvation.js';
@@ -26,6 +28,7 @@ export interface Course {
   readonly signal: AbortSignal;
   readonly lab: ScenarioLab;
   readonly outcomes: Map<string, Outcome>;
+  readonly faults: FaultKeeper;
   readonly background: BackgroundProcess[];
   /** Values that steps saved for later items. */
   readonly saved: Map<string, SavedValue>;
@@ -73,7 +76,10 @@ export function contextFor(
   });
   const attach: ProbeContext['attach'] = (title, name, mime, data) =>
     context.attach(title, name, mime, course.maskBytes(data, mime));
-  return { ...context, attach };
+  // One that comes and goes is in the way only now and then.
+  const planted = (): Fault[] =>
+    course.faults.planted().flatMap(({ fault, everyMs }) => (everyMs === null ? [fault] : []));
+  return { ...context, attach, planted };
 }
 
 export function log(course: Course, level: 'info' | 'warn' | 'error', text: string): void {
@@ -89,8 +95,12 @@ export function skipped(reason: string): Outcome {
   return { verdict: 'skipped', reason };
 }
 
-/** What an error of netrig or the lab makes of an item. A host that says nothing leaves open what is true of the network. */
+/**
+ * What an error of netrig or the lab makes of an item. A host that says nothing leaves open what is true of the network; one that a
+ * step powered off is no error: what was to be seen there is not there.
+ */
 export function broken(error: unknown): Outcome {
+  if (isNetrigError(error, 'NETRIG_HOST_OFF')) return { verdict: 'fail', cause: 'absent', reason: messageOf(error) };
   if (isNetrigError(error, 'NETRIG_SSH_SILENT')) return { verdict: 'inconclusive', reason: messageOf(error) };
   const code = isNetrigError(error) ? error.code : 'NETRIG_INTERNAL';
   const stack = isNetrigError(error) || !(error instanceof Error) ? '' : ` ${error.stack ?? ''}`;

@@ -103,6 +103,7 @@ async function takeStep(course: Course, item: StepItem): Promise<Timed> {
       on: item.on,
       folders: item.folders,
       background: course.background,
+      breaker: course.faults,
       save: (name, value) => {
         course.saved.set(name, value);
         course.options.onSaved?.(course.lab.running!, Object.fromEntries(course.saved));
@@ -156,7 +157,7 @@ function attemptAt(course: Course, item: CheckItem, notes: AttemptNotes): Attemp
     try {
       return await once(ms);
     } catch (error) {
-      if (isNetrigError(error, 'NETRIG_SSH_SILENT')) return broken(error);
+      if (isNetrigError(error, 'NETRIG_SSH_SILENT') || isNetrigError(error, 'NETRIG_HOST_OFF')) return broken(error);
       const left = ms - (performance.now() - begin);
       // The way to the probe broke, not the network under test: once more over a new connection.
       const tryAgain = isNetrigError(error, 'NETRIG_SSH_LOST') && left > 0 && isRepeatable(item.type, item.spec);

@@ -3,6 +3,8 @@ import type { EmitEvent } from '../model/events.js';
 import type { SavedValue } from '../model/saved.js';
 import type { Outcome } from '../model/verdict.js';
 import type { LabPlan } from '../plan/lab-plan.js';
+import { provisionHost } from '../session/provision.js';
+import { faultKeeper } from './faults.js';
 import { planLab } from '../plan/plan.js';
 import type { IsolationWish, Provider, RunningLab } from '../providers/provider.js';
 import type { Scenario, ScenarioItem, StepItem } from '../scenario/scenario.js';
@@ -94,7 +96,15 @@ async function performNow(course: Course, item: ScenarioItem): Promise<Outcome> 
   const last = item.kind === 'step' && item.last;
   if (item.kind === 'step' && !last && verdict !== 'pass' && verdict !== 'skipped')
     course.lab.stop(`the step "${item.title}" (line ${item.source.line}) did not succeed`);
+  // What follows is about a lab in which it was done.
+  if (item.kind === 'step' && !last && verdict === 'skipped' && timed.attempts > 0)
+    course.lab.stop(`the step "${item.title}" (line ${item.source.line}) cannot be taken here`);
   return settle(course, item, timed);
+}
+
+/** After Ctrl-C nobody waits for hosts that go at once anyway. */
+async function healFaults({ lab, faults, signal }: Course): Promise<void> {
+  await faults.end({ startHosts: !signal.aborted && !lab.gone.aborted });
 }
 
 /** A step of `finally`: it runs whatever happened, as long as there is a lab on which something may be left. */
@@ -103,6 +113,9 @@ async function performLast(course: Course, item: StepItem): Promise<Outcome> {
   const skip = (reason: string): Outcome => settleUntried(course, item, skipped(lab.stopped ?? reason));
   if (lab.starting === null) return skip('nothing was done before it');
   await lab.starting;
+  // The first of them: it and all that follow find the lab whole.
+  if (!course.items.some((one) => one.kind === 'step' && one.last && course.outcomes.has(one.id)))
+    await healFaults(course);
   return lab.session === null || lab.gone.aborted ? skip('the lab did not come up') : performNow(course, item);
 }
 
@@ -157,6 +170,7 @@ async function endLab(course: Course): Promise<void> {
 async function finish(course: Course, startedAt: number): Promise<void> {
   const { lab, signal, scenario } = course;
   await settleTheRest(course);
+  await healFaults(course);
   lab.look();
   if (lab.session && !signal.aborted && !lab.gone.aborted) await keepEvidence(course);
   await lab.leave();
@@ -178,6 +192,7 @@ async function applySteps(course: Course, perform: (id: string) => Promise<Outco
     // A lab that stays up has its last steps before it no longer does.
     if (item.kind === 'step' && !item.last) await perform(item.id);
   }
+  await healFaults(course);
   if (lab.error) return lab.error;
   return lab.stopped === null
     ? null
@@ -192,6 +207,7 @@ export function createScenarioRun(scenario: Scenario, given: ScenarioRunOptions)
   const { signal } = options;
   const plan = planLab(scenario);
   const items = itemsOf(scenario);
+  const lab = scenarioLab({ scenario, plan, options });
   const course: Course = {
     scenario,
     plan,
@@ -199,7 +215,19 @@ export function createScenarioRun(scenario: Scenario, given: ScenarioRunOptions)
     options,
     emit,
     signal,
-    lab: scenarioLab({ scenario, plan, options }),
+    lab,
+    faults: faultKeeper({
+      lab: () => lab.running,
+      session: () => lab.session,
+      provision: (session, host, until) =>
+        provisionHost(
+          session,
+          plan.hosts.find((one) => one.name === host)!,
+          until,
+        ),
+      log: (level, text) => emit({ type: 'log', scenario: scenario.id, level, text }),
+      signal,
+    }),
     outcomes: new Map(),
     background: [],
     saved: new Map(Object.entries(options.existing?.record.saved ?? {})),

@@ -61,19 +61,23 @@ export async function provision(session: LabSession, signal: AbortSignal): Promi
   const { plan } = session.lab;
   await Promise.all(
     plan.hosts.map(async (host) => {
-      const connection = await session.connection(host.name, signal);
-      if (!session.lab.hasFiles) await putFiles(connection, host);
-      const result = await connection.exec(provisionScript(plan, host), { signal, timeoutMs: provisionMs });
-      if (result.exitCode === 0) return;
-      throw new NetrigError(
-        'NETRIG_SEGMENT',
-        `Provisioning ${host.name} failed: ${result.stderr.trim() || `exit status ${result.exitCode}`}.`,
-        {
-          hint: `Check the routes and sysctls of ${host.name} in the scenario.`,
-        },
-      );
+      if (!session.lab.hasFiles) await putFiles(await session.connection(host.name, signal), host);
+      await provisionHost(session, host, signal);
     }),
   ).catch((error: unknown) => {
     throw error instanceof NetrigError ? error : new NetrigError('NETRIG_INTERNAL', messageOf(error), { cause: error });
   });
+}
+
+/** Names, sysctls, routes and the engine of one host, such as one that was started again. */
+export async function provisionHost(session: LabSession, host: HostPlan, signal: AbortSignal): Promise<void> {
+  const connection = await session.connection(host.name, signal);
+  const script = provisionScript(session.lab.plan, host);
+  const result = await connection.exec(script, { signal, timeoutMs: provisionMs });
+  if (result.exitCode === 0) return;
+  throw new NetrigError(
+    'NETRIG_SEGMENT',
+    `Provisioning ${host.name} failed: ${result.stderr.trim() || `exit status ${result.exitCode}`}.`,
+    { hint: `Check the routes and sysctls of ${host.name} in the scenario.` },
+  );
 }

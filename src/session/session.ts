@@ -41,7 +41,7 @@ export interface ContextOptions {
  */
 export interface LabSession {
   readonly lab: RunningLab;
-  /** Rejects with NETRIG_SSH_CONNECT, NETRIG_SSH_HOST_KEY or NETRIG_HOST_UNKNOWN. */
+  /** Rejects with NETRIG_SSH_CONNECT, NETRIG_SSH_HOST_KEY, NETRIG_HOST_OFF or NETRIG_HOST_UNKNOWN. */
   connection(host: string, signal?: AbortSignal): Promise<HostConnection>;
   context(options: ContextOptions): ProbeContext;
   /** Ends all connections; the lab itself stays. */
@@ -148,6 +148,7 @@ function connectionsTo(lab: RunningLab, connectTo: typeof connect, target: (host
   async function connection(host: string, signal?: AbortSignal): Promise<HostConnection> {
     planOf(host);
     if (closed) throw new NetrigError('NETRIG_SSH_LOST', `The session with the lab ${lab.id} is closed.`);
+    if (lab.faults?.isOff(host) === true) throw new NetrigError('NETRIG_HOST_OFF', `${host} is powered off.`);
     const before = open.get(host);
     if (before) {
       const live = await before.catch(() => null);

@@ -3,6 +3,7 @@ import type { OwnFolders } from '../language/own-path.js';
 import type { SavedValue } from '../model/saved.js';
 import type { ProbeContext } from '../places/context.js';
 import type { Outcome } from '../model/verdict.js';
+import type { Fault } from '../model/fault.js';
 
 /** Time for a step that names none, ms. */
 export const defaultStepTimeoutMs = 60_000;
@@ -19,6 +20,37 @@ export interface BackgroundProcess {
   ended: string;
 }
 
+/** A fault as a step asks for it. */
+export interface FaultOrder {
+  /** For `heal:`. */
+  name: string | null;
+  fault: Fault;
+  /** Healed by itself after so many ms; `null`: when somebody heals it, or at the end. */
+  forMs: number | null;
+  /** It comes and goes, once in so many ms; `null`: it stays. */
+  everyMs: number | null;
+}
+
+/** Breaks things of the lab on purpose, and heals them. */
+export interface LabBreaker {
+  /** Rejects with NETRIG_FAULT. The outcome is `skipped` where the provider cannot do it. */
+  plant(order: FaultOrder): Promise<Outcome>;
+  /** The fault of that name, or all (`null`). Rejects with NETRIG_FAULT. */
+  heal(name: string | null, signal: AbortSignal): Promise<Outcome>;
+  /** What is in just now, in the order it came. */
+  planted(): readonly FaultOrder[];
+}
+
+/** A host or segment that a spec names. */
+export interface NamedPart {
+  sort: 'host' | 'segment';
+  name: string;
+  /** Below the step: `['fault', 'cut', 'hosts', 0]`. */
+  path: (string | number)[];
+  /** The segment that the host must be on. */
+  on?: string;
+}
+
 export interface StepContext extends ProbeContext {
   /** Hosts the step runs on (`on:`), one or several. */
   readonly on: string[];
@@ -28,6 +60,7 @@ export interface StepContext extends ProbeContext {
   readonly background: BackgroundProcess[];
   /** Keeps a value for later steps and checks, which have it as `${name}`. */
   save(name: string, value: SavedValue): void;
+  readonly breaker: LabBreaker;
   /** Says that the step ends this host on purpose (a power cut): its death is then no fault of the lab. */
   expectGone(host: string): void;
 }
@@ -41,6 +74,12 @@ export interface StepKind<Spec = unknown> {
   /** The step's own keys, the marking key included, without `step`, `on`, `timeout`, `when`. */
   readonly schema: z.ZodObject;
   describe(spec: Spec): string;
+  /** It is about the lab as a whole, and has no `on`. */
+  readonly ofLab?: true;
+  /** Hosts and segments that the spec names: they must be there. */
+  parts?(spec: Spec): NamedPart[];
+  /** The name of a fault: that it gives, or that an earlier step must have given. */
+  faultName?(spec: Spec): { gives: string } | { needs: string } | null;
   /** Names of the values that the step saves for later ones. */
   saves?(spec: Spec): string[];
   /** Files beside the scenario that the step takes, for their mistakes to be told before anything runs; `mode`: permission bits are given. */

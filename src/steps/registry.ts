@@ -1,3 +1,5 @@
+import { faultStep } from './fault.js';
+import { healStep } from './heal.js';
 import type { StepKind } from './kind.js';
 import { copyStep } from './copy.js';
 import { runStep } from './run.js';
@@ -10,4 +12,6 @@ export const stepKinds: readonly StepKind[] = [
   startStep,
   writeStep,
   copyStep,
+  faultStep,
+  healStep,
 ] as unknown as readonly StepKind[];

@@ -64,7 +64,7 @@ describe('Effects that kinds declare', () => {
     expect(isRepeatable(kind('http'), { method: 'POST' })).to.equal(false);
     expect(isRepeatable(kind('http'), { method: 'GET' })).to.equal(true);
     expect(isRepeatable(kind('ping'), {})).to.equal(true);
-    expect(stepKinds.filter((one) => one.repeatable).map((one) => one.name)).to.deep.equal(['write']);
+    expect(stepKinds.filter((one) => one.repeatable).map((one) => one.name)).to.deep.equal(['write', 'copy', 'heal']);
   });
 
   it('a kind says of a spec that it cannot fail, and the file is refused at that place', () => {

@@ -221,10 +221,11 @@ export function bootScript(isolation: Isolation): string {
 # /proc is still the machine's: it has this process under the pid by which the machine knows it.
 read -r pid rest </proc/self/stat
 echo "made $pid" >&3
-${isolation === 'users' ? usersRoot : ownRoot}${engineData(isolation)}${isolation === 'users' ? usersKernelFiles : ownKernelFiles}${afterKernelFiles}`;
+${isolation === 'users' ? usersRoot : ownRoot}${engineData(isolation)}${isolation === 'users' ? usersKernelFiles : ownKernelFiles}${runtimeFiles}${ownTree}${startInit}`;
 }
 
-const afterKernelFiles = `
+/** What a host has from its boot to its end: devices, keys, and where systemd finds what it needs. */
+const runtimeFiles = `
 mount -t devpts -o newinstance,ptmxmode=0666,mode=620,gid=5 devpts dev/pts
 mount -t tmpfs -o mode=1777,nosuid,nodev shm dev/shm
 ln -s pts/ptmx dev/ptmx
@@ -261,7 +262,10 @@ if [ "$NETRIG_INIT" = systemd ]; then
     fi
   fi
 fi
+`;
 
+/** The tree becomes the host's root, and the host somebody of its own. */
+const ownTree = `
 mkdir -p .machine
 pivot_root . .machine
 cd /
@@ -269,7 +273,6 @@ umount -l /.machine
 rmdir /.machine
 
 # From here on links in the image's tree lead nowhere but into it.
-hostname "$NETRIG_HOST"
 rm -f /etc/hostname /etc/hosts /etc/machine-id /etc/resolv.conf
 echo "$NETRIG_HOST" >/etc/hostname
 printf '127.0.0.1 localhost\\n::1 localhost ip6-localhost ip6-loopback\\n127.0.1.1 %s\\n' "$NETRIG_HOST" >/etc/hosts
@@ -285,10 +288,12 @@ if [ "$NETRIG_INIT" = systemd ]; then
       ln -sf /dev/null "/etc/systemd/system/$unit"
     done
   fi
-else
-  mkdir -p /run/sshd
 fi
+`;
 
+const startInit = `
+hostname "$NETRIG_HOST"
+[ "$NETRIG_INIT" = systemd ] || mkdir -p /run/sshd
 # The holder sends the addresses when the interfaces are there; a pipe that ends without the last line means that it died.
 addresses=
 while read -r line && [ "$line" != go ] && [ "$line" != files ]; do
@@ -310,3 +315,73 @@ fi
 # With SIGCHLD ignored the kernel reaps whatever is left to this PID 1 (sigaction(2)).
 exec /usr/bin/env -i --ignore-signal=CHLD PATH=/usr/sbin:/usr/bin:/sbin:/bin container=netrig sleep infinity </dev/null >/dev/null 2>&1 3>&-
 `;
+
+/** How `restartScript` gets what is left of the host: its mount namespace, its root directory, its user namespace. */
+export const keptDescriptors = { mount: 4, root: 5, users: 6 } as const;
+
+const kept = (name: keyof typeof keptDescriptors): string => `/proc/self/fd/${keptDescriptors[name]}`;
+
+/** A host that was powered off is started again: other namespaces and cgroups, the same users and the same disk. */
+export function restartScript(isolation: Isolation): string {
+  const again = `"$NETRIG_SETPRIV" --pdeathsig KILL unshare $NETRIG_UNSHARE --fork --kill-child=KILL bin/busybox ${run('NETRIG_REENTER')}`;
+  return `set -eu
+exec 2>&1
+while [ "$1" != -- ]; do
+  echo 0 >"$1/cgroup.procs"
+  shift
+done
+cd "$NETRIG_IMAGE"
+${
+  isolation === 'users'
+    ? `exec "$NETRIG_PERL" -e "$NETRIG_CALLS" -- $NETRIG_FILTER -- "$NETRIG_NSENTER" --user=${kept('users')} ${again}`
+    : `exec ${again}`
+}
+`;
+}
+
+/** As PID 1, with the root of the machine still, and a proc that has it under the pid by which the machine knows it. */
+export const reenterScript = `set -eu
+read -r pid rest </proc/self/stat
+echo "made $pid" >&3
+exec "$NETRIG_NSENTER" --mount=${kept('mount')} --root=${kept('root')} /bin/busybox ${run('NETRIG_BOOT')}
+`;
+
+/** Devices cannot be made by the host's users: its /dev stays, but for what belongs to one boot. */
+const usersKernelFilesAgain = `
+umount -l proc
+mount -t proc -o nosuid,nodev,noexec proc proc
+umount -l sys
+mount -t sysfs -o nosuid,nodev,noexec sysfs sys
+umount -l dev/.lxc/proc dev/.lxc/sys
+mount -t proc -o nosuid,nodev,noexec proc dev/.lxc/proc
+mount -t sysfs -o nosuid,nodev,noexec sysfs dev/.lxc/sys
+rm -f dev/ptmx dev/fd dev/stdin dev/stdout dev/stderr dev/kmsg
+mkdir -p dev/pts dev/shm dev/mqueue
+echo 0 65535 >proc/sys/net/ipv4/ping_group_range
+`;
+
+/** PID 1 on the disk of an earlier boot, whose processes are all gone, but not its mounts. */
+export function restartedBootScript(isolation: Isolation): string {
+  // What a boot mounts goes with it. Layers of the engine that are bound from the image belong to the disk.
+  const stays = isolation === 'users' ? '/ | /proc | /sys | /dev | /dev/.lxc/* | /dev/net/* | /dev/[!mps]* | ' : '/ | ';
+  return `set -eu
+cd /
+# Over the old one, which shows the processes of a namespace that is no more.
+mount -t proc -o nosuid,nodev,noexec proc proc
+mounts=
+while read -r id parent device root target rest; do
+  case "$target" in
+    ${stays}/var/lib/docker | /var/lib/docker/overlay2/*/diff) ;;
+    *) mounts="$target
+$mounts" ;;
+  esac
+done <proc/self/mountinfo
+${isolation === 'users' ? 'umount -l proc\n' : ''}while read -r target; do
+  # Names with blanks are written with octal codes; what is below something that went is gone already.
+  [ -z "$target" ] || umount -l "$(printf %b "$target")" 2>/dev/null || :
+done <<END
+$mounts
+END
+[ "$NETRIG_INIT" = systemd ] || rm -rf run/* run/.[!.]*
+${isolation === 'users' ? usersKernelFilesAgain : ownKernelFiles}${runtimeFiles}${startInit}`;
+}

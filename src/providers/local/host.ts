@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { closeSync, constants, existsSync, openSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Duplex, Readable } from 'node:stream';
 import { messageOf, NetrigError } from '../../errors.js';
@@ -14,7 +14,17 @@ import { identify, type ProcessIdentity, signalProcess, waitUntilGone } from '..
 import { consoleLog } from '../../lab/store.js';
 import type { HostPlan } from '../../plan/lab-plan.js';
 import type { LabKeys } from '../../ssh/keys.js';
-import { bootScript, enterScript, enterUsersScript, provideScript, layerEnvironment } from './boot-script.js';
+import {
+  type Isolation,
+  bootScript,
+  enterScript,
+  enterUsersScript,
+  layerEnvironment,
+  provideScript,
+  reenterScript,
+  restartedBootScript,
+  restartScript,
+} from './boot-script.js';
 import {
   type CgroupLayout,
   delegateGroups,
@@ -83,6 +93,61 @@ export interface BootedHost {
   first: Duplex;
 }
 
+/** What is left of a host that was powered off: open files that keep its mounts, with all that was written to its disk. */
+export interface KeptDisk {
+  mount: number;
+  root: number;
+  /** Of an isolated host. */
+  users: number | null;
+  close(): void;
+}
+
+function keepDisk({ pid1, isolation }: HostAccess): KeptDisk {
+  const opened: number[] = [];
+  const close = (): void => {
+    for (const fd of opened.splice(0)) closeSync(fd);
+  };
+  const open = (name: string, flags: number): number => {
+    const fd = openSync(`/proc/${pid1.pid}/${name}`, flags);
+    opened.push(fd);
+    return fd;
+  };
+  try {
+    return {
+      mount: open('ns/mnt', constants.O_RDONLY),
+      root: open('root', constants.O_RDONLY | constants.O_DIRECTORY),
+      users: isolation === 'users' ? open('ns/user', constants.O_RDONLY) : null,
+      close,
+    };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+/**
+ * Ends all of a host at once, as a power cut does; its disk stays. Rejects with NETRIG_FAULT when something of it does not end.
+ */
+export async function powerOff(name: string, booted: BootedHost): Promise<KeptDisk> {
+  const { access, guard, groups, uplink } = booted;
+  const disk = keepDisk(access);
+  try {
+    thaw(groups.top);
+    const processes = [guard, access.pid1, ...uplink];
+    for (const one of processes) signalProcess(one, 'SIGKILL');
+    killTasks(groups.top);
+    const left = await waitUntilGone(processes, teardownMs);
+    if (left.length > 0)
+      throw new NetrigError('NETRIG_FAULT', `${name} could not be powered off: process ${left[0]?.pid} does not end.`);
+    booted.closeConsole();
+    await removeCgroups(groups.top, teardownMs);
+    return disk;
+  } catch (error) {
+    disk.close();
+    throw error;
+  }
+}
+
 /** One attempt at a host that failed; nothing of it is left. */
 export class BootFailure extends Error {}
 
@@ -99,20 +164,39 @@ export function busyboxOf(image: HostImage): string {
 
 const pathOf = (program: string): string => findProgram(program) ?? program;
 
-/** What the scripts of an isolated host know more than those of another. */
-function usersEnvironment(overlay: 'host' | 'root', users: UserSpace): Record<string, string> {
+/** How a host's own processes make the system calls of `machine-calls.ts`, and are bound by its filter. */
+function callsEnvironment(): Record<string, string> {
   const [perl, , program] = machineCalls;
   return {
+    NETRIG_PERL: pathOf(perl),
+    NETRIG_CALLS: program,
+    NETRIG_FILTER: filterAction().join(' '),
+    NETRIG_NSENTER: pathOf('nsenter'),
+  };
+}
+
+/** What the scripts of an isolated host know more than those of another. */
+function usersEnvironment(overlay: 'host' | 'root', users: UserSpace): Record<string, string> {
+  return {
+    ...callsEnvironment(),
     NETRIG_USERS: `/proc/${users.holder.pid}/ns/user`,
     NETRIG_SHIFTED: outerIds() === null ? `/proc/${users.holder.pid}/ns/user` : '-',
     NETRIG_FIRST_ID: String(users.firstId),
     NETRIG_OVERLAY: overlay,
     NETRIG_PROVIDE: provideScript,
     NETRIG_ENTER_USERS: enterUsersScript,
-    NETRIG_PERL: pathOf(perl),
-    NETRIG_CALLS: program,
-    NETRIG_FILTER: filterAction().join(' '),
-    NETRIG_NSENTER: pathOf('nsenter'),
+  };
+}
+
+/** The namespaces of one boot, beside that of its mounts. */
+const unshared = (host: HostPlan): string => `--pid --uts --ipc --net${host.init === 'systemd' ? ' --cgroup' : ''}`;
+
+function restartEnvironment(mode: Isolation, host: HostPlan): Record<string, string> {
+  return {
+    ...callsEnvironment(),
+    NETRIG_BOOT: restartedBootScript(mode),
+    NETRIG_REENTER: reenterScript,
+    NETRIG_UNSHARE: unshared(host),
   };
 }
 
@@ -133,7 +217,7 @@ function environment(site: LabSite, host: HostPlan, image: HostImage, users: Use
     NETRIG_IMAGE: image.root,
     ...layerEnvironment(image.layers),
     NETRIG_SIZE: String(site.limits(host).disk),
-    NETRIG_UNSHARE: `--mount --pid --uts --ipc --net${host.init === 'systemd' ? ' --cgroup' : ''}`,
+    NETRIG_UNSHARE: `--mount ${unshared(host)}`,
     NETRIG_CGROUP: viewFor(site.layout, image.cgroup) ?? 'hybrid',
     NETRIG_HIERARCHIES: hierarchies.map((one) => `${basename(one.mountPoint)}=${one.options}`).join(' '),
     NETRIG_UNIFIED: unified === null ? '' : 'yes',
@@ -179,12 +263,14 @@ interface Attempt {
 /**
  * Makes one host and waits until its sshd answers. Rejects with BootFailure when it does not within `timeoutMs` or dies
  * before; with the reason of `signal` when that aborts; with NETRIG_SEGMENT. In each case nothing of the host is left.
+ *
+ * `disk`: of a host that was powered off, which is started again.
  */
 export async function bootHost(
   site: LabSite,
   index: number,
   host: HostPlan,
-  options: { again: boolean; timeoutMs: number; signal: AbortSignal },
+  options: { again: boolean; timeoutMs: number; signal: AbortSignal; disk?: KeptDisk },
 ): Promise<BootedHost> {
   const image = site.images.get(orderKey(host));
   if (!image) throw new NetrigError('NETRIG_INTERNAL', `No image "${host.image}" was made ready for ${host.name}.`);
@@ -208,10 +294,14 @@ export async function bootHost(
     requireLimits(host.name, host.limits, setLimits(made.groups.limited, site.limits(host)));
     const range = site.ids[index];
     if (range) {
-      made.users = await makeUsers(range.first, (identity) => own(site, made, `users of ${host.name}`, identity));
+      if (!options.disk)
+        made.users = await makeUsers(range.first, (identity) => own(site, made, `users of ${host.name}`, identity));
       delegateGroups(made.groups, view, range.first);
     }
-    return await bringUp(site, index, { host, image, again: options.again }, made, { failed, stop });
+    return await bringUp(site, index, { host, image, again: options.again, disk: options.disk }, made, {
+      failed,
+      stop,
+    });
   } catch (error) {
     // Told apart before the killing below, which is a cause of its own kind.
     const reason: unknown = options.signal.aborted
@@ -253,19 +343,26 @@ async function undoAttempt(made: Attempt, late: boolean): Promise<void> {
 async function bringUp(
   site: LabSite,
   index: number,
-  { host, image, again }: { host: HostPlan; image: HostImage; again: boolean },
+  { host, image, again, disk }: { host: HostPlan; image: HostImage; again: boolean; disk: KeptDisk | undefined },
   made: Attempt,
   { failed, stop }: { failed: AbortController; stop: AbortSignal },
 ): Promise<BootedHost> {
-  const files = await ownFilesArchive(host, image, site.outside.get(host.image));
-  const env = environment(site, host, image, made.users);
-  const script = enterScript(site.isolation.mode);
+  // What a host that is started again had is on its disk.
+  const files = disk ? null : await ownFilesArchive(host, image, site.outside.get(host.image));
+  const { mode } = site.isolation;
+  const env = {
+    ...environment(site, host, image, made.users),
+    ...(disk ? restartEnvironment(mode, host) : {}),
+  };
+  const script = disk ? restartScript(mode) : enterScript(mode);
+  // In the order of `keptDescriptors`.
+  const keptFiles = disk ? [disk.mount, disk.root, ...(disk.users === null ? [] : [disk.users])] : [];
   // A session of its own: Ctrl-C at the terminal is for netrig, not for the PID 1 of each host.
   const shell = [env['NETRIG_BUSYBOX'] ?? '', 'sh', '-c', script, 'netrig-enter', ...made.groups.joined, '--'];
   const [program = '', ...words] = [...ownRootWords(), ...shell];
   const child = spawn(program, words, {
     env,
-    stdio: ['pipe', 'pipe', 'ignore', 'pipe'],
+    stdio: ['pipe', 'pipe', 'ignore', 'pipe', ...keptFiles],
     detached: true,
   });
   const [stdin, output, , pipe] = child.stdio;

@@ -3,7 +3,7 @@ import { basename } from 'node:path';
 import { messageOf, NetrigError } from '../../errors.js';
 import type { LedgerEntry } from '../../lab/ledger.js';
 import { readLedger } from '../../lab/ledger.js';
-import { bootId, isSurelyDead, signalProcess, waitUntilGone } from '../../lab/process.js';
+import { bootId, isSurelyDead, type ProcessIdentity, signalProcess, waitUntilGone } from '../../lab/process.js';
 import { labDirectory, listRecords, removeRecord, strayDirectories } from '../../lab/store.js';
 import type { LabRecord, SweepReport } from '../provider.js';
 import type { HostAccess } from './transport.js';
@@ -53,6 +53,8 @@ export interface LocalAccess {
   privateKey: string;
   hostKey: string;
   hosts: Record<string, HostAccess>;
+  /** The process that holds the namespace of the segments. Left out by records of older versions. */
+  segments?: ProcessIdentity;
 }
 
 /** Throws NETRIG_LAB_GONE when the record has none: nothing can be reached by it. */

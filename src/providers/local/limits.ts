@@ -228,12 +228,14 @@ function isFull(root: string): boolean {
   }
 }
 
-/** The watches of a lab and its hosts, looked at whenever somebody asks: nothing runs between two questions. */
+/** The watches of a lab and its hosts, looked at whenever somebody asks: nothing runs between two questions. A host that was started again has a new one. */
 export function watchAll(): { add(host: string | null, watch: LimitWatch): void; limitsMet(): LimitMet[] } {
-  const watches: { host: string | null; watch: LimitWatch }[] = [];
+  const watches = new Map<string | null, LimitWatch>();
   return {
-    add: (host, watch) => void watches.push({ host, watch }),
+    add: (host, watch) => void watches.set(host, watch),
     limitsMet: () =>
-      watches.flatMap(({ host, watch }) => watch.met().map((what) => ({ host, text: `${host ?? 'the lab'} ${what}` }))),
+      [...watches].flatMap(([host, watch]) =>
+        watch.met().map((what) => ({ host, text: `${host ?? 'the lab'} ${what}` })),
+      ),
   };
 }

@@ -8,7 +8,7 @@ import { requireHostImageRow } from '../../images/recipe.js';
 import { ensureOrderedImage, orderKey, type ImageOrder } from '../../images/made-to-order.js';
 import { type Ledger, openLedger } from '../../lab/ledger.js';
 import { isAlive, ownPidSpace, type ProcessIdentity } from '../../lab/process.js';
-import { consoleLog, heldElsewhere, holderAlive, keepLog, newLabId } from '../../lab/store.js';
+import { consoleLog, heldElsewhere, holderAlive, keepLog, newLabId, updateRecord } from '../../lab/store.js';
 import type { HostPlan, LabPlan } from '../../plan/lab-plan.js';
 import { generateLabKeys } from '../../ssh/keys.js';
 import type { SshTarget } from '../../ssh/ssh.js';
@@ -24,7 +24,7 @@ import {
   newRecord,
   throwIfInterrupted,
 } from '../held-lab.js';
-import type { DeadPart, LabRecord, Provider, RunningLab, UpOptions } from '../provider.js';
+import type { DeadPart, LabFaults, LabRecord, Provider, RunningLab, UpOptions } from '../provider.js';
 import { besideTarget } from './beside.js';
 import { localCapabilities } from './capabilities.js';
 import { cgroupLayout, cgroupName, labGroups, makeLabGroups } from './cgroups.js';
@@ -33,7 +33,8 @@ import { journalOf } from './console.js';
 import { freeRanges, giveBack, type IdRange, takeRanges } from './id-ranges.js';
 import { chooseIsolation, type HostIsolation, noneMeans, probeIsolation, usersMeans } from './isolation.js';
 import { lastLines } from '../shared/last-lines.js';
-import { BootFailure, type BootedHost, bootHost, type LabSite } from './host.js';
+import { type FaultSite, type HostPower, localFaults, notStarted } from './faults.js';
+import { BootFailure, type BootedHost, bootHost, type KeptDisk, type LabSite, powerOff } from './host.js';
 import { accessOf, type LocalAccess, removeLeftovers, sweepLocal, undo } from './leftovers.js';
 import { hostLimits, type HostLimits, labMemory, requireLimits, setLimits, watchAll, watchLimits } from './limits.js';
 import { checkInotify, localPreflight, needOf, neighbourWarning } from './preflight.js';
@@ -104,9 +105,15 @@ function targetOf(record: LabRecord, host: string, greeted: GreetedStreams): Ssh
   };
 }
 
+function deadSegments(segments: SegmentSpace | null): DeadPart[] {
+  if (!segments || isAlive(segments.holder)) return [];
+  return [{ what: `the process that holds the segments (pid ${segments.holder.pid})`, host: null }];
+}
+
 /** Hosts whose PID 1, or the guard that makes it end with its holder, is no more. */
 function deadHosts({ hosts }: LocalAccess, guards: ReadonlyMap<string, ProcessIdentity>): DeadPart[] {
-  return Object.entries(hosts).flatMap(([host, { pid1 }]) => {
+  return Object.entries(hosts).flatMap(([host, { pid1, off }]) => {
+    if (off === true) return [];
     const guard = guards.get(host);
     // PID 1 goes with its guard: the guard is the cause.
     if (guard && !isAlive(guard)) return [{ what: `the guard of the host ${host} (pid ${guard.pid})`, host }];
@@ -115,10 +122,10 @@ function deadHosts({ hosts }: LocalAccess, guards: ReadonlyMap<string, ProcessId
 }
 
 /** Ways to the outside that are none any more. */
-function deadUplinks(uplinks: ReadonlyMap<string, ProcessIdentity[]>): DeadPart[] {
+function deadUplinks({ hosts }: LocalAccess, uplinks: ReadonlyMap<string, ProcessIdentity[]>): DeadPart[] {
   return [...uplinks].flatMap(([host, all]) =>
     all
-      .filter((one) => !isAlive(one))
+      .filter((one) => hosts[host]?.off !== true && !isAlive(one))
       .map(({ pid }) => ({ what: `the way to the outside of the host ${host} (pid ${pid})`, host })),
   );
 }
@@ -184,6 +191,42 @@ async function decideIsolation(
   return isolation;
 }
 
+/** The hosts of a lab that have booted, with all that is to be kept of each. */
+interface BootedHosts {
+  greeted: GreetedStreams;
+  guards: Map<string, ProcessIdentity>;
+  uplinks: Map<string, ProcessIdentity[]>;
+  watch: ReturnType<typeof watchAll>;
+  /** A host that has booted, be it for the first time or again. */
+  add(site: LabSite, host: HostPlan, booted: BootedHost): void;
+  closeConsoles(): void;
+}
+
+function bootedHosts(access: LocalAccess): BootedHosts {
+  const greeted = greetedStreams();
+  const guards = new Map<string, ProcessIdentity>();
+  const uplinks = new Map<string, ProcessIdentity[]>();
+  const watch = watchAll();
+  const consoles: (() => void)[] = [];
+  return {
+    greeted,
+    guards,
+    uplinks,
+    watch,
+    add(site, host, booted) {
+      access.hosts[host.name] = booted.access;
+      guards.set(host.name, booted.guard);
+      uplinks.set(host.name, booted.uplink);
+      greeted.keep(host.name, booted.first);
+      consoles.push(booted.closeConsole);
+      watch.add(host.name, watchLimits(booted.groups.limited, site.limits(host), booted.access.pid1));
+    },
+    closeConsoles: () => {
+      for (const close of consoles) close();
+    },
+  };
+}
+
 async function bring(
   plan: LabPlan,
   options: UpOptions & { detached?: boolean; scenarioFile?: string },
@@ -199,15 +242,14 @@ async function bring(
   const keys = generateLabKeys(id);
   const access: LocalAccess = { ...ownPidSpace(), privateKey: keys.privateKey, hostKey: keys.hostPublicKey, hosts: {} };
   const record = newRecord(id, 'local', plan, access, options);
-  const greeted = greetedStreams();
-  const consoles: (() => void)[] = [];
-  const watch = watchAll();
+  const book = bootedHosts(access);
+  const { greeted, watch } = book;
+  const power = powerOf(record, book.add);
   let ids: IdRange[] = [];
-  const guards = new Map<string, ProcessIdentity>();
-  const uplinks = new Map<string, ProcessIdentity[]>();
   let ledger: Ledger | null = null;
   let segments: SegmentSpace | null = null;
   let place: Place | null = null;
+  let faults: LabFaults | undefined;
 
   async function bringHosts(directory: string): Promise<void> {
     ledger = openLedger(directory);
@@ -232,23 +274,22 @@ async function bring(
     segments = await makeSegments(plan.segments, ledger);
     watch.add(null, watchLimits(groups.limited, own, null));
     const site = { id, directory, keys, ledger, layout, groups, segments, isolation, limits, ids, ...ready };
+    access.segments = segments.holder;
     await bootAll(site, plan, options, (host, booted) => {
-      access.hosts[host.name] = booted.access;
-      guards.set(host.name, booted.guard);
-      uplinks.set(host.name, booted.uplink);
-      greeted.keep(host.name, booted.first);
-      consoles.push(booted.closeConsole);
-      watch.add(host.name, watchLimits(booted.groups.limited, limits(host), booted.access.pid1));
+      book.add(site, host, booted);
+      power.booted(site, host, booted);
     });
     place.settle();
+    faults = faultsOf(record, power);
   }
 
   async function takeAway(): Promise<void> {
+    power.close();
     greeted.close();
     ledger?.close();
     segments?.end();
     const { left } = await undo(ledger?.entries ?? []);
-    for (const close of consoles) close();
+    book.closeConsoles();
     if (left.length > 0) throw leftOf(id, left);
     // Not while anything may still run under them.
     giveBack(ids);
@@ -261,15 +302,69 @@ async function bring(
     hasFiles: true,
     beside: (host) => besideTarget(host, accessTo(record, access.hosts, host)),
     console: (host) => consoleOf(record, host),
-    died: () => {
-      const holder = segments && !isAlive(segments.holder) ? segments.holder : null;
-      const what = `the process that holds the segments (pid ${holder?.pid})`;
-      return [...(holder ? [{ what, host: null }] : []), ...deadHosts(access, guards), ...deadUplinks(uplinks)];
-    },
+    died: () => [...deadSegments(segments), ...deadHosts(access, book.guards), ...deadUplinks(access, book.uplinks)],
     limitsMet: watch.limitsMet,
+    faults: () => faults,
     bring: bringHosts,
     takeAway,
   });
+}
+
+interface LabPower extends HostPower {
+  /** A host that has booted can be powered off from then on. */
+  booted(site: LabSite, host: HostPlan, booted: BootedHost): void;
+  /** Lets go of the disks of hosts that are off. */
+  close(): void;
+}
+
+/** Ends and starts hosts of a lab that this process holds; its record says which are off. */
+function powerOf(record: LabRecord, startedAgain: BootedHosts['add']): LabPower {
+  const running = new Map<string, { site: LabSite; host: HostPlan; booted: BootedHost }>();
+  const disks = new Map<string, KeptDisk>();
+  const { hosts } = accessOf(record);
+  return {
+    booted: (site, host, booted) => void running.set(host.name, { site, host, booted }),
+    async off(name) {
+      const { booted } = running.get(name)!;
+      // Said before it is done: what looks meanwhile must not take it for a death.
+      hosts[name] = { ...booted.access, off: true };
+      try {
+        disks.set(name, await powerOff(name, booted));
+      } finally {
+        updateRecord(record);
+      }
+    },
+    async on(name, signal) {
+      const one = running.get(name)!;
+      const disk = disks.get(name);
+      if (!disk) throw new NetrigError('NETRIG_FAULT', `Nothing is left of ${name} to start it from.`);
+      const index = record.plan.hosts.indexOf(one.host);
+      const { bootTimeoutMs: timeoutMs } = record.plan;
+      const booted = await bootHost(one.site, index, one.host, { again: true, timeoutMs, signal, disk }).catch(
+        (error: unknown) => {
+          throw signal.aborted ? error : notStarted(name, error);
+        },
+      );
+      disks.delete(name);
+      disk.close();
+      running.set(name, { ...one, booted });
+      startedAgain(one.site, one.host, booted);
+      updateRecord(record);
+    },
+    close: () => {
+      for (const disk of disks.values()) disk.close();
+      disks.clear();
+    },
+  };
+}
+
+/** `undefined` for a lab of a version that did not write down what is needed. */
+function faultsOf(record: LabRecord, power: HostPower | null): LabFaults | undefined {
+  const { segments, hosts } = accessOf(record);
+  const image = Object.values(hosts)[0]?.image;
+  if (segments === undefined || image === undefined) return undefined;
+  const site: FaultSite = { plan: record.plan, segments, image, isOff: (host) => hosts[host]?.off === true, power };
+  return localFaults(site);
 }
 
 async function bootAll(
@@ -353,7 +448,7 @@ async function attachTo(record: LabRecord): Promise<RunningLab> {
   if (elsewhere !== null) throw new NetrigError('NETRIG_LAB_GONE', elsewhere, { hint: 'Use it where it was started.' });
   const { hosts } = accessOf(record);
   const gone = record.plan.hosts
-    .filter((host) => !hosts[host.name] || !isAlive(hosts[host.name]!.pid1))
+    .filter(({ name }) => !hosts[name] || (hosts[name].off !== true && !isAlive(hosts[name].pid1)))
     .map((host) => host.name);
   if (!holderAlive(record) || gone.length > 0) {
     const what = gone.length > 0 ? `these hosts of it are not there: ${gone.join(', ')}` : 'its holder ended';
@@ -369,6 +464,7 @@ async function attachTo(record: LabRecord): Promise<RunningLab> {
     hasFiles: true,
     beside: (host) => besideTarget(host, accessTo(record, accessOf(record).hosts, host)),
     console: (host) => consoleOf(record, host),
+    faults: () => faultsOf(record, null),
     down: () => destroyLab(record),
   });
 }

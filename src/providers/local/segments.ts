@@ -41,14 +41,17 @@ export function portName(hostIndex: number, host: string, nic: string): string {
   return name.length <= nameLimit ? name : `h+${hostIndex}.${nic}`;
 }
 
-/** The lines for `ip -batch` that make the bridges: no spanning tree, nothing dropped for want of a group's member. */
+/** The line for `ip -batch` that makes one bridge of a segment: no spanning tree, nothing dropped for want of a group's member. */
+export function bridgeLine(name: string, segment: SegmentPlan): string {
+  const mtu = segment.mtu === null ? '' : ` mtu ${segment.mtu}`;
+  return `link add name ${name}${mtu} up type bridge stp_state 0 forward_delay 0 mcast_snooping 0`;
+}
+
+/** The lines for `ip -batch` that make the bridges. */
 export function bridgeLines(segments: readonly SegmentPlan[]): string[] {
   return [
     'link set dev lo up',
-    ...segments.map((segment, index) => {
-      const mtu = segment.mtu === null ? '' : ` mtu ${segment.mtu}`;
-      return `link add name ${bridgeName(index, segment.name)}${mtu} up type bridge stp_state 0 forward_delay 0 mcast_snooping 0`;
-    }),
+    ...segments.map((segment, index) => bridgeLine(bridgeName(index, segment.name), segment)),
   ];
 }
 

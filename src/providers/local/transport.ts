@@ -17,6 +17,8 @@ export interface HostAccess {
   entered: string[];
   /** The root of its image, for the helper beside it. Left out by records of older versions. */
   image?: string;
+  /** A step powered it off: that nothing of it lives is as it should be. */
+  off?: true;
 }
 
 /** Where the image's socket unit listens; owned by root, mode 0600. */

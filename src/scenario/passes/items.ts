@@ -47,10 +47,27 @@ export function readItems(reading: Reading, lab: DeclaredLab): ScenarioItem[] {
   };
   const items = steps.flatMap((item, index) => read(item, { path: ['steps', index], index }));
   checkTitles(items, mistakes.report);
+  checkFaultNames(items, mistakes.report);
   return [
     ...items,
     ...last.flatMap((item, index) => read(item, { path: ['finally', index], index: steps.length + index })),
   ];
+}
+
+/** What is healed by its name was put in by that name before. */
+function checkFaultNames(items: readonly ScenarioItem[], report: Report): void {
+  const given = new Set<string>();
+  for (const item of items) {
+    if (item.kind !== 'step') continue;
+    const name = item.type.faultName?.(item.spec) ?? null;
+    if (name === null) continue;
+    if ('gives' in name) given.add(name.gives);
+    else if (!given.has(name.needs))
+      report(
+        ['steps', Number(item.id.slice(1)) - 1, item.type.name],
+        `no fault before it is called ${shown(name.needs)}${suggestion(name.needs, ['all', ...given])}`,
+      );
+  }
 }
 
 /** Reports tell the checks of a scenario apart by their titles only. */

@@ -1,7 +1,8 @@
 import type { z } from 'zod';
 import { nearest, shown, suggestion } from '../../language/wording.js';
 import { formatDuration } from '../../model/duration.js';
-import type { StepKind } from '../../steps/kind.js';
+import type { NamedPart, StepKind } from '../../steps/kind.js';
+import { segmentAddresses } from '../addressing.js';
 import type { Path } from '../diagnostic.js';
 import type { Checked } from '../issues.js';
 import type { StepItem } from '../scenario.js';
@@ -44,12 +45,13 @@ export function readStep(
     pick(item, (key) => !stepFrameKeys.has(key) && !foreign.has(key)),
     { base: path, item: { path, index }, otherKeys: [...stepFrameKeys], hostNames: lab.hostNames },
   );
-  const on = hostsOf(lab, mistakes, item, frame, path);
+  const on = hostsOf(lab, mistakes, item, frame, path, kind);
+  checkParts(lab, mistakes.report, partsOf(kind, spec), path);
   if (spec.ok && on.length > 1 && (kind.saves?.(spec.value).length ?? 0) > 0)
     mistakes.report([...path, 'save'], `a value comes from one host, and this step runs on ${on.join(', ')}`, 'key');
   if (frame.ok) {
     checkDuration(mistakes.report, [...path, 'timeout'], frame.value.timeout);
-    seeWhen(reading, frame.value.when, path, on, lab);
+    seeWhen(reading, frame.value.when, path, placesOf(kind, on, lab), lab);
   }
   // A value that is known at run time only names nothing yet.
   if (spec.ok && late === null)
@@ -133,8 +135,42 @@ function reportForeign({ kinds, mistakes }: Reading, item: DataMap, path: Path, 
   return foreign;
 }
 
-function hostsOf(lab: DeclaredLab, mistakes: Mistakes, item: DataMap, frame: Checked<StepFrame>, path: Path): string[] {
+/** The hosts that a condition of the step is about. */
+const placesOf = (kind: StepKind, on: string[], lab: DeclaredLab): string[] => (kind.ofLab ? [...lab.hostNames] : on);
+
+const partsOf = (kind: StepKind, spec: Checked<unknown>): NamedPart[] =>
+  spec.ok ? (kind.parts?.(spec.value) ?? []) : [];
+
+/** What a step names must be there, and on the segment that it is named with. */
+function checkParts(lab: DeclaredLab, report: Report, parts: readonly NamedPart[], item: Path): void {
+  for (const { sort, name, path, on } of parts) {
+    const at = [...item, ...path];
+    if (sort === 'segment') {
+      if (!lab.segments.has(name))
+        report(at, () => `no segment ${shown(name)} in this scenario${suggestion(name, [...lab.segments.keys()])}`);
+      continue;
+    }
+    const segment = on === undefined ? undefined : lab.segments.get(on);
+    if (!lab.hostNames.has(name)) report(at, () => `no host ${shown(name)} in this scenario${hostHint(name, lab)}`);
+    else if (segment && !Object.hasOwn(segmentAddresses(segment), name))
+      report(at, `${name} is not on the segment ${on}`);
+  }
+}
+
+function hostsOf(
+  lab: DeclaredLab,
+  mistakes: Mistakes,
+  item: DataMap,
+  frame: Checked<StepFrame>,
+  path: Path,
+  kind: StepKind,
+): string[] {
   const { hostNames } = lab;
+  if (kind.ofLab) {
+    if ('on' in item)
+      mistakes.report([...path, 'on'], `\`${kind.name}\` is about the lab as a whole: it has no \`on\``, 'key');
+    return [];
+  }
   if (!('on' in item)) {
     if (hostNames.size === 1) return [...hostNames];
     const misspelt = Object.keys(item).some((key) => !stepFrameKeys.has(key) && nearest(key, stepFrameKeys) === 'on');

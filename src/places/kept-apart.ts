@@ -1,0 +1,45 @@
+import { faultText, type Fault } from '../model/fault.js';
+import type { LabPlan } from '../plan/lab-plan.js';
+
+/** The part of a segment that a host's link leads to while faults are in; `null`: none, for the link carries nothing. */
+function partOf(host: string, segment: string, faults: readonly Fault[]): string | null {
+  const part = [segment];
+  for (const fault of faults) {
+    if (fault.kind === 'poweroff') {
+      if (fault.host === host) return null;
+    } else if (fault.segment !== segment) {
+      continue;
+    } else if (fault.kind === 'partition') {
+      part.push(String(fault.groups.findIndex((group) => group.includes(host))));
+    } else if (fault.hosts.includes(host) && (fault.kind === 'cut' || fault.percent >= 100)) {
+      return null;
+    }
+  }
+  return part.join(' ');
+}
+
+/** Whether there is any way over the segments of a plan from one host to another, whoever forwards in between. */
+function isWay(plan: LabPlan, from: string, to: string, faults: readonly Fault[]): boolean {
+  const parts = plan.hosts.flatMap(({ name, interfaces }) =>
+    interfaces.flatMap(({ segment }) => {
+      const part = partOf(name, segment, faults);
+      return part === null ? [] : [{ host: name, part }];
+    }),
+  );
+  const reached = new Set([from]);
+  for (const host of reached) {
+    const near = new Set(parts.filter((one) => one.host === host).map((one) => one.part));
+    for (const one of parts) if (near.has(one.part)) reached.add(one.host);
+  }
+  return reached.has(to);
+}
+
+/**
+ * Why nothing can get from one host to another: faults that steps put in leave no way, where the plan has one. `null` where they
+ * leave one, however few packets pass it: then the faults alone explain nothing.
+ */
+export function keptApart(plan: LabPlan, faults: readonly Fault[], from: string, to: string): string | null {
+  if (faults.length === 0 || from === to || !isWay(plan, from, to, []) || isWay(plan, from, to, faults)) return null;
+  const alone = faults.filter((fault) => !isWay(plan, from, to, [fault]));
+  return (alone.length > 0 ? alone : faults).map(faultText).join('; ');
+}

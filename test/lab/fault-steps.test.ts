@@ -1,0 +1,147 @@
+import { expect } from 'chai';
+import { latestEvents, latestOutcomes, leftovers, netrig, workDirectory } from './netrig-command.js';
+
+const head = (name: string): string => `scenario: ${name}
+title: What a fault does
+hosts:
+  a: { init: light }
+  b: { init: light }
+  c: { routes: [{ to: 10.99.0.0/24, via: 10.84.0.1 }] }
+segments:
+  lan: { subnet: 10.84.0.0/24, hosts: { a: 10.84.0.1, b: 10.84.0.2, c: 10.84.0.3 } }
+`;
+
+const wires = `steps:
+  - fault: { cut: { segment: lan, hosts: b } }
+  - check: b sees that its cable is out
+    command: { on: b, run: cat /sys/class/net/eth0/carrier, expect: { stdout: "0" } }
+  - check: a does not reach b
+    ping: { from: a, to: b, expect: { fails: [timeout, host-unreachable] } }
+  - heal: all
+  - check: a reaches b again
+    ping: { from: a, to: b }
+    within: 5s
+  - fault: { cut: { segment: lan, hosts: b, as: silence }, for: 2s }
+  - check: b sees nothing of it
+    command: { on: b, run: cat /sys/class/net/eth0/carrier, expect: { stdout: "1" } }
+  - check: a reaches b once its time is over
+    ping: { from: a, to: b }
+    within: 20s
+  - fault: { partition: { segment: lan, groups: [[a, b]] }, name: split }
+  - fault: { loss: { segment: lan, hosts: b, percent: 100 }, name: lossy }
+  - check: a does not reach c in the other part
+    ping: { from: a, to: c, expect: { fails: [timeout, host-unreachable] } }
+  - check: a does not reach b, whose frames are lost
+    ping: { from: a, to: b, expect: { fails: [timeout, host-unreachable] } }
+  - heal: lossy
+  - check: a reaches b in its part
+    ping: { from: a, to: b }
+    within: 5s
+  - heal: split
+  - check: a reaches c when the parts are one again
+    ping: { from: a, to: c }
+    within: 5s
+`;
+
+const power = `steps:
+  - step: Something on disk, something in memory
+    on: [a, c]
+    run: |
+      echo kept >/root/kept
+      ip netns add blue
+      ip address add 10.84.0.77/24 dev eth0
+  - fault: { poweroff: c }
+  - fault: { poweroff: a }
+  - check: b does not reach c
+    ping: { from: b, to: c, expect: { fails: [timeout, host-unreachable] } }
+  - heal: all
+  - check: b reaches c again
+    ping: { from: b, to: c }
+    within: 5s
+  - step: What was on disk is there, what was in memory is not
+    on: [a, c]
+    run: |
+      test "$(cat /root/kept)" = kept
+      ! ip address show dev eth0 | grep 10.84.0.77
+      ! grep blue /proc/mounts
+  - check: its routes are there
+    route: { on: c, to: 10.99.0.0/24, expect: { via: 10.84.0.1 } }
+  - step: It is a whole system again
+    on: c
+    run: systemctl is-system-running --wait && docker version >/dev/null
+  - check: a that is off is no error
+    ping: { from: a, to: b }
+`;
+
+describe('Steps that break things', function () {
+  this.timeout(180_000);
+
+  for (const isolation of ['users', 'none']) {
+    for (const [what, steps] of [
+      ['wires', wires],
+      ['power', power],
+    ] as const)
+      it(`${what}: broken from outside the hosts, then healed; isolation ${isolation}`, async () => {
+        const name = `fault-${what}`;
+        const { dir, remove } = workDirectory({ 'lab.yaml': head(name) + steps });
+        const run = await netrig(['run', 'lab.yaml', '--isolation', isolation], { cwd: dir }).ended;
+        expect(run.status, run.stdout + run.stderr).to.equal(0);
+        expect(leftovers(name)).to.deep.equal([]);
+        remove();
+      });
+  }
+
+  it('a check from or to a host that is off fails, and says so; the steps of `finally` find it up', async () => {
+    const { dir, remove } = workDirectory({
+      'lab.yaml': `${head('fault-off')}steps:
+  - fault: { poweroff: a }
+  - check: from a
+    ping: { from: a, to: b }
+  - check: to a
+    ping: { from: b, to: a }
+  - check: what a has
+    route: { on: a, to: 10.84.0.0/24 }
+finally:
+  - on: a
+    run: "true"
+`,
+    });
+    const run = await netrig(['run', 'lab.yaml'], { cwd: dir }).ended;
+    expect(run.status, run.stdout + run.stderr).to.equal(1);
+    const outcomes = latestOutcomes(dir);
+    expect(outcomes.map(({ verdict, cause }) => cause ?? verdict)).to.deep.equal([
+      'pass',
+      'absent',
+      outcomes[2]!.cause,
+      'absent',
+      'pass',
+    ]);
+    expect(['timeout', 'host-unreachable']).to.include(outcomes[2]!.cause);
+    expect(outcomes[1]!.reason).to.equal('a is powered off.');
+    expect(outcomes[2]!.reason).to.contain('a step broke the way on purpose: a is powered off');
+    expect(leftovers('fault-off')).to.deep.equal([]);
+    remove();
+  });
+
+  it('Ctrl-C while a host is off and links are cut leaves nothing', async () => {
+    const { dir, remove } = workDirectory({
+      'lab.yaml': `${head('fault-ctrl-c')}steps:
+  - fault: { poweroff: c }
+  - fault: { flap: { host: b, segment: lan, every: 200ms } }
+  - fault: { partition: { segment: lan, groups: [[a]] } }
+  - step: Long
+    on: a
+    run: sleep 60
+`,
+    });
+    const run = netrig(['run', 'lab.yaml'], { cwd: dir });
+    await run.saw(/lan is partitioned/);
+    run.child.kill('SIGINT');
+    expect((await run.ended).status).to.equal(130);
+    expect(latestEvents(dir).filter((event) => event['type'] === 'log' && event['level'] === 'error')).to.deep.equal(
+      [],
+    );
+    expect(leftovers('fault-ctrl-c')).to.deep.equal([]);
+    remove();
+  });
+});

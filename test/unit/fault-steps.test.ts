@@ -1,0 +1,430 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { pingCheck } from '../../src/checks/ping.js';
+import { NetrigError } from '../../src/errors.js';
+import type { Fault, WireFault } from '../../src/model/fault.js';
+import { keptApart } from '../../src/places/kept-apart.js';
+import type { HostPlan, LabPlan } from '../../src/plan/lab-plan.js';
+import { planLab } from '../../src/plan/plan.js';
+import { lossTable, noFaults, wireFaultLines, wireState } from '../../src/providers/local/wire-faults.js';
+import { broken } from '../../src/run/course.js';
+import { faultKeeper } from '../../src/run/faults.js';
+import { createScenarioRun } from '../../src/run/scenario-run.js';
+import { loadScenarioText } from '../../src/scenario/load.js';
+import { formatDiagnostics } from '../../src/scenario/diagnostic.js';
+import { openSession } from '../../src/session/session.js';
+import type { FaultOrder } from '../../src/steps/kind.js';
+import { fakeLab as fakeWorld } from '../fakes/lab.js';
+import { fakeConnection } from '../fakes/connection.js';
+import { fakeLab, fakeProvider } from '../fakes/provider.js';
+import { pingText } from '../fakes/sayings.js';
+
+const text = (steps: string): string => `scenario: ring
+title: A ring of three, and somebody behind it
+hosts: { r1: , r2: , r3: , far: }
+segments:
+  west: { subnet: 10.1.0.0/24, hosts: [r1, r2] }
+  east: { subnet: 10.2.0.0/24, hosts: [r2, r3] }
+  south: { subnet: 10.3.0.0/24, hosts: [r3, r1] }
+  lan: { subnet: 10.4.0.0/24, hosts: [r1, r2, r3, far] }
+steps:
+${steps}`;
+
+function load(steps: string) {
+  return loadScenarioText(text(steps), '/labs/ring.yaml');
+}
+
+const plan: LabPlan = planLab(load('  - run: "true"\n    on: r1\n').scenarios[0]!);
+const west: Fault = { kind: 'cut', segment: 'west', hosts: ['r1'], as: 'carrier' };
+
+describe('Steps that break things: the language', () => {
+  const problems = (steps: string): string => formatDiagnostics(load(steps).diagnostics);
+
+  it('takes each kind of fault, without `on`, and says in one line what it does', () => {
+    const loaded = load(`
+  - fault: { cut: { segment: lan, hosts: [r1, r2] } }
+  - fault: { cut: { segment: lan, as: silence }, for: 2s }
+  - fault: { partition: { segment: lan, groups: [[r1, r2]] }, name: split }
+  - fault: { down: { host: far, segment: lan } }
+  - fault: { flap: { host: far, segment: lan, every: 1s }, for: 10s }
+  - fault: { loss: { segment: west, percent: 20 } }
+  - fault: { poweroff: r3 }
+  - heal: all
+`);
+    expect(formatDiagnostics(loaded.diagnostics)).to.equal('');
+    expect(loaded.scenarios[0]!.items.map((item) => item.title)).to.deep.equal([
+      'r1, r2 are cut off from lan (no carrier)',
+      'all hosts are cut off from lan (silence), for 2.0 s',
+      'lan is partitioned (r1, r2 | all others)',
+      'far is cut off from lan (no carrier)',
+      'the link of far to lan goes down and up every 1.0 s, for 10.0 s',
+      'west loses 20 % of the frames from and to all hosts',
+      'r3 is powered off',
+      'heals all faults',
+    ]);
+  });
+
+  for (const [what, step, message] of [
+    ['a segment that is none', 'fault: { cut: { segment: wets } }', /no segment "wets" .*did you mean "west"/],
+    ['a host that is none', 'fault: { poweroff: r4 }', /no host "r4" in this scenario/],
+    [
+      'a host that is not on the segment',
+      'fault: { down: { host: far, segment: west } }',
+      /far is not on the segment west/,
+    ],
+    [
+      'a host in two groups',
+      'fault: { partition: { segment: lan, groups: [[r1], [r1]] } }',
+      /r1 is in a group already/,
+    ],
+    ['two faults in one step', 'fault: { poweroff: r1, down: { host: r1, segment: lan } }', /a fault is one of cut, /],
+    ['no fault at all', 'fault: { for: 2s }', /a fault is one of cut, /],
+    ['a percentage beyond all', 'fault: { loss: { segment: lan, percent: 101 } }', /at most 100 %/],
+    ['a host to run on', 'heal: all\n    on: r1', /about the lab as a whole: it has no `on`/],
+    ['a name that no fault has', 'heal: core', /no fault before it is called "core"/],
+  ] as const)
+    it(`refuses ${what}`, () => expect(problems(`  - ${step}\n`)).to.match(message));
+});
+
+/** What `ip` makes of the lines of a batch, on the ports and bridges of a lab. */
+class Wires {
+  readonly ports = new Map<string, { up: boolean; master: string | null }>();
+  readonly bridges = new Set<string>();
+  run(lines: readonly string[]): void {
+    for (const line of lines) {
+      const added = /^link add name (\S+)/.exec(line);
+      const gone = /^link delete dev (\S+)$/.exec(line);
+      const set = /^link set dev (\S+) (?:nomaster|master (\S+)) (up|down)$/.exec(line);
+      if (added) this.bridges.add(added[1]!);
+      else if (gone) {
+        expect(this.bridges.delete(gone[1]!), line).to.equal(true);
+        for (const port of this.ports.values()) expect(port.master, `${line} with a port of it`).not.to.equal(gone[1]);
+      } else if (set) this.ports.set(set[1]!, { up: set[3] === 'up', master: set[2] ?? null });
+      else throw new Error(`no such line: ${line}`);
+    }
+  }
+}
+
+const segmentNames = plan.segments.map(({ name }) => name);
+const hostsOf = (segment: string): string[] =>
+  plan.hosts.filter((host: HostPlan) => host.interfaces.some((nic) => nic.segment === segment)).map(({ name }) => name);
+
+const anyWireFault: fc.Arbitrary<WireFault> = fc.constantFrom(...segmentNames).chain((segment) => {
+  const some = fc.subarray(hostsOf(segment), { minLength: 1 });
+  return fc.oneof(
+    fc.record({
+      kind: fc.constant('cut' as const),
+      segment: fc.constant(segment),
+      hosts: some,
+      as: fc.constantFrom('carrier' as const, 'silence' as const),
+    }),
+    fc.record({
+      kind: fc.constant('partition' as const),
+      segment: fc.constant(segment),
+      groups: some.map((one) => [one]),
+    }),
+    fc.record({
+      kind: fc.constant('loss' as const),
+      segment: fc.constant(segment),
+      hosts: some,
+      percent: fc.integer({ min: 1, max: 100 }),
+    }),
+  );
+});
+
+describe('Faults on the wire', () => {
+  it('come and go in any order, and none leaves anything behind', () => {
+    fc.assert(
+      fc.property(fc.array(fc.array(anyWireFault, { maxLength: 4 }), { maxLength: 6 }), (sets) => {
+        const wires = new Wires();
+        let state = noFaults;
+        for (const faults of [...sets, []]) {
+          const next = wireState(plan, faults);
+          wires.run(wireFaultLines(plan, state, next, () => true));
+          expect(new Set(next.bridges.keys())).to.deep.equal(wires.bridges);
+          for (const [name, port] of next.ports)
+            expect(wires.ports.get(name)).to.include({ up: port.up, master: port.master });
+          state = next;
+        }
+        for (const [name, port] of wires.ports) {
+          const [host, nic] = name.split('.');
+          const { segment } = plan.hosts.find((one) => one.name === host)!.interfaces.find((one) => one.name === nic)!;
+          expect(port, name).to.deep.equal({ up: true, master: `seg-${segment}` });
+        }
+      }),
+    );
+  });
+
+  it('of one segment add up: only hosts that are together in all partitions reach each other', () => {
+    const state = wireState(plan, [
+      { kind: 'partition', segment: 'lan', groups: [['r1', 'r2']] },
+      { kind: 'partition', segment: 'lan', groups: [['r2', 'r3']] },
+    ]);
+    const masters = ['r1', 'r2', 'r3', 'far'].map((host) => {
+      const nic = plan.hosts.find((one) => one.name === host)!.interfaces.find(({ segment }) => segment === 'lan')!;
+      return state.ports.get(`${host}.${nic.name}`)?.master ?? 'seg-lan';
+    });
+    expect(new Set(masters).size).to.equal(4);
+  });
+
+  it('leave a host that is off alone', () => {
+    const state = wireState(plan, [{ kind: 'cut', segment: 'west', hosts: ['r1', 'r2'], as: 'carrier' }]);
+    expect(wireFaultLines(plan, noFaults, state, (host) => host !== 'r1')).to.deep.equal([
+      'link set dev r2.eth0 master seg-west down',
+    ]);
+  });
+
+  it('lose each frame once, also one between two hosts that both lose', () => {
+    const state = wireState(plan, [{ kind: 'loss', segment: 'west', hosts: ['r1', 'r2'], percent: 12.5 }]);
+    expect(state.rules).to.deep.equal([
+      'iifname { "r1.eth0", "r2.eth0" } numgen random mod 10000 < 1250 drop',
+      'iifname != { "r1.eth0", "r2.eth0" } oifname { "r1.eth0", "r2.eth0" } numgen random mod 10000 < 1250 drop',
+    ]);
+    expect(lossTable(state)).to.match(
+      /^add table bridge netrig_faults\ndelete table bridge netrig_faults\ntable bridge/,
+    );
+    expect(lossTable(noFaults)).not.to.contain('chain');
+  });
+});
+
+describe('What faults keep apart', () => {
+  for (const [what, faults, from, to, why] of [
+    ['nothing, where nothing is broken', [], 'r1', 'r2', null],
+    ['nothing, as long as another way is left', [west], 'r1', 'r2', null],
+    [
+      'a host without a link from all others',
+      [{ kind: 'cut', segment: 'lan', hosts: ['far'], as: 'silence' }],
+      'r1',
+      'far',
+      /far is cut off from lan/,
+    ],
+    [
+      'a host that is off from all others',
+      [west, { kind: 'poweroff', host: 'far' }],
+      'r1',
+      'far',
+      /^far is powered off$/,
+    ],
+    [
+      'the parts of a segment',
+      [{ kind: 'partition', segment: 'lan', groups: [['far']] }],
+      'far',
+      'r3',
+      /lan is partitioned/,
+    ],
+    [
+      'nothing, where frames pass now and then',
+      [{ kind: 'loss', segment: 'lan', hosts: ['far'], percent: 99 }],
+      'r1',
+      'far',
+      null,
+    ],
+    [
+      'all, where none does',
+      [{ kind: 'loss', segment: 'lan', hosts: ['far'], percent: 100 }],
+      'r1',
+      'far',
+      /lan loses 100 %/,
+    ],
+  ] as [string, Fault[], string, string, RegExp | null][])
+    it(what, () => {
+      const found = keptApart(plan, faults, from, to);
+      if (why === null) expect(found).to.equal(null);
+      else expect(found).to.match(why);
+    });
+
+  const hosts = { a: { on: { lan: '10.0.0.1' } }, b: { on: { lan: '10.0.0.2' } } };
+  const silent = {
+    hosts,
+    said: [
+      { at: 'a', tool: 'ping', about: '10.0.0.2', says: pingText('10.0.0.2', { received: 0 }) },
+      { at: 'a', tool: 'arping', says: '' },
+    ],
+  };
+  const fails = { from: 'a', to: 'b', expect: { fails: 'timeout' } };
+  const planted = (): Fault[] => [{ kind: 'poweroff', host: 'b' }];
+
+  it('a probe that must fail passes for a fault that leaves no way, and for nothing less', async () => {
+    const spec = pingCheck.schema.parse(fails);
+    const controlsWith = async (faults: Fault[]): Promise<string[]> => {
+      const outcome = await pingCheck.run(spec, { ...fakeWorld(silent).context, planted: () => faults });
+      return outcome.controls!.map(({ title, seen }) => `${title}: ${seen}`);
+    };
+    expect(await controlsWith(planted())).to.deep.equal([
+      'what keeps a from b (10.0.0.2) is known: a step broke it on purpose: b is powered off',
+    ]);
+    const some: Fault = { kind: 'loss', segment: 'lan', hosts: ['b'], percent: 50 };
+    for (const control of await controlsWith([some])) expect(control).not.to.contain('on purpose');
+  });
+
+  it('one that must succeed fails, and says that a step broke the way', async () => {
+    const spec = pingCheck.schema.parse({ from: 'a', to: 'b' });
+    const outcome = await pingCheck.run(spec, { ...fakeWorld(silent).context, planted });
+    expect(outcome).to.include({ verdict: 'fail', cause: 'timeout' });
+    expect(outcome.diagnosis?.sentence).to.equal('a step broke the way on purpose: b is powered off');
+  });
+
+  it('a host that is off is a fact of the lab, not an error of SSH', async () => {
+    const faults = { isOff: () => true, lacks: async () => null, plant: () => Promise.reject(new Error('none')) };
+    const session = openSession(fakeLab(plan, { faults }));
+    const error = await session.connection('r1').catch((thrown: unknown) => thrown);
+    expect(error).to.be.instanceOf(NetrigError).and.include({ code: 'NETRIG_HOST_OFF' });
+    expect(broken(error)).to.deep.equal({ verdict: 'fail', cause: 'absent', reason: 'r1 is powered off.' });
+  });
+});
+
+/** Time that passes when a test says so. */
+function manualClock() {
+  let now = 0;
+  const waiting = new Set<{ at: number; wake(): void }>();
+  return {
+    now: () => now,
+    sleep: (ms: number, signal: AbortSignal) =>
+      new Promise<void>((resolve) => {
+        if (signal.aborted) return resolve();
+        const one = { at: now + ms, wake: resolve };
+        waiting.add(one);
+        signal.addEventListener('abort', () => {
+          waiting.delete(one);
+          resolve();
+        });
+      }),
+    async pass(ms: number): Promise<void> {
+      now += ms;
+      for (const one of waiting) {
+        if (one.at > now) continue;
+        waiting.delete(one);
+        one.wake();
+      }
+      await new Promise((resolve) => setImmediate(resolve));
+    },
+  };
+}
+
+function keeperOf(over: { heal?: () => Promise<void>; lacks?: string | null } = {}) {
+  const happened: string[] = [];
+  const lab = fakeLab(plan, {
+    faults: {
+      isOff: () => false,
+      lacks: async () => over.lacks ?? null,
+      plant: async (fault) => {
+        happened.push(`in ${fault.kind}`);
+        return {
+          heal: async () => {
+            await over.heal?.();
+            happened.push(`out ${fault.kind}`);
+          },
+        };
+      },
+    },
+  });
+  const clock = manualClock();
+  const keeper = faultKeeper({
+    lab: () => lab,
+    session: () => openSession(lab),
+    provision: async (_session, host) => void happened.push(`provisioned ${host}`),
+    log: (level, line) => void happened.push(`${level}: ${line}`),
+    signal: new AbortController().signal,
+    clock,
+  });
+  return { keeper, happened, clock };
+}
+
+const order = (over: Partial<FaultOrder> = {}): FaultOrder => ({
+  name: null,
+  fault: west,
+  forMs: null,
+  everyMs: null,
+  ...over,
+});
+const anySignal = new AbortController().signal;
+
+describe('Faults of a run', () => {
+  it('are healed by a step, one by its name or all, and that is repeatable', async () => {
+    const { keeper, happened } = keeperOf();
+    await keeper.plant(order({ name: 'one' }));
+    await keeper.plant(order({ name: 'two', fault: { kind: 'poweroff', host: 'r3' } }));
+    expect((await keeper.heal('two', anySignal)).reason).to.equal('Healed: r3 is powered off.');
+    expect(keeper.planted().map(({ name }) => name)).to.deep.equal(['one']);
+    await keeper.heal(null, anySignal);
+    expect(await keeper.heal(null, anySignal)).to.deep.equal({ verdict: 'pass', reason: 'No fault is in any more.' });
+    expect(happened).to.deep.equal(['in cut', 'in poweroff', 'out poweroff', 'provisioned r3', 'out cut']);
+  });
+
+  it('are healed when their time is over, once', async () => {
+    const { keeper, happened, clock } = keeperOf();
+    await keeper.plant(order({ forMs: 2000 }));
+    await clock.pass(1999);
+    expect(happened).to.deep.equal(['in cut']);
+    await clock.pass(1);
+    expect(happened.slice(1)).to.deep.equal([
+      'out cut',
+      'info: After 2.0 s, healed: r1 is cut off from west (no carrier).',
+    ]);
+    await keeper.end({ startHosts: true });
+    expect(happened).to.have.length(3);
+  });
+
+  it('that come and go stop, healed, when they are healed', async () => {
+    const { keeper, happened, clock } = keeperOf();
+    await keeper.plant(order({ everyMs: 1000 }));
+    await clock.pass(500);
+    await clock.pass(500);
+    await keeper.heal(null, anySignal);
+    await clock.pass(5000);
+    expect(happened).to.deep.equal(['in cut', 'out cut', 'in cut', 'out cut']);
+  });
+
+  it('are all healed at the end, the last first; hosts are started only where somebody is to use them', async () => {
+    for (const startHosts of [true, false]) {
+      const { keeper, happened } = keeperOf();
+      await keeper.plant(order({ forMs: 60_000 }));
+      await keeper.plant(order({ fault: { kind: 'poweroff', host: 'r3' } }));
+      await keeper.end({ startHosts });
+      const started = startHosts ? ['out poweroff', 'provisioned r3'] : [];
+      expect(happened).to.deep.equal(['in cut', 'in poweroff', ...started, 'out cut']);
+    }
+  });
+
+  it('that could not be healed are said, and tried again at the end', async () => {
+    let times = 0;
+    const heal = (): Promise<void> =>
+      ++times === 1 ? Promise.reject(new Error('the kernel said no')) : Promise.resolve();
+    const { keeper, happened, clock } = keeperOf({ heal });
+    await keeper.plant(order({ forMs: 1000 }));
+    await clock.pass(1000);
+    expect(happened).to.deep.equal(['in cut', 'error: the kernel said no']);
+    await keeper.end({ startHosts: true });
+    expect(happened.at(-1)).to.equal('out cut');
+    expect(keeper.planted()).to.deep.equal([]);
+  });
+
+  it('that cannot be had are skipped, with the reason', async () => {
+    const { keeper } = keeperOf({ lacks: 'the kernel has no netem (kernel:netem)' });
+    expect(await keeper.plant(order())).to.deep.equal({
+      verdict: 'skipped',
+      reason: 'The fault cannot be had here: the kernel has no netem (kernel:netem).',
+    });
+  });
+
+  it('that cannot be had end the scenario as skipped: what follows is about a lab in which they are in', async () => {
+    const loaded = load(`
+  - fault: { poweroff: r1 }
+  - check: it is off
+    ping: { from: r2, to: r1, expect: { fails: timeout } }
+`);
+    const run = createScenarioRun(loaded.scenarios[0]!, {
+      provider: fakeProvider(),
+      emit: () => undefined,
+      runDir: '/nowhere',
+      signal: new AbortController().signal,
+      openSession: (lab) => openSession(lab, () => Promise.resolve(fakeConnection())),
+    });
+    const outcomes = [];
+    for (const item of run.items) outcomes.push(await run.perform(item.id));
+    await run.finish();
+    expect(outcomes.map(({ verdict }) => verdict)).to.deep.equal(['skipped', 'skipped']);
+    expect(outcomes[0]!.reason).to.equal('The fake provider cannot break things from outside its hosts (poweroff).');
+    expect(outcomes[1]!.reason).to.equal('the step "r1 is powered off" (line 11) cannot be taken here');
+  });
+});
