@@ -181,7 +181,8 @@ export const errorCatalogue = {
     exit: failed,
   },
   NETRIG_SSH_SILENT: {
-    meaning: 'A lab host did not answer in the time of the step or check, nor the order to end what ran on it.',
+    meaning:
+      'A lab host is there, but says nothing: no answer in the time of the step or check nor to the order to end what ran on it, none to keepalives, or none to a new connection. The item is inconclusive.',
     mend: 'The host may be frozen, out of memory, or starved by others on its machine: `netrig run --keep-on-fail` keeps the lab for a look.',
     exit: lab,
   },

@@ -23,7 +23,7 @@ const defaultTimeoutMs = 60_000;
 
 /**
  * Opens the SSH connection to a host. Throws NETRIG_SSH_HOST_KEY when it shows another key than the pinned one, and
- * NETRIG_SSH_CONNECT, with its cause, for whatever else is in the way.
+ * NETRIG_SSH_SILENT where nothing answers in time, NETRIG_SSH_CONNECT, with its cause, for whatever else is in the way.
  */
 export async function connect(target: SshTarget, options: ConnectOptions = {}): Promise<HostConnection> {
   const link = await openLink(target, { signal: options.signal, readyTimeoutMs: options.readyTimeoutMs ?? 10_000 });

@@ -47,6 +47,9 @@ const answerDeadlineMs = 15_000;
 /** How long to wait for room when the server refuses another channel (`MaxSessions`), ms. */
 const roomDeadlineMs = 60_000;
 const endDeadlineMs = 1_000;
+const keepaliveMs = 15_000;
+const keepaliveCount = 4;
+const keptAlive = `no answer to ${keepaliveCount} keepalive requests, one every ${keepaliveMs / 1000} s`;
 
 /** Why a transport was given up whose other end is there, and says nothing. */
 class Unanswered extends Error {}
@@ -56,13 +59,16 @@ export interface LinkOptions {
   readyTimeoutMs: number;
 }
 
-/** Throws NETRIG_SSH_CONNECT, NETRIG_SSH_HOST_KEY. */
+/** Throws NETRIG_SSH_CONNECT, NETRIG_SSH_HOST_KEY; NETRIG_SSH_SILENT where nothing answers within `readyTimeoutMs`. */
 export async function openLink(target: SshTarget, { signal, readyTimeoutMs }: LinkOptions): Promise<Link> {
   const deadline = new AbortController();
   const stop = () => deadline.abort(signal?.reason ?? new Error('the attempt was called off'));
   if (signal?.aborted) stop();
   signal?.addEventListener('abort', stop);
-  const timer = setTimeout(() => deadline.abort(new Error(`no answer within ${readyTimeoutMs} ms`)), readyTimeoutMs);
+  const timer = setTimeout(
+    () => deadline.abort(new Unanswered(`no answer within ${readyTimeoutMs} ms`)),
+    readyTimeoutMs,
+  );
   let stream: Duplex | undefined;
   try {
     stream = await orAborted(target.open(deadline.signal), deadline.signal, (late) => late.destroy());
@@ -71,7 +77,7 @@ export async function openLink(target: SshTarget, { signal, readyTimeoutMs }: Li
     stream?.destroy();
     if (error instanceof NetrigError) throw error;
     throw new NetrigError(
-      'NETRIG_SSH_CONNECT',
+      error instanceof Unanswered ? 'NETRIG_SSH_SILENT' : 'NETRIG_SSH_CONNECT',
       `no SSH connection to ${target.host} as ${target.username}: ${messageOf(error)}`,
       { cause: error },
     );
@@ -142,9 +148,9 @@ async function handshake(target: SshTarget, stream: Duplex, signal: AbortSignal)
     algorithms: { ...algorithms, serverHostKey: hostKeyAlgorithms(target.hostKey) },
     // `signal` is the deadline: it covers the opening of the stream as well.
     readyTimeout: 0,
-    // A host that went away without a word is noticed after a minute.
-    keepaliveInterval: 15_000,
-    keepaliveCountMax: 4,
+    // A host that went away without a word, or is frozen, is noticed after a minute.
+    keepaliveInterval: keepaliveMs,
+    keepaliveCountMax: keepaliveCount,
   };
 
   return new Promise((resolve, reject) => {
@@ -160,7 +166,7 @@ async function handshake(target: SshTarget, stream: Duplex, signal: AbortSignal)
     const settled = () => signal.removeEventListener('abort', onAbort);
 
     client.on('error', (error) => {
-      cause ??= error;
+      cause ??= error.message === 'Keepalive timeout' ? new Unanswered(keptAlive) : error;
       if (ready) return;
       settled();
       fail(shown !== undefined && shown.toString('base64') !== target.hostKey ? hostKeyError(target, shown) : error);

@@ -235,6 +235,23 @@ const longMs = 600_000;
     expectNothingLeft(lab.id, entries, untouched);
   });
 
+  it('says of a frozen host that it is silent, to old and new connections alike', async () => {
+    const plan = labPlan('frozen', [hostPlan('a', 11, ['net1'], { init: 'systemd' })]);
+    const lab = await localProvider.up(plan, upOptions());
+    try {
+      const files = cgroupsOf(lab.id).flatMap((path) => [
+        [join(path, 'a', 'freezer.state'), 'FROZEN'],
+        [join(path, 'a', 'cgroup.freeze'), '1'],
+      ]);
+      const [file, frozen] = files.find(([path]) => existsSync(path!))!;
+      writeFileSync(file!, frozen!);
+      const error = await rejectsWith('NETRIG_SSH_SILENT', connect(lab.target('a'), { readyTimeoutMs: 500 }));
+      expect(error.message).to.contain('no answer within 500 ms');
+    } finally {
+      await lab.down();
+    }
+  });
+
   it('takes a lab away whose holder is stopped', async () => {
     const holder = await startHolder(labPlan('stopped', [hostPlan('a', 11, ['net1'])]));
     const entries = made(holder.id);

@@ -453,12 +453,12 @@ describe('ssh/connection, over a real sshd', function () {
           },
         });
       const silent = await rejectsWith(
-        'NETRIG_SSH_CONNECT',
+        'NETRIG_SSH_SILENT',
         connect({ ...server.target, open: async () => dead() }, { readyTimeoutMs: 150 }),
       );
       expect(silent.message).to.include('150 ms');
       const stuck = await rejectsWith(
-        'NETRIG_SSH_CONNECT',
+        'NETRIG_SSH_SILENT',
         connect({ ...server.target, open: () => new Promise(() => undefined) }, { readyTimeoutMs: 150 }),
       );
       expect(stuck.message).to.include('150 ms');

@@ -309,7 +309,8 @@ export async function connectSlowly(target: SshTarget, signal: AbortSignal): Pro
     try {
       return await connect(target, { signal, readyTimeoutMs: sshReadyMs });
     } catch (error) {
-      if (signal.aborted || !isNetrigError(error, 'NETRIG_SSH_CONNECT') || performance.now() > deadline) throw error;
+      const early = isNetrigError(error, 'NETRIG_SSH_CONNECT') || isNetrigError(error, 'NETRIG_SSH_SILENT');
+      if (signal.aborted || !early || performance.now() > deadline) throw error;
       await pause(pollMs);
     }
   }
