@@ -237,6 +237,12 @@ export const errorCatalogue = {
     mend: 'Free space or change the permissions of the reports directory; a report can be made again from `run.jsonl` by `netrig report`.',
     exit: lab,
   },
+  NETRIG_WRITE: {
+    meaning:
+      'A file that netrig keeps for itself could not be written: its file system is full or read-only, or it is not ours to write.',
+    mend: 'The message names the place: free space there, or keep records of labs (XDG_STATE_HOME), images (XDG_CACHE_HOME), passing files (TMPDIR) or reports (`--reports`) elsewhere. `netrig gc` removes what dead runs left.',
+    exit: lab,
+  },
   NETRIG_INTERRUPTED: {
     meaning: 'The run was interrupted.',
     mend: 'Nothing: the lab was taken down.',

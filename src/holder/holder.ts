@@ -5,7 +5,8 @@
  * (`netrig down`), takes the lab down and ends. Killed, its hosts die with it.
  */
 import { setMaxListeners } from 'node:events';
-import { isNetrigError, messageOf, type ErrorCode } from '../errors.js';
+import { messageOf, type ErrorCode } from '../errors.js';
+import { asCoded } from '../model/refused-write.js';
 import type { RunEventBody } from '../model/events.js';
 import type { LabPlan } from '../plan/lab-plan.js';
 import { providerNamed } from '../providers/registry.js';
@@ -75,8 +76,8 @@ async function hold(order: HoldOrder): Promise<void> {
       ...(order.scenarioFile ? { scenarioFile: order.scenarioFile } : {}),
     });
   } catch (error) {
-    if (isNetrigError(error))
-      await tell({ type: 'failed', code: error.code, message: error.message, hint: error.hint });
+    const known = asCoded(error);
+    if (known) await tell({ type: 'failed', code: known.code, message: known.message, hint: known.hint });
     else await tell({ type: 'failed', code: 'NETRIG_INTERNAL', message: messageOf(error), hint: '' });
     process.exit(3);
   }

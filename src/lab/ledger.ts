@@ -1,5 +1,6 @@
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { named } from './own-file.js';
 
 /**
  * One thing that a lab made, with all that is needed to take it away again. Network, mount and pid namespaces have no entry:
@@ -28,14 +29,15 @@ const fileName = 'ledger.jsonl';
  * known before; until the entry is written, the process waits at a pipe from this one and ends when the pipe does.
  */
 export function openLedger(directory: string): Ledger {
-  const fd = openSync(join(directory, fileName), 'a', 0o600);
+  const file = join(directory, fileName);
+  const fd = openSync(file, 'a', 0o600);
   const entries: LedgerEntry[] = [];
   let open = true;
   return {
     entries,
     add: (entry) => {
       entries.push(entry);
-      writeSync(fd, `${JSON.stringify(entry)}\n`);
+      named(file, () => writeSync(fd, `${JSON.stringify(entry)}\n`));
     },
     close: () => {
       if (open) closeSync(fd);

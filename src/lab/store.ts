@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { NetrigError } from '../errors.js';
 import type { LabRecord } from '../providers/provider.js';
+import { writeOwnFile } from './own-file.js';
 import { isAlive, type Life, lifeOf, ownIdentity, ownPidSpace } from './process.js';
 
 const recordName = 'lab.json';
@@ -43,7 +44,7 @@ export function consoleLog(id: string, host: string): string {
 
 function writeAtomically(directory: string, record: LabRecord): void {
   const temporary = join(directory, `.${recordName}.${process.pid}`);
-  writeFileSync(temporary, `${JSON.stringify(record, null, 2)}\n`, { mode: 0o600 });
+  writeOwnFile(temporary, `${JSON.stringify(record, null, 2)}\n`);
   renameSync(temporary, join(directory, recordName));
 }
 
@@ -160,7 +161,7 @@ export function keepLog(id: string, host: string, text: string): string {
   const directory = join(netrigState(), 'logs');
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const path = join(directory, `${id}-${host}.console`);
-  writeFileSync(path, text, { mode: 0o600 });
+  writeOwnFile(path, text);
   const ages = entriesOf(directory).map((name) => {
     const file = join(directory, name);
     return { file, time: statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0 };

@@ -258,8 +258,10 @@ function recordProblems(seen: Seen, state: RunState, tornLines: number): CodedPr
     });
   if (state === 'unfinished')
     problems.push({
-      code: 'NETRIG_INTERNAL',
-      message: 'The run never said that it ended: its process was killed, or it is still running',
+      // Where part of the record is missing anyway, so may be its end.
+      code: problems.length > 0 || seen.start === null ? 'NETRIG_REPORT_WRITE' : 'NETRIG_INTERNAL',
+      message:
+        'The record does not say that the run ended: its process was killed, the record could not be written, or it is still running',
     });
   return problems;
 }

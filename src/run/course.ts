@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { isNetrigError, messageOf, NetrigError } from '../errors.js';
+import { asCoded } from '../model/refused-write.js';
 import type { EmitEvent } from '../model/events.js';
 import type { SavedValue } from '../model/saved.js';
 import type { Fault } from '../model/fault.js';
@@ -102,12 +103,13 @@ export function skipped(reason: string): Outcome {
 export function broken(error: unknown): Outcome {
   if (isNetrigError(error, 'NETRIG_HOST_OFF')) return { verdict: 'fail', cause: 'absent', reason: messageOf(error) };
   if (isNetrigError(error, 'NETRIG_SSH_SILENT')) return { verdict: 'inconclusive', reason: messageOf(error) };
-  const code = isNetrigError(error) ? error.code : 'NETRIG_INTERNAL';
-  const stack = isNetrigError(error) || !(error instanceof Error) ? '' : ` ${error.stack ?? ''}`;
-  return { verdict: 'error', reason: `${messageOf(error)} (${code})${stack}` };
+  const known = asCoded(error);
+  if (known) return { verdict: 'error', reason: `${known.message} (${known.code})` };
+  const stack = error instanceof Error ? ` ${error.stack ?? ''}` : '';
+  return { verdict: 'error', reason: `${messageOf(error)} (NETRIG_INTERNAL)${stack}` };
 }
 
 /** The error itself where it is coded, else one of that code around it. */
 export function coded(error: unknown, code: 'NETRIG_INTERNAL' | 'NETRIG_CLEANUP' = 'NETRIG_INTERNAL'): NetrigError {
-  return error instanceof NetrigError ? error : new NetrigError(code, messageOf(error), { cause: error });
+  return asCoded(error) ?? new NetrigError(code, messageOf(error), { cause: error });
 }

@@ -130,7 +130,7 @@ export function scenarioLab(given: ScenarioLabOptions): ScenarioLab {
     ready() {
       starting ??= bringUp().catch((reason: unknown) => {
         error = look() ?? coded(reason);
-        stopped = options.signal.aborted ? 'the run was interrupted' : `the lab did not come up: ${messageOf(reason)}`;
+        stopped = options.signal.aborted ? 'the run was interrupted' : `the lab did not come up: ${error.message}`;
       });
       return starting;
     },

@@ -1,4 +1,5 @@
 import { messageOf, NetrigError } from '../errors.js';
+import { asCoded } from '../model/refused-write.js';
 import { hostsFileMarks } from '../model/hosts-file.js';
 import { sysctlPath } from '../model/sysctl.js';
 import { addressesOf } from '../model/planned-addresses.js';
@@ -65,7 +66,7 @@ export async function provision(session: LabSession, signal: AbortSignal): Promi
       await provisionHost(session, host, signal);
     }),
   ).catch((error: unknown) => {
-    throw error instanceof NetrigError ? error : new NetrigError('NETRIG_INTERNAL', messageOf(error), { cause: error });
+    throw asCoded(error) ?? new NetrigError('NETRIG_INTERNAL', messageOf(error), { cause: error });
   });
 }
 

@@ -1,5 +1,6 @@
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { writeOwnFile } from '../../lab/own-file.js';
 import { labsDirectory } from '../../lab/store.js';
 
 /** Where it stands which engines this user's labs were on: a sweep asks those, and no other. */
@@ -21,7 +22,7 @@ function write(uris: readonly string[]): void {
   const path = file();
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const temporary = `${path}.${process.pid}`;
-  writeFileSync(temporary, `${JSON.stringify(uris)}\n`, { mode: 0o600 });
+  writeOwnFile(temporary, `${JSON.stringify(uris)}\n`);
   renameSync(temporary, path);
 }
 

@@ -97,7 +97,10 @@ function cgroup2Capability(): Capability {
 
 async function isolationCapability(): Promise<Capability> {
   const name = 'isolation';
-  const probe = await probeIsolation(imagesDirectory());
+  const probe = await probeIsolation(imagesDirectory()).catch((error: unknown) => ({
+    works: false as const,
+    why: messageOf(error),
+  }));
   if (!probe.works)
     return {
       name,

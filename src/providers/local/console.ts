@@ -100,12 +100,15 @@ export function readKernelLog(access: HostAccess, log: ConsoleLog): KernelLogRea
     open = false;
     socket.destroy();
   };
+  let hidden = false;
   socket.on('data', (bytes: Buffer) => {
-    if (!write(bytes)) end();
+    // Read on while it can be opened, also where nothing more is kept: who opens a pipe for writing waits for a reader.
+    if (!write(bytes) && hidden) end();
   });
   socket.on('error', () => undefined);
   return {
     hide: () => {
+      hidden = true;
       try {
         const file = holdFile(access.pid1, kernelLog, (stats) => stats.isFIFO());
         try {

@@ -1,6 +1,7 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { NetrigError } from '../../errors.js';
+import { writeOwnFile } from '../../lab/own-file.js';
 import { outerIds } from '../../lab/outer-users.js';
 import { isSurelyDead, ownIdentity, ownPidSpace, type PidSpace, type ProcessIdentity } from '../../lab/process.js';
 import { runCommand } from '../shared/command.js';
@@ -99,7 +100,7 @@ function take(directory: string, first: number, owner: string): string | null {
   const lock = join(directory, String(first));
   const made = join(directory, `.${first}.${owner}`);
   mkdirSync(made, { mode: 0o700 });
-  writeFileSync(join(made, owner), '');
+  writeOwnFile(join(made, owner), '');
   try {
     renameSync(made, lock);
     return lock;

@@ -1,6 +1,6 @@
 import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { NetrigError } from '../../errors.js';
+import { messageOf, NetrigError } from '../../errors.js';
 import type { IsolationWish } from '../provider.js';
 import { findProgram, machineEnvironment, runCommand } from '../shared/command.js';
 import { enterUsersScript, provideScript, layerEnvironment } from './boot-script.js';
@@ -125,6 +125,8 @@ export function sweepProbes(directory: string): void {
   }
 }
 
+const isFull = (error: unknown): boolean => ['ENOSPC', 'EDQUOT'].includes((error as NodeJS.ErrnoException).code ?? '');
+
 const probed = new Map<string, Promise<IsolationProbe>>();
 
 /**
@@ -134,10 +136,11 @@ const probed = new Map<string, Promise<IsolationProbe>>();
 export function probeIsolation(directory: string): Promise<IsolationProbe> {
   let probe = probed.get(directory);
   if (!probe) {
-    probe = probeOnce(directory).catch((error: unknown) => ({
-      works: false,
-      why: error instanceof Error ? error.message : String(error),
-    }));
+    probe = probeOnce(directory).catch((error: unknown) => {
+      // A full disk says nothing about what the machine can do: hosts are not left unisolated for it.
+      if (isFull(error)) throw error;
+      return { works: false, why: messageOf(error) };
+    });
     probed.set(directory, probe);
   }
   return probe;

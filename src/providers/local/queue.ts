@@ -1,7 +1,8 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { NetrigError } from '../../errors.js';
+import { writeOwnFile } from '../../lab/own-file.js';
 import { outerIds } from '../../lab/outer-users.js';
 import { isSurelyDead, lifeOf, ownIdentity, ownPidSpace } from '../../lab/process.js';
 import { labsDirectory } from '../../lab/store.js';
@@ -111,7 +112,7 @@ function ticketsIn(directory: string): Ticket[] {
 function write(ticket: Ticket): void {
   const { lab, state, need } = ticket;
   const unfinished = join(dirname(ticket.file), `.${ticket.file.slice(dirname(ticket.file).length + 1)}`);
-  writeFileSync(unfinished, JSON.stringify({ lab, state, need }), { mode: 0o600 });
+  writeOwnFile(unfinished, JSON.stringify({ lab, state, need }));
   renameSync(unfinished, ticket.file);
 }
 
