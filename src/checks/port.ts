@@ -40,6 +40,11 @@ const schema = z
     to: zTarget.describe('Where it goes. A port published by a container is probed at its host: `to: node1`.'),
     port: zPort,
     proto: z.enum(['tcp', 'udp']).default('tcp').describe('`tcp` by default.'),
+    'from-port': zPort
+      .optional()
+      .describe(
+        'The source port; any, by default. What is tracked of earlier packets from it (translations, states) goes on being true for it.',
+      ),
     'address-on': zAddressOn.optional(),
     family: z
       .union([z.literal(4), z.literal(6)])
@@ -61,11 +66,12 @@ const schema = z
       ),
     control: zControl.optional(),
   })
-  .transform(({ 'address-on': via, expect, ...rest }) => {
+  .transform(({ 'address-on': via, 'from-port': fromPort, expect, ...rest }) => {
     const answer = typeof expect === 'object' && !('fails' in expect) ? expect : {};
     return {
       ...rest,
       via,
+      fromPort,
       receive: answer.receive,
       behind: answer.behind,
       expect: typeof expect === 'object' && 'fails' in expect ? expect : ('open' as const),
@@ -98,7 +104,7 @@ export const portCheck = defineCheck<PortSpec>({
     return uses;
   },
   describe(spec) {
-    return `${spec.from} ${spec.expect === 'open' ? 'reaches' : 'cannot reach'} ${spec.to} port ${spec.port}/${spec.proto}${spec.via === undefined ? '' : ` at its address on ${spec.via}`}`;
+    return `${spec.from} ${spec.expect === 'open' ? 'reaches' : 'cannot reach'} ${spec.to} port ${spec.port}/${spec.proto}${spec.fromPort === undefined ? '' : ` from port ${spec.fromPort}`}${spec.via === undefined ? '' : ` at its address on ${spec.via}`}`;
   },
   async run(spec, context) {
     const outcome = await attemptBetween(
@@ -110,6 +116,7 @@ export const portCheck = defineCheck<PortSpec>({
         service: { proto: spec.proto, port: spec.port },
         send: (source, target) => sendPort(spec, context, source, target),
         waitMs: spec.wait,
+        ...(spec.fromPort === undefined ? {} : { fromPort: spec.fromPort }),
         again: (source, target) => commandAgain(spec, source, target),
         author: spec.control ?? null,
       },
@@ -121,18 +128,21 @@ export const portCheck = defineCheck<PortSpec>({
 
 /** A connection by hand: bash has one built in; a container has busybox's nc at most. */
 function commandAgain(
-  { port, proto, wait, send = '' }: PortSpec,
+  { port, proto, wait, fromPort, send = '' }: PortSpec,
   source: Vantage,
   { address }: ResolvedTarget,
 ): string {
   const seconds = String(Math.ceil(wait / 1000));
   const six = address.includes(':') ? `[${address}]` : address;
+  const own = fromPort === undefined ? [] : ['-p', String(fromPort)];
   if (source.endpoint.kind === 'container')
     return proto === 'udp'
-      ? `${quoteArgv(['printf', '%s', send])} | ${quoteArgv(['nc', '-u', '-w', seconds, address, String(port)])}`
-      : quoteArgv(['nc', '-w', seconds, address, String(port)]);
+      ? `${quoteArgv(['printf', '%s', send])} | ${quoteArgv(['nc', '-u', ...own, '-w', seconds, address, String(port)])}`
+      : quoteArgv(['nc', ...own, '-w', seconds, address, String(port)]);
+  const bound = fromPort === undefined ? '' : `,sourceport=${fromPort}`;
   if (proto === 'udp')
-    return `${quoteArgv(['printf', '%s', send])} | ${quoteArgv(['timeout', seconds, 'socat', '-', `UDP:${six}:${port}`])}`;
+    return `${quoteArgv(['printf', '%s', send])} | ${quoteArgv(['timeout', seconds, 'socat', '-', `UDP:${six}:${port}${bound}`])}`;
+  if (fromPort !== undefined) return quoteArgv(['timeout', seconds, 'socat', '-', `TCP:${six}:${port}${bound}`]);
   return quoteArgv(['timeout', seconds, 'bash', '-c', `exec 3<>/dev/tcp/${address}/${port} && echo open`]);
 }
 
@@ -152,6 +162,7 @@ async function sendPort(
     proto: talks ? 'talk' : spec.proto,
     port: spec.port,
     waitMs: spec.wait,
+    ...(spec.fromPort === undefined ? {} : { fromPort: spec.fromPort }),
     // A datagram may be lost on the way; two resends, as resolvers and other datagram clients do.
     ...(spec.proto === 'udp' ? { tries: 3 } : {}),
     ...(spec.proto === 'udp' || talks ? { payload } : {}),

@@ -31,6 +31,77 @@ export function stations(c: Case): TracedStation[] {
   });
 }
 
+/** Whom a question for a neighbour, or its answer, is about, as nftables' trace shows its headers; `null` for other packets. */
+function aboutNeighbour(trace: Trace): { addresses: string[]; name: string } | null {
+  const { network, transport } = trace;
+  if (!network) return null;
+  // ARP for IPv4 over Ethernet (RFC 826): sender and target address at 14 and 24.
+  if (network.length >= 28 && network.readUInt32BE(0) === 0x00010800) {
+    const four = (at: number): string => [...network.subarray(at, at + 4)].join('.');
+    const asks = network.readUInt16BE(6) === 1;
+    return {
+      addresses: asks ? [four(24)] : [four(14)],
+      name: asks ? `the question for ${four(24)}` : `the answer about ${four(14)}`,
+    };
+  }
+  const packet = transport ? readHeaders(network, transport) : null;
+  if (packet?.type !== 135 && packet?.type !== 136) return null;
+  const asks = packet.type === 135;
+  return {
+    addresses: [packet.src, packet.dst],
+    name: asks ? 'the question for its MAC address' : 'the answer about its MAC address',
+  };
+}
+
+/** A rule that dropped a question for a neighbour, or its answer: of the families arp and bridge, and for IPv6. */
+export function droppedQuestion(c: Case, address: string): Finding | null {
+  const about = new Map<string, { addresses: string[]; name: string }>();
+  for (const trace of c.world.traces) {
+    const space = trace.where;
+    const own = aboutNeighbour(trace);
+    if (own) about.set(`${space.inode} ${trace.id}`, own);
+    const known = about.get(`${space.inode} ${trace.id}`);
+    if (!known || trace.verdict !== 'drop') continue;
+    // A question by multicast has a part of the address in its destination (RFC 4291, 2.7.1).
+    const six = address.includes(':');
+    if (!six && !known.addresses.includes(address)) continue;
+    const dropped = droppedAt(trace, space, known.name);
+    if (dropped) return dropped;
+  }
+  return null;
+}
+
+/** A rule that dropped the packet around a packet in a tunnel, by its destination and UDP port. */
+export function droppedAround(
+  c: Case,
+  space: Space,
+  around: { dst: string; dport?: number | undefined },
+): Finding | null {
+  const fits = new Set<number>();
+  for (const trace of c.world.traces.filter(({ where }) => where === space)) {
+    const packet = trace.network && trace.transport ? readHeaders(trace.network, trace.transport) : null;
+    if (packet?.proto === 'udp' && packet.dst === around.dst && packet.dport === around.dport) fits.add(trace.id);
+    if (trace.verdict !== 'drop' || !fits.has(trace.id)) continue;
+    const dropped = droppedAt(trace, space, `the tunnel's packets to ${around.dst}`);
+    if (dropped) return dropped;
+  }
+  return null;
+}
+
+function droppedAt(trace: Trace, space: Space, name: string): Finding | null {
+  const how = 'nftables traced the packet there.';
+  const table = `${trace.family} ${trace.table}`;
+  if (trace.type === 'policy')
+    return finding(
+      space,
+      'filtered',
+      `${space.label} drops ${name}: no rule of chain ${trace.chain} (${table}) accepts it, and its policy is DROP`,
+      { evidence: [how], mend: `add a rule to chain ${trace.chain} of ${space.label} that accepts it` },
+    );
+  const rule = space.nft.rules.get(`${table} ${trace.chain} ${trace.handle ?? ''}`);
+  return rule ? droppedByRule(space, rule, name, null, how) : null;
+}
+
 const names: Record<Role, string> = { forward: 'it', reply: 'the answer', error: 'the error message' };
 
 const rejecting = /(?:^| )(?:-j REJECT|reject)\b/;
@@ -56,17 +127,42 @@ function mendRule(rule: RuleText, space: Space): string {
 export function droppedByRule(
   space: Space,
   rule: RuleText,
-  role: Role,
+  role: Role | string,
   packet: SeenPacket | null,
   how: string,
 ): Finding {
   const typed = { ...rule, text: asTyped(rule.text) };
   const verb = rejecting.test(rule.text) ? 'rejects' : 'drops';
   const met = packet === null ? '' : ` It met a packet from ${packet.src} to ${packet.dst}.`;
-  return finding(space, 'filtered', `${space.label} ${verb} ${names[role]}: ${ruleWords(typed)}`, {
+  return finding(space, 'filtered', `${space.label} ${verb} ${names[role as Role] ?? role}: ${ruleWords(typed)}`, {
     evidence: [`${how}${met}`],
     mend: mendRule(rule, space),
   });
+}
+
+/** What an engine means by a rule of its own that drops, where the rule names the bridge of one of its networks. */
+export function engineMeans(c: Case, stop: Finding): Finding {
+  const networks = (stop.at && c.world.engines.get(stop.at.host)?.networks) ?? [];
+  if (stop.rootCause !== 'filtered') return stop;
+  const bridges = networks.map((network) => ({ ...network, bridge: `br-${network.id.slice(0, 12)}` }));
+  const met = bridges.find(({ bridge }) => stop.sentence.includes(bridge));
+  if (!met) return stop;
+  const say = (words: string, mend: string): Finding => ({ ...stop, sentence: `${stop.sentence}; ${words}`, mend });
+  if (met.internal && stop.sentence.includes('DOCKER-ISOLATION-STAGE-1'))
+    return say(
+      `network ${met.name} is internal, and the engine lets nothing in or out of it`,
+      `a network without --internal, on ${stop.at!.host}`,
+    );
+  if (!met.icc && stop.sentence.includes(`-i ${met.bridge} -o ${met.bridge} -j DROP`))
+    return say(
+      `the engine keeps the containers of network ${met.name} apart: its option enable_icc is false`,
+      `a network without com.docker.network.bridge.enable_icc=false, on ${stop.at!.host}`,
+    );
+  if (!stop.sentence.includes('DOCKER-ISOLATION')) return stop;
+  return {
+    ...stop,
+    sentence: `${stop.sentence}; that is how the engine keeps network ${met.name} apart from its others`,
+  };
 }
 
 function droppedByPolicy(space: Space, table: string, chain: string, role: Role, how: string): Finding {

@@ -1,7 +1,8 @@
 import type { Case, NeighbourStep, Step } from './follow.js';
+import { stoppedOwner } from './explain-local.js';
 import { finding } from './finding.js';
 import type { Finding } from './finding.js';
-import { holdersOfMac, linkTrouble, peerOf, sameSegment, segmentOf } from './wire.js';
+import { holdersOfMac, linkTrouble, parentOf, peerOf, sameWire, wireOf } from './wire.js';
 import { linkNamed } from './world.js';
 import type { Link, Space, World } from './world.js';
 
@@ -17,6 +18,12 @@ export function linkDown(at: At, name: string, world?: World): Finding | null {
   // A veth has no carrier while its other end is down: that end is the reason.
   const peer = trouble === 'has no carrier' && world ? peerOf(world, at.space, at.link) : null;
   if (peer && !peer.link.up) return linkDown(peer, name);
+  // Nor has what stands on an interface that is down.
+  const parent = trouble === 'has no carrier' && world ? parentOf(world, at.space, at.link) : null;
+  if (parent && !parent.link.up) return linkDown(parent, name);
+  // A bridge has none while all its ports are down.
+  const port = at.link.kind === 'bridge' ? at.space.links.find((one) => one.master === at.link.name && !one.up) : null;
+  if (port) return linkDown({ space: at.space, link: port }, name);
   const words = `${at.link.name} of ${at.space.label} ${trouble}`;
   return finding(at.space, trouble === 'is down' ? 'link-down' : 'no-carrier', `${words}, so ${name} cannot pass`, {
     evidence: [`The kernel of ${at.space.label} says that ${words}.`],
@@ -26,6 +33,12 @@ export function linkDown(at: At, name: string, world?: World): Finding | null {
         : `set the other end of ${at.link.name} of ${at.space.label} up`,
   });
 }
+
+/**
+ * How long a probe that is sent to be followed waits for its answer, ms. A neighbour that is being looked for is asked again
+ * each second (arp(7): retrans_time_ms), so that at least one question is seen.
+ */
+export const probeWaitMs = 1050;
 
 /** STP's states of a bridge port as iproute2 names them. */
 const portStates: readonly string[] = ['disabled', 'listening', 'learning', 'blocking'];
@@ -38,8 +51,30 @@ function vlansOf(space: Space, dev: string): { ids: number[]; pvid: number | nul
 
 const listed = (ids: readonly number[]): string => (ids.length === 0 ? 'none' : ids.slice(0, 8).join(', '));
 
+/** Frames for everybody, or for one whose port the bridge does not know, do not go out by the port (bridge(8): flood). */
+function floodOff(space: Space, bridge: Link, port: Link, broadcast: boolean): Finding | null {
+  const flag = broadcast ? 'bcast_flood' : 'flood';
+  const known = broadcast || space.forwards.some(({ dev, flags }) => dev === port.name && !flags.includes('permanent'));
+  if (port.port?.[flag] !== false || (!broadcast && known)) return null;
+  const what = broadcast
+    ? 'broadcasts, as questions for a MAC address are,'
+    : 'frames for whom the bridge does not know';
+  return finding(
+    space,
+    'port-not-forwarding',
+    `port ${port.name} of bridge ${bridge.name} on ${space.label} does not send ${what} out: ${flag} is off`,
+    { mend: `bridge link set dev ${port.name} ${flag} on, on ${space.label}` },
+  );
+}
+
 /** What stops a frame inside a bridge: between the port it came by (`null`: the bridge itself) and the one that leads to `mac`. */
-export function insideBridge(space: Space, bridge: Link, from: Link | null, to: Link | null): Finding | null {
+export function insideBridge(
+  space: Space,
+  bridge: Link,
+  from: Link | null,
+  to: Link | null,
+  broadcast = false,
+): Finding | null {
   const down = linkTrouble(bridge);
   if (down === 'is down')
     return finding(space, 'link-down', `bridge ${bridge.name} of ${space.label} is down`, {
@@ -56,6 +91,8 @@ export function insideBridge(space: Space, bridge: Link, from: Link | null, to: 
         { mend: `bridge link set dev ${port.name} state 3, or let STP settle, on ${space.label}` },
       );
   }
+  const silent = to && to !== bridge ? floodOff(space, bridge, to, broadcast) : null;
+  if (silent) return silent;
   if (Number(bridge.data.vlan_filtering ?? 0) === 1) {
     const ends = [from ?? bridge, to ?? bridge].map((one) => ({ name: one.name, ...vlansOf(space, one.name) }));
     const [a, b] = ends as [(typeof ends)[0], (typeof ends)[0]];
@@ -92,7 +129,15 @@ function endBehind(c: Case, space: Space, bridge: Link, mac: string): { port: Li
 }
 
 /** Why a frame for `mac` that is in a bridge of `space` does not leave it. */
-export function stuckInBridge(c: Case, space: Space, bridge: Link, from: Link | null, mac: string): Finding | null {
+export function stuckInBridge(
+  c: Case,
+  space: Space,
+  bridge: Link,
+  from: Link | null,
+  mac: string,
+  bytes = 0,
+  broadcast = false,
+): Finding | null {
   const { port, stray } = endBehind(c, space, bridge, mac);
   if (stray)
     return finding(
@@ -101,7 +146,10 @@ export function stuckInBridge(c: Case, space: Space, bridge: Link, from: Link | 
       `${stray.name} of ${space.label}, which leads to ${holdersOfMac(c.world, mac)[0]!.space.label}, is no port of bridge ${bridge.name}${stray.master === null ? '' : ` but of ${stray.master}`}`,
       { mend: `ip link set ${stray.name} master ${bridge.name}, on ${space.label}` },
     );
-  const down = port && port !== bridge ? linkDown({ space, link: port }, 'it', c.world) : null;
+  const at = port && port !== bridge ? { space, link: port } : null;
+  const down =
+    at &&
+    (linkDown(at, 'it', c.world) ?? tooSmallFor(at, bytes, 'it') ?? filteredByQueue(space, at.link, 'egress', 'it'));
   if (down) return down;
   const wrong = space.forwards.find(
     (one) =>
@@ -118,13 +166,15 @@ export function stuckInBridge(c: Case, space: Space, bridge: Link, from: Link | 
       `the forwarding database of bridge ${bridge.name} on ${space.label} has ${mac} at port ${wrong.dev}, but it is behind ${port.name}`,
       { mend: `bridge fdb del ${mac} dev ${wrong.dev} master, on ${space.label}` },
     );
-  return insideBridge(space, bridge, from, port);
+  return insideBridge(space, bridge, from, port, broadcast);
 }
 
 /** A queue of the link dropped packets while the probe was on its way (netem with loss, a queue without room). */
 export function lossAt(space: Space, link: Link, name: string): Finding | null {
-  const queue = space.qdiscs.find(({ dev, dropped }) => dev === link.name && dropped > 0);
-  if (!queue) return null;
+  // What filters of traffic control dropped, the queue that holds them counts, too.
+  const own = space.qdiscs.filter(({ dev, kind }) => dev === link.name && kind !== 'clsact' && kind !== 'ingress');
+  const queue = own.find(({ dropped }) => dropped > 0);
+  if (!queue) return delayedAt(space, link, own, name);
   return finding(
     space,
     'link-loss',
@@ -136,29 +186,86 @@ export function lossAt(space: Space, link: Link, name: string): Finding | null {
   );
 }
 
+/** A netem queue that holds packets for longer than the probe waits (tc-netem(8); its JSON is in seconds). */
+function delayedAt(space: Space, link: Link, queues: Space['qdiscs'], name: string): Finding | null {
+  for (const { kind, options } of queues) {
+    const { delay } = (typeof options.delay === 'object' && options.delay !== null ? options.delay : {}) as {
+      delay?: unknown;
+    };
+    if (kind !== 'netem' || typeof delay !== 'number' || delay * 1000 < probeWaitMs) continue;
+    return finding(
+      space,
+      'link-delay',
+      `${space.label} holds ${name} at ${link.name}: the queue there (netem) delays by ${delay} s`,
+      { mend: `tc qdisc del dev ${link.name} root, on ${space.label}` },
+    );
+  }
+  return null;
+}
+
+/** A filter of traffic control (tc(8)) dropped packets on that side of the link while the probe was on its way. */
+export function filteredByQueue(space: Space, link: Link, side: 'ingress' | 'egress', name: string): Finding | null {
+  const filter = space.queueFilters.find((one) => one.dev === link.name && one.side === side && one.dropped > 0);
+  if (!filter) return null;
+  return finding(
+    space,
+    'filtered',
+    `${space.label} drops ${name}: the tc filter ${filter.preference} (${filter.kind}) at ${side} of ${link.name}`,
+    {
+      evidence: [`Its action dropped ${filter.dropped} packets while the probe was on its way.`],
+      mend: `tc filter del dev ${link.name} ${side} pref ${filter.preference}, on ${space.label}`,
+    },
+  );
+}
+
+/** What an interface takes at most (is_skb_forwardable() of the kernel lets room for a VLAN tag pass). */
+export function tooSmallFor(at: At, bytes: number, name: string): Finding | null {
+  const { space, link } = at;
+  if (link.mtu === 0 || bytes <= link.mtu + 4) return null;
+  return finding(
+    space,
+    'mtu',
+    `${name} has ${bytes} bytes, and ${link.name} of ${space.label} takes at most ${link.mtu}, without a word to the sender`,
+    {
+      evidence: [`The MTU of ${link.name} of ${space.label} is ${link.mtu}; frames that are larger are dropped there.`],
+      mend: `ip link set ${link.name} mtu ${bytes}, on ${space.label}, or a smaller MTU at the ends`,
+    },
+  );
+}
+
 /** Why a frame that left by a link did not come in where its destination address is. */
 export function lostBehind(c: Case, step: Step, name: string): Finding | null {
   const { space, link } = step;
-  const mac = step.packet.dstMac;
-  if (link.kind === 'bridge' && mac !== null) return stuckInBridge(c, space, link, link, mac);
+  // In a tunnel, the frame on the wire is the one around.
+  const mac = step.packet.around[0]?.dstMac ?? step.packet.dstMac;
+  if (link.kind === 'bridge' && mac !== null) return stuckInBridge(c, space, link, link, mac, step.packet.length);
   const peer = peerOf(c.world, space, link);
   if (peer) {
-    const down = linkDown(peer, name, c.world);
+    const down = linkDown(peer, name, c.world) ?? tooSmallFor(peer, step.packet.length, name);
     if (down) return down;
+    const stray =
+      peer.space !== space && peer.link.master === null && !peer.link.addresses.some(({ scope }) => scope === 'global');
+    if (stray && mac !== null && holdersOfMac(c.world, mac).some((one) => one.space !== peer.space))
+      return finding(
+        peer.space,
+        'not-a-bridge-port',
+        `${peer.link.name} of ${peer.space.label}, the other end of ${link.name} of ${space.label}, is no port of a bridge`,
+        { mend: `ip link set ${peer.link.name} master BRIDGE, on ${peer.space.label}` },
+      );
   }
   if (mac === null || mac === 'ff:ff:ff:ff:ff:ff' || mac.startsWith('33:33')) return null;
   const holders = holdersOfMac(c.world, mac);
   if (holders.length === 0) return wrongMac(c, step, mac, name);
-  const near = holders.find((holder) => sameSegment(c.plan, { space, link }, holder) === true);
+  const near = holders.find((holder) => sameWire(c.world, c.plan, { space, link }, holder) === true);
   if (near) {
-    const down = linkDown(near, name, c.world);
+    const down = linkDown(near, name, c.world) ?? tooSmallFor(near, step.packet.length, name);
     if (down) return down;
     // Whether it came in there is known of hosts that were looked at only.
     if (c.world.unlooked.length > 0) return null;
     return finding(
       space,
       'link-loss',
-      `${name} is lost between ${link.name} of ${space.label} and ${near.link.name} of ${near.space.label}, on segment ${segmentOf(c.plan, space, link) ?? '?'}`,
+      `${name} is lost between ${link.name} of ${space.label} and ${near.link.name} of ${near.space.label}, on ${wireOf(c.world, c.plan, { space, link }) ?? '?'}`,
       { evidence: [`${space.label} sent it, and ${near.space.label} did not get it.`] },
     );
   }
@@ -166,20 +273,25 @@ export function lostBehind(c: Case, step: Step, name: string): Finding | null {
 }
 
 function wrongMac(c: Case, step: Step, mac: string, name: string): Finding | null {
-  const { space, link } = step;
   if (c.world.unlooked.length > 0) return null;
-  const entry = space.neighbours.find((one) => one.dev === link.name && one.mac === mac);
-  const fixed = entry?.state.includes('PERMANENT') === true;
-  if (!entry) return null;
+  // Who sent it may be a namespace behind: the packet left by a bridge's port, or by a macvlan interface's parent.
+  const senders = [step, ...c.forward, ...c.reply].filter((one) => one.space.host === step.space.host);
+  const found = senders.flatMap(({ space }) => space.neighbours.map((entry) => ({ space, entry })));
+  const wrong = found.find(({ entry }) => entry.mac === mac);
+  if (!wrong) return null;
+  const { space, entry } = wrong;
+  const fixed = entry.state.includes('PERMANENT');
+  const stopped = fixed ? null : stoppedOwner(c, entry.dst);
+  if (stopped) return stopped;
   return finding(
     space,
     'neighbour-wrong',
     `${space.label} sends ${name} to ${mac}, which it has for ${entry.dst}${fixed ? ' by a static entry' : ''} and nobody has`,
     {
       evidence: [
-        `The neighbour table of ${space.label} says: ${entry.dst} dev ${link.name} lladdr ${mac} ${entry.state.join(' ')}.`,
+        `The neighbour table of ${space.label} says: ${entry.dst} dev ${entry.dev} lladdr ${mac} ${entry.state.join(' ')}.`,
       ],
-      mend: `ip neigh del ${entry.dst} dev ${link.name}, on ${space.label}`,
+      mend: `ip neigh del ${entry.dst} dev ${entry.dev}, on ${space.label}`,
     },
   );
 }

@@ -7,7 +7,9 @@ import type { EngineContainer, Listener, Space } from './world.js';
 
 function listensFor(listener: Listener, address: string): boolean {
   const { address: own } = listener;
-  if (own === '*' || own === '::') return true;
+  if (own === '*') return true;
+  // ss(8) writes * for a socket that takes both families, and [::] for one that takes IPv6 only.
+  if (own === '::') return address.includes(':');
   if (own === '0.0.0.0') return !address.includes(':');
   return own === address || own === `::ffff:${address}`;
 }
@@ -32,6 +34,13 @@ function stoppedPublisher(c: Case, space: Space, port: number, proto: string): F
       (space.kind === 'host' ? container.published.some((own) => own.hostPort === port && own.proto === proto) : false),
   );
   if (!one) return null;
+  if (c.world.engines.get(space.host)?.running === false)
+    return finding(
+      space,
+      'container-not-running',
+      `the engine of ${space.host} is not running, so ${one.name}, which publishes ${port}, does not run either`,
+      { mend: `systemctl start docker, on ${space.host}` },
+    );
   if (one.status === 'paused')
     return finding(space, 'container-not-running', `${one.name} on ${space.host}, which publishes ${port}, is paused`, {
       mend: `docker unpause ${one.name}, on ${space.host}`,
@@ -42,6 +51,29 @@ function stoppedPublisher(c: Case, space: Space, port: number, proto: string): F
     `${stoppedWords(one, space.host)}; it publishes ${port}, so nobody listens there`,
     { mend: `docker start ${one.name}, on ${space.host}` },
   );
+}
+
+/** The container that is to have the address does not run, as its engine says. */
+export function stoppedOwner(c: Case, address: string): Finding | null {
+  for (const [host, { containers }] of c.world.engines) {
+    const own = containers.find(
+      (one) =>
+        one.status !== 'running' &&
+        one.status !== 'paused' &&
+        one.networks.some((network) => network.address === address || network.address6 === address),
+    );
+    const space = c.world.spaces.find((one) => one.host === host && one.kind === 'host') ?? null;
+    if (own)
+      return finding(
+        space,
+        'container-not-running',
+        `${stoppedWords(own, host)}; it is to have the address ${address}`,
+        {
+          mend: `docker start ${own.name}, on ${host}`,
+        },
+      );
+  }
+  return null;
 }
 
 /** The container of a namespace is paused: its kernel answers, its processes do not. */
@@ -58,6 +90,46 @@ export function pausedThere(c: Case, space: Space): Finding | null {
     {
       evidence: [`The engine of ${space.host} says that ${own.name} is paused.`],
       mend: `docker unpause ${own.name}, on ${space.host}`,
+    },
+  );
+}
+
+/** The port is bound to the address that was asked, and the interface by which the packet came is another one. */
+function boundElsewhere(listeners: readonly Listener[], iif: string | null): Listener | null {
+  if (iif === null || listeners.length === 0) return null;
+  return listeners.every(({ dev }) => dev !== null && dev !== iif) ? listeners[0]! : null;
+}
+
+const programOf = ({ program }: Listener): string => (program === '' ? 'the service' : program);
+
+/** The service takes no more connections: those that wait to be accepted fill its queue (listen(2)). */
+function queueFull(space: Space, listener: Listener): Finding | null {
+  if (listener.proto !== 'tcp' || listener.waiting <= listener.room) return null;
+  return finding(
+    space,
+    'queue-full',
+    `${programOf(listener)} of ${space.label} listens on port ${listener.port} and does not accept: ${listener.waiting} connections wait for it, and its queue is full`,
+    {
+      evidence: [`The queue of the socket: ${listener.waiting} wait, ${listener.room} may.`],
+      mend: `see why ${programOf(listener)} on ${space.label} hangs`,
+    },
+  );
+}
+
+/** All processes that could answer are stopped by a signal. */
+export function stoppedProcess(c: Case, space: Space, packet: SeenPacket): Finding | null {
+  const port = packet.dport ?? c.port;
+  const own = space.listeners.find((one) => one.proto === c.proto && one.port === port && listensFor(one, packet.dst));
+  if (!own || own.processes.length === 0 || !own.processes.every(({ state }) => state === 'T' || state === 't'))
+    return null;
+  const pids = own.processes.map(({ pid }) => pid);
+  return finding(
+    space,
+    'process-stopped',
+    `${programOf(own)} of ${space.label}, which listens on ${own.proto} port ${port}, is stopped (SIGSTOP) and answers nothing`,
+    {
+      evidence: [`The process ${pids.join(', ')} of ${space.label} is in the state T.`],
+      mend: `kill -CONT ${pids.join(' ')}, on ${space.label}`,
     },
   );
 }
@@ -100,7 +172,13 @@ function noListener(c: Case, space: Space, packet: SeenPacket, translated: boole
 }
 
 /** Why a namespace that has the destination address does not answer. `null` where nothing there stands against an answer. */
-export function cannotDeliver(c: Case, space: Space, packet: SeenPacket, translated: boolean): Finding | null {
+export function cannotDeliver(
+  c: Case,
+  space: Space,
+  packet: SeenPacket,
+  translated: boolean,
+  iif: string | null = null,
+): Finding | null {
   if (c.proto === 'icmp') {
     const six = packet.dst.includes(':');
     const knob = six ? 'ipv6/icmp/echo_ignore_all' : 'ipv4/icmp_echo_ignore_all';
@@ -111,10 +189,18 @@ export function cannotDeliver(c: Case, space: Space, packet: SeenPacket, transla
     });
   }
   const port = packet.dport ?? c.port;
-  const listener = space.listeners.find(
+  const fitting = space.listeners.filter(
     (one) => one.proto === c.proto && one.port === port && listensFor(one, packet.dst),
   );
-  if (listener) return pausedThere(c, space);
+  const bound = boundElsewhere(fitting, iif);
+  if (bound)
+    return finding(
+      space,
+      'listens-elsewhere',
+      `${programOf(bound)} of ${space.label} listens on port ${port} of interface ${bound.dev} only, and it came by ${iif}`,
+      { mend: `let it listen without an interface (SO_BINDTODEVICE)` },
+    );
+  if (fitting[0]) return pausedThere(c, space) ?? queueFull(space, fitting[0]);
   return stoppedPublisher(c, space, port, c.proto) ?? noListener(c, space, packet, translated);
 }
 
@@ -124,6 +210,8 @@ export function quietService(c: Case, space: Space, packet: SeenPacket): Finding
   const port = packet.dport ?? c.port;
   const own = space.listeners.find((one) => one.proto === 'udp' && one.port === port && listensFor(one, packet.dst));
   if (!own) return null;
+  const stopped = stoppedProcess(c, space, packet);
+  if (stopped) return stopped;
   const who = own.program === '' ? 'a service' : own.program;
   return finding(
     space,

@@ -1,10 +1,13 @@
 import { addressesOf } from '../model/planned-addresses.js';
 import type { Case, NeighbourStep } from './follow.js';
-import { countedDrop } from './explain-filter.js';
-import { linkDown, lossAt, stuckInBridge } from './explain-link.js';
+import { countedDrop, droppedQuestion } from './explain-filter.js';
+import { filteredByQueue, linkDown, lossAt, stuckInBridge } from './explain-link.js';
+import { stoppedOwner } from './explain-local.js';
+import { lostInTunnel } from './explain-tunnel.js';
+import { withoutIpv6 } from './explain-route.js';
 import { finding } from './finding.js';
 import type { Finding } from './finding.js';
-import { linkTowards, peerOf, sameSegment, segmentOf } from './wire.js';
+import { linkTowards, peerOf, sameSegment, sameWire, segmentOf } from './wire.js';
 import { holdersOf, linkNamed } from './world.js';
 import type { Link, Space } from './world.js';
 
@@ -55,6 +58,8 @@ function nobodyHas(c: Case, hop: NextHop): Finding {
   const { space, link, address, route, translated, name } = hop;
   if (c.world.unlooked.length > 0)
     return finding(space, null, `nobody answers ${space.label} for ${address} on ${link.name}`);
+  const stopped = stoppedOwner(c, address);
+  if (stopped) return stopped;
   const planned = hostWith(c, address);
   if (planned !== null) {
     const own = c.world.spaces.find((one) => one.host === planned && one.kind === 'host');
@@ -78,10 +83,13 @@ function nobodyHas(c: Case, hop: NextHop): Finding {
       `the route of ${space.label} to ${route} leads to the gateway ${address}, which nobody has${addressesThere(c, hop)}`,
       { mend: `ip route replace ${route} via the right gateway, on ${space.label}` },
     );
+  const off = address.includes(':')
+    ? c.world.spaces.flatMap((one) => withoutIpv6(c, one).map((words) => `on ${one.label}, ${words}`))
+    : [];
   return finding(
     space,
     'address-missing',
-    `nobody has the address ${address} that ${space.label} looks for on ${link.name}`,
+    `nobody has the address ${address} that ${space.label} looks for on ${link.name}${off.length === 0 ? '' : `; ${off.slice(0, 2).join('; ')}`}`,
     {
       evidence: [`No interface in any network namespace of the lab has ${address}.`],
     },
@@ -109,6 +117,16 @@ function elsewhere(c: Case, hop: NextHop, holder: { space: Space; link: Link }):
 /** The holder got the question, or should have: why did it not answer. */
 function holderSilent(c: Case, hop: NextHop, holder: { space: Space; link: Link }): Finding | null {
   const { space, link, address } = hop;
+  const dropped = droppedQuestion(c, address);
+  if (dropped) return dropped;
+  const deaf = [holder, { space, link }].find((one) => one.link.noArp);
+  if (deaf && !address.includes(':'))
+    return finding(
+      deaf.space,
+      'neighbour-silent',
+      `${deaf.link.name} of ${deaf.space.label} speaks no ARP (it has the flag NOARP), so ${space.label} does not learn the MAC address of ${address}`,
+      { mend: `ip link set ${deaf.link.name} arp on, on ${deaf.space.label}` },
+    );
   const about = c.neighbours.filter(({ message }) => message.target === address);
   const asked = about.find((one) => one.message.ask && one.space === holder.space && one.way === 'in');
   const answers = about.filter((one) => !one.message.ask);
@@ -123,12 +141,16 @@ function holderSilent(c: Case, hop: NextHop, holder: { space: Space; link: Link 
         `${holder.space.label} gets the question for ${address} on ${asked.link.name} and does not answer it: arp_ignore is ${level} there`,
         { mend: `sysctl -w net.ipv4.conf.${asked.link.name}.arp_ignore=0 on ${holder.space.label}` },
       );
-    const noarp = holder.space.nft.policies;
-    const table = [...noarp.values()].find(({ table: name }) => name.startsWith('arp '));
+    const filtered =
+      filteredByQueue(holder.space, asked.link, 'ingress', 'the question for its MAC address') ??
+      filteredByQueue(holder.space, asked.link, 'egress', 'its answer about its MAC address') ??
+      lossAt(holder.space, asked.link, 'its answer about its MAC address');
+    if (filtered) return filtered;
+    if (address.includes(':')) return null;
     return finding(
       holder.space,
-      table ? 'filtered' : 'neighbour-silent',
-      `${holder.space.label} gets the question for ${address} on ${asked.link.name} and does not answer it${table ? `; it has an nftables table ${table.table}` : ''}`,
+      'neighbour-silent',
+      `${holder.space.label} gets the question for ${address} on ${asked.link.name} and does not answer it`,
     );
   }
   if (
@@ -146,11 +168,26 @@ function holderSilent(c: Case, hop: NextHop, holder: { space: Space; link: Link 
   return null;
 }
 
-function bridgeStop(c: Case, steps: readonly NeighbourStep[], mac: string): Finding | null {
+/** The question came to a host by an interface that is in no bridge, and whom it is for is behind a bridge there. */
+function strayEnd(c: Case, steps: readonly NeighbourStep[], holder: { space: Space; link: Link }): Finding | null {
+  const last = steps.findLast(({ way }) => way === 'in');
+  const port = peerOf(c.world, holder.space, holder.link);
+  if (!last || port?.space !== last.space || port.link.master === null || last.link.master !== null) return null;
+  if (last.link.kind === 'bridge') return null;
+  if (last.link.addresses.some(({ scope }) => scope === 'global') || last.link === port.link) return null;
+  return finding(
+    last.space,
+    'not-a-bridge-port',
+    `${last.link.name} of ${last.space.label} is no port of bridge ${port.link.master}, behind which ${holder.space.label} is`,
+    { mend: `ip link set ${last.link.name} master ${port.link.master}, on ${last.space.label}` },
+  );
+}
+
+function bridgeStop(c: Case, steps: readonly NeighbourStep[], mac: string, broadcast = false): Finding | null {
   const last = steps.at(-1);
   if (!last) return null;
   const bridge = last.link.kind === 'bridge' ? last.link : linkNamed(last.space, last.link.master);
-  return bridge ? stuckInBridge(c, last.space, bridge, last.link, mac) : null;
+  return bridge ? stuckInBridge(c, last.space, bridge, last.link, mac, 0, broadcast) : null;
 }
 
 function questionStop(c: Case, hop: NextHop, holder: { space: Space; link: Link }): Finding | null {
@@ -160,7 +197,7 @@ function questionStop(c: Case, hop: NextHop, holder: { space: Space; link: Link 
   for (const bridge of holder.space.host === space.host ? c.world.spaces.flatMap(bridgesOf) : []) {
     const from = peerOf(c.world, space, link);
     if (bridge.space.host !== space.host || (from?.link.master !== bridge.link.name && link !== bridge.link)) continue;
-    const stop = stuckInBridge(c, bridge.space, bridge.link, from?.link ?? null, holder.link.mac);
+    const stop = stuckInBridge(c, bridge.space, bridge.link, from?.link ?? null, holder.link.mac, 0, true);
     if (stop) return stop;
   }
   const mine = peerOf(c.world, space, link);
@@ -177,7 +214,13 @@ function questionStop(c: Case, hop: NextHop, holder: { space: Space; link: Link 
       `${mine.link.name} of ${mine.space.label}, the other end of ${link.name} of ${space.label}, is no port of a bridge`,
       { mend: `ip link set ${mine.link.name} master BRIDGE, on ${mine.space.label}` },
     );
-  return bridgeStop(c, asks, holder.link.mac) ?? vlanStop(hop, holder);
+  const last = asks.at(-1);
+  const tunnel =
+    last?.way === 'out'
+      ? lostInTunnel(c, { ...last, mac: last.message.dstMac }, 'the question for its MAC address')
+      : null;
+  if (tunnel) return tunnel;
+  return bridgeStop(c, asks, holder.link.mac, true) ?? strayEnd(c, asks, holder) ?? vlanStop(hop, holder);
 }
 
 function bridgesOf(space: Space): { space: Space; link: Link }[] {
@@ -203,11 +246,13 @@ export function neighbourStop(c: Case, hop: NextHop): Finding {
   const down = linkDown({ space, link }, name, c.world);
   if (down) return down;
   const asked = c.neighbours.some((one) => one.message.ask && one.message.target === address && one.space === space);
-  const loss = asked ? null : lossAt(space, link, name);
+  const loss =
+    filteredByQueue(space, link, 'egress', asked ? 'the question for a MAC address' : name) ??
+    (asked ? null : lossAt(space, link, name));
   if (loss) return loss;
   const holders = holdersOf(c.world, address).filter((one) => one.space !== space);
   const holder =
-    holders.find((one) => sameSegment(c.plan, { space, link }, one) === true) ??
+    holders.find((one) => sameWire(c.world, c.plan, { space, link }, one) === true) ??
     holders.find((one) => one.space.host === space.host) ??
     holders[0];
   if (!holder) return nobodyHas(c, hop);

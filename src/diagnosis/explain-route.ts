@@ -1,11 +1,12 @@
 import type { Case } from './follow.js';
-import { linkDown, lossAt } from './explain-link.js';
+import { filteredByQueue, linkDown, lossAt } from './explain-link.js';
 import { isSilent, neighbourStop } from './explain-neighbour.js';
+import type { NextHop } from './explain-neighbour.js';
 import { finding } from './finding.js';
 import type { Finding } from './finding.js';
 import { inSubnet, lookup } from './lookup.js';
 import type { Found } from './lookup.js';
-import { linkTowards, linkTrouble } from './wire.js';
+import { linkTowards, linkTrouble, segmentOf } from './wire.js';
 import { holdersOf, linkNamed, rose } from './world.js';
 import type { Link, PolicyRule, Route, Space } from './world.js';
 
@@ -21,6 +22,7 @@ export interface Onward {
   translated: boolean;
   /** `it`, or `the answer`. */
   name: string;
+  mark?: number | undefined;
 }
 
 export function routeWords(route: Route): string {
@@ -38,6 +40,9 @@ function ruleWords(rule: PolicyRule): string {
     rule.src === 'all' ? '' : `from ${rule.src}${rule.srcLen === 32 || rule.srcLen === 128 ? '' : `/${rule.srcLen}`}`,
     rule.dst === 'all' ? '' : `to ${rule.dst}${rule.dstLen === 32 || rule.dstLen === 128 ? '' : `/${rule.dstLen}`}`,
     rule.iif === null ? '' : `iif ${rule.iif}`,
+    rule.mark === null
+      ? ''
+      : `fwmark 0x${rule.mark.toString(16)}${rule.mask === 0xffffffff ? '' : `/0x${rule.mask.toString(16)}`}`,
     rule.action ?? (rule.table === null ? '' : `lookup ${rule.table}`),
   ];
   return `rule ${rule.priority}: ${parts.filter((part) => part !== '').join(' ')}`;
@@ -76,16 +81,34 @@ function noWay(c: Case, space: Space, found: Found, onward: Onward): Finding | n
   const link = dead ? linkNamed(space, dead.dev) : null;
   const broken = link ? linkDown({ space, link }, name, c.world) : null;
   if (broken) return broken;
-  const others = space.links.filter(
-    (one) => one.name !== 'lo' && !one.up && one.addresses.length === 0 && one.kind === null,
-  );
-  return finding(space, 'no-route', `${space.label} has no route to ${to}`, {
-    evidence: [
-      `No rule and table of ${space.label} has a route for ${to}.`,
-      ...others.slice(0, 2).map((one) => `${one.name} of ${space.label} is down and has no address.`),
-    ],
-    mend: `ip route add ${to} via GATEWAY, on ${space.label}`,
+  // Routes go with their interface.
+  const lost = space.links.find((one) => !one.up && segmentOf(c.plan, space, one) !== null);
+  if (lost)
+    return finding(
+      space,
+      'link-down',
+      `${space.label} has no route to ${to}: ${lost.name} of ${space.label} is down, and routes go with their interface`,
+      {
+        evidence: [`No rule and table of ${space.label} has a route for ${to}.`],
+        mend: `ip link set ${lost.name} up, on ${space.label}, and its routes again`,
+      },
+    );
+  const off = to.includes(':') ? withoutIpv6(c, space)[0] : undefined;
+  return finding(space, 'no-route', `${space.label} has no route to ${to}${off ? `; ${off}` : ''}`, {
+    evidence: [`No rule and table of ${space.label} has a route for ${to}.`],
+    mend: off
+      ? `sysctl -w ${off.replace(' is 1', '=0')} on ${space.label}, and its addresses again`
+      : `ip route add ${to} via GATEWAY, on ${space.label}`,
   });
+}
+
+/** What says that interfaces on segments of the plan have no IPv6, a clause each. */
+export function withoutIpv6(c: Case, space: Space): string[] {
+  return space.links.flatMap(({ name, ...link }) =>
+    segmentOf(c.plan, space, { name, ...link }) !== null && numberOf(space, `ipv6/conf/${name}/disable_ipv6`) === 1
+      ? [`net.ipv6.conf.${name}.disable_ipv6 is 1`]
+      : [],
+  );
 }
 
 function tooBig(space: Space, link: Link, route: Route, onward: Onward): Finding | null {
@@ -124,29 +147,34 @@ export function tooBigOnWay(c: Case): Finding | null {
   return null;
 }
 
+function nextHops(space: Space, route: Route, onward: Onward): NextHop[] {
+  const { translated, name } = onward;
+  const ways = route.hops.length > 1 ? route.hops : [{ gateway: route.gateway, dev: route.dev }];
+  return ways.flatMap(({ gateway, dev }) => {
+    const link = linkNamed(space, dev);
+    const words = gateway === null ? null : routeWords(route);
+    return link ? [{ space, link, address: gateway ?? onward.to, route: words, translated, name }] : [];
+  });
+}
+
 /** Why a namespace does not send a packet on its way; `null` where nothing there stands against it. */
 export function cannotSend(c: Case, space: Space, onward: Onward): Finding | null {
-  const found = lookup(space, { to: onward.to, from: onward.from, iif: onward.iif });
+  const found = lookup(space, onward);
   const none = noWay(c, space, found, onward);
   if (none || found.found !== 'route') return none;
   const { route } = found;
   if (route.type === 'local') return null;
-  const link = linkNamed(space, route.dev);
-  if (!link) return null;
-  const hop = {
-    space,
-    link,
-    address: route.gateway ?? onward.to,
-    route: route.gateway === null ? null : routeWords(route),
-    translated: onward.translated,
-    name: onward.name,
-  };
+  const hops = nextHops(space, route, onward);
+  // Of several next hops the kernel takes one by a hash of the packet: the one that does not answer is the one that lost it.
+  const hop = hops.find((one) => hops.length > 1 && isSilent(c, one)) ?? hops[0];
+  if (!hop) return null;
+  const { link } = hop;
   const down = linkDown({ space, link }, onward.name, c.world);
   if (down) return down;
   const big = tooBig(space, link, route, onward);
   if (big) return big;
   if (link.kind !== 'wireguard' && isSilent(c, hop)) return neighbourStop(c, hop);
-  return lossAt(space, link, onward.name);
+  return filteredByQueue(space, link, 'egress', onward.name) ?? lossAt(space, link, onward.name);
 }
 
 export const numberOf = (space: Space, sysctl: string): number => Number(space.sysctls.get(sysctl) ?? '0');
@@ -178,12 +206,16 @@ export function filteredByReversePath(space: Space, link: Link, from: string, to
 }
 
 /** Whether a namespace passes packets on that come by the link. */
+function forwards(space: Space, link: Link, to: string): boolean {
+  return to.includes(':')
+    ? numberOf(space, 'ipv6/conf/all/forwarding') !== 0
+    : numberOf(space, `ipv4/conf/${link.name}/forwarding`) !== 0;
+}
+
+/** The packet came to a namespace that does not pass on what comes by that link. */
 export function forwardingOff(space: Space, link: Link, to: string, name: string): Finding | null {
   const six = to.includes(':');
-  const off = six
-    ? numberOf(space, 'ipv6/conf/all/forwarding') === 0
-    : numberOf(space, `ipv4/conf/${link.name}/forwarding`) === 0;
-  if (!off) return null;
+  if (forwards(space, link, to)) return null;
   const all = six ? 'net.ipv6.conf.all.forwarding' : 'net.ipv4.ip_forward';
   const value = six ? 0 : numberOf(space, 'ipv4/ip_forward');
   const knob = value === 0 ? all : `net.ipv4.conf.${link.name}.forwarding`;
@@ -210,6 +242,8 @@ export function sentAstray(
   onward: Onward,
 ): Finding | null {
   if (!from || from.space === at) return null;
+  // One that forwards is a router: that it has no route is what is wrong then, not that it was asked.
+  if (forwards(at, iif, onward.to)) return null;
   const out = lookup(at, { to: onward.to, from: null, iif: null });
   if (out.found === 'route' && !out.refuses && out.route.dev !== iif.name) return null;
   const sent = lookup(from.space, { to: onward.to, from: null, iif: null });
@@ -222,7 +256,7 @@ export function sentAstray(
         linkTrouble(link) === null &&
         link.addresses.some((own) => own.scope === 'global' && inSubnet(own.address, ...near)),
     );
-    if (!side) return false;
+    if (!side || !forwards(one, side, onward.to)) return false;
     const on = lookup(one, { to: onward.to, from: null, iif: null });
     return on.found === 'route' && !on.refuses && on.route.dev !== side.name && on.route.type !== 'local';
   });

@@ -1,8 +1,8 @@
 import type { Case, Step } from './follow.js';
-import { countedDrop } from './explain-filter.js';
+import { countedDrop, droppedAround } from './explain-filter.js';
 import { finding } from './finding.js';
 import type { Finding } from './finding.js';
-import { hasAddress, holdersOf } from './world.js';
+import { holdersOf } from './world.js';
 import type { Link, Space } from './world.js';
 
 interface Vxlan {
@@ -27,19 +27,20 @@ export function stuckInTunnel(c: Case, step: Step, name: string): Finding | null
   const outer = step.packet.around[0];
   if (!outer) return null;
   const { space } = step;
-  if (!hasAddress(space, outer.dst)) return null;
-  const dropped = countedDrop(
-    space,
-    'forward',
-    {
-      src: outer.src,
-      dst: outer.dst,
-      proto: outer.dport === undefined ? 'other' : 'udp',
-      dport: outer.dport,
-    },
-    'in',
-    true,
-  );
+  const dropped =
+    droppedAround(c, space, outer) ??
+    countedDrop(
+      space,
+      'forward',
+      {
+        src: outer.src,
+        dst: outer.dst,
+        proto: outer.dport === undefined ? 'other' : 'udp',
+        dport: outer.dport,
+      },
+      'in',
+      true,
+    );
   if (dropped)
     return { ...dropped, sentence: dropped.sentence.replace(/ it:/, ` the tunnel's packets from ${outer.src}:`) };
   if (outer.vni === undefined) return null;
@@ -66,43 +67,61 @@ export function stuckInTunnel(c: Case, step: Step, name: string): Finding | null
         mend: `ip link set ${match.link.name} up, on ${match.space.label}`,
       },
     );
-  const remote = typeof match.link.data.local === 'string' ? match.link.data.local : null;
-  if (remote !== null && remote !== outer.dst)
-    return finding(
-      match.space,
-      'tunnel-mismatch',
-      `${match.link.name} of ${match.space.label} takes packets at ${remote} only, and ${what} comes to ${outer.dst}`,
-    );
-  return null;
+  // The kernel takes packets of the tunnel at all addresses of the host, also where `local` names one (vxlan_socket_create()).
+  return endNowhere(match);
 }
 
-/** A packet went into a VXLAN interface and nothing came out of it. */
-export function lostInTunnel(c: Case, step: Step, name: string): Finding | null {
-  const { space, link } = step;
-  if (link.kind !== 'vxlan') return null;
-  const mac = step.packet.dstMac;
+/** What comes out of the tunnel goes no further: its end is in no bridge, and has no address. */
+function endNowhere({ space, link }: Vxlan): Finding | null {
+  const bridge = space.links.find(({ kind }) => kind === 'bridge');
+  if (link.master !== null || !bridge || link.addresses.some(({ scope }) => scope === 'global')) return null;
+  return finding(
+    space,
+    'not-a-bridge-port',
+    `${link.name} of ${space.label}, the end of the tunnel, is no port of a bridge`,
+    { mend: `ip link set ${link.name} master ${bridge.name}, on ${space.label}` },
+  );
+}
+
+const isGroup = (mac: string | null): boolean => mac === 'ff:ff:ff:ff:ff:ff' || mac?.startsWith('33:33') === true;
+
+/** Where a VXLAN interface sends a frame: by its forwarding database, or by the remote that it was made with. */
+export function remoteOf(space: Space, link: Link, mac: string | null): string | null {
   const entries = space.forwards.filter((one) => one.dev === link.name && one.remote !== null);
-  const own = entries.find((one) => one.mac === mac);
+  const own = isGroup(mac) ? undefined : entries.find((one) => one.mac === mac);
   const flood = entries.find((one) => one.mac === '00:00:00:00:00:00');
-  const remote = own?.remote ?? flood?.remote ?? null;
+  const made = [link.data.group, link.data.remote].find((one) => typeof one === 'string');
+  return own?.remote ?? flood?.remote ?? made ?? null;
+}
+
+/** A packet went into a VXLAN interface and nothing came out of it. `mac` is whom it is for; for everybody, where it is a broadcast. */
+export function lostInTunnel(
+  c: Case,
+  { space, link, mac }: { space: Space; link: Link; mac: string | null },
+  name: string,
+): Finding | null {
+  if (link.kind !== 'vxlan') return null;
+  const remote = remoteOf(space, link, mac);
+  const everybody = isGroup(mac);
+  const whom = mac === null || everybody ? 'what is for everybody' : mac;
   if (remote === null)
     return finding(
       space,
       'tunnel-mismatch',
-      `${link.name} of ${space.label} has no forwarding entry for ${mac ?? 'that address'}, so ${name} goes into the tunnel and to nobody`,
+      `${link.name} of ${space.label} has no forwarding entry for ${whom}, so ${name} goes into the tunnel and to nobody`,
       {
-        evidence: [
-          `bridge fdb of ${space.label} has no remote for ${mac ?? '?'} and none for all others on ${link.name}.`,
-        ],
+        evidence: [`bridge fdb of ${space.label} has no remote for ${whom} and none for all others on ${link.name}.`],
         mend: `bridge fdb append 00:00:00:00:00:00 dev ${link.name} dst REMOTE, on ${space.label}`,
       },
     );
-  if (holdersOf(c.world, remote).length === 0 && c.world.unlooked.length === 0)
-    return finding(
-      space,
-      'tunnel-mismatch',
-      `${link.name} of ${space.label} sends ${name} to the remote ${remote}, which nobody has`,
-      { mend: `bridge fdb replace ${mac ?? 'MAC'} dev ${link.name} dst REMOTE, on ${space.label}` },
-    );
-  return null;
+  if (holdersOf(c.world, remote).length > 0 || c.world.unlooked.length > 0 || /^(?:22[4-9]|23\d)\.|^ff/.test(remote))
+    return null;
+  return finding(
+    space,
+    'tunnel-mismatch',
+    `${link.name} of ${space.label} sends ${name} to the remote ${remote}, which nobody has`,
+    {
+      mend: `bridge fdb replace ${everybody || mac === null ? '00:00:00:00:00:00' : mac} dev ${link.name} dst REMOTE, on ${space.label}`,
+    },
+  );
 }

@@ -1,45 +1,72 @@
 import type { Diagnosis, Hop } from '../model/verdict.js';
-import { asTyped, countedDrop, letThrough, stations, tracedDrop } from './explain-filter.js';
+import { asTyped, countedDrop, engineMeans, letThrough, stations, tracedDrop } from './explain-filter.js';
 import type { TracedStation } from './explain-filter.js';
-import { linkDown, lostBehind, stuckInBridge } from './explain-link.js';
-import { cannotDeliver, pausedThere, quietService } from './explain-local.js';
-import { cannotSend, filteredByReversePath, forwardingOff, sentAstray, tooBigOnWay } from './explain-route.js';
+import { filteredByQueue, linkDown, lostBehind, stuckInBridge } from './explain-link.js';
+import { cannotDeliver, pausedThere, quietService, stoppedProcess } from './explain-local.js';
+import {
+  cannotSend,
+  filteredByReversePath,
+  forwardingOff,
+  numberOf,
+  sentAstray,
+  tooBigOnWay,
+} from './explain-route.js';
 import type { Onward } from './explain-route.js';
-import { lostInTunnel, stuckInTunnel } from './explain-tunnel.js';
+import { droppedAround } from './explain-filter.js';
+import { lostInTunnel, remoteOf, stuckInTunnel } from './explain-tunnel.js';
+import { circling, usedUp } from './explain-ttl.js';
 import { hopsOf } from './follow.js';
 import type { Case, Step } from './follow.js';
 import { finding, ownerWords } from './finding.js';
 import type { Finding } from './finding.js';
-import { inSubnet, isOwn, lookup } from './lookup.js';
-import { holdersOfMac, sameSegment, segmentOf } from './wire.js';
+import { inSubnet, isOwn } from './lookup.js';
+import { sharedAddress, sharedMac, takenForAnother } from './explain-identity.js';
 import { holdersOf, linkNamed } from './world.js';
-import type { Space } from './world.js';
+import type { Link, Space } from './world.js';
 
 /** Where a packet goes after the translations of a namespace, as far as they were seen there. */
 function translatedIn(
   c: Case,
   space: Space,
-  step: Step,
+  step: { packet: Pick<Step['packet'], 'dst' | 'dport'>; link?: Link },
   all: readonly TracedStation[],
 ): { dst: string; dport?: number | undefined } {
   const last = all.filter(({ trace, role }) => trace.where === space && role === 'forward').at(-1)?.packet;
   const { dst, dport } = step.packet;
   if (last && last.dst !== dst) return { dst: last.dst, dport: last.dport };
   // What no chain after the translation shows, the rule that made it says.
-  const rule = all
+  const met = all
     .filter(({ trace, role }) => trace.where === space && role === 'forward' && trace.type === 'rule')
     .flatMap(
       ({ trace }) =>
         space.nft.rules.get(`${trace.family} ${trace.table} ${trace.chain} ${trace.handle ?? ''}`)?.text ?? [],
-    )
+    );
+  const rule = met
     .map((text) => /(?:--to-destination|dnat (?:ip )?to) ([0-9.]+)(?::(\d+))?/.exec(text))
     .find((match) => match !== null);
   if (rule) return { dst: rule[1]!, dport: rule[2] === undefined ? dport : Number(rule[2]) };
+  const redirect = met
+    .map((text) => /(?:-j REDIRECT(?: --to-ports (\d+))?|\bredirect(?: to :(\d+))?)/.exec(text))
+    .find((match) => match !== null);
+  const own = step.link?.addresses.find((one) => one.address.includes(':') === dst.includes(':'));
+  if (redirect && own) return { dst: own.address, dport: Number(redirect[1] ?? redirect[2] ?? dport) };
   const tracked = space.conntrackAfter.find(
     (line) => line.includes(`dst=${dst} `) && line.includes(c.proto === 'icmp' ? `id=${c.mark}` : `sport=${c.mark}`),
   );
   const reply = tracked ? [...tracked.matchAll(/src=(\S+) dst=\S+(?: sport=(\d+))?/g)][1] : undefined;
   return reply ? { dst: reply[1]!, dport: reply[2] === undefined ? dport : Number(reply[2]) } : { dst, dport };
+}
+
+/** Where an answer goes after the translation of its question is undone (conntrack does that before it routes). */
+function translatedBack(
+  c: Case,
+  space: Space,
+  { dst, dport }: Step['packet'],
+): { dst: string; dport?: number | undefined } {
+  const here = c.forward.filter((step) => step.space === space && step.packet.around.length === 0);
+  const sent = here.findLast(({ way, packet }) => way === 'out' && packet.src === dst);
+  const came = sent && here.find(({ packet }) => packet.src !== dst);
+  return came ? { dst: came.packet.src, dport: came.packet.sport } : { dst, dport };
 }
 
 function onwardOf(
@@ -48,8 +75,10 @@ function onwardOf(
   iif: string | null,
   name: string,
   translated: boolean,
+  mark?: number,
 ): Onward {
   return {
+    mark,
     to: packet.dst,
     from: packet.src,
     iif,
@@ -69,23 +98,19 @@ function senderOf(steps: readonly Step[], step: Step): Step | null {
   return before.findLast(({ link }) => link.mac === step.packet.srcMac) ?? before.at(-1) ?? null;
 }
 
-/** The sender takes a namespace for the destination itself, by what its neighbour table says, and that has not the address. */
-function takenForOwner(sender: Step | null, at: Step, name: string): Finding | null {
-  if (!sender) return null;
-  const { dst } = at.packet;
-  const sent = lookup(sender.space, { to: dst, from: null, iif: null });
-  if (sent.found !== 'route' || sent.route.gateway !== null || sent.route.type !== 'unicast') return null;
-  const six = dst.includes(':');
-  const has = at.space.links.flatMap((link) => link.addresses.filter((own) => own.scope === 'global'));
-  const instead = has.map((own) => own.address).filter((address) => address.includes(':') === six);
+/** The sender sent it in a VLAN that the receiver has not. */
+function otherVlan(steps: readonly Step[], step: Step): Finding | null {
+  const { space, link } = step;
+  const sender = senderOf(steps, step);
+  const sent = sender && steps.find((one) => one.space === sender.space && one.link.kind === 'vlan');
+  const own = space.links.filter((one) => one.kind === 'vlan' && one.below === link.name);
+  if (!sent || own.some((one) => one.data.id === sent.link.data.id)) return null;
+  const has = own.length === 0 ? 'no VLAN' : `VLAN ${own.map((one) => String(one.data.id)).join(', ')}`;
   return finding(
-    at.space,
-    'address-missing',
-    `${at.space.label} got ${name} on ${at.link.name} and does not have the address ${dst}${instead.length === 0 ? '' : ` (it has ${instead.join(', ')})`}`,
-    {
-      evidence: [`${sender.space.label} has the MAC address of ${at.space.label} for ${dst} in its neighbour table.`],
-      mend: `ip addr add ${dst}/PREFIX dev ${at.link.name}, on ${at.space.label}`,
-    },
+    space,
+    'vlan-mismatch',
+    `${sent.space.label} sends in VLAN ${String(sent.link.data.id)}, and ${space.label} has ${has} on ${link.name}`,
+    { mend: 'give both ends the same VLAN id' },
   );
 }
 
@@ -98,44 +123,82 @@ function stoppedInside(
   all: readonly TracedStation[],
 ): Finding | null {
   const { space, link, packet } = step;
-  if (packet.around.length > 0) return stuckInTunnel(c, step, name);
+  const queued = filteredByQueue(space, link, 'ingress', name);
+  if (queued) return queued;
+  const outer = packet.around[0];
+  if (outer && isOwn(space, outer.dst)) return stuckInTunnel(c, step, name);
+  // On its way to the other end of the tunnel, it is the packet around that is routed.
+  if (outer)
+    return stoppedInside(
+      c,
+      steps,
+      { ...step, packet: { ...packet, ...outer, srcMac: null, around: [], proto: 'udp' } },
+      name,
+      all,
+    );
   const bridge = linkNamed(space, link.master);
-  if (bridge?.kind === 'bridge' && packet.dstMac !== null) return stuckInBridge(c, space, bridge, link, packet.dstMac);
+  if (bridge?.kind === 'bridge' && packet.dstMac !== null)
+    return stuckInBridge(c, space, bridge, link, packet.dstMac, packet.length);
   const forward = name === 'it';
-  const after = forward ? translatedIn(c, space, step, all) : { dst: packet.dst, dport: packet.dport };
+  const after = forward ? translatedIn(c, space, step, all) : translatedBack(c, space, packet);
   const translated = after.dst !== packet.dst;
+  const loopback = translated ? toLoopback(space, link, after.dst) : null;
+  if (loopback) return loopback;
   const reverse = filteredByReversePath(space, link, packet.src, after.dst);
   if (reverse) return reverse;
   const counted = countedDrop(space, forward ? 'forward' : 'reply', { ...packet, ...after }, 'in');
   if (counted) return counted;
-  const vlans = space.links.filter((one) => one.kind === 'vlan' && one.below === link.name);
-  const tagged = senderOf(steps, step);
-  const sentVlan = tagged
-    ? steps.filter(({ space: at }) => at === tagged.space).find((one) => one.link.kind === 'vlan')
-    : undefined;
-  if (sentVlan && !vlans.some((one) => one.data.id === sentVlan.link.data.id))
-    return finding(
-      space,
-      'vlan-mismatch',
-      `${sentVlan.space.label} sends in VLAN ${String(sentVlan.link.data.id)}, and ${space.label} has ${vlans.length === 0 ? 'no VLAN' : `VLAN ${vlans.map((one) => String(one.data.id)).join(', ')}`} on ${link.name}`,
-      { mend: 'give both ends the same VLAN id' },
-    );
+  const untagged = otherVlan(steps, step);
+  if (untagged) return untagged;
   if (isOwn(space, after.dst)) {
     if (!forward) return null;
     const answer = { src: after.dst, dst: packet.src, proto: c.proto };
     return (
       tracedDrop('reply', all) ??
-      cannotDeliver(c, space, { ...packet, ...after }, translated) ??
+      cannotDeliver(c, space, { ...packet, ...after }, translated, link.name) ??
       countedDrop(space, 'reply', answer, 'out') ??
       cannotAnswer(c, steps, space, packet) ??
       quietService(c, space, { ...packet, ...after })
     );
   }
-  const onward = onwardOf(c, { dst: after.dst, src: packet.src }, link.name, name, translated);
-  const mistaken = translated ? null : takenForOwner(senderOf(steps, step), step, name);
+  const expired = usedUp(c, step, name);
+  if (expired) return expired;
+  const mark = all.findLast(
+    ({ trace, role }) => trace.where === space && role === (forward ? 'forward' : 'reply') && trace.mark !== null,
+  )?.trace.mark;
+  const onward = onwardOf(c, { dst: after.dst, src: packet.src }, link.name, name, translated, mark ?? undefined);
+  const mistaken = translated ? null : takenForAnother(c, senderOf(steps, step), step, name);
   if (mistaken) return mistaken;
   const astray = sentAstray(c, senderOf(steps, step), space, link, onward);
   return astray ?? forwardingOff(space, link, after.dst, name) ?? cannotSend(c, space, onward);
+}
+
+/** A translation to the loopback, which takes packets from outside only where it is told to (ip-sysctl: route_localnet). */
+function toLoopback(space: Space, link: Link, to: string): Finding | null {
+  if (!to.startsWith('127.')) return null;
+  const knobs = [`ipv4/conf/${link.name}/route_localnet`, 'ipv4/conf/all/route_localnet'];
+  if (knobs.some((knob) => numberOf(space, knob) === 1)) return null;
+  return finding(
+    space,
+    'nat-wrong',
+    `${space.label} translates it to ${to}, which takes nothing from outside: net.ipv4.conf.${link.name}.route_localnet is 0`,
+    {
+      mend: `sysctl -w net.ipv4.conf.${link.name}.route_localnet=1 on ${space.label}, or a translation to another address`,
+    },
+  );
+}
+
+/** The sender's address was translated on the way to one that nobody has: the answer has nowhere to go. */
+function translatedFromNobody(c: Case, steps: readonly Step[], src: string): Finding | null {
+  if (c.world.unlooked.length > 0 || steps[0]?.packet.src === src || holdersOf(c.world, src).length > 0) return null;
+  const by = steps.find((step) => step.packet.src === src && step.packet.around.length === 0);
+  if (!by) return null;
+  return finding(
+    by.space,
+    'nat-wrong',
+    `${by.space.label} translates the sender’s address to ${src}, which nobody has, so that no answer comes back`,
+    { mend: `mend the rule on ${by.space.label} that translates to ${src}` },
+  );
 }
 
 /** The way back from where the packet came to: the answer is not seen to leave. */
@@ -143,6 +206,8 @@ function cannotAnswer(c: Case, steps: readonly Step[], space: Space, packet: Ste
   const onward = onwardOf(c, { dst: packet.src, src: packet.dst }, null, 'the answer', false);
   const stop = cannotSend(c, space, onward);
   if (!stop) return null;
+  const nobody = translatedFromNobody(c, steps, packet.src);
+  if (nobody) return nobody;
   return asWayBack(c, steps, stop, packet);
 }
 
@@ -160,7 +225,12 @@ function asWayBack(c: Case, steps: readonly Step[], stop: Finding, packet: Step[
         .map(({ space }) => space),
     ),
   ];
-  const translator = passed.find((one) => one.host === c.source.host && one.kind === 'host');
+  // Who routes a packet makes its TTL smaller; who bridges it does not.
+  const routed = (one: Space): boolean =>
+    steps.some(
+      ({ space, way, packet: { ttl } }) => space === one && way === 'out' && ttl < (steps[0]?.packet.ttl ?? 0),
+    );
+  const translator = passed.find((one) => one.host === c.source.host && one.kind === 'host' && routed(one));
   if (!planned && translator && c.source.kind !== 'host')
     return {
       ...stop,
@@ -187,6 +257,20 @@ function translatedToNobody(c: Case, all: readonly TracedStation[], dropped: Fin
   });
 }
 
+/** What went into a tunnel does not leave the host: why the host does not send the packet around it. */
+function lostBelowTunnel(c: Case, { space, link, packet }: Step): Finding | null {
+  const remote = remoteOf(space, link, packet.dstMac);
+  const host = c.world.spaces.find((one) => one.host === space.host && one.kind === 'host');
+  if (remote === null || !host) return null;
+  const name = `the tunnel's packet to ${remote}`;
+  const around = { src: '', dst: remote, proto: 'udp', dport: Number(link.data.port ?? 8472) };
+  return (
+    droppedAround(c, host, around) ??
+    countedDrop(host, 'forward', around, 'out', true) ??
+    cannotSend(c, host, { ...onwardOf(c, { dst: remote, src: '' }, null, name, false), bytes: 0 })
+  );
+}
+
 /** Why steps end where they end. */
 function whereItEnds(c: Case, steps: readonly Step[], name: string, all: readonly TracedStation[]): Finding | null {
   const last = steps.at(-1);
@@ -194,8 +278,10 @@ function whereItEnds(c: Case, steps: readonly Step[], name: string, all: readonl
   const dropped = tracedDrop(name === 'it' ? 'forward' : 'reply', all);
   if (dropped && steps.some(({ space }) => space === dropped.at)) return translatedToNobody(c, all, dropped) ?? dropped;
   if (last.way === 'in') return stoppedInside(c, steps, last, name, all);
-  const tunnel = lostInTunnel(c, last, name);
+  const tunnel = lostInTunnel(c, { ...last, mac: last.packet.dstMac }, name);
   if (tunnel) return tunnel;
+  const below = last.link.kind === 'vxlan' ? lostBelowTunnel(c, last) : null;
+  if (below) return below;
   const counted = countedDrop(last.space, name === 'it' ? 'forward' : 'reply', last.packet, 'out');
   return counted ?? lostBehind(c, last, name);
 }
@@ -207,7 +293,7 @@ function neverSent(c: Case, all: readonly TracedStation[]): Finding | null {
     all.filter(({ trace }) => trace.where === c.source),
   );
   if (dropped) return dropped;
-  const after = translatedIn(c, c.source, { packet: { dst: c.address, dport: c.port } } as unknown as Step, all);
+  const after = translatedIn(c, c.source, { packet: { dst: c.address, dport: c.port } }, all);
   const packet = { src: '', dst: after.dst, proto: c.proto, dport: after.dport };
   return (
     cannotSend(c, c.source, onwardOf(c, { dst: after.dst, src: '' }, null, 'it', after.dst !== c.address)) ??
@@ -243,8 +329,9 @@ function refusal(c: Case, all: readonly TracedStation[]): Finding | null {
     const packet = { src: c.address, dst: c.address, dport: c.port } as Step['packet'];
     return cannotDeliver(c, c.source, packet, false);
   }
-  const translated = end.packet.dst !== c.address || (end.packet.dport ?? c.port) !== c.port;
-  if (isOwn(end.space, end.packet.dst)) return cannotDeliver(c, end.space, end.packet, translated);
+  const packet = { ...end.packet, ...translatedIn(c, end.space, end, all) };
+  const translated = packet.dst !== c.address || (packet.dport ?? c.port) !== c.port;
+  if (isOwn(end.space, packet.dst)) return cannotDeliver(c, end.space, packet, translated, end.link.name);
   return stoppedInside(c, c.forward, end, 'it', all);
 }
 
@@ -270,36 +357,21 @@ function staleTracking(c: Case): Finding | null {
   return null;
 }
 
-/** Where two on one segment have the address that the packet is for, or the MAC address that it was sent to. */
-function twiceThere(c: Case): Finding | null {
-  const out =
-    c.forward.findLast(({ way, link }) => way === 'out' && segmentOf(c.plan, c.source, link) !== null) ??
-    c.forward.findLast(({ way }) => way === 'out');
-  if (!out) return null;
-  const end = c.forward.findLast(({ way }) => way === 'in') ?? null;
-  const holders = holdersOf(c.world, out.packet.dst);
-  const pairs = holders.flatMap((one, at) => holders.slice(at + 1).map((other) => [one, other] as const));
-  const twins = pairs.find(([a, b]) => a.space !== b.space && sameSegment(c.plan, a, b) === true);
-  if (twins) {
-    const segment = segmentOf(c.plan, twins[0].space, twins[0].link) ?? '?';
-    return finding(
-      end?.space ?? null,
-      'address-twice',
-      `${twins[0].space.label} and ${twins[1].space.label} both have ${out.packet.dst} on segment ${segment}${end && twins.some(({ space }) => space === end.space) ? `; it came to ${end.space.label}` : ''}`,
-      { mend: `take ${out.packet.dst} away from one of them` },
-    );
-  }
-  const same = holdersOfMac(c.world, out.packet.dstMac ?? '').filter(
-    ({ link }) => link.kind === 'veth' || link.kind === null,
-  );
-  const [a, b] = same;
-  if (!a || !b || a.space === b.space || sameSegment(c.plan, a, b) !== true) return null;
-  return finding(
-    end?.space ?? null,
-    'mac-twice',
-    `${a.link.name} of ${a.space.label} and ${b.link.name} of ${b.space.label} have the same MAC address ${a.link.mac} on segment ${segmentOf(c.plan, a.space, a.link) ?? '?'}`,
-    { mend: `ip link set ${b.link.name} address MAC, on ${b.space.label}` },
-  );
+/** The answer goes over somebody who has not seen the question, and is dropped there for that. */
+function otherWay(c: Case, stop: Finding): Finding {
+  const { at } = stop;
+  if (stop.rootCause !== 'filtered' || !at || c.forward.some(({ space }) => space === at)) return stop;
+  const rules = [...at.nft.rules.values()].map(({ text }) => text);
+  if (![stop.sentence, ...rules].some((text) => /ct ?state/i.test(text))) return stop;
+  const labels = (steps: readonly Step[]): string[] => [...new Set(steps.map(({ space }) => space.label))];
+  const [there, back] = [labels(c.forward), labels(c.reply)];
+  const between = (passed: string[]): string => passed.slice(1, -1).join(', ') || 'nobody';
+  return {
+    ...stop,
+    rootCause: 'asymmetric-way-back',
+    sentence: `the answer takes another way than it: it went over ${between(there)}, the answer over ${back.slice(1).join(', ')}; ${at.label}, which has not seen the question, drops it: ${stop.sentence.replace(/^.*? drops the answer: /, '')}`,
+    mend: `routes by which both ways go over the same hosts, or let ${at.label} pass what it has not tracked`,
+  };
 }
 
 function judgeStop(
@@ -312,19 +384,19 @@ function judgeStop(
     c.errors.length > 0 ||
     (c.fate.fate === 'error' && c.fate.errno === 'ECONNREFUSED');
   if (c.fate.fate === 'answered') return { stop: null, seen: null };
-  const twice = twiceThere(c) ?? staleTracking(c);
-  if (twice) return { stop: twice, seen: null };
+  const shared = sharedAddress(c) ?? sharedMac(c) ?? staleTracking(c) ?? circling(c);
+  if (shared) return { stop: shared, seen: null };
   if (refused) {
     const stop = refusal(c, all);
     if (stop) return { stop, seen: null };
   }
   if (c.reply.length > 0) {
     const stop = whereItEnds(c, c.reply, 'the answer', all);
-    const told =
-      stop?.rootCause === 'no-route' && c.forward[0]
-        ? asWayBack(c, c.forward, stop, c.forward.findLast(({ way }) => way === 'in')?.packet ?? c.forward[0].packet)
-        : stop;
-    return { stop: told && { ...told, of: 'the answer' }, seen: lastPlace(c.reply, 'the answer') };
+    const last = c.reply.at(-1)!;
+    const came = c.forward.findLast(({ way }) => way === 'in')?.packet ?? c.forward[0]?.packet;
+    const src = translatedBack(c, last.space, last.packet).dst;
+    const told = stop?.rootCause === 'no-route' && came ? asWayBack(c, c.forward, stop, { ...came, src }) : stop;
+    return { stop: told && { ...otherWay(c, told), of: 'the answer' }, seen: lastPlace(c.reply, 'the answer') };
   }
   if (c.forward.length === 0) return { stop: neverSent(c, all), seen: null };
   return { stop: whereItEnds(c, c.forward, 'it', all), seen: lastPlace(c.forward, 'it') };
@@ -344,7 +416,8 @@ function steeredBy(all: readonly TracedStation[]): string[] {
 /** What the observation of one probe says of it. Pure. */
 export function explain(c: Case): Diagnosis | null {
   const all = stations(c);
-  const { stop, seen } = judgeStop(c, all);
+  const { stop: found, seen } = judgeStop(c, all);
+  const stop = found && { ...found, ...engineMeans(c, found) };
   const way = hopsOf(c.forward, 'sent');
   const back = hopsOf(c.reply, 'answered');
   const evidence = [...(stop?.evidence ?? []), ...steeredBy(all)];
@@ -398,7 +471,9 @@ export function explainSuccess(c: Case): Diagnosis | null {
 /** The connection is taken, and the service behind it is not heard of. */
 export function explainSilence(c: Case): Diagnosis | null {
   const end = c.forward.findLast(({ way }) => way === 'in');
-  const stop = end ? (pausedThere(c, end.space) ?? linkDown(end, 'it')) : null;
+  const stop = end
+    ? (pausedThere(c, end.space) ?? linkDown(end, 'it') ?? stoppedProcess(c, end.space, end.packet))
+    : null;
   if (!end) return null;
   const sentence =
     stop?.sentence ??

@@ -49,6 +49,8 @@ export interface Case {
   /** ICMP errors that speak of the packet or its answer. */
   errors: Step[];
   neighbours: NeighbourStep[];
+  /** The packet and its answer at every sighting, also where they came by more than once. */
+  again: { forward: Step[]; reply: Step[] };
 }
 
 function spaceOf(world: World, vantage: Vantage): Space | null {
@@ -131,7 +133,9 @@ export function buildCase(
     return [{ space, link, way, message: sighting.frame.neighbour, timeMs }];
   });
   const isn = first?.packet.seq ?? null;
-  const as = (role: Role): Step[] => once(packets.filter(({ packet }) => roleOf(packet, proto, mark, isn) === role));
+  const every = (role: Role): Step[] => packets.filter(({ packet }) => roleOf(packet, proto, mark, isn) === role);
+  const as = (role: Role): Step[] => once(every(role));
+  const forward = as('forward');
   const header = probe.address.includes(':') ? 40 : 20;
   return {
     world,
@@ -143,13 +147,14 @@ export function buildCase(
     address: probe.address,
     port: probe.port,
     mark,
-    df: probe.df,
+    df: probe.df || forward[0]?.packet.df === true,
     bytes: header + (proto === 'icmp' ? 8 + probe.size : proto === 'udp' ? 8 + probe.payload.length : 40),
     fate,
-    forward: as('forward'),
+    forward,
     reply: as('reply'),
     errors: as('error'),
     neighbours: others,
+    again: { forward: every('forward'), reply: every('reply') },
   };
 }
 

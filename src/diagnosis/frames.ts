@@ -24,7 +24,7 @@ export interface SeenPacket {
   /** The packet that an ICMP error speaks of. */
   quoted?: SeenPacket;
   /** Packets around it, outermost first, where it was seen inside a tunnel. */
-  around: { src: string; dst: string; dport?: number; vni?: number }[];
+  around: { src: string; dst: string; dstMac: string | null; dport?: number; vni?: number }[];
 }
 
 /** An ARP packet or neighbour discovery message. */
@@ -88,7 +88,13 @@ function readPorts(packet: SeenPacket, data: Buffer, tcp: boolean, quoted: boole
   }
   // A VXLAN header (RFC 7348): the I flag, reserved bits that are 0, and a network identifier, on whatever port.
   if (tcp || quoted || data.length < 16 + 14 || data.readUInt32BE(8) !== 0x08000000) return { packet };
-  const outer = { src: packet.src, dst: packet.dst, dport: packet.dport, vni: data.readUInt32BE(12) >>> 8 };
+  const outer = {
+    src: packet.src,
+    dst: packet.dst,
+    dstMac: packet.dstMac,
+    dport: packet.dport,
+    vni: data.readUInt32BE(12) >>> 8,
+  };
   return readEthernet(data.subarray(16), [...packet.around, outer]) ?? { packet };
 }
 
@@ -110,7 +116,7 @@ function readTransport(packet: SeenPacket, data: Buffer, protocol: number, quote
   if (protocol === 6 || protocol === 17) return readPorts(packet, data, protocol === 6, quoted);
   if (protocol === 1 || protocol === 58) return readIcmp(packet, data, protocol === 58, quoted);
   if (quoted) return { packet };
-  const around = [...packet.around, { src: packet.src, dst: packet.dst }];
+  const around = [...packet.around, { src: packet.src, dst: packet.dst, dstMac: packet.dstMac }];
   const ends = { srcMac: packet.srcMac, dstMac: packet.dstMac, around };
   if (protocol === 4 || protocol === 41) return readIp(data, ends, false) ?? { packet };
   // GRE (RFC 2784, RFC 2890): a header whose flags say which optional words follow; 0x6558 is Ethernet.

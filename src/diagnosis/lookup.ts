@@ -21,6 +21,8 @@ export interface Question {
   from: string | null;
   /** The interface by which it came; `null`: made here. */
   iif: string | null;
+  /** The packet's mark, where it is known. */
+  mark?: number | undefined;
 }
 
 export type Found =
@@ -31,9 +33,10 @@ export type Found =
 function ruleMatches(rule: PolicyRule, question: Question): boolean {
   const src = rule.src === 'all' || (question.from !== null && inSubnet(question.from, rule.src, rule.srcLen));
   const dst = rule.dst === 'all' || inSubnet(question.to, rule.dst, rule.dstLen);
-  // A packet's mark is not known; a rule that asks for one is taken not to match.
   const iif = rule.iif === null || rule.iif === (question.iif ?? 'lo');
-  const matches = src && dst && iif && rule.mark === null && rule.oif === null;
+  // A rule that asks for a mark is taken not to match where the packet's is not known.
+  const marked = rule.mark === null || (question.mark !== undefined && (question.mark & rule.mask) >>> 0 === rule.mark);
+  const matches = src && dst && iif && marked && rule.oif === null;
   return rule.not ? !matches : matches;
 }
 

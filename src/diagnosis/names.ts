@@ -4,8 +4,11 @@ import { familyOf } from '../model/cidr.js';
 import type { ProbeContext } from '../places/context.js';
 import type { Vantage } from '../places/vantage.js';
 import { encodeQuery } from '../probes/dns-message.js';
+import { askServers } from '../probes/resolver.js';
 import { explain } from './explain.js';
-import { buildCase } from './follow.js';
+import { buildCase, hopsOf } from './follow.js';
+import type { Case } from './follow.js';
+import { isOwn } from './lookup.js';
 import { observe } from './observe.js';
 import { holdersOf } from './world.js';
 import type { EngineContainer, World } from './world.js';
@@ -22,6 +25,9 @@ export interface NameRequest {
   replied: boolean;
   cause: Cause;
 }
+
+/** What only a name server says. */
+const verdictsOfServers: readonly Cause[] = ['nxdomain', 'no-answer', 'servfail', 'dns-refused'];
 
 /** Where the engine's embedded name server listens in every container's namespace. */
 const embedded = '127.0.0.11';
@@ -92,6 +98,81 @@ function explainUnknown(world: World, request: NameRequest): Diagnosis | null {
   );
 }
 
+/** A container that asks another server than its engine's, which knows the name on a network of the container. */
+function notEmbedded(world: World, request: NameRequest): Diagnosis | null {
+  const { source, name, server } = request;
+  const asker = source.container;
+  if (!asker || server === embedded) return null;
+  const mine = asker.networks.map((network) => network.name).filter((network) => network !== 'bridge');
+  const known = world.engines.get(source.endpoint.host)?.containers ?? [];
+  const owner = known.find(
+    (one) =>
+      one.status === 'running' &&
+      (called(one, bare(name)).length > 0 || bare(one.name) === bare(name)) &&
+      one.networks.some((network) => mine.includes(network.name)),
+  );
+  if (!owner) return null;
+  return told(
+    world,
+    `${source.label} asks ${server ?? '?'}, not the engine’s server ${embedded}, which knows ${name}`,
+    {
+      rootCause: 'resolver-wrong',
+      evidence: [`The engine of ${source.endpoint.host} has ${owner.name} on a network of ${source.label}.`],
+      mend: `nameserver ${embedded} in the resolv.conf of ${source.label}: make the container anew, without --dns`,
+    },
+  );
+}
+
+/** Where processes of the lab listen for questions, but for the one that was asked. At most four. */
+function otherServers(world: World, request: NameRequest): { label: string; address: string }[] {
+  const found = world.spaces.flatMap((space) => {
+    const own = space.listeners.filter(({ proto, port }) => proto === 'udp' && port === 53);
+    const bound = own.map(({ address }) => address).filter((address) => familyOf(address) !== 0);
+    const all = own.some(({ address }) => ['*', '0.0.0.0', '::'].includes(address))
+      ? space.links.flatMap(({ addresses }) => addresses.filter(({ scope }) => scope === 'global'))
+      : [];
+    return [...bound, ...all.map(({ address }) => address)].map((address) => ({ label: space.label, address }));
+  });
+  const usable = found.filter(
+    ({ address }) =>
+      address !== request.server && !/^(?:127\.|0\.0\.0\.0$|::1?$)/.test(address) && !address.startsWith('fe80'),
+  );
+  const six = request.server?.includes(':') === true;
+  const like = (address: string): number => (address.includes(':') === six ? 0 : 1);
+  return usable.sort((a, b) => like(a.address) - like(b.address)).slice(0, 4);
+}
+
+/** Whether another name server of the lab knows what the one that was asked did not say. */
+async function knownElsewhere(
+  context: ProbeContext,
+  world: World,
+  request: NameRequest,
+  spoke: boolean,
+): Promise<Diagnosis | null> {
+  const { source, name, server } = request;
+  const others = otherServers(world, request);
+  if (others.length === 0 || request.port !== undefined) return null;
+  const questions = others.map(({ address }) => ({
+    server: address,
+    name: name.replace(/\.$/, ''),
+    type: 'A' as const,
+  }));
+  const answers = await askServers(context, source, questions, { waitMs: 500, tries: 1 });
+  const at = answers.findIndex(({ saw }) => saw === 'answer');
+  const knows = others[at];
+  if (!knows) return null;
+  const holder = holdersOf(world, server ?? '')[0]?.space.label;
+  const asked =
+    holder === undefined
+      ? `${server ?? '?'}, which nobody has`
+      : `${holder} (${server ?? '?'}), which ${spoke ? `does not know ${name}` : 'is no name server'}`;
+  return told(world, `${source.label} asks ${asked}; ${knows.label} (${knows.address}) knows ${name}`, {
+    rootCause: 'resolver-wrong',
+    evidence: [`${knows.address} answered ${source.label} for ${name}.`],
+    mend: `nameserver ${knows.address} in the resolv.conf of ${source.label}`,
+  });
+}
+
 /** The question did not come back: it is followed as any packet is. */
 function explainLost(world: World, request: NameRequest, found: Diagnosis | null): Diagnosis | null {
   const { source, server } = request;
@@ -101,11 +182,46 @@ function explainLost(world: World, request: NameRequest, found: Diagnosis | null
       mend: `the right nameserver line in the resolv.conf of ${source.label}`,
     });
   if (!found || found.sentence === '') return null;
+  const own = world.spaces.find(({ label }) => label === source.label);
+  const led = own && [...own.nft.rules.values()].some(({ chain }) => chain.startsWith('DOCKER_'));
+  if (server === embedded && found.rootCause === 'nobody-listens' && led === false)
+    return {
+      ...found,
+      rootCause: 'resolver-unreachable',
+      sentence: `the question to ${embedded} is not led to the engine: the rules of table nat that do so are gone in ${source.label}`,
+      mend: `docker restart ${source.container?.name ?? 'CONTAINER'}, on ${source.endpoint.host}`,
+    };
   return {
     ...found,
     rootCause: found.rootCause ?? 'resolver-unreachable',
     sentence: `the question to ${server ?? '?'}: ${found.sentence}`,
   };
+}
+
+/** The question was translated on its way, and came to somebody else than the server that was asked. */
+function ledElsewhere(c: Case, server: string): Diagnosis | null {
+  const end = c.forward.findLast(({ way }) => way === 'in');
+  const owner = holdersOf(c.world, server)[0]?.space;
+  if (!end || !owner || end.space === owner || end.packet.dst === server || !isOwn(end.space, end.packet.dst))
+    return null;
+  const by = c.forward.find(({ packet }) => packet.dst === end.packet.dst)!.space;
+  return told(
+    c.world,
+    `${end.space.label} (${end.packet.dst}) answers, not ${owner.label} (${server}): ${by.label} translates the question`,
+    {
+      rootCause: 'answer-from-another',
+      way: hopsOf(c.forward, 'sent'),
+      back: hopsOf(c.reply, 'answered'),
+      mend: `mend the rule on ${by.label} that translates to ${end.packet.dst}`,
+    },
+  );
+}
+
+/** Whether no process listens for questions at an address of the lab. */
+function listensNowhere(world: World, address: string): boolean {
+  return holdersOf(world, address).every(
+    ({ space }) => !space.listeners.some(({ proto, port }) => proto === 'udp' && port === 53),
+  );
 }
 
 /** Why a name did not resolve: who has it, or where the question for it is lost. */
@@ -130,8 +246,18 @@ export async function explainName(context: ProbeContext, request: NameRequest): 
     path: null,
   });
   // The engine's server passes on what it does not know, and is silent when nobody answers that.
-  const unknown = server === embedded ? explainUnknown(observation.world, request) : null;
-  if (unknown || replied) return unknown;
+  const { world } = observation;
   const seen = buildCase(observation, source, context.plan);
-  return explainLost(observation.world, request, seen ? explain(seen) : null);
+  const unknown = server === embedded ? explainUnknown(world, request) : notEmbedded(world, request);
+  if (unknown) return unknown;
+  // A host that says that nobody listens there is no name server that spoke.
+  const spoke = replied && verdictsOfServers.includes(request.cause);
+  const led = seen && server !== embedded ? ledElsewhere(seen, server) : null;
+  if (spoke && led) return led;
+  if (server !== embedded && (spoke || listensNowhere(world, server))) {
+    const better = await knownElsewhere(context, world, request, spoke);
+    if (better) return better;
+  }
+  if (spoke) return null;
+  return explainLost(world, request, seen ? explain(seen) : null);
 }

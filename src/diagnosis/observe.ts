@@ -4,6 +4,7 @@ import { messageOf } from '../errors.js';
 import type { ProbeContext } from '../places/context.js';
 import type { RemoteProcess } from '../ssh/ssh.js';
 import type { PacketRequest } from './diagnose.js';
+import { probeWaitMs } from './explain-link.js';
 import { observerCommand, observerProgram, readSections } from './observer.js';
 import { sendMarked } from './probe.js';
 import type { MarkedProbe, ProbeFate } from './probe.js';
@@ -17,7 +18,7 @@ export interface Observation {
 }
 
 /** Hosts that are looked at at most, ms that are waited for them to be ready and for the probe's fate. */
-const limits = { hosts: 12, readyMs: 4000, probeMs: 800, afterMs: 60, lifeS: 8 } as const;
+const limits = { hosts: 12, readyMs: 4000, probeMs: probeWaitMs, afterMs: 60, lifeS: 8 } as const;
 
 interface Observer {
   host: string;

@@ -25,7 +25,7 @@ my $nr = $setns{(POSIX::uname())[4]};
 my $stop = 0; $SIG{TERM} = sub { $stop = 1 }; $SIG{INT} = $SIG{TERM}; $SIG{HUP} = $SIG{TERM}; $SIG{PIPE} = $SIG{TERM};
 sub slurp { my ($f) = @_; open(my $h, '<', $f) or return ''; local $/; my $t = <$h>; return defined $t ? $t : '' }
 sub section { my ($name, $ns, $text) = @_; print "@ $name $ns ", length $text, "\n", $text, "\n" }
-my (%space, @order);
+my (%space, @order, %tunnels);
 sub add {
   my ($path, $what) = @_;
   my @s = stat $path or return;
@@ -64,7 +64,7 @@ sub procfiles { my ($s, $tag) = @_;
   if ($tag eq 'before') {
     my $t = '';
     for my $f (glob('/proc/sys/net/ipv4/conf/*/{forwarding,rp_filter,arp_ignore,arp_filter,arp_accept,proxy_arp,accept_local,route_localnet}'), glob('/proc/sys/net/ipv6/conf/*/{forwarding,disable_ipv6,accept_ra}'),
-      '/proc/sys/net/ipv4/ip_forward', '/proc/sys/net/ipv4/icmp_echo_ignore_all', '/proc/sys/net/ipv6/icmp/echo_ignore_all', '/proc/sys/net/ipv4/tcp_timestamps',
+      '/proc/sys/net/ipv4/ip_forward', '/proc/sys/net/ipv4/ip_default_ttl', '/proc/sys/net/ipv4/icmp_echo_ignore_all', '/proc/sys/net/ipv6/icmp/echo_ignore_all', '/proc/sys/net/ipv4/tcp_timestamps',
       '/proc/sys/net/bridge/bridge-nf-call-iptables', '/proc/sys/net/bridge/bridge-nf-call-ip6tables', '/proc/sys/net/ipv4/ping_group_range') {
       next unless -e $f; my $v = slurp($f); chomp $v; (my $n = $f) =~ s{^/proc/sys/net/}{}; $t .= "$n\t$v\n" }
     section('sysctl', $s->{ino}, $t);
@@ -96,14 +96,30 @@ if ($dockerd) {
   section('inspect', 0, reads(inside($own, $ask . join(' ', map { " http://d/containers/$_/json -w '\\n'" } @ids)))) if @ids;
   section('networks', 0, reads(inside($own, "$ask http://d/networks")));
 }
+elsif (my @kept = glob '/var/lib/docker/containers/*/config.v2.json') {
+  splice(@kept, 40);
+  section('kept', 0, join '', map { my $c = slurp($_); (my $f = $_) =~ s/config\.v2/hostconfig/; my $h = slurp($f); s/\n//g for $c, $h; "[$c,$h]\n" } @kept);
+}
+sub filters { my ($s) = @_;
+  my $c = join '', map { my $d = $_; map { qq{printf '%s $_ ' '$d'; tc -j -s filter show dev '$d' $_ | tr -d '\n'; echo;} } ('ingress', 'egress') } @{$s->{classified}};
+  return $c eq '' ? undef : inside($s, $c) }
 for my $ino (@order) {
   my $s = $space{$ino};
   my $t = reads($jobs{$ino}); print $t;
+  $tunnels{$_} = 1 for $t =~ /"info_kind":"vxlan","info_data":\{.{0,300}?"port":(\d+)/g;
+  my ($queues) = $t =~ /@ qdisc \d+ \d+\n(.*?)\n@ /s; my ($listen) = $t =~ /@ listen \d+ \d+\n(.*?)\n@ /s;
+  $s->{classified} = [map { /"kind":"(?:clsact|ingress)"/ && /"dev":"([\w.\-]+)"/ ? $1 : () } split /(?=\{"kind")/, defined $queues ? $queues : ''];
+  my %states; $states{$_} ||= slurp("/proc/$_/stat") =~ /\) (\w)/ ? $1 : '?' for defined $listen ? $listen =~ /pid=(\d+)/g : ();
+  section('states', $ino, join '', map { "$_\t$states{$_}\n" } sort keys %states) if %states;
   my ($rules) = $t =~ /@ nft \d+ \d+\n(.*)\z/s;
   $s->{rules} = defined $rules && $rules =~ /^table /m ? 1 : 0;
   $s->{tables} = $rules =~ /^table ip6? (?:filter|nat|mangle|raw|security) /m ? 1 : 0 if $s->{rules};
   $s->{bridged} = $rules =~ /^table bridge /m ? 1 : 0 if $s->{rules};
+  $s->{arps} = $rules =~ /^table arp /m ? 1 : 0 if $s->{rules};
+  my %devices; if ($s->{rules}) { while ($rules =~ /hook (ingress|egress) devices? (?:= )?(?:"([\w.\-]+)"|\{([^}]*)\})/g) { my ($hook, @names) = ($1, defined $2 ? $2 : $3 =~ /([\w.\-]+)/g); $devices{"$hook $_"} = 1 for @names } }
+  $s->{devices} = [sort keys %devices];
 }
+{ my %h = map { my $f = filters($space{$_}); defined $f ? ($_ => $f) : () } @order; section('tc-before', $_, reads($h{$_})) for sort keys %h }
 sub saves { my ($tag) = @_;
   my %h;
   for my $ino (@order) { my $s = $space{$ino}; my $c = '';
@@ -119,8 +135,7 @@ my @tables;
 if ($mode eq 'watch') {
   my $match = $proto eq 'icmp' ? ($family == 6 ? "icmpv6 id 0x$id" : "icmp id 0x$id") : "$proto sport 0x$sport";
   my $answer = $proto eq 'icmp' ? '' : "$proto dport 0x$sport meta nftrace set 1;";
-  my $quoted = $family == 6 ? 'icmpv6 type { destination-unreachable, packet-too-big, time-exceeded } meta nftrace set 1;' : 'icmp type { destination-unreachable, time-exceeded } meta nftrace set 1;';
-  my $arp = '';
+  my $quoted = $family == 6 ? 'icmpv6 type { destination-unreachable, packet-too-big, time-exceeded, nd-neighbor-solicit, nd-neighbor-advert } meta nftrace set 1;' : 'icmp type { destination-unreachable, time-exceeded } meta nftrace set 1;';
   for my $ino (@order) {
     my $s = $space{$ino}; next unless $s->{rules} && $trace;
     enter($s) or next;
@@ -129,11 +144,16 @@ if ($mode eq 'watch') {
       bind($n, pack('SSLL', 16, 0, 0, 0)); setsockopt($n, 270, 1, pack('i', 9)); fcntl($n, F_SETFL, O_NONBLOCK); $s->{trace} = $n;
     }
     leave();
-    my $body = "$match meta nftrace set 1; $answer $quoted";
-    my $inet = "add table inet netrig_trace { chain a { type filter hook prerouting priority -450; $body } ; chain b { type filter hook output priority -450; $body } ; }";
-    my $bridge = $s->{bridged} ? "add table bridge netrig_trace { chain a { type filter hook prerouting priority -450; $body } ; chain b { type filter hook output priority -450; $body } ; }" : '';
+    my $around = %tunnels ? 'udp dport { ' . join(', ', sort keys %tunnels) . ' } meta nftrace set 1;' : '';
+    my $body = "$match meta nftrace set 1; $answer $quoted $around";
+    my $table = sub { my ($kind, $extra, @chains) = @_; my $n = 0; "add table $kind netrig_trace { " . join(' ', map { my $c = chr(97 + $n++); "chain $c { type filter hook $_ priority -2000000000; $extra } ;" } @chains) . ' }' };
+    my @add = $table->('inet', $body, 'prerouting', 'output');
+    push @add, $table->('bridge', "$body ether type arp meta nftrace set 1;", 'prerouting', 'output') if $s->{bridged};
+    push @add, $table->('arp', 'meta nftrace set 1;', 'input', 'output') if $s->{arps};
+    push @add, $table->('netdev', $body, map { my ($hook, $dev) = split / /; qq{$hook device "$dev"} } @{$s->{devices}}) if @{$s->{devices}};
     push @tables, $ino;
-    $s->{add} = inside($s, "nft '$inet'" . ($bridge ne '' ? "; nft '$bridge'" : '') . '; echo $?');
+    $s->{kinds} = [map { /^add table (\w+)/ } @add];
+    $s->{add} = inside($s, join(' ', map { "nft '$_' || bad=1;" } @add) . ' echo ${'$'}{bad:-0}');
   }
   for my $ino (@tables) { section('traced', $ino, reads($space{$ino}{add})) }
   for my $ino (@order) {
@@ -178,13 +198,15 @@ if ($mode eq 'watch') {
     $drain->() if $n > 0;
   }
   $drain->();
-  my %gone = map { my $s = $space{$_}; ($_ => inside($s, "nft 'delete table inet netrig_trace'" . ($s->{bridged} ? "; nft 'delete table bridge netrig_trace'" : '') . '; echo $?')) } @tables;
+  my %gone = map { my $s = $space{$_}; ($_ => inside($s, join('; ', map { "nft 'delete table $_ netrig_trace'" } @{$s->{kinds}}) . '; echo $?')) } @tables;
   my %near = map { my $s = $space{$_}; ($_ => inside($s, 'ip -j neigh')) } @order;
   my %queues = map { my $s = $space{$_}; ($_ => inside($s, 'tc -j -s qdisc')) } @order;
+  my %filtered = map { my $f = filters($space{$_}); defined $f ? ($_ => $f) : () } @order;
   reads($gone{$_}) for @tables;
   section('frames', 0, join '', @lines); section('traces', 0, join '', @traces);
   section('neigh-after', $_, reads($near{$_})) for @order;
   section('qdisc-after', $_, reads($queues{$_})) for @order;
+  section('tc-after', $_, reads($filtered{$_})) for sort keys %filtered;
   procfiles($space{$_}, 'after') for @order;
   saves('after');
 }

@@ -9,6 +9,9 @@ import type { Vantage } from '../places/vantage.js';
  *
  *     perl - PROTO ADDRESS PORT MARK WAIT_MS SIZE DF PAYLOAD_HEX
  *
+ * Where fragments are allowed (DF 0), the packet is sent as ping(8) sends it: it may be fragmented by the sender, once that
+ * knows of a smaller MTU, and by nobody else (ip(7): IP_PMTUDISC_WANT).
+ *
  * prints one line: `open`, `data`, `silent`, `error local|remote ERRNO`.
  */
 const probeProgram = String.raw`
@@ -23,7 +26,7 @@ sub out { print "$_[0]\n"; exit 0 }
 socket(my $s, $dom, $proto eq 'tcp' ? SOCK_STREAM : $proto eq 'udp' ? SOCK_DGRAM : SOCK_RAW, $proto eq 'icmp' ? ($six ? 58 : 1) : 0) or out('error local ' . errname($!));
 setsockopt($s, SOL_SOCKET, SO_REUSEADDR, 1);
 setsockopt($s, $six ? 41 : 0, $six ? 25 : 11, pack('i', 1)) if $proto ne 'tcp';
-setsockopt($s, $six ? 41 : 0, $six ? 23 : 10, pack('i', $df ? 2 : 0)) if $proto eq 'icmp';
+setsockopt($s, $six ? 41 : 0, $six ? 23 : 10, pack('i', $df ? 2 : 1)) if $proto eq 'icmp';
 bind($s, at($mark, $six ? "\0" x 16 : INADDR_ANY)) or out('error local ' . errname($!)) if $proto ne 'icmp';
 fcntl($s, F_SETFL, fcntl($s, F_GETFL, 0) | O_NONBLOCK);
 my $left = $wait / 1000; my $until = Time::HiRes::time() + $left;

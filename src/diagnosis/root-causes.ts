@@ -38,6 +38,18 @@ export const rootCauseCatalogue: Record<RootCause, RootCauseEntry> = {
     known: 'The rule that matches the packet’s addresses and interface, by priority.',
     mend: '`ip rule del priority N`.',
   },
+  'routing-loop': {
+    meaning: 'Routers send the packet to each other until its TTL is used up.',
+    looksLike: '`net-unreachable`, `host-unreachable` or `timeout`.',
+    known: 'The packet was captured as it came to the same router again and again, with a TTL that fell.',
+    mend: 'A route to the destination on the router that sends it back.',
+  },
+  'ttl-too-small': {
+    meaning: 'The packet’s TTL (hop limit) is used up before it is there.',
+    looksLike: '`timeout` or `host-unreachable`, while near hosts are reached.',
+    known: 'The packet was captured with a TTL of 1 as it came to a router that had to pass it on.',
+    mend: '`sysctl -w net.ipv4.ip_default_ttl=64` at the sender; no rule that sets the TTL.',
+  },
   'neighbour-silent': {
     meaning: 'The next hop gets the question for its MAC address (ARP, neighbour discovery) and does not answer it.',
     looksLike: '`host-unreachable` after three seconds.',
@@ -87,6 +99,12 @@ export const rootCauseCatalogue: Record<RootCause, RootCauseEntry> = {
     known:
       'The queue counted dropped packets while the probe was on its way; or one end sent the frame, and the other did not get it.',
     mend: '`tc qdisc del dev IF root` where a queue loses them.',
+  },
+  'link-delay': {
+    meaning: 'A queue holds frames for longer than the probe waits.',
+    looksLike: '`timeout`; with a longer wait it works.',
+    known: 'The queue of the interface that the packet had to leave by, and its delay.',
+    mend: '`tc qdisc del dev IF root`.',
   },
   'not-a-bridge-port': {
     meaning: 'An interface that leads to one of the ends is no port of the bridge that should join them.',
@@ -174,6 +192,18 @@ export const rootCauseCatalogue: Record<RootCause, RootCauseEntry> = {
     looksLike: '`refused`, or `timeout` after the connection was taken.',
     known: 'The engine says so.',
     mend: '`docker start NAME`, `docker unpause NAME`.',
+  },
+  'queue-full': {
+    meaning: 'A process listens and does not accept: as many connections wait for it as it lets wait.',
+    looksLike: '`timeout` at a port that is open.',
+    known: 'The packet was captured at its destination, and the queue of the listening socket is full.',
+    mend: 'Mend the service: it hangs, or has more connections than it can serve.',
+  },
+  'process-stopped': {
+    meaning: 'The process that listens is stopped (SIGSTOP), so that it answers nothing.',
+    looksLike: '`timeout` after the connection was taken.',
+    known: 'The state of the process that has the listening socket.',
+    mend: '`kill -CONT PID`.',
   },
   'no-way-back': {
     meaning: 'The packet arrived, and the answer has no route.',

@@ -132,6 +132,8 @@ export interface Trace {
   transport: Buffer | null;
   iif: number | null;
   oif: number | null;
+  /** The packet's mark, on the first station of each base chain. */
+  mark: number | null;
 }
 
 const families: Record<number, string> = { 1: 'inet', 2: 'ip', 3: 'arp', 5: 'netdev', 7: 'bridge', 10: 'ip6' };
@@ -213,5 +215,6 @@ function readTrace(space: string, message: Buffer): Trace | null {
     transport: at.get(9) ?? null,
     iif: number(10),
     oif: number(12),
+    mark: number(14),
   };
 }

@@ -16,6 +16,8 @@ export interface Link {
   index: number;
   name: string;
   up: boolean;
+  /** Its neighbours are not asked for, and not answered. */
+  noArp: boolean;
   carrier: boolean;
   mtu: number;
   mac: string;
@@ -53,7 +55,8 @@ export interface PolicyRule {
   dstLen: number;
   iif: string | null;
   oif: string | null;
-  mark: string | null;
+  mark: number | null;
+  mask: number;
   not: boolean;
   table: string | null;
   action: string | null;
@@ -74,6 +77,24 @@ export interface Listener {
   address: string;
   port: number;
   program: string;
+  /** The interface that it is bound to, and to no other. */
+  dev: string | null;
+  /** TCP: connections that wait to be accepted, and how many may. */
+  waiting: number;
+  room: number;
+  /** Processes that have the socket, each with its state as proc(5) has it (`S`, `T`, …). */
+  processes: { pid: number; state: string }[];
+}
+
+/** A filter of traffic control that may drop packets. */
+export interface QueueFilter {
+  dev: string;
+  side: 'ingress' | 'egress';
+  /** `u32`, `flower`, `matchall`, … */
+  kind: string;
+  preference: number;
+  /** Packets that its actions dropped while the probe was on its way. */
+  dropped: number;
 }
 
 /** One network namespace of a lab, as it was when the probe was sent. */
@@ -92,7 +113,8 @@ export interface Space {
   forwards: { mac: string; dev: string; remote: string | null; flags: string[] }[];
   vlans: { dev: string; id: number; end: number; pvid: boolean }[];
   /** Queues of interfaces, with the packets that each dropped while the probe was on its way. */
-  qdiscs: { dev: string; kind: string; dropped: number }[];
+  qdiscs: { dev: string; kind: string; dropped: number; options: Record<string, unknown> }[];
+  queueFilters: QueueFilter[];
   listeners: Listener[];
   sysctls: Map<string, string>;
   nft: NftRules;
@@ -115,6 +137,13 @@ export interface EngineContainer {
   /** Published ports that it is to have. */
   published: { proto: string; hostPort: number; hostIp: string; port: number }[];
   networks: { name: string; id: string; address: string; address6: string; aliases: string[] }[];
+}
+
+export interface Engine {
+  /** Not running: its containers are known by what it has kept of them on disk. */
+  running: boolean;
+  containers: EngineContainer[];
+  networks: EngineNetwork[];
 }
 
 export interface EngineNetwork {
@@ -143,7 +172,7 @@ export interface Sighting {
 
 export interface World {
   spaces: Space[];
-  engines: Map<string, { containers: EngineContainer[]; networks: EngineNetwork[] }>;
+  engines: Map<string, Engine>;
   sightings: Sighting[];
   traces: (Trace & { where: Space })[];
   /** Hosts that were not looked at, and why. */
@@ -178,6 +207,7 @@ function readLink(raw: Raw): Link {
     index: number(raw.ifindex) ?? 0,
     name: text(raw.ifname) ?? '',
     up: flags.includes('UP'),
+    noArp: flags.includes('NOARP'),
     carrier: !flags.includes('NO-CARRIER') && text(raw.operstate) !== 'LOWERLAYERDOWN',
     mtu: number(raw.mtu) ?? 0,
     mac: text(raw.address) ?? '',
@@ -235,6 +265,7 @@ function readPolicy(raw: Raw): PolicyRule {
   const iif = text(raw.iif);
   const oif = text(raw.oif);
   const mark = text(raw.fwmark);
+  const mask = text(raw.fwmask);
   return {
     priority: number(raw.priority) ?? 0,
     src,
@@ -243,7 +274,8 @@ function readPolicy(raw: Raw): PolicyRule {
     dstLen: number(raw.dstlen) ?? (dst.includes(':') ? 128 : 32),
     iif,
     oif,
-    mark,
+    mark: mark === null ? null : Number(mark),
+    mask: mask === null ? 0xffffffff : Number(mask),
     not: raw.not !== undefined,
     table: text(raw.table),
     action: text(raw.action),
@@ -268,22 +300,61 @@ function readQueues(before: string | undefined, after: string | undefined): Spac
     dev: text(raw.dev) ?? '',
     kind: text(raw.kind) ?? '',
     dropped: (number(raw.drops) ?? 0) - (old.get(name(raw)) ?? 0),
+    options: object(raw.options),
   }));
 }
 
+/** Lines `DEV SIDE JSON`, as the observer prints the filters of traffic control. */
+function filtersOf(source: string | undefined): Map<string, QueueFilter> {
+  const found = new Map<string, QueueFilter>();
+  for (const line of (source ?? '').split('\n')) {
+    const [, dev, side, filters] = /^(\S+) (ingress|egress) (.*)$/.exec(line) ?? [];
+    for (const raw of json(filters)) {
+      const kind = text(raw.kind) ?? '';
+      const options = object(raw.options);
+      const drops = list(options.actions).map((action) => number(object(action.stats).drops) ?? 0);
+      if (drops.length === 0) continue;
+      const preference = number(raw.pref) ?? 0;
+      found.set(`${dev} ${side} ${preference} ${text(options.fh) ?? String(found.size)}`, {
+        dev: dev!,
+        side: side as QueueFilter['side'],
+        kind,
+        preference,
+        dropped: drops.reduce((sum, one) => sum + one, 0),
+      });
+    }
+  }
+  return found;
+}
+
+function readQueueFilters(before: string | undefined, after: string | undefined): QueueFilter[] {
+  const old = filtersOf(before);
+  return [...filtersOf(after)].map(([key, one]) => ({ ...one, dropped: one.dropped - (old.get(key)?.dropped ?? 0) }));
+}
+
 /** `ss -Hlntuwp`: netid, state, queues, local address and port, peer, processes. */
-function readListeners(source: string | undefined): Listener[] {
+function readListeners(source: string | undefined, states: string | undefined): Listener[] {
+  const known = new Map((states ?? '').split('\n').map((line) => line.split('\t') as [string, string]));
   return (source ?? '').split('\n').flatMap((line) => {
-    const [proto, , , , local, , ...rest] = line.trim().split(/\s+/);
-    const cut = local?.lastIndexOf(':') ?? -1;
-    if ((proto !== 'tcp' && proto !== 'udp') || local === undefined || cut < 0) return [];
-    const port = Number(local.slice(cut + 1));
-    const address = local
-      .slice(0, cut)
-      .replace(/%.*$/, '')
-      .replace(/^\[(.*)\]$/, '$1');
-    const program = /"([^"]+)"/.exec(rest.join(' '))?.[1] ?? '';
-    return Number.isInteger(port) ? [{ proto, address, port, program }] : [];
+    const [proto, , waiting, room, local, , ...rest] = line.trim().split(/\s+/);
+    const [, host, , dev, port] = /^(\[[^\]]*\]|[^%]*?)(%(.+))?:(\d+)$/.exec(local ?? '') ?? [];
+    if ((proto !== 'tcp' && proto !== 'udp') || host === undefined) return [];
+    const users = rest.join(' ');
+    return [
+      {
+        proto,
+        address: host.replace(/^\[(.*)\]$/, '$1').replace(/%.*$/, ''),
+        port: Number(port),
+        program: /"([^"]+)"/.exec(users)?.[1] ?? '',
+        dev: dev ?? null,
+        waiting: proto === 'tcp' ? Number(waiting) : 0,
+        room: proto === 'tcp' ? Number(room) : 0,
+        processes: [...users.matchAll(/pid=(\d+)/g)].map(([, pid]) => ({
+          pid: Number(pid),
+          state: known.get(pid!) ?? '?',
+        })),
+      },
+    ];
   });
 }
 
@@ -343,7 +414,8 @@ function readSpace(host: string, inode: string, label: string, kind: Space['kind
       })),
     ),
     qdiscs: readQueues(at.get('qdisc'), at.get('qdisc-after')),
-    listeners: readListeners(at.get('listen')),
+    queueFilters: readQueueFilters(at.get('tc-before'), at.get('tc-after')),
+    listeners: readListeners(at.get('listen'), at.get('states')),
     sysctls: new Map(
       (at.get('sysctl') ?? '').split('\n').flatMap((line): [string, string][] => {
         const [name, value] = line.split('\t');
@@ -385,8 +457,9 @@ function readContainer(raw: Raw): EngineContainer {
       return {
         name,
         id: text(network.NetworkID) ?? '',
-        address: text(network.IPAddress) ?? '',
-        address6: text(network.GlobalIPv6Address) ?? '',
+        // One that does not run has none; it is to have the one that it was made with.
+        address: text(network.IPAddress) ?? text(object(network.IPAMConfig).IPv4Address) ?? '',
+        address6: text(network.GlobalIPv6Address) ?? text(object(network.IPAMConfig).IPv6Address) ?? '',
         aliases: [...words(network.Aliases), ...words(network.DNSNames)],
       };
     }),
@@ -443,7 +516,19 @@ export function addToWorld(world: World, host: string, sections: readonly Sectio
     .split('\n')
     .flatMap((line) => (line.trim() === '' ? [] : json(`[${line}]`).map(readContainer)));
   if (common.has('containers'))
-    world.engines.set(host, { containers, networks: json(common.get('networks')).map(readNetwork) });
+    world.engines.set(host, { running: true, containers, networks: json(common.get('networks')).map(readNetwork) });
+  else if (common.has('kept'))
+    world.engines.set(host, {
+      running: false,
+      networks: [],
+      containers: common
+        .get('kept')!
+        .split('\n')
+        .flatMap((line) => {
+          const [config, settings] = json(line);
+          return config && settings ? [readContainer({ ...config, HostConfig: settings })] : [];
+        }),
+    });
   const mine = new Map<string, Space>();
   for (const line of (common.get('spaces') ?? '').split('\n')) {
     const [inode, names = '', container] = line.split('\t');

@@ -9,7 +9,7 @@ import { quoteArgv } from '../ssh/quote.js';
  * Perl because every Debian has `perl-base` (Essential: yes) with Socket, Errno and POSIX in it, which no other tool that
  * gives exact errno values is. Handed over on standard input, with the targets as arguments:
  *
- *     perl - tcp|talk|udp WAIT_MS TRIES [ADDRESS PORT PAYLOAD_HEX|-]…
+ *     perl - tcp|talk|udp WAIT_MS TRIES FROM_PORT|- [ADDRESS PORT PAYLOAD_HEX|-]…
  *
  * `tcp` ends with the connection; `talk` sends the payload over it and waits for what comes back. UDP sockets are not connected:
  * an answer from another address than the one asked is heard, too.
@@ -20,7 +20,7 @@ import { quoteArgv } from '../ssh/quote.js';
 export const connectProgram = String.raw`
 use strict; use Socket qw(:DEFAULT inet_pton inet_ntop getnameinfo IPPROTO_TCP IPPROTO_UDP); use Errno; use Fcntl;
 $| = 1;
-my ($proto, $wait, $tries, @args) = @ARGV;
+my ($proto, $wait, $tries, $from, @args) = @ARGV;
 my ($udp, $talk, @p, %icmp, %raw) = ($proto eq 'udp', $proto eq 'talk');
 sub errname { local $! = $_[0] + 0; for (sort keys %!) { return $_ if $!{$_} } return "errno$_[0]" }
 sub calm { my $f = fcntl($_[0], F_GETFL, 0); fcntl($_[0], F_SETFL, $f | O_NONBLOCK) }
@@ -70,6 +70,11 @@ while (my ($address, $port, $hex) = splice(@args, 0, 3)) {
   if (!exists $raw{$six} and socket(my $r, $six ? AF_INET6 : AF_INET, SOCK_RAW, $six ? 58 : 1)) { calm($r); $raw{$six} = $r }
   unless (socket($t->{s}, $six ? AF_INET6 : AF_INET, $udp ? SOCK_DGRAM : SOCK_STREAM, 0)) { settle($t, 'error local ' . errname($!)); next }
   calm($t->{s});
+  if ($from ne '-') {
+    # A port that is used again must not wait until an old connection from it is forgotten: it ends with a reset (socket(7): SO_LINGER).
+    setsockopt($t->{s}, SOL_SOCKET, SO_REUSEADDR, 1); setsockopt($t->{s}, SOL_SOCKET, SO_LINGER, pack('ii', 1, 0)) unless $udp;
+    bind($t->{s}, $six ? pack_sockaddr_in6($from, "\0" x 16) : pack_sockaddr_in($from, INADDR_ANY)) or do { settle($t, 'error local ' . errname($!)); next };
+  }
   # IP_RECVERR: a UDP socket hears of every ICMP error, not only of those that the kernel takes for final.
   setsockopt($t->{s}, $six ? 41 : 0, $six ? 25 : 11, pack('i', 1)) if $udp;
   $t->{to} = $six ? pack_sockaddr_in6($port, $raw) : pack_sockaddr_in($port, $raw);
@@ -158,6 +163,8 @@ export interface ConnectProbe {
   waitMs: number;
   /** UDP: how often the datagram is sent, evenly over the wait. */
   tries?: number;
+  /** The source port; any, where left out. One target then. */
+  fromPort?: number;
   targets: readonly ConnectTarget[];
 }
 
@@ -174,6 +181,7 @@ export function connectCommand(probe: ConnectProbe): string {
     probe.proto,
     String(Math.max(1, Math.round(probe.waitMs))),
     String(probe.tries ?? 1),
+    String(probe.fromPort ?? '-'),
     ...targets,
   ]);
 }

@@ -31,6 +31,8 @@ export interface Prober {
   /** What success means, for reports: "a reply from 10.10.10.12". */
   success: (to: string) => string;
   service: Service;
+  /** TCP, UDP: the source port, where it matters. */
+  fromPort?: number;
   /** ICMP: bytes of payload, and whether it must not be fragmented. */
   size?: number;
   df?: boolean;
@@ -117,6 +119,7 @@ export function explain(
     target,
     proto: service.proto,
     ...(service.port === null ? {} : { port: service.port }),
+    ...(prober.fromPort === undefined ? {} : { fromPort: prober.fromPort }),
     ...(prober.size === undefined ? {} : { size: prober.size }),
     ...(prober.df === undefined ? {} : { df: prober.df }),
     cause,

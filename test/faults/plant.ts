@@ -4,19 +4,21 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Lab } from '../../src/api/lab.js';
 import type { Outcome } from '../../src/model/verdict.js';
-import { labs } from './faults.js';
-import type { Commands, Fault } from './faults.js';
+import type { Commands, Family, Fault } from './fault.js';
 
-export async function labUp(name: string): Promise<Lab> {
+export async function labUp({ lab }: Family): Promise<Lab> {
   const dir = mkdtempSync(join(tmpdir(), 'netrig-faults-'));
   try {
     const file = join(dir, 'lab.yaml');
-    writeFileSync(file, labs[name]!);
+    writeFileSync(file, lab);
     return await Lab.up(file);
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }
 }
+
+/** What this kernel lacks for a fault to be planted. */
+export class CannotPlant extends Error {}
 
 async function apply(lab: Lab, commands: Commands): Promise<void> {
   for (const [host, command] of Object.entries(commands)) {
@@ -37,6 +39,7 @@ async function green(lab: Lab, [kind, spec]: Fault['check']): Promise<Outcome> {
 
 export interface Told {
   named: boolean;
+  root: string | null;
   words: string;
 }
 
@@ -47,6 +50,13 @@ export async function plantAndAsk(lab: Lab, fault: Fault): Promise<Told> {
   let told: Outcome;
   try {
     await apply(lab, fault.plant);
+    await apply(lab, fault.then ?? {});
+  } catch (error) {
+    await apply(lab, fault.mend).catch(() => undefined);
+    if (fault.needs === undefined) throw error;
+    throw new CannotPlant(fault.needs, { cause: error });
+  }
+  try {
     told = await lab.check(...fault.check);
   } finally {
     await apply(lab, fault.mend);
@@ -56,10 +66,10 @@ export async function plantAndAsk(lab: Lab, fault: Fault): Promise<Told> {
   if (fault.never) expect(words).not.to.match(fault.never);
   const after = await green(lab, fault.check);
   expect(after.verdict, `after: ${after.reason}`).to.equal('pass');
-  const roots: readonly string[] = [fault.root].flat();
+  const roots: readonly (string | null)[] = [fault.root].flat();
   const root = told.diagnosis?.rootCause ?? null;
-  const named = root !== null && roots.includes(root) && fault.says.test(told.diagnosis?.sentence ?? '');
+  const named = roots.includes(root) && fault.says.test(told.diagnosis?.sentence ?? words);
   // A root cause that is another one than what was planted is something false.
   if (!named) expect(root, `said ${root}: ${words}`).to.equal(null);
-  return { named, words };
+  return { named, root, words: told.diagnosis?.sentence ?? words };
 }

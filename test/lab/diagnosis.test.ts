@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import type { Lab } from '../../src/api/lab.js';
-import { faults } from '../faults/faults.js';
+import { docker } from '../faults/docker.js';
+import { routed } from '../faults/routed.js';
 import { labUp, plantAndAsk } from '../faults/plant.js';
 
 /**
@@ -31,15 +32,15 @@ async function dumps(lab: Lab): Promise<Record<string, string>> {
 
 describe('Why a probe fails', function () {
   this.timeout(120_000);
-  for (const name of ['routed', 'docker']) {
-    describe(`in the lab ${name}`, () => {
+  for (const family of [routed, docker]) {
+    describe(`in the lab ${family.name}`, () => {
       let lab: Lab;
       before(async () => {
-        lab = await labUp(name);
+        lab = await labUp(family);
       });
       after(() => lab.down());
 
-      for (const fault of faults.filter((one) => one.lab === name && one.fast)) {
+      for (const fault of family.faults.filter((one) => one.fast)) {
         it(`is named: ${fault.name}`, async () => {
           const { named, words } = await plantAndAsk(lab, fault);
           expect(named, words).to.equal(true);
@@ -69,7 +70,7 @@ describe('Why a probe fails', function () {
   }
 
   it('is asked for once in a lab until something changes it', async () => {
-    const lab = await labUp('routed');
+    const lab = await labUp(routed);
     try {
       await lab.host('r1').exec('iptables -A FORWARD -p tcp --dport 9 -j DROP');
       const spec = { from: 'client', to: 'server', port: 9, wait: '300ms' };

@@ -50,6 +50,7 @@ interface Nic {
   mac: string;
   address?: string;
   flags?: string[];
+  mtu?: number;
   kind?: string;
   data?: Record<string, unknown>;
   link?: string;
@@ -64,6 +65,7 @@ interface HostSpec {
   listen?: string[];
   counters?: [before: string, after: string];
   save?: [before: string, after: string];
+  filters?: [before: string, after: string];
   frames?: string[];
 }
 
@@ -72,11 +74,11 @@ const loopback: Nic = { name: 'lo', mac: '00:00:00:00:00:00', address: '127.0.0.
 function sectionsOf(spec: HostSpec): Section[] {
   const at = (name: string, text: string, space = '1'): Section => ({ name, space, text });
   const nics = [loopback, ...spec.nics];
-  const addresses = nics.map(({ name, mac, address, flags, kind, data, link }, index) => ({
+  const addresses = nics.map(({ name, mac, address, flags, mtu, kind, data, link }, index) => ({
     ifindex: index + 1,
     ifname: name,
     flags: flags ?? ['UP', 'LOWER_UP'],
-    mtu: 1500,
+    mtu: mtu ?? 1500,
     address: mac,
     ...(link === undefined ? {} : { link }),
     ...(kind === undefined ? {} : { linkinfo: { info_kind: kind, info_data: data ?? {} } }),
@@ -109,6 +111,8 @@ function sectionsOf(spec: HostSpec): Section[] {
     at('listen', (spec.listen ?? []).join('\n')),
     at('before-netstat', spec.counters?.[0] ?? ''),
     at('after-netstat', spec.counters?.[1] ?? ''),
+    at('tc-before', spec.filters?.[0] ?? ''),
+    at('tc-after', spec.filters?.[1] ?? ''),
     at('before-save', spec.save?.[0] ?? ''),
     at('after-save', spec.save?.[1] ?? ''),
     at('frames', (spec.frames ?? []).join('\n'), '0'),
@@ -314,6 +318,106 @@ describe('What stops a packet, by what was seen of it', () => {
     );
   });
 
+  it('routers that send it to each other, by a TTL that falls', () => {
+    const hosts = healthy();
+    const again = (ttl: number): string => {
+      const data = Buffer.from(syn(macs.client, macs.left), 'hex');
+      data[22] = ttl;
+      return data.toString('hex');
+    };
+    hosts['router']!.frames = [64, 62, 60].map((ttl, at) => frame(2000 + at * 100, 2, 0, again(ttl)));
+    hosts['server']!.frames = [63, 61, 59].map((ttl, at) => frame(2050 + at * 100, 2, 0, again(ttl)));
+    expect(explain(told(hosts))!).to.include({
+      rootCause: 'routing-loop',
+      sentence: 'router and server send it to each other until its TTL is used up',
+    });
+  });
+
+  it('a TTL that is used up at a router', () => {
+    const hosts = stopsAtRouter(healthy());
+    const data = Buffer.from(syn(macs.client, macs.left), 'hex');
+    data[22] = 1;
+    hosts['router']!.frames = [frame(2000, 2, 0, data.toString('hex'))];
+    expect(explain(told(hosts))!.sentence).to.equal(
+      'router got it on eth0 and may not pass it on: its TTL is 1 (client sent it with 64)',
+    );
+  });
+
+  it('a router is not called the wrong one where it is its own route that is missing', () => {
+    const hosts = stopsAtRouter(healthy());
+    hosts['router']!.nics[1] = { name: 'eth1', mac: macs.right, address: '10.3.0.1/24' };
+    hosts['other'] = {
+      nics: [
+        { name: 'eth0', mac: '02:00:00:00:00:09', address: '10.1.0.40/24' },
+        { name: 'eth1', mac: '02:00:00:00:00:0a', address: '10.2.0.40/24' },
+      ],
+    };
+    expect(explain(told(hosts))!).to.include({ rootCause: 'no-route', sentence: 'router has no route to 10.2.0.20' });
+  });
+
+  it('a neighbour entry that leads to somebody who has not the address', () => {
+    const hosts = stopsAtRouter(healthy());
+    hosts['client']!.routes = [{ dst: 'default', gateway: '10.1.0.7', dev: 'eth0' }];
+    hosts['client']!.neigh = [{ dst: '10.1.0.7', dev: 'eth0', lladdr: macs.left, state: ['PERMANENT'] }];
+    hosts['gateway'] = { nics: [{ name: 'eth0', mac: '02:00:00:00:00:07', address: '10.1.0.7/24' }] };
+    expect(explain(told(hosts))!).to.include({
+      rootCause: 'neighbour-wrong',
+      sentence:
+        'client sends it to the MAC address of router, which it has for 10.1.0.7 by a static entry; gateway has 10.1.0.7',
+    });
+  });
+
+  it('somebody on the way who has the address, too', () => {
+    const hosts = stopsAtRouter(healthy());
+    hosts['router']!.nics.push({ name: 'dum0', mac: '02:00:00:00:00:08', address: '10.2.0.20/32' });
+    expect(explain(told(hosts))!.sentence).to.equal(
+      'router has the address 10.2.0.20, too, and takes for itself what is meant for server',
+    );
+  });
+
+  it('a smaller MTU at the receiver than at the sender', () => {
+    const hosts = healthy();
+    hosts['server']!.frames = [];
+    hosts['server']!.nics[0]!.mtu = 30;
+    expect(explain(told(hosts))!.sentence).to.equal(
+      'it has 40 bytes, and eth0 of server takes at most 30, without a word to the sender',
+    );
+  });
+
+  it('a service that is bound to an interface, takes IPv6 only, has a full queue, or is stopped', () => {
+    const reset = tcp(macs.server, macs.right, ends[1], ends[0], [80, mark], 0x14);
+    const listening = (line: string, ...more: string[]): string | undefined => {
+      const hosts = healthy();
+      hosts['server']!.listen = [line];
+      hosts['server']!.frames!.push(...more);
+      return explain(told(hosts, { fate: 'silent' }))?.sentence;
+    };
+    const no = frame(5000, 2, 4, reset);
+    const by = 'users:(("httpd",pid=9,fd=3))';
+    expect(listening(`tcp LISTEN 0 9 0.0.0.0%lo:80 0.0.0.0:* ${by}`, no)).to.equal(
+      'httpd of server listens on port 80 of interface lo only, and it came by eth0',
+    );
+    expect(listening(`tcp LISTEN 0 9 [::]:80 [::]:* ${by}`, no)).to.equal(
+      'httpd of server listens on :: port 80 only, not on 10.2.0.20',
+    );
+    expect(listening(`tcp LISTEN 10 9 *:80 *:* ${by}`)).to.equal(
+      'httpd of server listens on port 80 and does not accept: 10 connections wait for it, and its queue is full',
+    );
+    expect(listening(`tcp LISTEN 9 9 *:80 *:* ${by}`)).not.to.match(/queue/);
+  });
+
+  it('a filter of traffic control whose action dropped packets meanwhile', () => {
+    const filter = (drops: number): string =>
+      `eth0 ingress ${JSON.stringify([{ protocol: 'ip', pref: 49152, kind: 'matchall', options: { actions: [{ kind: 'gact', stats: { packets: 9, drops } }] } }])}\n`;
+    const hosts = stopsAtRouter(healthy());
+    hosts['router']!.filters = [filter(3), filter(4)];
+    expect(explain(told(hosts))!.sentence).to.equal(
+      'router drops it: the tc filter 49152 (matchall) at ingress of eth0',
+    );
+    hosts['router']!.filters = [filter(3), filter(3)];
+    expect(explain(told(hosts))!.rootCause).to.equal(null);
+  });
+
   it('VLAN ids that differ', () => {
     const hosts = healthy();
     hosts['client'] = {
@@ -385,7 +489,7 @@ describe('What a diagnosis reads', () => {
     inner.copy(outer, 50);
     const read = readFrame(outer, 1);
     expect(read && 'packet' in read ? read.packet.around : null).to.deep.equal([
-      { src: '10.5.0.1', dst: '10.5.0.2', dport: 4789, vni: 42 },
+      { src: '10.5.0.1', dst: '10.5.0.2', dport: 4789, dstMac: '02:00:00:00:00:03', vni: 42 },
     ]);
     expect(read && 'packet' in read ? read.packet.dst : null).to.equal(ends[1]);
   });

@@ -1,0 +1,126 @@
+import { on, rule } from './fault.js';
+import type { Family, Fault } from './fault.js';
+
+const lab = `
+scenario: faults-consul
+title: An overlay network of two engines that keep it in Consul
+hosts:
+  node1: { image: debian-11 }
+  node2: { image: debian-11 }
+segments:
+  lan: { subnet: 10.10.10.0/24, hosts: { node1: 10.10.10.11, node2: 10.10.10.12 } }
+steps:
+  - on: node1
+    start: consul agent -server -bootstrap -node node1 -data-dir /opt/consul -bind 10.10.10.11 -hcl 'performance { raft_multiplier = 1 }'
+    until: { http: "http://127.0.0.1:8500/v1/status/leader", body: ":8300", within: 30s }
+  - on: node2
+    start: consul agent -node node2 -data-dir /opt/consul -bind 10.10.10.12 -retry-join 10.10.10.11 -retry-interval 1s
+    until: { http: "http://127.0.0.1:8500/v1/status/leader", body: ":8300", within: 30s }
+  - on: [node1, node2]
+    write: /etc/systemd/system/docker.service.d/cluster.conf
+    content: |
+      [Service]
+      ExecStart=
+      ExecStart=/usr/sbin/dockerd -H unix:///var/run/docker.sock --cluster-store=consul://localhost:8500 --cluster-advertise=eth0:2375
+  - on: node1
+    run: systemctl daemon-reload && systemctl restart docker
+  - on: node2
+    run: systemctl daemon-reload && systemctl restart docker
+  - on: node1
+    run: docker network create -d overlay ov && docker run -d --name one --network ov --stop-signal KILL busybox sleep 86400
+  - on: node2
+    run: |
+      for i in $(seq 50); do docker network inspect ov >/dev/null 2>&1 && break; sleep 0.2; done
+      docker run -d --name two --network ov --stop-signal KILL busybox sleep 86400
+  - check: healthy
+    ping: { from: node1/one, to: node2/two, address-on: ov }
+    within: 20s
+`;
+
+const overlay: Fault['check'] = ['ping', { from: 'node1/one', to: 'node2/two', 'address-on': 'ov' }];
+
+/** A command in the network namespace that an engine keeps for the overlay network. */
+const inOverlay = (command: string): string =>
+  `nsenter --net=/run/docker/netns/1-$(docker network inspect ov --format "{{slice .Id 0 10}}") ${command}`;
+const overlayOf = (host: string, bad: string, good: string): ReturnType<typeof on> =>
+  on(host, inOverlay(bad), inOverlay(good));
+
+const faults: Fault[] = [
+  {
+    name: 'a firewall drops the overlay’s packets',
+    ...rule('node2', 'INPUT -p udp --dport 4789 -j DROP'),
+    check: overlay,
+    root: 'filtered',
+    says: /node2 drops .*`-p udp --dport 4789 -j DROP`/,
+  },
+  {
+    name: 'the sender drops the overlay’s packets',
+    ...rule('node1', 'OUTPUT -p udp --dport 4789 -j DROP'),
+    check: overlay,
+    root: 'filtered',
+    says: /node1 drops .*`-p udp --dport 4789 -j DROP`/,
+  },
+  {
+    name: 'the engines do not hear each other, and the peer is new',
+    ...on(
+      'node2',
+      'iptables -I INPUT -p tcp --dport 7946 -j DROP; iptables -I INPUT -p udp --dport 7946 -j DROP; docker rm -f two; docker run -d --name two --network ov --stop-signal KILL busybox sleep 86400; sleep 1',
+      'iptables -D INPUT -p tcp --dport 7946 -j DROP; iptables -D INPUT -p udp --dport 7946 -j DROP; sleep 1; docker rm -f two; docker run -d --name two --network ov --stop-signal KILL busybox sleep 86400; sleep 2',
+    ),
+    check: overlay,
+    root: ['filtered', 'tunnel-mismatch'],
+    says: /7946/,
+  },
+  {
+    name: 'the peer’s entry in the overlay leads to nobody',
+    ...on(
+      'node1',
+      `m=$(${inOverlay('bridge fdb show dev vxlan0')} | grep "dst 10.10.10.12" | head -1 | cut -d" " -f1); echo $m >/run/mac; ${inOverlay('bridge fdb replace $m dev vxlan0 dst 10.10.10.99')}`,
+      inOverlay('bridge fdb replace $(cat /run/mac) dev vxlan0 dst 10.10.10.12'),
+    ),
+    check: overlay,
+    root: 'tunnel-mismatch',
+    says: /10\.10\.10\.99, which nobody has/,
+  },
+  {
+    name: 'the end of the tunnel is down',
+    ...overlayOf('node2', 'ip link set vxlan0 down', 'ip link set vxlan0 up'),
+    check: overlay,
+    root: 'link-down',
+    says: /vxlan0 of node2.*is down/,
+  },
+  {
+    name: 'the bridge of the overlay is down',
+    ...overlayOf('node2', 'ip link set br0 down', 'ip link set br0 up'),
+    check: overlay,
+    root: 'link-down',
+    says: /br0 of node2.*is down/,
+  },
+  {
+    name: 'the tunnel takes smaller packets than are sent',
+    ...overlayOf('node1', 'ip link set vxlan0 mtu 1200', 'ip link set vxlan0 mtu 1450'),
+    check: ['ping', { from: 'node1/one', to: 'node2/two', 'address-on': 'ov', size: 1300 }],
+    root: 'mtu',
+    says: /vxlan0 of node1.* takes at most 1200/,
+  },
+  {
+    name: 'the wire below is down',
+    ...on('node2', 'ip link set eth0 down', 'ip link set eth0 up; sleep 1'),
+    check: overlay,
+    root: 'link-down',
+    says: /eth0 of node2 is down/,
+  },
+  {
+    name: 'the far container drops',
+    ...on(
+      'node2',
+      'nsenter -t $(docker inspect -f "{{.State.Pid}}" two) -n iptables -A INPUT -p icmp -j DROP',
+      'nsenter -t $(docker inspect -f "{{.State.Pid}}" two) -n iptables -F INPUT',
+    ),
+    check: overlay,
+    root: 'filtered',
+    says: /node2\/two drops it: rule 1 of chain INPUT/,
+  },
+];
+
+export const consul: Family = { name: 'consul', lab, faults };
