@@ -117,7 +117,7 @@ ${reached}
 ];
 
 describe('netrig prove', function () {
-  this.timeout(600_000);
+  this.timeout(1_200_000);
 
   for (const [what, flaw, words, text] of planted)
     it(`names ${what}: ${flaw}`, async () => {
