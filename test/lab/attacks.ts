@@ -99,10 +99,14 @@ attempt 'cgroup: the groups above', sub { run('unshare -C sh -c "mount -t cgroup
 attempt 'own limit of open files', sub { my $limit = pack('QQ', 1 << 30, 1 << 30); call(160, 7, $limit); 'raised' };
 `;
 
-/** The whole program; `all` for isolated hosts. */
-export function attackProgram(which: 'harmless' | 'all'): string {
+/** The whole program; `all` for isolated hosts, or the harmless part and those named, which open and ask, for others. */
+export function attackProgram(which: 'harmless' | 'all' | readonly string[]): string {
+  const [before = '', ...more] = forIsolated.split(/^(?=attempt )/m);
+  const chosen = more.filter(
+    (text) => which === 'all' || (which !== 'harmless' && which.some((name) => text.startsWith(`attempt '${name}'`))),
+  );
   // "Errno" names the errors for %!.
-  return `use Errno; use DynaLoader; ${frame}${harmless}${which === 'all' ? forIsolated : ''}`;
+  return `use Errno; use DynaLoader; ${frame}${harmless}${before}${chosen.join('')}`;
 }
 
 /** Whatever a host can use up, each until it is refused or 100 000 are had; how many that were. */

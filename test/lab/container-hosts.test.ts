@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -9,6 +9,7 @@ import { engineReference } from '../../src/providers/container/image.js';
 import { buildFromRegistry } from '../../src/providers/container/image-build.js';
 import { containerProvider } from '../../src/providers/container/provider.js';
 import type { RunningLab } from '../../src/providers/provider.js';
+import { attackProgram, linesOf } from './attacks.js';
 import { startEngine, type TestEngine } from './container-engine.js';
 import { hostPlan, labPlan, machineState, missing, onHost, rejectsWith, upOptions } from './local-labs.js';
 import { itKeepsTheContract } from './provider-contract.js';
@@ -152,6 +153,26 @@ const title = `hosts of the container provider${missing ? ` (needs ${missing})` 
     );
     expect(result.stderr).to.contain('/proc/sys/kernel/printk: Read-only file system');
     expect(result.stdout.trim().split('\n')).to.deep.equal(['1', '/sys/class/net/eth0/mtu']);
+    expect(machineState()).to.deep.equal(untouched);
+  });
+
+  it("are kept from the machine's disks, modules, clock and memory, and from what has no namespace", async () => {
+    const opening = ['disk of the machine: its device', 'memory of the machine: read', 'memory of the machine: kcore'];
+    const asking = ['ports of the machine', 'a module', 'clock: set', 'file systems of the machine, by inode'];
+    const { dev } = statSync('/', { bigint: true });
+    const [major, minor] = [(dev >> 8n) & 0xfffn, dev & 0xffn];
+    const program = attackProgram([...opening, ...asking]);
+    const result = await onHost(lab, 'left', `DISK='${major} ${minor}' perl - <<'ATTACK'\n${program}\nATTACK`);
+    const lines = linesOf(result.stdout);
+    const refused = [...lines].flatMap(([name, seen]) => (seen.startsWith('refused: ') ? [name] : []));
+    expect(refused, result.stdout + result.stderr).to.include.members([
+      ...opening,
+      ...asking,
+      ...['kernel log: read', 'kernel log: its device', 'perf: the whole machine', 'vsock', 'io_uring'],
+      ...['another network namespace, by its handle', 'system calls of 32 bits'],
+    ]);
+    // What is left, as docs/container.md says: the list can say so.
+    expect(lines.get('sysctl fs.file-max')).to.match(/^reached: /);
     expect(machineState()).to.deep.equal(untouched);
   });
 

@@ -22,6 +22,8 @@ export interface EngineInfo {
   /** `amd64`, `arm64`, … as Debian names them. */
   architecture: string;
   name: string;
+  /** Whether it has system call filters. */
+  filters: boolean;
 }
 
 /** How long the engine may take for a request that asks and changes nothing, ms. */
@@ -275,5 +277,6 @@ export async function engineInfo(endpoint: EngineEndpoint, engine: Docker, signa
     cgroupVersion: info['CgroupVersion'] === '2' ? 2 : 1,
     architecture: debianArchitecture(String(info['Architecture'] ?? '')),
     name: String(info['Name'] ?? ''),
+    filters: [info['SecurityOptions']].flat().some((option) => String(option).startsWith('name=seccomp')),
   };
 }

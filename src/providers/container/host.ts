@@ -17,6 +17,7 @@ import {
 } from './engine.js';
 import { hostLabel } from './labels.js';
 import type { SegmentNetwork, SegmentNetworks } from './segments.js';
+import { deviceRules, droppedCapabilities, securityOptions } from './walls.js';
 import { type ContainerAccess, containerState, ExecStream, waitForSshd } from './transport.js';
 
 /** What all hosts of one lab have in common. */
@@ -112,29 +113,29 @@ interface Hooks {
 }
 
 /**
- * A host as Testcontainers starts it. All capabilities that the engine itself has, in place of `--privileged`: an engine
- * without CAP_SYS_RESOURCE (one in a container, mostly) can't do the latter, and the machine's disks are no business of a
- * lab's host.
+ * A host as Testcontainers starts it. The capabilities that the engine itself has, less those of `walls.ts`, in place of
+ * `--privileged`: an engine without CAP_SYS_RESOURCE (one in a container, mostly) can't do the latter, and the machine's disks,
+ * clock and modules are no business of a lab's host.
  */
 class HostContainer extends GenericContainer {
   constructor(
     image: string,
     private readonly hooks: Hooks,
-    lacking: ReadonlySet<string>,
+    { lacking, info }: Pick<ContainerSite, 'lacking' | 'info'>,
   ) {
     super(image);
     this.createOpts.Tty = true;
     // The type definitions lack them. The empty lists are what the docker command makes of `systempaths=unconfined`.
     Object.assign(this.hostConfig, { CgroupnsMode: 'private', MaskedPaths: [], ReadonlyPaths: [] });
-    this.hostConfig.DeviceCgroupRules = ['a *:* rwm'];
+    this.hostConfig.DeviceCgroupRules = [...deviceRules];
     // Where an engine maps users, the root of a lab's host is to be root all the same.
     this.hostConfig.UsernsMode = 'host';
     this.hostConfig.LogConfig = { Type: 'json-file', Config: { 'max-size': '10m' } };
     this.hostConfig.RestartPolicy = { Name: 'no' };
     this.withAutoCleanup(false)
       .withAddedCapabilities('ALL')
-      .withDroppedCapabilities(...lacking)
-      .withSecurityOpt('seccomp=unconfined', 'apparmor=unconfined', 'label=disable')
+      .withDroppedCapabilities(...droppedCapabilities, ...lacking)
+      .withSecurityOpt(...securityOptions(info.filters))
       .withEntrypoint(['/bin/busybox', 'sh', `${bootDirectory}/boot.sh`])
       .withCommand([]);
   }
@@ -284,7 +285,7 @@ function containerOf(boot: Boot): HostContainer {
     },
     started: () => wire(boot),
   };
-  const container = new HostContainer(image, hooks, site.lacking)
+  const container = new HostContainer(image, hooks, site)
     .withName(`netrig-${site.id}-${host.name}`)
     .withHostname(host.name)
     .withLabels(labels)
