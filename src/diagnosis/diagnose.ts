@@ -51,10 +51,17 @@ export function forgetDiagnoses(plan: LabPlan): void {
   known.delete(plan);
 }
 
+/** Nothing could be seen of the sender itself: why is all that can be said. */
+function notLooked(unlooked: readonly string[]): Diagnosis | null {
+  if (unlooked.length === 0) return null;
+  const sentence = `nothing could be looked at to say why: ${unlooked.join('; ')}`;
+  return { sentence, rootCause: null, way: [], back: [], evidence: [], mend: null, unlooked: [...unlooked] };
+}
+
 async function followPacket(context: ProbeContext, request: PacketRequest): Promise<Diagnosis | null> {
   const observation = await observe(context, request);
   const seen = buildCase(observation, request.source, context.plan, request.target.owner?.label ?? null);
-  if (!seen) return null;
+  if (!seen) return notLooked(observation.world.unlooked);
   if (request.cause === 'present') return explainSuccess(seen);
   return explain(seen) ?? explainSilence(seen);
 }

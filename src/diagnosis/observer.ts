@@ -4,7 +4,7 @@ import { quoteArgv } from '../ssh/quote.js';
  * The program that looks at one host while a probe is on its way: in every network namespace of the host it reads what is set
  * up there, captures the frames of the probe, and lets nftables tell which rules they met.
  *
- * Perl for the reason that `probes/connect-probe.ts` gives. One process serves all namespaces of a host: it enters each
+ * Perl for the reason that `probes/connect-probe.ts` gives, with what every Debian’s `perl-base` has. One process serves all namespaces of a host: it enters each
  * (setns(2)), opens a packet socket (packet(7)) and a netlink socket of nftables' trace group there, and goes back. A socket
  * stays in the namespace that it was opened in.
  *
@@ -17,12 +17,13 @@ import { quoteArgv } from '../ssh/quote.js';
  * (the host), and for each namespace those that `world.ts` reads.
  */
 export const observerProgram = String.raw`
-use strict; use Fcntl; use Time::HiRes; use Socket; use POSIX ();
+use strict; use Fcntl; use Socket; use POSIX ();
 $| = 1; binmode STDOUT;
 my ($mode, $life, $sport, $id, $proto, $family, $trace) = @ARGV;
 my %setns = (x86_64 => 308, aarch64 => 268, riscv64 => 268);
 my $nr = $setns{(POSIX::uname())[4]};
 my $stop = 0; $SIG{TERM} = sub { $stop = 1 }; $SIG{INT} = $SIG{TERM}; $SIG{HUP} = $SIG{TERM}; $SIG{PIPE} = $SIG{TERM};
+sub now { return (POSIX::times())[0] / 100 }
 sub slurp { my ($f) = @_; open(my $h, '<', $f) or return ''; local $/; my $t = <$h>; return defined $t ? $t : '' }
 sub section { my ($name, $ns, $text) = @_; print "@ $name $ns ", length $text, "\n", $text, "\n" }
 my (%space, @order, %tunnels);
@@ -190,10 +191,10 @@ if ($mode eq 'watch') {
     }
     return $any;
   };
-  my $until = Time::HiRes::time() + $life;
-  while (!$stop and Time::HiRes::time() < $until) {
+  my $until = now() + $life;
+  while (!$stop and now() < $until) {
     my $r = ''; for my $ino (@order) { for my $k ('pkt', 'trace') { vec($r, fileno($space{$ino}{$k}), 1) = 1 if $space{$ino}{$k} } }
-    my $left = $until - Time::HiRes::time();
+    my $left = $until - now();
     my $n = select($r, undef, undef, $left > 0.2 ? 0.2 : $left);
     $drain->() if $n > 0;
   }

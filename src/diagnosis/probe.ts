@@ -5,7 +5,8 @@ import type { Vantage } from '../places/vantage.js';
 
 /**
  * Sends one probe that the observers know again: a TCP connection attempt or UDP datagram from a given source port, an echo request with a
- * given identifier. Perl for the reason that `probes/connect-probe.ts` gives.
+ * given identifier. Perl for the reason that `probes/connect-probe.ts` gives; what is not in every Debian's `perl-base` (Time::HiRes
+ * is not) is not used, so that the clock is that of times(2), in hundredths of a second.
  *
  *     perl - PROTO ADDRESS PORT MARK WAIT_MS SIZE DF PAYLOAD_HEX
  *
@@ -14,11 +15,12 @@ import type { Vantage } from '../places/vantage.js';
  *
  * prints one line: `open`, `data`, `silent`, `error local|remote ERRNO`.
  */
-const probeProgram = String.raw`
-use strict; use Socket qw(:DEFAULT inet_pton inet_ntop); use Errno; use Fcntl; use Time::HiRes;
+export const probeProgram = String.raw`
+use strict; use Socket qw(:DEFAULT inet_pton inet_ntop); use Errno; use Fcntl; use POSIX ();
 $| = 1;
 my ($proto, $address, $port, $mark, $wait, $size, $df, $hex) = @ARGV;
 my $six = $address =~ /:/ ? 1 : 0; my $dom = $six ? AF_INET6 : AF_INET;
+sub now { return (POSIX::times())[0] / 100 }
 sub errname { local $! = $_[0] + 0; for (sort keys %!) { return $_ if $!{$_} } return "errno$_[0]" }
 sub at { my ($p, $a) = @_; return $six ? pack_sockaddr_in6($p, $a) : pack_sockaddr_in($p, $a) }
 my $raw = inet_pton($dom, $address);
@@ -29,8 +31,8 @@ setsockopt($s, $six ? 41 : 0, $six ? 25 : 11, pack('i', 1)) if $proto ne 'tcp';
 setsockopt($s, $six ? 41 : 0, $six ? 23 : 10, pack('i', $df ? 2 : 1)) if $proto eq 'icmp';
 bind($s, at($mark, $six ? "\0" x 16 : INADDR_ANY)) or out('error local ' . errname($!)) if $proto ne 'icmp';
 fcntl($s, F_SETFL, fcntl($s, F_GETFL, 0) | O_NONBLOCK);
-my $left = $wait / 1000; my $until = Time::HiRes::time() + $left;
-sub ready { my ($bits, $which) = @_; $left = $until - Time::HiRes::time(); return 0 if $left <= 0;
+my $left = $wait / 1000; my $until = now() + $left;
+sub ready { my ($bits, $which) = @_; $left = $until - now(); return 0 if $left <= 0;
   my ($r, $w) = ($bits, $bits); return $which eq 'r' ? select($r, undef, undef, $left) : select(undef, $w, undef, $left) }
 my $bits = ''; vec($bits, fileno($s), 1) = 1;
 unless (connect($s, at($proto eq 'icmp' ? 0 : $port, $raw)) or $!{EINPROGRESS}) { out('error ' . ($!{ECONNREFUSED} ? 'remote ' : 'local ') . errname($!)) }

@@ -145,13 +145,13 @@ class Machine {
       return odd ?? { stdout: `${said.join('\n')}\n`, exitCode: 0 };
     }
     if (tool === 'perl' && ['tcp', 'talk', 'udp'].includes(argv[2]!)) {
-      const targets = argv.slice(5);
+      const targets = argv.slice(6);
       const lines: string[] = [];
       for (let at = 0; at * 3 < targets.length; at += 1) {
         const own = targets.slice(at * 3, at * 3 + 3);
         const said = this.ask({
           ...base,
-          argv: [...argv.slice(0, 5), ...own],
+          argv: [...argv.slice(0, 6), ...own],
           tool,
           address: own[0]!,
           port: Number(own[1]),

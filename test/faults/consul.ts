@@ -41,7 +41,7 @@ const overlay: Fault['check'] = ['ping', { from: 'node1/one', to: 'node2/two', '
 
 /** A command in the network namespace that an engine keeps for the overlay network. */
 const inOverlay = (command: string): string =>
-  `nsenter --net=/run/docker/netns/1-$(docker network inspect ov --format "{{slice .Id 0 10}}") ${command}`;
+  `nsenter --net=$(ls /run/docker/netns/*-$(docker network inspect ov --format "{{slice .Id 0 10}}")) ${command}`;
 const overlayOf = (host: string, bad: string, good: string): ReturnType<typeof on> =>
   on(host, inOverlay(bad), inOverlay(good));
 
@@ -64,8 +64,8 @@ const faults: Fault[] = [
     name: 'the engines do not hear each other, and the peer is new',
     ...on(
       'node2',
-      'iptables -I INPUT -p tcp --dport 7946 -j DROP; iptables -I INPUT -p udp --dport 7946 -j DROP; docker rm -f two; docker run -d --name two --network ov --stop-signal KILL busybox sleep 86400; sleep 1',
-      'iptables -D INPUT -p tcp --dport 7946 -j DROP; iptables -D INPUT -p udp --dport 7946 -j DROP; sleep 1; docker rm -f two; docker run -d --name two --network ov --stop-signal KILL busybox sleep 86400; sleep 2',
+      'for c in INPUT OUTPUT; do iptables -I $c -p tcp --dport 7946 -j DROP; iptables -I $c -p udp --dport 7946 -j DROP; done; docker rm -f two; docker run -d --name hold --network ov busybox sleep 86400; docker run -d --name two --network ov --stop-signal KILL busybox sleep 86400; sleep 1',
+      'for c in INPUT OUTPUT; do iptables -D $c -p tcp --dport 7946 -j DROP; iptables -D $c -p udp --dport 7946 -j DROP; done; sleep 1; docker rm -f two hold; docker run -d --name two --network ov --stop-signal KILL busybox sleep 86400; sleep 2',
     ),
     check: overlay,
     root: ['filtered', 'tunnel-mismatch'],

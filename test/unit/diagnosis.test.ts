@@ -6,10 +6,12 @@ import { explain, explainSuccess } from '../../src/diagnosis/explain.js';
 import { buildCase } from '../../src/diagnosis/follow.js';
 import { readFrame } from '../../src/diagnosis/frames.js';
 import { lookup } from '../../src/diagnosis/lookup.js';
-import { readSections } from '../../src/diagnosis/observer.js';
+import { observerProgram, readSections } from '../../src/diagnosis/observer.js';
 import type { Section } from '../../src/diagnosis/observer.js';
 import { pcapng } from '../../src/diagnosis/pcapng.js';
+import { probeProgram } from '../../src/diagnosis/probe.js';
 import type { ProbeFate } from '../../src/diagnosis/probe.js';
+import { connectProgram } from '../../src/probes/connect-probe.js';
 import { rootCauseCatalogue } from '../../src/diagnosis/root-causes.js';
 import { readNft, readSaveSections, readTraces } from '../../src/diagnosis/rules.js';
 import { addToWorld, emptyWorld } from '../../src/diagnosis/world.js';
@@ -462,6 +464,18 @@ describe('What stops a packet, by what was seen of it', () => {
     expect(found.sentence).to.equal('its way was client → router → server');
     expect(explain(told(hosts, { fate: 'answered' }))).to.equal(null);
   });
+});
+
+describe('What runs on a host', () => {
+  // Time::HiRes is in the perl-base of Debian 12, and not of Debian 11.
+  const inPerlBase = ['strict', 'Errno', 'Fcntl', 'POSIX', 'Socket'];
+  for (const [name, program] of Object.entries({ observerProgram, probeProgram, connectProgram }))
+    it(`${name} takes no module that perl-base of every Debian has not`, () => {
+      const used = [...program.matchAll(/(?:^|[;\n]) *use ([A-Za-z:]+)/g)].map(([, module]) => module);
+      expect(used).to.include('strict');
+      expect(used.filter((module) => !inPerlBase.includes(module!))).to.deep.equal([]);
+      expect(program).not.to.match(/\bTime::/);
+    });
 });
 
 describe('What a diagnosis reads', () => {
