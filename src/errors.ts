@@ -114,6 +114,11 @@ export const errorCatalogue = {
     mend: 'Check the network and the registry’s name. What the cache has needs no registry.',
     exit: lab,
   },
+  NETRIG_DOCKERFILE: {
+    meaning: 'A Dockerfile has a mistake, or one of its steps failed.',
+    mend: 'The message names the line and has what the step wrote. Steps that fetch something need `outside: true` in the scenario.',
+    exit: usage,
+  },
   NETRIG_IMAGE_BUILD: {
     meaning: 'Building a host image failed.',
     mend: 'The message says at which step; the full log is at the path it names. Nothing half-built is kept.',

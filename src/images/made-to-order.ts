@@ -2,7 +2,7 @@ import { NetrigError } from '../errors.js';
 import { outerIds } from '../lab/outer-users.js';
 import type { ContainerArchive } from './containers/container-archive.js';
 import { ensureEngineStore } from './containers/engine-store.js';
-import { ensureWantedImages, type WantedImage } from './containers/wanted-image.js';
+import { ensureWantedImages, type WantedImage, type WantedImageOptions } from './containers/wanted-image.js';
 import type { HostImage } from './host-image.js';
 import { ensurePackageLayer, layerTree } from './package-layer.js';
 import { ensureHostImage, type ImageOptions } from './store.js';
@@ -30,7 +30,7 @@ export function orderKey({ image, packages = [], wantedImages = [] }: ImageOrder
  */
 export async function ensureOrderedImage(
   order: ImageOrder,
-  options: ImageOptions,
+  options: WantedImageOptions,
   withoutRoot = outerIds() !== null,
 ): Promise<HostImage> {
   // The files of an image have the ids of its hosts on disk then, and dpkg in the outer namespace would mix in its own.

@@ -138,18 +138,24 @@ function reportLine(line: string, place: BuildPlace): void {
   if (said?.[2] !== undefined) place.progress(`setting up ${said[2]}`);
 }
 
-function installFailure(base: HostImage, output: string, place: BuildPlace): NetrigError {
+/** What apt says of a package that a release does not have, as an error; `null` where it says something else. */
+export function unknownPackage(release: { suite: string; name: string }, output: string): NetrigError | null {
   const missing = noSuchPackage.exec(output);
   const name = missing?.[1] ?? missing?.[2] ?? missing?.[3];
   const known = [...output.matchAll(/^netrig-name (\S+)$/gm)].map((match) => match[1]!);
-  if (name !== undefined)
-    return new NetrigError(
-      'NETRIG_PACKAGE_UNKNOWN',
-      `${base.suite} has no package ${shown(name)} (image ${base.name})${suggestion(name, known)}`,
-      {
-        hint: `Look for its name in that release: \`apt-cache search\` on a ${base.suite} machine, or another image.`,
-      },
-    );
+  if (name === undefined) return null;
+  return new NetrigError(
+    'NETRIG_PACKAGE_UNKNOWN',
+    `${release.suite} has no package ${shown(name)} (image ${release.name})${suggestion(name, known)}`,
+    {
+      hint: `Look for its name in that release: \`apt-cache search\` on a ${release.suite} machine, or another image.`,
+    },
+  );
+}
+
+function installFailure(base: HostImage, output: string, place: BuildPlace): NetrigError {
+  const unknown = unknownPackage(base, output);
+  if (unknown !== null) return unknown;
   return classifyBuildFailure(output, {
     image: `the packages for ${base.name}`,
     step: 'apt-get',

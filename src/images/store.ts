@@ -482,7 +482,10 @@ const plainPlace = '/mnt';
 const plainPlaceScript = `mount --bind "$1" ${plainPlace} && shift && exec "$@"`;
 
 export async function bootstrap(
-  recipe: ImageRecipe,
+  recipe: Pick<ImageRecipe, 'suite' | 'packages' | 'dpkgOptions' | 'aptOptions' | 'setupHooks'> & {
+    /** How much there is beside the packages (mmdebstrap(1)); default: minbase. */
+    variant?: string;
+  },
   mirror: { lines: string[]; aptOptions: string[] },
   context: StepContext & { directory: string; progress(text: string): void },
 ): Promise<void> {
@@ -497,7 +500,7 @@ export async function bootstrap(
       'mmdebstrap',
       // In a user namespace devices and /sys of the machine are bound, where root would make its own.
       `--mode=${outerIds() === null ? 'root' : 'unshare'}`,
-      '--variant=minbase',
+      `--variant=${recipe.variant ?? 'minbase'}`,
       '--format=directory',
       `--include=${recipe.packages.join(',')}`,
       ...recipe.dpkgOptions.map((option) => `--dpkgopt=${option}`),
@@ -523,7 +526,10 @@ export async function bootstrap(
 }
 
 /** Writes the recipe's own files, links and unit states into the tree. */
-export async function configure(recipe: ImageRecipe, root: string): Promise<void> {
+export async function configure(
+  recipe: Pick<ImageRecipe, 'remove' | 'files' | 'links' | 'masked' | 'disabled' | 'enabled'>,
+  root: string,
+): Promise<void> {
   const units = join(root, 'etc/systemd/system');
   for (const path of recipe.remove) {
     if (!path.endsWith('*')) {

@@ -155,3 +155,22 @@ export const zInterfaceName = z
   .string()
   .regex(/^[^\s/]{1,15}$/, 'must be the name of an interface: 1 to 15 characters without blanks and slashes')
   .meta({ title: 'interface', description: 'Name of a network interface.', examples: ['eth0'] });
+
+/** Debian Policy 5.6.1: lower-case letters, digits, plus, minus, full stops; at least two, the first a letter or digit. */
+export const zPackage = z.string().regex(/^[a-z0-9][a-z0-9+.-]+$/, {
+  error: (issue) => `expected the name of a Debian package such as frr, got ${shown(issue.input)}`,
+});
+
+/** `KEY=value` items or a map, as Compose takes environment, labels and sysctls; comes out as a map. */
+export function mapOrAssignments(what: string) {
+  const assignment = z
+    .string({ error: (issue) => `expected \`${what}=value\`, got ${shown(issue.input)}` })
+    .regex(/^[^=\s][^=]*=/, { error: (issue) => `expected \`${what}=value\`, got ${shown(issue.input)}` });
+  return z
+    .union([z.record(z.string(), zText), z.array(assignment)])
+    .transform((value): Record<string, string> =>
+      Array.isArray(value)
+        ? Object.fromEntries(value.map((item) => [item.slice(0, item.indexOf('=')), item.slice(item.indexOf('=') + 1)]))
+        : value,
+    );
+}

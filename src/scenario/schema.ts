@@ -3,7 +3,18 @@ import { hostImageRows } from '../images/host-image.js';
 import { coversFormProblem } from './covers.js';
 import { exerciseCheckFrame, exerciseStepFrame, zExercise, zParameter } from './exercise-schema.js';
 import { zImages } from './image-sources.js';
-import { oneOrMany, zAddress, zCidr, zDockerName, zDuration, zName, zSemverRange, zText } from '../language/fields.js';
+import {
+  mapOrAssignments,
+  oneOrMany,
+  zAddress,
+  zCidr,
+  zDockerName,
+  zDuration,
+  zName,
+  zPackage,
+  zSemverRange,
+  zText,
+} from '../language/fields.js';
 import { uplink } from '../model/uplink.js';
 import { parseSize, type ResourceLimits } from '../model/size.js';
 import { zHostPath, zMode, zOwner, zOwnPath } from '../language/own-path.js';
@@ -66,20 +77,6 @@ const variableName = /^[A-Za-z_][A-Za-z0-9_-]*$/;
 const zVariableName = z.string().regex(variableName, {
   error: (issue) => `expected a variable's name (letters, digits, dashes, underscores), got ${shown(issue.input)}`,
 });
-
-/** `KEY=value` items or a map, as Compose takes environment, labels and sysctls; comes out as a map. */
-function mapOrAssignments(what: string) {
-  const assignment = z
-    .string({ error: (issue) => `expected \`${what}=value\`, got ${shown(issue.input)}` })
-    .regex(/^[^=\s][^=]*=/, { error: (issue) => `expected \`${what}=value\`, got ${shown(issue.input)}` });
-  return z
-    .union([z.record(z.string(), zText), z.array(assignment)])
-    .transform((value): Record<string, string> =>
-      Array.isArray(value)
-        ? Object.fromEntries(value.map((item) => [item.slice(0, item.indexOf('=')), item.slice(item.indexOf('=') + 1)]))
-        : value,
-    );
-}
 
 const portPattern =
   /^(?:(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-fA-F:.]+\]):(?:\d{1,5}(?:-\d{1,5})?)?:|\d{1,5}(?:-\d{1,5})?:)?\d{1,5}(?:-\d{1,5})?(?:\/(?:tcp|udp|sctp))?$/;
@@ -256,11 +253,6 @@ const zRoute = z.strictObject({
     })
     .describe('Destination: a subnet in CIDR form, or `default`.'),
   via: zAddress.describe('Address of the next hop, on a segment of the host.'),
-});
-
-/** Debian Policy 5.6.1: lower-case letters, digits, plus, minus, full stops; at least two, the first a letter or digit. */
-const zPackage = z.string().regex(/^[a-z0-9][a-z0-9+.-]+$/, {
-  error: (issue) => `expected the name of a Debian package such as frr, got ${shown(issue.input)}`,
 });
 
 const zSysctlName = z.string().regex(/^net(?:\.[A-Za-z0-9_-]+){1,8}$|^net(?:\/[A-Za-z0-9_.-]+){1,8}$/, {

@@ -272,7 +272,7 @@ function readScenario(reading: Reading, file: string): Scenario | null {
     mistakes.report(['images'], 'no host of this scenario has an engine that could have them', 'key');
   checkDuration(mistakes.report, ['boot-timeout'], top['boot-timeout']);
   const exercise = readExercise(reading, top.exercise, items, file);
-  const images = containerImages(reading, { images: top.images, lab, items });
+  const images = containerImages(reading, { images: top.images, outside: top.outside ?? false, lab, items });
   if (mistakes.found > 0) return null;
   return {
     ...assemble(reading, file, top as Top, lab, items),

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import { imagesDirectory } from '../../src/images/store.js';
 import { savedImage, startRegistry, type Registry } from './container-registry.js';
-import { latestOutcomes, netrig, workDirectory, type Ended } from './netrig-command.js';
+import { latestOutcomes, leftovers, netrig, workDirectory, type Ended } from './netrig-command.js';
 
 /** A cache of its own, with the host images of the real one: what these tests fetch is new to it, and goes with it. */
 function ownCache(): { environment: NodeJS.ProcessEnv; containers(): string[]; remove(): void } {
@@ -178,6 +178,77 @@ steps:
     } finally {
       liar.close();
     }
+  });
+
+  describe('that a Dockerfile describes', () => {
+    const built = `scenario: images
+title: A built image
+hosts: { app: { docker: { containers: { web1: { image: mine } } } } }
+images: { mine: { build: ./web } }
+steps:
+  - check: Its container is what the Dockerfile says
+    command: { on: app/web1, run: cat /said, expect: { stdout: built } }
+`;
+    const dockerfile = (step = 'RUN --mount=type=cache,target=/cache cp /in /said'): string =>
+      `# syntax=docker/dockerfile:1\nFROM busybox AS first\nCOPY in /in\n${step}\nFROM web\nCOPY --from=first /said /said\n`;
+    function folder(step?: string): ReturnType<typeof workDirectory> {
+      const work = workDirectory({ 'lab.yaml': built });
+      mkdirSync(join(work.dir, 'web'));
+      writeFileSync(join(work.dir, 'web/Dockerfile'), dockerfile(step));
+      writeFileSync(join(work.dir, 'web/in'), 'built');
+      return work;
+    }
+    const runIn = (dir: string) => netrig(['run', 'lab.yaml'], { cwd: dir, env: cache.environment });
+
+    it('are built once, by two runs at once, too; another file makes another image', async () => {
+      const { dir, remove } = folder();
+      const ended = await Promise.all([runIn(dir).ended, runIn(dir).ended]);
+      for (const { status, stdout, stderr } of ended) expect(status, stdout + stderr).to.equal(0);
+      const building = ended.filter(({ stdout }) => stdout.includes('starting a host that builds it'));
+      expect(building).to.have.length(1);
+      expect(cache.containers()).to.have.length(1);
+      writeFileSync(join(dir, 'web/in'), 'other');
+      const other = await runIn(dir).ended;
+      expect(other.status).to.equal(1);
+      expect(other.stdout).to.contain('starting a host that builds it');
+      remove();
+    });
+
+    it('are errors with the line where a step fails', async () => {
+      const { dir, remove } = folder('RUN echo said && \\\n  exit 7');
+      const ended = await runIn(dir).ended;
+      expect(ended.status).to.equal(2);
+      expect(ended.stdout + ended.stderr).to.match(
+        /NETRIG_DOCKERFILE: .*web\/Dockerfile:4: RUN echo said.*exited with 7 \(the image mine:latest of lab\.yaml:4:\d+\); it wrote: said/,
+      );
+      expect(cache.containers()).to.deep.equal([]);
+      remove();
+    });
+
+    it('are gone without a trace when the build is killed', async () => {
+      const { dir, remove } = folder('RUN sleep 1000');
+      const run = runIn(dir);
+      await run.saw(/RUN sleep 1000/);
+      run.child.kill('SIGKILL');
+      await run.ended;
+      writeFileSync(join(dir, 'web/Dockerfile'), dockerfile());
+      const next = await runIn(dir).ended;
+      expect(next.status, next.stdout + next.stderr).to.equal(0);
+      expect(leftovers('build')).to.deep.equal([]);
+      remove();
+    });
+  });
+
+  it('are put together from Debian packages', async () => {
+    const ended = await run(`scenario: images
+title: An image of packages
+hosts: { app: { docker: { containers: { tools1: { image: tools, command: sleep 1000 } } } } }
+images: { tools: { packages: [iproute2] } }
+steps:
+  - check: The package is in it
+    command: { on: app/tools1, run: ip -br link show eth0, expect: { stdout: { contains: UP } } }
+`);
+    expect(ended.status, ended.stdout + ended.stderr).to.equal(0);
   });
 
   it('of other providers are refused by name', () =>

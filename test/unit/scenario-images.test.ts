@@ -65,6 +65,29 @@ describe('Container images that a scenario names', () => {
     ]);
   });
 
+  it('are built of a directory with a Dockerfile, or put together from packages', () => {
+    mkdirSync(join(folder, 'web'));
+    writeFileSync(join(folder, 'web/Dockerfile'), 'FROM busybox');
+    const built = { from: 'build', context: join(folder, 'web'), dockerfile: join(folder, 'web/Dockerfile') };
+    expect(
+      wanted(
+        scenario(
+          'outside: true\nimages: { one: { build: ./web }, two: { build: { context: web, target: t, args: [A=b] } }, three: { packages: [curl, curl] } }\n',
+        ),
+      ).map((one) => (one as unknown[])[1]),
+    ).to.deep.equal([
+      { ...built, target: null, arguments: {}, outside: true },
+      { ...built, target: 't', arguments: { A: 'b' }, outside: true },
+      { from: 'packages', packages: ['curl'] },
+    ]);
+    const mistake = (build: string): string | undefined =>
+      mistakes(scenario(`images: { one: { build: ${build} } }\n`))[0];
+    expect(mistake('app.tar')).to.equal('3:25 app.tar is a file: name the directory of the Dockerfile');
+    expect(mistake('.')).to.equal(`3:25 there is no file or directory ${join(folder, 'Dockerfile')}`);
+    expect(mistake('{ context: web, dockerfile: ../../x }')).to.match(/^3:53 .*outside the scenario’s folder/);
+    expect(mistake('..')).to.match(/^3:25 .*outside the scenario’s folder/);
+  });
+
   it('are a list of names, too, with maps among them', () => {
     const names = (images: string): unknown[] =>
       wanted(scenario(`images: ${images}\n`)).map((one) => (one as unknown[])[0]);

@@ -91,7 +91,7 @@ describe('without root: cgroups', () => {
 
 describe('without root: images', () => {
   it('packages are refused before anything is built', async () => {
-    const options = { signal: AbortSignal.abort(), progress: () => undefined };
+    const options = { signal: AbortSignal.abort(), progress: () => undefined, builder: async () => undefined };
     const order = { image: 'debian-12', packages: ['frr'] };
     const refused = await rejectsWith('NETRIG_NO_ROOT', ensureOrderedImage(order, options, true));
     expect(refused.message).to.contain('debian-12 (frr)');

@@ -1,7 +1,21 @@
 import type { CacheEntry } from '../cache-entry.js';
 
 /** Where a container image that netrig does not put together itself comes from. Paths are absolute. */
-export type ContainerImageSource = { from: 'registry'; reference: string } | { from: 'archive'; file: string };
+export type ContainerImageSource =
+  | { from: 'registry'; reference: string }
+  | { from: 'archive'; file: string }
+  /** Put together from Debian packages of a host image's release. */
+  | { from: 'packages'; packages: string[] }
+  | {
+      from: 'build';
+      /** Directory. */
+      context: string;
+      dockerfile: string;
+      target: string | null;
+      arguments: Record<string, string>;
+      /** Whether its steps reach the outside. */
+      outside: boolean;
+    };
 
 /** What the cache knows of a container image in it. */
 export interface ContainerArchiveFacts {
@@ -10,6 +24,8 @@ export interface ContainerArchiveFacts {
   source: ContainerImageSource;
   /** Digest of the manifest in its registry, or of the file it came from: what a lock file pins. */
   digest: string;
+  /** Of the Debian packages in it, where it is made of them. */
+  versions?: Record<string, string>;
 }
 
 /** A container image in the cache, as an archive that `docker load` takes. */

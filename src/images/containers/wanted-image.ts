@@ -1,6 +1,8 @@
 import { isNetrigError, NetrigError } from '../../errors.js';
 import type { ImageOptions } from '../store.js';
+import { ensureBuiltImage, type DockerfileSource, type ImageBuilder } from './built-image.js';
 import type { ContainerArchive, ContainerImageSource } from './container-archive.js';
+import { ensurePackagesImage } from './packages-image.js';
 import { ensureRegistryImage } from './registry.js';
 import { ensureSavedImage } from './saved-archive.js';
 
@@ -13,37 +15,70 @@ export interface WantedImage {
   at: string;
 }
 
-async function ensured({ name, source }: WantedImage, options: ImageOptions): Promise<ContainerArchive> {
+export interface WantedImageOptions extends ImageOptions {
+  /** Builds Dockerfiles. */
+  builder: ImageBuilder;
+}
+
+interface Ensuring {
+  options: WantedImageOptions;
+  known: ReadonlyMap<string, WantedImage>;
+  /** Images that are being built, to name a circle. */
+  chain: readonly string[];
+}
+
+async function ensured(one: WantedImage, { options, known, chain }: Ensuring): Promise<ContainerArchive> {
+  const { name, source } = one;
+  const progress = (line: string): void => options.progress(`container image ${name}: ${line}`);
+  const own = { signal: options.signal, progress };
   switch (source.from) {
     case 'registry':
-      return ensureRegistryImage(source.reference, options, name);
+      return ensureRegistryImage(source.reference, own, name);
     case 'archive':
-      return ensureSavedImage(source.file, name, options);
+      return ensureSavedImage(source.file, name, own);
+    case 'packages':
+      return ensurePackagesImage(source.packages, name, own);
+    case 'build': {
+      if (chain.includes(name))
+        throw new NetrigError(
+          'NETRIG_DOCKERFILE',
+          `images stand on each other in a circle: ${[...chain, name].join(' → ')}`,
+        );
+      const inner = { options, known, chain: [...chain, name] };
+      const surroundings = {
+        known,
+        ensure: (images: readonly WantedImage[]) => ensureAll(images, inner),
+        builder: options.builder,
+      };
+      return ensureBuiltImage(one as WantedImage & { source: DockerfileSource }, surroundings, own);
+    }
   }
+}
+
+async function ensureAll(wanted: readonly WantedImage[], ensuring: Ensuring): Promise<ContainerArchive[]> {
+  const archives: ContainerArchive[] = [];
+  for (const one of wanted) {
+    try {
+      archives.push(await ensured(one, ensuring));
+    } catch (error) {
+      if (!isNetrigError(error) || error.code === 'NETRIG_INTERRUPTED') throw error;
+      // What an image stands on has said its own place.
+      const message = /^\S+:\d+(?::\d+)?: /.test(error.message) ? error.message : `${one.at}: ${error.message}`;
+      throw new NetrigError(error.code, message, { hint: error.hint, cause: error });
+    }
+  }
+  return archives;
 }
 
 /**
  * The archives of container images, fetched or made where the cache has none, one after the other. What keeps one from being
  * had is told with the place where it is asked for.
  *
- * Throws what `ensureRegistryImage` and `ensureSavedImage` throw.
+ * Throws what `ensureRegistryImage`, `ensureSavedImage`, `ensurePackagesImage` and `ensureBuiltImage` throw.
  */
 export async function ensureWantedImages(
   wanted: readonly WantedImage[],
-  options: ImageOptions,
+  options: WantedImageOptions,
 ): Promise<ContainerArchive[]> {
-  const archives: ContainerArchive[] = [];
-  for (const one of wanted) {
-    const progress = (line: string): void => options.progress(`container image ${one.name}: ${line}`);
-    try {
-      archives.push(await ensured(one, { signal: options.signal, progress }));
-    } catch (error) {
-      if (!isNetrigError(error) || error.code === 'NETRIG_INTERRUPTED') throw error;
-      throw new NetrigError(error.code, `${one.at}: ${error.message}`, {
-        ...(error.hint === undefined ? {} : { hint: error.hint }),
-        cause: error,
-      });
-    }
-  }
-  return archives;
+  return ensureAll(wanted, { options, known: new Map(wanted.map((one) => [one.name, one])), chain: [] });
 }

@@ -5,6 +5,7 @@ import { messageOf, NetrigError } from '../../errors.js';
 import type { HostImage } from '../../images/host-image.js';
 import { outsideFiles, type OutsideFiles } from '../../images/outside-files.js';
 import { requireHostImageRow } from '../../images/recipe.js';
+import type { WantedImageOptions } from '../../images/containers/wanted-image.js';
 import { ensureOrderedImage, orderKey, type ImageOrder } from '../../images/made-to-order.js';
 import { type Ledger, openLedger } from '../../lab/ledger.js';
 import { isAlive, ownPidSpace, type ProcessIdentity } from '../../lab/process.js';
@@ -35,6 +36,7 @@ import { chooseIsolation, type HostIsolation, noneMeans, probeIsolation, usersMe
 import { lastLines } from '../shared/last-lines.js';
 import { type FaultSite, type HostPower, localFaults, notStarted } from './faults.js';
 import { BootFailure, type BootedHost, bootHost, type KeptDisk, type LabSite, powerOff } from './host.js';
+import { buildOnHost } from './image-builder.js';
 import { accessOf, type LocalAccess, removeLeftovers, sweepLocal, undo } from './leftovers.js';
 import { hostLimits, type HostLimits, labMemory, requireLimits, setLimits, watchAll, watchLimits } from './limits.js';
 import { checkInotify, localPreflight, needOf, neighbourWarning } from './preflight.js';
@@ -45,7 +47,7 @@ import { openTransport } from './transport.js';
 
 export interface LocalProviderOptions {
   /** Where host images come from; the cache of built images by default. */
-  image?: (order: ImageOrder, options: { signal: AbortSignal; progress: (line: string) => void }) => Promise<HostImage>;
+  image?: (order: ImageOrder, options: WantedImageOptions) => Promise<HostImage>;
   /** What this machine can do to isolate hosts; tried by default. */
   probe?: typeof probeIsolation;
   /** What is free for labs, where they queue, and how long they wait; for tests. */
@@ -143,7 +145,7 @@ async function readyImages(
     const phase = { type: 'phase', scenario, phase: 'image', text: `Image ${name}` } as const;
     emit({ ...phase, state: 'start' });
     const progress = (text: string): void => emit({ type: 'log', scenario, level: 'info', text });
-    const image = await find(order, { signal, progress });
+    const image = await find(order, { signal, progress, builder: buildOnHost });
     emit({ ...phase, state: 'end', durationMs: performance.now() - begin });
     images.set(name, image);
     if (plan.hosts.some((host) => orderKey(host) === name && host.engine))

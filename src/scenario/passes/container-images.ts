@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { containerImageRecipes } from '../../images/container-images.js';
 import type { ContainerImageSource } from '../../images/containers/container-archive.js';
 import {
@@ -13,6 +14,7 @@ import { shown } from '../../language/wording.js';
 import type { Path } from '../diagnostic.js';
 import type { ImagesShape, ImageSourceShape } from '../image-sources.js';
 import type { ScenarioItem } from '../scenario.js';
+import { isDataMap, type Data, type DataMap } from '../source.js';
 import type { DeclaredLab } from './hosts-and-segments.js';
 import { ownFileAt } from './own-files.js';
 import type { Reading } from './reading.js';
@@ -28,6 +30,8 @@ const ownImages = new Map(containerImageRecipes.map(({ name }) => [`${name}:late
 
 interface Collection {
   reading: Reading;
+  /** Whether builds reach the outside. */
+  outside: boolean;
   own: Set<string>;
   /** By the name that the engine has the image by. */
   wanted: Map<string, WantedImage>;
@@ -39,9 +43,19 @@ interface Collection {
  */
 export function containerImages(
   reading: Reading,
-  { images, lab, items }: { images: ImagesShape | undefined; lab: DeclaredLab; items: readonly ScenarioItem[] },
+  {
+    images,
+    outside,
+    lab,
+    items,
+  }: {
+    images: ImagesShape | undefined;
+    outside: boolean;
+    lab: DeclaredLab;
+    items: readonly ScenarioItem[];
+  },
 ): ScenarioImages {
-  const collection: Collection = { reading, own: new Set(), wanted: new Map() };
+  const collection: Collection = { reading, outside, own: new Set(), wanted: new Map() };
   const named = images === undefined ? [] : Array.isArray(images) ? images : [images];
   const pathOf = (index: number): Path => (Array.isArray(reading.data.images) ? ['images', index] : ['images']);
   // First what is explained: a name alone may stand before it.
@@ -77,12 +91,52 @@ function explain(collection: Collection, name: string, shape: ImageSourceShape, 
 function sourceOf(collection: Collection, shape: ImageSourceShape, path: Path): ContainerImageSource | null {
   if (shape.registry !== undefined)
     return { from: 'registry', reference: canonicalReference(parseReference(shape.registry)!) };
+  if (shape.packages !== undefined) return { from: 'packages', packages: [...new Set(shape.packages)].sort() };
+  if (shape.build !== undefined) return buildSource(collection, shape.build, [...path, 'build']);
   const at = [...path, 'archive'];
   const found = ownFileAt(collection.reading, at, shape.archive!, false, 'value');
   if (found === null) return null;
   if (!found.directory) return { from: 'archive', file: found.path };
   collection.reading.mistakes.report(at, `${shape.archive!} is a directory: name a file`);
   return null;
+}
+
+function buildSource(
+  { reading, outside }: Collection,
+  { context, dockerfile = 'Dockerfile', target, args }: NonNullable<ImageSourceShape['build']>,
+  path: Path,
+): ContainerImageSource | null {
+  const { mistakes } = reading;
+  const given = isDataMap(valueAt(reading.data, path));
+  const contextPath = given ? [...path, 'context'] : path;
+  const directory = ownFileAt(reading, contextPath, context, false, 'value');
+  if (directory === null) return null;
+  if (!directory.directory) {
+    mistakes.report(contextPath, `${context} is a file: name the directory of the Dockerfile`);
+    return null;
+  }
+  const filePath =
+    given && 'dockerfile' in (valueAt(reading.data, path) as DataMap) ? [...path, 'dockerfile'] : contextPath;
+  const file = ownFileAt(reading, filePath, join(context, dockerfile), false, 'value');
+  if (file === null) return null;
+  if (file.directory) {
+    mistakes.report(filePath, `${join(context, dockerfile)} is a directory: name a Dockerfile`);
+    return null;
+  }
+  return {
+    from: 'build',
+    context: directory.path,
+    dockerfile: file.path,
+    target: target ?? null,
+    arguments: args,
+    outside,
+  };
+}
+
+function valueAt(data: Data, path: Path): Data | undefined {
+  let here: Data | undefined = data;
+  for (const part of path) here = (here as Record<string | number, Data> | undefined)?.[part];
+  return here;
 }
 
 /** `false` for what is no reference. */
