@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { NamedPart } from '../language/fault.js';
 import type { Outcome } from '../model/verdict.js';
 import type { ProbeContext } from '../places/context.js';
 import { inconclusive } from '../judging/outcome.js';
@@ -36,6 +37,8 @@ export interface CheckKind<Spec = unknown> {
   readonly example: string;
   readonly schema: z.ZodType<Spec>;
   endpoints(spec: Spec): EndpointUse[];
+  /** Hosts and segments that the spec names otherwise than as endpoints, with paths below the kind's key: they must be there. */
+  parts?(spec: Spec): NamedPart[];
   /** One line for reports: "node2/test1 pings test". */
   describe(spec: Spec): string;
   /** Default time for one attempt, ms. */

@@ -1,5 +1,6 @@
 import { addressCheck } from './address.js';
 import { arpCheck } from './arp.js';
+import { availabilityCheck } from './availability.js';
 import { bgpCheck } from './bgp.js';
 import { bridgeCheck } from './bridge.js';
 import { captureCheck } from './capture.js';
@@ -70,6 +71,7 @@ export const checkKinds: readonly CheckKind[] = [
   registered(tlsCheck),
   registered(dhcpCheck),
   registered(throughputCheck),
+  registered(availabilityCheck),
 ];
 
 /** The kind that a check's key names, if there is one. */

@@ -1,5 +1,6 @@
 import type { DiagnosisRequest } from '../diagnosis/diagnose.js';
 import type { Fault } from '../model/fault.js';
+import type { LabBreaker } from '../steps/kind.js';
 import type { Attachment } from '../model/verdict.js';
 import type { HostPlan, LabPlan } from '../plan/lab-plan.js';
 import type { TreeEntry, TreeOwner } from '../ssh/tree.js';
@@ -53,6 +54,8 @@ export interface ProbeContext {
   readonly probeOver?: () => Promise<unknown>;
   /** Faults that steps put in and nobody has healed yet; see `keptApart`. */
   readonly planted?: () => readonly Fault[];
+  /** Puts faults in; where nobody can, it is left out. */
+  readonly breaker?: LabBreaker;
   /** Nothing in the lab may be changed, not even for a moment (`--check-only`). */
   readonly readOnly?: true;
   /** Keeps a file with the run; `name` becomes part of the file's name. */

@@ -80,7 +80,7 @@ export function contextFor(
   // One that comes and goes is in the way only now and then.
   const planted = (): Fault[] =>
     course.faults.planted().flatMap(({ fault, everyMs }) => (everyMs === null ? [fault] : []));
-  return { ...context, attach, planted };
+  return { ...context, attach, planted, ...(options.checkOnly ? {} : { breaker: course.faults }) };
 }
 
 export function log(course: Course, level: 'info' | 'warn' | 'error', text: string): void {

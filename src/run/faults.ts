@@ -104,7 +104,7 @@ export function faultKeeper(options: FaultKeeperOptions): FaultKeeper {
     }
   }
 
-  async function plant(order: FaultOrder): Promise<Outcome> {
+  async function putIn(order: FaultOrder): Promise<Kept | Outcome> {
     const lab = options.lab();
     if (!lab) throw new NetrigError('NETRIG_INTERNAL', 'A fault was asked for before its lab was up.');
     const { fault, forMs } = order;
@@ -123,8 +123,19 @@ export function faultKeeper(options: FaultKeeperOptions): FaultKeeper {
     };
     kept.push(one);
     if (forMs !== null) one.byItself = endByItself(one, forMs);
-    const until = forMs === null ? 'until it is healed' : `for ${formatDuration(forMs)}`;
-    return { verdict: 'pass', reason: `From now on, ${until}: ${faultText(fault)}.` };
+    return one;
+  }
+
+  async function plant(order: FaultOrder): Promise<Outcome> {
+    const one = await putIn(order);
+    if ('verdict' in one) return one;
+    const until = order.forMs === null ? 'until it is healed' : `for ${formatDuration(order.forMs)}`;
+    return { verdict: 'pass', reason: `From now on, ${until}: ${faultText(order.fault)}.` };
+  }
+
+  async function plantForAWhile(fault: Fault, everyMs: number | null): ReturnType<LabBreaker['plantForAWhile']> {
+    const one = await putIn({ name: null, fault, forMs: null, everyMs });
+    return 'verdict' in one ? one : { heal: () => takeOut(one, options.signal) };
   }
 
   async function heal(name: string | null, signal: AbortSignal): Promise<Outcome> {
@@ -147,5 +158,5 @@ export function faultKeeper(options: FaultKeeperOptions): FaultKeeper {
     }
   }
 
-  return { plant, heal, end, planted: () => kept.map(({ order }) => order) };
+  return { plant, plantForAWhile, heal, end, planted: () => kept.map(({ order }) => order) };
 }

@@ -4,6 +4,7 @@ import type { SavedValue } from '../model/saved.js';
 import type { ProbeContext } from '../places/context.js';
 import type { Outcome } from '../model/verdict.js';
 import type { Fault } from '../model/fault.js';
+import type { NamedPart } from '../language/fault.js';
 
 /** Time for a step that names none, ms. */
 export const defaultStepTimeoutMs = 60_000;
@@ -35,20 +36,12 @@ export interface FaultOrder {
 export interface LabBreaker {
   /** Rejects with NETRIG_FAULT. The outcome is `skipped` where the provider cannot do it. */
   plant(order: FaultOrder): Promise<Outcome>;
+  /** A fault that whoever puts it in heals, sooner or later. Rejects with NETRIG_FAULT. The outcome is `skipped`. */
+  plantForAWhile(fault: Fault, everyMs: number | null): Promise<Outcome | { heal(): Promise<void> }>;
   /** The fault of that name, or all (`null`). Rejects with NETRIG_FAULT. */
   heal(name: string | null, signal: AbortSignal): Promise<Outcome>;
   /** What is in just now, in the order it came. */
   planted(): readonly FaultOrder[];
-}
-
-/** A host or segment that a spec names. */
-export interface NamedPart {
-  sort: 'host' | 'segment';
-  name: string;
-  /** Below the step: `['fault', 'cut', 'hosts', 0]`. */
-  path: (string | number)[];
-  /** The segment that the host must be on. */
-  on?: string;
 }
 
 export interface StepContext extends ProbeContext {

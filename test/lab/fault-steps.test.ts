@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import type { Outcome } from '../../src/model/verdict.js';
 import { latestEvents, latestOutcomes, leftovers, netrig, workDirectory } from './netrig-command.js';
 
 const head = (name: string): string => `scenario: ${name}
@@ -142,6 +143,46 @@ finally:
       [],
     );
     expect(leftovers('fault-ctrl-c')).to.deep.equal([]);
+    remove();
+  });
+
+  it('availability: passes where the gap is allowed, fails where it is not, and cannot know where the source goes', async () => {
+    const { dir, remove } = workDirectory({
+      'lab.yaml': `${head('fault-gap')}steps:
+  - check: nothing breaks
+    availability: { from: a, to: b, lasts: 1s, loses-at-most: 1s }
+  - check: a short cut
+    availability: { from: a, to: b, during: { cut: { segment: lan, hosts: b }, for: 1s }, loses-at-most: 20s }
+  - check: a cut that is too long
+    availability: { from: a, to: b, during: { cut: { segment: lan, hosts: b, as: silence }, for: 4s }, loses-at-most: 1s }
+  - check: the source itself goes
+    availability: { from: a, to: b, during: { poweroff: a, for: 1s }, loses-at-most: 1s }
+  - check: it never answered
+    availability: { from: a, to: 10.84.0.99, lasts: 1s, loses-at-most: 1s }
+  - check: all is healed
+    ping: { from: a, to: b }
+    within: 10s
+`,
+    });
+    const run = await netrig(['run', 'lab.yaml'], { cwd: dir }).ended;
+    expect(run.status, run.stdout + run.stderr).to.equal(1);
+    const outcomes = latestOutcomes(dir);
+    expect(outcomes.map(({ verdict }) => verdict)).to.deep.equal([
+      'pass',
+      'pass',
+      'fail',
+      'inconclusive',
+      'fail',
+      'pass',
+    ]);
+    const measured = latestEvents(dir).flatMap((event) =>
+      event['type'] === 'item:end' ? [(event['outcome'] as Outcome).measures ?? []] : [],
+    );
+    const gap = (at: number): number => measured[at]!.find(({ name }) => name === 'longest gap')!.value;
+    expect(gap(1)).to.be.at.least(800);
+    expect(gap(2)).to.be.at.least(3500);
+    expect(outcomes[2]!.reason).to.match(/^b \(10\.84\.0\.2\) did not answer a for /);
+    expect(outcomes[4]!.reason).to.contain('before anything was broken');
     remove();
   });
 });

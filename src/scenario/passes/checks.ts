@@ -19,6 +19,7 @@ import type { Report } from './mistakes.js';
 import { pick } from './reading.js';
 import type { ItemPlace, Reading } from './reading.js';
 import { holdsSample } from '../saved-values.js';
+import { checkParts } from './named-parts.js';
 import { parseLateSpec } from './late-spec.js';
 import { seeWhen, whenOf } from './when.js';
 
@@ -57,6 +58,7 @@ export function readCheck(
       else if (rest.length > 0 && !open(host!))
         places.endpoint({ ...use, endpoint: host! }, [...path, kind.name], item);
     }
+    checkParts(lab, mistakes.report, kind.parts?.(spec.value) ?? [], [...path, kind.name]);
     const body = item[kind.name];
     const on = isDataMap(body) ? body['address-on'] : undefined;
     if (typeof on === 'string' && !on.includes('${')) places.addressOn(on, [...path, kind.name, 'address-on'], uses);

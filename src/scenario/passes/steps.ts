@@ -1,8 +1,9 @@
 import type { z } from 'zod';
 import { nearest, shown, suggestion } from '../../language/wording.js';
 import { formatDuration } from '../../model/duration.js';
-import type { NamedPart, StepKind } from '../../steps/kind.js';
-import { segmentAddresses } from '../addressing.js';
+import type { NamedPart } from '../../language/fault.js';
+import type { StepKind } from '../../steps/kind.js';
+import { checkParts } from './named-parts.js';
 import type { Path } from '../diagnostic.js';
 import type { Checked } from '../issues.js';
 import type { StepItem } from '../scenario.js';
@@ -140,22 +141,6 @@ const placesOf = (kind: StepKind, on: string[], lab: DeclaredLab): string[] => (
 
 const partsOf = (kind: StepKind, spec: Checked<unknown>): NamedPart[] =>
   spec.ok ? (kind.parts?.(spec.value) ?? []) : [];
-
-/** What a step names must be there, and on the segment that it is named with. */
-function checkParts(lab: DeclaredLab, report: Report, parts: readonly NamedPart[], item: Path): void {
-  for (const { sort, name, path, on } of parts) {
-    const at = [...item, ...path];
-    if (sort === 'segment') {
-      if (!lab.segments.has(name))
-        report(at, () => `no segment ${shown(name)} in this scenario${suggestion(name, [...lab.segments.keys()])}`);
-      continue;
-    }
-    const segment = on === undefined ? undefined : lab.segments.get(on);
-    if (!lab.hostNames.has(name)) report(at, () => `no host ${shown(name)} in this scenario${hostHint(name, lab)}`);
-    else if (segment && !Object.hasOwn(segmentAddresses(segment), name))
-      report(at, `${name} is not on the segment ${on}`);
-  }
-}
 
 function hostsOf(
   lab: DeclaredLab,

@@ -1,0 +1,124 @@
+import { expect } from 'chai';
+import { availabilityCheck, judgeAvailability } from '../../src/checks/availability.js';
+import { gapsIn, readAnswer, type Answer } from '../../src/probes/answer-times.js';
+import { fakeLab } from '../fakes/lab.js';
+import { areWellMade } from './well-made-kinds.js';
+
+const start = 1_795_863_033_000;
+
+/** A stream of one request each 50 ms. Of each of `lost`, no answer came; `held`: it came only at that time after the start, ms. */
+function stream(
+  count: number,
+  {
+    lost = [],
+    held = {},
+    late = 0,
+    lateFrom = Infinity,
+  }: {
+    lost?: number[];
+    held?: Record<number, number>;
+    late?: number;
+    lateFrom?: number;
+  } = {},
+): Answer[] {
+  return Array.from({ length: count }, (_, at) => at + 1)
+    .filter((sequence) => !lost.includes(sequence))
+    .map((sequence) => {
+      const sent = start + sequence * 50 + (sequence >= lateFrom ? late : 0);
+      const arrivedAt = sequence in held ? start + held[sequence]! : sent + 0.5;
+      return { sequence, arrivedAt, rtt: arrivedAt - sent };
+    });
+}
+
+const range = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, at) => from + at);
+
+describe('Times without answers', () => {
+  areWellMade([availabilityCheck as never]);
+
+  it('are none in a stream without loss, and none for one answer that is a little late', () => {
+    expect(gapsIn(stream(100), 50)).to.deep.equal([]);
+    expect(gapsIn(stream(100, { held: { 10: 530 } }), 50)).to.deep.equal([]);
+  });
+
+  it('last from when the next answer was due to when one came', () => {
+    const [gap, ...more] = gapsIn(stream(100, { lost: range(21, 40) }), 50);
+    expect(more).to.deep.equal([]);
+    expect(gap!.lasted).to.be.closeTo(1000, 1);
+    expect(gap!.atLeast).to.be.closeTo(1000, 1);
+  });
+
+  it('are not filled by requests that were held back and answered late, all at once', () => {
+    const held = Object.fromEntries(range(21, 40).map((sequence) => [sequence, 2045]));
+    const [gap] = gapsIn(stream(100, { held }), 50);
+    expect(gap!.lasted).to.be.closeTo(994.5, 1);
+    expect(gap!.atLeast).to.be.closeTo(994.5, 1);
+  });
+
+  it('tell what the sender, and not the network, was late', () => {
+    const [gap] = gapsIn(stream(100, { lost: [21, 22], lateFrom: 21, late: 3000 }), 50);
+    expect(gap!.lasted).to.be.closeTo(3100, 1);
+    expect(gap!.atLeast).to.be.closeTo(100, 1);
+  });
+
+  it('come the longest first', () => {
+    const gaps = gapsIn(stream(100, { lost: [5, 6, 7, ...range(21, 40), 60] }), 50);
+    expect(gaps.map(({ lasted }) => Math.round(lasted))).to.deep.equal([1000, 150, 50]);
+  });
+
+  for (const [line, expected] of [
+    ['[1795863033.150606] 64 bytes from 10.1.1.2: icmp_seq=93 ttl=64 time=0.046 ms', 93],
+    ['[1795863033.150606] 64 bytes from 10.1.1.2: icmp_seq=93 ttl=64 time=1010 ms', 93],
+    ['[1795863033.150606] 64 bytes from 10.1.1.3: icmp_seq=93 ttl=64 time=0.046 ms', null],
+    ['[1795863033.150606] 64 bytes from 10.1.1.2: icmp_seq=93 ttl=64 time=0.046 ms (DUP!)', null],
+    ['[1795863033.150606] From 10.1.1.1 icmp_seq=93 Destination Host Unreachable', null],
+    ['64 bytes from 10.1.1.2: icmp_seq=93 ttl=64 time=0.046 ms', null],
+  ] as const)
+    it(`reads ${JSON.stringify(line)}`, () => {
+      expect(readAnswer(line, '10.1.1.2')?.sequence ?? null).to.equal(expected);
+    });
+});
+
+describe('Availability: the verdict', () => {
+  const ends = { source: 'a', target: 'b', atMost: 500 };
+  for (const [what, answers, openMs, verdict, reason] of [
+    ['no gap', stream(100), 0, 'pass', /^b answered a all the time, 100 times$/],
+    ['a gap that is allowed', stream(100, { lost: range(21, 25) }), 0, 'pass', /^b did not answer a for 250 ms$/],
+    ['a gap that is too long', stream(100, { lost: range(21, 40) }), 0, 'fail', /^b did not answer a for 1\.0 s$/],
+    ['a gap that is not over', stream(100), 600, 'fail', /no longer answers a: nothing came in the last 600 ms/],
+    [
+      'a gap that may be the sender’s',
+      stream(100, { lost: [21], lateFrom: 21, late: 900 }),
+      0,
+      'inconclusive',
+      /a was late itself/,
+    ],
+    [
+      'a gap that is the network’s, beside one that may be the sender’s',
+      stream(100, { lost: [...range(5, 20), 41], lateFrom: 41, late: 900 }),
+      0,
+      'fail',
+      /did not answer a for/,
+    ],
+  ] as const)
+    it(`${what}: ${verdict}`, () => {
+      const outcome = judgeAvailability(answers, openMs, ends);
+      expect(outcome.verdict).to.equal(verdict);
+      expect(outcome.reason).to.match(reason);
+      expect(outcome.cause).to.equal(verdict === 'fail' ? 'timeout' : undefined);
+      expect(outcome.measures?.map(({ name }) => name)).to.deep.equal(['longest gap', 'answers', 'lost']);
+    });
+
+  it('is none where nobody can put the fault in, or where its source is not there', async () => {
+    const hosts = { a: { on: { lan: '10.0.0.1' } }, b: { on: { lan: '10.0.0.2' } } };
+    const lab = fakeLab({ hosts });
+    expect(await lab.check(availabilityCheck, { from: 'a/gone', to: 'b', 'loses-at-most': '1s' })).to.include({
+      verdict: 'inconclusive',
+    });
+  });
+
+  it('`during` says how long is watched', () => {
+    const spec = { from: 'a', to: 'b', during: { poweroff: 'b' }, lasts: '5s', 'loses-at-most': '1s' };
+    expect(availabilityCheck.schema.safeParse(spec).success).to.equal(false);
+    expect(availabilityCheck.schema.safeParse({ ...spec, lasts: undefined }).success).to.equal(true);
+  });
+});
