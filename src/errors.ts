@@ -42,6 +42,26 @@ export const errorCatalogue = {
     mend: 'Check `--grep`, `--tag` and the reasons of the skipped checks.',
     exit: failed,
   },
+  NETRIG_CLASS_FILE: {
+    meaning: 'The file of a class, its roster or one of its exercises has mistakes, or cannot be read.',
+    mend: 'The message names the places; docs/class.md describes the file.',
+    exit: usage,
+  },
+  NETRIG_CLASS_RECORD: {
+    meaning: 'The record of what happened in a class cannot be written, or what stands in it is no record.',
+    mend: 'Free space, or check the permissions; the message names the file and the line.',
+    exit: lab,
+  },
+  NETRIG_CLASS_RUNNING: {
+    meaning: 'A class is held by another process, or none is where one is needed.',
+    mend: '`netrig class status` says what is; `netrig class stop` ends it.',
+    exit: usage,
+  },
+  NETRIG_CLASS_LISTEN: {
+    meaning: 'The server of a class cannot listen where it is told to.',
+    mend: 'Choose another port by `server: { listen: … }`; the message has the kernel’s words.',
+    exit: lab,
+  },
   NETRIG_INVENTORY: {
     meaning:
       'The inventory of existing machines has mistakes, does not fit the scenario, or does not fit the machines.',

@@ -73,18 +73,20 @@ export function statusOf(result: Pick<ExecResult, 'exitCode' | 'signal' | 'timed
   return 128 + (numbers[`SIG${result.signal ?? ''}`] ?? 0);
 }
 
+/** What its host runs on a terminal for a shell in the place; `undefined`: its login shell. */
+export function shellCommand(place: Vantage): string | undefined {
+  if (place.kind === 'host') return undefined;
+  if (place.kind === 'container') return quoteArgv(['docker', 'exec', '-it', place.container, 'sh']);
+  return quoteArgv(argvIn(place, ['sh', '-i'], { stdin: true }));
+}
+
 /** An interactive shell in the place, joined to this process's terminal; resolves to its exit status. */
 export async function shellIn(lab: RunningLab, endpoint: string): Promise<number> {
   const place = placeNamed(endpoint);
   const session = openSession(lab);
   try {
     const connection = await session.connection(place.host);
-    if (place.kind === 'host') return await connection.shell();
-    const argv =
-      place.kind === 'container'
-        ? ['docker', 'exec', '-it', place.container, 'sh']
-        : argvIn(place, ['sh', '-i'], { stdin: true });
-    return await connection.shell(quoteArgv(argv));
+    return await connection.shell(shellCommand(place));
   } finally {
     await session.close();
   }

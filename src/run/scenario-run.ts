@@ -39,6 +39,8 @@ export interface ScenarioRunOptions {
   onSaved?: (lab: RunningLab, values: Record<string, SavedValue>) => void;
   /** A lab that is up already, its steps done: only checks are run, and it stays. */
   existing?: RunningLab;
+  /** With `existing`: the steps of the scenario are further ones, and are done. */
+  furtherSteps?: boolean;
   /** Instead of SSH to the lab's hosts, for tests. */
   openSession?: (lab: RunningLab) => LabSession;
   /** Why the machine has no time for the lab just now; default: what the kernel says. */
@@ -80,9 +82,13 @@ function settleUntried(course: Course, item: ScenarioItem, outcome: Outcome): Ou
   return settle(course, item, { outcome, attempts: 0, durationMs: 0, shown: 0 });
 }
 
+function stepsAreDone({ existing, furtherSteps }: ScenarioRunOptions): boolean {
+  return existing !== undefined && furtherSteps !== true;
+}
+
 /** Why an item is left out whatever the lab is like, `null` where it is not. */
 function leftOut({ options }: Course, item: ScenarioItem): string | null {
-  if (item.kind === 'step' && options.existing) return 'the lab is up already, with its steps done';
+  if (item.kind === 'step' && stepsAreDone(options)) return 'the lab is up already, with its steps done';
   if (!options.checkOnly) return null;
   if (item.kind === 'step') return 'steps are not applied with --check-only';
   const change = item.type.mayChange(item.spec);
@@ -127,7 +133,7 @@ async function prepareFor(course: Course, item: ScenarioItem): Promise<Outcome |
   lab.look();
   // The first item carries the lab's error; the others say that it is the reason.
   if (lab.stopped !== null && firstItem && lab.error && !signal.aborted) return broken(lab.error);
-  if (lab.stopped === null && !options.existing && !options.checkOnly) {
+  if (lab.stopped === null && !stepsAreDone(options) && !options.checkOnly) {
     for (const before of items.slice(0, items.indexOf(item)))
       if (before.kind === 'step' && !before.last && !outcomes.has(before.id)) await performOne(course, before);
   }

@@ -5,7 +5,7 @@ import { quoteArgv } from './quote.js';
 import { startProcess, type StoppableProcess } from './remote-process.js';
 import { slots } from './slots.js';
 import type { ExecOptions, HostConnection, SshTarget } from './ssh.js';
-import { joinTerminal } from './terminal.js';
+import { joinTerminal, openTerminal } from './terminal.js';
 
 export interface ConnectOptions {
   /** Calls the attempt off; of no effect once connected. */
@@ -55,6 +55,10 @@ export async function connect(target: SshTarget, options: ConnectOptions = {}): 
     async shell(command) {
       if (ending) throw link.lostError('an interactive shell');
       return joinTerminal(link, command, process);
+    },
+    async terminal(size, command) {
+      if (ending) throw link.lostError('a terminal');
+      return openTerminal(link, command, size);
     },
     end() {
       ending ??= (async () => {

@@ -1,4 +1,4 @@
-import type { Duplex } from 'node:stream';
+import type { Duplex, Readable } from 'node:stream';
 import type { TreeEntry, TreeOwner } from './tree.js';
 
 /** How to reach and recognise one lab host. Made by a provider, used by `ssh/connection.ts`, nothing between. */
@@ -83,6 +83,26 @@ export interface HostConnection {
   readFile(path: string, options?: { maxBytes?: number }): Promise<Buffer>;
   /** An interactive shell on a pseudo-terminal joined to this process's terminal; resolves to its exit status. */
   shell(command?: string): Promise<number>;
+  /** A shell, or `command`, on a pseudo-terminal of its own, for a caller that shows it elsewhere. */
+  terminal(size: TerminalSize, command?: string): Promise<RemoteTerminal>;
   /** Kills what `exec` and `spawn` still run (they settle as aborted) and closes the connection. Idempotent, never rejects. */
   end(): Promise<void>;
+}
+
+export interface TerminalSize {
+  cols: number;
+  rows: number;
+}
+
+/** A program on a pseudo-terminal of a host. */
+export interface RemoteTerminal {
+  /** What it writes; where nobody reads, the window of the channel fills and the program waits. */
+  readonly output: Readable;
+  /** `false` where the host takes no more for now. */
+  write(bytes: Buffer): boolean;
+  resize(size: TerminalSize): void;
+  /** Hangs up. */
+  close(): void;
+  /** Its exit status, 128 + n after signal n; `null` where the connection was lost. Never rejects. */
+  readonly done: Promise<number | null>;
 }

@@ -2,6 +2,7 @@ import { constants } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
 import { NetrigError } from '../errors.js';
 import type { Link } from './link.js';
+import type { RemoteTerminal, TerminalSize } from './ssh.js';
 
 /** The three streams of a terminal session; the process's own but in tests. */
 export interface Terminal {
@@ -68,4 +69,40 @@ export async function joinTerminal(link: Link, command: string | undefined, term
     channel.unpipe(stdout);
     channel.stderr.unpipe(stderr);
   }
+}
+
+/**
+ * A remote shell, or `command`, on a pseudo-terminal of its own that nothing here is joined to.
+ *
+ * @throws NETRIG_SSH_LOST, NETRIG_SSH_CONNECT.
+ */
+export async function openTerminal(link: Link, command: string | undefined, size: TerminalSize): Promise<RemoteTerminal> {
+  const doing = command === undefined ? 'a terminal' : `\`${command}\` on a terminal`;
+  const pty = { rows: size.rows, cols: size.cols, height: 0, width: 0, term: 'xterm-256color' };
+  const channel = await link.open(doing, (client, answer) => {
+    if (command === undefined) client.shell(pty, {}, answer);
+    else client.exec(command, { pty }, answer);
+  });
+  if (channel === null) throw link.lostError(doing);
+  const done = new Promise<number | null>((resolve) => {
+    let status: number | null = null;
+    const forget = link.onLost(() => resolve(null));
+    channel.on('error', () => undefined);
+    channel.on('exit', (code: number | null, signal?: string) => {
+      status = code ?? 128 + (constants.signals[signal as NodeJS.Signals] ?? 0);
+    });
+    channel.once('close', () => {
+      forget();
+      resolve(status);
+    });
+  });
+  // With a pseudo-terminal both streams are one; what sshd itself says goes nowhere else.
+  channel.stderr.resume();
+  return {
+    output: channel,
+    write: (bytes) => channel.write(bytes),
+    resize: ({ cols, rows }) => channel.setWindow(rows, cols, 0, 0),
+    close: () => channel.close(),
+    done,
+  };
 }

@@ -51,6 +51,7 @@ export function fakeConnection(
     putTree: () => Promise.resolve(),
     readFile: () => Promise.resolve(Buffer.alloc(0)),
     shell: () => Promise.resolve(0),
+    terminal: () => Promise.reject(new Error('there is no terminal here')),
     end: () => {
       ended = true;
       return Promise.resolve();

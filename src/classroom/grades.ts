@@ -1,0 +1,168 @@
+import { grade } from '../exercise/grade.js';
+import type { Exercise } from '../exercise/exercise.js';
+import type { ClassExercise } from './class-file.js';
+import { outcomeOf } from './rounds.js';
+import type { ClassState, Round } from './state.js';
+import { workOf } from './state.js';
+import { closesAt } from './timing.js';
+import { writeCsv } from './csv.js';
+
+export interface GradedTask {
+  task: string;
+  title: string;
+  /** `pass`, `fail`, …; `credited` and `refused`: a teacher's word; `open`: never judged. */
+  verdict: string;
+  /** `null`: not known yet. */
+  points: number | null;
+  of: number;
+  guard: boolean;
+  reason: string;
+}
+
+/** One hand-in, graded. */
+export interface GradedHandIn {
+  round: string;
+  at: string;
+  late: boolean;
+  /** Whether its checks were made; `false`: they wait, or could not be made. */
+  judged: boolean;
+  /** Certain points, with the factor of late hand-ins. */
+  points: number;
+  of: number;
+  /** Tasks that a person has to decide on. */
+  undecided: string[];
+  tasks: GradedTask[];
+}
+
+export interface Graded {
+  person: string;
+  exercise: string;
+  /** The one that counts: the best, of several alike the first; `null`: nothing was handed in. */
+  best: GradedHandIn | null;
+  handIns: number;
+  of: number;
+}
+
+function round2(points: number): number {
+  return Math.round(points * 100) / 100;
+}
+
+/** Grades one hand-in from what was recorded of it, with what teachers decided since. */
+export function gradeHandIn(
+  state: ClassState,
+  round: Round,
+  exercise: Exercise,
+  settings: Pick<ClassExercise, 'id' | 'closes' | 'late'>,
+): GradedHandIn {
+  const outcomes = new Map(Object.entries(round.results).map(([task, judged]) => [task, outcomeOf(judged)]));
+  for (const [task, { credit, why }] of Object.entries(round.decided))
+    outcomes.set(task, { verdict: credit ? 'pass' : 'fail', reason: `decided: ${why}` });
+  const graded = grade(exercise, outcomes);
+  const work = workOf(state, round.person, round.exercise);
+  const closes = closesAt(state, work, settings, exercise.timeMs);
+  const late = closes !== null && Date.parse(round.at) > closes;
+  const factor = late ? (settings.late?.factor ?? 1) : 1;
+  return {
+    round: round.id,
+    at: round.at,
+    late,
+    judged: round.state === 'judged',
+    points: round2(graded.points * factor),
+    of: graded.of,
+    undecided: round.state === 'judged' ? graded.undecided.map(({ check }) => check.id) : [],
+    tasks: graded.checks.map(({ check, verdict, points, reason }) => {
+      const decided = round.decided[check.id];
+      return {
+        task: check.id,
+        title: check.title,
+        verdict: decided ? (decided.credit ? 'credited' : 'refused') : (verdict ?? 'open'),
+        points: points === null ? null : round2(points * (points > 0 ? factor : 1)),
+        of: check.guard ? 0 : check.points,
+        guard: check.guard,
+        reason,
+      };
+    }),
+  };
+}
+
+export interface GradingOptions {
+  state: ClassState;
+  students: readonly { id: string; name: string }[];
+  exercises: readonly { settings: ClassExercise; of(person: string): Exercise }[];
+}
+
+/** Grades of everybody at everything, in the order of roster and class. */
+export function gradeClass({ state, students, exercises }: GradingOptions): Graded[] {
+  return students.flatMap(({ id }) =>
+    exercises.map(({ settings, of }) => {
+      const exercise = of(id);
+      const rounds = workOf(state, id, settings.id).handIns.flatMap((one) => state.rounds.get(one) ?? []);
+      const graded = rounds.map((round) => gradeHandIn(state, round, exercise, settings));
+      let best: GradedHandIn | null = null;
+      for (const one of graded) if (best === null || one.points > best.points || (one.judged && !best.judged)) best = one;
+      return { person: id, exercise: settings.id, best, handIns: rounds.length, of: exercise.points };
+    }),
+  );
+}
+
+/** One row a student, one column an exercise. A sum with something undecided in it says so. */
+export function wideCsv(options: GradingOptions): string {
+  const graded = gradeClass(options);
+  const exercises = options.exercises.map(({ settings }) => settings.id);
+  const rows = options.students.map(({ id, name }) => {
+    const own = graded.filter(({ person }) => person === id);
+    const total = own.reduce((sum, { best }) => sum + (best?.points ?? 0), 0);
+    const undecided = own.reduce((sum, { best }) => sum + (best?.undecided.length ?? 0), 0);
+    return [id, name, ...own.map(({ best }) => best?.points ?? null), round2(total), undecided];
+  });
+  return writeCsv([['id', 'name', ...exercises, 'total', 'undecided'], ...rows]);
+}
+
+/** One row a task of the hand-in that counts. */
+export function longCsv(options: GradingOptions): string {
+  const names = new Map(options.students.map(({ id, name }) => [id, name]));
+  const rows = gradeClass(options).flatMap(({ person, exercise, best }) =>
+    (best?.tasks ?? []).map((one) => [
+      person,
+      names.get(person) ?? '',
+      exercise,
+      one.task,
+      one.title,
+      one.verdict,
+      one.points,
+      one.of,
+      best!.at,
+      best!.late ? 'late' : 'in time',
+      one.reason,
+    ]),
+  );
+  const head = ['id', 'name', 'exercise', 'task', 'title', 'verdict', 'points', 'of', 'handed in', 'time', 'seen'];
+  return writeCsv([head, ...rows]);
+}
+
+/** `results.json` of Gradescope's autograder for one student at one exercise. Hidden tasks are hidden there, too. */
+export function gradescopeResults(graded: Graded, exercise: Exercise): object {
+  const shown = new Map(exercise.checks.map(({ id, shown: when }) => [id, when]));
+  const visibility = (task: string): string =>
+    ({ always: 'visible', 'after-hand-in': 'after_published', never: 'hidden' })[shown.get(task) ?? 'always'];
+  const { best } = graded;
+  const undecided = best?.undecided.length ?? 0;
+  return {
+    score: best?.points ?? 0,
+    output:
+      best === null
+        ? 'Nothing was handed in.'
+        : undecided > 0
+          ? `${undecided} of the tasks could not be judged and wait for a person’s word; the score will not fall by them.`
+          : '',
+    visibility: 'visible',
+    tests: (best?.tasks ?? []).map(({ task, title, points, of, verdict, reason }) => ({
+      name: title,
+      score: points ?? 0,
+      max_score: of,
+      status: points === null ? undefined : points >= of ? 'passed' : 'failed',
+      output: verdict === 'pass' ? '' : reason,
+      visibility: visibility(task),
+    })),
+  };
+}

@@ -1,0 +1,34 @@
+import type { ClassExercise } from './class-file.js';
+import type { ClassState, Work } from './state.js';
+
+/** Until when a hand-in of that work is in time, ms since the epoch; `null`: for ever. */
+export function closesAt(
+  state: ClassState,
+  work: Work,
+  settings: Pick<ClassExercise, 'id' | 'closes'>,
+  timeMs: number | null,
+): number | null {
+  const ends = [
+    settings.closes,
+    timeMs === null || work.startedAt === null ? null : Date.parse(work.startedAt) + timeMs,
+  ].filter((one) => one !== null);
+  if (ends.length === 0) return null;
+  const more = work.moreMinutes + (state.moreForAll.get(settings.id) ?? 0);
+  return Math.min(...ends) + more * 60_000;
+}
+
+/** Until when hand-ins are taken at all. More time that was given moves it, too. */
+export function takenUntil(
+  state: ClassState,
+  work: Work,
+  settings: Pick<ClassExercise, 'id' | 'closes' | 'late'>,
+  timeMs: number | null,
+): number | null {
+  const closes = closesAt(state, work, settings, timeMs);
+  if (closes === null || !settings.late) return closes;
+  return Math.max(closes, settings.late.until);
+}
+
+export function isOpen(settings: Pick<ClassExercise, 'opens'>, now: number): boolean {
+  return settings.opens === null || now >= settings.opens;
+}

@@ -1,0 +1,117 @@
+import { hintFor } from '../exercise/grade.js';
+import { isShown, type Exercise, type GradedCheck } from '../exercise/exercise.js';
+import type { TaskVerdict, Feedback, HandInView, RoundView, TaskState, TaskView } from './api.js';
+import type { ClassExercise, FeedbackLevel } from './class-file.js';
+import type { JudgedTask } from './events.js';
+import { gradeHandIn } from './grades.js';
+import { outcomeOf } from './rounds.js';
+import type { ClassState, Round, Work } from './state.js';
+import { neutralise } from '../report/terminal-text.js';
+import { textHtml } from '../report/text-html.js';
+
+/** Longest text of a lab that goes into a page. */
+const mostText = 4000;
+
+/** A text of a lab for a page: without control characters, and not longer than anybody reads. */
+export function harmless(text: string): string {
+  const cut = text.length > mostText ? `${text.slice(0, mostText)}…` : text;
+  return neutralise(cut);
+}
+
+/** Checks that are shown: graded ones, and with `all` (one person alone) the others, too. */
+export function shownChecks(exercise: Exercise, handedIn: boolean): GradedCheck[] {
+  return exercise.checks.filter((check) => isShown(check, handedIn));
+}
+
+/** Tasks that a round of that kind judges: what is hidden is judged with a hand-in alone. */
+export function tasksOfRound(exercise: Exercise, kind: Round['kind']): string[] {
+  return exercise.checks.filter((check) => kind === 'hand-in' || check.shown === 'always').map(({ id }) => id);
+}
+
+export function taskView(check: GradedCheck): TaskView {
+  return {
+    id: check.id,
+    title: check.title,
+    detail: null,
+    html: check.text === '' ? '' : textHtml(check.text),
+    stage: check.stage,
+    points: check.points,
+    guard: check.guard,
+    hints: new Set(Object.values(check.hints)).size,
+    claims: [],
+  };
+}
+
+/** The verdict as a page has it: what broke is nobody's mistake there. */
+function verdictOf(judged: JudgedTask | undefined): TaskVerdict {
+  return judged?.verdict ?? 'open';
+}
+
+/** What a student is told of a task that did not pass. Of what could not be judged, why. */
+export function feedbackOf(
+  judged: JudgedTask | undefined,
+  check: GradedCheck,
+  level: FeedbackLevel,
+  opened: readonly string[],
+): Feedback | null {
+  if (!judged || judged.verdict === 'pass') return null;
+  const seen = level !== 'verdict' || judged.verdict !== 'fail';
+  const hint = hintFor(check, outcomeOf(judged));
+  return {
+    reason: seen ? harmless(judged.reason) : null,
+    expected: seen && judged.expected !== undefined ? harmless(judged.expected) : null,
+    seen: seen && judged.actual !== undefined ? harmless(judged.actual) : null,
+    cause: seen ? (judged.cause ?? null) : null,
+    hintHtml: hint !== null && opened.includes(hint) ? textHtml(hint) : null,
+    way: level === 'way' ? (judged.way ?? null) : null,
+    diagnosis: null,
+  };
+}
+
+export function taskState(check: GradedCheck, work: Work, level: FeedbackLevel): TaskState {
+  const progress = work.tasks[check.id];
+  const opened = work.hints[check.id] ?? [];
+  return {
+    id: check.id,
+    verdict: verdictOf(progress?.last),
+    since: progress?.since ?? null,
+    tries: progress?.tries ?? 0,
+    feedback: feedbackOf(progress?.last, check, level, opened),
+    hintsOpened: opened.map((text) => ({ html: textHtml(text) })),
+  };
+}
+
+/** The hint that is opened next: the one for what was seen last, else the general one, else any; `null`: all are open. */
+export function nextHint(check: GradedCheck, work: Work): string | null {
+  const opened = work.hints[check.id] ?? [];
+  const last = work.tasks[check.id]?.last;
+  const fitting = last ? hintFor(check, outcomeOf(last)) : (check.hints['otherwise'] ?? null);
+  if (fitting !== null && !opened.includes(fitting)) return fitting;
+  // Hints for other causes would tell what is not seen.
+  return null;
+}
+
+export function roundView(round: Round, standing: { before: number; done: number }, shownTasks: number): RoundView {
+  return {
+    id: round.id,
+    kind: round.kind,
+    before: standing.before,
+    // How many hidden tasks there are is nobody's business.
+    done: Math.min(standing.done, shownTasks),
+    of: Math.min(round.tasks.length, shownTasks),
+  };
+}
+
+export function handInView(state: ClassState, work: Work, exercise: Exercise, settings: ClassExercise): HandInView | null {
+  const last = work.handIns.at(-1);
+  const round = last === undefined ? undefined : state.rounds.get(last);
+  if (!round) return null;
+  const graded = gradeHandIn(state, round, exercise, settings);
+  return {
+    at: round.at,
+    late: graded.late,
+    points: graded.judged ? graded.points : null,
+    of: graded.of,
+    undecided: graded.undecided.length,
+  };
+}
