@@ -82,10 +82,9 @@ export interface PersonView {
   name: Untrusted;
 }
 
-/** POST join. A student of a class that has no roster gives a name as well. */
+/** POST join. */
 export interface JoinRequest {
   code: string;
-  name?: string;
 }
 
 /** POST join, GET session. */
@@ -113,7 +112,7 @@ export interface ExerciseSummary {
 
 // ---- one exercise: what does not change while one works at it
 
-/** GET exercise. For a teacher, too (`?person=` for the values of one student). */
+/** GET exercise. A teacher adds `?person=ID` to see it, and GET work, as that student does. */
 export interface ExerciseView {
   exercise: ExerciseSummary;
   /** The exercise's text, with the person's own values in it. */
@@ -389,7 +388,8 @@ export type LiveMessage =
   | { type: 'bye' };
 
 /**
- * GET terminal, upgraded; `?from=N&shell=ID` after a break goes on at byte N of the output of that shell.
+ * GET terminal, upgraded; `?cols=C&rows=R` is the size of a new shell. `&from=N&shell=ID` after a break goes on at byte N of the
+ * output of that shell.
  *
  * Output has numbers: its bytes are counted from 0 for each shell. A binary frame of the server begins with the number of its
  * first byte (8 bytes, unsigned, big-endian), the bytes follow. A page writes bytes from its own number on, and drops what it

@@ -139,11 +139,16 @@ export const zClass = z.strictObject({
         .default('127.0.0.1:8480'),
       url: z
         .string()
-        .regex(/^https?:\/\/[a-z0-9.:[\]-]+$/i, { error: 'expected a URL without a path, such as https://labs.example.org' })
+        .regex(/^https?:\/\/[a-z0-9.:[\]-]+$/i, {
+          error: 'expected a URL without a path, such as https://labs.example.org',
+        })
         .optional()
         .describe('How browsers reach it, where that is not what it listens on.'),
       tls: z.strictObject({ certificate: zPath, key: zPath }).optional(),
-      plain: z.boolean().default(false).describe('A public address without TLS is meant so (a proxy before it has TLS).'),
+      plain: z
+        .boolean()
+        .default(false)
+        .describe('A public address without TLS is meant so (a proxy before it has TLS).'),
     })
     .prefault({}),
 });
@@ -190,7 +195,11 @@ function exercisesOf(described: z.output<typeof zClass>, base: string, complain:
   const ids = new Set<string>();
   return described.exercises.map((one, index) => {
     const id = one.id ?? idOf(one.file);
-    if (ids.has(id)) complain(['exercises', index, one.id ? 'id' : 'file'], `there is an exercise "${id}" already: give one another \`id\``);
+    if (ids.has(id))
+      complain(
+        ['exercises', index, one.id ? 'id' : 'file'],
+        `there is an exercise "${id}" already: give one another \`id\``,
+      );
     ids.add(id);
     return {
       id,
@@ -205,7 +214,13 @@ function exercisesOf(described: z.output<typeof zClass>, base: string, complain:
 
 function idOf(file: string): string {
   const name = path.basename(file).replace(/\.ya?ml$/, '');
-  return name.toLowerCase().replace(/[^a-z0-9]+/g, '-').replace(/^-+|-+$/g, '').slice(0, 32) || 'exercise';
+  return (
+    name
+      .toLowerCase()
+      .replace(/[^a-z0-9]+/g, '-')
+      .replace(/^-+|-+$/g, '')
+      .slice(0, 32) || 'exercise'
+  );
 }
 
 function rosterOf(file: string, complain: Complain): RosterRow[] {
@@ -248,7 +263,9 @@ export function loadClass(file: string): ClassFile {
   try {
     bytes = readFileSync(file);
   } catch (error) {
-    throw new NetrigError('NETRIG_CLASS_FILE', `The class ${file} cannot be read: ${messageOf(error)}`, { cause: error });
+    throw new NetrigError('NETRIG_CLASS_FILE', `The class ${file} cannot be read: ${messageOf(error)}`, {
+      cause: error,
+    });
   }
   const decoded = decodeSource(bytes, file);
   const { class: found, diagnostics } =

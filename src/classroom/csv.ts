@@ -34,7 +34,12 @@ export function readCsv(text: string): CsvRow[] {
   return rows;
 }
 
-function readCell(source: string, start: number, separator: string, line: number): { text: string; end: number; lines: number } {
+function readCell(
+  source: string,
+  start: number,
+  separator: string,
+  line: number,
+): { text: string; end: number; lines: number } {
   if (source[start] !== '"') {
     let end = start;
     while (end < source.length && source[end] !== separator && source[end] !== '\n') end += 1;

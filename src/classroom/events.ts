@@ -40,6 +40,10 @@ export type ClassEventBody =
   | { type: 'round:asked'; round: string; person: string; exercise: string; kind: RoundKind; tasks: string[] }
   | { type: 'round:judged'; round: string; results: Record<string, JudgedTask> }
   | { type: 'round:broken'; round: string; message: string }
+  /** What was seen without anybody's asking, where it is another verdict than before. */
+  | { type: 'watched'; person: string; exercise: string; results: Record<string, JudgedTask> }
+  /** The set-up of that stage is done on their lab. */
+  | { type: 'stage:reached'; person: string; exercise: string; stage: string }
   | { type: 'hint:opened'; person: string; exercise: string; task: string; text: string }
   | { type: 'help:asked'; person: string; exercise: string; note: string }
   | { type: 'help:ended'; person: string; exercise: string; by: string }

@@ -22,7 +22,10 @@ export interface GivenExercise {
 export function loadExercise(settings: ClassExercise, students: readonly string[], secret: string): GivenExercise {
   const text = textOf(settings.file);
   const read = (parameters?: ParameterValues): Exercise =>
-    exerciseIn(loadScenarioText(text, settings.file, { catalogue: null, ...(parameters ? { parameters } : {}) }), settings.file);
+    exerciseIn(
+      loadScenarioText(text, settings.file, { catalogue: null, ...(parameters ? { parameters } : {}) }),
+      settings.file,
+    );
   const example = read();
   const personal = Object.keys(example.parameters).length > 0;
   const drawn = personal
@@ -50,7 +53,9 @@ function textOf(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
-    throw new NetrigError('NETRIG_CLASS_FILE', `The exercise ${file} cannot be read: ${messageOf(error)}.`, { cause: error });
+    throw new NetrigError('NETRIG_CLASS_FILE', `The exercise ${file} cannot be read: ${messageOf(error)}.`, {
+      cause: error,
+    });
   }
 }
 

@@ -69,7 +69,7 @@ export function gradeHandIn(
     judged: round.state === 'judged',
     points: round2(graded.points * factor),
     of: graded.of,
-    undecided: round.state === 'judged' ? graded.undecided.map(({ check }) => check.id) : [],
+    undecided: round.state !== 'waiting' ? graded.undecided.map(({ check }) => check.id) : [],
     tasks: graded.checks.map(({ check, verdict, points, reason }) => {
       const decided = round.decided[check.id];
       return {
@@ -99,7 +99,8 @@ export function gradeClass({ state, students, exercises }: GradingOptions): Grad
       const rounds = workOf(state, id, settings.id).handIns.flatMap((one) => state.rounds.get(one) ?? []);
       const graded = rounds.map((round) => gradeHandIn(state, round, exercise, settings));
       let best: GradedHandIn | null = null;
-      for (const one of graded) if (best === null || one.points > best.points || (one.judged && !best.judged)) best = one;
+      for (const one of graded)
+        if (best === null || one.points > best.points || (one.judged && !best.judged)) best = one;
       return { person: id, exercise: settings.id, best, handIns: rounds.length, of: exercise.points };
     }),
   );

@@ -80,7 +80,8 @@ export function createLabPool(options: LabPoolOptions): LabPool {
   const ending = new Map<string, Promise<void>>();
   let closed = false;
 
-  const live = (): LabState[] => [...book.state.labs.values()].filter(({ state }) => state === 'making' || state === 'up');
+  const live = (): LabState[] =>
+    [...book.state.labs.values()].filter(({ state }) => state === 'making' || state === 'up');
   const given = (): Set<string> => new Set([...book.state.works.values()].flatMap(({ lab }) => lab ?? []));
   const free = (): LabState[] => {
     const had = given();
@@ -93,18 +94,20 @@ export function createLabPool(options: LabPoolOptions): LabPool {
   const fits = (lab: LabState, work: Work): boolean =>
     lab.exercise === work.exercise && lab.stage === work.wanted!.stage && (lab.person ?? work.person) === work.person;
   const makingFor = (work: Work): LabState | undefined =>
-    live().find((lab) => lab.state === 'making' && making.has(lab.key) && lab.person === work.person && fits(lab, work));
+    live().find(
+      (lab) => lab.state === 'making' && making.has(lab.key) && lab.person === work.person && fits(lab, work),
+    );
 
   async function make(exercise: string, person: string | null, stage: string | null): Promise<void> {
     const key = randomBytes(6).toString('hex');
     const abort = new AbortController();
-    book.append({ type: 'lab:making', key, exercise, person, stage });
+    void book.append({ type: 'lab:making', key, exercise, person, stage });
     const entry = { what: 'waits to be booted', abort, done: Promise.resolve() };
     making.set(key, entry);
     entry.done = bring(key, exercise, person, stage, entry)
       .catch((error: unknown) => {
         options.warn(`a lab of ${exercise} did not come up: ${messageOf(error)}`);
-        if (!closed) book.append({ type: 'lab:failed', key, message: messageOf(error) });
+        if (!closed) void book.append({ type: 'lab:failed', key, message: messageOf(error) });
       })
       .finally(() => {
         making.delete(key);
@@ -131,7 +134,7 @@ export function createLabPool(options: LabPoolOptions): LabPool {
         options.onProgress(person, exercise);
       },
     });
-    book.append({ type: 'lab:made', key, lab });
+    await book.append({ type: 'lab:made', key, lab });
   }
 
   /** A lab that is ready goes to the first who waits for such a one. */
@@ -142,7 +145,7 @@ export function createLabPool(options: LabPoolOptions): LabPool {
         continue;
       }
       const lab = free().find((one) => fits(one, work));
-      if (lab) book.append({ type: 'lab:given', key: lab.key, person: work.person });
+      if (lab) void book.append({ type: 'lab:given', key: lab.key, person: work.person });
     }
   }
 
@@ -166,8 +169,16 @@ export function createLabPool(options: LabPoolOptions): LabPool {
   /** Whom a lab in reserve is made for: anybody, or the next of the roster who has not begun; `undefined`: nobody. */
   function nextInReserve({ id, personal }: { id: string; personal: boolean }): string | null | undefined {
     if (!personal) return null;
-    const begun = new Set([...book.state.works.values()].filter(({ exercise, startedAt }) => exercise === id && startedAt).map(({ person }) => person));
-    const ready = new Set(live().filter(({ exercise }) => exercise === id).map(({ person }) => person));
+    const begun = new Set(
+      [...book.state.works.values()]
+        .filter(({ exercise, startedAt }) => exercise === id && startedAt)
+        .map(({ person }) => person),
+    );
+    const ready = new Set(
+      live()
+        .filter(({ exercise }) => exercise === id)
+        .map(({ person }) => person),
+    );
     return options.students.find((student) => !begun.has(student) && !ready.has(student));
   }
 
@@ -208,7 +219,7 @@ export function createLabPool(options: LabPoolOptions): LabPool {
       const record = listRecords().find(({ id }) => id === lab);
       if (record) await takeDown(record).catch((error: unknown) => options.warn(`${lab}: ${messageOf(error)}`));
     }
-    book.append({ type: 'lab:ended', key, why });
+    void book.append({ type: 'lab:ended', key, why });
   }
 
   function look(): void {
@@ -235,7 +246,7 @@ export function createLabPool(options: LabPoolOptions): LabPool {
         unfinished.map(async ({ key }) => {
           const record = byKey.get(key);
           if (record) await takeDown(record).catch((error: unknown) => options.warn(messageOf(error)));
-          book.append({ type: 'lab:ended', key, why: 'the class was interrupted while it came up' });
+          void book.append({ type: 'lab:ended', key, why: 'the class was interrupted while it came up' });
         }),
       );
       look();

@@ -62,9 +62,7 @@ export function openRecord(file: string): ClassRecord {
         failure = recordError(file, error);
         throw failure;
       }
-      const kept = new Promise<void>((resolve, reject) =>
-        unsynced.push(() => (failure ? reject(failure) : resolve())),
-      );
+      const kept = new Promise<void>((resolve, reject) => unsynced.push(() => (failure ? reject(failure) : resolve())));
       kept.catch(() => undefined);
       sync();
       return { event, kept };
@@ -98,7 +96,7 @@ function openFile(file: string): number {
 /** All of it in one call of write(2) but where the kernel takes less. */
 function writeWhole(fd: number, line: string): void {
   const bytes = Buffer.from(line);
-  for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
+  for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done);
 }
 
 function readWhole(file: string, fd: number): ClassEvent[] {
@@ -123,8 +121,12 @@ export function parseRecord(text: string, file: string): ClassEvent[] {
       } catch {
         // Told below.
       }
-      throw new NetrigError('NETRIG_CLASS_RECORD', `${file}:${index + 1}: the line is no event of a class, or one before it is missing.`, {
-        hint: 'The record was changed by hand, or its disk is broken: put a copy of it back.',
-      });
+      throw new NetrigError(
+        'NETRIG_CLASS_RECORD',
+        `${file}:${index + 1}: the line is no event of a class, or one before it is missing.`,
+        {
+          hint: 'The record was changed by hand, or its disk is broken: put a copy of it back.',
+        },
+      );
     });
 }

@@ -24,12 +24,18 @@ export function readRoster(text: string): { rows: RosterRow[]; mistakes: { line:
   if (!head || id === -1 || name === -1)
     return {
       rows: [],
-      mistakes: [{ line: 1, message: `the first row names the columns, and \`${id === -1 ? 'id' : 'name'}\` is not among them` }],
+      mistakes: [
+        { line: 1, message: `the first row names the columns, and \`${id === -1 ? 'id' : 'name'}\` is not among them` },
+      ],
     };
   return readRows(rest, id, name);
 }
 
-function readRows(rest: readonly { line: number; cells: string[] }[], id: number, name: number): ReturnType<typeof readRoster> {
+function readRows(
+  rest: readonly { line: number; cells: string[] }[],
+  id: number,
+  name: number,
+): ReturnType<typeof readRoster> {
   const mistakes: { line: number; message: string }[] = [];
   const rows = new Map<string, RosterRow>();
   for (const { line, cells } of rest) {

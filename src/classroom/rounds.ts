@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../errors.js';
@@ -27,6 +28,8 @@ export interface RoundsOptions {
 /** Rounds of checks: each is asked for in the record, waits its turn, and is judged on the lab as it is then. */
 export interface Rounds {
   wake(): void;
+  /** Looks at tasks because something may have changed, where nobody waits for a round. Only what changed is written down. */
+  watch(person: string, exercise: string, tasks: string[]): void;
   /** How many come before it, and how far it is. */
   standing(round: Round): { before: number; done: number };
   /** Waits for what runs; what waits stays in the record. */
@@ -34,7 +37,10 @@ export interface Rounds {
 }
 
 /** What of an outcome a class keeps. */
-export function judgedTask({ verdict, cause, reason, expected, actual, diagnosis }: Outcome, durationMs: number): JudgedTask {
+export function judgedTask(
+  { verdict, cause, reason, expected, actual, diagnosis }: Outcome,
+  durationMs: number,
+): JudgedTask {
   return {
     verdict,
     ...(cause ? { cause } : {}),
@@ -116,19 +122,14 @@ export async function performOn(
   return outcomes;
 }
 
-const urgency = { 'hand-in': 0, try: 0, watch: 1 } as const;
-
 export function createRounds(options: RoundsOptions): Rounds {
   const { book } = options;
   const under = new Map<string, { round: Round; done: number; over: Promise<void> }>();
   const abort = new AbortController();
   let closed = false;
 
-  /** What waits, in its order: what a person asked for comes before what is only watched. */
-  const waiting = (): Round[] =>
-    [...book.state.rounds.values()]
-      .filter((round) => round.state === 'waiting' && !under.has(round.id))
-      .sort((one, other) => urgency[one.kind] - urgency[other.kind]);
+  /** What waits, in its order. */
+  const waiting = (): Round[] => [...book.state.waiting].filter((round) => !under.has(round.id));
   const busy = ({ person, exercise }: Round): boolean =>
     [...under.values()].some(({ round }) => round.person === person && round.exercise === exercise);
 
@@ -151,7 +152,8 @@ export function createRounds(options: RoundsOptions): Rounds {
     }
   }
 
-  async function judge(round: Round, entry: { done: number }): Promise<void> {
+  /** What the tasks of a round come to; `null` where the class ends meanwhile. */
+  async function look(round: Round, onDone: () => void): Promise<Record<string, JudgedTask> | null> {
     const { lab: key } = workOf(book.state, round.person, round.exercise);
     if (key === null) throw new Error('There is no lab to look at.');
     const lab = await options.running(key);
@@ -162,23 +164,65 @@ export function createRounds(options: RoundsOptions): Rounds {
       const outcomes = await performOn(lab, exercise, (item) => item.kind === 'check' && wanted.has(item.id), {
         directory,
         signal: abort.signal,
-        onDone: () => {
-          entry.done += 1;
-          options.onProgress(round);
-        },
+        onDone,
       });
-      if (abort.signal.aborted) return;
-      const results = Object.fromEntries(
+      // Of a lab that was replaced meanwhile nothing is known by this.
+      if (abort.signal.aborted || workOf(book.state, round.person, round.exercise).lab !== key) return null;
+      return Object.fromEntries(
         [...outcomes].map(([id, { outcome, durationMs }]) => [id, judgedTask(outcome, durationMs)]),
       );
-      await book.append({ type: 'round:judged', round: round.id, results });
     } finally {
       await rm(directory, { recursive: true, force: true });
     }
   }
 
+  async function judge(round: Round, entry: { done: number }): Promise<void> {
+    const results = await look(round, () => {
+      entry.done += 1;
+      options.onProgress(round);
+    });
+    if (results) await book.append({ type: 'round:judged', round: round.id, results });
+    else if (!abort.signal.aborted) throw new Error('The lab was replaced while it was looked at.');
+  }
+
+  async function watch(round: Round): Promise<void> {
+    const results = await look(round, () => undefined);
+    const before = workOf(book.state, round.person, round.exercise).tasks;
+    const changed = Object.entries(results ?? {}).filter(([task, { verdict }]) => before[task]?.verdict !== verdict);
+    if (changed.length > 0)
+      await book.append({
+        type: 'watched',
+        person: round.person,
+        exercise: round.exercise,
+        results: Object.fromEntries(changed),
+      });
+  }
+
   return {
     wake,
+    watch(person, exercise, tasks) {
+      const round: Round = {
+        id: `watch-${randomBytes(6).toString('hex')}`,
+        person,
+        exercise,
+        kind: 'watch',
+        tasks,
+        at: new Date().toISOString(),
+        state: 'waiting',
+        results: {},
+        decided: {},
+        message: null,
+      };
+      if (closed || under.size >= options.atOnce || busy(round) || waiting().length > 0) return;
+      const entry = { round, done: 0, over: Promise.resolve() };
+      under.set(round.id, entry);
+      entry.over = watch(round)
+        .catch(() => undefined)
+        .finally(() => {
+          under.delete(round.id);
+          wake();
+        });
+    },
     standing(round) {
       const running = under.get(round.id);
       if (running) return { before: 0, done: running.done };

@@ -13,12 +13,7 @@ export function newCode(): string {
 
 /** As it was given out, whatever a person made of it: lower case, blanks, letters that look like digits. */
 export function normalCode(typed: string): string {
-  const signs = typed
-    .slice(0, 64)
-    .toUpperCase()
-    .replace(/[\s-]/g, '')
-    .replace(/O/g, '0')
-    .replace(/[IL]/g, '1');
+  const signs = typed.slice(0, 64).toUpperCase().replace(/[\s-]/g, '').replace(/O/g, '0').replace(/[IL]/g, '1');
   return signs.match(/.{1,4}/g)?.join('-') ?? '';
 }
 
@@ -46,7 +41,11 @@ export interface Tickets<Bound> {
 }
 
 /** Tickets that hold once, for `holdMs`. They live in this process alone: one that did not outlive a restart is asked for anew. */
-export function createTickets<Bound>(holdMs: number, most: number, now: () => number = () => performance.now()): Tickets<Bound> {
+export function createTickets<Bound>(
+  holdMs: number,
+  most: number,
+  now: () => number = () => performance.now(),
+): Tickets<Bound> {
   const given = new Map<string, { bound: Bound; until: number }>();
   return {
     give(bound) {

@@ -87,7 +87,12 @@ function bytesFrom(kept: Kept, from: number, limit: number): Buffer | null {
 }
 
 /** Holds a terminal: reads it no faster than those who look at it can take, draws its screen, records it. */
-export function holdShell(remote: RemoteTerminal, first: TerminalSize, cast: Cast | null, onEnd: (status: number | null) => void): Shell {
+export function holdShell(
+  remote: RemoteTerminal,
+  first: TerminalSize,
+  cast: Cast | null,
+  onEnd: (status: number | null) => void,
+): Shell {
   const id = randomBytes(9).toString('base64url');
   const kept: Kept = { blocks: [], start: 0, end: 0 };
   const screen = new xterm.Terminal({ ...first, scrollback, allowProposedApi: true });

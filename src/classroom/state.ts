@@ -43,7 +43,9 @@ export interface Work {
   wanted: { stage: string | null; n: number } | null;
   /** Key of the lab that they have. */
   lab: string | null;
-  /** Why the last lab that was wanted did not come up. */
+  /** The stage whose set-up their lab has; `null`: the first one's, or there are none. */
+  stage: string | null;
+  /** Why there is no lab, where one was wanted. */
   failed: string | null;
   tasks: Record<string, TaskProgress>;
   hints: Record<string, string[]>;
@@ -84,6 +86,8 @@ export interface ClassState {
   sessions: Map<string, { person: string; at: string }>;
   works: Map<string, Work>;
   rounds: Map<string, Round>;
+  /** Rounds that are not judged yet, in the order in which they were asked for. */
+  waiting: Set<Round>;
   labs: Map<string, LabState>;
   typing: Map<string, TypingRequest>;
   messages: { id: string; at: string; from: string; to: 'all' | string[]; text: string }[];
@@ -99,6 +103,7 @@ export function emptyState(): ClassState {
     sessions: new Map(),
     works: new Map(),
     rounds: new Map(),
+    waiting: new Set(),
     labs: new Map(),
     typing: new Map(),
     messages: [],
@@ -118,6 +123,7 @@ function newWork(person: string, exercise: string): Work {
     startedAt: null,
     wanted: null,
     lab: null,
+    stage: null,
     failed: null,
     tasks: {},
     hints: {},
@@ -194,20 +200,21 @@ const reducers: Reducers = {
     if (!lab) return;
     lab.person = person;
     const work = workIn(state, person, lab.exercise);
-    Object.assign(work, { lab: key, wanted: null, failed: null });
+    Object.assign(work, { lab: key, stage: lab.stage, wanted: null, failed: null });
     // What was judged before was another lab.
     work.tasks = {};
     work.steps = {};
     work.progressAt = t;
   },
-  'lab:ended'(state, { key }) {
+  'lab:ended'(state, { key, why }) {
     const lab = state.labs.get(key);
     if (!lab) return;
     lab.state = 'ended';
-    for (const work of state.works.values()) if (work.lab === key) work.lab = null;
+    for (const work of state.works.values())
+      if (work.lab === key) Object.assign(work, { lab: null, failed: work.wanted ? null : why });
   },
   'round:asked'(state, { round, person, exercise, kind, tasks, t }) {
-    state.rounds.set(round, {
+    const asked: Round = {
       id: round,
       person,
       exercise,
@@ -218,18 +225,29 @@ const reducers: Reducers = {
       results: {},
       decided: {},
       message: null,
-    });
+    };
+    state.rounds.set(round, asked);
+    state.waiting.add(asked);
     if (kind === 'hand-in') workIn(state, person, exercise).handIns.push(round);
   },
   'round:judged'(state, { round, results, t }) {
     const known = state.rounds.get(round);
     if (!known) return;
     Object.assign(known, { state: 'judged', results });
-    takeIn(workIn(state, known.person, known.exercise), known, results, t);
+    state.waiting.delete(known);
+    takeIn(workIn(state, known.person, known.exercise), results, 1, t);
   },
   'round:broken'(state, { round, message }) {
     const known = state.rounds.get(round);
-    if (known) Object.assign(known, { state: 'broken', message });
+    if (!known) return;
+    Object.assign(known, { state: 'broken', message });
+    state.waiting.delete(known);
+  },
+  watched(state, { person, exercise, results, t }) {
+    takeIn(workIn(state, person, exercise), results, 0, t);
+  },
+  'stage:reached'(state, { person, exercise, stage }) {
+    workIn(state, person, exercise).stage = stage;
   },
   'hint:opened'(state, { person, exercise, task, text }) {
     const { hints } = workIn(state, person, exercise);
@@ -266,14 +284,14 @@ const reducers: Reducers = {
   },
 };
 
-function takeIn(work: Work, round: Round, results: Record<string, JudgedTask>, t: string): void {
+function takeIn(work: Work, results: Record<string, JudgedTask>, tries: 0 | 1, t: string): void {
   for (const [task, last] of Object.entries(results)) {
     const before = work.tasks[task];
     const same = before?.verdict === last.verdict;
     work.tasks[task] = {
       verdict: last.verdict,
       since: same ? before.since : t,
-      tries: (before?.tries ?? 0) + (round.kind === 'watch' ? 0 : 1),
+      tries: (before?.tries ?? 0) + tries,
       last,
     };
     if (last.verdict === 'pass' && !same) work.progressAt = t;

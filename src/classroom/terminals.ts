@@ -56,7 +56,7 @@ async function reach(path: string): Promise<Socket> {
   const child = spawn(process.execPath, [keeperFile, path], { detached: true, cwd: '/', stdio: 'ignore' });
   child.on('error', () => undefined);
   child.unref();
-  for (const end = performance.now() + startMs; performance.now() < end; ) {
+  for (const end = performance.now() + startMs; performance.now() < end;) {
     await delay(30);
     const socket = await attempt(path);
     if (socket) return socket;

@@ -102,7 +102,12 @@ export function roundView(round: Round, standing: { before: number; done: number
   };
 }
 
-export function handInView(state: ClassState, work: Work, exercise: Exercise, settings: ClassExercise): HandInView | null {
+export function handInView(
+  state: ClassState,
+  work: Work,
+  exercise: Exercise,
+  settings: ClassExercise,
+): HandInView | null {
   const last = work.handIns.at(-1);
   const round = last === undefined ? undefined : state.rounds.get(last);
   if (!round) return null;

@@ -93,6 +93,7 @@ const scenarioPaths: ArgumentRow = {
   description: 'scenario files or directories with some',
   default: ['scenarios'],
 };
+const classFile: ArgumentRow = { name: '<file>', description: 'file of the class, such as class.yaml' };
 const endpoint: ArgumentRow = { name: '<endpoint>', description: 'host, or host/container' };
 const fromEndpoint: ArgumentRow = {
   name: '<from>',
@@ -517,6 +518,78 @@ export const commandTable: readonly (CommandRow | CommandGroup)[] = [
       },
       json: json('the proofs'),
     },
+  },
+  {
+    name: 'class',
+    summary: 'a class: labs, pages and grades for many students on one machine',
+    description:
+      'Holds a class on this machine: each student of a roster gets a lab of each exercise, a page with tasks and terminals, and grades that stand on a record of everything that happened.',
+    commands: [
+      {
+        name: 'start',
+        runs: 'classStart',
+        summary: 'start a class, or go on with it where it was',
+        description:
+          'Serves the pages of a class until Ctrl-C. What happened before is in its record: after a crash it goes on where it was. Prints its address; the links of teachers and students are written to a file, once.',
+        arguments: [classFile],
+        options: {
+          newLinks: {
+            flags: '--new-links',
+            description: 'give everybody a new link; the former ones are good no more',
+          },
+        },
+      },
+      {
+        name: 'status',
+        runs: 'classStatus',
+        summary: 'say whether a class runs, who came, what was handed in',
+        description: 'Says whether a class runs and where, who came, and what was handed in.',
+        arguments: [classFile],
+        options: { json: json('it') },
+      },
+      {
+        name: 'stop',
+        runs: 'classStop',
+        summary: 'end a class: its server, its labs, its terminals',
+        description:
+          'Ends a class, takes its labs down and writes its grades. The record stays. Prints the directory of the grades.',
+        arguments: [classFile],
+        options: {},
+      },
+      {
+        name: 'rehearse',
+        runs: 'classRehearse',
+        summary: 'try whether this machine holds a class of so many',
+        description:
+          'Boots, solves, hands in and judges for so many students at once, on labs of its own, and says how long it took, what it took of the machine, and which limit more students would meet first. Ends with 1 when somebody did not get all points.',
+        arguments: [classFile],
+        options: {
+          students: {
+            flags: '-n, --students <n>',
+            description: 'how many',
+            parse: wholeNumber(1),
+            default: 30,
+          },
+          exercise: {
+            flags: '-e, --exercise <id>',
+            description: 'only that exercise (default: each, one after the other)',
+          },
+          json: json('what was measured'),
+        },
+      },
+      {
+        name: 'regrade',
+        runs: 'classRegrade',
+        summary: 'grade again from the record',
+        description:
+          'Grades all hand-ins again from the record of the class, with the points that the exercises have now, and writes the grades: CSV, a page for each student, results for Gradescope.',
+        arguments: [classFile],
+        options: {
+          output: { flags: '-o, --output <dir>', description: 'where the grades go', default: 'grades' },
+          json: json('the grades'),
+        },
+      },
+    ],
   },
   {
     name: 'init',

@@ -120,5 +120,10 @@ export interface Handlers {
   compare(runs: string[], flags: CompareFlags): Promise<number>;
   mutate(paths: string[], flags: MutateFlags): Promise<number>;
   prove(paths: string[], flags: ProveFlags): Promise<number>;
+  classStart(file: string, flags: { newLinks?: boolean }): Promise<number>;
+  classStatus(file: string, flags: { json?: boolean }): Promise<number>;
+  classStop(file: string, flags: Record<never, never>): Promise<number>;
+  classRehearse(file: string, flags: { students: number; exercise?: string; json?: boolean }): Promise<number>;
+  classRegrade(file: string, flags: { output: string; json?: boolean }): Promise<number>;
   init(where: string, flags: { force?: boolean }): Promise<number>;
 }

@@ -32,6 +32,11 @@ const handlers: Handlers = {
   compare: async (...all) => (await import('./commands/compare.js')).compare(...all),
   prove: async (...all) => (await import('./commands/prove.js')).prove(...all),
   mutate: async (...all) => (await import('./commands/mutate.js')).mutate(...all),
+  classStart: async (...all) => (await import('./commands/class.js')).start(...all),
+  classStatus: async (...all) => (await import('./commands/class.js')).status(...all),
+  classStop: async (file) => (await import('./commands/class.js')).stop(file),
+  classRehearse: async (...all) => (await import('./commands/class.js')).rehearse(...all),
+  classRegrade: async (...all) => (await import('./commands/class.js')).regrade(...all),
   init: async (...all) => (await import('./commands/init.js')).init(...all),
 };
 

@@ -76,7 +76,11 @@ export async function joinTerminal(link: Link, command: string | undefined, term
  *
  * @throws NETRIG_SSH_LOST, NETRIG_SSH_CONNECT.
  */
-export async function openTerminal(link: Link, command: string | undefined, size: TerminalSize): Promise<RemoteTerminal> {
+export async function openTerminal(
+  link: Link,
+  command: string | undefined,
+  size: TerminalSize,
+): Promise<RemoteTerminal> {
   const doing = command === undefined ? 'a terminal' : `\`${command}\` on a terminal`;
   const pty = { rows: size.rows, cols: size.cols, height: 0, width: 0, term: 'xterm-256color' };
   const channel = await link.open(doing, (client, answer) => {

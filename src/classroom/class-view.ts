@@ -1,0 +1,143 @@
+import type { ClassView, GradesView, StudentRow, UndecidedView } from './api.js';
+import { gradeClass, type GradingOptions } from './grades.js';
+import { exerciseFor, type Room } from './room.js';
+import type { Work } from './state.js';
+import { workOf } from './state.js';
+import { closesAt } from './timing.js';
+import { handInView, harmless } from './views.js';
+import { helpView, summaryOf, terminalsOf } from './work-view.js';
+
+export function gradingOf(room: Room): GradingOptions {
+  return { state: room.book.state, students: room.students, exercises: [...room.exercises.values()] };
+}
+
+function labState(room: Room, work: Work): StudentRow['work'][number]['lab'] {
+  if (work.wanted) return room.pool.place(work) ? 'queued' : 'starting';
+  if (work.lab !== null) return 'up';
+  return work.failed === null ? 'none' : 'failed';
+}
+
+/** Points of the tasks that are green now; of what was handed in, once it is judged. */
+function pointsNow(room: Room, work: Work): number {
+  const exercise = exerciseFor(room, work.exercise, work.person);
+  return exercise.checks
+    .filter(({ id, guard }) => !guard && work.tasks[id]?.verdict === 'pass')
+    .reduce((sum, { points }) => sum + points, 0);
+}
+
+function stuckMs(work: Work, done: boolean, now: number): number | null {
+  if (work.progressAt === null || done || work.lab === null) return null;
+  return Math.max(0, now - Date.parse(work.progressAt));
+}
+
+function rowWork(room: Room, person: string, id: string, now: number): StudentRow['work'][number] {
+  const { book } = room;
+  const { settings } = room.exercises.get(id)!;
+  const exercise = exerciseFor(room, id, person);
+  const work = workOf(book.state, person, id);
+  const closes = closesAt(book.state, work, settings, exercise.timeMs);
+  const points = pointsNow(room, work);
+  return {
+    exercise: id,
+    lab: labState(room, work),
+    places: terminalsOf(room, exercise, work),
+    closesAt: closes === null ? null : new Date(closes).toISOString(),
+    handedIn: handInView(book.state, work, exercise, settings),
+    help: helpView(room, work),
+    stuckMs: stuckMs(work, points >= exercise.points, now),
+    points,
+    of: exercise.points,
+    tasks: Object.fromEntries(
+      exercise.checks.map((check) => {
+        const progress = work.tasks[check.id];
+        return [
+          check.id,
+          {
+            verdict: progress?.verdict ?? 'open',
+            since: progress?.since ?? null,
+            tries: progress?.tries ?? 0,
+            hints: work.hints[check.id]?.length ?? 0,
+            reason: progress && progress.verdict !== 'pass' ? harmless(progress.last.reason) : null,
+          },
+        ];
+      }),
+    ),
+  };
+}
+
+function undecidedOf(room: Room): UndecidedView[] {
+  return gradeClass(gradingOf(room)).flatMap(({ person, exercise, best }) =>
+    (best?.undecided ?? []).map((task) => {
+      const { title, reason } = best!.tasks.find((one) => one.task === task)!;
+      const name = harmless(room.book.state.persons.get(person)?.name ?? person);
+      return {
+        id: `${best!.round}:${task}`,
+        person: { id: person, name },
+        exercise,
+        task,
+        title,
+        at: best!.at,
+        reason: harmless(reason),
+      };
+    }),
+  );
+}
+
+/** The whole class, for its teachers: hidden tasks too. */
+export function classView(room: Room, teacher: string): ClassView {
+  const now = Date.now();
+  const { state } = room.book;
+  const ids = [...room.exercises.keys()];
+  return {
+    title: room.title,
+    now: new Date(now).toISOString(),
+    version: state.n,
+    exercises: ids.map((id) => ({
+      ...summaryOf(room, id, teacher),
+      tasks: room.exercises.get(id)!.example.checks.map(({ id: task, title, points, stage, guard, shown }) => ({
+        id: task,
+        title,
+        points,
+        stage,
+        guard,
+        hidden: shown !== 'always',
+      })),
+    })),
+    students: room.students.map(({ id, name }) => ({
+      person: { id, name: harmless(name) },
+      joined: state.persons.get(id)?.joined ?? false,
+      online: (room.online.get(id) ?? 0) > 0,
+      work: ids.map((exercise) => rowWork(room, id, exercise, now)),
+    })),
+    labs: room.pool.counts(),
+    undecided: undecidedOf(room),
+  };
+}
+
+export function gradesView(room: Room): GradesView {
+  const graded = gradeClass(gradingOf(room));
+  return {
+    exercises: [...room.exercises.values()].map(({ settings, example }) => ({
+      id: settings.id,
+      title: example.title,
+      of: example.points,
+    })),
+    rows: room.students.map(({ id, name }) => ({
+      person: { id, name: harmless(name) },
+      exercises: Object.fromEntries(
+        graded
+          .filter(({ person }) => person === id)
+          .map(({ exercise, best, of }) => [
+            exercise,
+            {
+              points: best?.points ?? 0,
+              of,
+              undecided: best?.undecided.length ?? 0,
+              handedInAt: best?.at ?? null,
+              late: best?.late ?? false,
+            },
+          ]),
+      ),
+    })),
+  };
+}

@@ -1,0 +1,224 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { messageOf } from '../errors.js';
+import type { ResourceLimits } from '../model/size.js';
+import type { IsolationWish } from '../providers/provider.js';
+import { openBook, type ClassBook } from './book.js';
+import type { ClassEvent } from './events.js';
+import type { GivenExercise } from './exercises.js';
+import { createLabPool } from './labs.js';
+import { createPlaces } from './places.js';
+import { openRecord } from './record.js';
+import { exerciseFor, type Room } from './room.js';
+import { createRounds } from './rounds.js';
+import { advanceStage } from './stages.js';
+import { workOf } from './state.js';
+import { openTerminals } from './terminals.js';
+import { isOpen } from './timing.js';
+
+export interface ClassroomOptions {
+  title: string;
+  /** Where everything of the class is kept: record, recordings, the socket of its terminals. */
+  directory: string;
+  exercises: readonly GivenExercise[];
+  students: readonly { id: string; name: string }[];
+  limits: { labs: number; starting: number; rounds: number; reserve: number; lab: ResourceLimits };
+  isolation: IsolationWish;
+  provider: string;
+  solo: boolean;
+  warn(text: string): void;
+}
+
+export interface Classroom {
+  room: Room;
+  /** Takes up what was left when the process ended last, and begins to work. */
+  begin(): Promise<void>;
+  /** Stops working. Labs and terminals that are up stay; the record says all. */
+  close(): Promise<void>;
+  /** Takes every lab away, and ends the terminals; after `close`. */
+  clear(): Promise<void>;
+}
+
+export const recordName = 'record.jsonl';
+
+/** After the last line that was typed, ms, and between two looks at the same lab. */
+const quietMs = 3000;
+const betweenWatchesMs = 12_000;
+/** Between two looks at the engines of labs whose page is open, ms. */
+const placesMs = 4000;
+
+export function createClassroom(options: ClassroomOptions): Classroom {
+  for (const part of ['casts', 'rounds']) mkdirSync(join(options.directory, part), { recursive: true, mode: 0o700 });
+  const book = openBook(openRecord(join(options.directory, recordName)));
+  const room = roomOf(options, book);
+  const watching = watcherOf(room);
+  const timer = setInterval(() => lookAtPlaces(room), placesMs).unref();
+  book.onEvent((event) => afterEvent(room, event));
+
+  return {
+    room,
+    async begin() {
+      await room.pool.recover();
+      room.pool.wake();
+      room.rounds.wake();
+    },
+    async close() {
+      clearInterval(timer);
+      watching.stop();
+      await Promise.all([room.pool.close(), room.rounds.close()]);
+      await room.places.close();
+      room.terminals.close();
+      await book.flush();
+    },
+    async clear() {
+      await room.terminals.quit();
+      const labs = [...book.state.labs.values()].filter(({ state }) => state === 'up');
+      await Promise.all(labs.map(({ key }) => room.pool.end(key, 'the class ended')));
+      await book.flush();
+    },
+  };
+}
+
+function roomOf(options: ClassroomOptions, book: ClassBook): Room {
+  const exercises = new Map(options.exercises.map((one) => [one.settings.id, one]));
+  const listeners: ((person: string | null, exercise: string | null) => void)[] = [];
+  const changed: Room['changed'] = (person, exercise) => {
+    for (const listener of listeners) listener(person, exercise);
+  };
+  const ownerOf = (key: string): void => {
+    for (const work of book.state.works.values()) if (work.lab === key) changed(work.person, work.exercise);
+  };
+  const exercise = (id: string, person: string | null) => {
+    const given = exercises.get(id)!;
+    return person === null ? given.example : given.of(person);
+  };
+  const pool = createLabPool({
+    book,
+    labs: options.limits.labs,
+    starting: options.limits.starting,
+    reserve: options.limits.reserve,
+    limits: options.limits.lab,
+    isolation: options.isolation,
+    provider: options.provider,
+    exercise,
+    open: () =>
+      options.exercises
+        .filter(
+          ({ settings }) => isOpen(settings, Date.now()) && (settings.closes === null || settings.closes > Date.now()),
+        )
+        .map(({ settings, personal }) => ({ id: settings.id, personal })),
+    students: options.students.map(({ id }) => id),
+    onEnd: (lab) => room.terminals.forget(lab),
+    onProgress: changed,
+    warn: options.warn,
+  });
+  const room: Room = {
+    title: options.title,
+    solo: options.solo,
+    book,
+    pool,
+    rounds: createRounds({
+      book,
+      atOnce: options.limits.rounds,
+      directory: join(options.directory, 'rounds'),
+      exercise,
+      running: (key) => pool.running(key),
+      onProgress: ({ person, exercise: id }) => changed(person, id),
+    }),
+    places: createPlaces((key) => pool.running(key), ownerOf),
+    terminals: openTerminals(join(options.directory, 'terminals')),
+    exercises,
+    students: options.students,
+    online: new Map(),
+    looking: new Set(),
+    stepping: new Map(),
+    casts: join(options.directory, 'casts'),
+    typed: () => undefined,
+    warn: options.warn,
+    changed,
+    onChange: (listener) => void listeners.push(listener),
+  };
+  return room;
+}
+
+/** What an event sets going. */
+function afterEvent(room: Room, event: ClassEvent): void {
+  switch (event.type) {
+    case 'lab:wanted':
+    case 'lab:unwanted':
+    case 'lab:made':
+      setImmediate(() => room.pool.wake());
+      break;
+    case 'lab:given':
+      void room.places.look(event.key);
+      break;
+    case 'lab:ended':
+      void room.places.forget(event.key);
+      break;
+    case 'round:asked':
+      setImmediate(() => room.rounds.wake());
+      break;
+    case 'round:judged': {
+      const round = room.book.state.rounds.get(event.round);
+      if (round) afterJudged(room, round.person, round.exercise, event.t);
+      break;
+    }
+    case 'watched':
+      afterJudged(room, event.person, event.exercise, event.t);
+      break;
+    default:
+  }
+}
+
+/** Tasks that turned green are marked on the recordings; the next stage is set up where all of one are. */
+function afterJudged(room: Room, person: string, id: string, at: string): void {
+  const work = workOf(room.book.state, person, id);
+  const lab = work.lab === null ? null : (room.book.state.labs.get(work.lab)?.lab ?? null);
+  if (lab === null) return;
+  for (const { id: task, title } of exerciseFor(room, id, person).checks) {
+    const progress = work.tasks[task];
+    if (progress?.verdict === 'pass' && progress.since === at) room.terminals.mark(lab, `passed: ${title}`);
+  }
+  void room.places.look(work.lab!);
+  advanceStage(room, person, id).catch((error: unknown) => room.warn(messageOf(error)));
+}
+
+/** Looks at tasks by itself, a little after something was typed. */
+function watcherOf(room: Room): { stop(): void } {
+  const timers = new Map<string, NodeJS.Timeout>();
+  const last = new Map<string, number>();
+  room.typed = (person, id) => {
+    const key = `${person}\n${id}`;
+    clearTimeout(timers.get(key));
+    const wait = Math.max(quietMs, (last.get(key) ?? -Infinity) + betweenWatchesMs - performance.now());
+    timers.set(
+      key,
+      setTimeout(() => {
+        timers.delete(key);
+        last.set(key, performance.now());
+        const tasks = watchable(room, person, id);
+        if (tasks.length > 0 && workOf(room.book.state, person, id).lab !== null) room.rounds.watch(person, id, tasks);
+      }, wait),
+    );
+  };
+  return {
+    stop() {
+      for (const timer of timers.values()) clearTimeout(timer);
+      room.typed = () => undefined;
+    },
+  };
+}
+
+/** Tasks that are shown, and whose checks change nothing in the lab. */
+function watchable(room: Room, person: string, id: string): string[] {
+  const exercise = exerciseFor(room, id, person);
+  const shown = new Set(exercise.checks.filter(({ shown: when }) => when === 'always').map((check) => check.id));
+  return exercise.scenario.items.flatMap((item) =>
+    item.kind === 'check' && shown.has(item.id) && item.type.mayChange(item.spec) === null ? [item.id] : [],
+  );
+}
+
+function lookAtPlaces(room: Room): void {
+  for (const { person, lab } of room.book.state.works.values())
+    if (lab !== null && (room.online.get(person) ?? 0) > 0) void room.places.look(lab);
+}

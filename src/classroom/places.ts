@@ -1,0 +1,84 @@
+import type { RunningLab } from '../providers/provider.js';
+import { readEngineState } from '../run/engine-state.js';
+import { openSession, type LabSession } from '../session/session.js';
+import type { ContainerView } from './api.js';
+import { harmless } from './views.js';
+
+/** What the engines of a lab have, as last seen. */
+export interface Places {
+  containers(key: string): ContainerView[];
+  /** Asks the engines again; calls back where something is another than before. Several at once are one. */
+  look(key: string): Promise<void>;
+  /** The connections of a lab that is up, for further questions. */
+  session(key: string): Promise<LabSession>;
+  forget(key: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** For all engines of a lab, ms. */
+const lookMs = 10_000;
+const mostContainers = 50;
+
+export function createPlaces(running: (key: string) => Promise<RunningLab>, onChange: (key: string) => void): Places {
+  const sessions = new Map<string, Promise<LabSession>>();
+  const seen = new Map<string, ContainerView[]>();
+  const looking = new Map<string, Promise<void>>();
+
+  function session(key: string): Promise<LabSession> {
+    let open = sessions.get(key);
+    if (!open) {
+      open = running(key).then((lab) => openSession(lab));
+      sessions.set(key, open);
+      open.catch(() => sessions.delete(key));
+    }
+    return open;
+  }
+
+  async function lookNow(key: string): Promise<void> {
+    const open = await session(key);
+    const context = open.context({ signal: AbortSignal.timeout(lookMs), timeoutMs: lookMs, record: () => undefined });
+    const engines = open.lab.plan.hosts.filter(({ engine }) => engine);
+    const states = await Promise.all(engines.map(({ name }) => readEngineState(context.host(name))));
+    const found = states.flatMap((state) =>
+      (state?.containers ?? []).map((one) => ({
+        host: state!.host,
+        name: harmless(one.name),
+        image: harmless(one.image),
+        state: harmless(one.state),
+        networks: one.networks.map(({ name, address }) => ({ name: harmless(name), address: harmless(address) })),
+        ports: one.ports.map(harmless),
+      })),
+    );
+    const now = found.slice(0, mostContainers);
+    if (JSON.stringify(now) === JSON.stringify(seen.get(key) ?? [])) return;
+    seen.set(key, now);
+    onChange(key);
+  }
+
+  async function forget(key: string): Promise<void> {
+    const open = sessions.get(key);
+    sessions.delete(key);
+    seen.delete(key);
+    await open?.then((one) => one.close()).catch(() => undefined);
+  }
+
+  return {
+    containers: (key) => seen.get(key) ?? [],
+    look(key) {
+      let under = looking.get(key);
+      if (!under) {
+        under = lookNow(key)
+          // A host that says nothing, or is about to go, has nothing to show.
+          .catch(() => undefined)
+          .finally(() => looking.delete(key));
+        looking.set(key, under);
+      }
+      return under;
+    },
+    session,
+    forget,
+    async close() {
+      await Promise.all([...sessions.keys()].map(forget));
+    },
+  };
+}

@@ -1,0 +1,240 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { cpus, freemem, tmpdir, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { messageOf } from '../errors.js';
+import { whenSolved, atStart } from '../exercise/views.js';
+import type { Exercise } from '../exercise/exercise.js';
+import type { ClassFile } from './class-file.js';
+import { createClassroom } from './classroom.js';
+import { loadExercise, type GivenExercise } from './exercises.js';
+import { gradeHandIn } from './grades.js';
+import { performOn } from './rounds.js';
+import type { Room } from './room.js';
+import { workOf } from './state.js';
+import { askRound, wantLab } from './student.js';
+
+export interface RehearsedStudent {
+  exercise: string;
+  student: string;
+  /** From wanting a lab to having it, ms. */
+  startMs: number;
+  solveMs: number;
+  /** From handing in to the verdicts, with the wait for its turn, ms. */
+  judgeMs: number;
+  points: number;
+  of: number;
+  undecided: number;
+  /** What went wrong; `null`: nothing. */
+  problem: string | null;
+}
+
+export interface Rehearsal {
+  students: RehearsedStudent[];
+  /** Bytes of the machine’s memory: all, least that was available, and what a lab took on average once all were up. */
+  memory: { total: number; least: number; each: number };
+  /** Of all processors together, 0 to 1: on average, and while all labs were up and nobody did anything. */
+  cpu: { busy: number; idle: number };
+  /** What is met first when there are more students, and at how many; `null`: it was not met by far. */
+  firstLimit: { what: string; at: number } | null;
+}
+
+export interface RehearseOptions {
+  students: number;
+  warn(text: string): void;
+  progress(text: string): void;
+  signal: AbortSignal;
+}
+
+/** Solutions that are typed at once: students do not all type in the same second. */
+const solvingAtOnce = 8;
+/** How long nobody does anything while the processors are looked at, ms. */
+const restMs = 5000;
+
+/** Ticks of all processors that were not idle, and all of them. From proc_stat(5): user nice system idle iowait … */
+function ticks(): { busy: number; all: number } {
+  const numbers = readFileSync('/proc/stat', 'latin1').split('\n')[0]!.trim().split(/\s+/).slice(1, 9).map(Number);
+  const all = numbers.reduce((sum, one) => sum + one, 0);
+  return { busy: all - numbers[3]! - numbers[4]!, all };
+}
+
+function share(from: ReturnType<typeof ticks>, to: ReturnType<typeof ticks>): number {
+  return to.all === from.all ? 0 : (to.busy - from.busy) / (to.all - from.all);
+}
+
+/** MemAvailable of proc_meminfo(5), bytes. */
+function available(): number {
+  const match = /^MemAvailable:\s+(\d+) kB$/m.exec(readFileSync('/proc/meminfo', 'latin1'));
+  return match ? Number(match[1]) * 1024 : freemem();
+}
+
+async function until(what: string, holds: () => boolean, signal: AbortSignal): Promise<void> {
+  while (!holds()) {
+    if (signal.aborted) throw new Error(`interrupted while waiting for ${what}`);
+    await delay(50);
+  }
+}
+
+async function solve(room: Room, exercise: Exercise, lab: string, signal: AbortSignal): Promise<void> {
+  const done = new Set(atStart(exercise.scenario).items.map(({ id }) => id));
+  const wanted = new Set(whenSolved(exercise.scenario).items.map(({ id }) => id));
+  const running = await room.pool.running(lab);
+  const outcomes = await performOn(
+    running,
+    exercise,
+    (item) => item.kind === 'step' && !item.last && wanted.has(item.id) && !done.has(item.id),
+    { directory: room.casts, signal },
+  );
+  const failed = [...outcomes.values()].find(({ outcome }) => outcome.verdict !== 'pass');
+  if (failed) throw new Error(`the solution failed: ${failed.outcome.reason}`);
+}
+
+/** At most `most` at once; the others wait. */
+function gate(most: number): <T>(work: () => Promise<T>) => Promise<T> {
+  let under = 0;
+  const waiting: (() => void)[] = [];
+  return async (work) => {
+    if (under >= most) await new Promise<void>((resolve) => waiting.push(resolve));
+    under += 1;
+    try {
+      return await work();
+    } finally {
+      under -= 1;
+      waiting.shift()?.();
+    }
+  };
+}
+
+async function act(
+  room: Room,
+  given: GivenExercise,
+  student: string,
+  through: ReturnType<typeof gate>,
+  signal: AbortSignal,
+  allUp: Promise<void>,
+  up: () => void,
+): Promise<RehearsedStudent> {
+  const id = given.settings.id;
+  const told: RehearsedStudent = {
+    exercise: id,
+    student,
+    startMs: 0,
+    solveMs: 0,
+    judgeMs: 0,
+    points: 0,
+    of: 0,
+    undecided: 0,
+    problem: null,
+  };
+  let reported = false;
+  const report = (): void => {
+    if (!reported) up();
+    reported = true;
+  };
+  try {
+    const begin = performance.now();
+    await wantLab(room, student, id, null, false);
+    const work = (): ReturnType<typeof workOf> => workOf(room.book.state, student, id);
+    await until('a lab', () => work().lab !== null || work().failed !== null, signal);
+    if (work().lab === null) throw new Error(work().failed ?? 'no lab');
+    told.startMs = performance.now() - begin;
+    report();
+    await allUp;
+    const solving = performance.now();
+    await through(() => solve(room, given.of(student), work().lab!, signal));
+    told.solveMs = performance.now() - solving;
+    const asked = performance.now();
+    await askRound(room, student, id, 'hand-in');
+    const round = room.book.state.rounds.get(work().handIns.at(-1)!)!;
+    await until('verdicts', () => round.state !== 'waiting', signal);
+    told.judgeMs = performance.now() - asked;
+    if (round.state === 'broken') throw new Error(round.message ?? 'the round broke');
+    const graded = gradeHandIn(room.book.state, round, given.of(student), given.settings);
+    Object.assign(told, { points: graded.points, of: graded.of, undecided: graded.undecided.length });
+    const short = graded.tasks.find(({ verdict }) => verdict !== 'pass');
+    if (short) told.problem = `${short.title}: ${short.verdict}: ${short.reason}`;
+  } catch (error) {
+    told.problem = messageOf(error);
+  } finally {
+    report();
+  }
+  return told;
+}
+
+/** What more students would meet first, from what these took. */
+function firstLimit(file: ClassFile, students: number, each: number, least: number): Rehearsal['firstLimit'] {
+  const byMemory = each > 0 ? students + Math.floor(Math.max(0, least - totalmem() * 0.1) / each) : Infinity;
+  const byLabs = file.limits.labs;
+  if (byLabs <= byMemory) return { what: '`limits: { labs }` of the class', at: byLabs };
+  return Number.isFinite(byMemory) ? { what: 'memory of this machine', at: byMemory } : null;
+}
+
+/**
+ * Goes through an exercise with as many students as are asked for, at once: boots, solves, hands in, judges. Its own record and
+ * labs are taken away afterwards.
+ */
+export async function rehearse(file: ClassFile, exercise: string, options: RehearseOptions): Promise<Rehearsal> {
+  const directory = mkdtempSync(join(tmpdir(), 'netrig-rehearse-'));
+  const names = Array.from({ length: options.students }, (_, index) => `student-${String(index + 1).padStart(3, '0')}`);
+  const settings = { ...file.exercises.find(({ id }) => id === exercise)!, opens: null, closes: null, late: null };
+  const given = loadExercise(settings, names, 'rehearsal');
+  const classroom = createClassroom({
+    title: file.title,
+    directory,
+    exercises: [given],
+    students: names.map((id) => ({ id, name: id })),
+    limits: { ...file.limits, labs: Math.max(file.limits.labs, options.students), reserve: 0 },
+    isolation: 'users',
+    provider: 'local',
+    solo: false,
+    warn: options.warn,
+  });
+  const { room } = classroom;
+  const before = available();
+  let least = before;
+  const watch = setInterval(() => (least = Math.min(least, available())), 200);
+  const first = ticks();
+  let idle = 0;
+  let each = 0;
+  try {
+    await classroom.begin();
+    let up = 0;
+    let release = (): void => undefined;
+    const allUp = new Promise<void>((resolve) => (release = resolve));
+    const rest = async (): Promise<void> => {
+      options.progress(`${names.length} labs are up; nobody does anything for ${restMs / 1000} s`);
+      each = Math.max(0, (before - available()) / names.length);
+      const from = ticks();
+      await delay(restMs);
+      idle = share(from, ticks());
+      release();
+    };
+    const through = gate(solvingAtOnce);
+    const students = await Promise.all(
+      names.map((student) =>
+        act(room, given, student, through, options.signal, allUp, () => {
+          up += 1;
+          if (up % 5 === 0) options.progress(`${up} of ${names.length} labs are up`);
+          if (up === names.length) void rest();
+        }),
+      ),
+    );
+    return {
+      students,
+      memory: { total: totalmem(), least, each },
+      cpu: { busy: share(first, ticks()), idle },
+      firstLimit: firstLimit(file, options.students, each, least),
+    };
+  } finally {
+    clearInterval(watch);
+    await classroom.close();
+    await classroom.clear();
+    await room.book.close();
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** Processors of this machine, for a share of one. */
+export function processors(): number {
+  return cpus().length;
+}

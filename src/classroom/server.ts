@@ -1,0 +1,182 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import cookie from '@fastify/cookie';
+import helmet from '@fastify/helmet';
+import rateLimit from '@fastify/rate-limit';
+import files from '@fastify/static';
+import websocket from '@fastify/websocket';
+import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { messageOf, NetrigError } from '../errors.js';
+import { socketProtocol } from './api.js';
+import { isLoopback, type ClassListen } from './class-file.js';
+import { Refusal } from './problem.js';
+import type { Room } from './room.js';
+import { addRoutes } from './routes.js';
+import { addSockets } from './sockets.js';
+
+/** Where the build puts the pages. */
+const pagesDirectory = fileURLToPath(new URL('../pages/', import.meta.url));
+
+/** The largest frame of a socket, and the largest body, bytes: a paste fits, a flood does not. */
+const mostBytes = 64 * 1024;
+/** Requests of one session, or of one address without one, in a minute. */
+const mostRequests = 600;
+
+export interface ServerOptions {
+  room: Room;
+  listen: ClassListen;
+  /** For the name of the cookie: cookies of one address are shared over its ports. */
+  name: string;
+  pages?: string;
+}
+
+export interface ClassServer {
+  /** How browsers reach it, without a slash at the end. */
+  url: string;
+  close(): Promise<void>;
+}
+
+/** What routes and sockets know of the server. */
+export interface Serving {
+  room: Room;
+  cookie: { name: string; secure: boolean };
+}
+
+function hostPort(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** Origins that pages of this server have. */
+function originsOf({ host, url, tls }: ClassListen, port: number): Set<string> {
+  const scheme = tls ? 'https' : 'http';
+  const own = [`${scheme}://${hostPort(host, port)}`];
+  if (isLoopback(host)) own.push(`${scheme}://localhost:${port}`);
+  if (url) own.push(new URL(url).origin);
+  return new Set(own);
+}
+
+/**
+ * What no page of ours sends is refused before anything is done with it: names of other hosts (a name that was made to resolve
+ * to this address), sockets and changes from pages of other origins, and what a form can send.
+ */
+function guard(origins: ReadonlySet<string>): (request: FastifyRequest) => Promise<void> {
+  const hosts = new Set([...origins].map((origin) => new URL(origin).host));
+  return async ({ headers, method, url }) => {
+    if (!hosts.has(headers.host ?? ''))
+      throw new Refusal('other-origin', 'This server does not answer under that name.');
+    const { origin } = headers;
+    const upgrade = headers.upgrade !== undefined;
+    if (origin !== undefined || upgrade) {
+      if (!origins.has(origin ?? '')) throw new Refusal('other-origin', 'Pages of other origins may not do this.');
+    }
+    if (method !== 'GET' && method !== 'HEAD' && url.startsWith('/api/') && headers['x-netrig'] !== '1')
+      throw new Refusal('other-origin', 'The header x-netrig is missing.');
+  };
+}
+
+function answerProblem(error: unknown, reply: FastifyReply, warn: (text: string) => void): void {
+  const { statusCode, message } = error as { statusCode?: number; message?: string };
+  if (error instanceof Refusal) void reply.code(error.status).send({ code: error.code, message: error.message });
+  else if (statusCode === 429)
+    void reply.code(429).send({ code: 'too-many', message: 'Too many requests; wait a minute.', retryAfter: 60 });
+  else if (statusCode !== undefined && statusCode >= 400 && statusCode < 500)
+    void reply.code(statusCode).send({ code: 'not-valid', message: message ?? 'The request is not valid.' });
+  else {
+    warn(messageOf(error));
+    void reply.code(500).send({ code: 'failed', message: 'Something went wrong here; it was written down.' });
+  }
+}
+
+function tlsOf(listen: ClassListen): { https?: { cert: Buffer; key: Buffer } } {
+  if (!listen.tls) return {};
+  try {
+    return { https: { cert: readFileSync(listen.tls.certificate), key: readFileSync(listen.tls.key) } };
+  } catch (error) {
+    throw new NetrigError('NETRIG_CLASS_LISTEN', `The certificate or its key cannot be read: ${messageOf(error)}.`, {
+      cause: error,
+    });
+  }
+}
+
+/** Loaded by pages of this server only, which run no script that stands in them. */
+const contentPolicy = {
+  useDefaults: false,
+  directives: {
+    defaultSrc: ["'none'"],
+    scriptSrc: ["'self'"],
+    styleSrc: ["'self'", "'unsafe-inline'"],
+    imgSrc: ["'self'", 'data:'],
+    fontSrc: ["'self'"],
+    connectSrc: ["'self'"],
+    baseUri: ["'none'"],
+    formAction: ["'none'"],
+    frameAncestors: ["'none'"],
+  },
+};
+
+async function addPages(app: FastifyInstance, pages: string): Promise<void> {
+  await app.register(files, { root: join(pages, 'assets'), prefix: '/assets/', index: false, dotfiles: 'deny' });
+  const page = (file: string) => (_request: FastifyRequest, reply: FastifyReply) => reply.sendFile(file, pages);
+  app.get('/', page('index.html'));
+  app.get('/join', page('join.html'));
+  app.get('/teacher', page('teacher.html'));
+}
+
+/**
+ * Serves a class: its API, its sockets, its pages.
+ *
+ * @throws NETRIG_CLASS_LISTEN.
+ */
+export async function serveClass({ room, listen, name, pages }: ServerOptions): Promise<ClassServer> {
+  const secure = listen.tls !== null || (listen.url?.startsWith('https:') ?? false);
+  const serving: Serving = { room, cookie: { name: `${secure ? '__Host-' : ''}netrig-${name}`, secure } };
+  const app = fastify({
+    bodyLimit: mostBytes,
+    // A connection that a browser keeps for its next request must not keep the server from ending.
+    forceCloseConnections: true,
+    // A proxy of this machine says who asks.
+    trustProxy: listen.url !== null ? 'loopback' : false,
+    ...(tlsOf(listen) as object),
+  }) as unknown as FastifyInstance;
+  let origins: Set<string> = new Set();
+  app.addHook('onRequest', (request) => guard(origins)(request));
+  app.setErrorHandler((error, _request, reply) => answerProblem(error, reply, (text) => room.warn(text)));
+  app.setNotFoundHandler((_request, reply) => {
+    void reply.code(404).send({ code: 'not-found', message: 'There is nothing at this address.' });
+  });
+  await app.register(helmet, { contentSecurityPolicy: contentPolicy, strictTransportSecurity: secure });
+  await app.register(cookie);
+  await app.register(rateLimit, {
+    max: mostRequests,
+    timeWindow: '1 minute',
+    keyGenerator: (request) => request.cookies[serving.cookie.name] ?? request.ip,
+  });
+  await app.register(websocket, {
+    options: {
+      maxPayload: mostBytes,
+      handleProtocols: (offered: Set<string>) => (offered.has(socketProtocol) ? socketProtocol : false),
+    },
+  });
+  addRoutes(app, serving);
+  const endSockets = addSockets(app, serving);
+  await addPages(app, pages ?? pagesDirectory);
+  try {
+    await app.listen({ host: listen.host, port: listen.port });
+  } catch (error) {
+    await app.close();
+    throw new NetrigError('NETRIG_CLASS_LISTEN', `${hostPort(listen.host, listen.port)}: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+  const bound = app.server.address();
+  const port = typeof bound === 'object' && bound ? bound.port : listen.port;
+  origins = originsOf(listen, port);
+  return {
+    url: listen.url ?? [...origins][0]!,
+    async close() {
+      endSockets();
+      await app.close();
+    },
+  };
+}
