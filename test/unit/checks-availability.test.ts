@@ -1,7 +1,8 @@
 import { expect } from 'chai';
 import { availabilityCheck, judgeAvailability } from '../../src/checks/availability.js';
 import { gapsIn, readAnswer, type Answer } from '../../src/probes/answer-times.js';
-import { fakeLab } from '../fakes/lab.js';
+import { kindTable } from '../fakes/kind-table.js';
+import { fakePingStream } from '../fakes/ping-stream.js';
 import { areWellMade } from './well-made-kinds.js';
 
 const start = 1_795_863_033_000;
@@ -108,17 +109,60 @@ describe('Availability: the verdict', () => {
       expect(outcome.measures?.map(({ name }) => name)).to.deep.equal(['longest gap', 'answers', 'lost']);
     });
 
-  it('is none where nobody can put the fault in, or where its source is not there', async () => {
-    const hosts = { a: { on: { lan: '10.0.0.1' } }, b: { on: { lan: '10.0.0.2' } } };
-    const lab = fakeLab({ hosts });
-    expect(await lab.check(availabilityCheck, { from: 'a/gone', to: 'b', 'loses-at-most': '1s' })).to.include({
-      verdict: 'inconclusive',
-    });
-  });
-
   it('`during` says how long is watched', () => {
     const spec = { from: 'a', to: 'b', during: { poweroff: 'b' }, lasts: '5s', 'loses-at-most': '1s' };
     expect(availabilityCheck.schema.safeParse(spec).success).to.equal(false);
     expect(availabilityCheck.schema.safeParse({ ...spec, lasts: undefined }).success).to.equal(true);
+  });
+});
+
+describe('Availability, over a lab', () => {
+  const ask = (over: object = {}): object => ({
+    from: 'a',
+    to: 'b',
+    lasts: '300ms',
+    'loses-at-most': '500ms',
+    ...over,
+  });
+  kindTable(availabilityCheck, {
+    hosts: { a: { on: { lan: '10.0.0.1' } }, b: { on: { lan: '10.0.0.2' } } },
+    cases: [
+      { title: 'answers all the time', spec: ask(), spawns: fakePingStream(), is: 'pass' },
+      {
+        title: 'a gap that is allowed',
+        spec: ask(),
+        spawns: fakePingStream({ lost: range(8, 12) }),
+        is: 'pass',
+        reason: /for 250 ms/,
+      },
+      {
+        title: 'a gap that is too long',
+        spec: ask(),
+        spawns: fakePingStream({ lost: range(8, 28) }),
+        is: 'fail timeout',
+        reason: /for 1\.1 s/,
+      },
+      {
+        title: 'silence that lasts',
+        spec: ask(),
+        spawns: fakePingStream({ silentFrom: 10 }),
+        is: 'fail timeout',
+        reason: /no longer answers/,
+      },
+      { title: 'no source', spec: ask({ from: 'a/gone' }), spawns: fakePingStream(), is: 'inconclusive' },
+      {
+        title: 'a ping that cannot be started',
+        spec: ask(),
+        spawns: fakePingStream({ refuses: 'ping: socket: Operation not permitted' }),
+        is: 'inconclusive',
+        reason: /ended early: ping: socket: Operation not permitted/,
+      },
+      {
+        title: 'nobody to put the fault in',
+        spec: ask({ lasts: undefined, during: { poweroff: 'b' } }),
+        spawns: fakePingStream(),
+        is: 'skipped',
+      },
+    ],
   });
 });
