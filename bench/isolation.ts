@@ -22,7 +22,7 @@ interface Boot {
 }
 
 /** A number in the lab's groups: of the hierarchy that has the file. */
-function inGroups(lab: RunningLab, files: readonly { name: string; value: (text: string) => number }[]): number {
+export function inGroups(lab: RunningLab, files: readonly { name: string; value: (text: string) => number }[]): number {
   for (const entry of readLedger(labDirectory(lab.id))) {
     if (entry.kind !== 'cgroup') continue;
     for (const { name, value } of files) {
@@ -38,7 +38,7 @@ const cpuFiles = [
   { name: 'cpuacct.usage', value: (text: string) => Number(text) / 1e6 },
   { name: 'cpu.stat', value: (text: string) => Number(/^usage_usec (\d+)$/m.exec(text)?.[1]) / 1000 },
 ];
-const memoryFiles = [
+export const memoryFiles = [
   { name: 'memory.usage_in_bytes', value: (text: string) => Number(text) / 2 ** 20 },
   { name: 'memory.current', value: (text: string) => Number(text) / 2 ** 20 },
 ];

@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { cpus, loadavg } from 'node:os';
 import { messageOf } from '../src/errors.js';
+import { besideBench } from './beside.js';
 import { commandsBench } from './commands.js';
 import { hostsBench } from './hosts.js';
 import { sweep } from './leftovers.js';
@@ -20,6 +21,7 @@ const benches: readonly Bench[] = [
   commandsBench,
   hostsBench,
   isolationBench,
+  besideBench,
   lightBench,
   overlayBench,
   jobsBench,

@@ -108,7 +108,7 @@ async function runInside(argv: readonly string[], joined: ProcessIdentity | null
       writeMaps(child.pid!, child.stdio[3] as Readable, child.stdio[4] as Writable),
       ended.then(([code]) => {
         throw new NetrigError('NETRIG_NO_ROOT', `A user namespace could not be made (exit status ${code}).`, {
-          hint: '`netrig doctor` names what netrig needs to run without root.',
+          hint: '`netrig doctor` names what netrig needs to run without root. In a chroot the kernel makes none for users: run netrig outside of it, or as root.',
         });
       }),
     ]).catch((error: unknown) => {

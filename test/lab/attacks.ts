@@ -120,6 +120,21 @@ until_refused('files', sub { open(my $in, '<', '/dev/null') or return 0; push @h
 @held = ();
 # Keys, in a keyring of this process: each counts for the user.
 until_refused('keys', sub { my ($type, $name, $text) = ("user\0", "k$_[0]\0", 'x' x 100); syscall(248, $type, $name, $text, 100, -2) >= 0 });
+# Sockets take descriptors, too, and memory of the kernel beside them.
+until_refused('sockets', sub { my $fd = syscall(41, 1, 1, 0); push @held, $fd; $fd >= 0 });
+syscall(3, $_) for @held;
+@held = ();
+# A datagram to each address of a network that nobody is on: each is looked for, and takes a place in the neighbour table.
+# From many ports, they are tracked connections, where the host's rules look at those.
+system('ip address add 10.99.0.1/16 dev eth0; iptables -I OUTPUT -m conntrack --ctstate INVALID -j DROP');
+my $sent = sub { socket(my $udp, 2, 2, 0); defined send($udp, 'x', 0x40, pack('S n C4 x8', 2, 9, 10, 99, 1 + int($_[0] / 250), 1 + $_[0] % 250)) };
+my ($neighbours, $refused) = (0, 0);
+for my $count (0 .. 1999) { $sent->($count) ? $neighbours++ : $refused++ }
+print "neighbours | $neighbours ($refused refused)\n";
+my ($tracked) = (0);
+for my $port (1024 .. 21023) { my $one; socket($one, 2, 2, 0); bind($one, pack('S n C4 x8', 2, $port, 127, 0, 0, 1)); $tracked++ if defined send($one, 'x', 0x40, pack('S n C4 x8', 2, 9, 127, 0, 0, 1)); close $one }
+print "connections | $tracked (", (qx{cat /proc/sys/net/netfilter/nf_conntrack_count} =~ /(\d+)/)[0] // 'unknown', " tracked)\n";
+system('iptables -D OUTPUT 1; ip address del 10.99.0.1/16 dev eth0');
 until_refused('processes', sub { my $pid = fork; defined $pid or return 0; $pid or do { sleep 2; exit }; 1 });
 1 while wait > 0;
 `;

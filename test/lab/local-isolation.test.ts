@@ -20,6 +20,13 @@ const isolation = missing
   : ((await localProvider.capabilities()).find((one) => one.name === 'isolation') ?? null);
 const lacks = missing ?? (process.arch !== 'x64' ? 'x86-64' : isolation?.have ? null : `isolation: ${isolation?.seen}`);
 
+/** The ranges of ids that a process has. */
+function rangesOf(pid: number): string[] {
+  return readdirSync(idsDirectory, { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.includes(`.${pid}.`))
+    .map((path) => path.split('/')[0]!);
+}
+
 /** The machine's own disk: what the root directory is on. */
 function disk(): { numbers: string; type: string } {
   const { dev } = statSync('/', { bigint: true });
@@ -61,9 +68,9 @@ function disk(): { numbers: string; type: string } {
   });
 
   after(async () => {
-    const ids = readdirSync(idsDirectory);
+    expect(rangesOf(process.pid), 'ranges of ids').to.have.length(4);
     await Promise.all([victim?.down(), beside?.down()]);
-    expect(readdirSync(idsDirectory), 'ranges of ids').to.have.length(ids.length - 4);
+    expect(rangesOf(process.pid), 'ranges of ids').to.deep.equal([]);
     if (oldState === undefined) delete process.env['XDG_STATE_HOME'];
     else process.env['XDG_STATE_HOME'] = oldState;
     rmSync(state, { recursive: true });
@@ -82,6 +89,22 @@ function disk(): { numbers: string; type: string } {
       'had',
     );
     expect(machineState(), 'the machine').to.deep.equal(untouched);
+  }
+
+  /** Does something in the victim while the lab beside it is asked again and again: each time it answers, over SSH and on its wire. */
+  async function besideAnswers<T>(work: Promise<T>): Promise<T> {
+    let working = true;
+    const end = (): void => void (working = false);
+    work.then(end, end);
+    const seen: (number | null)[] = [];
+    do {
+      seen.push((await onHost(beside, 'a', 'ping -c 1 -W 5 10.20.1.12')).exitCode);
+    } while (working);
+    expect(
+      seen.filter((code) => code !== 0),
+      `of ${seen.length} questions to the lab beside`,
+    ).to.deep.equal([]);
+    return work;
   }
 
   it('have root that is nobody on the machine, in ids of its own', async () => {
@@ -127,23 +150,27 @@ function disk(): { numbers: string; type: string } {
   });
 
   it('use up what is theirs, and nobody else’s', async () => {
-    const { stdout, stderr } = await onHost(victim, 'a', `perl - <<'USE'\n${exhaustProgram}\nUSE`);
+    const { stdout, stderr } = await besideAnswers(onHost(victim, 'a', `perl - <<'USE'\n${exhaustProgram}\nUSE`));
     const counts = new Map([...linesOf(stdout)].map(([name, text]) => [name, Number.parseInt(text, 10)]));
     expect(stderr).not.to.contain('syntax');
     expect(counts.get('inotify')).to.be.within(1, 128);
     expect(counts.get('keys')).to.be.within(1, 200);
     expect(counts.get('files')).to.be.lessThan(100_000);
+    expect(counts.get('sockets')).to.be.lessThan(100_000);
+    // Tables of the whole machine: a host can try, and the lab beside it answered all the while.
+    expect(counts.get('neighbours')).to.be.greaterThan(0);
+    expect(counts.get('connections')).to.be.greaterThan(10_000);
     expect(counts.get('processes')).to.be.within(1, 400);
     expect(victim.limitsMet!().map((one) => one.text)).to.deep.equal(['a reached its limit of 400 processes']);
     await unharmed();
   });
 
   it('fill their own disk and memory, and are told by name', async () => {
-    const full = await onHost(victim, 'a', 'dd if=/dev/zero of=/big bs=1M count=200');
+    const full = await besideAnswers(onHost(victim, 'a', 'dd if=/dev/zero of=/big bs=1M count=200'));
     expect(full.stderr).to.contain('No space left on device');
     expect(victim.limitsMet!()).to.deep.equal([{ host: 'a', text: 'a filled its disk of 80 MB' }]);
     await onHost(victim, 'a', 'rm /big');
-    const bomb = await onHost(victim, 'a', `perl -e '$x = "x" x (1 << 30); print length $x'`);
+    const bomb = await besideAnswers(onHost(victim, 'a', `perl -e '$x = "x" x (1 << 30); print length $x'`));
     expect(bomb.stdout).to.equal('');
     expect(victim.limitsMet!()).to.deep.equal([
       { host: 'a', text: 'a reached its memory limit of 400 MB, and the kernel ended processes of it' },
@@ -218,9 +245,7 @@ function disk(): { numbers: string; type: string } {
     const plan = labPlan('killed', [hostPlan('a', 11, ['net1'])]);
     const holder = await startHolder(plan);
     const entries = made(holder.id);
-    const own = readdirSync(idsDirectory).filter((name) =>
-      readdirSync(join(idsDirectory, name)).some((owner) => owner.includes(`.${holder.child.pid}.`)),
-    );
+    const own = rangesOf(holder.child.pid!);
     expect(own).to.have.length(1);
     await endOf(holder.child, 'SIGKILL');
     await localProvider.sweep();
