@@ -1,5 +1,6 @@
 import { withCases, type CasesByItem } from './cases.js';
 import { Assembly, composedSource } from './composed-source.js';
+import { withComposeFiles } from './compose-file.js';
 import type { Diagnostic } from './diagnostic.js';
 import { withSharedFiles } from './shared-files.js';
 import { isDataMap, type Data, type ScenarioSource } from './source.js';
@@ -40,14 +41,16 @@ export function composeScenario(source: ScenarioSource, file: string): Composed 
   const assembly = new Assembly();
   const shared = withSharedFiles(source, source.data, file, assembly);
   if (shared.diagnostics.length > 0) return broken(source, shared.diagnostics);
-  const whole = composedSource(source, shared.data, assembly);
+  const { data, diagnostics } = withComposeFiles(source, shared.data, file, assembly);
+  if (diagnostics.length > 0) return broken(source, diagnostics);
+  const whole = composedSource(source, data, assembly);
   const taken = new Set([
-    ...namesOf(shared.data.vars),
-    ...namesOf(shared.data.matrix),
-    ...namesOf(shared.data.secrets),
-    ...namesOf(shared.data.parameters),
+    ...namesOf(data.vars),
+    ...namesOf(data.matrix),
+    ...namesOf(data.secrets),
+    ...namesOf(data.parameters),
   ]);
-  const cases = withCases(whole, shared.data, assembly, taken);
+  const cases = withCases(whole, data, assembly, taken);
   if (cases.diagnostics.length > 0) return broken(whole, cases.diagnostics);
   return { source: composedSource(source, cases.data, assembly), cases: cases.cases };
 }

@@ -146,6 +146,16 @@ export interface DockerContainer {
   extra_hosts: string[];
   links: string[];
   cap_add: string[];
+  cap_drop?: string[] | undefined;
+  privileged?: boolean | undefined;
+  entrypoint?: string | string[] | undefined;
+  working_dir?: string | undefined;
+  user?: string | undefined;
+  read_only?: boolean | undefined;
+  tmpfs?: string[] | undefined;
+  init?: boolean | undefined;
+  stop_signal?: string | undefined;
+  tty?: boolean | undefined;
   sysctls: Record<string, string>;
   volumes: string[];
   restart: string | null;

@@ -206,6 +206,20 @@ const zContainer = z
       .default([])
       .describe('Links to other containers of the host: `name` or `name:alias`.'),
     cap_add: z.array(z.string().min(1)).default([]).describe('Capabilities to add, such as `NET_ADMIN`.'),
+    cap_drop: z.array(z.string().min(1)).optional().describe('Capabilities to take away.'),
+    privileged: z.boolean().optional().describe('All that the host itself may do.'),
+    entrypoint: z
+      .union([z.string().min(1), z.array(zText).min(1)])
+      .optional()
+      .describe('Program that runs instead of the image’s entry point: one, or a list with its first arguments.'),
+    working_dir: z.string().min(1).optional().describe('Directory in which it runs.'),
+    user: zText.optional().describe('User, and group, as whom it runs: `1000:1000`.'),
+    read_only: z.boolean().optional().describe('Root file system that cannot be written to.'),
+    tmpfs: oneOrMany(z.string().min(1)).optional().describe('File systems in memory: `/run`, `/tmp:size=64m`.'),
+    init: z.boolean().optional().describe('An init of the engine’s as PID 1, which reaps processes.'),
+    stop_signal: z.string().min(1).optional().describe('Signal that stops it: `SIGQUIT`.'),
+    tty: z.boolean().optional().describe('A terminal.'),
+    stdin_open: z.boolean().optional().describe('Its standard input stays open, which it does anyway.'),
     sysctls: mapOrAssignments('key')
       .default({})
       .describe('Kernel parameters of the container, as a map or as `key=value` items.'),
@@ -239,6 +253,11 @@ const zDocker = z
       .record(zDockerName, zContainer)
       .default({})
       .describe('Containers of the engine, started in the order of the file.'),
+    compose: zOwnPath
+      .optional()
+      .describe(
+        'A Compose file beside the scenario, whose services and networks the engine has from the start, too; see docs/images.md.',
+      ),
   })
   .meta({
     id: 'Docker',

@@ -41,6 +41,22 @@ function attachmentFlags(attachment: DockerContainer['networks'][string]): strin
   ];
 }
 
+/** What `docker run` says of the container's process and of its root file system. */
+function processFlags(container: DockerContainer): string[] {
+  const one = (flag: string, value: string | undefined): string[] => (value === undefined ? [] : [flag, value]);
+  return [
+    ...(container.privileged ? ['--privileged'] : []),
+    ...one('--entrypoint', [container.entrypoint ?? []].flat()[0]),
+    ...one('--workdir', container.working_dir),
+    ...one('--user', container.user),
+    ...(container.read_only ? ['--read-only'] : []),
+    ...flags('--tmpfs', container.tmpfs ?? []),
+    ...(container.init ? ['--init'] : []),
+    ...one('--stop-signal', container.stop_signal),
+    ...(container.tty ? ['--tty'] : []),
+  ];
+}
+
 /** `docker run -d`, and one `docker network connect` for each further network, as docker 20.10 knows them. */
 export function containerArgvs(name: string, container: DockerContainer): string[][] {
   const [first, ...further] = Object.entries(container.networks);
@@ -66,11 +82,14 @@ export function containerArgvs(name: string, container: DockerContainer): string
     ...flags('--add-host', container.extra_hosts),
     ...flags('--link', container.links),
     ...flags('--cap-add', container.cap_add),
+    ...flags('--cap-drop', container.cap_drop ?? []),
+    ...processFlags(container),
     ...pairs('--sysctl', container.sysctls),
     ...flags('--volume', container.volumes),
     ...(container.restart ? ['--restart', container.restart] : []),
     ...pairs('--label', container.labels),
     container.image,
+    ...[container.entrypoint ?? []].flat().slice(1),
     ...command,
   ];
   const connects = further.map(([network, attachment]) => [

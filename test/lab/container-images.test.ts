@@ -239,6 +239,43 @@ steps:
     });
   });
 
+  it('and networks, builds, files of a Compose file are there from the start', async () => {
+    const { dir, remove } = workDirectory({
+      'lab.yaml': `scenario: images
+title: A Compose file
+hosts: { app: { docker: { compose: ./shop/compose.yaml } } }
+steps:
+  - check: The front is published, and serves what is bound into it
+    http: { from: app, url: "http://127.0.0.1:8080/page", expect: { body: { contains: bound } } }
+  - check: Services know each other by name
+    ping: { from: app/db, to: app/front }
+  - check: A built service is what its Dockerfile says
+    command: { on: app/db, run: [sh, -c, "cat /said; id -u"], expect: { stdout: "built\\n1000" } }
+`,
+    });
+    mkdirSync(join(dir, 'shop/db'), { recursive: true });
+    writeFileSync(join(dir, 'shop/page'), 'bound');
+    writeFileSync(join(dir, 'shop/db/Dockerfile'), 'FROM busybox\nRUN echo built >/said\n');
+    const compose = `services:
+  front:
+    image: web
+    depends_on: [db]
+    ports: ["8080:80"]
+    volumes: ["./page:/www/page:ro"]
+  db:
+    build: ./db
+    user: "1000"
+    command: sleep 1000
+    volumes: [data:/data]
+volumes:
+  data:
+`;
+    writeFileSync(join(dir, 'shop/compose.yaml'), compose);
+    const ended = await netrig(['run', 'lab.yaml'], { cwd: dir, env: cache.environment }).ended;
+    expect(ended.status, ended.stdout + ended.stderr).to.equal(0);
+    remove();
+  });
+
   it('are put together from Debian packages', async () => {
     const ended = await run(`scenario: images
 title: An image of packages
