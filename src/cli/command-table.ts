@@ -578,6 +578,43 @@ export const commandTable: readonly (CommandRow | CommandGroup)[] = [
         },
       },
       {
+        name: 'grade',
+        runs: 'classGrade',
+        summary: 'grade answers that were handed in as files',
+        description:
+          'Grades a folder of answers: for each student a folder with HOST/solution.sh or a scenario file, or a scenario file alone. Each gets fresh hosts with the set-up of the exercise, then the answer, then the checks of the exercise. Writes wide.csv, long.csv and gradescope/STUDENT/results.json (see docs/teaching.md). Ends with 1 when an answer could not be graded, or a task of one not be judged.',
+        arguments: [
+          { name: '<folder>', description: 'the folder of answers' },
+          { name: '<exercise>', description: 'scenario file that is an exercise' },
+        ],
+        options: {
+          output: { flags: '-o, --output <dir>', description: 'where the sheet goes', default: 'grades' },
+          class: {
+            flags: '-c, --class <file>',
+            description:
+              'file of a class that was started here: each student has the values that it drew (default: all have the example’s)',
+          },
+          timeout: {
+            flags: '--timeout <duration>',
+            description: 'how long one solution.sh may take',
+            parse: duration,
+            default: 300_000,
+            defaultShown: '5m',
+          },
+          isolation: { ...isolation, default: 'users' },
+          jobs: {
+            flags: '-j, --jobs <n>',
+            description: 'labs at once (default: one per processor, at most 4)',
+            parse: wholeNumber(1),
+          },
+          reports: {
+            flags: '--reports <dir>',
+            description: 'keep the records of all labs below this directory (default: nothing is kept)',
+          },
+          json: json('the grades'),
+        },
+      },
+      {
         name: 'regrade',
         runs: 'classRegrade',
         summary: 'grade again from the record',

@@ -59,6 +59,17 @@ export interface ProveFlags {
   json?: boolean;
 }
 
+export interface ClassGradeFlags {
+  output: string;
+  class?: string;
+  /** ms */
+  timeout: number;
+  isolation: string;
+  jobs?: number;
+  reports?: string;
+  json?: boolean;
+}
+
 export interface LabFlags {
   lab?: string;
   timeout?: number;
@@ -124,6 +135,7 @@ export interface Handlers {
   classStatus(file: string, flags: { json?: boolean }): Promise<number>;
   classStop(file: string, flags: Record<never, never>): Promise<number>;
   classRehearse(file: string, flags: { students: number; exercise?: string; json?: boolean }): Promise<number>;
+  classGrade(folder: string, exercise: string, flags: ClassGradeFlags): Promise<number>;
   classRegrade(file: string, flags: { output: string; json?: boolean }): Promise<number>;
   init(where: string, flags: { force?: boolean }): Promise<number>;
 }

@@ -36,6 +36,7 @@ const handlers: Handlers = {
   classStatus: async (...all) => (await import('./commands/class.js')).status(...all),
   classStop: async (file) => (await import('./commands/class.js')).stop(file),
   classRehearse: async (...all) => (await import('./commands/class.js')).rehearse(...all),
+  classGrade: async (...all) => (await import('./commands/class-grade.js')).grade(...all),
   classRegrade: async (...all) => (await import('./commands/class.js')).regrade(...all),
   init: async (...all) => (await import('./commands/init.js')).init(...all),
 };

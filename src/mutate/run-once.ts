@@ -9,7 +9,8 @@ import { providerNamed } from '../providers/registry.js';
 import { createRunDir } from '../report/run-dir.js';
 import { openEventLog } from '../run/event-log.js';
 import { createScenarioRun } from '../run/scenario-run.js';
-import type { Scenario, ScenarioItem } from '../scenario/scenario.js';
+import type { IsolationWish } from '../providers/provider.js';
+import type { Scenario, ScenarioItem, StepItem } from '../scenario/scenario.js';
 import type { Ran } from './judge.js';
 
 export interface RunOnceOptions {
@@ -17,6 +18,10 @@ export interface RunOnceOptions {
   provider: string | null;
   /** The run ends after the first item of which this holds; `null`: after the last. */
   stopAt: ((item: ScenarioItem, outcome: Outcome) => boolean) | null;
+  /** How hosts are kept from the machine; default: as a file of its place may have them. */
+  isolation?: IsolationWish;
+  /** Steps whose failure stops nothing. */
+  mayFail?: (item: StepItem) => boolean;
   /** Netrig's version and arguments, for the record. */
   version: string;
   argv: readonly string[];
@@ -40,7 +45,8 @@ export async function runOnce(scenario: Scenario, dir: string, options: RunOnceO
     emit: log.emit,
     runDir: dir,
     signal: options.signal,
-    isolation: wishFor('auto', scenario.file),
+    isolation: wishFor(options.isolation ?? 'auto', scenario.file),
+    ...(options.mayFail ? { mayFail: options.mayFail } : {}),
     ...(options.stopAt === null
       ? {}
       : { notAskedFor: 'the run stopped at the first check that did not pass (--bail)' }),

@@ -31,6 +31,8 @@ export interface ScenarioRunOptions {
   keepOnFail?: boolean;
   /** How the provider is to keep hosts from the machine; default `auto`. */
   isolation?: IsolationWish;
+  /** Steps whose failure stops nothing: an answer that somebody gives is judged by the checks alone. Default: none. */
+  mayFail?: (item: StepItem) => boolean;
   /** Why items that were never asked for were not run; default: not selected. */
   notAskedFor?: string;
   /** Nothing is provisioned, steps are not applied, and checks that may change something are left out. */
@@ -100,10 +102,11 @@ async function performNow(course: Course, item: ScenarioItem): Promise<Outcome> 
   const timed = await performItem(course, item);
   const { verdict } = timed.outcome;
   const last = item.kind === 'step' && item.last;
-  if (item.kind === 'step' && !last && verdict !== 'pass' && verdict !== 'skipped')
+  const goesOn = item.kind === 'step' && verdict !== 'error' && course.options.mayFail?.(item) === true;
+  if (item.kind === 'step' && !last && !goesOn && verdict !== 'pass' && verdict !== 'skipped')
     course.lab.stop(`the step "${item.title}" (line ${item.source.line}) did not succeed`);
   // What follows is about a lab in which it was done.
-  if (item.kind === 'step' && !last && verdict === 'skipped' && timed.attempts > 0)
+  if (item.kind === 'step' && !last && !goesOn && verdict === 'skipped' && timed.attempts > 0)
     course.lab.stop(`the step "${item.title}" (line ${item.source.line}) cannot be taken here`);
   return settle(course, item, timed);
 }
