@@ -75,53 +75,82 @@ function asLab(scenario: Scenario, key: string, limits: ResourceLimits): Scenari
 }
 
 export function createLabPool(options: LabPoolOptions): LabPool {
-  const { book } = options;
-  const making = new Map<string, { what: string; abort: AbortController; done: Promise<void> }>();
-  const ending = new Map<string, Promise<void>>();
-  let closed = false;
+  return new Labs(options);
+}
 
-  const live = (): LabState[] =>
-    [...book.state.labs.values()].filter(({ state }) => state === 'making' || state === 'up');
-  const given = (): Set<string> => new Set([...book.state.works.values()].flatMap(({ lab }) => lab ?? []));
-  const free = (): LabState[] => {
-    const had = given();
-    return live().filter(({ key, state }) => state === 'up' && !had.has(key) && !ending.has(key));
-  };
-  const waiting = (): Work[] =>
-    [...book.state.works.values()]
+interface Making {
+  /** What it is at. */
+  what: string;
+  abort: AbortController;
+  done: Promise<void>;
+}
+
+class Labs implements LabPool {
+  private readonly making = new Map<string, Making>();
+  private readonly ending = new Map<string, Promise<void>>();
+  private readonly timer: NodeJS.Timeout;
+  private closed = false;
+
+  constructor(private readonly options: LabPoolOptions) {
+    this.timer = setInterval(() => {
+      if (!this.closed) this.look();
+    }, lookMs).unref();
+  }
+
+  private get book(): ClassBook {
+    return this.options.book;
+  }
+
+  private live(): LabState[] {
+    return [...this.book.state.labs.values()].filter(({ state }) => state === 'making' || state === 'up');
+  }
+
+  /** Keys of the labs that somebody has. */
+  private given(): Set<string> {
+    return new Set([...this.book.state.works.values()].flatMap(({ lab }) => lab ?? []));
+  }
+
+  private free(): LabState[] {
+    const had = this.given();
+    return this.live().filter(({ key, state }) => state === 'up' && !had.has(key) && !this.ending.has(key));
+  }
+
+  private waiting(): Work[] {
+    return [...this.book.state.works.values()]
       .filter((work) => work.wanted !== null)
       .sort((one, other) => one.wanted!.n - other.wanted!.n);
-  const fits = (lab: LabState, work: Work): boolean =>
-    lab.exercise === work.exercise && lab.stage === work.wanted!.stage && (lab.person ?? work.person) === work.person;
-  const makingFor = (work: Work): LabState | undefined =>
-    live().find(
-      (lab) => lab.state === 'making' && making.has(lab.key) && lab.person === work.person && fits(lab, work),
-    );
+  }
 
-  async function make(exercise: string, person: string | null, stage: string | null): Promise<void> {
+  private makingFor(work: Work): LabState | undefined {
+    return this.live().find(
+      (lab) => lab.state === 'making' && this.making.has(lab.key) && lab.person === work.person && fits(lab, work),
+    );
+  }
+
+  private make(exercise: string, person: string | null, stage: string | null): void {
     const key = randomBytes(6).toString('hex');
-    const abort = new AbortController();
-    void book.append({ type: 'lab:making', key, exercise, person, stage });
-    const entry = { what: 'waits to be booted', abort, done: Promise.resolve() };
-    making.set(key, entry);
-    entry.done = bring(key, exercise, person, stage, entry)
+    void this.book.append({ type: 'lab:making', key, exercise, person, stage });
+    const entry: Making = { what: 'waits to be booted', abort: new AbortController(), done: Promise.resolve() };
+    this.making.set(key, entry);
+    entry.done = this.bring(key, exercise, person, stage, entry)
       .catch((error: unknown) => {
-        options.warn(`a lab of ${exercise} did not come up: ${messageOf(error)}`);
-        if (!closed) void book.append({ type: 'lab:failed', key, message: messageOf(error) });
+        this.options.warn(`a lab of ${exercise} did not come up: ${messageOf(error)}`);
+        if (!this.closed) void this.book.append({ type: 'lab:failed', key, message: messageOf(error) });
       })
       .finally(() => {
-        making.delete(key);
-        wake();
+        this.making.delete(key);
+        this.wake();
       });
   }
 
-  async function bring(
+  private async bring(
     key: string,
     exercise: string,
     person: string | null,
     stage: string | null,
-    entry: { what: string; abort: AbortController },
+    entry: Making,
   ): Promise<void> {
+    const { options } = this;
     const { scenario } = options.exercise(exercise, person);
     const lab = await bringUp(asLab(atStart(scenario, stage), key, options.limits), {
       provider: providerNamed(options.provider),
@@ -134,158 +163,161 @@ export function createLabPool(options: LabPoolOptions): LabPool {
         options.onProgress(person, exercise);
       },
     });
-    await book.append({ type: 'lab:made', key, lab });
+    await this.book.append({ type: 'lab:made', key, lab });
   }
 
   /** A lab that is ready goes to the first who waits for such a one. */
-  function give(): void {
-    for (const work of waiting()) {
+  private give(): void {
+    for (const work of this.waiting()) {
       if (work.lab !== null) {
-        void end(work.lab, 'a new one was asked for');
+        void this.end(work.lab, 'a new one was asked for');
         continue;
       }
-      const lab = free().find((one) => fits(one, work));
-      if (lab) void book.append({ type: 'lab:given', key: lab.key, person: work.person });
+      const lab = this.free().find((one) => fits(one, work));
+      if (lab) void this.book.append({ type: 'lab:given', key: lab.key, person: work.person });
     }
   }
 
   /** Room for one more, where need be by the end of a lab in reserve that nobody waits for. */
-  function room(): boolean {
-    if (live().length < options.labs) return true;
-    const spare = free()[0];
-    if (spare) void end(spare.key, 'its place was needed');
+  private room(): boolean {
+    if (this.live().length < this.options.labs) return true;
+    const spare = this.free()[0];
+    if (spare) void this.end(spare.key, 'its place was needed');
     return false;
   }
 
-  function makeWanted(): void {
-    for (const work of waiting()) {
-      if (making.size >= options.starting) return;
-      if (work.lab !== null || makingFor(work)) continue;
-      if (!room()) return;
-      void make(work.exercise, work.person, work.wanted!.stage);
+  private makeWanted(): void {
+    for (const work of this.waiting()) {
+      if (this.making.size >= this.options.starting) return;
+      if (work.lab !== null || this.makingFor(work)) continue;
+      if (!this.room()) return;
+      this.make(work.exercise, work.person, work.wanted!.stage);
     }
   }
 
   /** Whom a lab in reserve is made for: anybody, or the next of the roster who has not begun; `undefined`: nobody. */
-  function nextInReserve({ id, personal }: { id: string; personal: boolean }): string | null | undefined {
+  private nextInReserve({ id, personal }: { id: string; personal: boolean }): string | null | undefined {
     if (!personal) return null;
-    const begun = new Set(
-      [...book.state.works.values()]
-        .filter(({ exercise, startedAt }) => exercise === id && startedAt)
-        .map(({ person }) => person),
-    );
-    const ready = new Set(
-      live()
-        .filter(({ exercise }) => exercise === id)
-        .map(({ person }) => person),
-    );
-    return options.students.find((student) => !begun.has(student) && !ready.has(student));
+    const begun = [...this.book.state.works.values()].filter(({ exercise, startedAt }) => exercise === id && startedAt);
+    const ready = this.live().filter(({ exercise }) => exercise === id);
+    const served = new Set([...begun, ...ready].map(({ person }) => person));
+    return this.options.students.find((student) => !served.has(student));
   }
 
-  function makeReserve(): void {
-    if (waiting().length > 0) return;
-    const had = given();
-    for (const exercise of options.open()) {
-      if (making.size >= options.starting || live().length >= options.labs) return;
-      const spare = live().filter((lab) => lab.exercise === exercise.id && lab.stage === null && !had.has(lab.key));
-      const person = nextInReserve(exercise);
-      if (spare.length < options.reserve && person !== undefined) void make(exercise.id, person, null);
+  private makeReserve(): void {
+    if (this.waiting().length > 0) return;
+    const had = this.given();
+    for (const exercise of this.options.open()) {
+      if (this.making.size >= this.options.starting || this.live().length >= this.options.labs) return;
+      const spare = this.live().filter(
+        (lab) => lab.exercise === exercise.id && lab.stage === null && !had.has(lab.key),
+      );
+      const person = this.nextInReserve(exercise);
+      if (spare.length < this.options.reserve && person !== undefined) this.make(exercise.id, person, null);
     }
   }
 
-  function wake(): void {
-    if (closed) return;
-    give();
-    makeWanted();
-    makeReserve();
+  wake(): void {
+    if (this.closed) return;
+    this.give();
+    this.makeWanted();
+    this.makeReserve();
   }
 
-  function end(key: string, why: string): Promise<void> {
-    let over = ending.get(key);
+  end(key: string, why: string): Promise<void> {
+    let over = this.ending.get(key);
     if (!over) {
-      over = endNow(key, why).finally(() => {
-        ending.delete(key);
-        wake();
+      over = this.endNow(key, why).finally(() => {
+        this.ending.delete(key);
+        this.wake();
       });
-      ending.set(key, over);
+      this.ending.set(key, over);
     }
     return over;
   }
 
-  async function endNow(key: string, why: string): Promise<void> {
-    const { lab } = book.state.labs.get(key) ?? { lab: null };
+  private async endNow(key: string, why: string): Promise<void> {
+    const { lab } = this.book.state.labs.get(key) ?? { lab: null };
     if (lab !== null) {
-      options.onEnd(lab);
+      this.options.onEnd(lab);
       const record = listRecords().find(({ id }) => id === lab);
-      if (record) await takeDown(record).catch((error: unknown) => options.warn(`${lab}: ${messageOf(error)}`));
+      if (record) await this.remove(record);
     }
-    void book.append({ type: 'lab:ended', key, why });
+    await this.book.append({ type: 'lab:ended', key, why });
   }
 
-  function look(): void {
+  private async remove(record: LabRecord): Promise<void> {
+    await takeDown(record).catch((error: unknown) => this.options.warn(`${record.id}: ${messageOf(error)}`));
+  }
+
+  /** Labs whose holder died are labs no more. */
+  private look(): void {
     const records = new Map(listRecords().map((record) => [record.id, record]));
-    for (const { key, lab, state } of live()) {
-      if (state !== 'up' || ending.has(key)) continue;
+    for (const { key, lab, state } of this.live()) {
+      if (state !== 'up' || this.ending.has(key)) continue;
       const record = records.get(lab!);
       if (record && holderLife(record) !== 'dead') continue;
-      options.warn(`the lab ${lab} is gone`);
-      void end(key, 'the lab is gone: what held it ended');
+      this.options.warn(`the lab ${lab} is gone`);
+      void this.end(key, 'the lab is gone: what held it ended');
     }
   }
 
-  const timer = setInterval(() => {
-    if (!closed) look();
-  }, lookMs).unref();
+  async recover(): Promise<void> {
+    const unfinished = this.live().filter(({ state }) => state === 'making');
+    const byKey = new Map(listRecords().map((record) => [keyOf(record), record]));
+    await Promise.all(
+      unfinished.map(async ({ key }) => {
+        const record = byKey.get(key);
+        if (record) await this.remove(record);
+        await this.book.append({ type: 'lab:ended', key, why: 'the class was interrupted while it came up' });
+      }),
+    );
+    this.look();
+  }
 
-  return {
-    wake,
-    async recover() {
-      const unfinished = live().filter(({ state }) => state === 'making');
-      const byKey = new Map(listRecords().map((record) => [keyOf(record), record]));
-      await Promise.all(
-        unfinished.map(async ({ key }) => {
-          const record = byKey.get(key);
-          if (record) await takeDown(record).catch((error: unknown) => options.warn(messageOf(error)));
-          void book.append({ type: 'lab:ended', key, why: 'the class was interrupted while it came up' });
-        }),
-      );
-      look();
-    },
-    place(work) {
-      if (work.wanted === null || makingFor(work)) return null;
-      const queue = waiting().filter((one) => !makingFor(one));
-      const at = queue.findIndex((one) => one.person === work.person && one.exercise === work.exercise);
-      return at === -1 ? null : { place: at + 1, of: queue.length };
-    },
-    progress(work) {
-      const lab = work.wanted === null ? undefined : makingFor(work);
-      return lab ? (making.get(lab.key)?.what ?? null) : null;
-    },
-    async running(key) {
-      const lab = book.state.labs.get(key)?.lab;
-      if (!lab) throw new Error('The lab is not up.');
-      const record = readRecord(lab);
-      return providerNamed(record.provider).attach(record);
-    },
-    counts() {
-      const all = live();
-      const starting = all.filter(({ state }) => state === 'making').length;
-      return {
-        up: all.length - starting,
-        starting,
-        reserve: free().length,
-        queued: waiting().filter((work) => !makingFor(work)).length,
-        limit: options.labs,
-      };
-    },
-    end,
-    async close() {
-      closed = true;
-      clearInterval(timer);
-      for (const { abort } of making.values()) abort.abort();
-      await Promise.all([...[...making.values()].map(({ done }) => done), ...ending.values()]);
-    },
-  };
+  place(work: Work): { place: number; of: number } | null {
+    if (work.wanted === null || this.makingFor(work)) return null;
+    const queue = this.waiting().filter((one) => !this.makingFor(one));
+    const at = queue.findIndex((one) => one.person === work.person && one.exercise === work.exercise);
+    return at === -1 ? null : { place: at + 1, of: queue.length };
+  }
+
+  progress(work: Work): string | null {
+    const lab = work.wanted === null ? undefined : this.makingFor(work);
+    return lab ? (this.making.get(lab.key)?.what ?? null) : null;
+  }
+
+  async running(key: string): Promise<RunningLab> {
+    const lab = this.book.state.labs.get(key)?.lab;
+    if (!lab) throw new Error('The lab is not up.');
+    const record = readRecord(lab);
+    return providerNamed(record.provider).attach(record);
+  }
+
+  counts(): { up: number; starting: number; reserve: number; queued: number; limit: number } {
+    const all = this.live();
+    const starting = all.filter(({ state }) => state === 'making').length;
+    return {
+      up: all.length - starting,
+      starting,
+      reserve: this.free().length,
+      queued: this.waiting().filter((work) => !this.makingFor(work)).length,
+      limit: this.options.labs,
+    };
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+    clearInterval(this.timer);
+    for (const { abort } of this.making.values()) abort.abort();
+    await Promise.all([...[...this.making.values()].map(({ done }) => done), ...this.ending.values()]);
+  }
+}
+
+function fits(lab: LabState, work: Work): boolean {
+  return (
+    lab.exercise === work.exercise && lab.stage === work.wanted!.stage && (lab.person ?? work.person) === work.person
+  );
 }
 
 /** What a person who waits is told of an event of the boot; `null`: nothing new. */

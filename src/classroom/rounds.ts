@@ -123,38 +123,83 @@ export async function performOn(
 }
 
 export function createRounds(options: RoundsOptions): Rounds {
-  const { book } = options;
-  const under = new Map<string, { round: Round; done: number; over: Promise<void> }>();
-  const abort = new AbortController();
-  let closed = false;
+  return new RoundQueue(options);
+}
+
+interface Under {
+  round: Round;
+  done: number;
+  over: Promise<void>;
+}
+
+function unasked(person: string, exercise: string, tasks: string[]): Round {
+  return {
+    id: `watch-${randomBytes(6).toString('hex')}`,
+    person,
+    exercise,
+    kind: 'watch',
+    tasks,
+    at: new Date().toISOString(),
+    state: 'waiting',
+    results: {},
+    decided: {},
+    message: null,
+  };
+}
+
+class RoundQueue implements Rounds {
+  private readonly under = new Map<string, Under>();
+  private readonly abort = new AbortController();
+  private closed = false;
+
+  constructor(private readonly options: RoundsOptions) {}
+
+  private get book(): ClassBook {
+    return this.options.book;
+  }
 
   /** What waits, in its order. */
-  const waiting = (): Round[] => [...book.state.waiting].filter((round) => !under.has(round.id));
-  const busy = ({ person, exercise }: Round): boolean =>
-    [...under.values()].some(({ round }) => round.person === person && round.exercise === exercise);
+  private waiting(): Round[] {
+    return [...this.book.state.waiting].filter((round) => !this.under.has(round.id));
+  }
 
-  function wake(): void {
-    if (closed) return;
-    for (const round of waiting()) {
-      if (under.size >= options.atOnce) return;
-      if (busy(round)) continue;
-      const entry = { round, done: 0, over: Promise.resolve() };
-      under.set(round.id, entry);
-      entry.over = judge(round, entry)
-        .catch((error: unknown) => {
-          if (!abort.signal.aborted)
-            return book.append({ type: 'round:broken', round: round.id, message: messageOf(error) });
-        })
-        .finally(() => {
-          under.delete(round.id);
-          wake();
-        });
+  private busy({ person, exercise }: Round): boolean {
+    return [...this.under.values()].some(({ round }) => round.person === person && round.exercise === exercise);
+  }
+
+  wake(): void {
+    if (this.closed) return;
+    for (const round of this.waiting()) {
+      if (this.under.size >= this.options.atOnce) return;
+      if (!this.busy(round)) this.run(round, (entry) => this.judge(round, entry));
     }
   }
 
-  /** What the tasks of a round come to; `null` where the class ends meanwhile. */
-  async function look(round: Round, onDone: () => void): Promise<Record<string, JudgedTask> | null> {
-    const { lab: key } = workOf(book.state, round.person, round.exercise);
+  watch(person: string, exercise: string, tasks: string[]): void {
+    const round = unasked(person, exercise, tasks);
+    if (this.closed || this.under.size >= this.options.atOnce || this.busy(round) || this.waiting().length > 0) return;
+    this.run(round, () => this.see(round).catch(() => undefined));
+  }
+
+  private run(round: Round, work: (entry: Under) => Promise<void>): void {
+    const entry: Under = { round, done: 0, over: Promise.resolve() };
+    this.under.set(round.id, entry);
+    entry.over = work(entry)
+      .catch(async (error: unknown) => {
+        if (!this.abort.signal.aborted)
+          await this.book.append({ type: 'round:broken', round: round.id, message: messageOf(error) });
+      })
+      .finally(() => {
+        this.under.delete(round.id);
+        this.wake();
+      });
+  }
+
+  /** What the tasks of a round come to; `null` where the class ends meanwhile, or the lab is another by then. */
+  private async look(round: Round, onDone: () => void): Promise<Record<string, JudgedTask> | null> {
+    const { options, abort } = this;
+    const labNow = (): string | null => workOf(this.book.state, round.person, round.exercise).lab;
+    const key = labNow();
     if (key === null) throw new Error('There is no lab to look at.');
     const lab = await options.running(key);
     const exercise = options.exercise(round.exercise, round.person);
@@ -166,8 +211,7 @@ export function createRounds(options: RoundsOptions): Rounds {
         signal: abort.signal,
         onDone,
       });
-      // Of a lab that was replaced meanwhile nothing is known by this.
-      if (abort.signal.aborted || workOf(book.state, round.person, round.exercise).lab !== key) return null;
+      if (abort.signal.aborted || labNow() !== key) return null;
       return Object.fromEntries(
         [...outcomes].map(([id, { outcome, durationMs }]) => [id, judgedTask(outcome, durationMs)]),
       );
@@ -176,62 +220,33 @@ export function createRounds(options: RoundsOptions): Rounds {
     }
   }
 
-  async function judge(round: Round, entry: { done: number }): Promise<void> {
-    const results = await look(round, () => {
+  private async judge(round: Round, entry: Under): Promise<void> {
+    const results = await this.look(round, () => {
       entry.done += 1;
-      options.onProgress(round);
+      this.options.onProgress(round);
     });
-    if (results) await book.append({ type: 'round:judged', round: round.id, results });
-    else if (!abort.signal.aborted) throw new Error('The lab was replaced while it was looked at.');
+    if (results) await this.book.append({ type: 'round:judged', round: round.id, results });
+    else if (!this.abort.signal.aborted) throw new Error('The lab was replaced while it was looked at.');
   }
 
-  async function watch(round: Round): Promise<void> {
-    const results = await look(round, () => undefined);
-    const before = workOf(book.state, round.person, round.exercise).tasks;
-    const changed = Object.entries(results ?? {}).filter(([task, { verdict }]) => before[task]?.verdict !== verdict);
+  private async see(round: Round): Promise<void> {
+    const { person, exercise } = round;
+    const results = (await this.look(round, () => undefined)) ?? {};
+    const before = workOf(this.book.state, person, exercise).tasks;
+    const changed = Object.entries(results).filter(([task, { verdict }]) => before[task]?.verdict !== verdict);
     if (changed.length > 0)
-      await book.append({
-        type: 'watched',
-        person: round.person,
-        exercise: round.exercise,
-        results: Object.fromEntries(changed),
-      });
+      await this.book.append({ type: 'watched', person, exercise, results: Object.fromEntries(changed) });
   }
 
-  return {
-    wake,
-    watch(person, exercise, tasks) {
-      const round: Round = {
-        id: `watch-${randomBytes(6).toString('hex')}`,
-        person,
-        exercise,
-        kind: 'watch',
-        tasks,
-        at: new Date().toISOString(),
-        state: 'waiting',
-        results: {},
-        decided: {},
-        message: null,
-      };
-      if (closed || under.size >= options.atOnce || busy(round) || waiting().length > 0) return;
-      const entry = { round, done: 0, over: Promise.resolve() };
-      under.set(round.id, entry);
-      entry.over = watch(round)
-        .catch(() => undefined)
-        .finally(() => {
-          under.delete(round.id);
-          wake();
-        });
-    },
-    standing(round) {
-      const running = under.get(round.id);
-      if (running) return { before: 0, done: running.done };
-      return { before: under.size + waiting().findIndex(({ id }) => id === round.id), done: 0 };
-    },
-    async close() {
-      closed = true;
-      abort.abort();
-      await Promise.all([...under.values()].map(({ over }) => over));
-    },
-  };
+  standing(round: Round): { before: number; done: number } {
+    const running = this.under.get(round.id);
+    if (running) return { before: 0, done: running.done };
+    return { before: this.under.size + this.waiting().findIndex(({ id }) => id === round.id), done: 0 };
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+    this.abort.abort();
+    await Promise.all([...this.under.values()].map(({ over }) => over));
+  }
 }

@@ -37,8 +37,6 @@ export interface Watching {
 export interface Shell {
   readonly id: string;
   readonly size: TerminalSize;
-  /** The number of the next byte. */
-  readonly end: number;
   /** @param from The number of the byte to go on at; `null`: the screen first. */
   watch(watcher: Watcher, from: number | null): Watching;
   input(bytes: Buffer): void;
@@ -89,142 +87,165 @@ function bytesFrom(kept: Kept, from: number, limit: number): Buffer | null {
 /** Holds a terminal: reads it no faster than those who look at it can take, draws its screen, records it. */
 export function holdShell(
   remote: RemoteTerminal,
-  first: TerminalSize,
+  size: TerminalSize,
   cast: Cast | null,
   onEnd: (status: number | null) => void,
 ): Shell {
-  const id = randomBytes(9).toString('base64url');
-  const kept: Kept = { blocks: [], start: 0, end: 0 };
-  const screen = new xterm.Terminal({ ...first, scrollback, allowProposedApi: true });
-  const serializer = new serializeAddon.SerializeAddon();
-  screen.loadAddon(serializer as unknown as Parameters<typeof screen.loadAddon>[0]);
-  const viewers = new Set<Viewer>();
-  let size = first;
-  let undrawn = 0;
-  let pace = unwatchedBytes;
-  let ended = false;
+  return new HeldTerminal(remote, size, cast, onEnd);
+}
 
-  const send = (viewer: Viewer): void => {
-    if (viewer.next === null || viewer.next < kept.start) return draw(viewer);
+class HeldTerminal implements Shell {
+  readonly id = randomBytes(9).toString('base64url');
+  private readonly kept: Kept = { blocks: [], start: 0, end: 0 };
+  private readonly screen;
+  private readonly serializer = new serializeAddon.SerializeAddon();
+  private readonly viewers = new Set<Viewer>();
+  private readonly timer: NodeJS.Timeout;
+  private undrawn = 0;
+  private pace = unwatchedBytes;
+  private ended = false;
+
+  constructor(
+    private readonly remote: RemoteTerminal,
+    private current: TerminalSize,
+    private readonly cast: Cast | null,
+    onEnd: (status: number | null) => void,
+  ) {
+    this.screen = new xterm.Terminal({ ...current, scrollback, allowProposedApi: true });
+    this.screen.loadAddon(this.serializer as unknown as Parameters<typeof this.screen.loadAddon>[0]);
+    this.timer = setInterval(() => {
+      this.pace = unwatchedBytes;
+      this.flow();
+    }, paceMs);
+    remote.output.on('data', (bytes: Buffer) => this.take(bytes));
+    void remote.done.then((status) => this.end(status, onEnd));
+  }
+
+  get size(): TerminalSize {
+    return this.current;
+  }
+
+  get held(): number {
+    return this.kept.end - this.kept.start;
+  }
+
+  private send(viewer: Viewer): void {
+    if (viewer.next === null || viewer.next < this.kept.start) return this.draw(viewer);
     for (;;) {
-      const bytes = bytesFrom(kept, viewer.next, viewer.acked + windowBytes);
+      const bytes = bytesFrom(this.kept, viewer.next, viewer.acked + windowBytes);
       if (bytes === null || bytes.length === 0) return;
       viewer.watcher.output(viewer.next, bytes);
       viewer.next += bytes.length;
     }
-  };
+  }
 
-  const draw = (viewer: Viewer): void => {
+  private draw(viewer: Viewer): void {
     if (viewer.drawing) return;
     viewer.drawing = true;
-    const at = kept.end;
+    const at = this.kept.end;
     // What was written before is on the screen when this comes back; what comes later is not.
-    screen.write('', () => {
+    this.screen.write('', () => {
       viewer.drawing = false;
-      if (!viewers.has(viewer)) return;
+      if (!this.viewers.has(viewer)) return;
       viewer.next = at;
       viewer.acked = at;
-      viewer.watcher.screen(at, size, serializer.serialize());
-      send(viewer);
+      viewer.watcher.screen(at, this.current, this.serializer.serialize());
+      this.send(viewer);
     });
-  };
+  }
 
-  const slow = (): boolean => {
+  /** Whether the program has to wait: for somebody who looks, or because nobody does. */
+  private slow(): boolean {
     const now = performance.now();
     let awake = 0;
-    for (const { acked, next, movedAt, drawing } of viewers) {
-      if (now - movedAt > patienceMs) continue;
+    for (const { acked, next, movedAt, drawing } of this.viewers) {
+      if (now - movedAt > patienceMs && this.kept.end > acked) continue;
       awake += 1;
-      if (!drawing && next !== null && kept.end - acked > windowBytes) return true;
+      if (!drawing && next !== null && this.kept.end - acked > windowBytes) return true;
     }
-    return awake === 0 && pace <= 0;
-  };
+    return awake === 0 && this.pace <= 0;
+  }
 
-  const flow = (): void => {
-    if (ended) return;
-    if (undrawn > windowBytes || cast?.full() || slow()) remote.output.pause();
-    else remote.output.resume();
-  };
+  private flow(): void {
+    if (this.ended) return;
+    if (this.undrawn > windowBytes || this.cast?.full() || this.slow()) this.remote.output.pause();
+    else this.remote.output.resume();
+  }
 
-  const take = (bytes: Buffer): void => {
-    keep(kept, bytes);
-    pace -= bytes.length;
-    undrawn += bytes.length;
-    screen.write(bytes, () => {
-      undrawn -= bytes.length;
-      flow();
+  private take(bytes: Buffer): void {
+    // Who had everything has been waiting for this, not asleep.
+    for (const viewer of this.viewers) if (viewer.acked === this.kept.end) viewer.movedAt = performance.now();
+    keep(this.kept, bytes);
+    this.pace -= bytes.length;
+    this.undrawn += bytes.length;
+    this.screen.write(bytes, () => {
+      this.undrawn -= bytes.length;
+      this.flow();
     });
-    cast?.output(bytes);
-    for (const viewer of viewers) send(viewer);
-    flow();
-  };
+    this.cast?.output(bytes);
+    for (const viewer of this.viewers) this.send(viewer);
+    this.flow();
+  }
 
-  const timer = setInterval(() => {
-    pace = unwatchedBytes;
-    flow();
-  }, paceMs);
-  remote.output.on('data', take);
-  void remote.done.then((status) => {
-    ended = true;
-    clearInterval(timer);
-    cast?.close();
-    screen.write('', () => {
-      for (const viewer of viewers) viewer.watcher.ended(status);
-      viewers.clear();
-      screen.dispose();
+  private end(status: number | null, onEnd: (status: number | null) => void): void {
+    this.ended = true;
+    clearInterval(this.timer);
+    this.cast?.close();
+    this.screen.write('', () => {
+      for (const viewer of this.viewers) viewer.watcher.ended(status);
+      this.viewers.clear();
+      this.screen.dispose();
       onEnd(status);
     });
-  });
+  }
 
-  return {
-    id,
-    get size() {
-      return size;
-    },
-    get end() {
-      return kept.end;
-    },
-    get held() {
-      return kept.end - kept.start;
-    },
-    watch(watcher, from) {
-      const known = from !== null && from >= kept.start && from <= kept.end;
-      const viewer: Viewer = {
-        watcher,
-        next: known ? from : null,
-        acked: known ? from : kept.end,
-        movedAt: performance.now(),
-        drawing: false,
-      };
-      viewers.add(viewer);
-      send(viewer);
-      flow();
-      return {
-        ack(at) {
-          if (!(at > viewer.acked)) return;
-          viewer.acked = Math.min(at, viewer.next ?? viewer.acked);
-          viewer.movedAt = performance.now();
-          if (!ended) send(viewer);
-          flow();
-        },
-        stop() {
-          viewers.delete(viewer);
-          flow();
-        },
-      };
-    },
-    input(bytes) {
-      if (!ended) remote.write(bytes);
-    },
-    resize(wanted) {
-      if (ended || (wanted.cols === size.cols && wanted.rows === size.rows)) return;
-      size = wanted;
-      remote.resize(size);
-      screen.resize(size.cols, size.rows);
-      cast?.resize(size);
-      for (const { watcher } of viewers) watcher.size(size);
-    },
-    mark: (label) => cast?.mark(label),
-    close: () => remote.close(),
-  };
+  watch(watcher: Watcher, from: number | null): Watching {
+    const known = from !== null && from >= this.kept.start && from <= this.kept.end;
+    const viewer: Viewer = {
+      watcher,
+      next: known ? from : null,
+      acked: known ? from : this.kept.end,
+      movedAt: performance.now(),
+      drawing: false,
+    };
+    this.viewers.add(viewer);
+    this.send(viewer);
+    this.flow();
+    return {
+      ack: (at) => this.ack(viewer, at),
+      stop: () => {
+        this.viewers.delete(viewer);
+        this.flow();
+      },
+    };
+  }
+
+  private ack(viewer: Viewer, at: number): void {
+    if (!(at > viewer.acked)) return;
+    viewer.acked = Math.min(at, viewer.next ?? viewer.acked);
+    viewer.movedAt = performance.now();
+    if (!this.ended) this.send(viewer);
+    this.flow();
+  }
+
+  input(bytes: Buffer): void {
+    if (!this.ended) this.remote.write(bytes);
+  }
+
+  resize(wanted: TerminalSize): void {
+    if (this.ended || (wanted.cols === this.current.cols && wanted.rows === this.current.rows)) return;
+    this.current = wanted;
+    this.remote.resize(wanted);
+    this.screen.resize(wanted.cols, wanted.rows);
+    this.cast?.resize(wanted);
+    for (const { watcher } of this.viewers) watcher.size(wanted);
+  }
+
+  mark(label: string): void {
+    this.cast?.mark(label);
+  }
+
+  close(): void {
+    this.remote.close();
+  }
 }

@@ -75,97 +75,120 @@ export function openTerminals(path: string): Terminals {
     throw new NetrigError('NETRIG_USAGE', `The path ${path} is too long for a socket.`, {
       hint: 'Point XDG_STATE_HOME to a shorter one.',
     });
-  let joined: Promise<Socket> | null = null;
-  let live: Socket | null = null;
-  let numbers = 0;
-  const asked = new Map<number, { resolve: (shell: OpenedShell) => void; reject: (error: Error) => void }>();
-  const watchers = new Map<number, Watcher>();
+  return new KeptTerminals(path);
+}
 
-  const lost = (): void => {
-    joined = null;
-    live = null;
-    for (const { reject } of asked.values()) reject(new Error('The process that keeps terminals ended; try again.'));
-    asked.clear();
-    const gone = [...watchers.values()];
-    watchers.clear();
+class KeptTerminals implements Terminals {
+  private joined: Promise<Socket> | null = null;
+  private live: Socket | null = null;
+  private numbers = 0;
+  private readonly asked = new Map<number, { resolve: (shell: OpenedShell) => void; reject: (error: Error) => void }>();
+  private readonly watchers = new Map<number, Watcher>();
+
+  constructor(private readonly path: string) {}
+
+  private lost(): void {
+    this.joined = null;
+    this.live = null;
+    for (const { reject } of this.asked.values())
+      reject(new Error('The process that keeps terminals ended; try again.'));
+    this.asked.clear();
+    const gone = [...this.watchers.values()];
+    this.watchers.clear();
     for (const watcher of gone) watcher.ended(null);
-  };
+  }
 
-  const take = (message: FromKeeper): void => {
+  private take(message: FromKeeper): void {
     switch (message.op) {
       case 'opened':
-        asked.get(message.n)?.resolve({ id: message.shell, size: message.size });
-        asked.delete(message.n);
+        this.asked.get(message.n)?.resolve({ id: message.shell, size: message.size });
+        this.asked.delete(message.n);
         break;
       case 'failed':
-        asked.get(message.n)?.reject(new Error(message.message));
-        asked.delete(message.n);
+        this.asked.get(message.n)?.reject(new Error(message.message));
+        this.asked.delete(message.n);
         break;
       case 'output':
-        watchers.get(message.sub)?.output(message.at, Buffer.from(message.data, 'base64'));
+        this.watchers.get(message.sub)?.output(message.at, Buffer.from(message.data, 'base64'));
         break;
       case 'screen':
-        watchers.get(message.sub)?.screen(message.at, message.size, message.data);
+        this.watchers.get(message.sub)?.screen(message.at, message.size, message.data);
         break;
       case 'size':
-        watchers.get(message.sub)?.size(message.size);
+        this.watchers.get(message.sub)?.size(message.size);
         break;
       case 'ended': {
-        const watcher = watchers.get(message.sub);
-        watchers.delete(message.sub);
+        const watcher = this.watchers.get(message.sub);
+        this.watchers.delete(message.sub);
         watcher?.ended(message.status);
       }
     }
-  };
+  }
 
-  const join = (): Promise<Socket> => {
-    joined ??= reach(path).then((socket) => {
-      live = socket;
+  private join(): Promise<Socket> {
+    this.joined ??= reach(this.path).then((socket) => {
+      this.live = socket;
       socket.on('error', () => undefined);
-      socket.once('close', lost);
-      onMessages<FromKeeper>(socket, take);
+      socket.once('close', () => this.lost());
+      onMessages<FromKeeper>(socket, (message) => this.take(message));
       return socket;
     });
-    joined.catch(() => (joined = null));
-    return joined;
-  };
-  const tell = (message: ToKeeper): void => void (live && say(live, message));
+    this.joined.catch(() => (this.joined = null));
+    return this.joined;
+  }
 
-  return {
-    async open(options) {
-      const socket = await join();
-      const n = (numbers += 1);
-      return new Promise<OpenedShell>((resolve, reject) => {
-        asked.set(n, { resolve, reject });
-        say(socket, { op: 'open', n, ...options });
-      });
-    },
-    watch(shell, from, watcher) {
-      const sub = (numbers += 1);
-      watchers.set(sub, watcher);
-      tell({ op: 'watch', sub, shell, from });
-      return {
-        ack: (at) => tell({ op: 'ack', sub, at }),
-        stop: () => {
-          watchers.delete(sub);
-          tell({ op: 'stop', sub });
-        },
-      };
-    },
-    input: (shell, bytes) => tell({ op: 'input', shell, data: bytes.toString('base64') }),
-    resize: (shell, size) => tell({ op: 'resize', shell, size }),
-    mark: (lab, label) => tell({ op: 'mark', lab, label }),
-    forget: (lab) => tell({ op: 'forget', lab }),
-    async quit() {
-      const socket = live ?? (await attempt(path));
-      if (!socket) return;
-      const over = new Promise<void>((resolve) => socket.once('close', () => resolve()));
-      say(socket, { op: 'quit' });
-      await Promise.race([over, delay(5000)]);
-      socket.destroy();
-    },
-    close() {
-      live?.destroy();
-    },
-  };
+  private tell(message: ToKeeper): void {
+    if (this.live) say(this.live, message);
+  }
+
+  async open(options: OpenOptions): Promise<OpenedShell> {
+    const socket = await this.join();
+    const n = (this.numbers += 1);
+    return new Promise<OpenedShell>((resolve, reject) => {
+      this.asked.set(n, { resolve, reject });
+      say(socket, { op: 'open', n, ...options });
+    });
+  }
+
+  watch(shell: string, from: number | null, watcher: Watcher): Watching {
+    const sub = (this.numbers += 1);
+    this.watchers.set(sub, watcher);
+    this.tell({ op: 'watch', sub, shell, from });
+    return {
+      ack: (at) => this.tell({ op: 'ack', sub, at }),
+      stop: () => {
+        this.watchers.delete(sub);
+        this.tell({ op: 'stop', sub });
+      },
+    };
+  }
+
+  input(shell: string, bytes: Buffer): void {
+    this.tell({ op: 'input', shell, data: bytes.toString('base64') });
+  }
+
+  resize(shell: string, size: TerminalSize): void {
+    this.tell({ op: 'resize', shell, size });
+  }
+
+  mark(lab: string, label: string): void {
+    this.tell({ op: 'mark', lab, label });
+  }
+
+  forget(lab: string): void {
+    this.tell({ op: 'forget', lab });
+  }
+
+  async quit(): Promise<void> {
+    const socket = this.live ?? (await attempt(this.path));
+    if (!socket) return;
+    const over = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+    say(socket, { op: 'quit' });
+    await Promise.race([over, delay(5000)]);
+    socket.destroy();
+  }
+
+  close(): void {
+    this.live?.destroy();
+  }
 }

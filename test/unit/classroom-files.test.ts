@@ -1,0 +1,130 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { isLoopback, readClass } from '../../src/classroom/class-file.js';
+import { readCsv, writeCsv } from '../../src/classroom/csv.js';
+import { readRoster } from '../../src/classroom/roster.js';
+import { createTickets, hashOf, newCode, normalCode } from '../../src/classroom/secrets.js';
+
+describe('CSV of a class', () => {
+  it('reads back what it wrote, whatever is in a cell', () => {
+    const cell = fc.string().filter((text) => text.trim() === text && !text.includes('\r'));
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.constant('x'), cell), { minLength: 1 }), (rows) => {
+        const back = readCsv(writeCsv(rows)).map(({ cells }) => cells);
+        const formula = /^[=+\-@\t\r]/;
+        return (
+          JSON.stringify(back) === JSON.stringify(rows.map(([x, text]) => [x, formula.test(text) ? `'${text}` : text]))
+        );
+      }),
+    );
+  });
+
+  it('disarms what a spreadsheet would compute', () => {
+    expect(writeCsv([['=HYPERLINK("http://x")', '+1', '-2', '@a', 'a=b']])).to.equal(
+      `"'=HYPERLINK(""http://x"")",'+1,'-2,'@a,a=b\r\n`,
+    );
+  });
+
+  it('says the line of a quote that is not closed', () => {
+    expect(() => readCsv('id,name\na,"b\nc,d\n')).to.throw(/^line 2: /);
+  });
+});
+
+describe('The roster', () => {
+  it('takes semicolons, a byte order mark and columns in any order', () => {
+    const { rows, mistakes } = readRoster('\ufeffName;E-mail;ID\r\nAda;a@x;ada\r\nBob;;bob\r\n');
+    expect(mistakes).to.deep.equal([]);
+    expect(rows).to.deep.equal([
+      { id: 'ada', name: 'Ada' },
+      { id: 'bob', name: 'Bob' },
+    ]);
+  });
+
+  it('names each mistake with its line', () => {
+    const { mistakes } = readRoster('id,name\nada,Ada\nada,Again\n../x,No\nbob,\nteacher-1,T\n');
+    expect(mistakes.map(({ line }) => line)).to.deep.equal([3, 4, 5, 6]);
+    expect(readRoster('name\nAda\n').mistakes[0]!.message).to.match(/`id` is not among them/);
+    expect(readRoster('id,name\n').mistakes[0]!.message).to.match(/nobody/);
+  });
+});
+
+describe('The file of a class', () => {
+  let base: string;
+  before(() => {
+    base = mkdtempSync(join(tmpdir(), 'ntrf-'));
+    writeFileSync(join(base, 'roster.csv'), 'id,name\nada,Ada\n');
+  });
+  after(() => rmSync(base, { recursive: true, force: true }));
+  const read = (text: string) => readClass(text, join(base, 'class.yaml'));
+  const head = 'class: demo\nroster: roster.csv\n';
+  const messages = (text: string): string[] =>
+    read(text).diagnostics.map(({ line, column, message }) => `${line}:${column} ${message}`);
+
+  it('has defaults for all that is not said', () => {
+    const { class: found, diagnostics } = read(`${head}exercises: [{ file: a.yaml }]\n`);
+    expect(diagnostics).to.deep.equal([]);
+    expect(found!.limits).to.include({ labs: 30, starting: 2, rounds: 2, reserve: 1 });
+    expect(found!.listen).to.include({ host: '127.0.0.1', port: 8480 });
+    expect(found!.teachers).to.deep.equal([{ id: 'teacher-1', name: 'Teacher' }]);
+    expect(found!.exercises[0]).to.include({ id: 'a', file: join(base, 'a.yaml'), feedback: 'seen', closes: null });
+  });
+
+  it('says every mistake with its place', () => {
+    const found = messages(
+      `${head}exercises:\n  - { file: a.yaml, opens: 2026-01-02T10:00Z, closes: 2026-01-01T10:00Z }\n  - { file: a.yaml, late: { until: 2026-01-01T10:00Z } }\n`,
+    );
+    expect(found).to.have.length(2);
+    expect(found[0]).to.match(/^4:\d+ it closes before it opens$/);
+    expect(found[1]).to.match(/^5:\d+ `late` goes with `closes`$/);
+    expect(messages(`${head}exercises: [{ file: a.yaml }, { file: b/a.yaml }]\n`)[0]).to.match(
+      /^3:\d+ there is an exercise "a" already/,
+    );
+    expect(messages(`${head}exercises: [{ file: a.yaml, opens: tomorrow }]\n`)[0]).to.match(/^3:\d+ expected a date/);
+    expect(messages('class: demo\nroster: none.csv\nexercises: [{ file: a.yaml }]\n')[0]).to.match(
+      /^2:9 the roster cannot be read/,
+    );
+  });
+
+  it('refuses an address that others reach without TLS, unless that is meant', () => {
+    const server = (text: string): string[] => messages(`${head}exercises: [{ file: a.yaml }]\nserver: ${text}\n`);
+    expect(server('{ listen: "0.0.0.0:80" }')[0]).to.match(/is not loopback/);
+    expect(server('{ listen: "[::]:80" }')[0]).to.match(/is not loopback/);
+    expect(server('{ listen: "0.0.0.0:80", plain: true }')).to.deep.equal([]);
+    expect(server('{ listen: "192.0.2.1:443", tls: { certificate: c.pem, key: k.pem } }')).to.deep.equal([]);
+    expect(server('{ listen: "[::1]:80" }')).to.deep.equal([]);
+    expect(['127.0.0.1', '127.9.9.9', '::1'].every(isLoopback)).to.equal(true);
+    expect(['128.0.0.1', '127.evil.example', '10.0.0.1', '::'].some(isLoopback)).to.equal(false);
+  });
+});
+
+describe('Codes and tickets', () => {
+  it('takes a code as people type it', () => {
+    const code = newCode();
+    expect(code).to.match(/^(?:[0-9A-HJKMNP-TV-Z]{4}-){3}[0-9A-HJKMNP-TV-Z]{4}$/);
+    const typed = ` ${code.toLowerCase().replaceAll('-', '').replaceAll('0', 'o').replaceAll('1', 'l')} `;
+    expect(normalCode(typed)).to.equal(code);
+    expect(new Set(Array.from({ length: 1000 }, newCode)).size).to.equal(1000);
+  });
+
+  it('lets a ticket in once, in time, and no other', () => {
+    let now = 0;
+    const tickets = createTickets<string>(30_000, 10, () => now);
+    const one = tickets.give('ada');
+    const late = tickets.give('bob');
+    expect(tickets.take('nonsense')).to.equal(null);
+    expect(tickets.take(hashOf(one))).to.equal(null);
+    expect(tickets.take(one)).to.equal('ada');
+    expect(tickets.take(one)).to.equal(null);
+    now = 30_000;
+    expect(tickets.take(late)).to.equal(null);
+  });
+
+  it('forgets the oldest tickets where somebody asks for too many', () => {
+    const tickets = createTickets<number>(30_000, 10, () => 0);
+    const all = Array.from({ length: 15 }, (_, index) => tickets.give(index));
+    expect(all.filter((ticket) => tickets.take(ticket) !== null)).to.have.length(10);
+  });
+});
