@@ -131,12 +131,13 @@ async function debianPackages(tools, consent) {
 
 async function build() {
   say('Building netrig (tsc) …');
-  const status = await run(process.execPath, [
-    join(root, 'node_modules', 'typescript-native', 'bin', 'tsc'),
-    '-p',
-    'tsconfig.json',
-  ]);
-  if (status !== 0) fail('the build failed; the compiler’s words are above.');
+  const compiler = join(root, 'node_modules', 'typescript-native', 'bin', 'tsc');
+  for (const args of [
+    [compiler, '-p', 'tsconfig.json'],
+    [compiler, '-p', join('src', 'pages', 'tsconfig.json')],
+    [join('scripts', 'build-pages.mjs')],
+  ])
+    if ((await run(process.execPath, args)) !== 0) fail('the build failed; the compiler’s words are above.');
 }
 
 async function hostImages(images, consent) {

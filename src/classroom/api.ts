@@ -175,8 +175,8 @@ export interface StepView {
   title: string;
   html: string;
   stage: string | null;
-  /** As one would type it, a host each. */
-  commands: { on: string; command: string }[];
+  /** A host each; `typed`: it is what one would type there, else what the step does, in words. */
+  commands: { on: string; command: string; typed: boolean }[];
   claims: ClaimView[];
 }
 

@@ -58,7 +58,7 @@ export function holderOf(directory: string): Holding | null {
 }
 
 /** Nobody else may hold the class. @throws NETRIG_CLASS_RUNNING. */
-function hold(directory: string, file: string): void {
+export function hold(directory: string, file: string): void {
   const path = join(directory, holdingName);
   const text = JSON.stringify({ holder: ownIdentity(), url: null, file } satisfies Holding);
   for (;;) {
@@ -85,6 +85,11 @@ function hold(directory: string, file: string): void {
     }
     rmSync(dead, { force: true });
   }
+}
+
+/** The directory is nobody's any more. */
+export function release(directory: string): void {
+  rmSync(join(directory, holdingName), { force: true });
 }
 
 function sayUrl(directory: string, file: string, url: string): void {

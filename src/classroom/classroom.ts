@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { messageOf } from '../errors.js';
 import type { ResourceLimits } from '../model/size.js';
 import type { IsolationWish } from '../providers/provider.js';
+import type { ClaimView } from './api.js';
 import { openBook, type ClassBook } from './book.js';
 import type { ClassEvent } from './events.js';
 import type { GivenExercise } from './exercises.js';
@@ -26,6 +27,8 @@ export interface ClassroomOptions {
   isolation: IsolationWish;
   provider: string;
   solo: boolean;
+  /** Sentences that a step or check is about, by what it covers. */
+  claims?(covers: readonly string[]): ClaimView[];
   warn(text: string): void;
 }
 
@@ -115,6 +118,7 @@ function roomOf(options: ClassroomOptions, book: ClassBook): Room {
   const room: Room = {
     title: options.title,
     solo: options.solo,
+    claims: options.claims ?? (() => []),
     book,
     pool,
     rounds: createRounds({

@@ -1,4 +1,5 @@
 import type { Exercise } from '../exercise/exercise.js';
+import type { ClaimView } from './api.js';
 import type { ClassBook } from './book.js';
 import type { GivenExercise } from './exercises.js';
 import type { LabPool } from './labs.js';
@@ -13,6 +14,8 @@ export interface Room {
   title: string;
   /** One person alone, who sees and may do everything. */
   solo: boolean;
+  /** What a tutorial says of what a step or check covers, and what holds. */
+  claims(covers: readonly string[]): ClaimView[];
   book: ClassBook;
   pool: LabPool;
   rounds: Rounds;

@@ -56,15 +56,17 @@ function stepsOf(exercise: Exercise): StepItem[] {
   return exercise.scenario.items.filter((item): item is StepItem => item.kind === 'step' && !item.last);
 }
 
-function stepView(step: StepItem): StepView {
+function stepView(room: Room, step: StepItem): StepView {
   const command = step.late?.shown(step.type.describe(step.spec)) ?? step.type.describe(step.spec);
+  // A value that an earlier step saves is not known before.
+  const typed = step.late === null ? (step.type.typed?.(step.spec) ?? null) : null;
   return {
     id: step.id,
     title: step.title,
     html: step.text === '' ? '' : textHtml(step.text),
     stage: step.stage ?? null,
-    commands: step.on.map((on) => ({ on, command })),
-    claims: [],
+    commands: step.on.map((on) => ({ on, command: typed ?? command, typed: typed !== null })),
+    claims: room.claims(step.covers),
   };
 }
 
@@ -74,10 +76,20 @@ function detailOf(exercise: Exercise, id: string): string | null {
   return item ? (item.late?.shown(item.type.describe(item.spec)) ?? item.type.describe(item.spec)) : null;
 }
 
+function coversOf(exercise: Exercise, id: string): readonly string[] {
+  return exercise.scenario.items.find((one) => one.id === id)?.covers ?? [];
+}
+
 function tasksFor(room: Room, exercise: Exercise, work: Work): TaskView[] {
   return shownChecks(exercise, work.handIns.length > 0).map((check) => {
     const view = taskView(check);
-    return room.solo ? { ...view, points: null, detail: detailOf(exercise, check.id) } : view;
+    if (!room.solo) return view;
+    return {
+      ...view,
+      points: null,
+      detail: detailOf(exercise, check.id),
+      claims: room.claims(coversOf(exercise, check.id)),
+    };
   });
 }
 
@@ -86,7 +98,7 @@ export function exerciseView(room: Room, id: string, person: string): ExerciseVi
   const exercise = exerciseFor(room, id, person);
   const work = workOf(room.book.state, person, id);
   const tasks = tasksFor(room, exercise, work);
-  const steps = room.solo ? stepsOf(exercise).map(stepView) : [];
+  const steps = room.solo ? stepsOf(exercise).map((step) => stepView(room, step)) : [];
   return {
     exercise: summaryOf(room, id, person),
     html: textHtml(exercise.text),

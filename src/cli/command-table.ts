@@ -224,6 +224,29 @@ export const commandTable: readonly (CommandRow | CommandGroup)[] = [
     },
   },
   {
+    name: 'play',
+    runs: 'play',
+    summary: 'open a scenario as a guided lab in the browser',
+    description:
+      'Serves a scenario as a page on loopback: its lab with a drawing and a terminal for each host and container, its steps to run by a click or to type by hand, its checks, what a tutorial claims beside what holds, and the way of a packet. Prints the link; Ctrl-C ends the lab. After a crash the same command goes on with the lab as it was.',
+    arguments: [{ name: '<file>', description: 'scenario file' }],
+    options: {
+      port: {
+        flags: '--port <number>',
+        description: 'port on 127.0.0.1; without it, a free one',
+        parse: portNumber,
+        default: 0,
+        defaultShown: 'a free one',
+      },
+      provider,
+      isolation,
+      scenario: {
+        flags: '-s, --scenario <id>',
+        description: 'only this one, where a matrix makes several of the file: `ports[image=debian-12]`',
+      },
+    },
+  },
+  {
     name: 'check',
     runs: 'check',
     summary: 'make the checks of a lab that is up',

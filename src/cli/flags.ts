@@ -100,6 +100,7 @@ export interface CaptureFlags {
 /** What the commands do, each with the exit status. Their last argument is the values of the command's options. */
 export interface Handlers {
   run(paths: string[], flags: RunFlags): Promise<number>;
+  play(file: string, flags: { port: number; provider?: string; scenario?: string; isolation: string }): Promise<number>;
   up(
     file: string,
     flags: {

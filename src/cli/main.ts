@@ -11,6 +11,7 @@ const { version } = JSON.parse(readFileSync(new URL('../../../package.json', imp
 // Each command's code is loaded only when it is called for: `--help` has nothing to wait for.
 const handlers: Handlers = {
   run: async (...all) => (await import('./commands/run.js')).run(...all),
+  play: async (...all) => (await import('./commands/play.js')).play(...all),
   up: async (...all) => (await import('./commands/up.js')).up(...all),
   check: async (...all) => (await import('./commands/check.js')).check(...all),
   exec: async (...all) => (await import('./commands/exec.js')).exec(...all),

@@ -67,6 +67,8 @@ export interface StepKind<Spec = unknown> {
   /** The step's own keys, the marking key included, without `step`, `on`, `timeout`, `when`. */
   readonly schema: z.ZodObject;
   describe(spec: Spec): string;
+  /** What a person types into a shell of the host to do the same; left out where nothing does. */
+  typed?(spec: Spec): string;
   /** It is about the lab as a whole, and has no `on`. */
   readonly ofLab?: true;
   /** Hosts and segments that the spec names: they must be there. */

@@ -78,6 +78,7 @@ export const runStep = defineStep<RunSpec>({
   schema,
   // A line each: a script on one line could not be read, nor typed again.
   describe: (spec) => spec.run.trim(),
+  typed: (spec) => spec.run.trim(),
   saves: (spec) => Object.keys(spec.save ?? {}),
   repeatable: false,
   run: (spec, context) => onEachHost(context, (host) => runOn(spec, context, host)),

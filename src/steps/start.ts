@@ -197,5 +197,6 @@ export const startStep = defineStep<StartSpec>({
   schema,
   repeatable: false,
   describe: (spec) => spec.start.trim(),
+  typed: (spec) => `${spec.start.trim()} &`,
   run: (spec, context) => onEachHost(context, (host) => startOn(spec, context, host.name)),
 });

@@ -1,7 +1,9 @@
+import { posix } from 'node:path';
 import { z } from 'zod';
 import { isNetrigError, messageOf } from '../errors.js';
 import { zMode } from '../language/own-path.js';
 import { defineStep } from './kind.js';
+import { quoteArg } from '../ssh/quote.js';
 import { onEachHost } from './on-hosts.js';
 
 const schema = z.strictObject({
@@ -16,6 +18,15 @@ const schema = z.strictObject({
 type WriteSpec = z.infer<typeof schema>;
 
 /** Writes a file on one or several hosts, whole or not at all. */
+/** The file by `cat`, with its directory; a line of its own ends it that does not stand in it. */
+function hereDocument(path: string, content: string): string {
+  const lines = content.split('\n');
+  let end = 'EOF';
+  while (lines.includes(end)) end += '_';
+  const body = content === '' || content.endsWith('\n') ? content : `${content}\n`;
+  return `mkdir -p ${quoteArg(posix.dirname(path))} && cat > ${quoteArg(path)} <<'${end}'\n${body}${end}`;
+}
+
 export const writeStep = defineStep<WriteSpec>({
   name: 'write',
   summary: 'Writes a file on each host named by `on`, by SFTP, whole or not at all.',
@@ -26,6 +37,7 @@ export const writeStep = defineStep<WriteSpec>({
     { "cluster-store": "consul://10.10.10.11:8500" }`,
   schema,
   repeatable: true,
+  typed: (spec) => hereDocument(spec.write, spec.content),
   describe: (spec) => `writes ${spec.write} (${Buffer.byteLength(spec.content)} bytes)`,
   run: (spec, context) =>
     onEachHost(context, async (host) => {

@@ -1,0 +1,192 @@
+import { render } from 'preact';
+import { useState } from 'preact/hooks';
+import type { ClassView, StudentRow, WorkView } from '../../classroom/api.js';
+import { ClassTable, type Chosen } from '../parts/class-table.js';
+import { Grades, Message, MoreTime, Totals, Undecided } from '../parts/class-tools.js';
+import { Terminals } from '../parts/terminals.js';
+import { pathOf, send } from '../server.js';
+import { usePage, type Page } from '../state.js';
+import { count, verdictWords } from '../words.js';
+
+type Work = StudentRow['work'][number];
+
+/** As much of a student's work as the terminals need. */
+function workOf(work: Work, now: string): WorkView {
+  return {
+    exercise: work.exercise,
+    now,
+    version: 0,
+    lab: work.lab === 'up' ? { state: 'up', since: '' } : { state: 'none' },
+    terminals: work.places,
+    containers: [],
+    tasks: [],
+    steps: [],
+    round: null,
+    startedAt: null,
+    closesAt: work.closesAt,
+    handedIn: work.handedIn,
+    help: work.help,
+    typing: [],
+    lookers: [],
+    messages: [],
+  };
+}
+
+/** One student's work: tasks with reasons, terminals to look at, what a teacher can do. */
+function Student({ page, row, work, view }: { page: Page; row: StudentRow; work: Work; view: ClassView }) {
+  const [typing, setTyping] = useState<string | null>(null);
+  const exercise = view.exercises.find(({ id }) => id === work.exercise);
+  const person = row.person.id;
+  const at = { person, exercise: work.exercise };
+  const post = (route: Parameters<typeof pathOf>[0], body: object): void => page.doing(send(pathOf(route), body));
+  const reset = (): void => {
+    if (window.confirm(`What ${row.person.name} did in the lab is lost. Go on?`)) post('resetFor', at);
+  };
+  return (
+    <section class="card" aria-label={`Work of ${row.person.name}`}>
+      <h2>
+        {row.person.name}: {exercise?.title ?? work.exercise}
+      </h2>
+      <p class="row">
+        <span>{`${work.points} of ${count(work.of, 'point')}`}</span>
+        {work.handedIn !== null && <span class="tag">{`handed in${work.handedIn.late ? ', late' : ''}`}</span>}
+        {work.help !== null && (
+          <>
+            <span>Asks for help{work.help.note === '' ? '' : `: ${work.help.note}`}</span>
+            <button type="button" onClick={() => post('helped', at)}>
+              Helped
+            </button>
+          </>
+        )}
+        <button type="button" onClick={reset}>
+          Reset the lab
+        </button>
+      </p>
+      <ul class="tasks">
+        {exercise?.tasks.map(({ id, title, hidden }) => {
+          const state = work.tasks[id];
+          const { sign, word } = verdictWords[state?.verdict ?? 'open'];
+          return (
+            <li key={id} class={state?.verdict ?? 'open'}>
+              <span class="sign" aria-hidden="true">
+                {sign}
+              </span>{' '}
+              {title} <span class="badge">{word}</span> {hidden && <span class="tag">hidden</span>}
+              {state !== undefined && state.hints > 0 && <span class="tag">{count(state.hints, 'hint')}</span>}
+              {state?.reason && <p>{state.reason}</p>}
+            </li>
+          );
+        })}
+      </ul>
+      <h3>Terminals</h3>
+      <div class="row">
+        {work.places.map((place) => (
+          <button type="button" key={place} onClick={() => post('askToType', { ...at, place })}>
+            Ask to type at {place}
+          </button>
+        ))}
+        <label>
+          <input
+            type="checkbox"
+            checked={typing === person}
+            onChange={(event) => setTyping(event.currentTarget.checked ? person : null)}
+          />{' '}
+          type, where the student said yes
+        </label>
+      </div>
+      <Terminals
+        key={`${person}-${typing ?? ''}`}
+        work={workOf(work, view.now)}
+        wanted={null}
+        person={person}
+        mode={typing === person ? 'type' : 'look'}
+      />
+    </section>
+  );
+}
+
+function Head({ page, view }: { page: Page; view: ClassView }) {
+  const { labs } = view;
+  const waiting = view.students.flatMap(({ work }) => work).filter(({ help }) => help !== null).length;
+  return (
+    <header class="top">
+      <h1>{view.title}</h1>
+      <span>{`${view.students.filter(({ online }) => online).length} of ${count(view.students.length, 'student')} here`}</span>
+      <span>{`${labs.up} of ${count(labs.limit, 'lab')} up, ${labs.reserve} in reserve, ${labs.queued} waiting`}</span>
+      <span role="status">{waiting > 0 ? `${count(waiting, 'asks', 'ask')} for help` : ''}</span>
+      <span role="status" class={page.connected ? 'connection' : 'connection cut'}>
+        {page.connected ? '' : 'Not connected: tried again …'}
+      </span>
+    </header>
+  );
+}
+
+function TeacherPage() {
+  const page = usePage();
+  const [chosen, setChosen] = useState<Chosen | null>(null);
+  const [exercise, setExercise] = useState<string | null>(null);
+  const view = page.class;
+  if (page.out)
+    return (
+      <main class="alone">
+        <h1>You are not in</h1>
+        <p>
+          Open the teacher’s link; <code>netrig class status</code> shows it again.
+        </p>
+      </main>
+    );
+  if (view === null)
+    return (
+      <main class="alone" aria-busy="true">
+        Loading …
+      </main>
+    );
+  const shown = view.exercises.find(({ id }) => id === exercise) ?? view.exercises[0];
+  const row = view.students.find(({ person }) => person.id === chosen?.person);
+  const work = row?.work.find((one) => one.exercise === chosen?.exercise);
+  return (
+    <>
+      <Head page={page} view={view} />
+      {page.problem !== null && (
+        <div class="problem" role="alert">
+          {page.problem}{' '}
+          <button type="button" onClick={page.forget}>
+            Close
+          </button>
+        </div>
+      )}
+      <main>
+        {view.exercises.length > 1 && (
+          <p>
+            <label>
+              Exercise{' '}
+              <select value={shown?.id} onChange={(event) => setExercise(event.currentTarget.value)}>
+                {view.exercises.map(({ id, title }) => (
+                  <option key={id} value={id}>
+                    {title}
+                  </option>
+                ))}
+              </select>
+            </label>
+          </p>
+        )}
+        {shown === undefined ? (
+          <p>This class has no exercise.</p>
+        ) : (
+          <>
+            <ClassTable view={view} exercise={shown} chosen={chosen} choose={setChosen} />
+            <Totals view={view} exercise={shown} />
+          </>
+        )}
+        {row && work && <Student page={page} row={row} work={work} view={view} />}
+        {row && !work && <p>{row.person.name} has not begun this exercise.</p>}
+        <Undecided page={page} view={view} />
+        <Message page={page} view={view} />
+        {shown !== undefined && <MoreTime page={page} view={view} exercise={shown.id} />}
+        <Grades />
+      </main>
+    </>
+  );
+}
+
+render(<TeacherPage />, document.getElementById('page')!);

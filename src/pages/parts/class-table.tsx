@@ -1,0 +1,122 @@
+import type { ClassView, StudentRow } from '../../classroom/api.js';
+import { count, span, verdictWords } from '../words.js';
+
+export interface Chosen {
+  person: string;
+  exercise: string;
+}
+
+type Exercise = ClassView['exercises'][number];
+type Work = StudentRow['work'][number];
+
+function workAt(row: StudentRow, exercise: string): Work | undefined {
+  return row.work.find((one) => one.exercise === exercise);
+}
+
+/** Who asks for help comes first, the longest waiting before; then who is stuck longest; then by name. */
+export function inOrder(students: readonly StudentRow[], exercise: string): StudentRow[] {
+  const waits = (row: StudentRow): number => {
+    const since = workAt(row, exercise)?.help?.since;
+    return since === undefined ? Number.POSITIVE_INFINITY : Date.parse(since);
+  };
+  const stuck = (row: StudentRow): number => workAt(row, exercise)?.stuckMs ?? -1;
+  return [...students].sort(
+    (a, b) => Math.sign(waits(a) - waits(b)) || stuck(b) - stuck(a) || a.person.name.localeCompare(b.person.name),
+  );
+}
+
+function state(row: StudentRow, work: Work | undefined): string {
+  if (work === undefined) return row.joined ? 'not begun' : 'not joined';
+  if (work.help !== null) return 'asks for help';
+  if (work.handedIn !== null) return work.handedIn.late ? 'handed in, late' : 'handed in';
+  if (work.lab === 'queued' || work.lab === 'starting' || work.lab === 'failed') return `lab ${work.lab}`;
+  if (work.stuckMs !== null) return `stuck for ${span(work.stuckMs)}`;
+  return row.online ? 'at work' : 'away';
+}
+
+function TaskCell({ work, id }: { work: Work | undefined; id: string }) {
+  const task = work?.tasks[id];
+  const verdict = task?.verdict ?? 'open';
+  const { sign, word } = verdictWords[verdict];
+  const more = task
+    ? [task.tries > 0 && count(task.tries, 'try', 'tries'), task.hints > 0 && count(task.hints, 'hint')]
+    : [];
+  const words = [word, ...more.filter(Boolean)].join(', ');
+  return (
+    <td class={`cell ${verdict}`} title={words}>
+      <span aria-hidden="true">{sign}</span>
+      <span class="sr">{words}</span>
+      {task !== undefined && task.hints > 0 && <small aria-hidden="true"> h{task.hints}</small>}
+    </td>
+  );
+}
+
+export interface ClassTableProps {
+  view: ClassView;
+  exercise: Exercise;
+  chosen: Chosen | null;
+  choose(chosen: Chosen): void;
+}
+
+/** A row a student, a column a task: live. */
+export function ClassTable({ view, exercise, chosen, choose }: ClassTableProps) {
+  return (
+    <div class="scroll" tabIndex={0} role="region" aria-label="Students and tasks">
+      <table class="class">
+        <thead>
+          <tr>
+            <th scope="col">Student</th>
+            <th scope="col">State</th>
+            {exercise.tasks.map(({ id, title, guard, hidden }) => (
+              <th scope="col" key={id} title={title}>
+                {title.length > 24 ? `${title.slice(0, 23)}…` : title}
+                {hidden && <small> (hidden)</small>}
+                {guard && <small> (must stay so)</small>}
+              </th>
+            ))}
+            <th scope="col" class="num">
+              Points
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {inOrder(view.students, exercise.id).map((row) => {
+            const work = workAt(row, exercise.id);
+            const { id, name } = row.person;
+            return (
+              <tr key={id} class={work?.help ? 'asks' : ''}>
+                <th scope="row">
+                  <button
+                    type="button"
+                    aria-pressed={chosen?.person === id}
+                    onClick={() => choose({ person: id, exercise: exercise.id })}
+                  >
+                    {name}
+                  </button>
+                </th>
+                <td>{state(row, work)}</td>
+                {exercise.tasks.map((task) => (
+                  <TaskCell key={task.id} work={work} id={task.id} />
+                ))}
+                <td class="num">{work === undefined ? '–' : `${work.points} / ${work.of}`}</td>
+              </tr>
+            );
+          })}
+        </tbody>
+        <tfoot>
+          <tr>
+            <th scope="row">Done</th>
+            <td />
+            {exercise.tasks.map(({ id }) => {
+              const done = view.students.filter(
+                (row) => workAt(row, exercise.id)?.tasks[id]?.verdict === 'pass',
+              ).length;
+              return <td key={id}>{`${done} of ${view.students.length}`}</td>;
+            })}
+            <td />
+          </tr>
+        </tfoot>
+      </table>
+    </div>
+  );
+}

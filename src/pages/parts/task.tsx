@@ -1,0 +1,109 @@
+import type { ClaimView, Feedback, HintRequest, TaskState, TaskView, WorkView } from '../../classroom/api.js';
+import { wayLine } from '../../report/way.js';
+import { pathOf, send } from '../server.js';
+import type { Page } from '../state.js';
+import { count, verdictWords } from '../words.js';
+import { Html } from './html.js';
+
+function Told({ name, value }: { name: string; value: string | null }) {
+  return value === null ? null : (
+    <div>
+      <dt>{name}</dt>
+      <dd>{value}</dd>
+    </div>
+  );
+}
+
+/** Why a task did not pass: as much as the author lets be known. */
+export function FeedbackView({ feedback }: { feedback: Feedback }) {
+  const { reason, expected, seen, way, diagnosis, hintHtml } = feedback;
+  return (
+    <div class="feedback">
+      {reason !== null && <p>{reason}</p>}
+      <dl>
+        <Told name="Expected" value={expected} />
+        <Told name="Seen" value={seen} />
+        <Told name="Why" value={diagnosis?.sentence ?? null} />
+        <Told name="To mend it" value={diagnosis?.mend ?? null} />
+        {way !== null && way.length > 0 && <Told name="The packet’s way" value={wayLine({ way, back: [] })} />}
+      </dl>
+      {hintHtml !== null && (
+        <div class="hint">
+          <b>Hint</b> <Html html={hintHtml} />
+        </div>
+      )}
+    </div>
+  );
+}
+
+/** What a tutorial says, and what is true, side by side. */
+export function Claims({ claims }: { claims: ClaimView[] }) {
+  if (claims.length === 0) return null;
+  return (
+    <details class="claims">
+      <summary>{count(claims.length, 'claim of the tutorial', 'claims of the tutorial')}, and what holds</summary>
+      <dl>
+        {claims.map(({ id, claim, holds, source }) => (
+          <div key={id}>
+            <dt>
+              {claim} <small class="dim">{[id, source].filter(Boolean).join(', ')}</small>
+            </dt>
+            <dd>{holds ?? 'It holds as it is said.'}</dd>
+          </div>
+        ))}
+      </dl>
+    </details>
+  );
+}
+
+export interface TaskProps {
+  task: TaskView;
+  state: TaskState | undefined;
+  page: Page;
+  work: WorkView;
+  /** Has it looked at; `null` where that is not to be had for one task. */
+  check: (() => void) | null;
+}
+
+export function Task({ task, state, page, work, check }: TaskProps) {
+  const verdict = state?.verdict ?? 'open';
+  const { sign, word } = verdictWords[verdict];
+  const opened = state?.hintsOpened ?? [];
+  const openHint = (): void => {
+    const request: HintRequest = { task: task.id };
+    page.doing(
+      send<WorkView>(pathOf('hint', { exercise: work.exercise }), request).then((answer) => page.take(answer)),
+    );
+  };
+  return (
+    <li class={`task ${verdict}`} id={`task-${task.id}`}>
+      <h4>
+        <span class="sign" aria-hidden="true">
+          {sign}
+        </span>{' '}
+        {task.title} <span class="badge">{word}</span>
+        {task.points !== null && <span class="tag">{count(task.points, 'point')}</span>}
+        {task.guard && <span class="tag">must stay so</span>}
+      </h4>
+      {task.detail !== null && <p class="dim">{task.detail}</p>}
+      {task.html !== '' && <Html html={task.html} />}
+      {state?.feedback && <FeedbackView feedback={state.feedback} />}
+      {opened.map(({ html }, at) => (
+        <div class="hint" key={at}>
+          <b>Hint {at + 1}</b> <Html html={html} />
+        </div>
+      ))}
+      {check !== null && (
+        <button type="button" disabled={work.lab.state !== 'up' || work.round !== null} onClick={check}>
+          Check <span class="sr">“{task.title}”</span>
+        </button>
+      )}{' '}
+      {opened.length < task.hints && verdict !== 'pass' && (
+        <button type="button" onClick={openHint}>
+          {opened.length === 0 ? 'A hint' : 'One more hint'} <span class="sr">for “{task.title}”</span>
+        </button>
+      )}
+      <Claims claims={task.claims} />
+    </li>
+  );
+}

@@ -1,0 +1,185 @@
+import { FitAddon } from '@xterm/addon-fit';
+import { Terminal } from '@xterm/xterm';
+import type { TerminalFromServer, TerminalToServer, TicketRequest } from '../classroom/api.js';
+import { openSocket, pathOf, pauseBefore, Refusal } from './server.js';
+
+export interface ShellEvents {
+  /** What a person should know of the connection; `null`: all is well. */
+  notice(words: string | null): void;
+  mode(mode: 'type' | 'look'): void;
+}
+
+/** Bytes shown between two acknowledgements; the server stops at four times as many. */
+const ackBytes = 65_536;
+/** The number of a frame's first byte stands before its bytes. */
+const numberBytes = 8;
+
+const colours = { background: '#12161c', foreground: '#e4e9f0', cursor: '#e4e9f0', selectionBackground: '#3b4a60' };
+
+/**
+ * One shell on a host of the lab, shown by xterm. Survives a cut network, a reload and a restart of the server: bytes have
+ * numbers, what is missing comes again, and nothing comes twice.
+ */
+export class Shell {
+  readonly terminal: Terminal;
+  private readonly fit = new FitAddon();
+  private socket: WebSocket | null = null;
+  private shell: string | null = null;
+  /** The number of the next byte that is to be shown. */
+  private next = 0;
+  private acknowledged = 0;
+  private attempt = 0;
+  private timer = 0;
+  private closed = false;
+  private looking = false;
+  private ready = false;
+  private readonly waiting: string[] = [];
+  private watcher: ResizeObserver | null = null;
+
+  constructor(
+    private readonly request: Extract<TicketRequest, { for: 'terminal' }>,
+    private readonly events: ShellEvents,
+  ) {
+    this.terminal = new Terminal({
+      cursorBlink: true,
+      fontSize: 14,
+      fontFamily: 'ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace',
+      theme: colours,
+      scrollback: 5_000,
+      screenReaderMode: true,
+      minimumContrastRatio: 4.5,
+    });
+    this.terminal.loadAddon(this.fit);
+    // A lab's programs may neither write into the clipboard nor name the window.
+    this.terminal.parser.registerOscHandler(52, () => true);
+    for (const title of [0, 1, 2]) this.terminal.parser.registerOscHandler(title, () => true);
+    this.terminal.onData((typed) => this.typed(new TextEncoder().encode(typed)));
+    this.terminal.onBinary((typed) => this.typed(Uint8Array.from(typed, (sign) => sign.charCodeAt(0))));
+    this.terminal.onResize(({ cols, rows }) => this.tell({ type: 'size', cols, rows }));
+  }
+
+  show(element: HTMLElement): void {
+    this.terminal.open(element);
+    this.watcher = new ResizeObserver(() => this.fitted());
+    this.watcher.observe(element);
+    this.fitted();
+    void this.connect();
+  }
+
+  /** Types a line, as if a person had: at once, or once the shell is there. */
+  typeWhenReady(line: string): void {
+    this.terminal.focus();
+    if (this.ready) this.typed(new TextEncoder().encode(`${line.replaceAll('\n', '\r')}\r`));
+    else this.waiting.push(line);
+  }
+
+  end(): void {
+    this.closed = true;
+    window.clearTimeout(this.timer);
+    this.watcher?.disconnect();
+    this.socket?.close();
+    this.terminal.dispose();
+  }
+
+  private fitted(): void {
+    const element = this.terminal.element?.parentElement;
+    if (element && element.clientWidth > 0 && element.clientHeight > 0) this.fit.fit();
+  }
+
+  private typed(bytes: Uint8Array<ArrayBuffer>): void {
+    if (this.socket?.readyState === WebSocket.OPEN && !this.looking) this.socket.send(bytes);
+  }
+
+  private tell(message: TerminalToServer): void {
+    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
+  }
+
+  private async connect(): Promise<void> {
+    const query = this.shell === null ? '' : `?from=${this.next}&shell=${encodeURIComponent(this.shell)}`;
+    try {
+      this.socket = await openSocket(pathOf('terminal') + query, this.request);
+    } catch (error) {
+      if (error instanceof Refusal && error.status >= 400 && error.status < 500 && error.status !== 429)
+        this.events.notice(error.message);
+      else this.again('The connection is cut; it is tried again.');
+      return;
+    }
+    const { socket } = this;
+    if (this.closed) return socket.close();
+    socket.addEventListener('message', ({ data }) => {
+      if (typeof data === 'string') this.told(JSON.parse(data) as TerminalFromServer);
+      else this.output(data as ArrayBuffer);
+    });
+    socket.addEventListener('close', () => {
+      if (socket === this.socket) this.again('The connection is cut; it is tried again.');
+    });
+  }
+
+  private again(words: string): void {
+    if (this.closed) return;
+    this.events.notice(words);
+    this.ready = false;
+    this.socket = null;
+    this.timer = window.setTimeout(() => void this.connect(), pauseBefore(this.attempt));
+    this.attempt += 1;
+  }
+
+  private output(frame: ArrayBuffer): void {
+    const first = Number(new DataView(frame).getBigUint64(0));
+    const bytes = new Uint8Array(frame, numberBytes);
+    const fresh = bytes.subarray(Math.max(0, this.next - first));
+    if (fresh.length === 0) return;
+    this.next = first + bytes.length;
+    const shown = this.next;
+    this.terminal.write(fresh, () => this.shown(shown));
+  }
+
+  private shown(at: number): void {
+    if (at - this.acknowledged < ackBytes) return;
+    this.acknowledged = at;
+    this.tell({ type: 'ack', at });
+  }
+
+  private told(message: TerminalFromServer): void {
+    switch (message.type) {
+      case 'open':
+        this.attempt = 0;
+        this.events.notice(null);
+        if (message.shell !== this.shell) {
+          this.shell = message.shell;
+          this.next = 0;
+          this.acknowledged = 0;
+          this.terminal.reset();
+        }
+        this.setMode(message.mode);
+        this.fitted();
+        this.tell({ type: 'size', cols: this.terminal.cols, rows: this.terminal.rows });
+        this.ready = true;
+        for (const line of this.waiting.splice(0)) this.typeWhenReady(line);
+        return;
+      case 'screen':
+        this.terminal.reset();
+        this.next = message.at;
+        this.terminal.write(message.data, () => {
+          this.acknowledged = message.at;
+          this.tell({ type: 'ack', at: message.at });
+        });
+        return;
+      case 'size':
+        if (this.looking) this.terminal.resize(message.cols, message.rows);
+        return;
+      case 'mode':
+        this.setMode(message.mode);
+        return;
+      case 'ended':
+        this.socket = null;
+        this.events.notice(message.message);
+    }
+  }
+
+  private setMode(mode: 'type' | 'look'): void {
+    this.looking = mode === 'look';
+    this.terminal.options.disableStdin = this.looking;
+    this.events.mode(mode);
+  }
+}
