@@ -3,6 +3,7 @@ import { cpus, loadavg } from 'node:os';
 import { messageOf } from '../src/errors.js';
 import { besideBench } from './beside.js';
 import { commandsBench } from './commands.js';
+import { diagnosisBench } from './diagnosis.js';
 import { hostsBench } from './hosts.js';
 import { sweep } from './leftovers.js';
 import { isolationBench } from './isolation.js';
@@ -23,6 +24,7 @@ const benches: readonly Bench[] = [
   isolationBench,
   besideBench,
   lightBench,
+  diagnosisBench,
   overlayBench,
   jobsBench,
   repeatsBench,

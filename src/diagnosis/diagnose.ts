@@ -1,4 +1,4 @@
-import type { Cause, Diagnosis } from '../model/verdict.js';
+import type { Cause, Diagnosis, RootCause } from '../model/verdict.js';
 import type { LabPlan } from '../plan/lab-plan.js';
 import type { PathEvidence } from '../facts/path.js';
 import type { ProbeContext } from '../places/context.js';
@@ -36,7 +36,7 @@ export interface PacketRequest {
 export type DiagnosisRequest = PacketRequest | NameRequest;
 
 /** What was found in a lab since something last changed it. */
-const known = new WeakMap<LabPlan, Map<string, Promise<Diagnosis | null>>>();
+const madeBefore = new WeakMap<LabPlan, Map<string, Promise<Diagnosis | null>>>();
 
 function keyOf(request: DiagnosisRequest): string {
   if ('name' in request)
@@ -46,9 +46,38 @@ function keyOf(request: DiagnosisRequest): string {
   return [source.label, target.address, ...shape].join(' ');
 }
 
+/** What stands in the way of all packets from one place to another, whatever they are. */
+const ofTheWay: readonly RootCause[] = [
+  'no-route',
+  'wrong-route',
+  'route-refuses',
+  'routing-loop',
+  'neighbour-silent',
+  'neighbour-wrong',
+  'address-missing',
+  'address-twice',
+  'mac-twice',
+  'link-down',
+  'no-carrier',
+  'not-a-bridge-port',
+  'port-not-forwarding',
+  'vlan-mismatch',
+  'tunnel-mismatch',
+  'forwarding-off',
+  'rp-filter',
+  'no-way-back',
+];
+
+/** The way of a packet without what differs from packet to packet; `null` where no two packets are alike. */
+function wayKeyOf(request: DiagnosisRequest): string | null {
+  return 'name' in request || request.cause === 'present'
+    ? null
+    : `way ${request.source.label} ${request.target.address}`;
+}
+
 /** To be called whenever something may have changed the lab: what was found before may be true no more. */
 export function forgetDiagnoses(plan: LabPlan): void {
-  known.delete(plan);
+  madeBefore.delete(plan);
 }
 
 /** Nothing could be seen of the sender itself: why is all that can be said. */
@@ -68,7 +97,7 @@ async function followPacket(context: ProbeContext, request: PacketRequest): Prom
 
 /**
  * Why a probe failed, or why one got through that must not. At most one look for each source, target, protocol and port until
- * `forgetDiagnoses`. `null` where nothing certain can be said, or where the context wants it made later.
+ * `forgetDiagnoses`; one for each source and target where what was found stops whatever goes that way. `null` where nothing certain can be said, or where the context wants it made later.
  *
  * Never rejects: a diagnosis that breaks must not change a verdict.
  */
@@ -78,11 +107,16 @@ export async function diagnose(context: ProbeContext, request: DiagnosisRequest)
     return null;
   }
   const key = keyOf(request);
-  const before = known.get(context.plan) ?? new Map<string, Promise<Diagnosis | null>>();
-  known.set(context.plan, before);
+  const before = madeBefore.get(context.plan) ?? new Map<string, Promise<Diagnosis | null>>();
+  madeBefore.set(context.plan, before);
+  const way = wayKeyOf(request);
+  const known = way === null ? undefined : before.get(way);
   const found =
     before.get(key) ??
+    known ??
     ('name' in request ? explainName(context, request) : followPacket(context, request)).catch(() => null);
   before.set(key, found);
+  const { rootCause } = (await found) ?? { rootCause: null };
+  if (way !== null && rootCause !== null && ofTheWay.includes(rootCause)) before.set(way, found);
   return found;
 }

@@ -3,6 +3,7 @@ import type { Case, NeighbourStep } from './follow.js';
 import { countedDrop, droppedQuestion } from './explain-filter.js';
 import { filteredByQueue, linkDown, lossAt, stuckInBridge } from './explain-link.js';
 import { stoppedOwner } from './explain-local.js';
+import { stuckInSwitch, switchOf } from './explain-switch.js';
 import { lostInTunnel } from './explain-tunnel.js';
 import { withoutIpv6 } from './explain-route.js';
 import { finding } from './finding.js';
@@ -183,6 +184,16 @@ function strayEnd(c: Case, steps: readonly NeighbourStep[], holder: { space: Spa
   );
 }
 
+/** The question came to a port of Open vSwitch, on the holder's host or, where it did not come there, on the sender's. */
+function switchStop(c: Case, asks: readonly NeighbourStep[], holder: { space: Space; link: Link }): Finding | null {
+  const came = asks.filter(({ way, space, link }) => way === 'in' && switchOf(space, link) !== null);
+  const at = came.find(({ space }) => space.host === holder.space.host) ?? came.at(-1);
+  const bySwitch = at ? switchOf(at.space, at.link) : null;
+  return at && bySwitch
+    ? stuckInSwitch(c, at.space, bySwitch, at.link, holder.link.mac, 'the question for its MAC address')
+    : null;
+}
+
 function bridgeStop(c: Case, steps: readonly NeighbourStep[], mac: string, broadcast = false): Finding | null {
   const last = steps.at(-1);
   if (!last) return null;
@@ -220,7 +231,12 @@ function questionStop(c: Case, hop: NextHop, holder: { space: Space; link: Link 
       ? lostInTunnel(c, { ...last, mac: last.message.dstMac }, 'the question for its MAC address')
       : null;
   if (tunnel) return tunnel;
-  return bridgeStop(c, asks, holder.link.mac, true) ?? strayEnd(c, asks, holder) ?? vlanStop(hop, holder);
+  return (
+    switchStop(c, asks, holder) ??
+    bridgeStop(c, asks, holder.link.mac, true) ??
+    strayEnd(c, asks, holder) ??
+    vlanStop(hop, holder)
+  );
 }
 
 function bridgesOf(space: Space): { space: Space; link: Link }[] {

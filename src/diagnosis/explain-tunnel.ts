@@ -1,5 +1,6 @@
 import type { Case, Step } from './follow.js';
-import { countedDrop, droppedAround } from './explain-filter.js';
+import { asTyped, countedDrop, droppedAround } from './explain-filter.js';
+import { ruleWords } from './rules.js';
 import { finding } from './finding.js';
 import type { Finding } from './finding.js';
 import { holdersOf } from './world.js';
@@ -83,6 +84,15 @@ function endNowhere({ space, link }: Vxlan): Finding | null {
   );
 }
 
+/** Engines tell each other over port 7946 whom an overlay network has, and where; a rule of a host that drops that. */
+function gossipFiltered(c: Case): string | null {
+  for (const space of c.world.spaces.filter(({ kind }) => kind === 'host'))
+    for (const rule of space.nft.rules.values())
+      if (/\b7946\b/.test(rule.text) && /-j (?:DROP|REJECT)|\b(?:drop|reject)\b/.test(rule.text))
+        return `engines tell each other over port 7946 who is where, and ${space.label} has ${ruleWords({ ...rule, text: asTyped(rule.text) })}`;
+  return null;
+}
+
 const isGroup = (mac: string | null): boolean => mac === 'ff:ff:ff:ff:ff:ff' || mac?.startsWith('33:33') === true;
 
 /** Where a VXLAN interface sends a frame: by its forwarding database, or by the remote that it was made with. */
@@ -104,14 +114,18 @@ export function lostInTunnel(
   const remote = remoteOf(space, link, mac);
   const everybody = isGroup(mac);
   const whom = mac === null || everybody ? 'what is for everybody' : mac;
+  const untold = remote === null && space.kind === 'engine' ? gossipFiltered(c) : null;
   if (remote === null)
     return finding(
       space,
       'tunnel-mismatch',
-      `${link.name} of ${space.label} has no forwarding entry for ${whom}, so ${name} goes into the tunnel and to nobody`,
+      `${link.name} of ${space.label} has no forwarding entry for ${whom}, so ${name} goes into the tunnel and to nobody${untold === null ? '' : `; ${untold}`}`,
       {
         evidence: [`bridge fdb of ${space.label} has no remote for ${whom} and none for all others on ${link.name}.`],
-        mend: `bridge fdb append 00:00:00:00:00:00 dev ${link.name} dst REMOTE, on ${space.label}`,
+        mend:
+          untold !== null
+            ? 'let TCP and UDP port 7946 pass between the engines'
+            : `bridge fdb append 00:00:00:00:00:00 dev ${link.name} dst REMOTE, on ${space.label}`,
       },
     );
   if (holdersOf(c.world, remote).length > 0 || c.world.unlooked.length > 0 || /^(?:22[4-9]|23\d)\.|^ff/.test(remote))

@@ -14,6 +14,7 @@ import {
 import type { Onward } from './explain-route.js';
 import { droppedAround } from './explain-filter.js';
 import { lostInTunnel, remoteOf, stuckInTunnel } from './explain-tunnel.js';
+import { stuckInSwitch, switchOf } from './explain-switch.js';
 import { circling, usedUp } from './explain-ttl.js';
 import { hopsOf } from './follow.js';
 import type { Case, Step } from './follow.js';
@@ -114,6 +115,15 @@ function otherVlan(steps: readonly Step[], step: Step): Finding | null {
   );
 }
 
+/** Where the frame came to a port of a bridge or switch that has to pass it on; `undefined` where it is for the namespace itself. */
+function stuckOnLayer2(c: Case, { space, link, packet }: Step, name: string): Finding | null | undefined {
+  if (packet.dstMac === null) return undefined;
+  const bridge = linkNamed(space, link.master);
+  if (bridge?.kind === 'bridge') return stuckInBridge(c, space, bridge, link, packet.dstMac, packet.length);
+  const bySwitch = packet.dstMac === link.mac ? null : switchOf(space, link);
+  return bySwitch ? stuckInSwitch(c, space, bySwitch, link, packet.dstMac, name) : undefined;
+}
+
 /** The packet came to a namespace, and was not seen to leave it. */
 function stoppedInside(
   c: Case,
@@ -136,9 +146,8 @@ function stoppedInside(
       name,
       all,
     );
-  const bridge = linkNamed(space, link.master);
-  if (bridge?.kind === 'bridge' && packet.dstMac !== null)
-    return stuckInBridge(c, space, bridge, link, packet.dstMac, packet.length);
+  const layer2 = stuckOnLayer2(c, step, name);
+  if (layer2 !== undefined) return layer2;
   const forward = name === 'it';
   const after = forward ? translatedIn(c, space, step, all) : translatedBack(c, space, packet);
   const translated = after.dst !== packet.dst;

@@ -85,7 +85,8 @@ export function roleOf(packet: SeenPacket, proto: string, mark: number, isn: num
 
 /** Whether frames that are meant for others belong to the way: on ports of bridges, and below interfaces with MACs of their own. */
 function passesOn(space: Space, link: Link): boolean {
-  return link.master !== null || space.links.some((one) => one.below === link.name && one.kind !== 'veth');
+  const switched = space.switches.some(({ ports }) => ports.some(({ name }) => name === link.name));
+  return switched || link.master !== null || space.links.some((one) => one.below === link.name && one.kind !== 'veth');
 }
 
 function stepOf(sighting: Sighting): { link: Link; way: 'in' | 'out' } | null {

@@ -36,10 +36,10 @@ sub add {
   return $space{$ino};
 }
 my $own = add('/proc/self/ns/net', 'host') or die "no network namespace can be read\n";
-my $dockerd = 0;
+my ($dockerd, $ovs, $switching) = (0, 0, 0);
 for my $p (sort { $a <=> $b } map { m{^/proc/(\d+)$} ? $1 : () } glob '/proc/[0-9]*') {
   my $comm = slurp("/proc/$p/comm"); chomp $comm;
-  $dockerd = 1 if $comm eq 'dockerd';
+  $dockerd = 1 if $comm eq 'dockerd'; $ovs = 1 if $comm eq 'ovsdb-server'; $switching = 1 if $comm eq 'ovs-vswitchd';
   my $s = add("/proc/$p/ns/net", '') or next;
   push @{$s->{pids}}, $p if @{$s->{pids}} < 50;
   next if $s == $own;
@@ -100,6 +100,13 @@ if ($dockerd) {
 elsif (my @kept = glob '/var/lib/docker/containers/*/config.v2.json') {
   splice(@kept, 40);
   section('kept', 0, join '', map { my $c = slurp($_); (my $f = $_) =~ s/config\.v2/hostconfig/; my $h = slurp($f); s/\n//g for $c, $h; "[$c,$h]\n" } @kept);
+}
+my $flows = 'for b in $(ovs-vsctl --no-wait -t 2 list-br); do echo "= $b"; ovs-ofctl -t 2 dump-flows "$b"; done';
+if ($ovs) {
+  my $list = join ' ', map { "ovs-vsctl --no-wait -t 2 -f json list $_ | tr -d '\\n'; echo;" } qw(Bridge Port Interface Controller);
+  section('ovs', $own->{ino}, reads(inside($own, $list)));
+  section('ovs-runs', $own->{ino}, '') if $switching;
+  section('flows-before', $own->{ino}, reads(inside($own, $flows))) if $switching and $mode eq 'watch';
 }
 sub filters { my ($s) = @_;
   my $c = join '', map { my $d = $_; map { qq{printf '%s $_ ' '$d'; tc -j -s filter show dev '$d' $_ | tr -d '\n'; echo;} } ('ingress', 'egress') } @{$s->{classified}};
@@ -207,6 +214,7 @@ if ($mode eq 'watch') {
   section('frames', 0, join '', @lines); section('traces', 0, join '', @traces);
   section('neigh-after', $_, reads($near{$_})) for @order;
   section('qdisc-after', $_, reads($queues{$_})) for @order;
+  section('flows-after', $own->{ino}, reads(inside($own, $flows))) if $switching;
   section('tc-after', $_, reads($filtered{$_})) for sort keys %filtered;
   procfiles($space{$_}, 'after') for @order;
   saves('after');

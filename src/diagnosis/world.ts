@@ -2,6 +2,8 @@ import { canonicalAddress, familyOf } from '../model/cidr.js';
 import { readFrame } from './frames.js';
 import type { SeenFrame } from './frames.js';
 import type { Section } from './observer.js';
+import { readSwitches } from './switches.js';
+import type { Switch } from './switches.js';
 import { readNft, readSaveSections, readTraces } from './rules.js';
 import type { NftRules, SavedRules, Trace } from './rules.js';
 
@@ -113,6 +115,8 @@ export interface Space {
   forwards: { mac: string; dev: string; remote: string | null; flags: string[] }[];
   vlans: { dev: string; id: number; end: number; pvid: boolean }[];
   /** Queues of interfaces, with the packets that each dropped while the probe was on its way. */
+  /** Bridges of Open vSwitch, in the host's own namespace. */
+  switches: Switch[];
   qdiscs: { dev: string; kind: string; dropped: number; options: Record<string, unknown> }[];
   queueFilters: QueueFilter[];
   listeners: Listener[];
@@ -413,6 +417,7 @@ function readSpace(host: string, inode: string, label: string, kind: Space['kind
         pvid: words(one.flags).includes('PVID'),
       })),
     ),
+    switches: readSwitches(at.get('ovs'), at.get('flows-before'), at.get('flows-after'), at.has('ovs-runs')),
     qdiscs: readQueues(at.get('qdisc'), at.get('qdisc-after')),
     queueFilters: readQueueFilters(at.get('tc-before'), at.get('tc-after')),
     listeners: readListeners(at.get('listen'), at.get('states')),

@@ -4,7 +4,8 @@ import { docker } from './docker.js';
 import type { Family } from './fault.js';
 import { macvlan } from './macvlan.js';
 import { named } from './named.js';
+import { ovs } from './ovs.js';
 import { routed } from './routed.js';
 import { swarm } from './swarm.js';
 
-export const families: Family[] = [routed, named, docker, bridged, swarm, consul, macvlan];
+export const families: Family[] = [routed, named, docker, bridged, swarm, consul, macvlan, ovs];
