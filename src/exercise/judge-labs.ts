@@ -1,6 +1,7 @@
 import type { Ran } from '../mutate/judge.js';
 import type { Outcome } from '../model/verdict.js';
 import type { Exercise, GradedCheck } from './exercise.js';
+import { hintFor } from './grade.js';
 import type { Flaw, FlawName, ProofLab } from './proof.js';
 import type { Round } from './rounds.js';
 
@@ -44,9 +45,11 @@ export function seenOf(exercise: Exercise, ran: Ran, idOf: (id: string) => strin
 }
 
 export function labSeen(exercise: Exercise, seen: Seen): ProofLab['seen'] {
-  return exercise.checks.flatMap(({ id, title, line }) => {
-    const outcome = seen.get(id);
-    return outcome ? [{ title, line, verdict: outcome.verdict, reason: outcome.reason }] : [];
+  return exercise.checks.flatMap((check) => {
+    const outcome = seen.get(check.id);
+    if (!outcome) return [];
+    const { title, line } = check;
+    return [{ title, line, verdict: outcome.verdict, reason: outcome.reason, hint: hintFor(check, outcome) }];
   });
 }
 

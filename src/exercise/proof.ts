@@ -35,8 +35,8 @@ export interface ProofLab {
   name: string;
   title: string;
   durationMs: number;
-  /** Tasks and guards, as they were seen. */
-  seen: { title: string; line: number; verdict: Verdict; reason: string }[];
+  /** Tasks and guards, as they were seen, with the hint that a student would get there. */
+  seen: { title: string; line: number; verdict: Verdict; reason: string; hint: string | null }[];
 }
 
 /** What the solution without one line came to. */
