@@ -22,6 +22,11 @@ export const errorCatalogue = {
     mend: 'Name a `.yaml` file or a directory that holds some; `netrig init` writes a first one.',
     exit: usage,
   },
+  NETRIG_IMPORT: {
+    meaning: 'What is to be imported cannot be read, or is no lab of a kind that is known.',
+    mend: 'Name a containerlab topology, a Kathará `lab.conf` or a Compose file; `--as` says which it is.',
+    exit: usage,
+  },
   NETRIG_SCENARIO_INVALID: {
     meaning: 'A scenario file has one or more mistakes; each is listed with its place.',
     mend: 'Mend the places named, then run `netrig validate FILE`.',

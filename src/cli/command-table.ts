@@ -1,3 +1,4 @@
+import { foreignKinds } from '../foreign/import.js';
 import type { Handlers } from './flags.js';
 import {
   collect,
@@ -659,6 +660,23 @@ export const commandTable: readonly (CommandRow | CommandGroup)[] = [
       'Writes scenarios/first.yaml, or the file that is named, with a small scenario that runs as it stands, to start from.',
     arguments: [{ name: '[where]', description: 'a directory, or a file by a name that ends in .yaml', default: '.' }],
     options: {
+      force: { flags: '-f, --force', description: 'write over a file that is there' },
+    },
+  },
+  {
+    name: 'import',
+    runs: 'importForeign',
+    summary: 'make a scenario of a lab of another tool',
+    description:
+      'Reads a containerlab topology of Linux nodes, a Kathará lab.conf with its start-up files, or a Compose file, and writes a scenario beside it: addresses that its commands set stand at the segments, what is left of them are steps, and its files stay where they are. What could not be carried over is listed, here and in comments of the scenario. Starts nothing.',
+    arguments: [{ name: '<file>', description: 'the file, or a directory with a lab.conf or a Compose file' }],
+    options: {
+      as: {
+        flags: '--as <kind>',
+        description: 'what it is, where its name and keys do not tell',
+        choices: foreignKinds,
+      },
+      to: { flags: '--to <file>', description: 'name of the scenario file (default: that of the lab, .netrig.yaml)' },
       force: { flags: '-f, --force', description: 'write over a file that is there' },
     },
   },

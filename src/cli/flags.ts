@@ -139,4 +139,5 @@ export interface Handlers {
   classGrade(folder: string, exercise: string, flags: ClassGradeFlags): Promise<number>;
   classRegrade(file: string, flags: { output: string; json?: boolean }): Promise<number>;
   init(where: string, flags: { force?: boolean }): Promise<number>;
+  importForeign(file: string, flags: { as?: string; to?: string; force?: boolean }): Promise<number>;
 }

@@ -40,6 +40,7 @@ const handlers: Handlers = {
   classGrade: async (...all) => (await import('./commands/class-grade.js')).grade(...all),
   classRegrade: async (...all) => (await import('./commands/class.js')).regrade(...all),
   init: async (...all) => (await import('./commands/init.js')).init(...all),
+  importForeign: async (...all) => (await import('./commands/import.js')).importForeign(...all),
 };
 
 async function main(): Promise<number> {
