@@ -20,6 +20,7 @@ export const runtimeTools = {
 /** What only the project's own tests use. */
 export const testTools = {
   slirp4netns: 'slirp4netns',
+  'musl-gcc': 'musl-tools',
   chromium: 'chromium',
   java: 'default-jre-headless',
   ssh: 'openssh-client',

@@ -42,6 +42,11 @@ export const errorCatalogue = {
     mend: 'The message has the place in the scenario, and what is in the way.',
     exit: usage,
   },
+  NETRIG_HOST_ROOT: {
+    meaning: 'No host can be made of a root file system or OCI image.',
+    mend: 'The message has its place in the scenario, and why; docs/foreign-hosts.md says what it takes.',
+    exit: usage,
+  },
   NETRIG_NOTHING_RAN: {
     meaning: 'The run ended without a single probe sent, so it proves nothing.',
     mend: 'Check `--grep`, `--tag` and the reasons of the skipped checks.',

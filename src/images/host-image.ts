@@ -16,6 +16,8 @@ export interface HostImage {
   dockerData: string | null;
   /** Names of the container images in `dockerData`, each tagged `NAME:latest`. */
   containerImages: string[];
+  /** Where the tree is not netrig's: the root of the image that its tools come from, and the tree's own systemd, `null` for none. */
+  foreign?: { tools: string; systemd: string | null };
 }
 
 /** One row of the table of host images: what `netrig images list` shows and a build starts from. */

@@ -4,20 +4,27 @@ import type { ContainerArchive } from './containers/container-archive.js';
 import { ensureEngineStore } from './containers/engine-store.js';
 import { ensureWantedImages, type WantedImage, type WantedImageOptions } from './containers/wanted-image.js';
 import type { HostImage } from './host-image.js';
+import { ensureForeignRoot, type ForeignRoot } from './foreign-root.js';
 import { ensurePackageLayer, layerTree } from './package-layer.js';
 import { ensureHostImage, type ImageOptions } from './store.js';
 import { join } from 'node:path';
+
+/** The image that netrig’s own tools come from, on hosts whose root file system is not netrig’s: one whose sshd is a single program. */
+const toolsImage = 'debian-12';
 
 /** What one host wants its image to be: the row of the table, and what goes over it. */
 export interface ImageOrder {
   image: string;
   packages?: readonly string[];
+  /** In place of an image of the table. */
+  root?: ForeignRoot;
   /** Container images that its engine has from the start, beyond those of the row. */
   wantedImages?: readonly WantedImage[];
 }
 
 /** Hosts with equal keys stand on the same image. */
-export function orderKey({ image, packages = [], wantedImages = [] }: ImageOrder): string {
+export function orderKey({ image, packages = [], wantedImages = [], root }: ImageOrder): string {
+  if (root) return `${root.kind} ${root.path}`;
   const added = [...packages, ...wantedImages.map(({ name }) => name)];
   return added.length === 0 ? image : `${image} with ${added.join(' ')}`;
 }
@@ -33,6 +40,13 @@ export async function ensureOrderedImage(
   options: WantedImageOptions,
   withoutRoot = outerIds() !== null,
 ): Promise<HostImage> {
+  if (order.root) {
+    if (withoutRoot)
+      throw new NetrigError('NETRIG_NO_ROOT', `A host of ${order.image} can be made by root only.`, {
+        hint: 'Run as root: docs/without-root.md says what differs.',
+      });
+    return ensureForeignRoot(order.root, order.image, await ensureHostImage(toolsImage, options), options);
+  }
   // The files of an image have the ids of its hosts on disk then, and dpkg in the outer namespace would mix in its own.
   if (withoutRoot && order.packages?.length)
     throw new NetrigError(

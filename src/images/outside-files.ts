@@ -98,10 +98,12 @@ export function outsideFilesOf(
 const known = new Map<string, Promise<OutsideFiles>>();
 
 /** For hosts of an image; asked once in a process, for it looks which sources answer. Never rejects but for an interruption. */
-export function outsideFiles(row: HostImageRow, signal: AbortSignal): Promise<OutsideFiles> {
-  const before = known.get(row.name);
+export function outsideFiles(row: HostImageRow | null, signal: AbortSignal): Promise<OutsideFiles> {
+  const before = known.get(row?.name ?? '');
   if (before) return before;
   const asked = (async () => {
+    // Of somebody's root file system nobody knows where its packages come from.
+    if (row === null) return outsideFilesOf(null, process.env, readFileSync('/etc/hosts', 'utf8'));
     const mirror = await findMirror(row, signal).catch((error: unknown) => {
       if (signal.aborted) throw error;
       return messageOf(error);
@@ -115,7 +117,7 @@ export function outsideFiles(row: HostImageRow, signal: AbortSignal): Promise<Ou
       ? { ...found, left: [...found.left, `it has no package source: ${mirror}`] }
       : found;
   })();
-  known.set(row.name, asked);
-  asked.catch(() => known.delete(row.name));
+  known.set(row?.name ?? '', asked);
+  asked.catch(() => known.delete(row?.name ?? ''));
   return asked;
 }

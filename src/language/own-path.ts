@@ -25,7 +25,7 @@ const asked = (what: string) => (issue: { input?: unknown }) => `expected ${what
 
 export const zOwnPath = z
   .string({ error: asked('a file or directory beside the scenario such as ./conf/nginx.conf') })
-  .regex(/^[^/\0][^\0]*$/, {
+  .regex(/^[^/]/, {
     error: asked('a file or directory beside the scenario such as ./conf/nginx.conf, by a relative path'),
   })
   .meta({
@@ -37,7 +37,7 @@ export const zOwnPath = z
 /** Where something goes on a host. */
 export const zHostPath = z
   .string({ error: asked('an absolute path on the host such as /etc/nginx/nginx.conf') })
-  .regex(/^\/[^\0]*$/, { error: asked('an absolute path on the host such as /etc/nginx/nginx.conf') })
+  .regex(/^\//, { error: asked('an absolute path on the host such as /etc/nginx/nginx.conf') })
   .refine((text) => !text.split('/').includes('..'), { error: 'a path on the host goes without `..`' })
   .meta({
     title: 'path on the host',

@@ -38,6 +38,8 @@ export interface HostPlan {
   name: string;
   /** A host image that exists: `debian-11`. */
   image: string;
+  /** In place of an image: a root file system, or the archive of an OCI image, of this machine; `image` is then its name for people. */
+  root?: { kind: 'root' | 'oci'; path: string; place: string };
   /** `systemd`: a full Debian boot. `light`: own root and SSH, no systemd and no engine. */
   init: 'systemd' | 'light';
   /** Whether the Docker engine of the image is to be usable. */

@@ -28,6 +28,7 @@ export function planLab(scenario: Scenario): LabPlan {
     return {
       name: host.name,
       image: host.image,
+      ...(host.root ? { root: host.root } : {}),
       init: host.init,
       engine: host.engine,
       ...(host.engineOnDemand ? { engineOnDemand: true } : {}),

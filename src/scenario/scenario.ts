@@ -1,6 +1,6 @@
 import type { ResourceLimits } from '../model/size.js';
 import type { OwnFolders } from '../language/own-path.js';
-import type { HostFilePlan } from '../plan/lab-plan.js';
+import type { HostFilePlan, HostPlan } from '../plan/lab-plan.js';
 import type { WantedImage } from '../images/containers/wanted-image.js';
 import type { CheckKind } from '../checks/kind.js';
 import type { SavedValue } from '../model/saved.js';
@@ -165,6 +165,8 @@ export interface DockerContainer {
 export interface ScenarioHost {
   name: string;
   image: string;
+  /** In place of an image, whose name is then made of it. */
+  root?: NonNullable<HostPlan['root']>;
   init: 'systemd' | 'light';
   /** `false`: no engine wanted. */
   engine: boolean;

@@ -36,11 +36,11 @@ export const defaultBootTimeoutMs = 60_000;
 
 const imageNames = hostImageRows.map((row) => row.name) as [string, ...string[]];
 
+const noImage = (input: unknown): string =>
+  `no host image ${shown(input)}${suggestion(input, imageNames) || `; there are ${imageNames.join(', ')}`}`;
+
 const zImage = z
-  .enum(imageNames, {
-    error: (issue) =>
-      `no host image ${shown(issue.input)}${suggestion(issue.input, imageNames) || `; there are ${imageNames.join(', ')}`}`,
-  })
+  .enum(imageNames, { error: (issue) => noImage(issue.input) })
   .meta({ title: 'host image', description: `A host image: ${imageNames.map((name) => `\`${name}\``).join(', ')}.` });
 
 /** Shorter ones turn up everywhere by chance: masking them would garble the reports, and tell them all the same. */
@@ -329,6 +329,13 @@ const zHostLimits = z
     disk: disk ?? null,
   }));
 
+const zRoot = z.strictObject({
+  root: zOwnPath.describe('A directory with a root file system, or a tar archive of one.'),
+});
+const zOci = z.strictObject({
+  oci: zOwnPath.describe('An archive of an OCI image (an OCI layout, or what `docker save` writes).'),
+});
+
 const zFiles = z
   .record(
     zOwnPath,
@@ -358,10 +365,13 @@ const zFiles = z
 
 export const zHost = z
   .strictObject({
-    image: zImage
+    image: z
+      .union([zImage, zRoot, zOci], {
+        error: ({ input }) => (typeof input === 'object' && input !== null ? undefined : noImage(input)),
+      })
       .optional()
       .describe(
-        `Host image. Default: the value of \`image\` in \`matrix\`, else an image whose engine fits \`engine\`, else \`${defaultImage}\`.`,
+        `Host image, or somebody else’s root file system: \`{ root: ./rootfs.tar.gz }\` (a directory or a tar archive), \`{ oci: ./image.tar }\` (an archive of an OCI image, or of \`docker save\`), beside the scenario; see [hosts of another root](foreign-hosts.md). Default: the value of \`image\` in \`matrix\`, else an image whose engine fits \`engine\`, else \`${defaultImage}\`.`,
       ),
     init: z
       .enum(['systemd', 'light'], { error: (issue) => `expected systemd or light, got ${shown(issue.input)}` })

@@ -357,6 +357,7 @@ function plannedHost(
   return {
     name,
     image: lab.images.get(name)!,
+    ...(lab.roots.has(name) ? { root: lab.roots.get(name)! } : {}),
     init: host.init,
     engine: lab.hasEngine(name),
     ...(startOf(host.engine) === 'on-demand' ? { engineOnDemand: true } : {}),

@@ -11,9 +11,13 @@ export function pathsFor(number: number): { log: string; ended: string } {
   return { log: `${base}.log`, ended: `${base}.ended` };
 }
 
+/** A shell function that puts ms into `ms`: by what every Linux has, for the `date` of busybox knows seconds alone. */
+export const hostClock = 'now() { read -r up idle </proc/uptime; ms=${up%.*}${up#*.}0; }';
+
 /** Starts a command line in a session of its own, so that it outlives the SSH channel and one signal reaches all of it; prints its process group. */
 export function launchScript(command: string, log: string, ended: string): string {
-  const around = 's=$(date +%s%N); sh -c "$1"; c=$?; echo $c $(( ($(date +%s%N) - s) / 1000000 )) >"$2"';
+  const around = `${hostClock}
+now; s=$ms; sh -c "$1"; c=$?; now; echo $c $((ms - s)) >"$2"`;
   return [
     `mkdir -p ${directory}`,
     `setsid sh -c ${quoteArg(around)} sh ${quoteArg(command)} ${quoteArg(ended)} >${quoteArg(log)} 2>&1 </dev/null & echo $!`,

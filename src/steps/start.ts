@@ -4,7 +4,7 @@ import type { Outcome } from '../model/verdict.js';
 import { zDuration } from '../language/fields.js';
 import { quoteArg, quoteArgv } from '../ssh/quote.js';
 import { defineStep, type StepContext } from './kind.js';
-import { howEnded, launchScript, parseEnding, pathsFor } from './background.js';
+import { hostClock, howEnded, launchScript, parseEnding, pathsFor } from './background.js';
 import { firstAndLastLines, streamsOf } from './last-lines.js';
 import { lastWords, onEachHost } from './on-hosts.js';
 
@@ -94,11 +94,13 @@ function watchScript(conditions: readonly Condition[], log: string, ended: strin
   const tail = `tail -c ${shownLogBytes} ${quoteArg(log)}`;
   const ready = conditions.length === 0 ? 'false' : conditions.map(({ test }) => test).join(' && ');
   return [
-    `end=$(( $(date +%s%N) / 1000000 + ${Math.round(deadlineMs)} ))`,
+    hostClock,
+    `now; end=$((ms + ${Math.round(deadlineMs)}))`,
     'while :; do',
     `  if ${ready}; then exit 0; fi`,
     `  if [ -s ${quoteArg(ended)} ]; then cat ${quoteArg(ended)}; ${tail}; exit 10; fi`,
-    '  if [ $(( $(date +%s%N) / 1000000 )) -ge $end ]; then',
+    '  now',
+    '  if [ $ms -ge $end ]; then',
     '    missing=""',
     ...conditions.map(({ test }, at) => `    ${test} || missing="$missing ${at}"`),
     `    echo $missing; ${tail}; exit 12`,

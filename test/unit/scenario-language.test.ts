@@ -35,6 +35,8 @@ describe('scenario: what a valid file means', () => {
         init: 'systemd',
         engine: true,
         packages: [],
+        files: [],
+        outside: false,
         routes: [],
         sysctls: {},
         docker: { networks: {}, containers: {} },
@@ -54,6 +56,7 @@ describe('scenario: what a valid file means', () => {
       covers: [],
       text: '',
       on: ['node1'],
+      folders: { from: '/labs', root: '/labs' },
       last: false,
       late: null,
     });

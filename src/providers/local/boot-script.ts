@@ -1,3 +1,7 @@
+import type { HostImage } from '../../images/host-image.js';
+import { laySshdDown, layToolsDown, toolsBin } from './brought-tools.js';
+import { toolsPlace } from './tools-place.js';
+
 /**
  * What turns fresh namespaces into a host, as scripts for the static busybox of the host's own image, whose shell has mount,
  * mkdir and the like built in: nothing that they run comes from the machine but `setpriv`, `unshare`, `nsenter`, `perl` and
@@ -12,10 +16,25 @@ export type Isolation = 'users' | 'none';
 /** How a busybox is started on a script that an environment variable holds. */
 const run = (variable: string): string => `sh -c 'eval "$${variable}"'`;
 
-/** What `eachLayer` reads: overlay layers over the image, the topmost first. */
-export function layerEnvironment(layers: readonly string[]): Record<string, string> {
+/**
+ * What the scripts know of the tree beneath a host: overlay layers over it, the topmost first, and the root of the image that
+ * netrig's own tools come from, where the tree has none.
+ */
+export function treeEnvironment({
+  root,
+  layers,
+  foreign,
+}: Pick<HostImage, 'root' | 'layers' | 'foreign'>): Record<string, string> {
   const named = layers.map((layer, number) => [`NETRIG_LAYER_${number}`, layer] as const);
-  return { NETRIG_LAYER_COUNT: String(layers.length), ...Object.fromEntries(named) };
+  return {
+    NETRIG_IMAGE: root,
+    NETRIG_TOOLS: foreign?.tools ?? '',
+    // A busybox of netrig's, seen from the tree.
+    NETRIG_INNER: foreign ? 'mnt/tools/bin/busybox' : 'bin/busybox',
+    NETRIG_SYSTEMD: foreign?.systemd ?? '',
+    NETRIG_LAYER_COUNT: String(layers.length),
+    ...Object.fromEntries(named),
+  };
 }
 
 /** Shell text that does something with each layer over the image, the topmost first: `$layer`, with its `$number` from 0. */
@@ -79,9 +98,11 @@ cd "$NETRIG_IMAGE"
 mount -t tmpfs -o mode=755,nosuid,noexec,size=64k netrig mnt
 mkdir mnt/lower mnt/layers mnt/data mnt/nodes mnt/host
 ${eachLayer('mkdir "mnt/layers/$number"')}
+[ -z "$NETRIG_TOOLS" ] || mkdir mnt/tools
 ${deviceNodes}mount -o remount,ro mnt
 set -- bind "$NETRIG_SHIFTED" "$NETRIG_IMAGE" mnt/lower
 ${eachLayer('set -- "$@" bind "$NETRIG_SHIFTED" "$layer" "mnt/layers/$number"')}
+[ -z "$NETRIG_TOOLS" ] || set -- "$@" bind "$NETRIG_SHIFTED" "$NETRIG_TOOLS" mnt/tools
 [ -z "$NETRIG_DOCKER_DATA" ] || set -- "$@" bind "$NETRIG_SHIFTED" "$NETRIG_DOCKER_DATA" mnt/data
 exec "$NETRIG_PERL" -e "$NETRIG_CALLS" -- "$@" $NETRIG_FILTER -- "$NETRIG_BUSYBOX" ${run('NETRIG_ENTER_USERS')}
 `;
@@ -104,7 +125,7 @@ fi
 # By their paths: the busybox of Debian 11 has an nsenter of its own. The change of ids takes the parent-death signal away, so
 # it is asked for after it.
 exec "$NETRIG_NSENTER" --user="$NETRIG_USERS" "$NETRIG_SETPRIV" --pdeathsig KILL \\
-  unshare $NETRIG_UNSHARE --propagation private --fork --kill-child=KILL bin/busybox ${run('NETRIG_BOOT')}
+  unshare $NETRIG_UNSHARE --propagation private --fork --kill-child=KILL "$NETRIG_INNER" ${run('NETRIG_BOOT')}
 `;
 
 const ownRoot = `
@@ -117,6 +138,12 @@ mount -o bind "$NETRIG_IMAGE" lower
 lower=
 ${eachLayer('mkdir "layers/$number"; mount -o bind "$layer" "layers/$number"; lower=${lower}layers/$number:')}
 mount -t overlay -o "lowerdir=\${lower}lower,upperdir=upper,workdir=work" overlay root
+tools=tools
+if [ -n "$NETRIG_TOOLS" ]; then
+  mkdir tools
+  mount -o bind "$NETRIG_TOOLS" tools
+  mount -o remount,bind,ro tools
+fi
 `;
 
 const usersRoot = `
@@ -135,6 +162,7 @@ ${eachLayer('lower=${lower}../layers/$number:')}
   mount -t overlay -o "userxattr,lowerdir=\${lower}../lower,upperdir=upper,workdir=work" overlay root
 fi
 [ -z "$NETRIG_DOCKER_DATA" ] || NETRIG_DOCKER_DATA=../data
+tools=../tools
 `;
 
 const engineData = (isolation: Isolation): string => `
@@ -164,6 +192,10 @@ if [ -n "$NETRIG_DOCKER_DATA" ]; then
   fi
 fi
 
+if [ -n "$NETRIG_TOOLS" ]; then
+  mkdir -m 755 root${toolsPlace}
+  mount -o bind "$tools" root${toolsPlace}
+fi
 cd -P root
 if [ -n "$NETRIG_DOCKER_DATA" ]; then
   mkdir -p var/lib/docker
@@ -234,6 +266,9 @@ ln -s fd/0 dev/stdin
 ln -s fd/1 dev/stdout
 ln -s fd/2 dev/stderr
 
+if [ -n "$NETRIG_TOOLS" ]; then
+${laySshdDown}
+else
 mkdir -p -m 700 root/.ssh
 umask 77
 rm -f etc/ssh/ssh_host_ed25519_key etc/ssh/ssh_host_ed25519_key.pub root/.ssh/authorized_keys
@@ -241,6 +276,7 @@ echo "$NETRIG_HOST_KEY" >etc/ssh/ssh_host_ed25519_key
 echo "$NETRIG_LOGIN_KEY" >root/.ssh/authorized_keys
 umask 22
 echo "$NETRIG_HOST_KEY_PUBLIC" >etc/ssh/ssh_host_ed25519_key.pub
+fi
 
 if [ "$NETRIG_INIT" = systemd ]; then
   mount -t mqueue mqueue dev/mqueue
@@ -272,6 +308,11 @@ cd /
 umount -l /.machine
 rmdir /.machine
 
+ip=/sbin/ip tar=/bin/tar
+if [ -n "$NETRIG_TOOLS" ]; then
+${layToolsDown}
+ip=${toolsBin}/ip tar=${toolsBin}/tar
+fi
 # From here on links in the image's tree lead nowhere but into it.
 rm -f /etc/hostname /etc/hosts /etc/machine-id /etc/resolv.conf
 echo "$NETRIG_HOST" >/etc/hostname
@@ -283,7 +324,7 @@ if [ "$NETRIG_INIT" = systemd ]; then
   # what reaches it is to be the host, whose limit is reported by name, and not one of its units.
   mkdir -p /etc/systemd/system.conf.d
   printf '[Manager]\nDefaultTasksMax=infinity\n' >/etc/systemd/system.conf.d/netrig.conf
-  if [ "$NETRIG_ENGINE" = no ]; then
+  if [ "$NETRIG_ENGINE" = no ] && [ -z "$NETRIG_TOOLS" ]; then
     for unit in docker.socket docker.service containerd.service; do
       ln -sf /dev/null "/etc/systemd/system/$unit"
     done
@@ -302,12 +343,19 @@ while read -r line && [ "$line" != go ] && [ "$line" != files ]; do
 done
 [ "$line" = go ] || [ "$line" = files ]
 # What the lab brings along follows as an archive, before anything of the host runs. By its path: busybox has a tar of its own.
-[ "$line" = go ] || /bin/tar --extract --same-permissions --numeric-owner --no-overwrite-dir --keep-directory-symlink --directory=/ --file=-
-/sbin/ip -batch - <<END
+[ "$line" = go ] || "$tar" --extract --same-permissions --numeric-owner --no-overwrite-dir --keep-directory-symlink --directory=/ --file=-
+"$ip" -batch - <<END
 $addresses
 END
 
 echo ready >&3
+if [ -n "$NETRIG_TOOLS" ]; then
+  # With SIGCHLD ignored, as below; \`trap\` does it for what comes after exec, too.
+  [ "$NETRIG_INIT" = systemd ] || trap '' CHLD
+  set -- env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin container=netrig TERM=dumb
+  [ "$NETRIG_INIT" != systemd ] || exec ${toolsPlace}/bin/busybox "$@" "$NETRIG_SYSTEMD" --system --log-target=journal-or-kmsg --show-status=0 </dev/null 3>&-
+  exec ${toolsPlace}/bin/busybox "$@" ${toolsPlace}/bin/busybox sleep 2147483647 </dev/null >/dev/null 2>&1 3>&-
+fi
 if [ "$NETRIG_INIT" = systemd ]; then
   exec /usr/bin/env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin container=netrig TERM=dumb \\
     /lib/systemd/systemd --system --log-target=journal-or-kmsg --show-status=0 </dev/null 3>&-

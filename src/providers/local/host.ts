@@ -19,7 +19,7 @@ import {
   bootScript,
   enterScript,
   enterUsersScript,
-  layerEnvironment,
+  treeEnvironment,
   provideScript,
   reenterScript,
   restartedBootScript,
@@ -155,7 +155,7 @@ const teardownMs = 10_000;
 
 /** The image's static busybox. Throws NETRIG_IMAGE_BUILD when it has none. */
 export function busyboxOf(image: HostImage): string {
-  const path = join(image.root, 'bin', 'busybox');
+  const path = join(image.foreign?.tools ?? image.root, 'bin', 'busybox');
   if (existsSync(path)) return path;
   throw new NetrigError('NETRIG_IMAGE_BUILD', `The image ${image.name} has no /bin/busybox.`, {
     hint: `Build it again: \`netrig images rm ${image.name}\`, then \`netrig images build ${image.name}\`.`,
@@ -214,8 +214,7 @@ function environment(site: LabSite, host: HostPlan, image: HostImage, users: Use
     NETRIG_HOST_KEY: site.keys.hostPrivateKey.trimEnd(),
     NETRIG_HOST_KEY_PUBLIC: site.keys.hostPublicKeyLine,
     NETRIG_LOGIN_KEY: site.keys.publicKeyLine,
-    NETRIG_IMAGE: image.root,
-    ...layerEnvironment(image.layers),
+    ...treeEnvironment(image),
     NETRIG_SIZE: String(site.limits(host).disk),
     NETRIG_UNSHARE: `--mount ${unshared(host)}`,
     NETRIG_CGROUP: viewFor(site.layout, image.cgroup) ?? 'hybrid',
@@ -408,7 +407,8 @@ async function bringUp(
     pid1,
     isolation: site.isolation.mode,
     entered: made.groups.entered,
-    image: image.root,
+    image: image.foreign?.tools ?? image.root,
+    ...(image.foreign ? { tools: true } : {}),
   };
   made.kernelLog = readKernelLog(made.access, made.console);
   const first = await waitForSshd(made.access, stop);

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { messageOf, NetrigError } from '../../errors.js';
 import type { IsolationWish } from '../provider.js';
 import { findProgram, machineEnvironment, runCommand } from '../shared/command.js';
-import { enterUsersScript, provideScript, layerEnvironment } from './boot-script.js';
+import { enterUsersScript, provideScript, treeEnvironment } from './boot-script.js';
 import { cgroupLayout } from './cgroups.js';
 import { giveBack, takeRanges } from './id-ranges.js';
 import { filterAction, machineCalls } from './machine-calls.js';
@@ -83,8 +83,7 @@ export async function tryOverlay(directory: string, overlay: OverlayMaker): Prom
     const [perl, , calls] = machineCalls;
     const environment = {
       ...machineEnvironment,
-      NETRIG_IMAGE: image,
-      ...layerEnvironment([]),
+      ...treeEnvironment({ root: image, layers: [] }),
       NETRIG_DOCKER_DATA: '',
       NETRIG_USERS: `/proc/${users.holder.pid}/ns/user`,
       NETRIG_SHIFTED: outerIds() === null ? `/proc/${users.holder.pid}/ns/user` : '-',
@@ -98,7 +97,8 @@ export async function tryOverlay(directory: string, overlay: OverlayMaker): Prom
       NETRIG_NSENTER: findProgram('nsenter') ?? 'nsenter',
       NETRIG_SETPRIV: findProgram('setpriv') ?? 'setpriv',
       NETRIG_UNSHARE: '--mount --pid --uts --ipc --net --cgroup',
-      NETRIG_ENTER_USERS: enterUsersScript.replace('bin/busybox', '/usr/bin/env'),
+      NETRIG_ENTER_USERS: enterUsersScript,
+      NETRIG_INNER: '/usr/bin/env',
       NETRIG_BOOT: probeBoot(overlay),
     };
     const shell = ['unshare', '--mount', '--propagation', 'private', 'sh', '-c', provideScript];

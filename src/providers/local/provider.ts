@@ -1,10 +1,9 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { messageOf, NetrigError } from '../../errors.js';
-import type { HostImage } from '../../images/host-image.js';
+import { findHostImageRow, type HostImage } from '../../images/host-image.js';
 import { outsideFiles, type OutsideFiles } from '../../images/outside-files.js';
-import { requireHostImageRow } from '../../images/recipe.js';
 import type { WantedImageOptions } from '../../images/containers/wanted-image.js';
 import { ensureOrderedImage, orderKey, type ImageOrder } from '../../images/made-to-order.js';
 import { type Ledger, openLedger } from '../../lab/ledger.js';
@@ -132,6 +131,21 @@ function deadUplinks({ hosts }: LocalAccess, uplinks: ReadonlyMap<string, Proces
   );
 }
 
+/** Throws NETRIG_HOST_ROOT where a host is to boot a systemd that its root file system does not have. */
+function requireSystemd(plan: LabPlan, key: string, { foreign }: HostImage): void {
+  if (!foreign || foreign.systemd !== null) return;
+  const host = plan.hosts.find((one) => orderKey(one) === key && one.init === 'systemd');
+  if (!host) return;
+  const { place, path } = host.root!;
+  throw new NetrigError(
+    'NETRIG_HOST_ROOT',
+    `${place}: ${host.name} is to boot systemd, and ${basename(path)} has none.`,
+    {
+      hint: 'Leave `init` out, or `init: light`.',
+    },
+  );
+}
+
 /** The images of a plan's hosts, built where need be, and what of them is bound into hosts. */
 async function readyImages(
   plan: LabPlan,
@@ -148,6 +162,7 @@ async function readyImages(
     const image = await find(order, { signal, progress, builder: buildOnHost });
     emit({ ...phase, state: 'end', durationMs: performance.now() - begin });
     images.set(name, image);
+    requireSystemd(plan, name, image);
     if (plan.hosts.some((host) => orderKey(host) === name && host.engine))
       boundLayers.set(name, await boundLayersOf(image));
   }
@@ -163,7 +178,7 @@ async function outsideOf(
   const hosts = plan.hosts.filter((host) => host.outside);
   const found = new Map<string, OutsideFiles>();
   for (const image of new Set(hosts.map((host) => host.image)))
-    found.set(image, await outsideFiles(requireHostImageRow(image), signal));
+    found.set(image, await outsideFiles(findHostImageRow(image) ?? null, signal));
   const log = (level: 'info' | 'warn', text: string): void => emit({ type: 'log', scenario, level, text });
   if (hosts.length > 0)
     log('info', `A way to the outside, by this machine: ${hosts.map(({ name }) => name).join(', ')}.`);

@@ -6,6 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { isAlive, type ProcessIdentity } from '../../lab/process.js';
 import type { Isolation } from './boot-script.js';
 import { holdFile } from './host-file.js';
+import { serveArgv } from './brought-tools.js';
 import { enterCommand } from './enter.js';
 
 /** How a host is reached: its PID 1 as the machine knows it, and whether something in it listens. */
@@ -17,6 +18,8 @@ export interface HostAccess {
   entered: string[];
   /** The root of its image, for the helper beside it. Left out by records of older versions. */
   image?: string;
+  /** Its root file system is not netrig's: its sshd is of the tools that it was given. */
+  tools?: true;
   /** A step powered it off: that nothing of it lives is as it should be. */
   off?: true;
 }
@@ -27,6 +30,8 @@ const retryMs = 25;
 
 /** What sshd of a light host gets to run in: none of the machine's environment. */
 const lightEnvironment = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' };
+
+const lightArgv = ['/bin/sh', '-c', 'exec /usr/sbin/sshd -i -e <&3 >&3 2>>/var/log/sshd.log 3>&-'];
 
 /** Rejects when the host is gone or nothing listens in it yet. */
 async function connectSocket(access: HostAccess, signal: AbortSignal): Promise<Duplex> {
@@ -46,11 +51,7 @@ async function connectSocket(access: HostAccess, signal: AbortSignal): Promise<D
 /** One sshd for one connection, inside the host; it ends when the stream does. */
 async function spawnSshd(access: HostAccess, signal: AbortSignal): Promise<Duplex> {
   // Descriptor 3 is a socket in both directions, where 0 and 1 would be two pipes.
-  const [program, ...words] = enterCommand(access, [
-    '/bin/sh',
-    '-c',
-    'exec /usr/sbin/sshd -i -e <&3 >&3 2>>/var/log/sshd.log 3>&-',
-  ]);
+  const [program, ...words] = enterCommand(access, access.tools ? serveArgv : lightArgv);
   const child = spawn(program, words, {
     stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
     env: lightEnvironment,
@@ -69,7 +70,7 @@ async function spawnSshd(access: HostAccess, signal: AbortSignal): Promise<Duple
 /** A fresh byte stream to the host's sshd. Rejects when the host is gone. */
 export async function openTransport(access: HostAccess, signal: AbortSignal): Promise<Duplex> {
   if (!isAlive(access.pid1)) throw new Error('its PID 1 is gone');
-  return access.init === 'systemd' ? connectSocket(access, signal) : spawnSshd(access, signal);
+  return access.init === 'systemd' && !access.tools ? connectSocket(access, signal) : spawnSshd(access, signal);
 }
 
 /** Waits for the first bytes and puts them back; false when the stream ended without any. */

@@ -1,4 +1,4 @@
-import { refuseOutside, refusePackages, refuseWantedImages } from '../shared/refuse.js';
+import { refuseOutside, refusePackages, refuseRoots, refuseWantedImages } from '../shared/refuse.js';
 import { readFileSync } from 'node:fs';
 import { NetrigError } from '../../errors.js';
 import { findHostImageRow } from '../../images/host-image.js';
@@ -237,6 +237,7 @@ export function requireBoxes(own: readonly string[], backend: Backend): void {
 export async function vagrantPreflight(plan: LabPlan): Promise<Backend> {
   refusePackages(plan, 'vagrant');
   refuseOutside(plan, 'vagrant');
+  refuseRoots(plan, 'vagrant');
   refuseWantedImages(plan, 'vagrant');
   plan.hosts.forEach(checkHost);
   const memory = memoryOfMachine();

@@ -29,12 +29,19 @@ export function startOf(engine: HostShape['engine']): 'started' | 'on-demand' | 
   return engine === 'started' || engine === 'on-demand' ? engine : null;
 }
 
+/** The root file system that a host is made of in place of an image; `null` for one of an image. */
+export function foreignRoot({ image }: HostShape): { kind: 'root' | 'oci'; given: string } | null {
+  if (typeof image !== 'object') return null;
+  return 'root' in image ? { kind: 'root', given: image.root } : { kind: 'oci', given: image.oci };
+}
+
 /** Whether the host says by itself that it has no engine. */
 export function refusesEngine(host: HostShape): boolean {
-  return host.init === 'light' || host.engine === false;
+  return foreignRoot(host) !== null || host.init === 'light' || host.engine === false;
 }
 
 export function whyNoEngine(host: HostShape | undefined): string {
+  if (host && foreignRoot(host) !== null) return ': its root file system is not netrig’s';
   if (host?.init === 'light') return ': its `init` is light';
   return host?.engine === false ? ': it says so itself by `engine`' : '';
 }
@@ -49,20 +56,36 @@ export function hostImages(
   const wanted = matrix.get('image');
   const fallback = typeof wanted === 'string' && findHostImageRow(wanted) ? wanted : defaultImage;
   for (const [name, host] of hosts) {
+    const foreign = foreignRoot(host);
+    if (foreign !== null) {
+      images.set(name, `${foreign.kind}:${foreign.given}`);
+      if (typeof host.engine === 'string')
+        report(
+          ['hosts', name, 'engine'],
+          'a host of another root file system has no engine of netrig’s: leave out `engine`',
+        );
+      if (host.packages.length > 0)
+        report(
+          ['hosts', name, 'packages'],
+          '`packages` are Debian’s, for hosts of an image: put what it needs into its root file system',
+        );
+      continue;
+    }
+    const image = host.image as string | undefined;
     const complain = (message: string): void => report(['hosts', name, 'engine'], message);
     const wish = typeof host.engine === 'string' ? host.engine : null;
     const range = wish === null || startOf(wish) !== null ? null : wish;
-    if (wish === null || (range === null && host.init !== 'light')) images.set(name, host.image ?? fallback);
+    if (wish === null || (range === null && host.init !== 'light')) images.set(name, image ?? fallback);
     else if (range === null || host.init === 'light')
       complain('a light host has no engine: leave out `engine`, or `init: light`');
-    else if (host.image !== undefined || matrix.has('image')) {
-      const image = host.image ?? fallback;
-      if (engineFits(image, range)) images.set(name, image);
-      else complain(`${image} carries engine ${imageEngine(image)?.version ?? 'none'}, which is not in ${range}`);
+    else if (image !== undefined || matrix.has('image')) {
+      const named = image ?? fallback;
+      if (engineFits(named, range)) images.set(name, named);
+      else complain(`${named} carries engine ${imageEngine(named)?.version ?? 'none'}, which is not in ${range}`);
     } else {
       const all = hostImageRows.map((row) => row.name);
-      const image = [fallback, ...all].find((candidate) => engineFits(candidate, range));
-      if (image !== undefined) images.set(name, image);
+      const fitting = [fallback, ...all].find((candidate) => engineFits(candidate, range));
+      if (fitting !== undefined) images.set(name, fitting);
       else
         complain(
           `no host image has an engine in ${range}; there are ${hostImageRows.map((row) => `${row.name} with ${row.engine || 'none'}`).join(', ')}`,

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { zName } from '../../language/fields.js';
-import type { HostFilePlan } from '../../plan/lab-plan.js';
+import type { HostFilePlan, HostPlan } from '../../plan/lab-plan.js';
 import { nearest, shown, suggestion } from '../../language/wording.js';
 import { familyOf, overlaps, parseCidr } from '../../model/cidr.js';
 import { uplink } from '../../model/uplink.js';
@@ -13,7 +13,7 @@ import { topKeys, zHost, zSegment } from '../schema.js';
 import type { HostShape, SegmentShape } from '../schema.js';
 import { isDataMap } from '../source.js';
 import type { Data, DataMap } from '../source.js';
-import { hostImages, imageEngine, refusesEngine, whyNoEngine } from './engines.js';
+import { foreignRoot, hostImages, imageEngine, refusesEngine, whyNoEngine } from './engines.js';
 import { limits, withinLimit } from './limits.js';
 import type { Mistakes } from './mistakes.js';
 import { ownFileAt } from './own-files.js';
@@ -29,6 +29,8 @@ export interface DeclaredLab {
   images: ReadonlyMap<string, string>;
   /** What hosts have from the start, by host, as far as it is there. */
   files: ReadonlyMap<string, HostFilePlan[]>;
+  /** The root file systems that hosts are made of in place of an image, as far as they are there. */
+  roots: ReadonlyMap<string, NonNullable<HostPlan['root']>>;
   /** Whether a host has an engine, as far as its image is known. */
   hasEngine(host: string): boolean;
 }
@@ -59,11 +61,27 @@ export function declaredLab(reading: Reading): DeclaredLab {
     const image = images.get(name);
     return image === undefined || imageEngine(image) !== null;
   };
+  const roots = new Map([...hosts].flatMap(([name, host]) => rootOf(reading, name, host)));
   const files = new Map([...hosts].map(([name, host]) => [name, filesOf(reading, name, host)] as const));
-  const lab = { hostNames, hosts, segments, images, files, hasEngine };
+  const lab = { hostNames, hosts, segments, images, files, roots, hasEngine };
   checkNetworks(lab, mistakes);
   checkUplinks(lab, data.outside === true, mistakes);
   return lab;
+}
+
+function rootOf(reading: Reading, name: string, host: HostShape): [string, NonNullable<HostPlan['root']>][] {
+  const foreign = foreignRoot(host);
+  if (foreign === null) return [];
+  const { kind, given } = foreign;
+  const at = ['hosts', name, 'image', kind];
+  const own = ownFileAt(reading, at, given, false, 'value');
+  if (own === null) return [];
+  if (kind === 'oci' && own.directory) {
+    reading.mistakes.report(at, `${given} is a directory: an OCI image is one file, an archive`);
+    return [];
+  }
+  const { file, line, column } = reading.source.diagnostic(at, '');
+  return [[name, { kind, path: own.path, place: `${file}:${line}:${column}` }]];
 }
 
 /** What a host has from the start, with what is not there reported. */
@@ -100,7 +118,10 @@ function readHosts(data: DataMap, mistakes: Mistakes): Map<string, HostShape> {
   for (const [name, shape] of Object.entries(shapes)) {
     checkName(mistakes, name, ['hosts', name]);
     const parsed = mistakes.parse(zHost as z.ZodType<HostShape>, shape ?? {}, ['hosts', name]);
-    if (parsed.ok) hosts.set(name, parsed.value);
+    if (!parsed.ok) continue;
+    // Whether somebody's tree has a systemd is known once it is unpacked only.
+    const light = foreignRoot(parsed.value) !== null && !(isDataMap(shape) && 'init' in shape);
+    hosts.set(name, light ? { ...parsed.value, init: 'light' } : parsed.value);
   }
   return hosts;
 }
