@@ -139,6 +139,11 @@ export const errorCatalogue = {
     mend: 'Write it with `docker save IMAGE -o FILE`, or with a tool that writes OCI archives; one image a file.',
     exit: usage,
   },
+  NETRIG_OFFLINE: {
+    meaning: 'Something that a scenario needs is not in the cache, and netrig was told to ask nobody for it (`--offline`).',
+    mend: 'Run it once without `--offline`, where the network is.',
+    exit: lab,
+  },
   NETRIG_REGISTRY_UNREACHABLE: {
     meaning: 'A registry of container images does not answer.',
     mend: 'Check the network and the registry’s name. What the cache has needs no registry.',

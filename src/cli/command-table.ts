@@ -74,6 +74,10 @@ const isolation: OptionRow = {
   choices: ['auto', 'users', 'none'],
   default: 'auto',
 };
+const offline: OptionRow = {
+  flags: '--offline',
+  description: 'ask no registry and no mirror: what the cache lacks is an error',
+};
 const yes: OptionRow = { flags: '-y, --yes', description: 'agree to changes on machines that exist already' };
 const reports: OptionRow = { flags: '--reports <dir>', description: 'where runs write', default: 'reports' };
 const lab: OptionRow = {
@@ -115,6 +119,7 @@ export const commandTable: readonly (CommandRow | CommandGroup)[] = [
       provider,
       inventory,
       isolation,
+      offline,
       yes,
       checkOnly: {
         flags: '--check-only',
@@ -216,6 +221,7 @@ export const commandTable: readonly (CommandRow | CommandGroup)[] = [
       provider,
       inventory,
       isolation,
+      offline,
       yes,
       scenario: {
         flags: '-s, --scenario <id>',
@@ -377,7 +383,8 @@ export const commandTable: readonly (CommandRow | CommandGroup)[] = [
         name: 'list',
         runs: 'imagesList',
         summary: 'list images and whether they are built',
-        description: 'Lists host images, what each carries, and whether it is built.',
+        description:
+          'Lists host images, what each carries, and whether it is built; then what else the cache holds: container images, stores of engines with them, layers of packages, with sizes and whether a lab uses them now.',
         options: {
           json: json('them'),
         },
@@ -397,10 +404,11 @@ export const commandTable: readonly (CommandRow | CommandGroup)[] = [
         name: 'rm',
         runs: 'imagesRemove',
         summary: 'remove built images',
-        description: 'Removes built images from the cache. They are built again when a scenario needs them.',
-        arguments: [{ name: '[names...]', description: 'image names' }],
+        description:
+          'Removes images, and what else the cache holds, by the names that the list has. It is made again when a scenario needs it. What a lab uses stays.',
+        arguments: [{ name: '[names...]', description: 'names of the list' }],
         options: {
-          all: { flags: '-a, --all', description: 'all that are built, and what interrupted builds left' },
+          all: { flags: '-a, --all', description: 'all that is in the cache, and what interrupted builds left' },
         },
       },
     ],

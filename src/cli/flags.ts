@@ -5,6 +5,7 @@ export interface RunFlags {
   inventory?: string;
   yes?: boolean;
   isolation: string;
+  offline?: boolean;
   checkOnly?: boolean;
   matrix: Record<string, string[]>;
   grep?: string;
@@ -110,6 +111,7 @@ export interface Handlers {
       scenario?: string;
       steps: boolean;
       isolation: string;
+      offline?: boolean;
     },
   ): Promise<number>;
   check(flags: { lab?: string; grep?: string; json?: boolean; reports: string }): Promise<number>;

@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { temporaryDirectory } from '../lab/temporary.js';
 import { messageOf, NetrigError } from '../errors.js';
+import { requireNetwork } from './offline.js';
 import type { HostImageRow } from './host-image.js';
 
 /** One package index that this machine's apt knows, as `apt-get indextargets` states it. */
@@ -196,6 +197,7 @@ export async function findMirror(
   signal: AbortSignal,
   environment: NodeJS.ProcessEnv = process.env,
 ): Promise<MirrorSources> {
+  requireNetwork(`packages of Debian ${row.suite}`, environment);
   const candidates = await configuredMirrors(row, signal, environment);
   const aptOptions = [
     ...parseAptSettings(await aptText('apt-config', ['dump'], signal)),

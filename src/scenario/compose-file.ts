@@ -1,4 +1,4 @@
-import { readFileSync, realpathSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import path from 'node:path';
 import { messageOf } from '../errors.js';
 import { locateOwn } from '../language/own-path.js';
@@ -52,7 +52,8 @@ function readCompose({ top, scenario, diagnostics }: Taking, given: Data, origin
     return complain('the name of a Compose file has no variables: it is read before they are replaced');
   const named = origin.source === top.source ? scenario : realOf(path.resolve(origin.source.file));
   const found = locateOwn(given, { from: path.dirname(named), root: path.dirname(scenario) });
-  if ('message' in found) return complain(found.message);
+  // A text may be validated without the files beside it.
+  if ('message' in found) return found.missing && !existsSync(scenario) ? null : complain(found.message);
   if (found.directory) return complain(`${given} is a directory: name a Compose file`);
   let bytes: Buffer;
   try {

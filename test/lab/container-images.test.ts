@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
+import { ensureRegistryImage } from '../../src/images/containers/registry.js';
 import { imagesDirectory } from '../../src/images/store.js';
 import { savedImage, startRegistry, type Registry } from './container-registry.js';
 import { latestOutcomes, leftovers, netrig, workDirectory, type Ended } from './netrig-command.js';
@@ -85,8 +86,37 @@ describe('Container images from elsewhere', function () {
     const first = await run(text);
     expect(first.status, first.stdout + first.stderr).to.equal(0);
     await own.stop();
-    const second = await run(text);
+    const second = await run(text, {}, ['--offline']);
     expect(second.status, second.stdout + second.stderr).to.equal(0);
+  });
+
+  it('are not asked for with --offline: what the cache lacks is an error', async () => {
+    const ended = await run(scenario(`${registry.address}/team/app:1`), {}, ['--offline']);
+    expect(ended.status).to.equal(3);
+    expect(ended.stdout).to.match(
+      /NETRIG_OFFLINE: .*lab\.yaml:3:\d+: the container image .*team\/app:1: the cache does not have it/,
+    );
+    expect(cache.containers()).to.deep.equal([]);
+  });
+
+  it('are listed with the rest of the cache, and removed', async () => {
+    await run(scenario(`${registry.address}/team/app:1`));
+    const images = async (...args: string[]): Promise<string> => {
+      const ended = await netrig(['images', ...args], { cwd: tmpdir(), env: cache.environment }).ended;
+      expect(ended.status, ended.stderr).to.equal(0);
+      return ended.stdout;
+    };
+    const listed = JSON.parse(await images('list', '--json')) as { name: string; sizeBytes: number; inUse?: boolean }[];
+    const [container, engine] = ['container:', 'engine:'].map((kind) =>
+      listed.find(({ name }) => name.startsWith(kind)),
+    );
+    expect(container).to.include({ inUse: false });
+    expect(container!.sizeBytes).to.be.above(100_000);
+    expect(await images('list')).to.match(/container:\S+team-app\S* +127\.0\.0\.1:\d+\/team\/app:1, from its registry/);
+    expect(await images('rm', container!.name)).to.contain('removed');
+    expect(await images('rm', engine!.name.replace(/-[0-9a-f]{12}$/, ''))).to.contain('removed');
+    expect(await images('list')).not.to.match(/container:|engine:/);
+    expect(await images('rm', container!.name)).to.contain('is not in the cache');
   });
 
   it('come by digest, out of an archive, and by a step that types them', async () => {
@@ -144,6 +174,27 @@ steps:
       /NETRIG_REGISTRY_UNREACHABLE/,
       /lab\.yaml:3:\d+: .*connection refused/,
     ));
+
+  it('of a registry that never answers are errors in time', async () => {
+    const silent = createServer(() => undefined);
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    const before = process.env['XDG_CACHE_HOME'];
+    process.env['XDG_CACHE_HOME'] = cache.environment['XDG_CACHE_HOME'];
+    try {
+      const { port } = silent.address() as AddressInfo;
+      const options = { signal: new AbortController().signal, progress: () => undefined };
+      const error = await ensureRegistryImage(`127.0.0.1:${port}/app:1`, options, 'app:1', {
+        askMs: 300,
+        fetchMs: 300,
+      }).catch((caught: unknown) => caught);
+      expect(error).to.include({ code: 'NETRIG_REGISTRY_UNREACHABLE' });
+    } finally {
+      if (before === undefined) delete process.env['XDG_CACHE_HOME'];
+      else process.env['XDG_CACHE_HOME'] = before;
+      silent.closeAllConnections();
+      silent.close();
+    }
+  });
 
   it('of an archive that is none are errors', async () => {
     const ended = await run(scenario('own', 'images: { own: { archive: lab.yaml } }'));

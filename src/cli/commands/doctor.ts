@@ -24,6 +24,7 @@ async function onPath(program: string): Promise<string | null> {
 /** Things outside a provider that some feature of netrig wants. */
 async function ownFindings(): Promise<Capability[]> {
   const java = await onPath('java');
+  const skopeo = await onPath('skopeo');
   const images = await listHostImages();
   return [
     {
@@ -31,6 +32,14 @@ async function ownFindings(): Promise<Capability[]> {
       have: java !== null,
       seen: java ? `Java is at ${java}` : 'no java on PATH, so `netrig run --allure` can make no page',
       ...(java ? {} : { mend: 'apt-get install default-jre-headless' }),
+    },
+    {
+      name: 'container-images',
+      have: skopeo !== null,
+      seen: skopeo
+        ? `skopeo is at ${skopeo}`
+        : 'no skopeo on PATH, so container images of registries and archives cannot be had',
+      ...(skopeo ? {} : { mend: 'apt-get install skopeo' }),
     },
     ...images.map((image) => ({
       name: `image:${image.name}`,

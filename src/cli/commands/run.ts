@@ -7,6 +7,7 @@ import { sweepFirst } from '../../labs/down.js';
 import { runScenarios, type FinishedRun } from '../../labs/run.js';
 import { exitStatus } from '../../model/verdict.js';
 import { checkReporter } from '../../mocha/run-mocha.js';
+import { offlineVariable } from '../../images/offline.js';
 import { isolationWish } from '../../providers/isolation-wish.js';
 import { providerNamed } from '../../providers/registry.js';
 import { tellGithub } from '../../report/ci.js';
@@ -42,6 +43,7 @@ export async function run(paths: string[], flags: RunFlags): Promise<number> {
   await mayUse(used, flags);
   await sweepFirst(note);
 
+  if (flags.offline) process.env[offlineVariable] = 'yes';
   const interrupt = onInterrupt(() =>
     note('interrupted: ending what runs and taking labs down; once more ends at once'),
   );

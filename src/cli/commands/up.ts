@@ -1,6 +1,7 @@
 import { bringUp, chooseScenario } from '../../labs/up.js';
 import type { RunEventBody } from '../../model/events.js';
 import { exitStatus } from '../../model/verdict.js';
+import { offlineVariable } from '../../images/offline.js';
 import { isolationWish } from '../../providers/isolation-wish.js';
 import { providerNamed } from '../../providers/registry.js';
 import { createConsoleReporter } from '../../report/console.js';
@@ -14,13 +15,22 @@ import { err, note, print, tell } from '../terminal.js';
 /** `netrig up`: prints the lab's id on standard output, everything else on standard error. */
 export async function up(
   file: string,
-  flags: { provider?: string; inventory?: string; yes?: boolean; scenario?: string; steps: boolean; isolation: string },
+  flags: {
+    provider?: string;
+    inventory?: string;
+    yes?: boolean;
+    scenario?: string;
+    steps: boolean;
+    isolation: string;
+    offline?: boolean;
+  },
 ): Promise<number> {
   const [loaded] = await loadOrPrint((await findScenarioFiles([file])).slice(0, 1), {
     provider: flags.provider ?? null,
   });
   const wanted = chooseScenario(loaded!.scenarios, file, flags.scenario);
   const scenario = flags.steps ? wanted : withoutSteps(wanted);
+  if (flags.offline) process.env[offlineVariable] = 'yes';
   shareInventory(flags.inventory);
   const provider = providerNamed(flags.provider ?? scenario.provider ?? 'local');
   await agree(provider, flags.yes ?? false);

@@ -4,6 +4,7 @@ import { join, relative } from 'node:path';
 import { NetrigError, messageOf } from '../../errors.js';
 import { contentKey, ensureEntry, type BuildPlace } from '../cache-entry.js';
 import { containerImageRecipes } from '../container-images.js';
+import { requireNetwork } from '../offline.js';
 import type { ImageOptions } from '../store.js';
 import {
   archiveFile,
@@ -134,6 +135,7 @@ export async function ensureBuiltImage(
       subject: `the container image ${name}`,
       neededBytes,
       async make(place) {
+        if (outside) requireNetwork(`the container image ${name}, whose build reaches the outside`);
         await surroundings.builder(build, place);
         return { name, source, digest: `sha256:${await fileDigest(join(place.directory, archiveFile))}` };
       },

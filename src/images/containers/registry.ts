@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { NetrigError } from '../../errors.js';
 import { contentKey, ensureEntry, type BuildPlace } from '../cache-entry.js';
+import { requireNetwork } from '../offline.js';
 import type { ImageOptions } from '../store.js';
 import { archiveFile, entryName, type ContainerArchive, type ContainerArchiveFacts } from './container-archive.js';
 import {
@@ -14,6 +15,14 @@ import { fetchError, skopeo } from './skopeo.js';
 
 /** What an image may need at its peak; a registry does not tell before. */
 const neededBytes = 1_000_000_000;
+
+/** How long a registry may take, ms: to say what it has, and to deliver it. */
+export interface FetchLimits {
+  askMs: number;
+  fetchMs: number;
+}
+
+const fetchLimits: FetchLimits = { askMs: 60_000, fetchMs: 1_800_000 };
 
 function parsed(text: string): ImageReference {
   const reference = parseReference(text);
@@ -29,11 +38,26 @@ const transport = (reference: ImageReference): string => {
   return `docker://${canonicalReference(one)}`;
 };
 
-async function fetchImage(reference: ImageReference, name: string, place: BuildPlace): Promise<ContainerArchiveFacts> {
+async function fetchImage(
+  reference: ImageReference,
+  name: string,
+  limits: FetchLimits,
+  place: BuildPlace,
+): Promise<ContainerArchiveFacts> {
   const canonical = canonicalReference(reference);
+  requireNetwork(`the container image ${canonical}`);
   const plain = isLoopbackRegistry(reference) ? ['--tls-verify=false'] : [];
   const asked = await skopeo(
-    ['inspect', ...plain, '--no-tags', '--format', '{{.Digest}}', transport(reference)],
+    [
+      '--command-timeout',
+      `${limits.askMs}ms`,
+      'inspect',
+      ...plain,
+      '--no-tags',
+      '--format',
+      '{{.Digest}}',
+      transport(reference),
+    ],
     place,
   );
   if (asked.exitCode !== 0) throw fetchError(canonical, asked.output, place.logFile);
@@ -46,6 +70,8 @@ async function fetchImage(reference: ImageReference, name: string, place: BuildP
   const pinned = { ...reference, tag: null, digest: reference.digest ?? digest };
   const copied = await skopeo(
     [
+      '--command-timeout',
+      `${limits.fetchMs}ms`,
       'copy',
       '--quiet',
       ...plain.map((flag) => flag.replace('--', '--src-')),
@@ -69,12 +95,17 @@ export async function ensureRegistryImage(
   text: string,
   options: ImageOptions,
   name = loadedName(parsed(text)),
+  limits = fetchLimits,
 ): Promise<ContainerArchive> {
   const reference = parsed(text);
   const canonical = canonicalReference(reference);
   return ensureEntry(
     { room: 'containers', name: entryName(name), key: contentKey('registry', canonical, name) },
-    { subject: `the container image ${canonical}`, neededBytes, make: (place) => fetchImage(reference, name, place) },
+    {
+      subject: `the container image ${canonical}`,
+      neededBytes,
+      make: (place) => fetchImage(reference, name, limits, place),
+    },
     options,
   );
 }

@@ -46,7 +46,7 @@ export function fetchError(what: string, output: string, logFile: string): Netri
   if (/digest|does not match|invalid checksum/i.test(words))
     return new NetrigError('NETRIG_IMAGE_DIGEST', message('what came is not what its digest says'));
   if (
-    /connection refused|no such host|i\/o timeout|pinging container registry|TLS handshake|connection reset|no route to host|network is unreachable|EOF/i.test(
+    /context deadline exceeded|connection refused|no such host|i\/o timeout|pinging container registry|TLS handshake|connection reset|no route to host|network is unreachable|EOF/i.test(
       words,
     )
   )

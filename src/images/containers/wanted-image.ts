@@ -42,7 +42,7 @@ async function ensured(one: WantedImage, { options, known, chain }: Ensuring): P
       if (chain.includes(name))
         throw new NetrigError(
           'NETRIG_DOCKERFILE',
-          `images stand on each other in a circle: ${[...chain, name].join(' → ')}`,
+          `${one.at}: images stand on each other in a circle: ${[...chain, name].join(' → ')}`,
         );
       const inner = { options, known, chain: [...chain, name] };
       const surroundings = {
@@ -55,6 +55,9 @@ async function ensured(one: WantedImage, { options, known, chain }: Ensuring): P
   }
 }
 
+/** Errors that say where: what an image stands on has a place of its own. */
+const placed = new WeakSet<NetrigError>();
+
 async function ensureAll(wanted: readonly WantedImage[], ensuring: Ensuring): Promise<ContainerArchive[]> {
   const archives: ContainerArchive[] = [];
   for (const one of wanted) {
@@ -62,9 +65,12 @@ async function ensureAll(wanted: readonly WantedImage[], ensuring: Ensuring): Pr
       archives.push(await ensured(one, ensuring));
     } catch (error) {
       if (!isNetrigError(error) || error.code === 'NETRIG_INTERRUPTED') throw error;
-      // What an image stands on has said its own place.
-      const message = /^\S+:\d+(?::\d+)?: /.test(error.message) ? error.message : `${one.at}: ${error.message}`;
-      throw new NetrigError(error.code, message, { hint: error.hint, cause: error });
+      if (placed.has(error)) throw error;
+      // A Dockerfile's place says more than that of the line that asks for it.
+      const message = error.code === 'NETRIG_DOCKERFILE' ? error.message : `${one.at}: ${error.message}`;
+      const told = new NetrigError(error.code, message, { hint: error.hint, cause: error });
+      placed.add(told);
+      throw told;
     }
   }
   return archives;
