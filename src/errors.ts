@@ -140,7 +140,8 @@ export const errorCatalogue = {
     exit: usage,
   },
   NETRIG_OFFLINE: {
-    meaning: 'Something that a scenario needs is not in the cache, and netrig was told to ask nobody for it (`--offline`).',
+    meaning:
+      'Something that a scenario needs is not in the cache, and netrig was told to ask nobody for it (`--offline`).',
     mend: 'Run it once without `--offline`, where the network is.',
     exit: lab,
   },
