@@ -73,7 +73,8 @@ function forAnother({ exercise, text }: ProofSubject): Exercise {
 /** The proof of one exercise: pieces of work, each with a lab of its own. */
 class Work {
   readonly proof: Proof;
-  private readonly begin = performance.now();
+  /** When its first lab was begun. */
+  private begin: number | null = null;
   private queue: (() => Promise<void>)[];
   private linesQueued = false;
   private inFlight = 0;
@@ -119,6 +120,7 @@ class Work {
     const piece = this.queue.shift();
     if (piece === undefined) return null;
     this.inFlight += 1;
+    this.begin ??= performance.now();
     return async () => {
       try {
         await piece();
@@ -132,7 +134,7 @@ class Work {
   private finish(): void {
     const { proof, options } = this;
     if (options.signal.aborted) return;
-    proof.durationMs = performance.now() - this.begin;
+    proof.durationMs = this.begin === null ? 0 : performance.now() - this.begin;
     proof.lines.sort((a, b) => a.line - b.line);
     proof.flaws.sort((a, b) => (a.line ?? 0) - (b.line ?? 0));
     options.onProof?.(proof);

@@ -38,6 +38,23 @@ const reached = '  - { check: b is reached, points: 2, ping: { from: a, to: 10.8
 /** What is planted, the flaw's name, and words of the sentence about it. */
 const planted: [what: string, flaw: string, words: RegExp, text: string][] = [
   [
+    'points that sum to 0',
+    'no-points',
+    /the points of all tasks sum to 0/,
+    exercise(`${answer}\n${reached.replace('points: 2', 'points: 0')}`),
+  ],
+  [
+    'a stage without a task',
+    'empty-stage',
+    /stage two has no task/,
+    exercise(
+      `${answer.replace('role', 'stage: one, role')}
+  - { role: solution, stage: two, on: b, run: ip addr add 10.84.0.3/24 dev eth0 }
+${reached.replace('points', 'stage: one, points')}`,
+      'exercise: { text: Mend it., stages: { one: One, two: Two } }',
+    ),
+  ],
+  [
     'a task that passes at the start',
     'passes-at-start',
     /"a is up" passes at the start already/,
@@ -137,6 +154,13 @@ describe('netrig prove', function () {
     expect(told.flatMap(shown)).to.deep.equal([]);
     expect(told.every(({ proven, whole }) => proven && whole)).to.equal(true);
     expect(end.status).to.equal(0);
+    const helpless = told.flatMap(({ exercise: name, labs }) =>
+      labs
+        .filter((one) => one.name === 'start')
+        .flatMap(({ seen }) => seen.filter(({ verdict, hint }) => verdict === 'fail' && hint === null))
+        .map(({ title }) => `${name}: ${title}`),
+    );
+    expect(helpless, 'tasks without a hint for what is seen at the start').to.deep.equal([]);
     const files = readdirSync(join(root, 'scenarios', 'exercises')).filter((name) => name.endsWith('.yaml'));
     expect(told.map(({ file }) => file.replace('scenarios/exercises/', '')).sort()).to.deep.equal(files.sort());
     for (const name of files)
