@@ -2,6 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { CommanderError } from 'commander';
 import { exitStatus } from '../model/verdict.js';
+import { NetrigError } from '../errors.js';
+import { commandTable } from './command-table.js';
 import { buildProgram, type Handlers } from './program.js';
 
 const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
@@ -43,6 +45,24 @@ const handlers: Handlers = {
   importForeign: async (...all) => (await import('./commands/import.js')).importForeign(...all),
 };
 
+/** What commander says of wrong arguments, as an error with a code, and which help to read. */
+function misuse({ message }: CommanderError): NetrigError {
+  const [name, sub] = process.argv.slice(2);
+  const row = commandTable.find((one) => one.name.split(' ')[0] === name);
+  const inner =
+    row && 'commands' in row && row.commands.some((one) => one.name.split(' ')[0] === sub) ? ` ${sub!}` : '';
+  return new NetrigError(
+    'NETRIG_USAGE',
+    message
+      .replace(/^error: /, '')
+      .replace(/\n/g, ' ')
+      .trim(),
+    {
+      hint: `\`netrig ${row ? `${name!}${inner} ` : ''}--help\` says what there is.`,
+    },
+  );
+}
+
 async function main(): Promise<number> {
   if (process.getuid?.() !== 0) {
     try {
@@ -57,7 +77,7 @@ async function main(): Promise<number> {
   let status: number = exitStatus.passed;
   const program = buildProgram(version, handlers, (value) => (status = value));
   const strict = (command: typeof program): void => {
-    command.exitOverride();
+    command.exitOverride().configureOutput({ outputError: () => undefined });
     command.commands.forEach((one) => strict(one as typeof program));
   };
   strict(program);
@@ -68,10 +88,10 @@ async function main(): Promise<number> {
   try {
     await program.parseAsync();
   } catch (error) {
-    // Help and version end this way too, with 0; they and usage errors have been printed.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? exitStatus.passed : exitStatus.usage;
+    // Help and version end this way too, with 0, and have been printed.
+    if (error instanceof CommanderError && error.exitCode === 0) return exitStatus.passed;
     const { printError } = await import('./print-error.js');
-    return printError(error);
+    return printError(error instanceof CommanderError ? misuse(error) : error);
   }
   return status;
 }

@@ -25,7 +25,9 @@ export function ipVersion(text: string): number {
 }
 
 export function collect(text: string, before: string[]): string[] {
-  return [...before, ...text.split(',').filter((part) => part !== '')];
+  const words = text.split(',').filter((part) => part.trim() !== '');
+  if (words.length === 0) throw new InvalidArgumentError('It takes at least one word.');
+  return [...before, ...words];
 }
 
 export function duration(text: string): number {

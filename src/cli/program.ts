@@ -1,4 +1,4 @@
-import { Command, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { commandTable, type CommandGroup, type CommandRow, type OptionRow } from './command-table.js';
 import type { Handlers } from './flags.js';
 
@@ -6,8 +6,13 @@ export type * from './flags.js';
 
 function optionOf(row: OptionRow): Option {
   const option = new Option(row.flags, row.description);
+  // An empty value is a variable that was not set, more often than anything that was meant.
+  if (row.flags.includes('<'))
+    option.argParser<unknown>((text, before) => {
+      if (text === '') throw new InvalidArgumentError('It takes a value that is not empty.');
+      return row.parse ? row.parse(text, before) : text;
+    });
   if (row.choices) option.choices(row.choices);
-  if (row.parse) option.argParser<unknown>(row.parse);
   if (row.default !== undefined) option.default(row.default, row.defaultShown);
   if (row.hidden) option.hideHelp();
   return option;

@@ -11,6 +11,7 @@ import { keptApart } from '../places/kept-apart.js';
 import { isVantage, parseEndpoint } from '../places/endpoint.js';
 import type { ControlSpec, Sighting } from './expectation.js';
 import type { ProbeContext } from '../places/context.js';
+import { pathParts, readPath } from '../facts/path.js';
 import type { PathEvidence } from '../facts/path.js';
 import { findOwner, isTargetProblem, plannedOwner, resolveTarget } from '../probes/target.js';
 import type { ResolvedTarget } from '../probes/target.js';
@@ -59,10 +60,41 @@ async function authorControl(request: ControlRequest, author: ControlSpec): Prom
   if (!isVantage(endpoint)) return { title, held: false, seen: `${author.from} is no place a probe can start from` };
   const from = await resolveVantage(context, endpoint);
   if (isVantageProblem(from)) return { title, held: false, seen: from.reason };
-  if (author.to === undefined) return fromSighting(title, await send(from, target));
+  const control = (sighting: Sighting, differs: string | null): Control => {
+    const made = fromSighting(title, sighting);
+    return made.held && differs !== null ? { ...made, seen: `${made.seen}; ${differs}` } : made;
+  };
+  const elsewhere =
+    from.label === request.source.label
+      ? null
+      : `it starts at ${from.label}, not at ${request.source.label}: it shows that ${(author.to ?? target.label) === target.label ? 'the target is up' : 'the control’s own target is up'}, and nothing of the way from ${request.source.label}`;
+  if (author.to === undefined) return control(await send(from, target), elsewhere);
   const to = await resolveTarget(context, from, parseEndpoint(author.to, context.plan), { family: target.family });
   if (isTargetProblem(to)) return { title, held: false, seen: to.reason };
-  return fromSighting(title, await send(from, to));
+  return control(await send(from, to), elsewhere ?? (await otherFirstHop(request, from, to)));
+}
+
+/** The author's control leaves the source by another way than the probe did; `null` where it takes the same first hop, or that is not known. */
+async function otherFirstHop(
+  { context, path, target }: ControlRequest,
+  from: Vantage,
+  to: ResolvedTarget,
+): Promise<string | null> {
+  const probed = path?.route;
+  if (!probed || !('dev' in probed) || to.address === target.address) return null;
+  const place = beside(from);
+  const { parts } = await runScript(place.host, pathParts(to.address), {
+    timeoutMs: context.timeLeftMs(),
+    signal: context.signal,
+    wrap: (shell) => inside(place, shell),
+  });
+  const own = readPath(parts, to.address)?.route;
+  if (!own || !('dev' in own)) return null;
+  const hop = ({ dev, gateway }: { dev: string; gateway: string | null }): string =>
+    gateway === null ? dev : `${dev} and ${gateway}`;
+  if (own.dev === probed.dev && (own.gateway === null || probed.gateway === null || own.gateway === probed.gateway))
+    return null;
+  return `it leaves ${from.label} by ${hop(own)}, the probe by ${hop(probed)}: of the way that the probe took it shows nothing`;
 }
 
 /** What the owner's own kernel says of the target, where it cannot be asked over its loopback interface. */

@@ -112,7 +112,7 @@ export function defineScenarioFile(file: string, options: SuiteOptions): void {
   if (loaded.diagnostics.length > 0) {
     throw new NetrigError(
       'NETRIG_SCENARIO_INVALID',
-      `${loaded.diagnostics.length} mistakes in ${file}\n${formatDiagnostics(loaded.diagnostics, { color: false })}`,
+      `${loaded.diagnostics.length} ${loaded.diagnostics.length === 1 ? 'mistake' : 'mistakes'} in ${file}\n${formatDiagnostics(loaded.diagnostics, { color: false })}`,
     );
   }
   for (const scenario of loaded.scenarios) {

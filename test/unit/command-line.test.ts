@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -72,7 +72,11 @@ describe('The command line', function () {
     [['init', '/proc/x'], 2, /\/proc\/x.* cannot be made: .*\(NETRIG_USAGE\)/],
     [['init', '/proc/x/y.yaml'], 2, /\/proc\/x cannot be made: .*\(NETRIG_USAGE\)/],
     [['down', ''], 2, /An empty text is no lab’s id.*\(NETRIG_LAB_UNKNOWN\)/],
-    [['exec', '-l', '', 'a', '--', 'true'], 2, /An empty text is no lab’s id/],
+    [
+      ['exec', '-l', '', 'a', '--', 'true'],
+      2,
+      /'-l, --lab <id>' argument '' is invalid\. It takes a value that is not empty/,
+    ],
     [['validate', '\u001b]0;title\u0007\u001b[2Jx\u202ey'], 2, /There is no file or directory x<U\+202E>y\./],
   ] as [string[], number, RegExp][]) {
     it(`netrig ${JSON.stringify(args.join(' ')).slice(1, -1)}: status ${status}, with what and how to mend`, async () => {
@@ -142,6 +146,25 @@ describe('netrig compare --last', () => {
       rmSync(reports, { recursive: true, force: true });
     }
   });
+});
+
+describe('Wrong usage', () => {
+  const main = join(root, 'dist/src/cli/main.js');
+  for (const [words, told, next] of [
+    [['run', '--nope'], "unknown option '--nope'", 'netrig run --help'],
+    [['nope'], "unknown command 'nope'", 'netrig --help'],
+    [['exec'], "missing required argument 'endpoint'", 'netrig exec --help'],
+    [['run', '-t', ''], "option '-t, --tag <tags>' argument '' is invalid", 'netrig run --help'],
+    [['run', '-t', ' ,'], 'It takes at least one word', 'netrig run --help'],
+    [['run', '--reports', ''], "option '--reports <dir>' argument '' is invalid", 'netrig run --help'],
+    [['class', 'start', '--nope'], "unknown option '--nope'", 'netrig class start --help'],
+  ] as const)
+    it(`has a code and a next step: ${['netrig', ...words].join(' ')}`, () => {
+      const { status, stderr, stdout } = spawnSync(process.execPath, [main, ...words], { encoding: 'utf8' });
+      expect(status).to.equal(2);
+      expect(stderr).to.contain(told).and.contain('(NETRIG_USAGE)').and.contain(`\`${next}\``);
+      expect(stdout).to.equal('');
+    });
 });
 
 describe('netrig exec', () => {

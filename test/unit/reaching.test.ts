@@ -504,6 +504,15 @@ cases.push(
     reason: /accepted by docker-proxy of b: the container web behind it refuses/,
   },
   {
+    title: 'an author’s control that starts elsewhere, and says so',
+    lab: { hosts: { a, b, c: { on: { lan: '10.0.0.3' } } } },
+    said: [{ at: 'a', tool: 'perl', about: B, port: 80, says: 'silent' }, serves('c', 80)],
+    kind: port,
+    spec: { from: 'a', to: 'b', port: 80, expect: { fails: 'timeout' }, control: { from: 'c' } },
+    is: 'pass',
+    held: /c reaches b.*it starts at c, not at a: .*nothing of the way from a/,
+  },
+  {
     title: 'the same, where the container must accept',
     lab: published('running'),
     said: [accepts],

@@ -20,6 +20,11 @@ export async function exec(endpoint: string, words: string[], flags: LabFlags): 
       timeoutMs: flags.timeout ?? noTimeout,
       onOutput: passThrough,
     });
+    // 127: a shell's word for a command that is not there (POSIX, 2.8.2).
+    if (result.exitCode === 127 && command.length === 1 && /\s/.test(command[0]!))
+      note(
+        `"${command[0]!}" was taken for the name of one program: give the words without quotes (netrig exec ${endpoint} ls -l), or a shell with the line (netrig exec ${endpoint} sh -c '…')`,
+      );
     if (result.timedOut) note('the command did not end in time and was killed');
     return statusOf(result);
   } finally {
