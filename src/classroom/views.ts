@@ -47,6 +47,13 @@ function verdictOf(judged: JudgedTask | undefined): TaskVerdict {
   return judged?.verdict ?? 'open';
 }
 
+/** What was seen, without what netrig found out of it: that is the student's to find. */
+function withoutWhy({ reason, why }: JudgedTask): string {
+  if (!why || why.sentence === '') return reason;
+  const at = reason.lastIndexOf(why.sentence);
+  return at <= 0 ? reason : reason.slice(0, at).replace(/[;\s]+$/, '');
+}
+
 /** What a student is told of a task that did not pass. Of what could not be judged, why. */
 export function feedbackOf(
   judged: JudgedTask | undefined,
@@ -58,7 +65,7 @@ export function feedbackOf(
   const seen = level !== 'verdict' || judged.verdict !== 'fail';
   const hint = hintFor(check, outcomeOf(judged));
   return {
-    reason: seen ? harmless(judged.reason) : null,
+    reason: seen ? harmless(level === 'way' ? judged.reason : withoutWhy(judged)) : null,
     expected: seen && judged.expected !== undefined ? harmless(judged.expected) : null,
     seen: seen && judged.actual !== undefined ? harmless(judged.actual) : null,
     cause: seen ? (judged.cause ?? null) : null,

@@ -43,6 +43,8 @@ export class Shell {
     this.terminal = new Terminal({
       cursorBlink: true,
       fontSize: 14,
+      // Less, and the lowest row of pixels is cut off: underscores are in it.
+      lineHeight: 1.15,
       fontFamily: 'ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace',
       theme: colours,
       scrollback: 5_000,

@@ -14,7 +14,7 @@ import type {
   TicketView,
   WorkView,
 } from '../../src/classroom/api.js';
-import { readCsv } from '../../src/classroom/csv.js';
+import { readCsv, writeCsv } from '../../src/classroom/csv.js';
 import { netrig, root, type Started } from './netrig-command.js';
 
 export interface TriedClass {
@@ -29,10 +29,18 @@ export interface TriedClass {
 }
 
 /** A class of its own on this machine, with its own state. `text` goes behind what every class has. */
-export function tryClass(students: readonly string[], text: string, exercises: string): TriedClass {
+export function tryClass(
+  students: readonly string[],
+  text: string,
+  exercises: string,
+  names: Readonly<Record<string, string>> = {},
+): TriedClass {
   const base = mkdtempSync(join(tmpdir(), 'ntrc-'));
   const file = join(base, 'class.yaml');
-  writeFileSync(join(base, 'roster.csv'), `id,name\n${students.map((id) => `${id},Student ${id}`).join('\n')}\n`);
+  writeFileSync(
+    join(base, 'roster.csv'),
+    writeCsv([['id', 'name'], ...students.map((id) => [id, names[id] ?? `Student ${id}`])]),
+  );
   writeFileSync(file, `class: tried\nroster: roster.csv\nserver: { listen: "127.0.0.1:0" }\n${exercises}\n${text}\n`);
   const env = { XDG_STATE_HOME: base };
   const directory = join(base, 'netrig', 'classes', 'tried');

@@ -6,6 +6,9 @@ export interface Chosen {
   exercise: string;
 }
 
+/** Shorter than that, nobody is stuck, ms. */
+const shortMs = 120_000;
+
 type Exercise = ClassView['exercises'][number];
 type Work = StudentRow['work'][number];
 
@@ -30,7 +33,7 @@ function state(row: StudentRow, work: Work | undefined): string {
   if (work.help !== null) return 'asks for help';
   if (work.handedIn !== null) return work.handedIn.late ? 'handed in, late' : 'handed in';
   if (work.lab === 'queued' || work.lab === 'starting' || work.lab === 'failed') return `lab ${work.lab}`;
-  if (work.stuckMs !== null) return `stuck for ${span(work.stuckMs)}`;
+  if (work.stuckMs !== null && work.stuckMs >= shortMs) return `stuck for ${span(work.stuckMs)}`;
   return row.online ? 'at work' : 'away';
 }
 

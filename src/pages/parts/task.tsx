@@ -15,7 +15,7 @@ function Told({ name, value }: { name: string; value: string | null }) {
 }
 
 /** Why a task did not pass: as much as the author lets be known. */
-export function FeedbackView({ feedback }: { feedback: Feedback }) {
+export function FeedbackView({ feedback, opened }: { feedback: Feedback; opened: { html: string }[] }) {
   const { reason, expected, seen, way, diagnosis, hintHtml } = feedback;
   return (
     <div class="feedback">
@@ -27,7 +27,7 @@ export function FeedbackView({ feedback }: { feedback: Feedback }) {
         <Told name="To mend it" value={diagnosis?.mend ?? null} />
         {way !== null && way.length > 0 && <Told name="The packet’s way" value={wayLine({ way, back: [] })} />}
       </dl>
-      {hintHtml !== null && (
+      {hintHtml !== null && !opened.some(({ html }) => html === hintHtml) && (
         <div class="hint">
           <b>Hint</b> <Html html={hintHtml} />
         </div>
@@ -87,7 +87,7 @@ export function Task({ task, state, page, work, check }: TaskProps) {
       </h4>
       {task.detail !== null && <p class="dim">{task.detail}</p>}
       {task.html !== '' && <Html html={task.html} />}
-      {state?.feedback && <FeedbackView feedback={state.feedback} />}
+      {state?.feedback && <FeedbackView feedback={state.feedback} opened={opened} />}
       {opened.map(({ html }, at) => (
         <div class="hint" key={at}>
           <b>Hint {at + 1}</b> <Html html={html} />
