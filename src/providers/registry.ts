@@ -2,16 +2,18 @@ import { NetrigError } from '../errors.js';
 import type { ProviderName } from '../scenario/schema.js';
 import { containerProvider } from './container/provider.js';
 import { localProvider } from './local/provider.js';
+import { labDirectory } from './ssh/journal.js';
 import { sshProvider } from './ssh/provider.js';
+import { journalLine, loadingImages } from './shared/wanted-images.js';
 import { vagrantProvider } from './vagrant/provider.js';
 import type { Provider } from './provider.js';
 
 /** Every provider by its name. A new one is a line here, and its name in `providerNames`. */
 export const providers: Readonly<Record<ProviderName, Provider>> = {
   local: localProvider,
-  container: containerProvider,
-  vagrant: vagrantProvider,
-  ssh: sshProvider,
+  container: loadingImages(containerProvider),
+  vagrant: loadingImages(vagrantProvider),
+  ssh: loadingImages(sshProvider, journalLine(`${labDirectory}/undo`)),
 };
 
 /** Throws NETRIG_USAGE naming those that exist. */

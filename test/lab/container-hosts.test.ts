@@ -10,6 +10,8 @@ import { buildFromRegistry } from '../../src/providers/container/image-build.js'
 import { containerProvider } from '../../src/providers/container/provider.js';
 import type { RunningLab } from '../../src/providers/provider.js';
 import { attackProgram, linesOf } from './attacks.js';
+import { providerNamed } from '../../src/providers/registry.js';
+import { savedImage } from './container-registry.js';
 import { startEngine, type TestEngine } from './container-engine.js';
 import { hostPlan, labPlan, machineState, missing, onHost, rejectsWith, upOptions } from './local-labs.js';
 import { itKeepsTheContract } from './provider-contract.js';
@@ -53,6 +55,22 @@ const title = `hosts of the container provider${missing ? ` (needs ${missing})` 
     if (oldState === undefined) delete process.env['XDG_STATE_HOME'];
     else process.env['XDG_STATE_HOME'] = oldState;
     rmSync(state, { recursive: true });
+  });
+
+  it('have container images from elsewhere', async () => {
+    const image = await savedImage('any:1', 'loaded');
+    const wantedImages = [
+      { name: 'saved:1', source: { from: 'archive' as const, file: image.file }, at: 'lab.yaml:1:1' },
+    ];
+    const host = { ...hostPlan('only', 11, ['net1'], { init: 'systemd', engine: true }), wantedImages };
+    const own = await providerNamed('container').up(labPlan('images', [host]), options);
+    try {
+      const said = await onHost(own, 'only', 'docker run --rm --network none saved:1 cat /etc/said');
+      expect(said.stdout + said.stderr).to.equal('loaded\n');
+    } finally {
+      await own.down();
+      image.remove();
+    }
   });
 
   it('say their name, each in its own network namespace, with the names, addresses, MACs and MTUs of the plan, and no other interface', async () => {

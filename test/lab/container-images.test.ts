@@ -338,11 +338,4 @@ steps:
 `);
     expect(ended.status, ended.stdout + ended.stderr).to.equal(0);
   });
-
-  it('of other providers are refused by name', () =>
-    fails(
-      scenario(`${registry.address}/team/app:1`).replace('hosts:', 'provider: vagrant\nhosts:'),
-      3,
-      /NETRIG_CAPABILITY|NETRIG_VAGRANT/,
-    ));
 });

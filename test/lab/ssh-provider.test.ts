@@ -1,9 +1,10 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type { LabPlan } from '../../src/plan/lab-plan.js';
 import { sshProvider } from '../../src/providers/ssh/provider.js';
+import { savedImage } from './container-registry.js';
 import { giveMachines, sudoPassword, type GivenMachines } from './given-machines.js';
 import { hostPlan, labPlan, missing, onHost, rejectsWith, upOptions } from './local-labs.js';
 import { latestOutcomes, netrig, workDirectory } from './netrig-command.js';
@@ -99,6 +100,30 @@ const stateScript = `(ip -o address; ip -o link; ip route) | grep -Ev 'docker0|i
       expect(status).to.equal(0);
       expect(await machinesNow()).to.deep.equal(before);
       expect(recordsLeft()).to.deep.equal([]);
+    });
+
+    it('loads container images into engines that have none of that name, and takes them back', async () => {
+      const before = await machinesNow();
+      const image = await savedImage('any:1', 'loaded');
+      const { dir, remove } = workDirectory({
+        'one.yaml':
+          scenario(`
+  - check: The container is what the image says
+    command: { on: left/web1, run: cat /etc/said, expect: { stdout: loaded } }
+`).replace(
+            'left: { image: debian-12 }',
+            'left: { image: debian-12, docker: { containers: { web1: { image: saved } } } }',
+          ) + 'images: { saved: { archive: ./saved.tar } }\n',
+      });
+      copyFileSync(image.file, join(dir, 'saved.tar'));
+      const inventory = given.inventory(given.machines({ one: `${wired.one}, dedicated: true`, two: wired.two }));
+      const args = ['run', 'one.yaml', '--no-allure-report', '--provider', 'ssh', '--inventory', inventory, '--yes'];
+      const end = await netrig(args, { cwd: dir }).ended;
+      expect(end.status, end.stdout + end.stderr).to.equal(0);
+      expect(end.stdout).to.contain('left: loading the container image saved:latest');
+      expect(await machinesNow()).to.deep.equal(before);
+      image.remove();
+      remove();
     });
 
     it('runs a scenario that comes with netrig, unchanged, as every provider does', async () => {

@@ -1,17 +1,6 @@
 import { NetrigError } from '../../errors.js';
 import type { LabPlan } from '../../plan/lab-plan.js';
 
-/** For providers that put none into engines: throws NETRIG_CAPABILITY where a plan wants container images from elsewhere. */
-export function refuseWantedImages(plan: LabPlan, provider: string): void {
-  const image = plan.hosts.flatMap(({ wantedImages = [] }) => wantedImages)[0];
-  if (!image) return;
-  throw new NetrigError(
-    'NETRIG_CAPABILITY',
-    `${image.at}: the ${provider} provider does not bring the container image ${image.name} to its hosts.`,
-    { hint: 'Run the scenario with `--provider local`.' },
-  );
-}
-
 /** For providers whose hosts are as they are: throws NETRIG_CAPABILITY where a plan wants hosts with packages of their own. */
 export function refusePackages(plan: LabPlan, provider: string): void {
   const host = plan.hosts.find(({ packages = [] }) => packages.length > 0);

@@ -1,4 +1,4 @@
-import { refusePackages, refuseWantedImages } from '../shared/refuse.js';
+import { refusePackages } from '../shared/refuse.js';
 import { addressesOf } from '../../model/planned-addresses.js';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { isIP } from 'node:net';
@@ -601,7 +601,8 @@ async function asks(): Promise<string> {
   return [
     `These machines of ${inventory.file} would be changed, as far as scenarios name them:`,
     ...lines,
-    'On each: addresses on the interfaces named, names in /etc/hosts, sysctls and routes of the scenario, a directory /var/lib/netrig;',
+    'On each: addresses on the interfaces named, names in /etc/hosts, sysctls and routes of the scenario, container images that its',
+    'engine has none of, a directory /var/lib/netrig;',
     'and whatever the scenario’s own steps do. netrig takes back what it changed itself; what steps leave on an engine it removes',
     'only from machines that the inventory calls dedicated.',
   ].join('\n');
@@ -613,7 +614,6 @@ export const sshProvider: Provider = {
   capabilities,
   async preflight(plan) {
     refusePackages(plan, 'ssh');
-    refuseWantedImages(plan, 'ssh');
     machinesFor(plan, requireInventory());
   },
   up: bring,

@@ -1,4 +1,4 @@
-import { refuseOutside, refusePackages, refuseRoots, refuseWantedImages } from '../shared/refuse.js';
+import { refuseOutside, refusePackages, refuseRoots } from '../shared/refuse.js';
 import { readFileSync } from 'node:fs';
 import { NetrigError } from '../../errors.js';
 import { findHostImageRow } from '../../images/host-image.js';
@@ -238,7 +238,6 @@ export async function vagrantPreflight(plan: LabPlan): Promise<Backend> {
   refusePackages(plan, 'vagrant');
   refuseOutside(plan, 'vagrant');
   refuseRoots(plan, 'vagrant');
-  refuseWantedImages(plan, 'vagrant');
   plan.hosts.forEach(checkHost);
   const memory = memoryOfMachine();
   const backend = await findBackend();

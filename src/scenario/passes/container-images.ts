@@ -70,7 +70,8 @@ export function containerImages(
       if (!refer(collection, image, atPath(collection, path)))
         reading.mistakes.report(path, `expected a container image's name as for \`docker pull\`, got ${shown(image)}`);
     }
-  typed(collection, lab, items);
+  // Machines that exist already have networks of their own: what is typed there is fetched there, as ever.
+  if (!reading.given) typed(collection, lab, items);
   return { own: [...collection.own], wanted: [...collection.wanted.values()] };
 }
 
