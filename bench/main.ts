@@ -2,6 +2,8 @@ import { setMaxListeners } from 'node:events';
 import { cpus, loadavg } from 'node:os';
 import { messageOf } from '../src/errors.js';
 import { besideBench } from './beside.js';
+import { classBench } from './class.js';
+import { classKillsBench } from './class-kills.js';
 import { commandsBench } from './commands.js';
 import { diagnosisBench } from './diagnosis.js';
 import { hostsBench } from './hosts.js';
@@ -29,6 +31,8 @@ const benches: readonly Bench[] = [
   jobsBench,
   repeatsBench,
   workersBench,
+  classBench,
+  classKillsBench,
 ];
 
 const usage = `npm run bench [-- [--quick] [BENCH...]]
@@ -37,7 +41,7 @@ Measures netrig side by side with what it is compared with; they take turns. Wit
 several minutes.
 
   --quick   fewer rounds
-${benches.map((bench) => `  ${bench.name.padEnd(9)} ${bench.what}`).join('\n')}
+${benches.map((bench) => `  ${bench.name.padEnd(11)} ${bench.what}`).join('\n')}
 `;
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);

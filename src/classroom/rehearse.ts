@@ -1,5 +1,5 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { cpus, freemem, tmpdir, totalmem } from 'node:os';
+import { freemem, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf } from '../errors.js';
@@ -12,6 +12,7 @@ import { gradeHandIn } from './grades.js';
 import { performOn } from './rounds.js';
 import type { Room } from './room.js';
 import { workOf } from './state.js';
+import { sumOf, useOfLab, useOfProcess, type Use } from './machine-use.js';
 import { askRound, wantLab } from './student.js';
 
 export interface RehearsedStudent {
@@ -31,9 +32,12 @@ export interface RehearsedStudent {
 
 export interface Rehearsal {
   students: RehearsedStudent[];
-  /** Bytes of the machine’s memory: all, least that was available, and what a lab took on average once all were up. */
+  /** Bytes of the machine’s memory: all, least that was available, and what an idle lab with its holder takes on average. */
   memory: { total: number; least: number; each: number };
-  /** Of all processors together, 0 to 1: on average, and while all labs were up and nobody did anything. */
+  /**
+   * `busy`: of all processors together, 0 to 1, on average, with all else that runs here. `idle`: of one processor, what the labs
+   * with their holders and the class take while nobody does anything.
+   */
   cpu: { busy: number; idle: number };
   /** What is met first when there are more students, and at how many; `null`: it was not met by far. */
   firstLimit: { what: string; at: number } | null;
@@ -161,6 +165,15 @@ async function act(
   return told;
 }
 
+/** What the labs that are up take, with their holders and this process. */
+function useNow(room: Room): { labs: Use; all: Use } {
+  const up = [...room.book.state.labs.values()].flatMap(({ lab, state }) =>
+    state === 'up' && lab !== null ? [lab] : [],
+  );
+  const labs = sumOf(up.map(useOfLab));
+  return { labs, all: sumOf([labs, useOfProcess(process.pid)]) };
+}
+
 /** What more students would meet first, from what these took. */
 function firstLimit(file: ClassFile, students: number, each: number, least: number): Rehearsal['firstLimit'] {
   const byMemory = each > 0 ? students + Math.floor(Math.max(0, least - totalmem() * 0.1) / each) : Infinity;
@@ -190,8 +203,7 @@ export async function rehearse(file: ClassFile, exercise: string, options: Rehea
     warn: options.warn,
   });
   const { room } = classroom;
-  const before = available();
-  let least = before;
+  let least = available();
   const watch = setInterval(() => (least = Math.min(least, available())), 200);
   const first = ticks();
   let idle = 0;
@@ -202,12 +214,13 @@ export async function rehearse(file: ClassFile, exercise: string, options: Rehea
     let release = (): void => undefined;
     const allUp = new Promise<void>((resolve) => (release = resolve));
     const rest = async (): Promise<void> => {
-      options.progress(`${names.length} labs are up; nobody does anything for ${restMs / 1000} s`);
-      each = Math.max(0, (before - available()) / names.length);
-      const from = ticks();
+      options.progress(`${names.length} labs are up; nobody does anything for ${(2 * restMs) / 1000} s`);
+      // What the boot left to do is done first.
       await delay(restMs);
-      idle = share(from, ticks());
-      release();
+      const from = useNow(room);
+      each = from.labs.memory / names.length;
+      await delay(restMs);
+      idle = (useNow(room).all.cpuMs - from.all.cpuMs) / restMs;
     };
     const through = gate(solvingAtOnce);
     const students = await Promise.all(
@@ -215,7 +228,10 @@ export async function rehearse(file: ClassFile, exercise: string, options: Rehea
         act(room, given, student, through, options.signal, allUp, () => {
           up += 1;
           if (up % 5 === 0) options.progress(`${up} of ${names.length} labs are up`);
-          if (up === names.length) void rest();
+          if (up === names.length)
+            void rest()
+              .catch((error: unknown) => options.warn(messageOf(error)))
+              .finally(release);
         }),
       ),
     );
@@ -232,9 +248,4 @@ export async function rehearse(file: ClassFile, exercise: string, options: Rehea
     await room.book.close();
     rmSync(directory, { recursive: true, force: true });
   }
-}
-
-/** Processors of this machine, for a share of one. */
-export function processors(): number {
-  return cpus().length;
 }

@@ -10,6 +10,7 @@ import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { messageOf, NetrigError } from '../errors.js';
 import { socketProtocol } from './api.js';
 import { isLoopback, type ClassListen } from './class-file.js';
+import { personOf } from './persons.js';
 import { Refusal } from './problem.js';
 import type { Room } from './room.js';
 import { addRoutes } from './routes.js';
@@ -20,7 +21,7 @@ const pagesDirectory = fileURLToPath(new URL('../pages/', import.meta.url));
 
 /** The largest frame of a socket, and the largest body, bytes: a paste fits, a flood does not. */
 const mostBytes = 64 * 1024;
-/** Requests of one session, or of one address without one, in a minute. */
+/** Requests of one person, or of one address that is nobody’s yet, in a minute. */
 const mostRequests = 600;
 
 export interface ServerOptions {
@@ -140,7 +141,6 @@ export async function serveClass({ room, listen, name, pages }: ServerOptions): 
     ...(tlsOf(listen) as object),
   }) as unknown as FastifyInstance;
   let origins: Set<string> = new Set();
-  app.addHook('onRequest', (request) => guard(origins)(request));
   app.setErrorHandler((error, _request, reply) => answerProblem(error, reply, (text) => room.warn(text)));
   app.setNotFoundHandler((_request, reply) => {
     void reply.code(404).send({ code: 'not-found', message: 'There is nothing at this address.' });
@@ -150,7 +150,8 @@ export async function serveClass({ room, listen, name, pages }: ServerOptions): 
   await app.register(rateLimit, {
     max: mostRequests,
     timeWindow: '1 minute',
-    keyGenerator: (request) => request.cookies[serving.cookie.name] ?? request.ip,
+    // A person who comes in again has no more of it.
+    keyGenerator: (request) => personOf(room.book, request.cookies[serving.cookie.name])?.id ?? request.ip,
   });
   await app.register(websocket, {
     options: {
@@ -158,6 +159,8 @@ export async function serveClass({ room, listen, name, pages }: ServerOptions): 
       handleProtocols: (offered: Set<string>) => (offered.has(socketProtocol) ? socketProtocol : false),
     },
   });
+  // After the hook of the sockets' plugin: it closes the connection of an upgrade that is refused here.
+  app.addHook('onRequest', (request) => guard(origins)(request));
   addRoutes(app, serving);
   const endSockets = addSockets(app, serving);
   await addPages(app, pages ?? pagesDirectory);

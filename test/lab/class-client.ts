@@ -194,6 +194,9 @@ export class Client {
   }
 }
 
+/** Of a program that writes for ever only the end is looked at. */
+const mostKept = 64 * 1024;
+
 export interface TerminalOptions {
   mode?: 'type' | 'look';
   person?: string;
@@ -205,7 +208,7 @@ export interface TerminalOptions {
 /** A page’s end of a terminal: what it shows, and whether it ever met a gap or had a byte twice. */
 export class PageTerminal {
   readonly told: TerminalFromServer[] = [];
-  /** Output since the last screen. */
+  /** Output since the last screen, the end of it. */
   bytes = Buffer.alloc(0);
   /** The number of the next byte; `null` before the first screen or byte. */
   next: number | null = null;
@@ -224,7 +227,7 @@ export class PageTerminal {
       if (this.next !== null && at !== this.next) this.gaps += 1;
       this.next = at + bytes.length;
       if (this.onBytes) this.onBytes(bytes);
-      else this.bytes = Buffer.concat([this.bytes, bytes]);
+      else this.bytes = Buffer.concat([this.bytes, bytes]).subarray(-mostKept);
       if (grants) socket.send(JSON.stringify({ type: 'ack', at: this.next }));
     });
     socket.on('error', () => undefined);

@@ -4,7 +4,7 @@ import { classDirectory, holderOf, recordedGrades, startClass, stopClass } from 
 import { loadClass, type ClassFile } from '../../classroom/class-file.js';
 import { writeGrades } from '../../classroom/grade-files.js';
 import { gradeClass } from '../../classroom/grades.js';
-import { processors, rehearse as rehearseClass, type Rehearsal } from '../../classroom/rehearse.js';
+import { rehearse as rehearseClass, type Rehearsal } from '../../classroom/rehearse.js';
 import { NetrigError } from '../../errors.js';
 import { formatDuration } from '../../model/duration.js';
 import { formatSize } from '../../model/size.js';
@@ -114,7 +114,7 @@ function showRehearsal(exercise: string, rehearsal: Rehearsal): void {
   for (const { student, problem } of failed) print`${out.red(`  ${student}: ${problem ?? ''}`)}`;
   print`  slowest start ${most(({ startMs }) => startMs)}, slowest solution ${most(({ solveMs }) => solveMs)}, longest wait for verdicts ${most(({ judgeMs }) => judgeMs)}`;
   print`  memory: ${formatSize(Math.round(memory.each))} a lab, ${formatSize(memory.least)} of ${formatSize(memory.total)} left at the least`;
-  print`  processors: ${Math.round(cpu.busy * 100)} % busy on average; ${Math.round(cpu.idle * processors() * 1000) / 10} % of one while nobody did anything`;
+  print`  processors: ${Math.round(cpu.busy * 100)} % busy on average; the labs took ${Math.round(cpu.idle * 1000) / 10} % of one while nobody did anything`;
   if (rehearsal.firstLimit) print`  first limit: ${rehearsal.firstLimit.what}, at ${rehearsal.firstLimit.at} students`;
 }
 
