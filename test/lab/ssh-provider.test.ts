@@ -203,6 +203,60 @@ const stateScript = `(ip -o address; ip -o link; ip route) | grep -Ev 'docker0|i
       expect(await machinesNow()).to.deep.equal(before);
     });
 
+    describe('packages of a host', () => {
+      const wanting = scenario(`
+  - step: Both are there, with the one that came along
+    on: left
+    run: netrig-probe && dpkg -s netrig-along >/dev/null
+  - check: They reach each other
+    ping: { from: left, to: right }
+`).replace('left: { image: debian-12 }', 'left: { image: debian-12, packages: [netrig-probe, coreutils] }');
+      const installed = (): Promise<string> => given.on('one', 'dpkg-query -W');
+
+      before(() =>
+        given.on(
+          'one',
+          [
+            'mkdir -p /root/repo/probe/DEBIAN /root/repo/probe/usr/bin /root/repo/along/DEBIAN && cd /root/repo',
+            "printf 'Package: netrig-probe\\nVersion: 1\\nArchitecture: all\\nMaintainer: n <n@n>\\nDepends: netrig-along\\nDescription: x\\n' >probe/DEBIAN/control",
+            "printf 'Package: netrig-along\\nVersion: 1\\nArchitecture: all\\nMaintainer: n <n@n>\\nDescription: x\\n' >along/DEBIAN/control",
+            "printf '#!/bin/sh\\necho here\\n' >probe/usr/bin/netrig-probe && chmod 755 probe/usr/bin/netrig-probe",
+            'for name in probe along; do dpkg-deb --build $name $name.deb >/dev/null && { cat $name/DEBIAN/control; echo "Filename: ./$name.deb"; echo "Size: $(stat -c %s $name.deb)"; echo "SHA256: $(sha256sum $name.deb | cut -d" " -f1)"; echo; } >>Packages || exit 1; done',
+            "echo 'deb [trusted=yes] file:/root/repo ./' >/etc/apt/sources.list",
+          ].join(' && '),
+        ),
+      );
+      after(() => given.on('one', 'rm -rf /root/repo /etc/apt/sources.list /var/lib/apt/lists/*'));
+
+      it('are installed by apt, and purged at the end with what came along', async () => {
+        const inventory = given.inventory(given.machines({ one: wired.one, two: wired.two }));
+        const before = [await installed(), ...(await machinesNow())];
+        const { status, output } = await run(wanting, ['--inventory', inventory, '--yes']);
+        expect(status, output).to.equal(0);
+        expect(output).to.contain('one: packages coreutils netrig-probe');
+        expect([await installed(), ...(await machinesNow())]).to.deep.equal(before);
+      });
+
+      it('that no source of the machine has are an error with apt’s words, and all is as it was', async () => {
+        const inventory = given.inventory(given.machines({ one: wired.one, two: wired.two }));
+        const before = [await installed(), ...(await machinesNow())];
+        const wrong = wanting.replace('netrig-probe, coreutils', 'netrig-none');
+        const { status, output } = await run(wrong, ['--inventory', inventory, '--yes']);
+        expect(status, output).to.equal(3);
+        expect(output).to.match(/one: installing packages failed: .*Unable to locate package netrig-none/);
+        expect([await installed(), ...(await machinesNow())]).to.deep.equal(before);
+      });
+
+      it('are named as missing with --check-only, and nothing is installed', async () => {
+        const inventory = given.inventory(given.machines({ one: wired.one, two: wired.two }));
+        const before = await installed();
+        const { output } = await run(wanting, ['--inventory', inventory, '--check-only']);
+        expect(output).to.match(/NETRIG_INVENTORY.*it lacks the package netrig-probe/);
+        expect(output).not.to.contain('lacks the package coreutils');
+        expect(await installed()).to.equal(before);
+      });
+    });
+
     describe('keeps the contract', () => {
       const contractPlan = (): LabPlan =>
         labPlan('contract', [

@@ -103,6 +103,31 @@ export function undoScriptFor(lab: string): string {
 /** Says who has the machine: `LAB CONTROLLER`, or nothing. */
 export const ownerScript = `cat ${labDirectory}/owner 2>/dev/null || true`;
 
+/** Succeeds where a Debian package is installed. */
+export function packageThere(name: string): string {
+  return `dpkg-query -W -f '\${db:Status-Status}' -- ${quoteArg(name)} 2>/dev/null | grep -qx installed`;
+}
+
+/**
+ * Debian packages, with those that come along: at the end, what was not there before is purged. What is to be purged is known once
+ * apt is done; where it was stopped on its way, it is all that came since.
+ */
+export function packagesChange(packages: readonly string[]): Change & { before: string } {
+  const list = "dpkg-query -W -f '\${db:Status-Status} \${Package}\\n' | sed -n 's/^installed //p' | LC_ALL=C sort -u";
+  const [before, added] = [`${labDirectory}/packages-before`, `${labDirectory}/packages-added`];
+  const apt = 'DEBIAN_FRONTEND=noninteractive apt-get --yes --quiet -o Dpkg::Options::=--force-confold';
+  const install = `${apt} --no-install-recommends install -- ${quoteArgv(packages)}`;
+  const difference = `${list} | LC_ALL=C comm -13 ${before} - >${added}`;
+  return {
+    what: `packages ${packages.join(' ')}`,
+    present: `( ${packages.map(packageThere).join(' && ')} )`,
+    before: `${list} >${before}`,
+    // The lists of sources may be older than what is there by now.
+    do: `( ${install} || { apt-get --quiet update && ${install}; } ) >${labDirectory}/apt 2>&1 </dev/null || { grep '^E:' ${labDirectory}/apt >&2; false; } && ${difference}`,
+    undo: `[ -e ${added} ] || ${difference}; [ ! -s ${added} ] || ${apt} purge -- $(cat ${added})`,
+  };
+}
+
 export function addressChange(device: string, address: string): Change {
   const bare = address.split('/')[0]!;
   const there = `ip -o address show dev ${quoteArg(device)} to ${quoteArg(bare)} | grep -q .`;

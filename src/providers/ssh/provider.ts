@@ -1,4 +1,3 @@
-import { refusePackages } from '../shared/refuse.js';
 import { addressesOf } from '../../model/planned-addresses.js';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { isIP } from 'node:net';
@@ -27,6 +26,8 @@ import {
   hostsNote,
   machineTaken,
   mtuChange,
+  packagesChange,
+  packageThere,
   nameChange,
   ownerScript,
   routeNote,
@@ -42,8 +43,10 @@ import { type MachineAccess, openRootSshd, runAsRoot, sshConfig } from './transp
 export const inventoryVariable = 'NETRIG_INVENTORY';
 export const consentVariable = 'NETRIG_YES';
 
-const undoMs = 60_000;
+/** Packages that are purged take most of it. */
+const undoMs = 3 * 60_000;
 const askMs = 20_000;
+const packagesMs = 10 * 60_000;
 
 interface SshAccess {
   privateKey: string;
@@ -161,7 +164,7 @@ export function changesFor(
  * Looks whether the machine is as the inventory says, without changing anything: its interfaces are there, none of another
  * purpose has a name that the scenario uses, and there is an engine where one is needed.
  */
-function lookScript(host: HostPlan, machine: Machine, inventory: Inventory): string {
+function lookScript(host: HostPlan, machine: Machine, inventory: Inventory, readOnly: boolean): string {
   const lines: string[] = [
     '[ "$(uname -s)" = Linux ] || echo "it is no Linux machine"',
     'command -v ip >/dev/null || echo "it has no ip (package iproute2)"',
@@ -176,6 +179,14 @@ function lookScript(host: HostPlan, machine: Machine, inventory: Inventory): str
       if (device !== nic.name) lines.push(`[ ! -e /sys/class/net/${nic.name} ] || echo ${quoteArg(taken)}`);
     }
   }
+  const packages = host.packages ?? [];
+  if (packages.length > 0 && !readOnly)
+    lines.push(
+      'command -v apt-get >/dev/null || echo "it has no apt-get, by which it would get the packages of the scenario"',
+    );
+  if (readOnly)
+    for (const name of packages)
+      lines.push(`${packageThere(name)} || echo ${quoteArg(`it lacks the package ${name}`)}`);
   if (host.engine)
     lines.push('command -v docker >/dev/null || echo "it has no Docker engine, which the scenario needs there"');
   return lines.join('\n');
@@ -215,7 +226,9 @@ async function take(
 ): Promise<void> {
   const { machine } = access;
   const { record, inventory, machines, signal, log } = parts;
-  const wrong = (await must(access, lookScript(host, machine, inventory), signal, 'a look at it', askMs)).trim();
+  const wrong = (
+    await must(access, lookScript(host, machine, inventory, parts.readOnly), signal, 'a look at it', askMs)
+  ).trim();
   if (wrong !== '')
     throw new NetrigError(
       'NETRIG_INVENTORY',
@@ -248,6 +261,17 @@ async function take(
       `${machine.name}: the lab’s directory could not be made: ${begun.stderr.trim()}.`,
     );
   if (parts.readOnly) return;
+  const packages = host.packages ?? [];
+  if (packages.length > 0) {
+    const added = await must(
+      access,
+      changeScript([packagesChange(packages)]),
+      signal,
+      'installing packages',
+      packagesMs,
+    );
+    if (added.includes('did ')) log('info', `${machine.name}: packages ${packages.join(' ')}`);
+  }
   if (host.engine) await must(access, engineNote, signal, 'a look at its engine', askMs);
   const did = await must(
     access,
@@ -258,18 +282,27 @@ async function take(
   );
   for (const line of did.split('\n').filter((one) => one.startsWith('did ')))
     log('info', `${machine.name}: ${line.slice(4)}`);
-  if (host.engine) {
-    for (const name of host.containerImages) {
-      const recipe = containerImageRecipes.find((one) => one.name === name);
-      const made = await runAsRoot(access, imageScript(name, recipe), { signal, timeoutMs: 120_000 });
-      if (made.exitCode !== 0)
-        throw new NetrigError(
-          'NETRIG_CAPABILITY',
-          `${machine.name}: its engine has no image ${name}: ${made.stderr.trim() || made.stdout.trim()}.`,
-          { hint: `Put an image ${name} on its engine (docker pull, docker tag), or install busybox-static there.` },
-        );
-      if (made.stdout.includes('made')) log('info', `${machine.name}: container image ${name}`);
-    }
+  if (host.engine) await giveImages(access, host.containerImages, signal, log);
+}
+
+/** The container images that netrig puts together itself, where the machine's engine lacks them. */
+async function giveImages(
+  access: MachineAccess,
+  images: readonly string[],
+  signal: AbortSignal,
+  log: (level: 'info' | 'warn', text: string) => void,
+): Promise<void> {
+  const { machine } = access;
+  for (const name of images) {
+    const recipe = containerImageRecipes.find((one) => one.name === name);
+    const made = await runAsRoot(access, imageScript(name, recipe), { signal, timeoutMs: 120_000 });
+    if (made.exitCode !== 0)
+      throw new NetrigError(
+        'NETRIG_CAPABILITY',
+        `${machine.name}: its engine has no image ${name}: ${made.stderr.trim() || made.stdout.trim()}.`,
+        { hint: `Put an image ${name} on its engine (docker pull, docker tag), or install busybox-static there.` },
+      );
+    if (made.stdout.includes('made')) log('info', `${machine.name}: container image ${name}`);
   }
 }
 
@@ -601,8 +634,8 @@ async function asks(): Promise<string> {
   return [
     `These machines of ${inventory.file} would be changed, as far as scenarios name them:`,
     ...lines,
-    'On each: addresses on the interfaces named, names in /etc/hosts, sysctls and routes of the scenario, container images that its',
-    'engine has none of, a directory /var/lib/netrig;',
+    'On each: packages of the scenario, which are purged at the end, addresses on the interfaces named, names in /etc/hosts, sysctls and',
+    'routes of the scenario, container images that its engine has none of, a directory /var/lib/netrig;',
     'and whatever the scenario’s own steps do. netrig takes back what it changed itself; what steps leave on an engine it removes',
     'only from machines that the inventory calls dedicated.',
   ].join('\n');
@@ -613,7 +646,6 @@ export const sshProvider: Provider = {
   name: 'ssh',
   capabilities,
   async preflight(plan) {
-    refusePackages(plan, 'ssh');
     machinesFor(plan, requireInventory());
   },
   up: bring,
