@@ -68,7 +68,9 @@ const kinds = {
   flap: z
     .strictObject({
       ...zLink,
-      every: zDuration.default(2000).describe('It is down for half of this time, then up for the other half.'),
+      every: zDuration
+        .default(2000)
+        .describe('It is down for half of this time, then up for the other half; default 2s.'),
     })
     .describe('The link of one host to a segment goes down and up, again and again.'),
   loss: z

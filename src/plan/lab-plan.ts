@@ -59,6 +59,12 @@ export interface HostPlan {
   files?: HostFilePlan[];
   /** It has a way to the outside, by the machine; left out where it has none. */
   outside?: true;
+  /** What it resolves as a name server of the lab; left out for others. */
+  records?: { name: string; addresses: string[] }[];
+  /** Addresses outside the lab that it stands for; left out where there are none. */
+  standsFor?: string[];
+  /** Addresses of name servers of the lab that it asks; left out where there are none. */
+  asks?: string[];
   /** What it may use of the machine, as far as somebody says; for providers whose hosts share the machine. */
   limits?: ResourceLimits;
 }

@@ -40,9 +40,12 @@ export function planLab(scenario: Scenario): LabPlan {
       ...(host.packages.length > 0 ? { packages: [...new Set(host.packages)].sort() } : {}),
       ...(host.files.length > 0 ? { files: host.files } : {}),
       ...(host.outside ? { outside: true } : {}),
+      ...(host.records ? { records: host.records } : {}),
+      ...(host.standsFor.length > 0 ? { standsFor: host.standsFor } : {}),
       ...(host.limits ? { limits: host.limits } : {}),
     };
   });
+  askEachOther(hosts);
   return {
     title: scenario.id,
     slug: slugOf(scenario.id),
@@ -56,6 +59,31 @@ export function planLab(scenario: Scenario): LabPlan {
     bootTimeoutMs: scenario.bootTimeoutMs,
     ...(scenario.limits ? { limits: scenario.limits } : {}),
   };
+}
+
+const bare = (address: string): string => address.split('/')[0]!;
+
+/** The addresses of hosts of one sort, on the segments of another host. */
+function near(host: HostPlan, others: readonly HostPlan[]): string[] {
+  return host.interfaces.flatMap(({ segment }) =>
+    others
+      .filter((other) => other !== host)
+      .flatMap(({ interfaces }) => interfaces)
+      .flatMap((nic) => (nic.segment === segment && nic.address !== null ? [bare(nic.address)] : [])),
+  );
+}
+
+/** Hosts ask the name servers on their segments, and send to whoever stands for the outside what they have no other way for. */
+function askEachOther(hosts: HostPlan[]): void {
+  const servers = hosts.filter(({ records }) => records !== undefined);
+  const outside = hosts.filter(({ standsFor }) => standsFor !== undefined);
+  for (const host of hosts) {
+    const asked = host.records ? ['127.0.0.1'] : near(host, servers);
+    if (asked.length > 0 && !host.outside) host.asks = asked;
+    const [gateway] = near(host, outside);
+    if (gateway !== undefined && !host.outside && !host.standsFor && !host.routes.some(({ to }) => to === 'default'))
+      host.routes = [...host.routes, { to: 'default', via: gateway }];
+  }
 }
 
 /** An address with the prefix of the subnet of its family. */

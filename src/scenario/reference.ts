@@ -140,7 +140,7 @@ function rowsOf(object: JsonSchema, prefix = '', alternative = false): Row[] {
   return Object.entries(object.properties ?? {}).flatMap(([name, schema]) => {
     const node = schema as JsonSchema;
     const key = `${prefix}${name}`;
-    if (name === 'during')
+    if (name === 'during' && Object.keys(node.properties ?? {}).includes('ping'))
       return [
         {
           key: `\`${key}\``,

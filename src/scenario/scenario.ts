@@ -162,6 +162,13 @@ export interface DockerContainer {
   labels: Record<string, string>;
 }
 
+/** A name with its addresses. */
+export interface NameRecord {
+  /** In lower case, without a dot at its end. */
+  name: string;
+  addresses: string[];
+}
+
 export interface ScenarioHost {
   name: string;
   image: string;
@@ -180,6 +187,10 @@ export interface ScenarioHost {
   files: HostFilePlan[];
   /** It has a way to the outside. */
   outside: boolean;
+  /** What it resolves as a name server of the lab; `null`: it is none. */
+  records: NameRecord[] | null;
+  /** Addresses outside the lab that it stands for. */
+  standsFor: string[];
   /** What it may use of the machine, where the file says. */
   limits?: ResourceLimits;
   docker: { networks: Record<string, DockerNetwork>; containers: Record<string, DockerContainer> };

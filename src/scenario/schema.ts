@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { hostImageRows } from '../images/host-image.js';
+import { dnsNamePattern } from '../language/endpoint.js';
 import { coversFormProblem } from './covers.js';
 import { exerciseCheckFrame, exerciseStepFrame, zExercise, zParameter } from './exercise-schema.js';
 import { zImages } from './image-sources.js';
@@ -363,6 +364,24 @@ const zFiles = z
     }),
   );
 
+/** Names with their addresses, or with hosts of the lab that have them. */
+const zRecords = z
+  .record(
+    z.string().regex(dnsNamePattern, {
+      error: (issue) => `expected a name such as www.example.org, got ${shown(issue.input)}`,
+    }),
+    oneOrMany(
+      z.union([zAddress, zName], {
+        error: (issue) => `expected an address or a host of the lab, got ${shown(issue.input)}`,
+      }),
+    ),
+    { error: (issue) => `expected a map from names to addresses, got ${shown(issue.input)}` },
+  )
+  .meta({
+    id: 'Records',
+    description: 'Names with their addresses: a map; one address or a list, or a host of the lab.',
+  });
+
 export const zHost = z
   .strictObject({
     image: z
@@ -409,9 +428,19 @@ export const zHost = z
         'Files and directories beside the scenario that the host has from its start: `{ ./frr/r1/: /etc/frr/, ./id: { to: /etc/id, owner: frr, mode: "0640" } }`. They lie in the scenario’s folder or below. Modes are kept; of a directory, what is in it goes into the directory on the host. On the local provider they are there before systemd starts, on the others before the first step.',
       ),
     outside: z
-      .boolean({ error: (issue) => `expected true or false, got ${shown(issue.input)}` })
+      .union([z.boolean(), z.strictObject({ simulated: zRecords })], {
+        error: (issue) =>
+          `expected true, false or \`{ simulated: { www.example.org: 93.184.216.34 } }\`, got ${shown(issue.input)}`,
+      })
       .optional()
-      .describe('A way to the outside for this host, or none; see `outside` of the file, its default.'),
+      .describe(
+        'A way to the outside for this host, or none; see `outside` of the file, its default. `{ simulated: { www.example.org: 93.184.216.34 } }`: this host stands for the outside, without a packet leaving the lab. It has these addresses, resolves these names, and serves a web page at each; hosts on its segments send there what they have no other way for, and ask it for names.',
+      ),
+    dns: zRecords
+      .optional()
+      .describe(
+        'The host is a name server, and this is all that it knows: `{ www.example.org: 10.0.0.80, db.example.org: node2 }`, by addresses or by hosts of the lab. It is dnsmasq, of the Debian package dnsmasq-base. Hosts on its segments ask it, unless they have a way to the outside.',
+      ),
     docker: zDocker.optional().describe('What the host’s engine has from the start.'),
   })
   .meta({ id: 'Host', description: 'A host of the lab. Everything has a default: `node1:` alone is a host.' });
@@ -650,4 +679,5 @@ export type CheckFrame = z.output<typeof zCheckFrame>;
 export type HostShape = z.output<typeof zHost>;
 export type DockerShape = z.output<typeof zDocker>;
 export type SegmentShape = z.output<typeof zSegment>;
+export type RecordsShape = z.output<typeof zRecords>;
 export type WhenShape = z.output<typeof zWhen>;

@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import { loadedName, parseReference } from '../images/containers/reference.js';
 import { hostImageRows } from '../images/host-image.js';
 import { shown, suggestion } from '../language/wording.js';
+import { nameRecords, nameServerPackage, recordsOf } from './name-records.js';
 import { segmentAddresses } from './addressing.js';
 import type { Catalogue } from './covers.js';
 import { formatPath } from './diagnostic.js';
@@ -354,6 +355,8 @@ function plannedHost(
   host: HostShape,
   outside: boolean,
 ): ScenarioHost {
+  const records = nameRecords(lab, host);
+  const simulated = typeof host.outside === 'object' ? host.outside.simulated : undefined;
   return {
     name,
     image: lab.images.get(name)!,
@@ -363,9 +366,11 @@ function plannedHost(
     ...(startOf(host.engine) === 'on-demand' ? { engineOnDemand: true } : {}),
     routes: host.routes,
     sysctls: host.sysctls,
-    packages: host.packages,
+    packages: recordsOf(host).length > 0 ? [...host.packages, nameServerPackage] : host.packages,
     files: lab.files.get(name) ?? [],
-    outside: host.outside ?? outside,
+    outside: simulated === undefined && ((host.outside as boolean | undefined) ?? outside),
+    records: recordsOf(host).length > 0 ? records : null,
+    standsFor: [...new Set(Object.values(simulated ?? {}).flat())],
     ...(host.limits ? { limits: host.limits } : {}),
     docker: { networks: host.docker?.networks ?? {}, containers: withLoadedNames(host.docker?.containers ?? {}) },
     source: source.place(['hosts', name]),

@@ -22,6 +22,46 @@ function hostsFileLines(plan: LabPlan): string {
 /** Time for one host, ms: an engine that starts among many on a busy machine takes most of it. */
 const provisionMs = 120_000;
 
+const nameServerConfig = '/etc/netrig-dns.conf';
+
+/** dnsmasq(8): it knows its records; what is no name of these does not exist, unless somebody outside can be asked. */
+function nameServerText({ records, outside }: HostPlan): string {
+  return [
+    'no-hosts',
+    'bind-dynamic',
+    ...(outside ? [] : ['no-resolv', 'local=/#/']),
+    ...(records ?? []).map(({ name, addresses }) => `host-record=${[name, ...addresses].join(',')}`),
+    '',
+  ].join('\n');
+}
+
+/** The name server that a host is, and those that it asks. What somebody has written into its resolv.conf stays. */
+function nameLines(host: HostPlan): string[] {
+  const asks = (host.asks ?? []).map((address) => `nameserver ${address}\n`).join('');
+  return [
+    ...(asks === '' ? [] : [`[ -s /etc/resolv.conf ] || printf %s ${quoteArg(asks)} >/etc/resolv.conf`]),
+    ...(host.records === undefined
+      ? []
+      : [
+          `printf %s ${quoteArg(nameServerText(host))} >${nameServerConfig}`,
+          `dnsmasq --conf-file=${nameServerConfig} --pid-file=/run/netrig-dns.pid || { echo 'its name server does not start' >&2; exit 1; }`,
+        ]),
+  ];
+}
+
+/** What a host has that stands for the outside: its addresses, and a web server at them. */
+function outsideLines({ name, standsFor = [] }: HostPlan): string[] {
+  if (standsFor.length === 0) return [];
+  const page = `${name} stands for the outside of this lab.\n`;
+  return [
+    ...standsFor.map((address) =>
+      quoteArgv(['ip', 'address', 'replace', `${address}/${address.includes(':') ? 128 : 32}`, 'dev', 'lo']),
+    ),
+    `mkdir -p /srv/outside && printf %s ${quoteArg(page)} >/srv/outside/index.html`,
+    "busybox httpd -p 80 -h /srv/outside || { echo 'its web server does not start' >&2; exit 1; }",
+  ];
+}
+
 /** One shell script a host: everything that makes it this lab's host, whoever made the machine. */
 function provisionScript(plan: LabPlan, host: HostPlan): string {
   const lines = [
@@ -35,6 +75,7 @@ function provisionScript(plan: LabPlan, host: HostPlan): string {
     );
   }
   for (const route of host.routes) lines.push(quoteArgv(['ip', 'route', 'replace', route.to, 'via', route.via]));
+  lines.push(...nameLines(host), ...outsideLines(host));
   // As on a Debian host that has it: docker0, its rules and IP forwarding are there before anybody asks for them.
   if (host.engine && !host.engineOnDemand)
     lines.push(

@@ -36,6 +36,8 @@ describe('scenario: what a valid file means', () => {
         engine: true,
         packages: [],
         files: [],
+        records: null,
+        standsFor: [],
         outside: false,
         routes: [],
         sysctls: {},

@@ -9,6 +9,7 @@ import type { HostNetworks } from '../addressing.js';
 import type { Path } from '../diagnostic.js';
 import { dockerProblems } from '../docker-state-problems.js';
 import { check as checkShape } from '../issues.js';
+import { checkRecords } from '../name-records.js';
 import { topKeys, zHost, zSegment } from '../schema.js';
 import type { HostShape, SegmentShape } from '../schema.js';
 import { isDataMap } from '../source.js';
@@ -65,6 +66,7 @@ export function declaredLab(reading: Reading): DeclaredLab {
   const files = new Map([...hosts].map(([name, host]) => [name, filesOf(reading, name, host)] as const));
   const lab = { hostNames, hosts, segments, images, files, roots, hasEngine };
   checkNetworks(lab, mistakes);
+  checkRecords(lab, mistakes.report);
   checkUplinks(lab, data.outside === true, mistakes);
   return lab;
 }
