@@ -175,7 +175,7 @@ describe('the room that a machine has', () => {
   const room = (files: Record<string, string>) => roomOf(hybrid, (path) => ({ ...machine, ...files })[path] ?? '');
 
   it('is what is free, caches too', () => {
-    expect(room({})).to.deep.equal({ memory: 8 * GiB, freeMemory: 6 * GiB, freePids: 59_500 });
+    expect(room({})).to.deep.equal({ memory: 8 * GiB, freeMemory: 6 * GiB, pids: 60_000, freePids: 59_500 });
     expect(room({ '/sys/fs/cgroup/memory/ci/job/memory.limit_in_bytes': '9223372036854771712\n' }).memory).to.equal(
       8 * GiB,
     );
@@ -191,15 +191,33 @@ describe('the room that a machine has', () => {
         '/sys/fs/cgroup/pids/ci/job/pids.current': '40\n',
         '/sys/fs/cgroup/pids/ci/pids.max': 'max\n',
       }),
-    ).to.deep.equal({ memory: GiB, freeMemory: 512 * MiB, freePids: 60 });
+    ).to.deep.equal({ memory: GiB, freeMemory: 512 * MiB, pids: 100, freePids: 60 });
+  });
+
+  it('is less what is kept for other labs: of the machine for all, of a group for those below it', () => {
+    const files: Record<string, string> = {
+      ...machine,
+      '/sys/fs/cgroup/pids/ci/pids.max': '200\n',
+      '/sys/fs/cgroup/pids/ci/pids.current': '40\n',
+    };
+    const kept = (pids: string) => [
+      { memory: GiB, pids: 50, groups: { memory: '/sys/fs/cgroup/memory/lab', pids: `/sys/fs/cgroup/pids/${pids}` } },
+    ];
+    const free = (pids: string) => roomOf(hybrid, (path) => files[path] ?? '', kept(pids));
+    expect(free('ci/job/netrig-lab')).to.include({ freeMemory: 5 * GiB, freePids: 110 });
+    expect(free('netrig-lab')).to.include({ freeMemory: 5 * GiB, freePids: 160 });
   });
 
   it('must hold a lab before anything of it starts', () => {
     const lab = plan(24, { init: 'systemd', engine: true });
     expect(needOf(lab, true)).to.deep.equal({ hosts: 24, memory: 24 * 96 * MiB, pids: 24 * 75, ranges: 24 });
-    expect(code(() => checkRoom(lab, { memory: 8 * GiB }))).to.equal('nothing');
-    expect(code(() => checkRoom(lab, { memory: GiB }))).to.match(
-      /^NETRIG_LIMIT: .*24 hosts need at least 2.3 GB of memory, and this machine has 1 GB/,
+    const alone = { memory: 8 * GiB, pids: 60_000 };
+    expect(code(() => checkRoom(lab, alone))).to.equal('nothing');
+    expect(code(() => checkRoom(lab, { ...alone, memory: GiB }))).to.match(
+      /^NETRIG_LIMIT: .*24 hosts need at least 2.3 GB of memory, and netrig may use 1 GB/,
+    );
+    expect(code(() => checkRoom(lab, { ...alone, pids: 1000 }))).to.match(
+      /^NETRIG_LIMIT: .*about 1800 processes, and netrig may have 1000/,
     );
   });
 });

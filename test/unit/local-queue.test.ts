@@ -9,6 +9,7 @@ import type { NetrigError } from '../../src/errors.js';
 import { bootId } from '../../src/lab/process.js';
 import {
   type FreeRoom,
+  type KeptRoom,
   lackOf,
   type Need,
   type Place,
@@ -23,7 +24,11 @@ describe('labs that share a machine', () => {
   let directory: string;
   /** MiB that no lab has taken yet. */
   let free: number;
-  const room = (): FreeRoom => ({ freeMemory: free * MiB, freePids: 10_000, freeRanges: 100 });
+  const room = (kept: readonly KeptRoom[]): FreeRoom => ({
+    freeMemory: free * MiB - kept.reduce((sum, one) => sum + one.memory, 0),
+    freePids: 10_000,
+    freeRanges: 100 - kept.reduce((sum, one) => sum + one.ranges, 0),
+  });
 
   beforeEach(() => {
     directory = mkdtempSync(join(tmpdir(), 'netrig-queue-'));
@@ -39,13 +44,17 @@ describe('labs that share a machine', () => {
     saw(pattern: RegExp): Promise<void>;
   }
 
-  function ask(lab: string, more: { signal?: AbortSignal; patienceMs?: number; need?: Need } = {}): Asking {
+  function ask(
+    lab: string,
+    more: { signal?: AbortSignal; patienceMs?: number; need?: Need; group?: string } = {},
+  ): Asking {
     const said: string[] = [];
     let settled = false;
     const place = takePlace(more.need ?? need, {
       lab,
       directory,
       room,
+      groups: more.group === undefined ? {} : { memory: more.group },
       signal: more.signal ?? new AbortController().signal,
       patienceMs: more.patienceMs ?? 60_000,
       tell: (text) => void said.push(text),
@@ -87,6 +96,36 @@ describe('labs that share a machine', () => {
     next.leave();
     (await third.place).leave();
     expect(readdirSync(directory)).to.deep.equal([]);
+  });
+
+  it('keep what a lab that is up has not taken yet: its engine starts later', async () => {
+    const group = mkdtempSync(join(tmpdir(), 'netrig-group-'));
+    writeFileSync(join(group, 'memory.current'), String(20 * MiB));
+    const first = await ask('first', { group }).place;
+    free -= 20;
+    first.settle();
+    const second = ask('second', { need: { ...need, memory: 60 * MiB } });
+    // 130 are free, of which 80 are the first one's.
+    await second.saw(/60 MB of memory, and 50 MB are free/);
+    writeFileSync(join(group, 'memory.current'), String(110 * MiB));
+    free -= 60;
+    (await second.place).leave();
+    first.leave();
+    rmSync(group, { recursive: true });
+  });
+
+  it('are told again when their place has changed, not of all that others do', async () => {
+    const first = await ask('first').place;
+    const second = ask('second');
+    await second.saw(/first in the queue/);
+    const third = ask('third');
+    await third.saw(/number 2/);
+    first.leave();
+    const next = await second.place;
+    await third.saw(/first in the queue/);
+    next.leave();
+    (await third.place).leave();
+    expect([second.said.length, third.said.length]).to.deep.equal([1, 2]);
   });
 
   it('go in the order in which they asked, also where a later one would fit', async () => {
@@ -154,7 +193,7 @@ describe('labs that share a machine', () => {
     const code = `
 const [module, directory] = process.argv.slice(1);
 const { takePlace } = await import(module);
-await takePlace(${JSON.stringify(need)}, { lab: 'killed', directory, signal: new AbortController().signal, tell() {}, room: () => ({ freeMemory: 2 ** 40, freePids: 1000, freeRanges: 10 }) });
+await takePlace(${JSON.stringify(need)}, { lab: 'killed', directory, signal: new AbortController().signal, groups: {}, tell() {}, room: () => ({ freeMemory: 2 ** 40, freePids: 1000, freeRanges: 10 }) });
 console.log('booting');
 setInterval(() => undefined, 2 ** 30);
 `;
@@ -175,7 +214,7 @@ setInterval(() => undefined, 2 ** 30);
     // As one that asked before and was stopped while it waited: nobody touches its file.
     const [name] = readdirSync(directory);
     const stopped = join(directory, name!.replace(/^\d+/, '1'));
-    writeFileSync(stopped, JSON.stringify({ lab: 'stopped', state: 'waiting', need }));
+    writeFileSync(stopped, JSON.stringify({ lab: 'stopped', state: 'waiting', need, groups: {} }));
     const small = { ...need, memory: MiB };
     const third = ask('third', { need: small });
     await third.saw(/number 2 in the queue/);
@@ -198,7 +237,7 @@ describe('what a lab lacks', () => {
   it('is said of the first thing of which there is not enough', () => {
     const room = { freeMemory: 1000 * MiB, freePids: 100, freeRanges: 2 };
     expect(lackOf(need, room)).to.equal(null);
-    expect(lackOf({ ...need, pids: 101 }, room)).to.equal('about 101 processes, and 100 can be made');
+    expect(lackOf({ ...need, pids: 69 }, room)).to.equal('about 101 processes, and 100 can be made');
     expect(lackOf({ ...need, ranges: 3 }, room)).to.equal('3 ranges of user ids, and 2 are free');
     expect(lackOf(need, { ...room, freeMemory: -5 })).to.contain('and 0 bytes are free');
   });

@@ -116,12 +116,17 @@ export function needOf(plan: LabPlan, isolated: boolean): Need {
 }
 
 /** Throws NETRIG_LIMIT for a lab that this machine could not hold if it were alone. */
-export function checkRoom(plan: LabPlan, { memory }: Pick<Room, 'memory'>): void {
+export function checkRoom(plan: LabPlan, { memory, pids }: Pick<Room, 'memory' | 'pids'>): void {
   const need = needOf(plan, false);
-  if (need.memory <= memory) return;
-  const sizes = `${formatSize(need.memory)} of memory, and this machine has ${formatSize(memory)}`;
-  throw new NetrigError('NETRIG_LIMIT', `The lab does not fit: its ${need.hosts} hosts need at least ${sizes}.`, {
-    hint: 'Make some hosts `init: light`, or use a machine with more memory.',
+  const what =
+    need.memory > memory
+      ? `at least ${formatSize(need.memory)} of memory, and netrig may use ${formatSize(memory)}`
+      : need.pids > pids
+        ? `about ${need.pids} processes, and netrig may have ${pids}`
+        : null;
+  if (what === null) return;
+  throw new NetrigError('NETRIG_LIMIT', `The lab does not fit: its ${need.hosts} hosts need ${what}.`, {
+    hint: 'Make some hosts `init: light`, raise the limit that netrig runs under, or use a machine with more room.',
   });
 }
 

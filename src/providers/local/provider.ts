@@ -27,7 +27,7 @@ import {
 import type { DeadPart, LabFaults, LabRecord, Provider, RunningLab, UpOptions } from '../provider.js';
 import { besideTarget } from './beside.js';
 import { localCapabilities } from './capabilities.js';
-import { cgroupLayout, cgroupName, labGroups, makeLabGroups } from './cgroups.js';
+import { cgroupLayout, cgroupName, labGroups, type Limited, makeLabGroups } from './cgroups.js';
 import { runCommand } from '../shared/command.js';
 import { journalOf } from './console.js';
 import { freeRanges, giveBack, type IdRange, takeRanges } from './id-ranges.js';
@@ -39,7 +39,7 @@ import { buildOnHost } from './image-builder.js';
 import { accessOf, type LocalAccess, removeLeftovers, sweepLocal, undo } from './leftovers.js';
 import { hostLimits, type HostLimits, labMemory, requireLimits, setLimits, watchAll, watchLimits } from './limits.js';
 import { checkInotify, localPreflight, needOf, neighbourWarning } from './preflight.js';
-import { type FreeRoom, type Place, type QueueOptions, takePlace } from './queue.js';
+import { type FreeRoom, type KeptRoom, type Place, type QueueOptions, takePlace } from './queue.js';
 import { roomOf } from './room.js';
 import { makeSegments, type SegmentSpace } from './segments.js';
 import { openTransport } from './transport.js';
@@ -186,8 +186,13 @@ async function outsideOf(
   return found;
 }
 
-function freeRoom(): FreeRoom {
-  return { ...roomOf(cgroupLayout()), freeRanges: freeRanges() };
+function freeRoom(kept: readonly KeptRoom[]): FreeRoom {
+  const ranges = kept.reduce((sum, one) => sum + one.ranges, 0);
+  return { ...roomOf(cgroupLayout(), undefined, kept), freeRanges: freeRanges() - ranges };
+}
+
+function pathsOf({ memory, pids }: Limited): KeptRoom['groups'] {
+  return { ...(memory ? { memory: memory.path } : {}), ...(pids ? { pids: pids.path } : {}) };
 }
 
 /** How the hosts are isolated, told to whoever reads the events; with it, what only hosts of the machine's root need. */
@@ -272,8 +277,10 @@ async function bring(
     ledger = openLedger(directory);
     mkdirSync(join(directory, 'root'));
     const layout = cgroupLayout();
+    const groups = labGroups(layout, cgroupName(record.holder, id));
     place = await takePlace(needOf(plan, isolation.mode === 'users'), {
       lab: id,
+      groups: pathsOf(groups.limited),
       signal: options.signal,
       tell: (text) => options.emit({ type: 'log', scenario: options.scenario, level: 'info', text }),
       room: freeRoom,
@@ -281,7 +288,6 @@ async function bring(
     });
     const { memory } = roomOf(layout);
     const limits = (host: HostPlan): HostLimits => hostLimits(plan, host, memory);
-    const groups = labGroups(layout, cgroupName(record.holder, id));
     for (const path of groups.all) ledger.add({ kind: 'cgroup', path });
     makeLabGroups(groups);
     const own = { memory: labMemory(plan, memory), pids: plan.limits?.pids ?? null, cpus: plan.limits?.cpus ?? null };

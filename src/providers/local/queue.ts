@@ -8,6 +8,7 @@ import { isSurelyDead, lifeOf, ownIdentity, ownPidSpace } from '../../lab/proces
 import { labsDirectory } from '../../lab/store.js';
 import { formatDuration } from '../../model/duration.js';
 import { formatSize } from '../../model/size.js';
+import type { Kept } from './room.js';
 
 /** What a lab takes of the machine before it does anything. */
 export interface Need {
@@ -27,11 +28,14 @@ export interface FreeRoom {
   freeRanges: number;
 }
 
+/** What is kept for a lab that came before: it has not taken all of what it needs yet. */
+export type KeptRoom = Kept & { ranges: number };
+
 /** The place of a lab among those that share this machine. */
 export interface Place {
   /** It has its ranges of ids: their locks tell of them from now on. */
   haveRanges(): void;
-  /** It is up: what it takes is not free any more, and need not be kept for it. */
+  /** It is up. What it needs is kept for it all the same until it takes it: an engine starts with the first container. */
   settle(): void;
   /** It is gone. */
   leave(): void;
@@ -43,8 +47,10 @@ export interface QueueOptions {
   signal: AbortSignal;
   /** Called when a wait begins and whenever its place changes, with a sentence. */
   tell(text: string): void;
-  /** Looks at the machine. */
-  room(): FreeRoom;
+  /** Where its limits are, by which is known what it has taken. */
+  groups: Kept['groups'];
+  /** Looks at the machine, of which some is kept for others. */
+  room(kept: readonly KeptRoom[]): FreeRoom;
   directory?: string;
   patienceMs?: number;
 }
@@ -63,6 +69,7 @@ interface Ticket {
   lab: string;
   state: 'waiting' | 'booting' | 'up';
   need: Need;
+  groups: Kept['groups'];
 }
 
 /** Of the whole machine, where netrig is root; else of the user. */
@@ -98,9 +105,12 @@ function ticketsIn(directory: string): Ticket[] {
       if (!whose || lifeOf(whose.owner, whose.space) !== 'alive') return [];
       const file = join(directory, name);
       try {
-        const { lab, state, need } = JSON.parse(readFileSync(file, 'utf8')) as Pick<Ticket, 'lab' | 'state' | 'need'>;
-        if (state === 'waiting' && Date.now() - statSync(file).mtimeMs > silentMs) return [];
-        return [{ file, asked: whose.asked, pid: whose.owner.pid, lab, state, need }];
+        const said = JSON.parse(readFileSync(file, 'utf8')) as Pick<Ticket, 'lab' | 'state' | 'need'> & {
+          /** Left out by the first version. */
+          groups?: Ticket['groups'];
+        };
+        if (said.state === 'waiting' && Date.now() - statSync(file).mtimeMs > silentMs) return [];
+        return [{ file, asked: whose.asked, pid: whose.owner.pid, ...said, groups: said.groups ?? {} }];
       } catch {
         // It went meanwhile.
         return [];
@@ -110,9 +120,9 @@ function ticketsIn(directory: string): Ticket[] {
 }
 
 function write(ticket: Ticket): void {
-  const { lab, state, need } = ticket;
+  const { lab, state, need, groups } = ticket;
   const unfinished = join(dirname(ticket.file), `.${ticket.file.slice(dirname(ticket.file).length + 1)}`);
-  writeOwnFile(unfinished, JSON.stringify({ lab, state, need }));
+  writeOwnFile(unfinished, JSON.stringify({ lab, state, need, groups }));
   renameSync(unfinished, ticket.file);
 }
 
@@ -132,24 +142,42 @@ function placeOf(ticket: Ticket): Place {
   };
 }
 
+function numberIn(directory: string | undefined, ...names: readonly string[]): number | null {
+  if (directory === undefined) return null;
+  for (const name of names) {
+    try {
+      return Number(readFileSync(join(directory, name), 'utf8'));
+    } catch {
+      // Another version's name, or a group that is not there.
+    }
+  }
+  return null;
+}
+
+/** What is kept for a lab. Of one that is up and whose groups are not to be read, it is taken to have all. */
+function keptFor({ state, need, groups }: Ticket): KeptRoom {
+  const rest = (needed: number, used: number | null): number =>
+    Math.max(0, needed - (used ?? (state === 'up' ? needed : 0)));
+  return {
+    memory: rest(need.memory, numberIn(groups.memory, 'memory.current', 'memory.usage_in_bytes')),
+    pids: rest(need.pids, numberIn(groups.pids, 'pids.current')),
+    ranges: need.ranges,
+    groups,
+  };
+}
+
+/** Processes for what steps and probes start on hosts that are up. */
+const sparePids = 32;
+
 /** What does not fit, as the end of a sentence; `null` where all does. */
 export function lackOf(need: Need, room: FreeRoom): string | null {
   if (need.memory > room.freeMemory)
     return `at least ${formatSize(need.memory)} of memory, and ${formatSize(Math.max(0, room.freeMemory))} are free`;
-  if (need.pids > room.freePids) return `about ${need.pids} processes, and ${Math.max(0, room.freePids)} can be made`;
+  const pids = need.pids + sparePids;
+  if (pids > room.freePids) return `about ${pids} processes, and ${Math.max(0, room.freePids)} can be made`;
   if (need.ranges > room.freeRanges)
     return `${need.ranges} ranges of user ids, and ${Math.max(0, room.freeRanges)} are free`;
   return null;
-}
-
-/** The room without what is kept for labs that are booting: they have not taken it yet. */
-function without(room: FreeRoom, booting: readonly Ticket[]): FreeRoom {
-  const sum = (of: (need: Need) => number): number => booting.reduce((all, one) => all + of(one.need), 0);
-  return {
-    freeMemory: room.freeMemory - sum((need) => need.memory),
-    freePids: room.freePids - sum((need) => need.pids),
-    freeRanges: room.freeRanges - sum((need) => need.ranges),
-  };
 }
 
 const hostsOf = (need: Need): string => `${need.hosts} ${need.hosts === 1 ? 'host needs' : 'hosts need'}`;
@@ -165,8 +193,7 @@ function doesNotFit(need: Need, lack: string, waited: string, ahead: readonly Ti
 function standing(need: Need, lack: string | null, ahead: readonly Ticket[], patienceMs: number): string {
   const waiting = ahead.filter((one) => one.state === 'waiting').length;
   const running = ahead.filter((one) => one.state !== 'waiting').map((one) => one.lab);
-  const names =
-    running.length > 3 ? `${running.slice(0, 3).join(', ')} and ${running.length - 3} more` : running.join(', ');
+  const names = running.length > 3 ? `${running.length} are up or booting` : running.join(', ');
   const place = waiting === 0 ? 'first in the queue' : `number ${waiting + 1} in the queue`;
   const why = lack === null ? '' : `: its ${hostsOf(need)} ${lack}`;
   return `Waits for other labs${names === '' ? '' : ` (${names})`}, ${place}${why}. Up to ${formatDuration(patienceMs)}.`;
@@ -185,9 +212,9 @@ export async function takePlace(need: Need, options: QueueOptions): Promise<Plac
   const { bootId, pidNamespace } = ownPidSpace();
   const asked = process.hrtime.bigint();
   const file = join(directory, `${asked}.${bootId}.${pidNamespace}.${pid}.${startTime}`);
-  const own: Ticket = { file, asked, pid, lab: options.lab, state: 'waiting', need };
+  const own: Ticket = { file, asked, pid, lab: options.lab, state: 'waiting', need, groups: options.groups };
   const until = performance.now() + patienceMs;
-  let told = '';
+  let told = -1;
   try {
     become(own, 'waiting');
     for (;;) {
@@ -195,13 +222,7 @@ export async function takePlace(need: Need, options: QueueOptions): Promise<Plac
       const others = ticketsIn(directory).filter((one) => one.file !== file);
       const waiting = others.filter((one) => one.state === 'waiting' && one.asked < asked);
       const running = others.filter((one) => one.state !== 'waiting');
-      const lack = lackOf(
-        need,
-        without(
-          room(),
-          running.filter((one) => one.state === 'booting'),
-        ),
-      );
+      const lack = lackOf(need, room(running.map(keptFor)));
       if (waiting.length === 0 && lack === null) {
         become(own, 'booting');
         if (isFirst(own, directory, room)) return placeOf(own);
@@ -211,9 +232,8 @@ export async function takePlace(need: Need, options: QueueOptions): Promise<Plac
       if (ahead.length === 0 && lack !== null) throw doesNotFit(need, lack, '', []);
       if (performance.now() > until)
         throw doesNotFit(need, lack ?? 'their turn', `, after ${formatDuration(patienceMs)} of waiting`, ahead);
-      const place = `${waiting.length} ${running.map((one) => one.lab).join()}`;
-      if (place !== told) tell(standing(need, lack, ahead, patienceMs));
-      told = place;
+      if (waiting.length !== told) tell(standing(need, lack, ahead, patienceMs));
+      told = waiting.length;
       await pause(lookMs, undefined, { signal });
       utimesSync(file, new Date(), new Date());
     }
@@ -224,9 +244,10 @@ export async function takePlace(need: Need, options: QueueOptions): Promise<Plac
 }
 
 /** Two may have seen the same room at once. Each has said so before it looks again, so that the later one sees the earlier. */
-function isFirst(own: Ticket, directory: string, room: () => FreeRoom): boolean {
-  const before = ticketsIn(directory).filter((one) => one.state === 'booting' && one.asked < own.asked);
-  return lackOf(own.need, without(room(), before)) === null;
+function isFirst(own: Ticket, directory: string, room: QueueOptions['room']): boolean {
+  const others = ticketsIn(directory).filter((one) => one.state !== 'waiting' && one.file !== own.file);
+  const before = others.filter((one) => one.state === 'up' || one.asked < own.asked);
+  return lackOf(own.need, room(before.map(keptFor))) === null;
 }
 
 /** Takes away what dead processes left. Answers how many. */
