@@ -4,6 +4,7 @@ import { expect } from 'chai';
 import { parse } from 'yaml';
 import { buildProgram, type Handlers } from '../../src/cli/program.js';
 import { formatDiagnostics, loadScenarioText } from '../../src/scenario/load.js';
+import { readClass } from '../../src/classroom/class-file.js';
 import { readInventory } from '../../src/scenario/inventory.js';
 import { anchorsOf, commandsOf, page, pages, type Page } from '../pages.js';
 
@@ -44,12 +45,12 @@ async function parsed(line: string): Promise<string[]> {
 }
 
 /** A scenario, or part of one with what it needs to be whole. */
-function whole(text: string, top: string[]): string {
+function whole(text: string, top: string[], hosts: readonly string[]): string {
   const rest = {
     scenario: 'part',
     title: 'Part of a scenario',
     hosts: '{ server: }',
-    steps: '[{ on: server, run: "true" }]',
+    steps: `[{ on: ${hosts[0] ?? 'server'}, run: "true" }]`,
   };
   if (top.includes('scenario') || top.includes('shared')) return text;
   return Object.entries(rest)
@@ -104,7 +105,13 @@ describe('Pages', () => {
           // Under the name of a file that is not there: what a page names beside a scenario is not there either.
           // CI recipes have a test of their own (docs-ci.test.ts).
           if (top.includes('jobs') || top.includes('labs')) return [];
-          return formatDiagnostics(loadScenarioText(whole(text, top), `${one.path}.yaml`).diagnostics) || [];
+          // The scenarios and the roster that a class names are not there: its keys are judged, not its files.
+          if (top.includes('class'))
+            return readClass(text, one.path)
+              .diagnostics.map(({ message }) => message)
+              .filter((message) => message.startsWith('unknown key'));
+          const hosts = Object.keys((value as { hosts?: object }).hosts ?? {});
+          return formatDiagnostics(loadScenarioText(whole(text, top, hosts), `${one.path}.yaml`).diagnostics) || [];
         });
       expect(wrong).to.deep.equal([]);
     });
