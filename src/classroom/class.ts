@@ -11,7 +11,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { NetrigError } from '../errors.js';
+import { messageOf, NetrigError } from '../errors.js';
 import { isAlive, ownIdentity, signalProcess, waitUntilGone, type ProcessIdentity } from '../lab/process.js';
 import { labsDirectory } from '../lab/store.js';
 import type { ClassFile } from './class-file.js';
@@ -194,7 +194,8 @@ export async function startClass(file: ClassFile, options: StartOptions): Promis
     const links = await admitAll(room, file, options.newLinks);
     const server = await serveClass({ room, listen: file.listen, name: file.name });
     sayUrl(directory, file.file, server.url);
-    await classroom.begin();
+    // What was left is taken up while pages are answered already.
+    const begun = classroom.begin().catch((error: unknown) => options.warn(messageOf(error)));
     return {
       url: server.url,
       room,
@@ -204,6 +205,7 @@ export async function startClass(file: ClassFile, options: StartOptions): Promis
       directory,
       async end() {
         await server.close();
+        await begun;
         await classroom.close();
         await room.book.append({ type: 'class:ended' });
         await room.book.close();
