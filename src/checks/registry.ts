@@ -17,6 +17,7 @@ import { httpCheck } from './http.js';
 import { iptablesCheck } from './iptables.js';
 import type { CheckKind } from './kind.js';
 import { linkCheck } from './link.js';
+import { mtuCheck } from './mtu.js';
 import { neighbourCheck } from './neighbour.js';
 import { netnsCheck } from './netns.js';
 import { ospfCheck } from './ospf.js';
@@ -42,6 +43,7 @@ function registered<Spec>(kind: CheckKind<Spec>): CheckKind {
 /** Every check kind of the language, in the order of the reference page. */
 export const checkKinds: readonly CheckKind[] = [
   registered(pingCheck),
+  registered(mtuCheck),
   registered(dnsCheck),
   registered(portCheck),
   registered(httpCheck),

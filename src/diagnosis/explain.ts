@@ -164,9 +164,10 @@ function stoppedInside(
     const answer = { src: after.dst, dst: packet.src, proto: c.proto };
     return (
       tracedDrop('reply', all) ??
+      // Silence: even a refusal would have come back, had it a way.
+      cannotAnswer(c, steps, space, packet) ??
       cannotDeliver(c, space, { ...packet, ...after }, translated, link.name) ??
       countedDrop(space, 'reply', answer, 'out') ??
-      cannotAnswer(c, steps, space, packet) ??
       quietService(c, space, { ...packet, ...after })
     );
   }

@@ -74,11 +74,11 @@ export const neighbours: Fault[] = [
   },
   {
     name: 'the server has changed its MAC address',
-    ...on(
-      'server',
-      'cat /sys/class/net/eth0/address >/run/mac; ip link set eth0 address 02:00:00:00:77:01',
-      'ip link set eth0 address $(cat /run/mac); ping -c1 -W1 10.2.0.2 >/dev/null || true',
-    ),
+    plant: {
+      r2: `ip neigh replace 10.2.0.20 lladdr ${macOf('10.2.0.20')} dev eth1 nud reachable`,
+      server: 'cat /sys/class/net/eth0/address >/run/mac; ip link set eth0 address 02:00:00:00:77:01',
+    },
+    mend: { server: 'ip link set eth0 address $(cat /run/mac); ping -c1 -W1 10.2.0.2 >/dev/null || true' },
     check: byPing,
     root: 'neighbour-wrong',
     says: /r2 sends .*10\.2\.0\.20.*nobody has/,

@@ -43,6 +43,13 @@ export const wires: Fault[] = [
     says: /eth0 of server takes at most 1300/,
   },
   {
+    name: 'a small MTU at the far router, by the largest packet',
+    ...mtu('r2', 'eth1', 1400),
+    check: ['mtu', { from: 'client', to: 'server', expect: 1500 }],
+    root: 'mtu',
+    says: /eth1 of r2 takes at most 1400/,
+  },
+  {
     name: 'a route has a small MTU',
     ...on('client', 'ip route replace default via 10.1.0.1 mtu lock 1200', 'ip route replace default via 10.1.0.1'),
     check: big(1400),

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import type { Vantage } from '../../src/places/vantage.js';
 import type { LabPlan } from '../../src/plan/lab-plan.js';
+import { mtuProgram } from '../../src/checks/mtu.js';
 import { asTyped, mayMeet } from '../../src/diagnosis/explain-filter.js';
 import { explain, explainSuccess } from '../../src/diagnosis/explain.js';
 import { buildCase } from '../../src/diagnosis/follow.js';
@@ -284,6 +285,13 @@ describe('What stops a packet, by what was seen of it', () => {
     });
   });
 
+  it('an answer that has no route back, also where nobody listens: a refusal would have come', () => {
+    const hosts = healthy();
+    hosts['server']!.routes = [];
+    hosts['server']!.listen = [];
+    expect(explain(told(hosts))!.rootCause).to.equal('no-way-back');
+  });
+
   it('nobody listens, another address is listened on, and what does listen', () => {
     const reset = tcp(macs.server, macs.right, ends[1], ends[0], [80, mark], 0x14);
     const refusedBy = (listen: string[]): Record<string, HostSpec> => {
@@ -469,7 +477,7 @@ describe('What stops a packet, by what was seen of it', () => {
 describe('What runs on a host', () => {
   // Time::HiRes is in the perl-base of Debian 12, and not of Debian 11.
   const inPerlBase = ['strict', 'Errno', 'Fcntl', 'POSIX', 'Socket'];
-  for (const [name, program] of Object.entries({ observerProgram, probeProgram, connectProgram }))
+  for (const [name, program] of Object.entries({ observerProgram, probeProgram, connectProgram, mtuProgram }))
     it(`${name} takes no module that perl-base of every Debian has not`, () => {
       const used = [...program.matchAll(/(?:^|[;\n]) *use ([A-Za-z:]+)/g)].map(([, module]) => module);
       expect(used).to.include('strict');
