@@ -139,6 +139,11 @@ export const errorCatalogue = {
     mend: 'Write it with `docker save IMAGE -o FILE`, or with a tool that writes OCI archives; one image a file.',
     exit: usage,
   },
+  NETRIG_LOCK: {
+    meaning: 'Something that a scenario stands on is not what its lock file says.',
+    mend: 'Run `netrig lock FILE` where the new one is wanted; else bring back what was locked.',
+    exit: lab,
+  },
   NETRIG_OFFLINE: {
     meaning:
       'Something that a scenario needs is not in the cache, and netrig was told to ask nobody for it (`--offline`).',

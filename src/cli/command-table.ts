@@ -196,6 +196,15 @@ export const commandTable: readonly (CommandRow | CommandGroup)[] = [
     },
   },
   {
+    name: 'lock',
+    runs: 'lock',
+    summary: 'write down which images and packages a scenario stands on',
+    description:
+      'Writes digests of container images and versions of Debian packages to FILE.lock.json beside each scenario, as the cache has them, fetching what it lacks. Later runs take those, or say what is gone.',
+    arguments: [scenarioPaths],
+    options: { offline },
+  },
+  {
     name: 'migrate',
     runs: 'migrate',
     summary: 'rewrite scenario files of the former language',

@@ -124,6 +124,7 @@ export interface Handlers {
   down(labs: string[], flags: { all?: boolean }): Promise<number>;
   gc(flags: { inventory?: string; json?: boolean }): Promise<number>;
   validate(paths: string[], flags: { json?: boolean }): Promise<number>;
+  lock(paths: string[], flags: { offline?: boolean }): Promise<number>;
   migrate(paths: string[], flags: { write?: boolean; check?: boolean }): Promise<number>;
   imagesList(flags: { json?: boolean }): Promise<number>;
   imagesBuild(names: string[], flags: { force?: boolean }): Promise<number>;

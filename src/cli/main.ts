@@ -26,6 +26,7 @@ const handlers: Handlers = {
   gc: async (...all) => (await import('./commands/labs.js')).gc(...all),
   migrate: async (...all) => (await import('./commands/migrate.js')).migrate(...all),
   validate: async (...all) => (await import('./commands/validate.js')).validate(...all),
+  lock: async (...all) => (await import('./commands/lock.js')).lock(...all),
   imagesList: async (...all) => (await import('./commands/images.js')).list(...all),
   imagesBuild: async (...all) => (await import('./commands/images.js')).build(...all),
   imagesRemove: async (...all) => (await import('./commands/images.js')).remove(...all),

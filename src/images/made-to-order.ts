@@ -4,6 +4,7 @@ import type { ContainerArchive } from './containers/container-archive.js';
 import { ensureEngineStore } from './containers/engine-store.js';
 import { ensureWantedImages, type WantedImage, type WantedImageOptions } from './containers/wanted-image.js';
 import type { HostImage } from './host-image.js';
+import { hostPackagesPin, requireVersions, type Pins } from './pins.js';
 import { ensureForeignRoot, type ForeignRoot } from './foreign-root.js';
 import { ensurePackageLayer, layerTree } from './package-layer.js';
 import { ensureHostImage, type ImageOptions } from './store.js';
@@ -20,6 +21,8 @@ export interface ImageOrder {
   root?: ForeignRoot;
   /** Container images that its engine has from the start, beyond those of the row. */
   wantedImages?: readonly WantedImage[];
+  /** What a lock file says of both. */
+  pins?: Pins;
 }
 
 /** Hosts with equal keys stand on the same image. */
@@ -65,11 +68,12 @@ export async function ensureOrderedImage(
       },
     );
   // First what is fetched from elsewhere: a wrong reference is told before anything long begins.
-  const archives = await ensureWantedImages(order.wantedImages ?? [], options);
+  const archives = await ensureWantedImages(order.wantedImages ?? [], { ...options, pins: order.pins });
   const base = await ensureHostImage(order.image, options);
   const image = archives.length === 0 ? base : await withContainerImages(base, archives, options);
   if (!order.packages?.length) return image;
   const layer = await ensurePackageLayer(base, order.packages, options);
+  requireVersions(order.pins, hostPackagesPin(order.image, order.packages), layer.facts.versions);
   return { ...image, layers: [join(layer.directory, layerTree), ...image.layers] };
 }
 

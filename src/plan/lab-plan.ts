@@ -1,3 +1,4 @@
+import type { Pins } from '../images/pins.js';
 import type { WantedImage } from '../images/containers/wanted-image.js';
 import type { ResourceLimits } from '../model/size.js';
 
@@ -50,6 +51,8 @@ export interface HostPlan {
   containerImages: string[];
   /** Further ones, from elsewhere; left out where there are none. */
   wantedImages?: WantedImage[];
+  /** What a lock file says of them and of `packages`; left out where there is none. */
+  pins?: Pins;
   interfaces: InterfacePlan[];
   routes: RoutePlan[];
   sysctls: Record<string, string>;

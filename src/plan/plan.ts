@@ -34,6 +34,7 @@ export function planLab(scenario: Scenario): LabPlan {
       ...(host.engineOnDemand ? { engineOnDemand: true } : {}),
       containerImages: host.engine ? [...scenario.containerImages] : [],
       ...(host.engine && scenario.wantedImages.length > 0 ? { wantedImages: [...scenario.wantedImages] } : {}),
+      ...(scenario.pins && (host.engine || host.packages.length > 0) ? { pins: scenario.pins } : {}),
       interfaces,
       routes: host.routes.map(({ to, via }) => ({ to, via })),
       sysctls: { ...host.sysctls },

@@ -1,6 +1,7 @@
 import type { ResourceLimits } from '../model/size.js';
 import type { OwnFolders } from '../language/own-path.js';
 import type { HostFilePlan, HostPlan } from '../plan/lab-plan.js';
+import type { Pins } from '../images/pins.js';
 import type { WantedImage } from '../images/containers/wanted-image.js';
 import type { CheckKind } from '../checks/kind.js';
 import type { SavedValue } from '../model/saved.js';
@@ -239,4 +240,6 @@ export interface Scenario {
   containerImages: string[];
   /** Those of others, likewise. */
   wantedImages: WantedImage[];
+  /** What the lock file beside the scenario says; left out where there is none. */
+  pins?: Pins;
 }

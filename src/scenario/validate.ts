@@ -21,6 +21,7 @@ import { readItems } from './passes/items.js';
 import { checkDuration } from './passes/limits.js';
 import { collectMistakes, mistakesTo } from './passes/mistakes.js';
 import type { FileMistakes, Report } from './passes/mistakes.js';
+import { pinsBeside } from './passes/pins.js';
 import type { Reading } from './passes/reading.js';
 import { reportImpossible } from './passes/when.js';
 import type { WhenSeen } from './passes/when.js';
@@ -274,12 +275,14 @@ function readScenario(reading: Reading, file: string): Scenario | null {
   checkDuration(mistakes.report, ['boot-timeout'], top['boot-timeout']);
   const exercise = readExercise(reading, top.exercise, items, file);
   const images = containerImages(reading, { images: top.images, outside: top.outside ?? false, lab, items });
+  const pins = pinsBeside(reading);
   if (mistakes.found > 0) return null;
   return {
     ...assemble(reading, file, top as Top, lab, items),
     covers,
     containerImages: images.own,
     wantedImages: images.wanted,
+    ...(pins ? { pins } : {}),
     ...(exercise ? { exercise } : {}),
   };
 }

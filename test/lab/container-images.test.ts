@@ -90,6 +90,42 @@ describe('Container images from elsewhere', function () {
     expect(second.status, second.stdout + second.stderr).to.equal(0);
   });
 
+  it('are those of the lock file, though the tag has moved; an archive that is another one is told', async () => {
+    const own = await another();
+    const second = await savedImage('any:1', 'second');
+    own.push(image.file, 'app:1');
+    const { dir, remove } = workDirectory({
+      'lab.yaml': `scenario: images
+title: Locked images
+hosts: { app: { docker: { containers: { web1: { image: "${own.address}/app:1" }, web2: { image: saved } } } } }
+images: { saved: { archive: ./saved.tar } }
+steps:
+  - check: The container is what was locked
+    command: { on: app/web1, run: cat /etc/said, expect: { stdout: first } }
+`,
+    });
+    copyFileSync(image.file, join(dir, 'saved.tar'));
+    const call = (...args: string[]): Promise<Ended> => netrig(args, { cwd: dir, env: cache.environment }).ended;
+    const locked = await call('lock', 'lab.yaml');
+    expect(locked.status, locked.stderr).to.equal(0);
+    expect(locked.stdout).to.contain('lab.lock.json: 2 images');
+    // With what the cache has, no registry is asked.
+    const offline = await call('run', 'lab.yaml', '--offline');
+    expect(offline.status, offline.stdout).to.equal(0);
+    own.push(second.file, 'app:1');
+    rmSync(join(cache.environment['XDG_CACHE_HOME']!, 'netrig/containers'), { recursive: true });
+    const later = await call('run', 'lab.yaml');
+    expect(later.status, later.stdout).to.equal(0);
+    copyFileSync(second.file, join(dir, 'saved.tar'));
+    const changed = await call('run', 'lab.yaml');
+    expect(changed.status).to.equal(3);
+    expect(changed.stdout).to.match(
+      /NETRIG_LOCK: .*lab\.yaml:4:\d+: archive saved:latest is sha256:\S+ now, and sha256:/,
+    );
+    second.remove();
+    remove();
+  });
+
   it('are not asked for with --offline: what the cache lacks is an error', async () => {
     const ended = await run(scenario(`${registry.address}/team/app:1`), {}, ['--offline']);
     expect(ended.status).to.equal(3);

@@ -1,6 +1,8 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { NetrigError } from '../../errors.js';
-import { contentKey, ensureEntry, type BuildPlace } from '../cache-entry.js';
+import { contentKey, ensureEntry, listEntries, type BuildPlace } from '../cache-entry.js';
+import { noteUse } from '../use.js';
 import { requireNetwork } from '../offline.js';
 import type { ImageOptions } from '../store.js';
 import { archiveFile, entryName, type ContainerArchive, type ContainerArchiveFacts } from './container-archive.js';
@@ -84,6 +86,18 @@ async function fetchImage(
   return { name, source: { from: 'registry', reference: canonical }, digest: pinned.digest };
 }
 
+/** An image of that name and digest that came by its tag. */
+async function sameContent(name: string, digest: string): Promise<ContainerArchive | null> {
+  const entries = await listEntries<ContainerArchiveFacts>('containers');
+  const one = entries.find(
+    ({ facts }) => facts.name === name && facts.digest === digest && facts.source.from === 'registry',
+  );
+  if (one === undefined) return null;
+  // Noted before it is believed to stay.
+  await noteUse(one.directory);
+  return existsSync(one.directory) ? one : null;
+}
+
 /**
  * An image of a registry, fetched where the cache does not have it. Fetched once, it stays as it is until it is removed
  * from the cache: a tag is not looked up again. `name` is what engines are to list it by, with a tag.
@@ -99,6 +113,8 @@ export async function ensureRegistryImage(
 ): Promise<ContainerArchive> {
   const reference = parsed(text);
   const canonical = canonicalReference(reference);
+  const known = reference.digest === null ? null : await sameContent(name, reference.digest);
+  if (known !== null) return known;
   return ensureEntry(
     { room: 'containers', name: entryName(name), key: contentKey('registry', canonical, name) },
     {

@@ -2,6 +2,8 @@ import { isNetrigError, NetrigError } from '../../errors.js';
 import type { ImageOptions } from '../store.js';
 import { ensureBuiltImage, type DockerfileSource, type ImageBuilder } from './built-image.js';
 import type { ContainerArchive, ContainerImageSource } from './container-archive.js';
+import { archivePin, imagePackagesPin, requireDigest, requireVersions, type Pins } from '../pins.js';
+import { canonicalReference, parseReference } from './reference.js';
 import { ensurePackagesImage } from './packages-image.js';
 import { ensureRegistryImage } from './registry.js';
 import { ensureSavedImage } from './saved-archive.js';
@@ -18,6 +20,10 @@ export interface WantedImage {
 export interface WantedImageOptions extends ImageOptions {
   /** Builds Dockerfiles. */
   builder: ImageBuilder;
+  /** What a lock file says. */
+  pins?: Pins | undefined;
+  /** Told of each image that is there, also of those that others stand on. */
+  seen?(wanted: WantedImage, archive: ContainerArchive): void;
 }
 
 interface Ensuring {
@@ -33,7 +39,7 @@ async function ensured(one: WantedImage, { options, known, chain }: Ensuring): P
   const own = { signal: options.signal, progress };
   switch (source.from) {
     case 'registry':
-      return ensureRegistryImage(source.reference, own, name);
+      return ensureRegistryImage(pinnedReference(source.reference, options.pins), own, name);
     case 'archive':
       return ensureSavedImage(source.file, name, own);
     case 'packages':
@@ -55,6 +61,18 @@ async function ensured(one: WantedImage, { options, known, chain }: Ensuring): P
   }
 }
 
+/** A reference with the digest that the lock file has for it. */
+function pinnedReference(text: string, pins: Pins | undefined): string {
+  const digest = pins?.images[text];
+  const reference = parseReference(text);
+  return digest === undefined || reference === null ? text : canonicalReference({ ...reference, digest });
+}
+
+function requirePinned({ name, source }: WantedImage, { facts }: ContainerArchive, pins: Pins | undefined): void {
+  if (source.from === 'archive') requireDigest(pins, archivePin(name), facts.digest);
+  if (source.from === 'packages') requireVersions(pins, imagePackagesPin(name), facts.versions ?? {});
+}
+
 /** Errors that say where: what an image stands on has a place of its own. */
 const placed = new WeakSet<NetrigError>();
 
@@ -62,7 +80,10 @@ async function ensureAll(wanted: readonly WantedImage[], ensuring: Ensuring): Pr
   const archives: ContainerArchive[] = [];
   for (const one of wanted) {
     try {
-      archives.push(await ensured(one, ensuring));
+      const archive = await ensured(one, ensuring);
+      requirePinned(one, archive, ensuring.options.pins);
+      ensuring.options.seen?.(one, archive);
+      archives.push(archive);
     } catch (error) {
       if (!isNetrigError(error) || error.code === 'NETRIG_INTERRUPTED') throw error;
       if (placed.has(error)) throw error;

@@ -131,7 +131,12 @@ async function fetched(
   const phase = { type: 'phase', scenario, phase: 'image', text: `Container images of ${plan.title}` } as const;
   emit({ ...phase, state: 'start' });
   const progress = (text: string): void => emit({ type: 'log', scenario, level: 'info', text });
-  const archives = await ensureWantedImages(wanted, { signal, progress, builder: buildOnHost });
+  const archives = await ensureWantedImages(wanted, {
+    signal,
+    progress,
+    builder: buildOnHost,
+    pins: plan.hosts.find(({ pins }) => pins)?.pins,
+  });
   emit({ ...phase, state: 'end', durationMs: performance.now() - begin });
   return new Map(archives.map((archive) => [archive.facts.name, archive]));
 }
