@@ -237,6 +237,10 @@ export const commandTable: readonly (CommandRow | CommandGroup)[] = [
         description: 'which one, where a matrix makes several of the file: `ports[image=debian-12]`',
       },
       steps: { flags: '--no-steps', description: 'hosts and segments only: apply none of the steps' },
+      unsolved: {
+        flags: '--unsolved',
+        description: 'of an exercise, its set-up alone: the lab as students find it; `netrig check` looks at the tasks',
+      },
     },
   },
   {

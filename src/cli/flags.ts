@@ -110,6 +110,7 @@ export interface Handlers {
       yes?: boolean;
       scenario?: string;
       steps: boolean;
+      unsolved?: boolean;
       isolation: string;
       offline?: boolean;
     },

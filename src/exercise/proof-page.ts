@@ -21,12 +21,13 @@ export function flawLine(proof: Proof, { name, line, sentence, mend }: Flaw): st
 }
 
 export function proofLine(proof: Proof): string {
-  const { exercise, broken, flaws, lines, tasks, points, whole, durationMs } = proof;
+  const { exercise, broken, flaws, lines, tasks, points, whole, shared, durationMs } = proof;
   const time = formatDuration(durationMs);
   if (broken !== null) return `${exercise}  not known: ${broken}`;
   if (!isProven(proof)) return `${exercise}  ${count(flaws.length, 'flaw')} (${time})`;
   const tried = whole
     ? `, ${count(lines.filter(({ fate }) => fate === 'noticed' || fate === 'needed').length, 'line')} of the solution missed when gone`
     : ', its lines not tried';
-  return `${exercise}  proven: ${count(tasks, 'task')} for ${count(points, 'point')}${tried} (${time})`;
+  const untried = shared === 0 ? '' : `, those of ${count(shared, 'step')} in shared files not tried`;
+  return `${exercise}  proven: ${count(tasks, 'task')} for ${count(points, 'point')}${tried}${untried} (${time})`;
 }

@@ -65,6 +65,8 @@ export interface Proof {
   broken: string | null;
   /** Whether the lines of the solution were tried. */
   whole: boolean;
+  /** Steps of the solution that stand in shared files: their lines are not tried. */
+  shared: number;
   durationMs: number;
 }
 

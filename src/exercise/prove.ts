@@ -98,6 +98,9 @@ class Work {
       flaws: staticFlaws(exercise, text),
       broken: null,
       whole: false,
+      shared: exercise.scenario.items.filter(
+        (item) => item.kind === 'step' && item.role === 'solution' && item.source.file !== undefined,
+      ).length,
       durationMs: 0,
     };
     // What the file alone shows is mended first: no lab is worth the time.

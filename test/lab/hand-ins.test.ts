@@ -52,6 +52,37 @@ describe('docs/teaching.md', function () {
     expect(proven.status, proven.stdout + proven.stderr).to.equal(0);
     expect(proven.stdout).to.match(/door {2}proven: 1 task for 4 points, 1 line of the solution missed when gone/);
 
+    const up = await netrig(['up', '--unsolved', 'door.yaml'], { cwd: dir }).ended;
+    expect(up.status, up.stderr).to.equal(0);
+    const id = up.stdout.trim();
+    const check = () => netrig(['check', '--lab', id], { cwd: dir }).ended;
+    const before = await check();
+    expect(before.status, before.stdout + before.stderr).to.equal(1);
+    expect(before.stdout).to.match(/1 passed, 1 failed/);
+    const solved = await netrig(
+      [
+        'exec',
+        '--lab',
+        id,
+        'server',
+        '--',
+        'iptables',
+        '-I',
+        'INPUT',
+        '-p',
+        'tcp',
+        '--dport',
+        `${examplePort}`,
+        '-j',
+        'ACCEPT',
+      ],
+      { cwd: dir },
+    ).ended;
+    expect(solved.status, solved.stderr).to.equal(0);
+    expect((await check()).status).to.equal(0);
+    expect((await netrig(['down', id], { cwd: dir }).ended).status).to.equal(0);
+    expect((await netrig(['up', '--unsolved', 'lab.yaml'], { cwd: dir }).ended).status).to.equal(2);
+
     const end = await netrig(
       ['class', 'grade', 'answers', 'door.yaml', '--output', 'grades', '--timeout', '5s', '--json', '--jobs', '2'],
       { cwd: dir },

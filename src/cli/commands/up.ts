@@ -1,3 +1,5 @@
+import { NetrigError } from '../../errors.js';
+import { atStart } from '../../exercise/views.js';
 import { bringUp, chooseScenario } from '../../labs/up.js';
 import type { RunEventBody } from '../../model/events.js';
 import { exitStatus } from '../../model/verdict.js';
@@ -7,10 +9,21 @@ import { providerNamed } from '../../providers/registry.js';
 import { createConsoleReporter } from '../../report/console.js';
 import { onInterrupt } from '../../run/interrupt.js';
 import { findScenarioFiles } from '../../scenario/load.js';
+import type { Scenario } from '../../scenario/scenario.js';
 import { withoutSteps } from '../../scenario/without-steps.js';
 import { agree, shareInventory } from '../consent.js';
 import { loadOrPrint } from '../load-or-print.js';
 import { err, note, print, tell } from '../terminal.js';
+
+/** @throws NETRIG_USAGE for the set-up of what is no exercise. */
+function asWanted(scenario: Scenario, flags: { steps: boolean; unsolved?: boolean }, file: string): Scenario {
+  if (!flags.steps) return withoutSteps(scenario);
+  if (!flags.unsolved) return scenario;
+  if (scenario.exercise) return atStart(scenario);
+  throw new NetrigError('NETRIG_USAGE', `${file} is no exercise, so that none of its steps is a solution.`, {
+    hint: 'docs/teaching.md says how to make an exercise of a scenario.',
+  });
+}
 
 /** `netrig up`: prints the lab's id on standard output, everything else on standard error. */
 export async function up(
@@ -21,6 +34,7 @@ export async function up(
     yes?: boolean;
     scenario?: string;
     steps: boolean;
+    unsolved?: boolean;
     isolation: string;
     offline?: boolean;
   },
@@ -29,7 +43,7 @@ export async function up(
     provider: flags.provider ?? null,
   });
   const wanted = chooseScenario(loaded!.scenarios, file, flags.scenario);
-  const scenario = flags.steps ? wanted : withoutSteps(wanted);
+  const scenario = asWanted(wanted, flags, file);
   if (flags.offline) process.env[offlineVariable] = 'yes';
   shareInventory(flags.inventory);
   const provider = providerNamed(flags.provider ?? scenario.provider ?? 'local');
