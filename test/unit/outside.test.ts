@@ -45,11 +45,14 @@ describe('The way to the outside', () => {
 
   it('asks for the program that it takes, by the name of its package', () => {
     const plan = (top: string) => planLab(load(top, '{ a: , b: }').scenarios[0]!);
-    expect(() => requireUplinkProgram(plan('outside: true'), () => null)).to.throw(
+    expect(() => requireUplinkProgram(plan('outside: true'), (name) => `/usr/bin/${name}`, true)).to.throw(
+      /a has `outside: true`, which root alone can give it/,
+    );
+    expect(() => requireUplinkProgram(plan('outside: true'), () => null, false)).to.throw(
       /a has `outside: true`, and `slirp4netns` is not installed/,
     );
-    expect(() => requireUplinkProgram(plan('outside: true'), (name) => `/usr/bin/${name}`)).not.to.throw();
-    expect(() => requireUplinkProgram(plan(''), () => null)).not.to.throw();
+    expect(() => requireUplinkProgram(plan('outside: true'), (name) => `/usr/bin/${name}`, false)).not.to.throw();
+    expect(() => requireUplinkProgram(plan(''), () => null, true)).not.to.throw();
   });
 
   describe('takes along of the machine', () => {

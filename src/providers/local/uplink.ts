@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Duplex, Readable, Writable } from 'node:stream';
 import { NetrigError } from '../../errors.js';
+import { outerIds } from '../../lab/outer-users.js';
 import { ownRootWords } from '../../lab/own-root.js';
 import { identify, type ProcessIdentity } from '../../lab/process.js';
 import { gate, uplink } from '../../model/uplink.js';
@@ -24,10 +25,15 @@ import { findProgram, machineEnvironment } from '../shared/command.js';
 
 export const uplinkProgram = { name: 'slirp4netns', debianPackage: 'slirp4netns' } as const;
 
-/** Throws NETRIG_TOOL_MISSING where a plan wants what takes slirp4netns. */
-export function requireUplinkProgram(plan: LabPlan, find = findProgram): void {
+/** Where a plan wants a way to the outside: throws NETRIG_TOOL_MISSING without slirp4netns, NETRIG_NO_ROOT where netrig runs without root. */
+export function requireUplinkProgram(plan: LabPlan, find = findProgram, withoutRoot = outerIds() !== null): void {
   const host = plan.hosts.find((one) => one.outside);
-  if (!host || find(uplinkProgram.name) !== null) return;
+  if (!host) return;
+  if (withoutRoot)
+    throw new NetrigError('NETRIG_NO_ROOT', `${host.name} has \`outside: true\`, which root alone can give it.`, {
+      hint: 'Leave `outside` out, or run as root: docs/without-root.md says what differs.',
+    });
+  if (find(uplinkProgram.name) !== null) return;
   throw new NetrigError(
     'NETRIG_TOOL_MISSING',
     `${host.name} has \`outside: true\`, and \`${uplinkProgram.name}\` is not installed.`,
