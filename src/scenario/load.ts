@@ -1,4 +1,14 @@
-import { closeSync, fstatSync, openSync, readdirSync, readSync, realpathSync, statSync, type Stats } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  openSync,
+  readdirSync,
+  readSync,
+  readFileSync,
+  realpathSync,
+  statSync,
+  type Stats,
+} from 'node:fs';
 import { open } from 'node:fs/promises';
 import path from 'node:path';
 import { messageOf, NetrigError } from '../errors.js';
@@ -179,10 +189,23 @@ async function inOrder<In, Out>(items: readonly In[], work: (item: In) => Promis
 
 const scenarioExtension = /\.ya?ml$/i;
 
+/** Names that Compose and containerlab give their files. */
+const otherToolsName = /^(?:docker-)?compose(?:\.[\w-]+)?\.ya?ml$|\.clab\.ya?ml$/;
+
+/** A file of another tool beside scenarios, such as one that `docker.compose` names; by its name, unless it is a scenario all the same. */
+function isOtherTools(file: string): boolean {
+  if (!otherToolsName.test(path.basename(file))) return false;
+  try {
+    return !/^["']?scenario["']?\s*:/m.test(readFileSync(file, 'utf8'));
+  } catch {
+    return false;
+  }
+}
+
 /**
  * The scenario files that paths stand for, absolute, sorted within each directory, each once: a file is taken as it is, of a
  * directory every `.yaml` and `.yml` below it (not in hidden directories and `node_modules`, nor the two files about the
- * catalogue, nor what scenarios share). Rejects with NETRIG_NO_SCENARIO for a path that is not there or holds none.
+ * catalogue, what scenarios share, and Compose files and containerlab topologies beside them). Rejects with NETRIG_NO_SCENARIO for a path that is not there or holds none.
  */
 export async function findScenarioFiles(paths: readonly string[]): Promise<string[]> {
   const found = new Map<string, string>();
@@ -234,7 +257,11 @@ function filesBelow(directory: string): string[] {
       if (entry.isDirectory())
         return entry.name.startsWith('.') || entry.name === 'node_modules' ? [] : filesBelow(below);
       const file = entry.isFile() || (entry.isSymbolicLink() && leadsToFile(below));
-      return file && scenarioExtension.test(entry.name) && !isCatalogueFile(below) && !isSharedFile(below)
+      return file &&
+        scenarioExtension.test(entry.name) &&
+        !isCatalogueFile(below) &&
+        !isSharedFile(below) &&
+        !isOtherTools(below)
         ? [below]
         : [];
     });

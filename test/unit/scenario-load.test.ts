@@ -112,6 +112,8 @@ describe('scenario: files', () => {
     const a = write('b/two.yml', good);
     const b = write('a/one.yaml', good);
     write('a/notes.txt', 'x');
+    write('a/app/compose.yaml', 'services: {}\n');
+    write('a/lab.clab.yml', 'topology: {}\n');
     write('.hidden/x.yaml', good);
     write('node_modules/x/y.yaml', good);
     symlinkSync(directory, path.join(directory, 'a/loop'));
@@ -120,6 +122,11 @@ describe('scenario: files', () => {
     expect(await findScenarioFiles([path.join(directory, 'a/notes.txt')])).to.deep.equal([
       path.join(directory, 'a/notes.txt'),
     ]);
+  });
+
+  it('which are called like another tool’s file are found all the same', async () => {
+    const file = write('compose.yaml', good);
+    expect(await findScenarioFiles([directory])).to.deep.equal([file]);
   });
 
   it('that are not there are named', async () => {
