@@ -38,7 +38,7 @@ export function linkDown(at: At, name: string, world?: World): Finding | null {
  * How long a probe that is sent to be followed waits for its answer, ms. A neighbour that is being looked for is asked again
  * each second (arp(7): retrans_time_ms), so that at least one question is seen.
  */
-export const probeWaitMs = 1050;
+export const probeWaitMs = 1080;
 
 /** STP's states of a bridge port as iproute2 names them. */
 const portStates: readonly string[] = ['disabled', 'listening', 'learning', 'blocking'];

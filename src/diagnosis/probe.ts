@@ -13,6 +13,9 @@ import type { Vantage } from '../places/vantage.js';
  * Where fragments are allowed (DF 0), the packet is sent as ping(8) sends it: it may be fragmented by the sender, once that
  * knows of a smaller MTU, and by nobody else (ip(7): IP_PMTUDISC_WANT).
  *
+ * The packet is sent once more shortly before the end. Its first sending may fall into the last second of a search for a neighbour,
+ * in which no more questions are asked (neigh_timer_handler()); by the second, that search has failed, and a new one begins.
+ *
  * prints one line: `open`, `data`, `silent`, `error local|remote ERRNO`.
  */
 export const probeProgram = String.raw`
@@ -32,13 +35,18 @@ setsockopt($s, $six ? 41 : 0, $six ? 23 : 10, pack('i', $df ? 2 : 1)) if $proto 
 bind($s, at($mark, $six ? "\0" x 16 : INADDR_ANY)) or out('error local ' . errname($!)) if $proto ne 'icmp';
 fcntl($s, F_SETFL, fcntl($s, F_GETFL, 0) | O_NONBLOCK);
 my $left = $wait / 1000; my $until = now() + $left;
-sub ready { my ($bits, $which) = @_; $left = $until - now(); return 0 if $left <= 0;
+sub ready { my ($bits, $which, $end) = @_; $left = ($end || $until) - now(); return 0 if $left <= 0;
   my ($r, $w) = ($bits, $bits); return $which eq 'r' ? select($r, undef, undef, $left) : select(undef, $w, undef, $left) }
 my $bits = ''; vec($bits, fileno($s), 1) = 1;
 unless (connect($s, at($proto eq 'icmp' ? 0 : $port, $raw)) or $!{EINPROGRESS}) { out('error ' . ($!{ECONNREFUSED} ? 'remote ' : 'local ') . errname($!)) }
 if ($proto eq 'tcp') {
   out('silent') unless ready($bits, 'w') > 0;
   my $e = unpack('i', getsockopt($s, SOL_SOCKET, SO_ERROR));
+  if ($e == Errno::EHOSTUNREACH() and socket(my $second, $dom, SOCK_STREAM, 0)) {
+    setsockopt($second, SOL_SOCKET, SO_REUSEADDR, 1); close $s; fcntl($second, F_SETFL, O_NONBLOCK);
+    bind($second, at($mark, $six ? "\0" x 16 : INADDR_ANY)) and connect($second, at($port, $raw));
+    select(undef, undef, undef, 0.06);
+  }
   out($e ? 'error remote ' . errname($e) : 'open');
 }
 my $data = pack('H*', $hex);
@@ -49,11 +57,17 @@ if ($proto eq 'icmp') {
 }
 defined send($s, $data, 0) or out('error ' . ($!{ECONNREFUSED} ? 'remote ' : 'local ') . errname($!));
 my $again = 0;
+my $mid = $until - 0.06;
 while (1) {
-  my $n = ready($bits, 'r');
-  out('silent') if $n <= 0;
+  my $n = ready($bits, 'r', $again ? $until : $mid);
+  if ($n <= 0) { out('silent') if $again++; send($s, $data, 0); next }
   my $who = recv($s, my $m, 65535, 0);
-  unless (defined $who) { next if $!{EAGAIN}; out('error remote ' . errname($!)) }
+  unless (defined $who) {
+    next if $!{EAGAIN};
+    my ($no, $name) = ($!{EHOSTUNREACH}, errname($!));
+    if ($no and !$again++) { send($s, $data, 0); select(undef, undef, undef, 0.06) }
+    out("error remote $name");
+  }
   out('data') if $proto eq 'udp';
   my $o = $six ? 0 : (ord($m) & 15) * 4;
   my ($type, $code, undef, $id) = unpack('CCnn', substr($m, $o, 6));
