@@ -3,7 +3,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../errors.js';
 import { loadScenarioText } from '../scenario/load.js';
-import type { Scenario } from '../scenario/scenario.js';
+import type { Scenario, ScenarioItem } from '../scenario/scenario.js';
 import { mutationsOf } from './generate.js';
 import { doInJobs } from './jobs.js';
 import { isRed, judge, verdictOf } from './judge.js';
@@ -43,10 +43,27 @@ function folderOf(scenario: string, run: string): string {
 
 const isRedCheck: RunOnceOptions['stopAt'] = (item, { verdict }) => item.kind === 'check' && isRed(verdict);
 
+/** Items by the entry of the file that they stand for: one with `for:` makes several. */
+export function itemsByEntry(items: readonly ScenarioItem[]): ScenarioItem[][] {
+  const entries: ScenarioItem[][] = [];
+  let place = '';
+  for (const item of items) {
+    const own = `${item.source.line}:${item.source.column}`;
+    if (own === place) entries.at(-1)!.push(item);
+    else entries.push([item]);
+    place = own;
+  }
+  return entries;
+}
+
+function wordsOf(item: ScenarioItem): string {
+  return `${item.kind === 'check' ? item.title : ''} ${JSON.stringify(item.spec)} ${item.kind === 'step' ? item.on.join(' ') : ''}`;
+}
+
 function entriesOf(scenario: Scenario): Entry[] {
-  return scenario.items.map((item) => ({
-    kind: item.kind,
-    text: `${item.kind === 'check' ? item.title : ''} ${JSON.stringify(item.spec)} ${item.kind === 'step' ? item.on.join(' ') : ''}`,
+  return itemsByEntry(scenario.items).map((items) => ({
+    kind: items[0]!.kind,
+    text: items.map(wordsOf).join(' '),
   }));
 }
 
@@ -110,7 +127,9 @@ async function runOriginal(work: Work, base: string, options: MutateOptions): Pr
   work.result.original = verdictOf(ran);
   if (work.result.original.verdict === 'pass') {
     const skipped = new Set(
-      scenario.items.flatMap((item, index) => (ran.outcomes.get(item.id)?.verdict === 'skipped' ? [index] : [])),
+      itemsByEntry(scenario.items).flatMap((items, index) =>
+        items.every(({ id }) => ran.outcomes.get(id)?.verdict === 'skipped') ? [index] : [],
+      ),
     );
     // A step that is not for this engine or image does nothing here, altered or not.
     const all = mutationsOf(text).filter((mutation) => mutation.step === null || !skipped.has(mutation.step));

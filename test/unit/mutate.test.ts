@@ -14,6 +14,7 @@ import {
   type SubjectResult,
 } from '../../src/mutate/subject.js';
 import { alterAddress, optionChanges, valueChanges } from '../../src/mutate/text-changes.js';
+import { itemsByEntry } from '../../src/mutate/run-mutants.js';
 import { findScenarioFiles, loadScenarioText } from '../../src/scenario/load.js';
 
 const root = join(import.meta.dirname, '..', '..', '..');
@@ -40,8 +41,8 @@ function applied(text: string, change: { start: number; end: number; replacement
 function items(text: string): string[] {
   const loaded = loadScenarioText(text, 'small.yaml');
   if (loaded.diagnostics.length > 0) return [];
-  return loaded.scenarios[0]!.items.map((item) =>
-    JSON.stringify([item.kind, item.title, item.spec, item.kind === 'step' ? item.on : []]),
+  return itemsByEntry(loaded.scenarios[0]!.items).map((several) =>
+    JSON.stringify(several.map((item) => [item.kind, item.title, item.spec, item.kind === 'step' ? item.on : []])),
   );
 }
 
