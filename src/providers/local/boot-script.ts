@@ -308,11 +308,6 @@ cd /
 umount -l /.machine
 rmdir /.machine
 
-ip=/sbin/ip tar=/bin/tar
-if [ -n "$NETRIG_TOOLS" ]; then
-${layToolsDown}
-ip=${toolsBin}/ip tar=${toolsBin}/tar
-fi
 # From here on links in the image's tree lead nowhere but into it.
 rm -f /etc/hostname /etc/hosts /etc/machine-id /etc/resolv.conf
 echo "$NETRIG_HOST" >/etc/hostname
@@ -333,6 +328,11 @@ fi
 `;
 
 const startInit = `
+ip=/sbin/ip tar=/bin/tar
+if [ -n "$NETRIG_TOOLS" ]; then
+${layToolsDown}
+ip=${toolsBin}/ip tar=${toolsBin}/tar
+fi
 hostname "$NETRIG_HOST"
 [ "$NETRIG_INIT" = systemd ] || mkdir -p /run/sshd
 # The holder sends the addresses when the interfaces are there; a pipe that ends without the last line means that it died.
@@ -378,7 +378,8 @@ while [ "$1" != -- ]; do
   echo 0 >"$1/cgroup.procs"
   shift
 done
-cd "$NETRIG_IMAGE"
+# Where a busybox is, for those who may not pass the closed directories on the way.
+cd "\${NETRIG_TOOLS:-$NETRIG_IMAGE}"
 ${
   isolation === 'users'
     ? `exec "$NETRIG_PERL" -e "$NETRIG_CALLS" -- $NETRIG_FILTER -- "$NETRIG_NSENTER" --user=${kept('users')} ${again}`
@@ -391,7 +392,7 @@ ${
 export const reenterScript = `set -eu
 read -r pid rest </proc/self/stat
 echo "made $pid" >&3
-exec "$NETRIG_NSENTER" --mount=${kept('mount')} --root=${kept('root')} /bin/busybox ${run('NETRIG_BOOT')}
+exec "$NETRIG_NSENTER" --mount=${kept('mount')} --root=${kept('root')} "\${NETRIG_TOOLS:+${toolsPlace}}/bin/busybox" ${run('NETRIG_BOOT')}
 `;
 
 /** Devices cannot be made by the host's users: its /dev stays, but for what belongs to one boot. */
@@ -419,7 +420,7 @@ mount -t proc -o nosuid,nodev,noexec proc proc
 mounts=
 while read -r id parent device root target rest; do
   case "$target" in
-    ${stays}/var/lib/docker | /var/lib/docker/overlay2/*/diff) ;;
+    ${stays}${toolsPlace} | /var/lib/docker | /var/lib/docker/overlay2/*/diff) ;;
     *) mounts="$target
 $mounts" ;;
   esac

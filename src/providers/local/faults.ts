@@ -125,9 +125,12 @@ export function localFaults(site: FaultSite): LabFaults {
   };
 }
 
-/** What keeps a host from being started again, as the error of its fault. */
-export function notStarted(host: string, error: unknown): NetrigError {
-  return new NetrigError('NETRIG_FAULT', `${host} was powered off and does not start again: ${messageOf(error)}.`, {
-    cause: error,
-  });
+/** What keeps a host from being started again, as the error of its fault, with the last words of its console. */
+export function notStarted(host: string, error: unknown, console: string): NetrigError {
+  const last = console === '' ? 'Its console is empty.' : `The end of its console:\n${console}`;
+  return new NetrigError(
+    'NETRIG_FAULT',
+    `${host} was powered off and does not start again: ${messageOf(error)}. ${last}`,
+    { cause: error },
+  );
 }

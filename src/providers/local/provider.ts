@@ -365,7 +365,7 @@ function powerOf(record: LabRecord, startedAgain: BootedHosts['add']): LabPower 
       const { bootTimeoutMs: timeoutMs } = record.plan;
       const booted = await bootHost(one.site, index, one.host, { again: true, timeoutMs, signal, disk }).catch(
         (error: unknown) => {
-          throw signal.aborted ? error : notStarted(name, error);
+          throw signal.aborted ? error : notStarted(name, error, lastLines(consoleLog(record.id, name)));
         },
       );
       disks.delete(name);
