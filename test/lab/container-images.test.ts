@@ -7,7 +7,7 @@ import { expect } from 'chai';
 import { ensureRegistryImage } from '../../src/images/containers/registry.js';
 import { imagesDirectory } from '../../src/images/store.js';
 import { savedImage, startRegistry, type Registry } from './container-registry.js';
-import { latestOutcomes, leftovers, netrig, workDirectory, type Ended } from './netrig-command.js';
+import { latestOutcomes, leftovers, mainFile, netrig, start, workDirectory, type Ended } from './netrig-command.js';
 
 /** A cache of its own, with the host images of the real one: what these tests fetch is new to it, and goes with it. */
 function ownCache(): { environment: NodeJS.ProcessEnv; containers(): string[]; remove(): void } {
@@ -202,6 +202,43 @@ steps:
       /NETRIG_IMAGE_NOT_FOUND/,
       /lab\.yaml:3:\d+: .*no such image.*manifest unknown/,
     ));
+
+  it('that do not fit into the cache are errors, and leave nothing there', async () => {
+    const { dir, remove } = workDirectory({ 'lab.yaml': scenario(`${registry.address}/team/app:1`) });
+    const home = cache.environment['XDG_CACHE_HOME']!;
+    // In a mount namespace of its own: the small file system goes with it.
+    const script =
+      'mkdir "$1/netrig/containers" && mount -t tmpfs -o size=1m small "$1/netrig/containers" && shift && "$@"; s=$?; ls -A "$0"; exit $s';
+    const rest = [process.execPath, mainFile, 'run', 'lab.yaml'];
+    const argv = [
+      '--mount',
+      '--propagation',
+      'private',
+      'sh',
+      '-c',
+      script,
+      join(home, 'netrig/containers'),
+      home,
+      ...rest,
+    ];
+    const ended = await start('unshare', argv, { cwd: dir, env: cache.environment }).ended;
+    expect(ended.status, ended.stdout + ended.stderr).to.equal(3);
+    expect(ended.stdout).to.match(/NETRIG_CACHE_FULL: .*lab\.yaml:3:\d+: making the container image .*team\/app:1/);
+    expect(ended.stdout).not.to.match(/^\.build-/m);
+    remove();
+  });
+
+  it('of a repository that the cache has others of say so where the registry is gone', async () => {
+    const own = await another();
+    own.push(image.file, 'app:1');
+    expect((await run(scenario(`${own.address}/app:1`))).status).to.equal(0);
+    await own.stop();
+    const ended = await run(scenario(`${own.address}/app:2`));
+    expect(ended.status).to.equal(3);
+    expect(ended.stdout)
+      .to.match(/NETRIG_REGISTRY_UNREACHABLE/)
+      .and.match(/The cache has 127\.0\.0\.1:\d+\/app:1 of \d{4}-/);
+  });
 
   it('of a registry that is gone are errors', () =>
     fails(

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { NetrigError } from '../../errors.js';
+import { isNetrigError, NetrigError } from '../../errors.js';
 import { contentKey, ensureEntry, listEntries, type BuildPlace } from '../cache-entry.js';
 import { noteUse } from '../use.js';
 import { requireNetwork } from '../offline.js';
@@ -86,6 +86,19 @@ async function fetchImage(
   return { name, source: { from: 'registry', reference: canonical }, digest: pinned.digest };
 }
 
+/** Where a registry is not to be had: which other images of the repository the cache has. */
+async function withOthers(error: unknown, { registry, repository }: ImageReference): Promise<unknown> {
+  if (!isNetrigError(error, 'NETRIG_REGISTRY_UNREACHABLE') && !isNetrigError(error, 'NETRIG_OFFLINE')) return error;
+  const others = (await listEntries<ContainerArchiveFacts>('containers')).flatMap(({ facts, builtAt }) => {
+    const other = facts.source.from === 'registry' ? parseReference(facts.source.reference) : null;
+    return other?.registry === registry && other.repository === repository
+      ? [`${facts.name} of ${builtAt.slice(0, 10)}`]
+      : [];
+  });
+  const hint = `The cache has ${others.join(', ')}: name that one where it will do. ${error.hint}`;
+  return others.length === 0 ? error : new NetrigError(error.code, error.message, { hint, cause: error });
+}
+
 /** An image of that name and digest that came by its tag. */
 async function sameContent(name: string, digest: string): Promise<ContainerArchive | null> {
   const entries = await listEntries<ContainerArchiveFacts>('containers');
@@ -123,5 +136,7 @@ export async function ensureRegistryImage(
       make: (place) => fetchImage(reference, name, limits, place),
     },
     options,
-  );
+  ).catch(async (error: unknown) => {
+    throw await withOthers(error, reference);
+  });
 }

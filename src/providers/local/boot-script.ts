@@ -174,20 +174,25 @@ if [ -n "$NETRIG_DOCKER_DATA" ]; then
   done
   if [ -d "$NETRIG_DOCKER_DATA/overlay2" ]; then
     mkdir -m 710 docker/overlay2
-    for layer in "$NETRIG_DOCKER_DATA"/overlay2/*; do
-      id=\${layer##*/}
-      case " $NETRIG_BOUND_LAYERS " in
-        *" $id "*)
-          mkdir -m 710 "docker/overlay2/$id"
-          for entry in "$layer"/*; do
-            [ "\${entry##*/}" = diff ] || /bin/cp -a "$entry" "docker/overlay2/$id/"
-          done
-          mkdir "docker/overlay2/$id/diff"
-          mount -o bind "$layer/diff" "docker/overlay2/$id/diff"
-          ${isolation === 'users' ? ': # read-only, and locked, already' : 'mount -o remount,bind,ro "docker/overlay2/$id/diff"'}
-          ;;
-        *) /bin/cp -a "$layer" docker/overlay2/ ;;
-      esac
+    # One cp for all that is copied: each further image would cost a process otherwise.
+    (
+      set --
+      for layer in "$NETRIG_DOCKER_DATA"/overlay2/*; do
+        id=\${layer##*/}
+        case " $NETRIG_BOUND_LAYERS " in *" $id "*) ;; *) set -- "$@" "$layer" ;; esac
+      done
+      [ $# -eq 0 ] || /bin/cp -a "$@" docker/overlay2/
+    )
+    for id in $NETRIG_BOUND_LAYERS; do
+      layer=$NETRIG_DOCKER_DATA/overlay2/$id
+      mkdir -m 710 "docker/overlay2/$id" "docker/overlay2/$id/diff"
+      (
+        set --
+        for entry in "$layer"/*; do [ "\${entry##*/}" = diff ] || set -- "$@" "$entry"; done
+        /bin/cp -a "$@" "docker/overlay2/$id/"
+      )
+      mount -o bind "$layer/diff" "docker/overlay2/$id/diff"
+      ${isolation === 'users' ? ': # read-only, and locked, already' : 'mount -o remount,bind,ro "docker/overlay2/$id/diff"'}
     done
   fi
 fi
