@@ -11,7 +11,7 @@ const same = [
   ...['command', 'hostname', 'network_mode', 'networks', 'expose', 'environment', 'dns', 'dns_search', 'dns_opt'],
   ...['extra_hosts', 'links', 'cap_add', 'sysctls', 'restart', 'labels'],
 ];
-const serviceKeys = [...same, 'image', 'container_name', 'ports', 'volumes', 'depends_on'];
+const serviceKeys = [...same, 'image', 'build', 'container_name', 'ports', 'volumes', 'depends_on'];
 
 const whyNot: Readonly<Record<string, string>> = {
   healthcheck: 'left out: a check with `within` waits until the service is well',
@@ -19,7 +19,6 @@ const whyNot: Readonly<Record<string, string>> = {
   scale: 'left out: there is one container of each service',
   env_file: 'left out: write its lines under `environment`',
   profiles: 'left out: the service is there always',
-  build: 'left out: an image is built beforehand, and `images` says where it is',
 };
 
 const networkKeys = ['driver', 'driver_opts', 'internal', 'attachable', 'enable_ipv6', 'ipam', 'labels'];
@@ -122,19 +121,38 @@ function networksOf(data: Data, name: string, project: string, own: readonly str
   );
 }
 
-function serviceOf(taken: Taken, name: string, data: Data, networks: readonly string[]): Data | null {
-  const { source, draft, project } = taken;
+const buildKeys = ['context', 'dockerfile', 'target', 'args'];
+
+/** The image of a service: the one that it names, or one that is built of a directory beside the file. */
+function imageOf({ source, folder, draft, project }: Taken, name: string, data: Data): string | null {
   const at = ['services', name];
-  leaveOut(source, draft.lost, { path: at, of: `the service ${name}`, data, known: serviceKeys, why: whyNot });
-  if (typeof data.image !== 'string') {
+  const named = typeof data.image === 'string' ? data.image : null;
+  const lose = (why: string): null => {
     draft.lost.push({
       file: source.file,
       line: source.lineOf(at),
       what: `the service ${name}`,
-      why: 'left out: it names no image',
+      why: `left out: ${why}`,
     });
     return null;
-  }
+  };
+  if (data.build === undefined) return named ?? lose('it names no image');
+  const build: Data = isMap(data.build) ? data.build : { context: data.build };
+  const own = ownFile(folder, String(build.context ?? '.'));
+  if ('why' in own) return lose(`of the directory that it is built of, ${own.why}`);
+  leaveOut(source, draft.lost, { path: [...at, 'build'], of: `the build of ${name}`, data: build, known: buildKeys });
+  const kept = Object.fromEntries(buildKeys.filter((key) => build[key] !== undefined).map((key) => [key, build[key]]));
+  const image = named ?? `${project}-${name}`;
+  draft.images = { ...draft.images, [image]: { build: { ...kept, context: own.path } } };
+  return image;
+}
+
+function serviceOf(taken: Taken, name: string, data: Data, networks: readonly string[]): Data | null {
+  const { source, draft, project } = taken;
+  const at = ['services', name];
+  leaveOut(source, draft.lost, { path: at, of: `the service ${name}`, data, known: serviceKeys, why: whyNot });
+  const image = imageOf(taken, name, data);
+  if (image === null) return null;
   if (
     isMap(data.depends_on) &&
     Object.values(data.depends_on).some((one) => isMap(one) && one.condition !== 'service_started')
@@ -153,7 +171,7 @@ function serviceOf(taken: Taken, name: string, data: Data, networks: readonly st
     same.filter((key) => key !== 'networks' && data[key] !== undefined).map((key) => [key, data[key]]),
   );
   return {
-    image: data.image,
+    image,
     ...(on === undefined ? {} : { networks: on }),
     ...kept,
     ...(data.ports === undefined ? {} : { ports: (data.ports as unknown[]).map(portOf) }),
@@ -237,7 +255,10 @@ export function fromCompose(source: YamlFile, folder: string): Draft {
   const networks = declaredNetworks(taken, data);
   const services = inOrder(data.services);
   if (
-    services.some(([, one]) => one.image !== undefined && one.networks === undefined && one.network_mode === undefined)
+    services.some(
+      ([, one]) =>
+        (one.image ?? one.build) !== undefined && one.networks === undefined && one.network_mode === undefined,
+    )
   )
     networks[project] ??= null;
   const containers: Data = {};

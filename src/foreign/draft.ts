@@ -51,6 +51,8 @@ export interface Draft {
   name: string;
   title: string;
   description: string | null;
+  /** Container images that are to be built. */
+  images?: Record<string, object>;
   hosts: Map<string, DraftHost>;
   segments: DraftSegment[];
   scripts: DraftScript[];
@@ -192,6 +194,7 @@ export function scenarioText(draft: Draft, source: string): string {
     scenario: draft.name,
     title: draft.title,
     ...(draft.description === null ? {} : { description: draft.description }),
+    ...(Object.keys(draft.images ?? {}).length > 0 ? { images: draft.images } : {}),
     hosts: Object.fromEntries([...draft.hosts].map(([name, host]) => [name, hostData(host)])),
     ...(draft.segments.length > 0 ? { segments } : {}),
     steps: [

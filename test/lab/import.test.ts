@@ -17,7 +17,9 @@ const more: Record<string, string> = {
   - check: Files of the lab are in their places
     file: { on: r1, path: /shared/note, expect: { content: common } }
 `,
-  shop: `  - check: The page beside the Compose file is served
+  shop: `  - check: The image of the Dockerfile beside the Compose file was built
+    command: { on: docker/built, run: cat /word, expect: { stdout: built } }
+  - check: The page beside the Compose file is served
     http: { from: docker/web, url: "http://pages:9000/", expect: { body: a page } }
     within: 10s
 `,

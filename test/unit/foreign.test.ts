@@ -15,6 +15,7 @@ const fixtures = path.join(root, 'test/fixtures/foreign');
 
 interface Scenario {
   scenario: string;
+  images?: object;
   hosts: Record<string, Record<string, unknown> | null>;
   segments: Record<string, { subnet: unknown; hosts: Record<string, unknown> }>;
   steps: Record<string, unknown>[];
@@ -131,8 +132,12 @@ topology:
         docker: { networks: object; containers: Record<string, Record<string, unknown>> };
         files: object;
       };
-      expect(Object.keys(docker.containers)).to.deep.equal(['worker', 'web']);
-      expect(docker.networks).to.deep.equal({ front: null, back: { internal: true } });
+      expect(Object.keys(docker.containers)).to.deep.equal(['worker', 'web', 'built']);
+      expect(docker.networks).to.deep.equal({ front: null, back: { internal: true }, shop: null });
+      expect(docker.containers.built!.image).to.equal('shop-built');
+      expect(scenario.images).to.deep.equal({
+        'shop-built': { build: { context: './app/', args: { WORD: 'built' } } },
+      });
       expect(docker.containers.web).to.deep.include({
         ports: ['8080:80', '8081:80'],
         environment: { MODE: 'live', TOKEN: '' },
@@ -140,7 +145,10 @@ topology:
       });
       expect(docker.containers.worker!.volumes).to.deep.equal(['/srv/shop/html:/srv/html:ro']);
       expect(files).to.deep.equal({ './html/': '/srv/shop/html/' });
-      expect(lost).to.have.length(6);
+      expect(lost).to.have.length(5);
+      expect(lost.join('\n')).to.include(
+        'the service unknown: left out: of the directory that it is built of, it is not there',
+      );
       expect(lost.join('\n')).to.include('compose.yaml:7 the condition of `depends_on`');
     });
     it('a variable is its default, and a doubled dollar one', () => {
