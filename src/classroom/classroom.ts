@@ -127,6 +127,7 @@ function roomOf(options: ClassroomOptions, book: ClassBook): Room {
       directory: join(options.directory, 'rounds'),
       exercise,
       running: (key) => pool.running(key),
+      session: (key) => room.places.session(key),
       onProgress: ({ person, exercise: id }) => changed(person, id),
     }),
     places: createPlaces((key) => pool.running(key), ownerOf),

@@ -214,9 +214,9 @@ export async function rehearse(file: ClassFile, exercise: string, options: Rehea
     let release = (): void => undefined;
     const allUp = new Promise<void>((resolve) => (release = resolve));
     const rest = async (): Promise<void> => {
-      options.progress(`${names.length} labs are up; nobody does anything for ${(2 * restMs) / 1000} s`);
+      options.progress(`${names.length} labs are up; nobody does anything for ${(3 * restMs) / 1000} s`);
       // What the boot left to do is done first.
-      await delay(restMs);
+      await delay(2 * restMs);
       const from = useNow(room);
       each = from.labs.memory / names.length;
       await delay(restMs);

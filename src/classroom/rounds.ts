@@ -9,6 +9,7 @@ import type { RunningLab } from '../providers/provider.js';
 import { providerNamed } from '../providers/registry.js';
 import { createScenarioRun } from '../run/scenario-run.js';
 import type { ScenarioItem } from '../scenario/scenario.js';
+import type { LabSession } from '../session/session.js';
 import type { ClassBook } from './book.js';
 import type { JudgedTask } from './events.js';
 import type { Round } from './state.js';
@@ -22,6 +23,8 @@ export interface RoundsOptions {
   directory: string;
   exercise(id: string, person: string): Exercise;
   running(key: string): Promise<RunningLab>;
+  /** Connections to a lab's hosts that stay open between rounds. */
+  session(key: string): Promise<LabSession>;
   onProgress(round: Round): void;
 }
 
@@ -82,6 +85,8 @@ export interface PerformOptions {
   /** Where files go. */
   directory: string;
   signal: AbortSignal;
+  /** Connections to use, which stay open; default: own ones. */
+  session?: LabSession;
   /** Called when an item is done. */
   onDone?(item: ScenarioItem, outcome: Outcome): void;
 }
@@ -91,7 +96,7 @@ export async function performOn(
   lab: RunningLab,
   exercise: Exercise,
   wanted: (item: ScenarioItem) => boolean,
-  { directory, signal, onDone }: PerformOptions,
+  { directory, signal, session, onDone }: PerformOptions,
 ): Promise<Map<string, { outcome: Outcome; durationMs: number }>> {
   const scenario = {
     ...exercise.scenario,
@@ -106,6 +111,7 @@ export async function performOn(
     signal,
     existing: lab,
     furtherSteps: true,
+    ...(session ? { openSession: () => ({ ...session, close: () => Promise.resolve() }) } : {}),
     onSaved: (running, values) => keepSavedValues(running.id, values),
   });
   const outcomes = new Map<string, { outcome: Outcome; durationMs: number }>();
@@ -209,6 +215,7 @@ class RoundQueue implements Rounds {
       const outcomes = await performOn(lab, exercise, (item) => item.kind === 'check' && wanted.has(item.id), {
         directory,
         signal: abort.signal,
+        session: await options.session(key),
         onDone,
       });
       if (abort.signal.aborted || labNow() !== key) return null;
