@@ -15,7 +15,8 @@ import { createRounds } from './rounds.js';
 import { advanceStage } from './stages.js';
 import { workOf } from './state.js';
 import { openTerminals } from './terminals.js';
-import { isOpen } from './timing.js';
+import { askRound } from './student.js';
+import { closesAt, isOpen } from './timing.js';
 
 export interface ClassroomOptions {
   title: string;
@@ -56,6 +57,7 @@ export function createClassroom(options: ClassroomOptions): Classroom {
   const room = roomOf(options, book);
   const watching = watcherOf(room);
   const timer = setInterval(() => lookAtPlaces(room), placesMs).unref();
+  const clock = setInterval(() => handInAtTheEnd(room), clockMs).unref();
   book.onEvent((event) => afterEvent(room, event));
 
   return {
@@ -67,6 +69,7 @@ export function createClassroom(options: ClassroomOptions): Classroom {
     },
     async close() {
       clearInterval(timer);
+      clearInterval(clock);
       watching.stop();
       await Promise.all([room.pool.close(), room.rounds.close()]);
       await room.places.close();
@@ -221,6 +224,23 @@ function watchable(room: Room, person: string, id: string): string[] {
   return exercise.scenario.items.flatMap((item) =>
     item.kind === 'check' && shown.has(item.id) && item.type.mayChange(item.spec) === null ? [item.id] : [],
   );
+}
+
+/** So long before the end, what nobody handed in is handed in for them, ms; and between two looks at the clock. */
+const beforeEndMs = 2500;
+const clockMs = 1000;
+
+/** Who works until the last second, and has handed in nothing, is judged by what is there then. */
+function handInAtTheEnd(room: Room): void {
+  const now = Date.now();
+  for (const work of room.book.state.works.values()) {
+    if (work.lab === null || work.handIns.length > 0) continue;
+    const given = room.exercises.get(work.exercise);
+    if (!given || room.solo) continue;
+    const closes = closesAt(room.book.state, work, given.settings, given.of(work.person).timeMs);
+    if (closes === null || now >= closes || now < closes - beforeEndMs) continue;
+    askRound(room, work.person, work.exercise, 'hand-in').catch((error: unknown) => room.warn(messageOf(error)));
+  }
 }
 
 function lookAtPlaces(room: Room): void {

@@ -175,3 +175,35 @@ async function refusal(work: Promise<unknown>): Promise<string> {
     expect(existsSync(join(tried.directory, 'again', 'gradescope', 'forward', 'ada', 'results.json'))).to.equal(true);
   });
 });
+
+(missing ? describe.skip : describe)(`A class that ends${missing ? ` (needs ${missing})` : ''}`, function () {
+  this.timeout(120_000);
+
+  it('hands in for who has not, in time, and takes nothing afterwards', async () => {
+    const closes = new Date(Date.now() + 25_000).toISOString();
+    const file = join(root, 'test/fixtures/class/forward.yaml');
+    const tried = tryClass(['ada'], limits, `exercises: [{ file: ${file}, closes: "${closes.replace(/\.\d+/, '')}" }]`);
+    try {
+      const { url } = await tried.start();
+      const ada = new Client(url);
+      await ada.join(tried.codes().get('ada')!);
+      await ada.lab();
+      const router = await ada.terminal('router');
+      router.type('sysctl -w net.ipv4.ip_forward=1\r');
+      await router.saw(/ip_forward = 1/);
+      await router.close();
+      const handed = await ada.until(
+        'the hand-in',
+        ({ handedIn }) => handedIn?.points !== null && handedIn !== null,
+        60_000,
+      );
+      expect(handed.handedIn).to.include({ points: 4, late: false });
+      await ada.until('the end', ({ now, closesAt }) => closesAt !== null && now > closesAt);
+      expect(await refusal(ada.act('hand-in'))).to.equal('not-now');
+      expect(await refusal(ada.act('lab', { do: 'reset' }))).to.equal('not-now');
+    } finally {
+      await tried.run('stop');
+      tried.remove();
+    }
+  });
+});

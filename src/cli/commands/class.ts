@@ -76,9 +76,9 @@ export async function status(file: string, flags: { json?: boolean }): Promise<n
   if (flags.json) printJson(found);
   else {
     print`${found.class}: ${found.running ? out.green(`runs at ${found.url ?? 'an address that it has not said yet'}`) : out.yellow('does not run')}`;
-    print`${found.joined} of ${found.students} students came, ${found.labs} labs are up`;
+    print`${found.joined} of ${found.students} students came; labs that are up: ${found.labs}`;
     for (const [exercise, count] of Object.entries(found.handedIn)) print`${exercise}: handed in by ${count}`;
-    if (found.undecided > 0) print`${out.yellow(`${found.undecided} verdicts wait for a person`)}`;
+    if (found.undecided > 0) print`${out.yellow(`verdicts that wait for a person: ${found.undecided}`)}`;
   }
   return exitStatus.passed;
 }
@@ -100,7 +100,7 @@ export async function regrade(file: string, flags: { output: string; json?: bool
   else {
     const undecided = graded.reduce((sum, { best }) => sum + (best?.undecided.length ?? 0), 0);
     print`${directory}`;
-    if (undecided > 0) tell`${err.yellow(`${undecided} verdicts wait for a person: undecided.csv`)}`;
+    if (undecided > 0) tell`${err.yellow(`verdicts that wait for a person: ${undecided}, in undecided.csv`)}`;
   }
   return exitStatus.passed;
 }
