@@ -108,7 +108,12 @@ async function proves(dir: string, isolation = 'users'): Promise<void> {
   - step: A process in the background
     on: foreign
     start: nc -l -p 7000 -e cat
-    until: { tcp: 127.0.0.1:7000 }`;
+    until: { tcp: 127.0.0.1:7000 }
+  - fault: { poweroff: foreign }
+  - heal: all
+  - step: What was written is there after a power cut
+    on: foreign
+    run: test "$(cat /srv/deep/given)" = given && ip address show eth0 | grep -q 10.88.0.2`;
     const given = `, files: { ./given: { to: /etc/given, owner: guest, mode: "0640" } }`;
 
     for (const isolation of ['users', 'none'])

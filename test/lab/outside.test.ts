@@ -135,6 +135,11 @@ const opened = `
       ip route add default via 10.86.0.1
       ip route get 203.0.113.9 | grep -q 'dev eth0'
       ip route del default via 10.86.0.1
+  - fault: { poweroff: b }
+  - heal: all
+  - step: A host that is started again has it again
+    on: b
+    run: curl -sf http://192.0.2.1:8080/again
   - step: A packet for somewhere
     on: b
     run: timeout 1 bash -c 'echo x >/dev/udp/203.0.113.9/9'
@@ -161,9 +166,9 @@ const title = `The way to the outside${lacks === null ? '' : ` (needs ${lacks})`
     expect(
       latestOutcomes(dir).map(({ verdict }) => verdict),
       run.stdout + run.stderr,
-    ).to.deep.equal(Array.from({ length: 7 }, () => 'pass'));
+    ).to.deep.equal(Array.from({ length: 10 }, () => 'pass'));
     expect(run.asked).not.to.contain('loopback');
-    for (const path of ['/direct', '/by-name', '/source', '/container'])
+    for (const path of ['/direct', '/by-name', '/source', '/container', '/again'])
       expect(run.asked, path).to.contain(`outside ${path}\n`);
     // The control of the count above: a packet that leaves is seen.
     expect(run.sent).to.be.greaterThan(0);

@@ -397,6 +397,8 @@ ${
 export const reenterScript = `set -eu
 read -r pid rest </proc/self/stat
 echo "made $pid" >&3
+# Until there is a proc of its own, busybox does not find itself there, and somebody's tree may have no mount.
+[ -z "$NETRIG_TOOLS" ] || export PATH="$PATH:${toolsBin}"
 exec "$NETRIG_NSENTER" --mount=${kept('mount')} --root=${kept('root')} "\${NETRIG_TOOLS:+${toolsPlace}}/bin/busybox" ${run('NETRIG_BOOT')}
 `;
 
@@ -425,7 +427,7 @@ mount -t proc -o nosuid,nodev,noexec proc proc
 mounts=
 while read -r id parent device root target rest; do
   case "$target" in
-    ${stays}${toolsPlace} | /var/lib/docker | /var/lib/docker/overlay2/*/diff) ;;
+    ${stays}${toolsPlace} | ${toolsPlace}/mnt | /var/lib/docker | /var/lib/docker/overlay2/*/diff) ;;
     *) mounts="$target
 $mounts" ;;
   esac

@@ -43,6 +43,8 @@ esac`;
 
 /** Of the boot script, as root of the host in the tree that is to be its root: what is of this host, over the tools' /mnt. */
 export const laySshdDown = `
+# A host that is started again has it.
+if ! [ -e .${own}/sshd_config ]; then
 mount -t tmpfs -o mode=755,nosuid,nodev,size=1m tmpfs .${own}
 umask 77
 printf '%s\\n' "$NETRIG_HOST_KEY" >.${own}/host_key
@@ -50,10 +52,12 @@ printf '%s\\n' "$NETRIG_LOGIN_KEY" >.${own}/login_key.pub
 umask 22
 printf '%s\\n' '${sshdConfig}' >.${own}/sshd_config
 mkdir .${toolsBin}
+fi
 `;
 
 /** Of the boot script, once the tree is the root: programs at the end of PATH, and the way of sessions into the host. */
 export const layToolsDown = `
+if ! [ -e ${own}/into ]; then
 for loader in ${toolsPlace}/usr/lib/*-linux-gnu*/ld-linux*.so.*; do break; done
 shell="${toolsPlace}/bin/busybox sh"
 if [ -x /bin/sh ] && /bin/sh -c : 2>/dev/null; then shell=/bin/sh; fi
@@ -65,6 +69,7 @@ for program in ${programs.join(' ')}; do
 done
 printf '%s\\n' '${intoScript}' | sed "s|@SHELL@|$shell|g; s|@LOADER@|$loader|; s|@LIBRARY@|\${loader%/*}|" >${own}/into
 chmod 755 ${own}/into
+fi
 `;
 
 /** In a mount namespace of the connection's own; descriptor 3 is the connection. */
