@@ -208,7 +208,7 @@ steps:
       }
     }
     expect(compared).to.be.greaterThan(20);
-  }).timeout(30_000);
+  }).timeout(120_000);
 
   it('carry the reason that the file gives for going unnoticed', () => {
     const text = `${head}steps:
