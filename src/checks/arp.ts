@@ -4,6 +4,7 @@ import { zEndpoint, zInterfaceName } from '../language/fields.js';
 import { familyOf, parseCidr } from '../model/cidr.js';
 import type { Control } from '../model/verdict.js';
 import { askIp, lastLine, whyNoAnswer } from '../facts/answer.js';
+import { zCount } from '../judging/claims.js';
 import { describeWanted, failed, findings, matchSet } from '../judging/finding.js';
 import { defineCheck, looksOnly } from './kind.js';
 import type { ProbeContext } from '../places/context.js';
@@ -31,7 +32,7 @@ const zSpec = z.strictObject({
     ),
   expect: z
     .strictObject({
-      answers: zMatcher
+      answers: zCount
         .optional()
         .describe('How many different hardware addresses answer: 1 means that nobody else has the address.'),
       macs: zMatcher.optional().describe('The hardware addresses that answer, in lower case, in any order.'),

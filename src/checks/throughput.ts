@@ -7,7 +7,8 @@ import { resolveProbe } from '../probes/probe-ends.js';
 import { transfer, withServer } from '../probes/throughput.js';
 import type { DataPath } from '../probes/throughput.js';
 import { zAddressOn } from '../judging/expectation.js';
-import { describeMatcher, match, zMatcher } from '../judging/match.js';
+import { zCount } from '../judging/claims.js';
+import { describeMatcher, match } from '../judging/match.js';
 import { fail, inconclusive, pass } from '../judging/outcome.js';
 import { placeAt } from '../judging/place.js';
 import { defineCheck } from './kind.js';
@@ -35,7 +36,7 @@ const zSpec = z.strictObject({
   port: zPort.default(5201).describe('TCP port at which iperf3 serves meanwhile; 5201 by default.'),
   expect: z
     .strictObject({
-      ratio: zMatcher.describe('The throughput of the path, divided by that of the one it is compared with.'),
+      ratio: zCount.describe('The throughput of the path, divided by that of the one it is compared with.'),
     })
     .describe('How fast the path is: `ratio: { at-most: 0.5 }`, no more than half as fast as the other.'),
 });

@@ -6,6 +6,7 @@ import type { Vantage } from '../places/vantage.js';
 import type { ResolvedTarget } from '../probes/target.js';
 import { explain, explainSilence, explainSuccess } from './explain.js';
 import { buildCase } from './follow.js';
+import type { Case } from './follow.js';
 import { explainName } from './names.js';
 import type { NameRequest } from './names.js';
 import { observe } from './observe.js';
@@ -87,12 +88,19 @@ function notLooked(unlooked: readonly string[]): Diagnosis | null {
   return { sentence, rootCause: null, way: [], back: [], evidence: [], mend: null, unlooked: [...unlooked] };
 }
 
+/** What is said of a probe that came to this cause, by what was seen of its packet. Pure. */
+export function explainCause(seen: Case, cause: Cause): Diagnosis | null {
+  if (cause === 'present') return explainSuccess(seen);
+  const found = explain(seen) ?? explainSilence(seen);
+  // Somebody answered, if not the right one: that the target says nothing, or that it answers by now, would contradict it.
+  return cause === 'wrong-answer' && found !== null && found.rootCause === null ? null : found;
+}
+
 async function followPacket(context: ProbeContext, request: PacketRequest): Promise<Diagnosis | null> {
   const observation = await observe(context, request);
   const seen = buildCase(observation, request.source, context.plan, request.target.owner?.label ?? null);
   if (!seen) return notLooked(observation.world.unlooked);
-  if (request.cause === 'present') return explainSuccess(seen);
-  return explain(seen) ?? explainSilence(seen);
+  return explainCause(seen, request.cause);
 }
 
 /**

@@ -30,11 +30,11 @@ function matchesAll(pattern: string): boolean {
   }
 }
 
-/** A count is compared with nothing but the matcher's own numbers: those about each of them decide for all. */
+/** A count, or another number that is never below zero, is compared with nothing but the matcher's own: those about each of them decide for all. */
 function holdsForAllCounts(matcher: Matcher): boolean {
   const text = JSON.stringify(matcher);
   if (text.includes('"matches"')) return false;
-  const own = (text.match(/\d+(?:\.\d+)?/g) ?? []).map(Number).filter(Number.isSafeInteger);
+  const own = (text.match(/\d+(?:\.\d+)?/g) ?? []).map(Number);
   return [...counts, ...own.flatMap((n) => [n - 1, n, n + 1]).filter((n) => n >= 0)].every(
     (count) => match(matcher, count).ok,
   );
@@ -79,7 +79,7 @@ function claimOf(domain: Domain): z.ZodType<Matcher> {
   }) as z.ZodType<Matcher>;
 }
 
-/** A matcher for how many of something there are, which some number does not meet. */
+/** A matcher for how many of something there are, or how many times as much: some number does not meet it. */
 export const zCount = claimOf('count');
 /** A matcher for a text that is always there, which some text does not meet. */
 export const zText = claimOf('text');

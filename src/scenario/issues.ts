@@ -168,9 +168,16 @@ const besideCheck: readonly string[] = ['check', 'within', 'holds-for', 'timeout
 /** `steps[3].ping`: what stands below a kind's key. */
 const isItemsBody = (base: Path): boolean => base.length === 3 && base[0] === 'steps';
 
-/** A key that has no place at `path`, where the `known` ones do. */
-function unknownKey(path: Path, key: string, known: readonly string[], inItemsBody: boolean): Problem {
+/** A key that has no place at `path`, where the `known` ones do; `beside`: the other keys that stand there. */
+function unknownKey(
+  path: Path,
+  key: string,
+  { known, beside, inItemsBody }: { known: readonly string[]; beside: readonly string[]; inItemsBody: boolean },
+): Problem {
   const there = { path: [...path, key], at: 'key' } as const;
+  // Another form of the map knows it: it is the company that is wrong, not the word.
+  if (known.includes(key) && beside.length > 0)
+    return { ...there, message: `${shown(key)} does not go with ${beside.map(shown).join(', ')}` };
   if (inItemsBody && besideCheck.includes(key))
     return { ...there, message: `\`${key}\` belongs one level up, beside \`check:\`` };
   const guess = suggestion(key, known);
@@ -200,9 +207,9 @@ export function check<T>(
     switch (issue.code) {
       case 'unrecognized_keys': {
         const known = [...keysAt(schema, local), ...(local.length === 0 ? otherKeys : [])];
-        problems.push(
-          ...issue.keys.map((key) => unknownKey(path, key, known, local.length === 0 && isItemsBody(base))),
-        );
+        const inItemsBody = local.length === 0 && isItemsBody(base);
+        const beside = Object.keys(valueAt(data, local) ?? {}).filter((key) => !issue.keys.includes(key));
+        problems.push(...issue.keys.map((key) => unknownKey(path, key, { known, beside, inItemsBody })));
         return;
       }
       case 'invalid_key':
@@ -258,6 +265,13 @@ export function check<T>(
 
   for (const issue of result.error.issues) take(issue, []);
   return { ok: false, problems: withoutEchoes(problems) };
+}
+
+/** What stands at a path that leads through maps and lists which are there. */
+function valueAt(data: unknown, path: Path): object | null {
+  let here: unknown = data;
+  for (const part of path) here = (here as Record<string | number, unknown>)[part];
+  return typeof here === 'object' ? here : null;
 }
 
 /** Whether a path ends in a key that its map does not have. */

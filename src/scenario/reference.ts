@@ -37,6 +37,9 @@ const sharedSections: Record<string, Section> = {
   FrameFields: { heading: 'Fields of an inner frame', word: 'fields of an inner frame' },
 };
 
+/** Definitions that need no section: the words for what they are say all. */
+const inWords: Record<string, string> = { Records: 'map to address, host or list of them' };
+
 function anchor(heading: string): string {
   return heading
     .toLowerCase()
@@ -62,7 +65,7 @@ function typeText(node: JsonSchema): string {
   if (node.$ref !== undefined) {
     const name = node.$ref.replace('#/definitions/', '');
     const section = sections[name] ?? sharedSections[name];
-    return section === undefined ? 'map' : `[${section.word}](#${anchor(section.heading)})`;
+    return section === undefined ? (inWords[name] ?? 'map') : `[${section.word}](#${anchor(section.heading)})`;
   }
   if (node.allOf?.length === 1) return typeText(node.allOf[0] as JsonSchema);
   if (Array.isArray(node.type)) return listed((node.type as string[]).map((type) => typeText({ type } as JsonSchema)));

@@ -17,6 +17,8 @@ describe('claims that cannot fail', () => {
     ['count', 0, false],
     ['count', { not: 48_213 }, false],
     ['count', { 'at-least': 0, 'at-most': 48_213 }, false],
+    ['count', { not: 0.5 }, false],
+    ['count', { 'at-least': 0.25 }, false],
     ['text', { matches: '.*' }, true],
     ['text', { matches: '^' }, true],
     ['text', { contains: '' }, true],
@@ -67,6 +69,18 @@ describe('claims that cannot fail', () => {
     ['ovs', '{ on: a, expect: { bridges: { length: { at-least: 0 } } } }', 'bridges', 'any list'],
     ['http', '{ from: a, url: "http://b/", expect: {} }', 'expect', 'says nothing'],
     ['http', '{ from: a, url: "http://b/", expect: { body: { contains: "" } } }', 'body', 'any text'],
+    [
+      'arp',
+      '{ from: a, interface: eth0, address: 10.0.0.2, expect: { answers: { at-least: 0 } } }',
+      'answers',
+      'any number',
+    ],
+    [
+      'throughput',
+      '{ from: a, to: b, compared-to: { from: b, to: a }, expect: { ratio: { at-least: 0 } } }',
+      'ratio',
+      'any number',
+    ],
     ['consul', '{ on: a, expect: { members: { count: { at-least: 0 } } } }', 'count', 'any number'],
   ];
   for (const [kind, body, at, words] of refused) {
@@ -97,4 +111,22 @@ describe('claims that cannot fail', () => {
     ] as const)
       expect(checkKindNamed(kind)!.schema.safeParse(spec).success, kind).to.equal(true);
   });
+});
+
+describe('keys below expect', () => {
+  const company: [expected: string, message: string][] = [
+    ['{ fails: timeout, min-received: 1 }', '"fails" does not go with "min-received"'],
+    ['{ fails: timeout, min-recieved: 1 }', 'unknown key "min-recieved"; did you mean "min-received"?'],
+    ['{ fials: timeout }', 'unknown key "fials"; did you mean "fails"?'],
+  ];
+  for (const [expected, message] of company) {
+    it(`never propose the very key that they refuse: ${expected}`, () => {
+      const { diagnostics } = loadScenarioText(
+        `scenario: x\ntitle: t\nhosts: { a: , b: }\nsegments: { lan: { subnet: 10.0.0.0/24, hosts: [a, b] } }\nsteps:\n  - { check: c, ping: { from: a, to: b, expect: ${expected} } }\n`,
+        '/labs/x.yaml',
+      );
+      expect(diagnostics.map((one) => one.message)).to.include(message);
+      expect(diagnostics.map((one) => one.message).join('\n')).to.not.match(/unknown key ("[^"]*"); did you mean \1/);
+    });
+  }
 });

@@ -3,6 +3,7 @@ import type { Vantage } from '../../src/places/vantage.js';
 import type { LabPlan } from '../../src/plan/lab-plan.js';
 import { mtuProgram } from '../../src/checks/mtu.js';
 import { asTyped, mayMeet } from '../../src/diagnosis/explain-filter.js';
+import { explainCause } from '../../src/diagnosis/diagnose.js';
 import { explain, explainSuccess } from '../../src/diagnosis/explain.js';
 import { buildCase } from '../../src/diagnosis/follow.js';
 import { readFrame } from '../../src/diagnosis/frames.js';
@@ -471,6 +472,16 @@ describe('What stops a packet, by what was seen of it', () => {
     const found = explainSuccess(told(hosts, { fate: 'answered' }))!;
     expect(found.sentence).to.equal('its way was client → router → server');
     expect(explain(told(hosts, { fate: 'answered' }))).to.equal(null);
+  });
+
+  it('no word of silence, nor of an answer that came by now, where another one than the target answered', () => {
+    const answered = told(healthy(), { fate: 'answered' });
+    expect(explainCause(answered, 'timeout')!.sentence).to.match(/takes the connection, so the way there and back is/);
+    expect(explainCause(answered, 'wrong-answer')).to.equal(null);
+    expect(explainCause(told(healthy()), 'wrong-answer')).to.equal(null);
+    const hosts = stopsAtRouter(healthy());
+    hosts['router']!.sysctl = ['ipv4/ip_forward\t0', 'ipv4/conf/eth0/forwarding\t0'];
+    expect(explainCause(told(hosts), 'wrong-answer')!.rootCause).to.equal('forwarding-off');
   });
 });
 
