@@ -1,6 +1,8 @@
 import { z } from 'zod';
-import { fail, inconclusive } from '../judging/outcome.js';
+import { pathParts, readPath } from '../facts/path.js';
 import { zAddressOn } from '../judging/expectation.js';
+import { whoAnswers } from '../judging/identity.js';
+import { fail, inconclusive } from '../judging/outcome.js';
 import { describeFault, faultOf, partsOfFault, zFaultForAWhile } from '../language/fault.js';
 import { zDuration, zEndpoint, zTarget } from '../language/fields.js';
 import { formatDuration } from '../model/duration.js';
@@ -8,7 +10,8 @@ import type { Measure, Outcome } from '../model/verdict.js';
 import type { ProbeContext } from '../places/context.js';
 import { isVantage, parseEndpoint } from '../places/endpoint.js';
 import type { Vantage } from '../places/vantage.js';
-import { beside } from '../places/vantage.js';
+import { runScript } from '../places/script.js';
+import { beside, inside } from '../places/vantage.js';
 import { gapsIn, readAnswer, type Answer, type Gap } from '../probes/answer-times.js';
 import { resolveProbe } from '../probes/probe-ends.js';
 import type { ResolvedTarget } from '../probes/target.js';
@@ -104,6 +107,28 @@ async function until(context: ProbeContext, stream: Stream, ms: number, isSo: ()
   return isSo();
 }
 
+/**
+ * Whose answers these are, by the sender's own route and neighbour table: `null` where they are the target's. Asked before
+ * anything is broken, and once more when all is over, for who took an address over in between answers just as well.
+ */
+async function strangerIn(
+  context: ProbeContext,
+  source: Vantage,
+  target: ResolvedTarget,
+  expected: string,
+): Promise<Outcome | null> {
+  const from = beside(source);
+  const { parts } = await runScript(from.host, pathParts(target.address), {
+    timeoutMs: context.timeLeftMs(),
+    signal: context.signal,
+    wrap: (shell) => inside(from, shell),
+  });
+  const answerer = await whoAnswers(context, source, target, readPath(parts, target.address));
+  if (answerer.is === 'target') return null;
+  if (answerer.is === 'unclear') return inconclusive(`${target.label} answers ${source.label}; but ${answerer.text}`);
+  return fail('wrong-answer', answerer.text, { expected, actual: 'answers of another' });
+}
+
 /** Everything between the first answers and the last: `null`, or why it could not be done. */
 async function watch(spec: AvailabilitySpec, context: ProbeContext, stream: Stream): Promise<Outcome | null> {
   const never = (): boolean => false;
@@ -184,6 +209,9 @@ async function attempt(spec: AvailabilitySpec, context: ProbeContext): Promise<O
       return fail('timeout', `${target.label} did not answer ${source.label} before anything was broken`, {
         expected: `an answer of ${target.label}`,
       });
+    const mine = `answers of ${target.label}`;
+    const stranger = begun ? await strangerIn(context, source, target, mine) : null;
+    if (stranger) return stranger;
     const hindered = stream.ended === null ? await watch(spec, context, stream) : null;
     if (hindered) return hindered;
     // A gap that is open at the end is watched until it is over, or longer than it may be.
@@ -194,6 +222,8 @@ async function attempt(spec: AvailabilitySpec, context: ProbeContext): Promise<O
       () => performance.now() - stream.heardAt < 2 * intervalMs,
     );
     openMs = performance.now() - stream.heardAt;
+    const successor = openMs < 2 * intervalMs ? await strangerIn(context, source, target, mine) : null;
+    if (successor) return successor;
     if (stream.ended !== null) return inconclusive(`the requests of ${source.label} ended early: ${stream.ended}`);
   } finally {
     await stream.stop();

@@ -38,7 +38,7 @@ const zFacts = Object.fromEntries(
 const zSpec = z
   .strictObject({
     on: zEndpoint.describe(
-      'A host (all processes that ps shows there, also those of containers, without netrig’s own session), a container (the processes of its control group, whatever else it may see), or a network namespace (processes that are in it).',
+      'A host (all processes that ps shows there, also those of containers, without netrig’s own: its session, and what keeps a light host alive), a container (the processes of its control group, whatever else it may see), or a network namespace (processes that are in it).',
     ),
     name: zMatcher.optional().describe('Command name, as ps -o comm shows it: the kernel keeps 15 characters.'),
     argv: zMatcher.optional().describe(facts.argv),

@@ -83,11 +83,14 @@ const servesConnection = (one: ProcessFacts): boolean =>
 const keepsExitStatus = (one: ProcessFacts): boolean =>
   one.name === 'sh' && /^\/var\/log\/netrig\/.*\.exit$/.test(one.argv.at(-1) ?? '');
 
+/** What keeps a light host alive, in place of an init: a scenario that looks for a `sleep` of its own does not mean it. */
+const keepsLightHost = (one: ProcessFacts): boolean => one.pid === 1 && one.argv.join(' ') === 'sleep infinity';
+
 /**
  * The processes that are netrig's own: `self` (the shell that lists them) with the sshd of its connection and all that runs in
  * it; other connections that netrig keeps, whose sshd was put into the host from outside (parent 0) or by netrig's own socket
- * unit (`units`: pids in its control groups); the shells around commands that steps have started. The commands themselves, which
- * have left the session that started them, are the scenario's.
+ * unit (`units`: pids in its control groups); the first process of a light host; the shells around commands that steps have
+ * started. The commands themselves, which have left the session that started them, are the scenario's.
  */
 export function ownProcesses(all: readonly ProcessFacts[], self: number, units: ReadonlySet<number>): Set<number> {
   const byPid = new Map(all.map((one) => [one.pid, one]));
@@ -102,6 +105,7 @@ export function ownProcesses(all: readonly ProcessFacts[], self: number, units: 
         (one) =>
           one === top ||
           keepsExitStatus(one) ||
+          keepsLightHost(one) ||
           (servesConnection(one) && one.pid !== 1 && (one.parent === 0 || (one.parent === 1 && units.has(one.pid)))),
       )
       .map(({ pid }) => pid),

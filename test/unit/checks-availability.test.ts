@@ -2,6 +2,8 @@ import { expect } from 'chai';
 import { availabilityCheck, judgeAvailability } from '../../src/checks/availability.js';
 import { gapsIn, readAnswer, type Answer } from '../../src/probes/answer-times.js';
 import { kindTable } from '../fakes/kind-table.js';
+import { fakeLab } from '../fakes/lab.js';
+import type { FakeOptions } from '../fakes/lab.js';
 import { fakePingStream } from '../fakes/ping-stream.js';
 import { areWellMade } from './well-made-kinds.js';
 
@@ -165,4 +167,49 @@ describe('Availability, over a lab', () => {
       },
     ],
   });
+});
+
+describe('Availability, where another one answers', () => {
+  const on = (address: string): object => ({ on: { lan: address } });
+  const rows: [title: string, world: FakeOptions, spec: object, is: string, reason: RegExp][] = [
+    [
+      'a neighbour with the same address',
+      {
+        hosts: { a: on('10.0.0.1'), b: on('10.0.0.2'), c: { ...on('10.0.0.3'), added: { eth0: ['10.0.0.2/24'] } } },
+        said: [
+          {
+            at: 'a',
+            tool: 'ip',
+            about: 'neigh',
+            says: JSON.stringify([{ dst: '10.0.0.2', dev: 'eth0', lladdr: '02:00:00:00:00:03', state: ['REACHABLE'] }]),
+          },
+        ],
+      },
+      { from: 'a', to: 'b' },
+      'fail wrong-answer',
+      /^to a, 10\.0\.0\.2 is c .*, and not b$/,
+    ],
+    [
+      'the source itself',
+      { hosts: { h: { namespaces: { aa: { eth0: ['10.5.0.1/24'] }, bb: { eth0: ['10.5.0.2/24', '10.5.0.1/24'] } } } } },
+      { from: 'h/netns:bb', to: 'h/netns:aa' },
+      'fail wrong-answer',
+      /it asks itself/,
+    ],
+  ];
+  for (const [title, world, spec, is, reason] of rows)
+    it(`${title}: ${is}`, async () => {
+      const lab = fakeLab({ ...world, spawns: fakePingStream() });
+      const {
+        verdict,
+        cause,
+        reason: said,
+      } = await lab.check(availabilityCheck, {
+        ...spec,
+        lasts: '300ms',
+        'loses-at-most': '500ms',
+      });
+      expect(`${verdict} ${cause}`, said).to.equal(is);
+      expect(said).to.match(reason);
+    });
 });
