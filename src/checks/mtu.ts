@@ -99,7 +99,7 @@ async function measure(context: ProbeContext, source: Vantage, target: ResolvedT
   const found = /^largest (-?\d+)$/m.exec(parts.get('search')?.output ?? '')?.[1];
   const path = readPath(parts, target.address);
   if (found === undefined) {
-    const text = `no packets could be sent from ${source.label}: ${whyUnfinished(exec)}`;
+    const text = `the packets from ${source.label} were not finished: ${whyUnfinished(exec)}`;
     return { sighting: { saw: 'nothing', text }, path: null, answeredBy: null, largest: null };
   }
   const payload = Number(found);

@@ -169,7 +169,7 @@ async function sendPing(context: ProbeContext, source: Vantage, target: Resolved
     answeredBy: null,
   });
   const ping = parts.get('ping');
-  if (!ping) return unknown(`no ping could be sent from ${source.label}: ${whyUnfinished(exec)}`);
+  if (!ping) return unknown(`the ping from ${source.label} was not finished: ${whyUnfinished(exec)}`);
   if (ping.exitCode === 127) return unknown(`${source.endpoint.host} has no ping`);
   const report = readPing(ping.output, target.address);
   if ('unread' in report)

@@ -7,7 +7,7 @@ import { defineCheck, looksOnly } from './kind.js';
 import type { EndpointUse } from './kind.js';
 import type { ProbeContext } from '../places/context.js';
 import { zAddressOn } from '../judging/expectation.js';
-import { inconclusive, withDiagnosis } from '../judging/outcome.js';
+import { fail, inconclusive, withDiagnosis } from '../judging/outcome.js';
 import { addressOfOwner, isTargetProblem, readOwner } from '../probes/target.js';
 import type { ResolvedTarget } from '../probes/target.js';
 import { isVantageProblem, resolveVantage } from '../places/vantage.js';
@@ -149,19 +149,31 @@ interface Pair {
 }
 
 /** Addresses first: a member without one can be neither reached nor cut off. */
-async function findPairs(context: ProbeContext, spec: ReachSpec, members: readonly Member[]): Promise<Pair[] | string> {
+/** The pairs, or the verdict where one of them has nothing to be sent to. */
+async function findPairs(
+  context: ProbeContext,
+  spec: ReachSpec,
+  members: readonly Member[],
+): Promise<{ pairs: Pair[] } | Outcome> {
   const options = { via: spec.via, family: spec.family };
   const owners = await Promise.all(members.map(({ vantage }) => readOwner(context, vantage, options)));
   const pairs: Pair[] = [];
+  let unknown: Outcome | null = null;
   for (const from of members) {
     for (const [at, to] of members.entries()) {
       if (from === to) continue;
       const target = addressOfOwner(context.plan, owners[at]!, from.vantage, options);
-      if (isTargetProblem(target)) return `${to.name} has no address to probe from ${from.name}: ${target.reason}`;
+      if (isTargetProblem(target)) {
+        const reason = `${to.name} has no address to probe from ${from.name}: ${target.reason}`;
+        // What must be reached and has no address is not reached, as every other kind says of it.
+        if (target.cause !== null && mayReach(spec, from, to)) return fail(target.cause, reason);
+        unknown ??= inconclusive(reason);
+        continue;
+      }
       pairs.push({ from, to, target });
     }
   }
-  return pairs;
+  return unknown ?? { pairs };
 }
 
 /** Every pair's probe, and every member's own at the addresses at which others mean it, by source and address. */
@@ -293,8 +305,9 @@ async function run(spec: ReachSpec, context: ProbeContext): Promise<Outcome> {
   const found = await findMembers(context, spec);
   if (typeof found[0] === 'string') return inconclusive(`Not every member is there: ${listed(found as string[])}.`);
   const members = found as Member[];
-  const pairs = await findPairs(context, spec, members);
-  if (typeof pairs === 'string') return inconclusive(pairs);
+  const paired = await findPairs(context, spec, members);
+  if ('verdict' in paired) return paired;
+  const { pairs } = paired;
   const sent = await sendAll(context, shapeOf(spec), members, pairs);
   const verdicts = await judgePairs(context, spec, pairs, sent);
   const negatives = verdicts.some(({ may }) => !may);

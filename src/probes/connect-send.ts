@@ -29,7 +29,7 @@ export function readConnect(
   why: string,
 ): ConnectResult {
   const nothing = (unknown: string): ConnectResult => ({ sighting: null, unknown, path: null, answeredBy: null });
-  if (!part) return nothing(`no probe could be sent from ${source.label}: ${why}`);
+  if (!part) return nothing(`the probe from ${source.label} was not finished: ${why}`);
   if (part.exitCode === 127) return nothing(`${source.endpoint.host} has no perl, which sends the probe`);
   const sighting = readConnectOutput(part.output, 1)?.[0];
   if (!sighting)

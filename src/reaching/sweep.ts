@@ -104,7 +104,7 @@ function readSweep(
     targets.map(() => ({ sighting: { saw: 'nothing', text }, path: null, answeredBy: null }));
   const tool = shape.by === 'ping' ? 'fping' : 'perl';
   const probe = parts.get(`probe-${at}`);
-  if (!probe) return all(`no probe could be sent from ${source.label}: ${why}`);
+  if (!probe) return all(`the probes from ${source.label} were not finished: ${why}`);
   if (probe.exitCode === 127) return all(`${source.host.name} has no ${tool}, which sends the probes`);
   const addresses = targets.map(({ address }) => address);
   const paths = readPaths(parts, addresses, `${at}-`);

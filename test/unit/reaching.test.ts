@@ -343,6 +343,22 @@ const cases: Case[] = [
     spec: { groups: { x: ['client'], y: ['server'] } },
     is: 'inconclusive',
   },
+  {
+    title: 'reach: what must be reached has no address, as ping says of the same pair',
+    kind: reach,
+    spec: { groups: { x: ['a'], y: ['b'] }, family: 6, expect: { allow: ['x -> y'] } },
+    is: 'fail',
+    cause: 'absent',
+    reason: /b has no address to probe from a: b has no IPv6 address/,
+  },
+  { title: 'ping of the same pair', kind: ping, spec: { from: 'a', to: 'b', family: 6 }, is: 'fail', cause: 'absent' },
+  {
+    title: 'reach: what must not be reached has no address',
+    kind: reach,
+    spec: { groups: { x: ['a'], y: ['b'] }, family: 6 },
+    is: 'inconclusive',
+    reason: /b has no address to probe from a/,
+  },
   // Causes
   {
     title: 'refused expected, unreachable seen',
