@@ -156,15 +156,25 @@ export interface Attempt {
   sent: Sent;
 }
 
+type Settle = (attempt: Attempt) => Promise<Outcome | null> | Outcome | null;
+
+/** What the kind makes of the answer, which says nothing of the target where another one gave it. */
+async function settled(context: ProbeContext, prober: Prober, attempt: Attempt, settle: Settle): Promise<Outcome> {
+  const own = await settle(attempt);
+  if (own !== null && own.verdict !== 'pass') return own;
+  const judged = await judgeSent(context, prober, attempt, attempt.sent);
+  return own !== null && judged.verdict === 'pass' ? own : judged;
+}
+
 /**
  * One attempt of a connectivity kind, from its two ends to its verdict: finds the source, resolves the target from there, sends,
- * and judges. `settle` may decide first by what was seen (`null`: it does not). Rejects only with NETRIG_HOST_UNKNOWN and NETRIG_SSH_*.
+ * and judges. `settle` may decide first by what was seen (`null`: it does not); what it lets pass the target must have answered itself. Rejects only with NETRIG_HOST_UNKNOWN and NETRIG_SSH_*.
  */
 export async function attemptBetween(
   context: ProbeContext,
   spec: EndsSpec,
   prober: Prober,
-  settle: (attempt: Attempt) => Promise<Outcome | null> | Outcome | null = () => null,
+  settle: Settle = () => null,
 ): Promise<Outcome> {
   const from = parseEndpoint(spec.from, context.plan);
   if (!isVantage(from)) return inconclusive(`${spec.from} is no place a probe can start from`);
@@ -213,7 +223,7 @@ export async function attemptBetween(
       await context.probeOver?.();
       const tooLate = outOfTime(context, prober, sent, leftMs);
       if (tooLate) return fail('timeout', tooLate, { expected: success, actual: 'timeout' });
-      const outcome = (await settle({ source, target, sent })) ?? (await judgeSent(context, prober, ends, sent));
+      const outcome = await settled(context, prober, { source, target, sent }, settle);
       const command = outcome.verdict === 'pass' ? null : (prober.again?.(source, target) ?? null);
       return command === null ? outcome : { ...outcome, again: { on: source.label, command } };
     }

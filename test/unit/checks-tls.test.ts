@@ -4,6 +4,7 @@ import { expect } from 'chai';
 import type { CheckKind } from '../../src/checks/kind.js';
 import { tlsCheck } from '../../src/checks/tls.js';
 import { kindTable } from '../fakes/kind-table.js';
+import { fakeLab } from '../fakes/lab.js';
 import type { Row, Said } from '../fakes/lab.js';
 import { root } from './scenario-fixtures.js';
 import { areWellMade } from './well-made-kinds.js';
@@ -171,4 +172,30 @@ describe('the kind tls', () => {
     it(`refuses ${JSON.stringify(spec)}`, () => {
       expect(JSON.stringify(tlsCheck.schema.safeParse(spec).error?.issues)).to.match(message);
     });
+});
+
+describe('tls, where another one answers', () => {
+  it('fails, however good its certificate', async () => {
+    const lab = fakeLab({
+      hosts: {
+        a: { on: { lan: '10.0.0.1' } },
+        b: { on: { lan: '10.0.0.2' } },
+        c: { on: { lan: '10.0.0.3' }, added: { eth0: ['10.0.0.2/24'] } },
+      },
+      said: [
+        connect('open 0.4'),
+        clock(issued + day),
+        openssl(shown(0, 'ok', certificate, authority)),
+        {
+          at: 'a',
+          tool: 'ip',
+          about: 'neigh',
+          says: JSON.stringify([{ dst: '10.0.0.2', dev: 'eth0', lladdr: '02:00:00:00:00:03', state: ['REACHABLE'] }]),
+        },
+      ],
+    });
+    const { verdict, cause, reason } = await lab.check(tlsCheck, base);
+    expect(`${verdict} ${cause}`, reason).to.equal('fail wrong-answer');
+    expect(reason).to.match(/^to a, 10\.0\.0\.2 is c .*, and not b$/);
+  });
 });
