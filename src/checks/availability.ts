@@ -1,7 +1,5 @@
 import { z } from 'zod';
-import { pathParts, readPath } from '../facts/path.js';
 import { zAddressOn } from '../judging/expectation.js';
-import { whoAnswers } from '../judging/identity.js';
 import { fail, inconclusive } from '../judging/outcome.js';
 import { describeFault, faultOf, partsOfFault, zFaultForAWhile } from '../language/fault.js';
 import { zDuration, zEndpoint, zTarget } from '../language/fields.js';
@@ -10,11 +8,11 @@ import type { Measure, Outcome } from '../model/verdict.js';
 import type { ProbeContext } from '../places/context.js';
 import { isVantage, parseEndpoint } from '../places/endpoint.js';
 import type { Vantage } from '../places/vantage.js';
-import { runScript } from '../places/script.js';
-import { beside, inside } from '../places/vantage.js';
+import { beside } from '../places/vantage.js';
 import { gapsIn, readAnswer, type Answer, type Gap } from '../probes/answer-times.js';
 import { resolveProbe } from '../probes/probe-ends.js';
 import type { ResolvedTarget } from '../probes/target.js';
+import { strangerAt } from '../reaching/stranger.js';
 import { defineCheck } from './kind.js';
 
 /** Time between two requests, ms. */
@@ -107,28 +105,6 @@ async function until(context: ProbeContext, stream: Stream, ms: number, isSo: ()
   return isSo();
 }
 
-/**
- * Whose answers these are, by the sender's own route and neighbour table: `null` where they are the target's. Asked before
- * anything is broken, and once more when all is over, for who took an address over in between answers just as well.
- */
-async function strangerIn(
-  context: ProbeContext,
-  source: Vantage,
-  target: ResolvedTarget,
-  expected: string,
-): Promise<Outcome | null> {
-  const from = beside(source);
-  const { parts } = await runScript(from.host, pathParts(target.address), {
-    timeoutMs: context.timeLeftMs(),
-    signal: context.signal,
-    wrap: (shell) => inside(from, shell),
-  });
-  const answerer = await whoAnswers(context, source, target, readPath(parts, target.address));
-  if (answerer.is === 'target') return null;
-  if (answerer.is === 'unclear') return inconclusive(`${target.label} answers ${source.label}; but ${answerer.text}`);
-  return fail('wrong-answer', answerer.text, { expected, actual: 'answers of another' });
-}
-
 /** Everything between the first answers and the last: `null`, or why it could not be done. */
 async function watch(spec: AvailabilitySpec, context: ProbeContext, stream: Stream): Promise<Outcome | null> {
   const never = (): boolean => false;
@@ -210,7 +186,8 @@ async function attempt(spec: AvailabilitySpec, context: ProbeContext): Promise<O
         expected: `an answer of ${target.label}`,
       });
     const mine = `answers of ${target.label}`;
-    const stranger = begun ? await strangerIn(context, source, target, mine) : null;
+    // Once more when all is over: who took the address over in between answers just as well.
+    const stranger = begun ? await strangerAt(context, source, target, mine) : null;
     if (stranger) return stranger;
     const hindered = stream.ended === null ? await watch(spec, context, stream) : null;
     if (hindered) return hindered;
@@ -222,7 +199,7 @@ async function attempt(spec: AvailabilitySpec, context: ProbeContext): Promise<O
       () => performance.now() - stream.heardAt < 2 * intervalMs,
     );
     openMs = performance.now() - stream.heardAt;
-    const successor = openMs < 2 * intervalMs ? await strangerIn(context, source, target, mine) : null;
+    const successor = openMs < 2 * intervalMs ? await strangerAt(context, source, target, mine) : null;
     if (successor) return successor;
     if (stream.ended !== null) return inconclusive(`the requests of ${source.label} ended early: ${stream.ended}`);
   } finally {

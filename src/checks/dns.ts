@@ -17,6 +17,8 @@ import { fail, inconclusive, pass } from '../judging/outcome.js';
 import { resolveName } from '../probes/resolver.js';
 import type { Resolution } from '../probes/resolver.js';
 import { isTargetProblem, resolveTarget } from '../probes/target.js';
+import type { ResolvedTarget } from '../probes/target.js';
+import { strangerAt } from '../reaching/stranger.js';
 import { addressOn, isVantageProblem, resolveVantage } from '../places/vantage.js';
 import type { Vantage } from '../places/vantage.js';
 
@@ -185,9 +187,13 @@ async function compareOwner(
   return fail('wrong-answer', `${seen}; expected ${wanted}${why}`, { expected: wanted, actual });
 }
 
-async function serverAddress(context: ProbeContext, source: Vantage, server: string): Promise<string | Outcome> {
+async function serverAddress(
+  context: ProbeContext,
+  source: Vantage,
+  server: string,
+): Promise<ResolvedTarget | Outcome> {
   const target = await resolveTarget(context, source, parseEndpoint(server, context.plan));
-  if (!isTargetProblem(target)) return target.address;
+  if (!isTargetProblem(target)) return target;
   return inconclusive(`name server ${server} could not be found: ${target.reason}`);
 }
 
@@ -288,13 +294,19 @@ export const dnsCheck = defineCheck<DnsSpec>({
     const source = await resolveVantage(context, from);
     if (isVantageProblem(source)) return inconclusive(`the source is not there: ${source.reason}`);
     const server = spec.server === undefined ? undefined : await serverAddress(context, source, spec.server);
-    if (typeof server === 'object') return server;
+    if (server !== undefined && 'verdict' in server) return server;
     const name = spec.type === 'PTR' && familyOf(spec.name) !== 0 ? reverseName(spec.name) : spec.name;
     const resolution = await resolveName(context, source, name, {
       type: spec.type,
       waitMs: spec.wait,
-      ...(server === undefined ? {} : { server, ...(spec.port === undefined ? {} : { port: spec.port }) }),
+      ...(server === undefined
+        ? {}
+        : { server: server.address, ...(spec.port === undefined ? {} : { port: spec.port }) }),
     });
+    const replied = resolution.saw === 'answer' || (resolution.saw === 'failure' && resolution.replied);
+    const stranger =
+      replied && server?.owner ? await strangerAt(context, source, server, `an answer of ${server.label}`) : null;
+    if (stranger) return stranger;
     const expected = spec.expect === 'answer' ? null : spec.expect;
     if (resolution.saw === 'answer' && (expected === null || !('fails' in expected)))
       return compare(context, spec, expected, resolution);

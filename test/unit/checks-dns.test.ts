@@ -5,6 +5,7 @@ import { readHostsFile, readResolvConf, searchCandidates } from '../../src/facts
 import { readAnswer } from '../../src/probes/resolver.js';
 import { kindTable } from '../fakes/kind-table.js';
 import type { Case } from '../fakes/kind-table.js';
+import { fakeLab } from '../fakes/lab.js';
 import type { FakeOptions, Row } from '../fakes/lab.js';
 import { dnsData, nameAsked } from '../fakes/sayings.js';
 import type { DnsSaid } from '../fakes/sayings.js';
@@ -354,6 +355,27 @@ describe('a dns check, from what the servers said to its verdict', () => {
     hosts: { ...hosts, ns: { ...hosts.ns, added: { eth0: ['10.7.7.7/24'] } } },
     said: lab,
     cases: table,
+  });
+  it('fails where another one than the server that is named answers at its address', async () => {
+    const impostor = fakeLab({
+      hosts: { ...hosts, c: { on: { lan: '10.0.0.99' }, added: { eth0: ['10.0.0.53/24'] } } },
+      said: [
+        {
+          at: 'a',
+          tool: 'ip',
+          about: 'neigh',
+          says: JSON.stringify([{ dst: '10.0.0.53', dev: 'eth0', lladdr: '02:00:00:00:00:03', state: ['REACHABLE'] }]),
+        },
+        serves('10.0.0.53', { 'x.example': { addresses: ['10.9.9.9'] } }),
+        ...lab,
+      ],
+    });
+    for (const expected of [{ addresses: '10.9.9.9' }, { fails: 'nxdomain' }]) {
+      const spec = { from: 'a', name: 'x.example', server: 'ns', expect: expected };
+      const { verdict, cause, reason } = await impostor.check(dnsCheck, spec);
+      expect(`${verdict} ${cause}`, reason).to.equal('fail wrong-answer');
+      expect(reason).to.match(/10\.0\.0\.53 is c .*, and not ns$/);
+    }
   });
   it('takes a control where nothing must be answered, and no hosts file that says so', () => {
     const takes = (more: object): boolean => dnsCheck.schema.safeParse({ from: 'a', name: 'x', ...more }).success;
