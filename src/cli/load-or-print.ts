@@ -17,14 +17,16 @@ export async function loadOrPrint(files: readonly string[], options: LoadOptions
     return loaded;
   }
   tell`${alreadyHarmless(formatDiagnostics(diagnostics, { color: errIsColoured }))}`;
-  const bad = new Set(diagnostics.map((one) => one.file)).size;
-  throw new NetrigError(
-    'NETRIG_SCENARIO_INVALID',
-    `${diagnostics.length} ${diagnostics.length === 1 ? 'mistake' : 'mistakes'} in ${bad} of ${files.length} ${files.length === 1 ? 'file' : 'files'}; nothing was started.`,
-    {
-      hint: 'Mend the places named above.',
-    },
-  );
+  throw new NetrigError('NETRIG_SCENARIO_INVALID', `${mistakeCount(loaded)}; nothing was started.`, {
+    hint: 'Mend the places named above.',
+  });
+}
+
+/** `4 mistakes in 1 of 2 files`: files are scenarios; a mistake may stand in another file that one of them takes in. */
+export function mistakeCount(loaded: readonly Pick<LoadedScenario, 'diagnostics'>[]): string {
+  const mistakes = loaded.reduce((sum, { diagnostics }) => sum + diagnostics.length, 0);
+  const bad = loaded.filter(({ diagnostics }) => diagnostics.length > 0).length;
+  return `${mistakes} ${mistakes === 1 ? 'mistake' : 'mistakes'} in ${bad} of ${loaded.length} ${loaded.length === 1 ? 'file' : 'files'}`;
 }
 
 /** A value of a name that no file has would choose nothing, in silence. */

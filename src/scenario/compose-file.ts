@@ -146,7 +146,13 @@ function withImages(taking: Taking, data: DataMap, built: readonly Placed[]): Pl
     : own === undefined
       ? []
       : [[own, from]];
-  return [['images', assembly.list([...before, [assembly.map(built), built[0]![2]]]), from]];
+  return [
+    [
+      'images',
+      assembly.list([...before, [assembly.map(built), built[0]![2]]]),
+      own === undefined ? built[0]![2] : from,
+    ],
+  ];
 }
 
 /**

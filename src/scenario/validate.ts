@@ -270,7 +270,9 @@ function readScenario(reading: Reading, file: string): Scenario | null {
   const covers = coveredItems(reading, reading.data.covers, top.covers, ['covers']);
   const lab = declaredLab(reading);
   const items = readItems(reading, lab);
-  if (top.images !== undefined && lab.hosts.size > 0 && ![...lab.hosts.keys()].some(lab.hasEngine))
+  // A host with a mistake of its own may be the one that has an engine.
+  const hostsSound = lab.hosts.size > 0 && lab.hosts.size === lab.hostNames.size;
+  if (top.images !== undefined && hostsSound && ![...lab.hosts.keys()].some(lab.hasEngine))
     mistakes.report(['images'], 'no host of this scenario has an engine that could have them', 'key');
   checkDuration(mistakes.report, ['boot-timeout'], top['boot-timeout']);
   const exercise = readExercise(reading, top.exercise, items, file);

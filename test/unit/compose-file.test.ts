@@ -141,6 +141,19 @@ x-anything: 1
     for (const [compose, message] of wrong) expect(mistakes(compose)[0], compose).to.match(message);
   });
 
+  it('with mistakes make no mistakes of what the scenario says of their services', () => {
+    const text = `${scenario()}  - { check: it answers, ping: { from: app/front, to: 10.0.0.1 } }\n`;
+    const wrong = 'services:\n  front:\n    build: ./web\n    ports: [x]\n';
+    const told = mistakes(wrong, text);
+    expect(told).to.have.length(1);
+    expect(told[0]).to.match(/^compose\.yaml:4:13 expected a port/);
+    expect(mistakes('services:\n  front: { image: busybox }\n', text.replace('app/front', 'app/frond'))[0]).to.match(
+      /^lab\.yaml:\d+:\d+ no step creates the container frond on app/,
+    );
+    const none = scenario('{ compose: ./shop/compose.yaml }').replace('docker:', 'engine: false, docker:');
+    for (const one of mistakes('services:\n  front:\n    build: ./web\n', none)) expect(one).to.not.match(/:1:1 /);
+  });
+
   it('that are not there are mistakes of the scenario', () => {
     const wrong = (compose: string): string | undefined => mistakes('', scenario(`{ compose: ${compose} }`))[0];
     expect(wrong('./none.yaml')).to.match(/^lab\.yaml:3:36 there is no file/);

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { expect } from 'chai';
 import { codeFrame, diagnosticsToJson, formatDiagnostics } from '../../src/scenario/diagnostic.js';
 import type { Diagnostic } from '../../src/scenario/diagnostic.js';
+import { loadScenarioText } from '../../src/scenario/load.js';
 import { fixtures, lab, lines, validateFixture, validateText } from './scenario-fixtures.js';
 
 /** Beside each fixture `NAME.yaml` stands `NAME.expected`: one `line:column message` a line, all that is wrong with it. */
@@ -34,6 +35,30 @@ describe('scenario: mistakes and their places', () => {
       });
     }
   }
+
+  it('are not told again by what follows from them', () => {
+    const told = (hosts: string, steps: string, top = ''): string[] =>
+      lines(
+        loadScenarioText(`scenario: lab\ntitle: A lab\n${top}hosts: ${hosts}\nsteps:\n${steps}`, '/nowhere/lab.yaml')
+          .diagnostics,
+      );
+    const step = '  - run: "true"\n';
+    const short = told('{ a: { docker: { containers: { c: { image: busybox } } } } }', step, 'images: [busybox]\n');
+    expect(short).to.have.length(1);
+    expect(short[0]).to.match(/^4:/);
+    const ping = '  - { check: it answers, ping: { from: a/web, to: 10.0.0.1 } }\n';
+    const unsound = told('{ a: { docker: { containers: { web: { image: busybox, wrong: 1 } } } } }', ping);
+    expect(unsound).to.have.length(1);
+    expect(unsound[0]).to.match(/unknown key "wrong"/);
+    const fault = '  - { fault: { cut: { segment: lan, hosts: nowhere }, name: pa } }\n';
+    const healed = told('{ a: }', `${fault}  - { heal: pa }\n`);
+    expect(healed.join('\n')).to.not.match(/no fault before it/);
+    expect(healed).to.not.deep.equal([]);
+    // Whatever does not follow is told beside them.
+    expect(told('{ a: }', `${fault}  - { heal: pb }\n`).join('\n')).to.match(/no fault before it is called "pb"/);
+    expect(told('{ a: { init: light } }', step, 'images: [busybox]\n').join('\n')).to.match(/no host of this scenario/);
+    expect(told('{ a: }', ping).join('\n')).to.match(/no step creates the container web on a/);
+  });
 
   it('are sorted by place, and each is said once for all matrix combinations', () => {
     const { diagnostics } = validateText(

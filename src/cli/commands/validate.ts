@@ -1,4 +1,5 @@
 import { exitStatus } from '../../model/verdict.js';
+import { mistakeCount } from '../load-or-print.js';
 import { alreadyHarmless, errIsColoured, print, printJson, tell } from '../terminal.js';
 import { diagnosticsToJson, findScenarioFiles, formatDiagnostics, loadScenarioFiles } from '../../scenario/load.js';
 
@@ -10,8 +11,7 @@ export async function validate(paths: string[], flags: { json?: boolean }): Prom
     printJson({ files: files.length, diagnostics: diagnosticsToJson(diagnostics) });
   } else if (diagnostics.length > 0) {
     tell`${alreadyHarmless(formatDiagnostics(diagnostics, { color: errIsColoured }))}`;
-    const bad = new Set(diagnostics.map((one) => one.file)).size;
-    tell`\n${diagnostics.length} ${diagnostics.length === 1 ? 'mistake' : 'mistakes'} in ${bad} of ${files.length} files`;
+    tell`\n${mistakeCount(loaded)}`;
   } else {
     const scenarios = loaded.flatMap((one) => one.scenarios);
     const checks = scenarios.reduce((sum, one) => sum + one.items.filter((item) => item.kind === 'check').length, 0);

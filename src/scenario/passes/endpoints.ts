@@ -23,7 +23,15 @@ export interface PlaceChecks {
  */
 export function placeChecks(data: DataMap, lab: DeclaredLab, report: Report, given: boolean): PlaceChecks {
   const places = knownPlaces(data, lab);
-  return { endpoint: endpointCheck(places, lab, report, given), addressOn: addressOnCheck(places, lab, report, given) };
+  return {
+    endpoint: endpointCheck(places, lab, report, given),
+    addressOn: addressOnCheck(places, lab, report, { given, segments: data.segments }),
+  };
+}
+
+/** Whether no host has a mistake of its own: what one declares is not known then. */
+function hostsSound({ hosts, hostNames }: DeclaredLab): boolean {
+  return hosts.size === hostNames.size;
 }
 
 /** `address-on` picks among addresses that somebody has: it names a segment, a network of an engine or an interface. */
@@ -31,7 +39,7 @@ function addressOnCheck(
   places: KnownPlaces,
   lab: DeclaredLab,
   report: Report,
-  given: boolean,
+  { given, segments }: { given: boolean; segments: Data | undefined },
 ): PlaceChecks['addressOn'] {
   const networks = new Set(
     ['bridge', 'host'].concat([...lab.hosts.values()].flatMap((host) => Object.keys(host.docker?.networks ?? {}))),
@@ -48,6 +56,8 @@ function addressOnCheck(
       if (target?.kind === 'netns') return;
     }
     if (given || lab.segments.has(name) || networks.has(name) || places.mentionedAnywhere(name)) return;
+    // A host or segment with a mistake of its own may have it.
+    if (!hostsSound(lab) || (isDataMap(segments) && Object.hasOwn(segments, name))) return;
     const known = [...lab.segments.keys(), ...networks];
     report(path, () => `no segment and no network ${shown(name)} in this scenario${suggestion(name, known)}`);
   };
@@ -55,7 +65,9 @@ function addressOnCheck(
 
 function endpointCheck(places: KnownPlaces, lab: DeclaredLab, report: Report, given: boolean): PlaceChecks['endpoint'] {
   const checkContainer = (host: string, container: string, path: Path): void => {
-    if (lab.hosts.has(host) && !lab.hasEngine(host))
+    // What a host with a mistake of its own declares is not known.
+    if (!lab.hosts.has(host)) return;
+    if (!lab.hasEngine(host))
       return report(path, `${host} has no engine, so no containers${whyNoEngine(lab.hosts.get(host))}`);
     if (given || places.hasContainer(host, container)) return;
     report(path, () => {
@@ -116,6 +128,11 @@ function knownPlaces(data: DataMap, lab: DeclaredLab): KnownPlaces {
   const words = lazily(() => {
     const all = wordsOf(textsIn(isDataMap(shapes) ? Object.values(shapes) : []).join('\n'));
     for (const host of lab.hostNames) for (const container of Object.keys(declared(host))) all.add(container);
+    // Also of hosts with a mistake of their own.
+    for (const shape of isDataMap(shapes) ? Object.values(shapes) : []) {
+      const containers = isDataMap(shape) && isDataMap(shape.docker) ? shape.docker.containers : undefined;
+      for (const container of isDataMap(containers) ? Object.keys(containers) : []) all.add(container);
+    }
     return all;
   });
   const namedByHost = new Map<string, Set<string>>();

@@ -45,26 +45,44 @@ export function readItems(reading: Reading, lab: DeclaredLab): ScenarioItem[] {
         return [];
     }
   };
-  const items = steps.flatMap((item, index) => read(item, { path: ['steps', index], index }));
+  const misread: { index: number; item: Data }[] = [];
+  const items = steps.flatMap((item, index) => {
+    const before = mistakes.found;
+    const own = read(item, { path: ['steps', index], index });
+    if (mistakes.found > before) misread.push({ index, item });
+    return own;
+  });
   checkTitles(items, mistakes.report);
-  checkFaultNames(items, mistakes.report);
+  checkFaultNames(items, misread, mistakes.report);
   return [
     ...items,
     ...last.flatMap((item, index) => read(item, { path: ['finally', index], index: steps.length + index })),
   ];
 }
 
+/** Whether an item of the file that has mistakes says `name: NAME` below one of its keys. */
+function givesName(item: Data, name: string): boolean {
+  return isDataMap(item) && Object.values(item).some((spec) => isDataMap(spec) && spec['name'] === name);
+}
+
 /** What is healed by its name was put in by that name before. */
-function checkFaultNames(items: readonly ScenarioItem[], report: Report): void {
+function checkFaultNames(
+  items: readonly ScenarioItem[],
+  misread: readonly { index: number; item: Data }[],
+  report: Report,
+): void {
   const given = new Set<string>();
   for (const item of items) {
     if (item.kind !== 'step') continue;
     const name = item.type.faultName?.(item.spec) ?? null;
     if (name === null) continue;
+    const index = Number(item.id.slice(1)) - 1;
+    // A fault with another mistake gives its name all the same.
+    const mistaken = misread.some((one) => one.index < index && givesName(one.item, 'needs' in name ? name.needs : ''));
     if ('gives' in name) given.add(name.gives);
-    else if (!given.has(name.needs))
+    else if (!given.has(name.needs) && !mistaken)
       report(
-        ['steps', Number(item.id.slice(1)) - 1, item.type.name],
+        ['steps', index, item.type.name],
         `no fault before it is called ${shown(name.needs)}${suggestion(name.needs, ['all', ...given])}`,
       );
   }
