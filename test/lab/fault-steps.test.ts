@@ -92,6 +92,38 @@ describe('Steps that break things', function () {
       });
   }
 
+  for (const image of ['debian-11', 'debian-12', 'debian-13', 'debian-sid'])
+    for (const isolation of ['users', 'none'])
+      it(`a host of ${image} starts again with its disk, light or not; isolation ${isolation}`, async () => {
+        const name = `fault-${image}`;
+        const { dir, remove } = workDirectory({
+          'lab.yaml': `scenario: ${name}
+title: Power of hosts of one image
+hosts: { a: { image: ${image}, init: light }, c: { image: ${image} } }
+segments: { lan: { subnet: 10.84.0.0/24, hosts: [a, c] } }
+steps:
+  - step: Something on disk, and mounts
+    on: [a, c]
+    run: |
+      echo kept >/root/kept
+      ip netns add blue
+      mount -t tmpfs tmpfs /srv
+${'  - fault: { poweroff: a }\n  - fault: { poweroff: c }\n  - heal: all\n'.repeat(2)}  - step: What was on disk is there, what was mounted is not
+    on: [a, c]
+    run: |
+      test "$(cat /root/kept)" = kept
+      ! grep -e blue -e ' /srv ' /proc/mounts
+  - check: a reaches c
+    ping: { from: a, to: c }
+    within: 10s
+`,
+        });
+        const run = await netrig(['run', 'lab.yaml', '--isolation', isolation], { cwd: dir }).ended;
+        expect(run.status, run.stdout + run.stderr).to.equal(0);
+        expect(leftovers(name)).to.deep.equal([]);
+        remove();
+      });
+
   it('a check from or to a host that is off fails, and says so; the steps of `finally` find it up', async () => {
     const { dir, remove } = workDirectory({
       'lab.yaml': `${head('fault-off')}steps:

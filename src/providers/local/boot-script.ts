@@ -422,6 +422,11 @@ export function restartedBootScript(isolation: Isolation): string {
   const stays = isolation === 'users' ? '/ | /proc | /sys | /dev | /dev/.lxc/* | /dev/net/* | /dev/[!mps]* | ' : '/ | ';
   return `set -eu
 cd /
+# Without a proc that is alive, busybox does not find itself, and takes what the host has: util-linux's umount of 2.41 unmounts
+# nothing then, and may be anybody's.
+busybox="\${NETRIG_TOOLS:+${toolsPlace}}/bin/busybox"
+mount() { "$busybox" mount "$@"; }
+umount() { "$busybox" umount "$@"; }
 # Over the old one, which shows the processes of a namespace that is no more.
 mount -t proc -o nosuid,nodev,noexec proc proc
 mounts=
