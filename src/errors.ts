@@ -222,7 +222,7 @@ export const errorCatalogue = {
     exit: lab,
   },
   NETRIG_HOST_OFF: {
-    meaning: 'A step or check needs a host that a step of the scenario powered off.',
+    meaning: 'A step or check needs a host that a step of the scenario powered off or paused.',
     mend: 'Put a `heal:` step before it, or ask another host.',
     exit: failed,
   },

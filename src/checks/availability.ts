@@ -117,7 +117,7 @@ async function watch(spec: AvailabilitySpec, context: ProbeContext, stream: Stre
   const planted = await context.breaker.plantForAWhile(faultOf(during, context.plan), during.flap?.every ?? null);
   if ('verdict' in planted) return planted;
   try {
-    await until(context, stream, during.for, never);
+    await until(context, stream, during.for ?? 0, never);
   } finally {
     await planted.heal();
   }

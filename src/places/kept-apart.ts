@@ -1,17 +1,21 @@
-import { faultText, type Fault } from '../model/fault.js';
+import { faultText, isHostFault, type Fault } from '../model/fault.js';
 import type { LabPlan } from '../plan/lab-plan.js';
 
 /** The part of a segment that a host's link leads to while faults are in; `null`: none, for the link carries nothing. */
 function partOf(host: string, segment: string, faults: readonly Fault[]): string | null {
   const part = [segment];
   for (const fault of faults) {
-    if (fault.kind === 'poweroff') {
-      if (fault.host === host) return null;
+    if (isHostFault(fault)) {
+      // One whose processes stand still forwards all the same.
+      if (fault.kind === 'poweroff' && fault.host === host) return null;
     } else if (fault.segment !== segment) {
       continue;
     } else if (fault.kind === 'partition') {
       part.push(String(fault.groups.findIndex((group) => group.includes(host))));
-    } else if (fault.hosts.includes(host) && (fault.kind === 'cut' || fault.percent >= 100)) {
+    } else if (
+      fault.hosts.includes(host) &&
+      (fault.kind === 'cut' || (fault.kind === 'loss' && fault.percent >= 100))
+    ) {
       return null;
     }
   }

@@ -1,3 +1,4 @@
+import { faultText } from '../model/fault.js';
 import { z } from 'zod';
 import { canonicalAddress, familyOf } from '../model/cidr.js';
 import { askIp } from '../facts/answer.js';
@@ -60,8 +61,10 @@ const zAddresses = z.looseObject({
 
 /** All addresses of global scope of a place, in the order of its interfaces. Rejects only with NETRIG_SSH_*. */
 export async function ownAddresses(context: ProbeContext, place: Vantage): Promise<OwnAddresses> {
-  const off = context.planted?.().some((fault) => fault.kind === 'poweroff' && fault.host === place.host.name);
-  if (off === true) return { unknown: `${place.host.name} is powered off` };
+  const off = context
+    .planted?.()
+    .find((fault) => (fault.kind === 'poweroff' || fault.kind === 'pause') && fault.host === place.host.name);
+  if (off !== undefined) return { unknown: faultText(off) };
   const answer = await askIp(context, place, ['addr', 'show', 'scope', 'global'], zAddresses);
   if ('unknown' in answer) return answer;
   if ('refusal' in answer) return { unknown: `the addresses of ${place.label} could not be read: ${answer.refusal}` };

@@ -83,6 +83,8 @@ export interface LabFaults {
   plant(fault: Fault): Promise<PlantedFault>;
   /** Whether a host is powered off just now: that it is dead then is no fault of the lab. */
   isOff(host: string): boolean;
+  /** Whether the processes of a host stand still just now: it answers no session. Left out where none ever do. */
+  isPaused?(host: string): boolean;
 }
 
 export interface PlantedFault {

@@ -114,6 +114,10 @@ export function faultKeeper(options: FaultKeeperOptions): FaultKeeper {
     }
     const lacks = await lab.faults.lacks(fault);
     if (lacks !== null) return { verdict: 'skipped', reason: `The fault cannot be had here: ${lacks}.` };
+    if (fault.kind === 'kill') {
+      await lab.faults.plant(fault);
+      return { verdict: 'pass', reason: `Done: ${faultText(fault)}.` };
+    }
     const over = new AbortController();
     const one: Kept = {
       order,
@@ -135,7 +139,9 @@ export function faultKeeper(options: FaultKeeperOptions): FaultKeeper {
 
   async function plantForAWhile(fault: Fault, everyMs: number | null): ReturnType<LabBreaker['plantForAWhile']> {
     const one = await putIn({ name: null, fault, forMs: null, everyMs });
-    return 'verdict' in one ? one : { heal: () => takeOut(one, options.signal) };
+    // What is over at once leaves nothing to heal.
+    if ('verdict' in one) return one.verdict === 'pass' ? { heal: async () => undefined } : one;
+    return { heal: () => takeOut(one, options.signal) };
   }
 
   async function heal(name: string | null, signal: AbortSignal): Promise<Outcome> {

@@ -149,6 +149,7 @@ function connectionsTo(lab: RunningLab, connectTo: typeof connect, target: (host
     planOf(host);
     if (closed) throw new NetrigError('NETRIG_SSH_LOST', `The session with the lab ${lab.id} is closed.`);
     if (lab.faults?.isOff(host) === true) throw new NetrigError('NETRIG_HOST_OFF', `${host} is powered off.`);
+    if (lab.faults?.isPaused?.(host) === true) throw new NetrigError('NETRIG_HOST_OFF', `${host} is paused.`);
     const before = open.get(host);
     if (before) {
       const live = await before.catch(() => null);

@@ -22,11 +22,19 @@ export const faultStep = defineStep<FaultSpec>({
   describe: ({ fault }) => describeFault(fault),
   parts: ({ fault }) => partsOfFault(fault, ['fault']),
   faultName: ({ fault }) => (fault.name === undefined ? null : { gives: fault.name }),
-  run: (spec, { plan, breaker }) =>
-    breaker.plant({
+  run: async (spec, { plan, breaker }) => {
+    const fault = faultOf(spec.fault, plan);
+    if (spec.fault.restart !== undefined) {
+      const off = await breaker.plantForAWhile(fault, null);
+      if ('verdict' in off) return off;
+      await off.heal();
+      return { verdict: 'pass', reason: `${spec.fault.restart} was powered off, and answers again.` };
+    }
+    return breaker.plant({
       name: spec.fault.name ?? null,
-      fault: faultOf(spec.fault, plan),
+      fault,
       forMs: spec.fault.for ?? null,
       everyMs: spec.fault.flap?.every ?? null,
-    }),
+    });
+  },
 });

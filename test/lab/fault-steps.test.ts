@@ -74,6 +74,63 @@ const power = `steps:
     ping: { from: a, to: b }
 `;
 
+const processes = `steps:
+  - step: A heart that beats
+    on: [b, c]
+    start: while :; do date +%s%N >>/root/beats; sleep 0.1; done
+  - fault: { pause: b, name: still }
+  - fault: { pause: c }
+  - check: the kernel of b goes on
+    ping: { from: a, to: b }
+  - step: Two seconds pass
+    on: a
+    run: sleep 2
+  - heal: still
+  - heal: all
+  - step: b and c stood still meanwhile, and go on
+    on: [b, c]
+    run: |
+      sleep 0.5
+      awk 'NR > 1 && $1 - last > 1500000000 { still = NR } { last = $1 } END { exit !(still && NR > still + 1) }' /root/beats
+  - step: Something to kill
+    on: [b, c]
+    start: exec sleep 4711
+  - fault: { kill: { host: b, process: sleep } }
+  - fault: { kill: { host: c, process: sleep } }
+  - check: it is no more on b
+    process: { on: b, command-line: sleep 4711, expect: { absent: true } }
+  - check: it is no more on c
+    process: { on: c, command-line: sleep 4711, expect: { absent: true } }
+  - step: Something on disk
+    on: [b, c]
+    run: echo kept >/root/kept; ip address add 10.84.0.77/24 dev eth0
+  - fault: { pause: b }
+  - fault: { restart: b }
+  - fault: { restart: c }
+  - step: They are restarted, not what they were
+    on: [b, c]
+    run: test "$(cat /root/kept)" = kept && ! ip address show dev eth0 | grep 10.84.0.77
+  - check: a reaches b
+    ping: { from: a, to: b }
+    within: 5s
+  - heal: all
+  - step: b serves a megabyte
+    on: b
+    start: head -c 1000000 /dev/zero | busybox nc -l -p 7000
+  - step: It listens
+    on: b
+    run: for i in $(seq 50); do ss -Hltn sport = 7000 | grep -q . && exit 0; sleep 0.1; done; exit 1
+  - fault: { rate: { segment: lan, hosts: a, to: 2mbit } }
+  - step: It takes its time to a
+    on: a
+    run: |
+      begun=$(date +%s%N)
+      exec 3<>/dev/tcp/10.84.0.2/7000
+      test "$(wc -c <&3)" = 1000000
+      test $(( $(date +%s%N) - begun )) -gt 3000000000
+  - heal: all
+`;
+
 describe('Steps that break things', function () {
   this.timeout(180_000);
 
@@ -81,6 +138,7 @@ describe('Steps that break things', function () {
     for (const [what, steps] of [
       ['wires', wires],
       ['power', power],
+      ['processes', processes],
     ] as const)
       it(`${what}: broken from outside the hosts, then healed; isolation ${isolation}`, async () => {
         const name = `fault-${what}`;
@@ -156,19 +214,63 @@ finally:
     remove();
   });
 
+  it('a host that is paused is absent, a process that is not there cannot be killed, and what is missing is skipped', async () => {
+    const { dir, remove } = workDirectory({
+      'lab.yaml': `${head('fault-paused')}steps:
+  - fault: { pause: a }
+  - check: from a
+    ping: { from: a, to: b }
+  - check: what a has
+    route: { on: a, to: 10.84.0.0/24 }
+  - check: to a
+    ping: { from: b, to: a }
+  - heal: all
+  - check: from a again
+    ping: { from: a, to: b }
+  - fault: { kill: { host: a, process: nobody } }
+`,
+      'clock.yaml': `${head('fault-clock')}steps:
+  - fault: { clock: { host: a, ahead: 1h } }
+`,
+    });
+    const run = await netrig(['run', 'lab.yaml'], { cwd: dir }).ended;
+    expect(run.status, run.stdout + run.stderr).not.to.equal(0);
+    const outcomes = latestOutcomes(dir);
+    expect(outcomes.map(({ verdict, cause }) => cause ?? verdict)).to.deep.equal([
+      'pass',
+      'absent',
+      'absent',
+      'pass',
+      'pass',
+      'pass',
+      'error',
+    ]);
+    expect(outcomes[1]!.reason).to.equal('a is paused.');
+    expect(outcomes[6]!.reason).to.contain('No process on a has the command name nobody');
+    const clock = await netrig(['run', 'clock.yaml'], { cwd: dir }).ended;
+    expect(latestOutcomes(dir)[0], clock.stdout).to.include({
+      verdict: 'skipped',
+      reason: 'The fault cannot be had here: all hosts share the machine’s clock.',
+    });
+    expect(leftovers('fault-paused')).to.deep.equal([]);
+    remove();
+  });
+
   it('Ctrl-C while a host is off and links are cut leaves nothing', async () => {
     const { dir, remove } = workDirectory({
       'lab.yaml': `${head('fault-ctrl-c')}steps:
   - fault: { poweroff: c }
   - fault: { flap: { host: b, segment: lan, every: 200ms } }
   - fault: { partition: { segment: lan, groups: [[a]] } }
+  - fault: { rate: { segment: lan, to: 1mbit } }
+  - fault: { pause: b }
   - step: Long
     on: a
     run: sleep 60
 `,
     });
     const run = netrig(['run', 'lab.yaml'], { cwd: dir });
-    await run.saw(/lan is partitioned/);
+    await run.saw(/b is paused/);
     run.child.kill('SIGINT');
     expect((await run.ended).status).to.equal(130);
     expect(latestEvents(dir).filter((event) => event['type'] === 'log' && event['level'] === 'error')).to.deep.equal(

@@ -6,14 +6,22 @@ import type { Fault, WireFault } from '../../src/model/fault.js';
 import { keptApart } from '../../src/places/kept-apart.js';
 import type { HostPlan, LabPlan } from '../../src/plan/lab-plan.js';
 import { planLab } from '../../src/plan/plan.js';
-import { lossTable, noFaults, wireFaultLines, wireState } from '../../src/providers/local/wire-faults.js';
+import {
+  lossTable,
+  noFaults,
+  queueChanges,
+  queueLines,
+  wireFaultLines,
+  wireState,
+} from '../../src/providers/local/wire-faults.js';
 import { broken } from '../../src/run/course.js';
 import { faultKeeper } from '../../src/run/faults.js';
 import { createScenarioRun } from '../../src/run/scenario-run.js';
 import { loadScenarioText } from '../../src/scenario/load.js';
 import { formatDiagnostics } from '../../src/scenario/diagnostic.js';
 import { openSession } from '../../src/session/session.js';
-import type { FaultOrder } from '../../src/steps/kind.js';
+import { faultStep } from '../../src/steps/fault.js';
+import type { FaultOrder, StepContext } from '../../src/steps/kind.js';
 import { fakeLab as fakeWorld } from '../fakes/lab.js';
 import { fakeConnection } from '../fakes/connection.js';
 import { fakeLab, fakeProvider } from '../fakes/provider.js';
@@ -49,6 +57,15 @@ describe('Steps that break things: the language', () => {
   - fault: { flap: { host: far, segment: lan, every: 1s }, for: 10s }
   - fault: { loss: { segment: west, percent: 20 } }
   - fault: { poweroff: r3 }
+  - fault: { delay: { segment: lan, hosts: far, by: 50ms } }
+  - fault: { jitter: { segment: lan, by: 20ms }, for: 3s }
+  - fault: { corrupt: { segment: lan, hosts: [r1, far], percent: 0.5 } }
+  - fault: { duplicate: { segment: lan, percent: 3 } }
+  - fault: { rate: { segment: lan, hosts: far, to: 1.5mbit } }
+  - fault: { kill: { host: r1, process: sshd } }
+  - fault: { pause: r1, for: 2s }
+  - fault: { restart: r2 }
+  - fault: { clock: { host: r1, behind: 1h } }
   - heal: all
 `);
     expect(formatDiagnostics(loaded.diagnostics)).to.equal('');
@@ -60,6 +77,15 @@ describe('Steps that break things: the language', () => {
       'the link of far to lan goes down and up every 1.0 s, for 10.0 s',
       'west loses 20 % of the frames from and to all hosts',
       'r3 is powered off',
+      'frames of lan to far come 50 ms later',
+      'frames of lan to all hosts come up to 20 ms later, for 3.0 s',
+      '0.5 % of the frames of lan to r1, far are corrupted',
+      '3 % of the frames of lan to all hosts come twice',
+      'no more than 1.5 mbit/s of lan comes to far',
+      'sshd on r1 is killed',
+      'r1 is paused, for 2.0 s',
+      'r2 is restarted',
+      'the clock of r1 is 60 min 00 s behind',
       'heals all faults',
     ]);
   });
@@ -79,6 +105,18 @@ describe('Steps that break things: the language', () => {
     ],
     ['two faults in one step', 'fault: { poweroff: r1, down: { host: r1, segment: lan } }', /a fault is one of cut, /],
     ['no fault at all', 'fault: { for: 2s }', /a fault is one of cut, /],
+    ['a rate without a unit', 'fault: { rate: { segment: lan, to: "1000" } }', /a rate from 8kbit to 10gbit/],
+    ['a rate of next to nothing', 'fault: { rate: { segment: lan, to: 1kbit } }', /a rate from 8kbit to 10gbit/],
+    [
+      'a host beyond the segment for a delay',
+      'fault: { delay: { segment: west, hosts: far, by: 1s } }',
+      /far is not on/,
+    ],
+    ['a process name that none can have', 'fault: { kill: { host: r1, process: sixteen-letters- } }', /keeps 15/],
+    ['a kill for a while', 'fault: { kill: { host: r1, process: x }, for: 2s }', /kill and restart are over at once/],
+    ['a restart to be healed', 'fault: { restart: r1, name: again }', /kill and restart are over at once/],
+    ['a clock both ahead and behind', 'fault: { clock: { host: r1, ahead: 1s, behind: 1s } }', /one of ahead, behind/],
+    ['a paused host that is none', 'fault: { pause: r4 }', /no host "r4"/],
     ['a percentage beyond all', 'fault: { loss: { segment: lan, percent: 101 } }', /at most 100 %/],
     ['a host to run on', 'heal: all\n    on: r1', /about the lab as a whole: it has no `on`/],
     ['a name that no fault has', 'heal: core', /no fault before it is called "core"/],
@@ -90,6 +128,21 @@ describe('Steps that break things: the language', () => {
 class Wires {
   readonly ports = new Map<string, { up: boolean; master: string | null }>();
   readonly bridges = new Set<string>();
+  readonly queues = new Map<string, string[]>();
+  queue(lines: readonly string[]): void {
+    for (const line of lines) {
+      const gone = /^qdisc delete dev (\S+) root$/.exec(line);
+      const added = /^qdisc add dev (\S+) (root|parent 1:1) handle ([12]): (netem|tbf) /.exec(line);
+      if (gone) expect(this.queues.delete(gone[1]!), line).to.equal(true);
+      else if (added?.[2] === 'root') {
+        expect(this.queues.has(added[1]!), line).to.equal(false);
+        this.queues.set(added[1]!, [line]);
+      } else if (added) {
+        expect(this.queues.get(added[1]!)?.[0], line).to.contain(' handle 1: netem ');
+        this.queues.get(added[1]!)!.push(line);
+      } else throw new Error(`no such line: ${line}`);
+    }
+  }
   run(lines: readonly string[]): void {
     for (const line of lines) {
       const added = /^link add name (\S+)/.exec(line);
@@ -129,6 +182,24 @@ const anyWireFault: fc.Arbitrary<WireFault> = fc.constantFrom(...segmentNames).c
       hosts: some,
       percent: fc.integer({ min: 1, max: 100 }),
     }),
+    fc.record({
+      kind: fc.constantFrom('delay' as const, 'jitter' as const),
+      segment: fc.constant(segment),
+      hosts: some,
+      byMs: fc.integer({ min: 1, max: 1000 }),
+    }),
+    fc.record({
+      kind: fc.constantFrom('corrupt' as const, 'duplicate' as const),
+      segment: fc.constant(segment),
+      hosts: some,
+      percent: fc.integer({ min: 1, max: 100 }),
+    }),
+    fc.record({
+      kind: fc.constant('rate' as const),
+      segment: fc.constant(segment),
+      hosts: some,
+      bitsPerSecond: fc.integer({ min: 8000, max: 1e9 }),
+    }),
   );
 });
 
@@ -141,11 +212,16 @@ describe('Faults on the wire', () => {
         for (const faults of [...sets, []]) {
           const next = wireState(plan, faults);
           wires.run(wireFaultLines(plan, state, next, () => true));
+          wires.queue(queueChanges(state, next, () => true));
+          expect([...wires.queues].toSorted()).to.deep.equal(
+            [...next.queues].map(([port, { lines }]) => [port, lines] as const).toSorted(),
+          );
           expect(new Set(next.bridges.keys())).to.deep.equal(wires.bridges);
           for (const [name, port] of next.ports)
             expect(wires.ports.get(name)).to.include({ up: port.up, master: port.master });
           state = next;
         }
+        expect(wires.queues.size).to.equal(0);
         for (const [name, port] of wires.ports) {
           const [host, nic] = name.split('.');
           const { segment } = plan.hosts.find((one) => one.name === host)!.interfaces.find((one) => one.name === nic)!;
@@ -187,6 +263,43 @@ describe('Faults on the wire', () => {
   });
 });
 
+describe('Faults on the way to a host', () => {
+  const to = { segment: 'lan', hosts: ['far'] };
+  it('add up: delays by their sum, chances one after the other, the lowest rate', () => {
+    const lines = queueLines('far.eth0', [
+      { kind: 'delay', ...to, byMs: 50 },
+      { kind: 'delay', ...to, byMs: 10 },
+      { kind: 'jitter', ...to, byMs: 20 },
+      { kind: 'corrupt', ...to, percent: 50 },
+      { kind: 'corrupt', ...to, percent: 50 },
+      { kind: 'duplicate', ...to, percent: 1 },
+      { kind: 'rate', ...to, bitsPerSecond: 2_000_000 },
+      { kind: 'rate', ...to, bitsPerSecond: 1_000_000 },
+    ]);
+    expect(lines).to.deep.equal([
+      'qdisc add dev far.eth0 root handle 1: netem limit 10000 delay 70000us 10000us corrupt 75.0000% duplicate 1.0000%',
+      'qdisc add dev far.eth0 parent 1:1 handle 2: tbf rate 1000000bit burst 5000 latency 200ms',
+    ]);
+  });
+
+  it('take only what they need', () => {
+    expect(queueLines('far.eth0', [{ kind: 'rate', ...to, bitsPerSecond: 1e9 }])).to.deep.equal([
+      'qdisc add dev far.eth0 root handle 2: tbf rate 1000000000bit burst 1250000 latency 200ms',
+    ]);
+    expect(queueLines('far.eth0', [{ kind: 'delay', ...to, byMs: 1 }])).to.deep.equal([
+      'qdisc add dev far.eth0 root handle 1: netem limit 10000 delay 1000us',
+    ]);
+    expect(queueLines('far.eth0', [{ kind: 'loss', ...to, percent: 5 }])).to.deep.equal([]);
+  });
+
+  it('are for the hosts that they name, and for no other port of theirs', () => {
+    const state = wireState(plan, [{ kind: 'delay', segment: 'west', hosts: ['r1'], byMs: 5 }]);
+    expect([...state.queues.keys()]).to.deep.equal(['r1.eth0']);
+    expect(queueChanges(noFaults, state, () => false)).to.deep.equal([]);
+    expect(queueChanges(state, state, () => true)).to.deep.equal([]);
+  });
+});
+
 describe('What faults keep apart', () => {
   for (const [what, faults, from, to, why] of [
     ['nothing, where nothing is broken', [], 'r1', 'r2', null],
@@ -215,6 +328,17 @@ describe('What faults keep apart', () => {
     [
       'nothing, where frames pass now and then',
       [{ kind: 'loss', segment: 'lan', hosts: ['far'], percent: 99 }],
+      'r1',
+      'far',
+      null,
+    ],
+    ['nothing, where a host only stands still', [{ kind: 'pause', host: 'far' }], 'r1', 'far', null],
+    [
+      'nothing, where all frames come twice and late',
+      [
+        { kind: 'duplicate', segment: 'lan', hosts: ['far'], percent: 100 },
+        { kind: 'delay', segment: 'lan', hosts: ['far'], byMs: 100 },
+      ],
       'r1',
       'far',
       null,
@@ -270,6 +394,19 @@ describe('What faults keep apart', () => {
     const error = await session.connection('r1').catch((thrown: unknown) => thrown);
     expect(error).to.be.instanceOf(NetrigError).and.include({ code: 'NETRIG_HOST_OFF' });
     expect(broken(error)).to.deep.equal({ verdict: 'fail', cause: 'absent', reason: 'r1 is powered off.' });
+  });
+
+  it('so is one that is paused', async () => {
+    const faults = {
+      isOff: () => false,
+      isPaused: (host: string) => host === 'r1',
+      lacks: async () => null,
+      plant: () => Promise.reject(new Error('none')),
+    };
+    const error = await openSession(fakeLab(plan, { faults }))
+      .connection('r1')
+      .catch((thrown: unknown) => thrown);
+    expect(broken(error)).to.deep.equal({ verdict: 'fail', cause: 'absent', reason: 'r1 is paused.' });
   });
 });
 
@@ -349,6 +486,30 @@ describe('Faults of a run', () => {
     await keeper.heal(null, anySignal);
     expect(await keeper.heal(null, anySignal)).to.deep.equal({ verdict: 'pass', reason: 'No fault is in any more.' });
     expect(happened).to.deep.equal(['in cut', 'in poweroff', 'out poweroff', 'provisioned r3', 'out cut']);
+  });
+
+  it('that are over at once leave nothing to heal', async () => {
+    const { keeper, happened } = keeperOf();
+    const kill: Fault = { kind: 'kill', host: 'r1', process: 'frr' };
+    expect(await keeper.plant(order({ fault: kill }))).to.deep.equal({
+      verdict: 'pass',
+      reason: 'Done: frr on r1 is killed.',
+    });
+    const meanwhile = await keeper.plantForAWhile(kill, null);
+    expect('verdict' in meanwhile).to.equal(false);
+    if (!('verdict' in meanwhile)) await meanwhile.heal();
+    expect(keeper.planted()).to.deep.equal([]);
+    await keeper.end({ startHosts: true });
+    expect(happened).to.deep.equal(['in kill', 'in kill']);
+  });
+
+  it('restart a host: off, on, provisioned, and no fault any more', async () => {
+    const { keeper, happened } = keeperOf();
+    const { spec } = load('  - fault: { restart: r2 }\n').scenarios[0]!.items[0]!;
+    const outcome = await faultStep.run(spec as never, { plan, breaker: keeper } as unknown as StepContext);
+    expect(outcome.verdict).to.equal('pass');
+    expect(happened).to.deep.equal(['in poweroff', 'out poweroff', 'provisioned r2']);
+    expect(keeper.planted()).to.deep.equal([]);
   });
 
   it('are healed when their time is over, once', async () => {

@@ -232,7 +232,9 @@ export function hostGroups(lab: LabGroups, view: CgroupView | null, host: string
   const limits = (names: readonly string[]): LimitController[] =>
     limitControllers.filter((controller) => names.includes(controller));
   const limiting = lab.v1.filter((one) => limits(one.controllers).length > 0);
-  const v1 = view === 'hybrid' ? lab.v1 : limiting;
+  // By the freezer a host is paused from outside.
+  const used = lab.v1.filter((one) => limiting.includes(one) || one.controllers.includes('freezer'));
+  const v1 = view === 'hybrid' ? lab.v1 : used;
   const groups: HostGroups = { top: [], joined: [], entered: [], limited: {} };
   for (const one of v1) {
     const path = join(one.path, host);
@@ -343,6 +345,55 @@ export function thaw(directories: readonly string[]): void {
       }
     });
   }
+}
+
+const freezers = [
+  { file: 'cgroup.freeze', on: '1', off: '0', state: 'cgroup.events', frozen: /^frozen 1$/m },
+  { file: 'freezer.state', on: 'FROZEN', off: 'THAWED', state: 'freezer.state', frozen: /^FROZEN$/m },
+] as const;
+
+/** Where all tasks of a host can be frozen at once: version 2 first, which lets them be killed all the same. */
+function freezerOf(groups: Pick<HostGroups, 'top'>): { path: string; way: (typeof freezers)[number] } | null {
+  for (const way of freezers) {
+    const path = groups.top.find((one) => existsSync(join(one, way.file)));
+    if (path !== undefined) return { path, way };
+  }
+  return null;
+}
+
+export const canFreeze = (groups: Pick<HostGroups, 'top'>): boolean => freezerOf(groups) !== null;
+
+/** Stops all tasks of a host where they are. Answers whether all of them stand still within `timeoutMs`; else all go on. */
+export async function freezeHost(groups: Pick<HostGroups, 'top'>, timeoutMs: number): Promise<boolean> {
+  const freezer = freezerOf(groups);
+  if (freezer === null) return false;
+  const { path, way } = freezer;
+  writeFileSync(join(path, way.file), way.on);
+  const deadline = performance.now() + timeoutMs;
+  while (!way.frozen.test(readFileSync(join(path, way.state), 'utf8'))) {
+    if (performance.now() > deadline) {
+      thawHost(groups);
+      return false;
+    }
+    await pause(10);
+  }
+  return true;
+}
+
+/** They go on; a container that is paused in the host stays so. */
+export function thawHost(groups: Pick<HostGroups, 'top'>): void {
+  const freezer = freezerOf(groups);
+  if (freezer !== null) writeFileSync(join(freezer.path, freezer.way.file), freezer.way.off);
+}
+
+/** The tasks in these groups and below. */
+export function tasksOf(directories: readonly string[]): Set<number> {
+  const found = new Set<number>();
+  for (const directory of directories)
+    eachGroup(directory, (path) => {
+      for (const pid of tasksIn(path)) found.add(pid);
+    });
+  return found;
 }
 
 function removeTree(directory: string): void {

@@ -1,11 +1,22 @@
 import { messageOf, NetrigError } from '../../errors.js';
-import type { WireFault } from '../../model/fault.js';
-import { faultText } from '../../model/fault.js';
+import type { Fault, HostFault, WireFault } from '../../model/fault.js';
+import { faultText, isHostFault } from '../../model/fault.js';
 import type { ProcessIdentity } from '../../lab/process.js';
 import type { LabPlan } from '../../plan/lab-plan.js';
 import type { LabFaults, PlantedFault } from '../provider.js';
 import { findProgram, runCommand } from '../shared/command.js';
-import { goneLines, lossTable, noFaults, wireFaultLines, wireState, type WireState } from './wire-faults.js';
+import { kernelProbes, probeScript, readProbes } from '../shared/kernel-probes.js';
+import { canFreeze, freezeHost, type HostGroups, thawHost } from './cgroups.js';
+import { killByName } from './host-processes.js';
+import {
+  goneLines,
+  lossTable,
+  noFaults,
+  queueChanges,
+  wireFaultLines,
+  wireState,
+  type WireState,
+} from './wire-faults.js';
 
 /** Starts and ends hosts of a lab; only where this process holds it. */
 export interface HostPower {
@@ -13,6 +24,8 @@ export interface HostPower {
   off(host: string): Promise<void>;
   /** Resolves once the host answers SSH. Rejects with NETRIG_FAULT, or the reason of `signal`. */
   on(host: string, signal: AbortSignal): Promise<void>;
+  /** What a host that runs is made of. */
+  running(host: string): { pid1: ProcessIdentity; groups: HostGroups };
 }
 
 export interface FaultSite {
@@ -27,6 +40,42 @@ export interface FaultSite {
 }
 
 const commandMs = 20_000;
+const freezeMs = 10_000;
+
+/** Tried once a process, in a network namespace that ends with it. */
+const tried = new Map<string, Promise<string | null>>();
+
+/** Why a capability of the kernel is missing; `null`: it is there. */
+function kernelLacks(name: 'kernel:netem' | 'kernel:tbf'): Promise<string | null> {
+  const before = tried.get(name);
+  if (before) return before;
+  const probes = kernelProbes.filter((probe) => probe.name === 'kernel:veth' || probe.name === name);
+  const now = runCommand(['unshare', '--net', 'sh', '-c', probeScript(probes)], { timeoutMs: commandMs }).then(
+    ({ stdout, stderr }) => {
+      const answer = readProbes(stdout, stderr).find((one) => one.name === name);
+      return answer?.have === true ? null : `\`${name}\` is missing (${answer?.seen ?? 'not tried'})`;
+    },
+  );
+  tried.set(name, now);
+  return now;
+}
+
+const needed = { delay: 'netem', jitter: 'netem', corrupt: 'netem', duplicate: 'netem', rate: 'tbf' } as const;
+
+/** Why a fault cannot be had in a lab; `null`: it can. */
+async function lacks(site: FaultSite, fault: Fault): Promise<string | null> {
+  if (!isHostFault(fault))
+    return fault.kind in needed ? kernelLacks(`kernel:${needed[fault.kind as keyof typeof needed]}`) : null;
+  if (fault.kind === 'clock') return 'all hosts share the machine’s clock';
+  if (site.power === null)
+    return fault.kind === 'poweroff'
+      ? 'a host of a lab that another process holds (`--keep-on-fail`, `netrig up`) cannot be started again'
+      : 'the processes of a lab that another process holds (`--keep-on-fail`, `netrig up`) are not in its hands';
+  const off = site.isOff(fault.host);
+  return fault.kind === 'pause' && !off && !canFreeze(site.power.running(fault.host).groups)
+    ? `${fault.host} is in no control group that can be frozen`
+    : null;
+}
 
 /** Runs a program in the namespace of the segments. Answers why it failed, `null` when it did not. */
 async function inSegments(site: FaultSite, argv: readonly string[], stdin: string): Promise<string | null> {
@@ -43,11 +92,55 @@ async function changeWires(site: FaultSite, lines: readonly string[], force = fa
 const changeTable = (site: FaultSite, state: WireState): Promise<string | null> =>
   inSegments(site, [findProgram('chroot') ?? 'chroot', site.image, '/usr/sbin/nft', '-f', '-'], lossTable(state));
 
+async function changeQueues(site: FaultSite, lines: readonly string[], force = false): Promise<string | null> {
+  if (lines.length === 0) return null;
+  return inSegments(site, ['tc', ...(force ? ['-force'] : []), '-batch', '-'], `${lines.join('\n')}\n`);
+}
+
+/** Hosts whose processes stand still. */
+function pausedHosts() {
+  const paused = new Map<string, HostGroups>();
+
+  async function plant(host: string, power: HostPower): Promise<PlantedFault> {
+    if (paused.has(host)) throw new NetrigError('NETRIG_FAULT', `${host} is paused already.`);
+    const { groups } = power.running(host);
+    // Said before it is done: whoever looks meanwhile must not wait for an answer.
+    paused.set(host, groups);
+    if (!(await freezeHost(groups, freezeMs))) {
+      paused.delete(host);
+      throw new NetrigError('NETRIG_FAULT', `${host} could not be paused: not all of its processes stand still.`);
+    }
+    return {
+      heal: async () => {
+        // A host that lost its power meanwhile has other groups by now, which nobody paused.
+        if (paused.get(host) !== groups) return;
+        thawHost(groups);
+        paused.delete(host);
+      },
+    };
+  }
+
+  return {
+    plant,
+    has: (host: string): boolean => paused.has(host),
+    /** It lost its power: what starts again runs. */
+    forget: (host: string): void => void paused.delete(host),
+  };
+}
+
+async function plantKill({ host, process }: Extract<Fault, { kind: 'kill' }>, power: HostPower): Promise<PlantedFault> {
+  const { pid1, groups } = power.running(host);
+  if ((await killByName(pid1, groups, process)) === 0)
+    throw new NetrigError('NETRIG_FAULT', `No process on ${host} has the command name ${process}.`);
+  return { heal: async () => undefined };
+}
+
 /** The faults of a lab of this provider: those on the wire as one state, and hosts that are off. */
 export function localFaults(site: FaultSite): LabFaults {
   const isThere = (host: string): boolean => !site.isOff(host);
   let wires: readonly WireFault[] = [];
   let state = noFaults;
+  const pauses = pausedHosts();
   // One change at a time: each begins where the one before ended.
   let queue: Promise<unknown> = Promise.resolve();
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
@@ -61,13 +154,15 @@ export function localFaults(site: FaultSite): LabFaults {
     const sameRules = from.rules.join('\n') === to.rules.join('\n');
     const why =
       (await changeWires(site, wireFaultLines(site.plan, from, to, isThere))) ??
-      (sameRules ? null : await changeTable(site, to));
+      (sameRules ? null : await changeTable(site, to)) ??
+      (await changeQueues(site, queueChanges(from, to, isThere)));
     if (why === null) {
       state = to;
       return;
     }
     await changeWires(site, wireFaultLines(site.plan, to, from, isThere), true);
     if (!sameRules) await changeTable(site, from);
+    await changeQueues(site, queueChanges(to, from, isThere), true);
     throw new NetrigError('NETRIG_FAULT', `${what}: ${why.split('\n')[0]}.`);
   }
 
@@ -90,18 +185,19 @@ export function localFaults(site: FaultSite): LabFaults {
   /** Its ports are new ones: what is in on their wires is put in again. */
   async function startAgain(host: string, power: HostPower, signal: AbortSignal): Promise<void> {
     await power.on(host, signal);
-    const lines = wireFaultLines(site.plan, { ...noFaults, bridges: state.bridges }, state, (name) => name === host);
-    const why = await changeWires(site, lines);
+    const isThis = (name: string): boolean => name === host;
+    const lines = wireFaultLines(site.plan, { ...noFaults, bridges: state.bridges }, state, isThis);
+    const why = (await changeWires(site, lines)) ?? (await changeQueues(site, queueChanges(noFaults, state, isThis)));
     if (why !== null)
       throw new NetrigError('NETRIG_FAULT', `The faults on the wires of ${host} could not be put in again: ${why}.`);
   }
 
   async function plantPowerCut(host: string, power: HostPower): Promise<PlantedFault> {
-    if (site.isOff(host)) throw new NetrigError('NETRIG_FAULT', `${host} is powered off already.`);
     await inTurn(async () => {
       // First: a network namespace may outlive the processes of its host for a moment, and would go on answering.
       await changeWires(site, goneLines(site.plan, host), true);
       await power.off(host);
+      pauses.forget(host);
     });
     return {
       heal: (signal) =>
@@ -111,16 +207,22 @@ export function localFaults(site: FaultSite): LabFaults {
     };
   }
 
+  async function plantAtHost(fault: HostFault, power: HostPower): Promise<PlantedFault> {
+    if (site.isOff(fault.host)) throw new NetrigError('NETRIG_FAULT', `${fault.host} is powered off already.`);
+    if (fault.kind === 'poweroff') return plantPowerCut(fault.host, power);
+    if (fault.kind === 'pause') return inTurn(() => pauses.plant(fault.host, power));
+    if (fault.kind === 'clock') throw new NetrigError('NETRIG_INTERNAL', 'A host has no clock of its own.');
+    return plantKill(fault, power);
+  }
+
   return {
     isOff: site.isOff,
-    lacks: async (fault) =>
-      fault.kind === 'poweroff' && site.power === null
-        ? 'a host of a lab that another process holds (`--keep-on-fail`, `netrig up`) cannot be started again'
-        : null,
+    isPaused: pauses.has,
+    lacks: (fault) => lacks(site, fault),
     plant: async (fault) => {
-      if (fault.kind !== 'poweroff') return plantWire(fault);
+      if (!isHostFault(fault)) return plantWire(fault);
       if (site.power === null) throw new NetrigError('NETRIG_FAULT', 'Another process holds the lab.');
-      return plantPowerCut(fault.host, site.power);
+      return plantAtHost(fault, site.power);
     },
   };
 }

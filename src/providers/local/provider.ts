@@ -347,6 +347,10 @@ function powerOf(record: LabRecord, startedAgain: BootedHosts['add']): LabPower 
   const { hosts } = accessOf(record);
   return {
     booted: (site, host, booted) => void running.set(host.name, { site, host, booted }),
+    running: (name) => {
+      const { access, groups } = running.get(name)!.booted;
+      return { pid1: access.pid1, groups };
+    },
     async off(name) {
       const { booted } = running.get(name)!;
       // Said before it is done: what looks meanwhile must not take it for a death.

@@ -22,9 +22,11 @@ export interface WireState {
   bridges: ReadonlyMap<string, SegmentPlan>;
   /** Rules of the table that loses frames. */
   rules: readonly string[];
+  /** Ports that send to their host in another way: by name, the lines for `tc -batch` that make it so. */
+  queues: ReadonlyMap<string, { host: string; lines: readonly string[] }>;
 }
 
-export const noFaults: WireState = { ports: new Map(), bridges: new Map(), rules: [] };
+export const noFaults: WireState = { ports: new Map(), bridges: new Map(), rules: [], queues: new Map() };
 
 /** The table in which frames are lost, in the namespace of the segments. */
 const table = 'netrig_faults';
@@ -92,6 +94,83 @@ function lossRules(ports: readonly string[], percent: number): string[] {
   return [`iifname ${quoted(ports)} ${drop}`, `iifname != ${quoted(ports)} oifname ${quoted(ports)} ${drop}`];
 }
 
+/** What is sent to one host is delayed, corrupted, duplicated and slowed down by. */
+interface Shape {
+  delayMs: number;
+  jitterMs: number;
+  /** Probabilities, from 0 to 1. */
+  intact: number;
+  single: number;
+  bitsPerSecond: number;
+}
+
+function shapeOf(faults: readonly WireFault[]): Shape {
+  const shape: Shape = { delayMs: 0, jitterMs: 0, intact: 1, single: 1, bitsPerSecond: Infinity };
+  for (const fault of faults) {
+    if (fault.kind === 'delay') shape.delayMs += fault.byMs;
+    if (fault.kind === 'jitter') shape.jitterMs += fault.byMs;
+    if (fault.kind === 'corrupt') shape.intact *= 1 - fault.percent / 100;
+    if (fault.kind === 'duplicate') shape.single *= 1 - fault.percent / 100;
+    if (fault.kind === 'rate') shape.bitsPerSecond = Math.min(shape.bitsPerSecond, fault.bitsPerSecond);
+  }
+  return shape;
+}
+
+/** Frames that wait in netem at once: enough for 100 ms of 1 Gbit/s of full frames. */
+const netemLimit = 10_000;
+/** How long a frame waits for its turn before it is lost, ms. */
+const rateLatencyMs = 200;
+
+const percentage = (probability: number): string => `${(probability * 100).toFixed(4)}%`;
+
+/** The lines for `tc -batch` that make a port send so; none where nothing is special. */
+export function queueLines(port: string, faults: readonly WireFault[]): string[] {
+  const { delayMs, jitterMs, intact, single, bitsPerSecond } = shapeOf(faults);
+  const words: string[] = [];
+  // netem takes the middle, and what a frame may be off it (tc-netem(8)).
+  const [middle, off] = [delayMs + jitterMs / 2, jitterMs / 2].map((ms) => `${Math.round(ms * 1000)}us`);
+  if (delayMs + jitterMs > 0) words.push(`delay ${middle}${jitterMs > 0 ? ` ${off}` : ''}`);
+  if (intact < 1) words.push(`corrupt ${percentage(1 - intact)}`);
+  if (single < 1) words.push(`duplicate ${percentage(1 - single)}`);
+  const lines =
+    words.length === 0 ? [] : [`qdisc add dev ${port} root handle 1: netem limit ${netemLimit} ${words.join(' ')}`];
+  if (bitsPerSecond < Infinity) {
+    // One full frame at least, or what a hundredth of a second takes (tc-tbf(8)).
+    const burst = Math.max(5000, Math.ceil(bitsPerSecond / 8 / 100));
+    const parent = lines.length === 0 ? 'root' : 'parent 1:1';
+    lines.push(
+      `qdisc add dev ${port} ${parent} handle 2: tbf rate ${bitsPerSecond}bit burst ${burst} latency ${rateLatencyMs}ms`,
+    );
+  }
+  return lines;
+}
+
+/** The lines for `tc -batch` that lead from the queues of one state to those of another. */
+export function queueChanges(from: WireState, to: WireState, isThere: (host: string) => boolean): string[] {
+  const same = (port: string): boolean =>
+    from.queues.get(port)?.lines.join('\n') === to.queues.get(port)?.lines.join('\n');
+  const changed = [...new Set([...from.queues.keys(), ...to.queues.keys()])].filter((port) => !same(port));
+  return changed.flatMap((port) => {
+    const [before, after] = [from.queues.get(port), to.queues.get(port)];
+    if (!isThere((before ?? after)!.host)) return [];
+    return [...(before ? [`qdisc delete dev ${port} root`] : []), ...(after?.lines ?? [])];
+  });
+}
+
+function queuesOf(ports: readonly Port[], faults: readonly WireFault[]): WireState['queues'] {
+  const queues = new Map<string, { host: string; lines: readonly string[] }>();
+  for (const { name, host, segment } of ports) {
+    const lines = queueLines(
+      name,
+      faults.filter(
+        (fault) => fault.kind !== 'partition' && fault.segment === segment.name && fault.hosts.includes(host),
+      ),
+    );
+    if (lines.length > 0) queues.set(name, { host, lines });
+  }
+  return queues;
+}
+
 /** What faults make of the ports and bridges of a lab. */
 export function wireState(plan: LabPlan, faults: readonly WireFault[]): WireState {
   const all = portsOf(plan);
@@ -105,7 +184,7 @@ export function wireState(plan: LabPlan, faults: readonly WireFault[]): WireStat
     if (fault.kind === 'partition') continue;
     const names = at(fault).map((port) => port.name);
     if (fault.kind === 'cut') for (const name of names) (fault.as === 'carrier' ? down : silent).add(name);
-    else rules.push(...lossRules(names, fault.percent));
+    if (fault.kind === 'loss') rules.push(...lossRules(names, fault.percent));
   }
   const ports = new Map<string, PortState & { host: string }>();
   for (const { name, host, bridge } of all) {
@@ -113,7 +192,7 @@ export function wireState(plan: LabPlan, faults: readonly WireFault[]): WireStat
     const up = !down.has(name);
     if (!up || master !== bridge) ports.set(name, { up, master, host });
   }
-  return { ports, bridges, rules };
+  return { ports, bridges, rules, queues: queuesOf(all, faults) };
 }
 
 /**

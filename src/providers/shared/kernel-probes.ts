@@ -31,8 +31,14 @@ export const kernelProbes: readonly KernelProbe[] = [
   {
     name: 'kernel:netem',
     commands: ['tc qdisc add dev v0 root netem delay 1ms', 'tc qdisc del dev v0 root'],
-    works: 'delay and loss can be put on a veth (netem)',
+    works: 'delay, corruption and duplication can be put on a veth (netem)',
     mend: moduleMend('sch_netem'),
+  },
+  {
+    name: 'kernel:tbf',
+    commands: ['tc qdisc add dev v0 root tbf rate 1mbit burst 10kb latency 100ms', 'tc qdisc del dev v0 root'],
+    works: 'what goes over a veth can be limited to a rate (tbf)',
+    mend: moduleMend('sch_tbf'),
   },
   {
     name: 'kernel:bridge',
@@ -109,9 +115,9 @@ export const kernelProbes: readonly KernelProbe[] = [
 ];
 
 /** One script for all probes, for root in namespaces made for the purpose: a line `NAME have` or `NAME lacks WORDS` each. */
-export function probeScript(): string {
+export function probeScript(probes = kernelProbes): string {
   const lines = ['echo "namespaces have"', 'ip link set lo up'];
-  for (const probe of kernelProbes) {
+  for (const probe of probes) {
     lines.push(
       `if seen=$({ ${probe.commands.join(' && ')}; } 2>&1); then echo "${probe.name} have"; else echo "${probe.name} lacks" $seen; fi`,
     );
