@@ -159,7 +159,7 @@ const kinds = {
       error: 'say one of ahead, behind',
     })
     .describe(
-      'The clock of a host goes wrong. Takes a host with a clock of its own: the local provider’s share the machine’s, and it is skipped there.',
+      'The clock of a host goes wrong. Takes a host with a clock of its own, as virtual machines have; those of the local provider share the machine’s, and it is skipped there.',
     ),
   poweroff: zName.describe(
     'Cuts the power of a host: all its processes end at once, and its links with them. Healed, it boots with what was on its disk.',

@@ -6,14 +6,9 @@ import type { Fault, WireFault } from '../../src/model/fault.js';
 import { keptApart } from '../../src/places/kept-apart.js';
 import type { HostPlan, LabPlan } from '../../src/plan/lab-plan.js';
 import { planLab } from '../../src/plan/plan.js';
-import {
-  lossTable,
-  noFaults,
-  queueChanges,
-  queueLines,
-  wireFaultLines,
-  wireState,
-} from '../../src/providers/local/wire-faults.js';
+import { lossTable, noFaults, queueChanges, wireFaultLines, wireState } from '../../src/providers/local/wire-faults.js';
+import { queueLines } from '../../src/providers/shared/queue-lines.js';
+import { cardScript, clockScript, guestFaults } from '../../src/providers/vagrant/faults.js';
 import { broken } from '../../src/run/course.js';
 import { faultKeeper } from '../../src/run/faults.js';
 import { createScenarioRun } from '../../src/run/scenario-run.js';
@@ -297,6 +292,44 @@ describe('Faults on the way to a host', () => {
     expect([...state.queues.keys()]).to.deep.equal(['r1.eth0']);
     expect(queueChanges(noFaults, state, () => false)).to.deep.equal([]);
     expect(queueChanges(state, state, () => true)).to.deep.equal([]);
+  });
+});
+
+describe('Faults of virtual machines', () => {
+  const far = plan.hosts.find(({ name }) => name === 'far')!;
+  it('are set behind the cards of the hosts that they name, and each change begins with nothing', () => {
+    const script = cardScript(far, [
+      { kind: 'delay', segment: 'lan', hosts: ['far', 'r1'], byMs: 5 },
+      { kind: 'delay', segment: 'lan', hosts: ['r1'], byMs: 900 },
+      { kind: 'loss', segment: 'lan', hosts: ['far'], percent: 5 },
+    ]);
+    expect(script).to.contain('qdisc add dev netrig-in0 root handle 1: netem limit 10000 delay 5000us\n');
+    expect(script).to.contain('tc filter add dev eth0 ingress matchall action mirred egress redirect dev netrig-in0');
+    expect(script.indexOf('ip link delete dev netrig-in0')).to.be.lessThan(
+      script.indexOf('ip link add name netrig-in0'),
+    );
+    const healed = cardScript(far, []);
+    expect(healed).to.contain('ip link delete dev netrig-in0').and.not.to.contain('add');
+  });
+
+  it('set a clock by so much, whatever it shows', () => {
+    expect(clockScript(-90_000)).to.contain('now + -90.000').and.to.contain('date -u -s "@$(');
+  });
+
+  it('are those that a kernel of one’s own can do; others are said to be out of reach', async () => {
+    const asked: string[] = [];
+    const faults = guestFaults(plan, (host) => {
+      asked.push(host);
+      return Promise.reject(new Error('no such kernel'));
+    });
+    expect(await faults.lacks({ kind: 'poweroff', host: 'far' })).to.contain('does not do that (poweroff)');
+    expect(await faults.lacks({ kind: 'clock', host: 'far', byMs: 1 })).to.equal(null);
+    expect(asked).to.deep.equal([]);
+    const delay: Fault = { kind: 'delay', segment: 'lan', hosts: ['far'], byMs: 5 };
+    expect(await faults.lacks(delay)).to.equal('the kernel of far cannot do it (tried: no such kernel)');
+    const error = await faults.plant(delay).catch((thrown: unknown) => thrown);
+    expect(error).to.be.instanceOf(NetrigError).and.include({ code: 'NETRIG_FAULT' });
+    expect(asked).to.deep.equal(['far', 'far', 'far']);
   });
 });
 

@@ -386,6 +386,19 @@ describe('labs on virtual machines', function () {
     expect(listRecords()).to.deep.equal([]);
   });
 
+  it('have frames that are late or come twice, and clocks that go wrong, until it is healed', async () => {
+    const reports = join(state, 'reports-faults');
+    const file = join(here, 'scenarios/faults.yaml');
+    const run = await start(
+      process.execPath,
+      [cli, 'run', file, '--provider', 'vagrant', '--no-allure-report', '--reports', reports],
+      { cwd: state },
+    ).ended;
+    expect(run.stdout + run.stderr).to.contain('does not do that (poweroff)');
+    expect(run.stdout).to.contain('0 failed, 0 inconclusive, 0 errors, 1 skipped');
+    expect(listRecords()).to.deep.equal([]);
+  });
+
   it('go with a holder that was killed, and the next sweep takes what it left on disk', async () => {
     const plan = labPlan('held', [hostPlan('a', 11, ['net1'], { image: 'debian-12', init: 'systemd' })]);
     const holder = start(

@@ -10,6 +10,7 @@ import { accessTo, attachedLab, endHolder, heldLab, holdLab, newRecord, throwIfI
 import type { LabRecord, Provider, RunningLab, UpOptions } from '../provider.js';
 import { type Backend, vagrantPreflight } from './backend.js';
 import { vagrantCapabilities } from './capabilities.js';
+import { guestFaults } from './faults.js';
 import { configureScript, containerImagesScript } from './guest.js';
 import { accessOf, removeLeftovers, sweepVagrant, type VagrantLabAccess } from './leftovers.js';
 import {
@@ -236,11 +237,13 @@ async function bring(
   };
   const record = newRecord(id, 'vagrant', plan, access, options);
   const watch = watchHosts(access);
+  const faults = guestFaults(plan, (host, until) => connectSlowly(targetOf(record, host, watch), until));
   let configured = false;
   let kept = false;
   return holdLab(record, options, {
     target: (host) => targetOf(record, host, watch),
     console: (host) => consoleOf(record, host),
+    faults: () => faults,
     bring: async () => {
       await configure(plan, machines, signal);
       throwIfInterrupted(signal);
