@@ -50,6 +50,7 @@ export const routes = {
   help: '/api/exercises/:exercise/help',
   typing: '/api/exercises/:exercise/typing',
   step: '/api/exercises/:exercise/step',
+  stepTyped: '/api/exercises/:exercise/step-typed',
   trace: '/api/exercises/:exercise/trace',
   ticket: '/api/ticket',
   live: '/api/live',
@@ -263,7 +264,10 @@ export interface Feedback {
 
 export interface StepState {
   id: string;
-  state: 'open' | 'running' | 'done' | 'failed';
+  /** `typed`: its command was put into the terminal of each of its hosts; what came of it is not known. */
+  state: 'open' | 'running' | 'typed' | 'done' | 'failed';
+  /** Hosts in whose terminals it was typed since it was run last. */
+  typed: string[];
   /** What it wrote, or why it failed: head and tail. */
   output: Untrusted | null;
 }
@@ -338,10 +342,16 @@ export interface TypingAnswer {
   allow: boolean;
 }
 
-/** POST step: `solo`. With `upTo` all before it that are open are run, too. */
+/** POST step: `solo`. With `upTo` all up to it are run that were neither run nor typed. */
 export interface StepRequest {
   step: string;
   upTo?: boolean;
+}
+
+/** POST step-typed: `solo`. The page put its command into the terminal of that host. */
+export interface StepTypedRequest {
+  step: string;
+  on: string;
 }
 
 /** POST trace: the way of one packet. */

@@ -1,5 +1,5 @@
 import type { ClassView, GradesView, StudentRow, UndecidedView } from './api.js';
-import { gradeClass, type GradingOptions } from './grades.js';
+import { gradeClass, pointsNow, pointsSeen, type GradingOptions } from './grades.js';
 import { exerciseFor, type Room } from './room.js';
 import type { Work } from './state.js';
 import { workOf } from './state.js';
@@ -17,14 +17,6 @@ function labState(room: Room, work: Work): StudentRow['work'][number]['lab'] {
   return work.failed === null ? 'none' : 'failed';
 }
 
-/** Points of the tasks that are green now; of what was handed in, once it is judged. */
-function pointsNow(room: Room, work: Work): number {
-  const exercise = exerciseFor(room, work.exercise, work.person);
-  return exercise.checks
-    .filter(({ id, guard }) => !guard && work.tasks[id]?.verdict === 'pass')
-    .reduce((sum, { points }) => sum + points, 0);
-}
-
 function stuckMs(work: Work, done: boolean, now: number): number | null {
   if (work.progressAt === null || done || work.lab === null) return null;
   return Math.max(0, now - Date.parse(work.progressAt));
@@ -36,7 +28,7 @@ function rowWork(room: Room, person: string, id: string, now: number): StudentRo
   const exercise = exerciseFor(room, id, person);
   const work = workOf(book.state, person, id);
   const closes = closesAt(book.state, work, settings, exercise.timeMs);
-  const points = pointsNow(room, work);
+  const seen = pointsSeen(exercise, work.tasks);
   return {
     exercise: id,
     lab: labState(room, work),
@@ -44,8 +36,8 @@ function rowWork(room: Room, person: string, id: string, now: number): StudentRo
     closesAt: closes === null ? null : new Date(closes).toISOString(),
     handedIn: handInView(book.state, work, exercise, settings),
     help: helpView(room, work),
-    stuckMs: stuckMs(work, points >= exercise.points, now),
-    points,
+    stuckMs: stuckMs(work, seen >= exercise.points, now),
+    points: pointsNow(book.state, work, exercise, settings),
     of: exercise.points,
     tasks: Object.fromEntries(
       exercise.checks.map((check) => {

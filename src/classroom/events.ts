@@ -54,6 +54,8 @@ export type ClassEventBody =
   /** A terminal of theirs was looked at, or typed in. */
   | { type: 'terminal:joined'; person: string; whose: string; exercise: string; place: string; mode: 'type' | 'look' }
   | { type: 'step:run'; person: string; exercise: string; step: string; ok: boolean; output: string }
+  /** Its command was put into the terminal of that host. */
+  | { type: 'step:typed'; person: string; exercise: string; step: string; on: string }
   | { type: 'decided'; round: string; task: string; credit: boolean; why: string; by: string };
 
 /** One line of the record. `n` counts from 1 without a gap; `t` is ISO 8601. */

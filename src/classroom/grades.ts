@@ -2,7 +2,7 @@ import { grade } from '../exercise/grade.js';
 import type { Exercise } from '../exercise/exercise.js';
 import type { ClassExercise } from './class-file.js';
 import { outcomeOf } from './rounds.js';
-import type { ClassState, Round } from './state.js';
+import type { ClassState, Round, Work } from './state.js';
 import { workOf } from './state.js';
 import { closesAt } from './timing.js';
 import { writeCsv } from './csv.js';
@@ -91,17 +91,49 @@ export interface GradingOptions {
   exercises: readonly { settings: ClassExercise; of(person: string): Exercise }[];
 }
 
+/** The points that tasks are worth as they were seen last; what is known of an open work. */
+export function pointsSeen(exercise: Exercise, tasks: Work['tasks']): number {
+  return round2(
+    grade(exercise, new Map(Object.entries(tasks).map(([task, { last }]) => [task, outcomeOf(last)]))).points,
+  );
+}
+
+/** Of several hand-ins the one that counts: the best, of several alike the first. */
+function bestOf(graded: readonly GradedHandIn[]): GradedHandIn | null {
+  let best: GradedHandIn | null = null;
+  for (const one of graded) if (best === null || one.points > best.points || (one.judged && !best.judged)) best = one;
+  return best;
+}
+
+/** Every hand-in of one person at one exercise, the oldest first. */
+function gradedHandIns(
+  state: ClassState,
+  work: Work,
+  exercise: Exercise,
+  settings: Pick<ClassExercise, 'id' | 'closes' | 'late'>,
+): GradedHandIn[] {
+  const rounds = work.handIns.flatMap((one) => state.rounds.get(one) ?? []);
+  return rounds.map((round) => gradeHandIn(state, round, exercise, settings));
+}
+
+/** Points of the hand-in that counts, as in the grades; of an open work, those of its tasks as they were seen last. */
+export function pointsNow(
+  state: ClassState,
+  work: Work,
+  exercise: Exercise,
+  settings: Pick<ClassExercise, 'id' | 'closes' | 'late'>,
+): number {
+  const best = bestOf(gradedHandIns(state, work, exercise, settings));
+  return best?.judged ? best.points : pointsSeen(exercise, work.tasks);
+}
+
 /** Grades of everybody at everything, in the order of roster and class. */
 export function gradeClass({ state, students, exercises }: GradingOptions): Graded[] {
   return students.flatMap(({ id }) =>
     exercises.map(({ settings, of }) => {
       const exercise = of(id);
-      const rounds = workOf(state, id, settings.id).handIns.flatMap((one) => state.rounds.get(one) ?? []);
-      const graded = rounds.map((round) => gradeHandIn(state, round, exercise, settings));
-      let best: GradedHandIn | null = null;
-      for (const one of graded)
-        if (best === null || one.points > best.points || (one.judged && !best.judged)) best = one;
-      return { person: id, exercise: settings.id, best, handIns: rounds.length, of: exercise.points };
+      const graded = gradedHandIns(state, workOf(state, id, settings.id), exercise, settings);
+      return { person: id, exercise: settings.id, best: bestOf(graded), handIns: graded.length, of: exercise.points };
     }),
   );
 }

@@ -8,7 +8,7 @@ import { Refusal } from './problem.js';
 import { givenExercise, studentOf, type Room } from './room.js';
 import type { Serving } from './server.js';
 import type { PersonState } from './state.js';
-import { answerTyping, askHelp, askRound, leaveLab, openHint, runStep, wantLab } from './student.js';
+import { answerTyping, askHelp, askRound, leaveLab, openHint, runStep, stepTyped, wantLab } from './student.js';
 import { askToType, decide, endHelp, giveTime, resetFor, sendMessage } from './teacher.js';
 import { tracePacketIn } from './trace.js';
 import { exerciseView, sessionView, workView } from './work-view.js';
@@ -26,6 +26,7 @@ const bodies = {
   help: z.strictObject({ wanted: z.boolean(), note: z.string().max(500).default('') }),
   typing: z.strictObject({ request: zWord, allow: z.boolean() }),
   step: z.strictObject({ step: zWord, upTo: z.boolean().default(false) }),
+  stepTyped: z.strictObject({ step: zWord, on: zWord }),
   trace: z.strictObject({
     from: zWord,
     to: z.string().min(1).max(300),
@@ -133,6 +134,7 @@ function addStudentRoutes(app: FastifyInstance, serving: Serving): void {
   act(routes.help, bodies.help, (person, id, { wanted, note }) => askHelp(room, person, id, wanted, note));
   act(routes.typing, bodies.typing, (person, _id, { request, allow }) => answerTyping(room, person, request, allow));
   act(routes.step, bodies.step, (person, id, { step, upTo }) => runStep(room, person, id, step, upTo));
+  act(routes.stepTyped, bodies.stepTyped, (person, id, { step, on }) => stepTyped(room, person, id, step, on));
   app.post(routes.trace, async (request: ExerciseRequest) => {
     const { who, id } = whose(serving, request);
     if (!room.solo) throw new Refusal('not-allowed', 'The way of a packet is yours to find here.');

@@ -56,6 +56,8 @@ export interface Work {
   /** When it was begun, or something turned green last. */
   progressAt: string | null;
   steps: Record<string, { ok: boolean; output: string }>;
+  /** Hosts in whose terminals a step was typed since it was run last. */
+  typed: Record<string, string[]>;
 }
 
 export interface LabState {
@@ -132,6 +134,7 @@ function newWork(person: string, exercise: string): Work {
     handIns: [],
     progressAt: null,
     steps: {},
+    typed: {},
   };
 }
 
@@ -204,6 +207,7 @@ const reducers: Reducers = {
     // What was judged before was another lab.
     work.tasks = {};
     work.steps = {};
+    work.typed = {};
     work.progressAt = t;
   },
   'lab:ended'(state, { key, why }) {
@@ -276,7 +280,13 @@ const reducers: Reducers = {
   },
   'terminal:joined': () => undefined,
   'step:run'(state, { person, exercise, step, ok, output }) {
-    workIn(state, person, exercise).steps[step] = { ok, output };
+    const work = workIn(state, person, exercise);
+    work.steps[step] = { ok, output };
+    delete work.typed[step];
+  },
+  'step:typed'(state, { person, exercise, step, on }) {
+    const { typed } = workIn(state, person, exercise);
+    if (!typed[step]?.includes(on)) typed[step] = [...(typed[step] ?? []), on];
   },
   decided(state, { round, task, credit, why, by }) {
     const known = state.rounds.get(round);

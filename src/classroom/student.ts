@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { messageOf } from '../errors.js';
+import type { StepItem } from '../scenario/scenario.js';
 import { performOn } from './rounds.js';
 import { exerciseFor, givenExercise, type Room } from './room.js';
 import { Refusal } from './problem.js';
 import { workKey, workOf } from './state.js';
 import { isOpen, takenUntil } from './timing.js';
 import { nextHint, shownChecks, tasksOfRound } from './views.js';
+import { stepsOf, stepsToRun } from './work-view.js';
 
 /** Hand-ins of one exercise: each is a round of all its checks. */
 const mostHandIns = 50;
@@ -112,7 +114,7 @@ export async function answerTyping(room: Room, person: string, request: string, 
 /** Longest output of a step that is kept. */
 const mostOutput = 4000;
 
-/** Runs a step, and with `upTo` the ones before it that were not run: for one person alone. */
+/** Runs a step, or with `upTo` all up to it that were neither run nor typed: for one person alone. */
 export async function runStep(room: Room, person: string, id: string, step: string, upTo: boolean): Promise<void> {
   if (!room.solo) throw new Refusal('not-allowed', 'Steps are yours to type here.');
   const exercise = exerciseFor(room, id, person);
@@ -120,27 +122,35 @@ export async function runStep(room: Room, person: string, id: string, step: stri
   if (work.lab === null) throw new Refusal('not-now', 'There is no lab; start one.');
   const key = workKey(person, id);
   if (room.stepping.has(key)) throw new Refusal('not-now', 'A step is being run.');
-  const steps = exercise.scenario.items.filter((item) => item.kind === 'step' && !item.last);
-  const at = steps.findIndex((one) => one.id === step);
-  if (at === -1) throw new Refusal('not-found', 'There is no such step.');
-  const wanted = steps.slice(upTo ? 0 : at, at + 1).filter((one) => one.id === step || !work.steps[one.id]?.ok);
+  const steps = stepsOf(exercise);
+  if (!steps.some((one) => one.id === step)) throw new Refusal('not-found', 'There is no such step.');
+  const wanted = stepsToRun(steps, work, step, upTo);
+  if (wanted.length === 0)
+    throw new Refusal('not-now', 'All steps up to here were run or typed; “Run this step” runs one of them again.');
   room.stepping.set(key, wanted[0]!.id);
   room.changed(person, id);
-  void doSteps(
-    room,
-    person,
-    id,
-    wanted.map((one) => one.id),
-    work.lab,
-  ).finally(() => {
+  void doSteps(room, person, id, wanted, work.lab).finally(() => {
     room.stepping.delete(key);
     room.changed(person, id);
   });
 }
 
-async function doSteps(room: Room, person: string, id: string, steps: readonly string[], lab: string): Promise<void> {
-  const exercise = exerciseFor(room, id, person);
-  for (const step of steps) {
+/** Takes down that a step's command was put into the terminal of a host: for one person alone. */
+export async function stepTyped(room: Room, person: string, id: string, step: string, on: string): Promise<void> {
+  if (!room.solo) throw new Refusal('not-allowed', 'Steps are yours to type here.');
+  const known = stepsOf(exerciseFor(room, id, person)).find((one) => one.id === step);
+  if (!known?.on.includes(on)) throw new Refusal('not-found', 'There is no such step on that host.');
+  if (workOf(room.book.state, person, id).lab === null) throw new Refusal('not-now', 'There is no lab; start one.');
+  await room.book.append({ type: 'step:typed', person, exercise: id, step, on });
+}
+
+async function doSteps(room: Room, person: string, id: string, steps: readonly StepItem[], lab: string): Promise<void> {
+  const given = exerciseFor(room, id, person);
+  for (const { id: step, on } of steps) {
+    const items = given.scenario.items.map((item) =>
+      item.kind === 'step' && item.id === step ? { ...item, on } : item,
+    );
+    const exercise = { ...given, scenario: { ...given.scenario, items } };
     room.stepping.set(workKey(person, id), step);
     room.changed(person, id);
     let ok = false;

@@ -129,7 +129,9 @@ class KeptTerminals implements Terminals {
     this.joined ??= reach(this.path).then((socket) => {
       this.live = socket;
       socket.on('error', () => undefined);
-      socket.once('close', () => this.lost());
+      socket.once('close', () => {
+        if (this.live === socket) this.lost();
+      });
       onMessages<FromKeeper>(socket, (message) => this.take(message));
       return socket;
     });
@@ -180,6 +182,8 @@ class KeptTerminals implements Terminals {
   }
 
   async quit(): Promise<void> {
+    // One that is being started does not listen yet.
+    await this.joined?.catch(() => undefined);
     const socket = this.live ?? (await attempt(this.path));
     if (!socket) return;
     const over = new Promise<void>((resolve) => socket.once('close', () => resolve()));
@@ -189,6 +193,10 @@ class KeptTerminals implements Terminals {
   }
 
   close(): void {
-    this.live?.destroy();
+    const { live } = this;
+    if (!live) return;
+    // What is told from now on is not for this socket: it says nothing any more.
+    this.lost();
+    live.destroy();
   }
 }

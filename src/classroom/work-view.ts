@@ -52,7 +52,8 @@ export function sessionView(room: Room, person: PersonState): SessionView {
   };
 }
 
-function stepsOf(exercise: Exercise): StepItem[] {
+/** Steps that a person runs or types: without those that tidy up. */
+export function stepsOf(exercise: Exercise): StepItem[] {
   return exercise.scenario.items.filter((item): item is StepItem => item.kind === 'step' && !item.last);
 }
 
@@ -143,13 +144,39 @@ export function helpView(room: Room, work: Work): HelpView | null {
   return { since, note: harmless(note), before };
 }
 
+/** What became of a step: what was typed after it was run is the newer. */
+export function stepStanding(
+  { id, on }: Pick<StepItem, 'id' | 'on'>,
+  work: Work,
+): Exclude<StepState['state'], 'running'> {
+  const typed = work.typed[id] ?? [];
+  if (on.length > 0 && on.every((host) => typed.includes(host))) return 'typed';
+  const done = work.steps[id];
+  return done === undefined ? 'open' : done.ok ? 'done' : 'failed';
+}
+
+/**
+ * Steps that are to be run, each with the hosts where.
+ *
+ * @param upTo Those before it as well, and of all only what was neither run nor typed. Without it, the step alone, whatever became
+ * of it.
+ */
+export function stepsToRun(steps: readonly StepItem[], work: Work, step: string, upTo: boolean): StepItem[] {
+  if (!upTo) return steps.filter(({ id }) => id === step);
+  return steps
+    .slice(0, steps.findIndex(({ id }) => id === step) + 1)
+    .filter((one) => !['done', 'typed'].includes(stepStanding(one, work)))
+    .map((one) => ({ ...one, on: one.on.filter((host) => !work.typed[one.id]?.includes(host)) }));
+}
+
 function stepStates(room: Room, exercise: Exercise, work: Work): StepState[] {
   if (!room.solo) return [];
   const running = room.stepping.get(workKey(work.person, work.exercise));
-  return stepsOf(exercise).map(({ id }) => {
+  return stepsOf(exercise).map((step) => {
+    const { id } = step;
     const done = work.steps[id];
-    const state = running === id ? 'running' : done === undefined ? 'open' : done.ok ? 'done' : 'failed';
-    return { id, state, output: done ? harmless(done.output) : null };
+    const state = running === id ? 'running' : stepStanding(step, work);
+    return { id, state, typed: work.typed[id] ?? [], output: done ? harmless(done.output) : null };
   });
 }
 

@@ -1,7 +1,7 @@
-import type { TaskVerdict } from '../classroom/api.js';
+import type { StudentRow, TaskVerdict } from '../classroom/api.js';
 
 /** How a verdict is told: a sign and a word, so that colour is never the only one. */
-export const verdictWords: Readonly<Record<TaskVerdict, { sign: string; word: string }>> = {
+const verdictWords: Readonly<Record<TaskVerdict, { sign: string; word: string }>> = {
   open: { sign: '○', word: 'not tried yet' },
   pass: { sign: '✓', word: 'done' },
   fail: { sign: '✗', word: 'not yet' },
@@ -9,6 +9,32 @@ export const verdictWords: Readonly<Record<TaskVerdict, { sign: string; word: st
   error: { sign: '!', word: 'could not be judged: the lab broke' },
   skipped: { sign: '–', word: 'not looked at' },
 };
+
+/** As `verdictWords`; what must stay so is not something to get done. */
+export function verdictWord(verdict: TaskVerdict, guard: boolean): { sign: string; word: string } {
+  if (guard && verdict === 'fail') return { sign: verdictWords.fail.sign, word: 'broken' };
+  if (guard && verdict === 'pass') return { sign: verdictWords.pass.sign, word: 'holds' };
+  return verdictWords[verdict];
+}
+
+/** Shorter than that, nobody is stuck, ms. */
+const shortMs = 120_000;
+
+/** How a student stands at an exercise: what they ask for beside what they did. */
+export function standing(
+  row: Pick<StudentRow, 'joined' | 'online'>,
+  work: Pick<StudentRow['work'][number], 'help' | 'handedIn' | 'lab' | 'stuckMs'> | undefined,
+): string {
+  if (work === undefined) return row.joined ? 'not begun' : 'not joined';
+  const told = [
+    ...(work.handedIn === null ? [] : [work.handedIn.late ? 'handed in, late' : 'handed in']),
+    ...(work.help === null ? [] : ['asks for help']),
+  ];
+  if (told.length > 0) return told.join('; ');
+  if (work.lab === 'queued' || work.lab === 'starting' || work.lab === 'failed') return `lab ${work.lab}`;
+  if (work.stuckMs !== null && work.stuckMs >= shortMs) return `stuck for ${span(work.stuckMs)}`;
+  return row.online ? 'at work' : 'away';
+}
 
 /** `1:04:09`, `4:09`, `0:09`. */
 export function clock(ms: number): string {

@@ -104,6 +104,25 @@ const lacking = missing ?? noBrowser;
       expect(await page.locator('.way-passed').count()).to.be.greaterThan(0);
     });
 
+    it('takes the way away where the next packet has no target', async () => {
+      const before = complaints.length;
+      await page.getByLabel('to', { exact: true }).fill('no-such-name');
+      await page.getByRole('button', { name: 'Follow' }).click();
+      await page.getByRole('alert').getByText('no-such-name').waitFor({ timeout: patience });
+      expect(await page.locator('.way').count()).to.equal(0);
+      expect(await page.locator('.way-passed').count()).to.equal(0);
+      await page.getByRole('alert').getByRole('button', { name: 'Close' }).click();
+      // The browser itself complains of every answer that is a refusal.
+      expect(complaints.splice(before).filter((one) => !one.includes('Failed to load resource'))).to.deep.equal([]);
+    });
+
+    it('says of a step that it was typed', async () => {
+      const step = page.getByRole('listitem').filter({ hasText: 'Type it in the terminal' }).first();
+      await step.getByRole('button', { name: 'Type it in the terminal' }).first().click();
+      await step.locator('.badge').getByText('typed', { exact: true }).waitFor({ timeout: patience });
+      await step.getByText('passes over what was typed').waitFor();
+    });
+
     it('shows what the tutorial claims beside what holds', async () => {
       await page.evaluate('document.querySelectorAll("details").forEach((one) => { one.open = true; })');
       expect(await page.locator('.claims dt').count()).to.be.greaterThan(3);

@@ -6,7 +6,7 @@ import { Grades, Message, MoreTime, Totals, Undecided } from '../parts/class-too
 import { Terminals } from '../parts/terminals.js';
 import { pathOf, send } from '../server.js';
 import { usePage, type Page } from '../state.js';
-import { count, verdictWords } from '../words.js';
+import { count, verdictWord } from '../words.js';
 
 type Work = StudentRow['work'][number];
 
@@ -63,9 +63,9 @@ function Student({ page, row, work, view }: { page: Page; row: StudentRow; work:
         </button>
       </p>
       <ul class="tasks">
-        {exercise?.tasks.map(({ id, title, hidden }) => {
+        {exercise?.tasks.map(({ id, title, guard, hidden }) => {
           const state = work.tasks[id];
-          const { sign, word } = verdictWords[state?.verdict ?? 'open'];
+          const { sign, word } = verdictWord(state?.verdict ?? 'open', guard);
           return (
             <li key={id} class={state?.verdict ?? 'open'}>
               <span class="sign" aria-hidden="true">

@@ -1,13 +1,10 @@
 import type { ClassView, StudentRow } from '../../classroom/api.js';
-import { count, span, verdictWords } from '../words.js';
+import { count, standing, verdictWord } from '../words.js';
 
 export interface Chosen {
   person: string;
   exercise: string;
 }
-
-/** Shorter than that, nobody is stuck, ms. */
-const shortMs = 120_000;
 
 type Exercise = ClassView['exercises'][number];
 type Work = StudentRow['work'][number];
@@ -28,19 +25,10 @@ export function inOrder(students: readonly StudentRow[], exercise: string): Stud
   );
 }
 
-function state(row: StudentRow, work: Work | undefined): string {
-  if (work === undefined) return row.joined ? 'not begun' : 'not joined';
-  if (work.help !== null) return 'asks for help';
-  if (work.handedIn !== null) return work.handedIn.late ? 'handed in, late' : 'handed in';
-  if (work.lab === 'queued' || work.lab === 'starting' || work.lab === 'failed') return `lab ${work.lab}`;
-  if (work.stuckMs !== null && work.stuckMs >= shortMs) return `stuck for ${span(work.stuckMs)}`;
-  return row.online ? 'at work' : 'away';
-}
-
-function TaskCell({ work, id }: { work: Work | undefined; id: string }) {
+function TaskCell({ work, id, guard }: { work: Work | undefined; id: string; guard: boolean }) {
   const task = work?.tasks[id];
   const verdict = task?.verdict ?? 'open';
-  const { sign, word } = verdictWords[verdict];
+  const { sign, word } = verdictWord(verdict, guard);
   const more = task
     ? [task.tries > 0 && count(task.tries, 'try', 'tries'), task.hints > 0 && count(task.hints, 'hint')]
     : [];
@@ -97,9 +85,9 @@ export function ClassTable({ view, exercise, chosen, choose }: ClassTableProps) 
                     {name}
                   </button>
                 </th>
-                <td>{state(row, work)}</td>
+                <td>{standing(row, work)}</td>
                 {exercise.tasks.map((task) => (
-                  <TaskCell key={task.id} work={work} id={task.id} />
+                  <TaskCell key={task.id} work={work} id={task.id} guard={task.guard} />
                 ))}
                 <td class="num">{work === undefined ? '–' : `${work.points} / ${work.of}`}</td>
               </tr>

@@ -1,4 +1,4 @@
-import type { StepRequest, StepState, StepView, WorkView } from '../../classroom/api.js';
+import type { StepRequest, StepState, StepTypedRequest, StepView, WorkView } from '../../classroom/api.js';
 import { pathOf, send } from '../server.js';
 import type { Page } from '../state.js';
 import { Html } from './html.js';
@@ -7,6 +7,7 @@ import { Claims } from './task.js';
 const stateWords: Readonly<Record<StepState['state'], { sign: string; word: string }>> = {
   open: { sign: '○', word: 'to do' },
   running: { sign: '…', word: 'running' },
+  typed: { sign: '⌨', word: 'typed' },
   done: { sign: '✓', word: 'done' },
   failed: { sign: '✗', word: 'failed' },
 };
@@ -31,6 +32,13 @@ export function Step({ step, state, page, work, typeIn }: StepProps) {
       send<WorkView>(pathOf('step', { exercise: work.exercise }), request).then((answer) => page.take(answer)),
     );
   };
+  const type = (on: string, command: string): void => {
+    typeIn(on, command);
+    const request: StepTypedRequest = { step: step.id, on };
+    page.doing(
+      send<WorkView>(pathOf('stepTyped', { exercise: work.exercise }), request).then((answer) => page.take(answer)),
+    );
+  };
   return (
     <li class={`step ${now === 'done' ? 'pass' : now === 'failed' ? 'fail' : 'open'}`} id={`step-${step.id}`}>
       <h4>
@@ -46,12 +54,13 @@ export function Step({ step, state, page, work, typeIn }: StepProps) {
           <pre tabIndex={0}>{command}</pre>
           {typed && (
             <div class="row">
-              <button type="button" disabled={work.lab.state !== 'up'} onClick={() => typeIn(on, command)}>
+              <button type="button" disabled={work.lab.state !== 'up'} onClick={() => type(on, command)}>
                 Type it in the terminal <span class="sr">of {on}</span>
               </button>
               <button type="button" onClick={() => void navigator.clipboard?.writeText(command)}>
                 Copy
               </button>
+              {step.commands.length > 1 && state?.typed.includes(on) && <span class="tag">typed</span>}
             </div>
           )}
         </div>
@@ -63,6 +72,7 @@ export function Step({ step, state, page, work, typeIn }: StepProps) {
         <button type="button" disabled={!ready} onClick={() => run(true)}>
           Run all up to here
         </button>
+        {now === 'typed' && <span class="dim">“Run all up to here” passes over what was typed.</span>}
       </div>
       {state?.output && (
         <pre class="output" tabIndex={0}>

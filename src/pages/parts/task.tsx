@@ -2,7 +2,7 @@ import type { ClaimView, Feedback, HintRequest, TaskState, TaskView, WorkView } 
 import { wayLine } from '../../report/way.js';
 import { pathOf, send } from '../server.js';
 import type { Page } from '../state.js';
-import { count, verdictWords } from '../words.js';
+import { count, verdictWord } from '../words.js';
 import { Html } from './html.js';
 
 function Told({ name, value }: { name: string; value: string | null }) {
@@ -67,7 +67,7 @@ export interface TaskProps {
 
 export function Task({ task, state, page, work, check }: TaskProps) {
   const verdict = state?.verdict ?? 'open';
-  const { sign, word } = verdictWords[verdict];
+  const { sign, word } = verdictWord(verdict, task.guard);
   const opened = state?.hintsOpened ?? [];
   const openHint = (): void => {
     const request: HintRequest = { task: task.id };

@@ -25,6 +25,8 @@ export function Trace({ page, work, trace, seen }: TraceProps) {
       ...(word('port') === '' ? {} : word('by') === 'udp' ? { udp: port } : { tcp: port }),
     };
     setBusy(true);
+    // Whatever becomes of this one, the answer to the one before is none to it.
+    seen(null);
     page.doing(
       send<TraceView>(pathOf('trace', { exercise: work.exercise }), request)
         .then(seen)

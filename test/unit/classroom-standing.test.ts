@@ -1,0 +1,157 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { exerciseOf } from '../../src/exercise/exercise.js';
+import type { ClassEventBody } from '../../src/classroom/events.js';
+import { gradeClass, pointsNow } from '../../src/classroom/grades.js';
+import { guided } from '../../src/classroom/play.js';
+import { applyEvent, emptyState, workOf, type ClassState } from '../../src/classroom/state.js';
+import { openTerminals } from '../../src/classroom/terminals.js';
+import { stepsOf, stepStanding, stepsToRun } from '../../src/classroom/work-view.js';
+import type { Verdict } from '../../src/model/verdict.js';
+import { standing, verdictWord } from '../../src/pages/words.js';
+import { loadScenarioText } from '../../src/scenario/load.js';
+import { lab } from './scenario-fixtures.js';
+
+const scenario = loadScenarioText(
+  lab(
+    `  - { on: node1, run: "ip route add blackhole 192.0.2.0/24" }
+  - { on: [node1, node2], run: "iptables -A INPUT -p icmp -j DROP" }
+  - { check: task, points: 4, ping: { from: node1, to: node2 } }
+  - { check: guard, points: 2, guard: true, ping: { from: node1, to: node1 } }`,
+    'exercise: { text: Mend it. }\n',
+  ),
+  '/labs/lab.yaml',
+).scenarios[0]!;
+const exercise = exerciseOf(scenario)!;
+const settings = { id: 'x', file: '/labs/lab.yaml', opens: null, closes: null, late: null, feedback: 'way' as const };
+
+function after(...events: ClassEventBody[]): ClassState {
+  const state = emptyState();
+  events.forEach((event, at) => applyEvent(state, { v: 1, n: at + 1, t: '2026-01-01T00:00:00.000Z', ...event }));
+  return state;
+}
+
+const judged = (verdict: Verdict) => ({ verdict, reason: 'as seen', durationMs: 1 });
+const about = { person: 'ada', exercise: 'x' };
+
+describe('Points that a teacher sees', () => {
+  const results = (task: Verdict, guard: Verdict) =>
+    Object.fromEntries(exercise.checks.map((check) => [check.id, judged(check.guard ? guard : task)]));
+  const points = (state: ClassState) => pointsNow(state, workOf(state, 'ada', 'x'), exercise, settings);
+
+  it('are less those of a broken guard while the work is open', () => {
+    expect(points(after({ type: 'watched', ...about, results: results('pass', 'pass') }))).to.equal(4);
+    expect(points(after({ type: 'watched', ...about, results: results('pass', 'fail') }))).to.equal(2);
+    expect(points(after({ type: 'watched', ...about, results: results('fail', 'fail') }))).to.equal(0);
+  });
+
+  it('are those of the grades once it was handed in, whatever became of the lab since', () => {
+    const state = after(
+      { type: 'round:asked', ...about, round: 'r1', kind: 'hand-in', tasks: exercise.checks.map(({ id }) => id) },
+      { type: 'round:judged', round: 'r1', results: results('pass', 'fail') },
+      { type: 'watched', ...about, results: results('pass', 'pass') },
+    );
+    const [graded] = gradeClass({
+      state,
+      students: [{ id: 'ada', name: 'Ada' }],
+      exercises: [{ settings, of: () => exercise }],
+    });
+    expect(graded!.best!.points).to.equal(2);
+    expect(points(state)).to.equal(2);
+  });
+});
+
+describe('Words of the pages', () => {
+  it('call a guard that failed broken, and a task not yet done', () => {
+    expect(verdictWord('fail', true).word).to.equal('broken');
+    expect(verdictWord('pass', true).word).to.equal('holds');
+    expect(verdictWord('fail', false).word).to.equal('not yet');
+    expect(verdictWord('pass', false).word).to.equal('done');
+    expect(verdictWord('open', true).word).to.equal(verdictWord('open', false).word);
+  });
+
+  it('say that somebody handed in beside that they ask for help', () => {
+    const row = { joined: true, online: true };
+    const help = { since: '2026-01-01T00:00:00.000Z', note: '', before: 0 };
+    const handedIn = { at: '2026-01-01T00:00:00.000Z', late: false, points: 2, of: 4, undecided: 0 };
+    const work = { lab: 'up' as const, stuckMs: null };
+    expect(standing(row, { ...work, help, handedIn })).to.equal('handed in; asks for help');
+    expect(standing(row, { ...work, help, handedIn: null })).to.equal('asks for help');
+    expect(standing(row, { ...work, help: null, handedIn: { ...handedIn, late: true } })).to.equal('handed in, late');
+    expect(standing(row, { ...work, help: null, handedIn: null })).to.equal('at work');
+    expect(standing(row, undefined)).to.equal('not begun');
+  });
+});
+
+describe('Steps of a guided lab', () => {
+  const steps = stepsOf(guided(scenario));
+  const [first, second] = steps.map(({ id }) => id) as [string, string];
+  const typed = (step: string, on: string): ClassEventBody => ({ type: 'step:typed', ...about, step, on });
+  const run = (step: string, ok: boolean): ClassEventBody => ({ type: 'step:run', ...about, step, ok, output: '' });
+  const work = (...events: ClassEventBody[]) => workOf(after(...events), 'ada', 'x');
+  const told = (...events: ClassEventBody[]) => steps.map((step) => stepStanding(step, work(...events)));
+  const upTo = (...events: ClassEventBody[]) =>
+    stepsToRun(steps, work(...events), second, true).map(({ id, on }) => ({ id, on }));
+
+  it('stand as typed where they were typed on each of their hosts', () => {
+    expect(told()).to.deep.equal(['open', 'open']);
+    expect(told(typed(first, 'node1'), typed(second, 'node1'))).to.deep.equal(['typed', 'open']);
+    expect(told(typed(second, 'node1'), typed(second, 'node2'))).to.deep.equal(['open', 'typed']);
+    // What was done last counts.
+    expect(told(run(first, false), typed(first, 'node1'))[0]).to.equal('typed');
+    expect(told(typed(first, 'node1'), run(first, false))[0]).to.equal('failed');
+  });
+
+  it('are not run a second time by those after them', () => {
+    const both = ['node1', 'node2'];
+    expect(upTo()).to.deep.equal([
+      { id: first, on: ['node1'] },
+      { id: second, on: both },
+    ]);
+    expect(upTo(typed(first, 'node1'))).to.deep.equal([{ id: second, on: both }]);
+    expect(upTo(run(first, true), typed(second, 'node1'))).to.deep.equal([{ id: second, on: ['node2'] }]);
+    expect(upTo(run(first, true), typed(second, 'node1'), typed(second, 'node2'))).to.deep.equal([]);
+    expect(upTo(run(first, false), run(second, true))).to.deep.equal([{ id: first, on: ['node1'] }]);
+  });
+
+  it('are run again where that one is asked for', () => {
+    const [only, ...more] = stepsToRun(steps, work(typed(first, 'node1')), first, false);
+    expect([only!.id, only!.on, more]).to.deep.equal([first, ['node1'], []]);
+  });
+});
+
+describe('The process that keeps terminals', () => {
+  let base: string;
+  beforeEach(() => {
+    base = mkdtempSync(join(tmpdir(), 'ntrk-'));
+  });
+  afterEach(() => rmSync(base, { recursive: true, force: true }));
+
+  const answers = (path: string): Promise<boolean> =>
+    new Promise((resolve) => {
+      const socket = connect(path);
+      socket.once('connect', () => {
+        socket.destroy();
+        resolve(true);
+      });
+      socket.once('error', () => resolve(false));
+    });
+
+  it('ends where its class let go of it and then ends it', async () => {
+    const path = join(base, 'terminals');
+    const terminals = openTerminals(path);
+    const order = { lab: 'no-such-lab', place: 'node1', size: { cols: 80, rows: 24 }, cast: null, title: '' };
+    const refused = await terminals.open(order).then(
+      () => null,
+      (error: unknown) => error,
+    );
+    expect(refused).to.be.instanceOf(Error);
+    expect(await answers(path)).to.equal(true);
+    terminals.close();
+    await terminals.quit();
+    expect(await answers(path)).to.equal(false);
+  });
+});
