@@ -1,6 +1,9 @@
-import { shown } from '../language/wording.js';
+import { shown, suggestion } from '../language/wording.js';
+import { notCarriedOut } from './compose-words.js';
 import type { Origin } from './composed-source.js';
 import type { Diagnostic, Path } from './diagnostic.js';
+import { keysAt } from './issues.js';
+import { zHost } from './schema.js';
 import { isDataMap, type Data, type DataMap, type ScenarioSource } from './source.js';
 
 /** What a Compose file means in the words of a scenario (the Compose Specification; what netrig does not carry out is told). */
@@ -92,6 +95,23 @@ function dependencies(conversion: Conversion, name: string): string[] {
   return Object.keys(given).flatMap((other) => known(other, [...path, other]));
 }
 
+/** Keys of services that are carried out: those of a container of a scenario, and what Compose has beyond them. */
+const serviceKeys = (): string[] => [
+  ...keysAt(zHost, ['docker', 'containers', 'any']),
+  'build',
+  'container_name',
+  'depends_on',
+];
+
+/** Whether a key of a service is carried out; told where it is not. */
+function carriedOut(conversion: Conversion, key: string, path: Path): boolean {
+  const known = serviceKeys();
+  if (known.includes(key)) return true;
+  const guess = suggestion(key, known) || `; known here: ${known.join(', ')}`;
+  complain(conversion, path, notCarriedOut('service', key) ?? `unknown key ${shown(key)}${guess}`, 'key');
+  return false;
+}
+
 /** A port in the long form as the short one; `null`, told, for what has none. */
 function shortPort(conversion: Conversion, port: Data, path: Path): Data {
   if (!isDataMap(port)) return port;
@@ -176,7 +196,7 @@ function container(conversion: Conversion, name: string): void {
   const out = Object.create(null) as DataMap;
   for (const [key, value] of Object.entries(service)) {
     if (key.startsWith('x-') || ['container_name', 'depends_on', 'build', 'image', 'networks'].includes(key)) continue;
-    out[key] = converted(conversion, key, value, [...path, key]);
+    if (carriedOut(conversion, key, [...path, key])) out[key] = converted(conversion, key, value, [...path, key]);
   }
   if ('build' in service) out['image'] = builtImage(conversion, name, service);
   else if ('image' in service) out['image'] = service['image']!;
@@ -230,8 +250,8 @@ function topVolumes(conversion: Conversion, given: Data | undefined): void {
 }
 
 /**
- * Converts a Compose file. Keys of services that a container of a scenario has not are left for the scenario’s own schema to
- * name; all else that is not carried out is told here.
+ * Converts a Compose file. Values are left for the scenario’s own schema to judge; keys of services that are not carried out are
+ * told here.
  *
  * @param folder Name of the file’s folder: the project’s, where the file has no `name`.
  */

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Path } from './diagnostic.js';
+import { composePart, notCarriedOut } from './compose-words.js';
 import { isDataMap } from './source.js';
 import { nearest, shown, suggestion } from '../language/wording.js';
 
@@ -180,6 +181,9 @@ function unknownKey(
     return { ...there, message: `${shown(key)} does not go with ${beside.map(shown).join(', ')}` };
   if (inItemsBody && besideCheck.includes(key))
     return { ...there, message: `\`${key}\` belongs one level up, beside \`check:\`` };
+  const part = composePart(path);
+  const without = part === null ? null : notCarriedOut(part, key);
+  if (without !== null) return { ...there, message: without };
   const guess = suggestion(key, known);
   const rest = guess === '' && known.length > 0 ? `; known here: ${known.join(', ')}` : guess;
   const near = nearest(key, known);

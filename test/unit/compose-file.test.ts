@@ -119,11 +119,25 @@ x-anything: 1
   it('with a key that is not carried out are mistakes with its line in that file', () => {
     const one = (lines: string): string => `services:\n  one:\n    image: busybox\n${lines}`;
     const wrong: [string, RegExp][] = [
-      [one('    healthcheck: { test: a }\n'), /^compose\.yaml:4:5 unknown key "healthcheck"/],
-      [one('    deploy: { replicas: 2 }\n'), /^compose\.yaml:4:5 unknown key "deploy"/],
+      [
+        one('    healthcheck: { test: a }\n'),
+        /^compose\.yaml:4:5 netrig does not carry out "healthcheck" of a service: a check with/,
+      ],
+      [one('    deploy: { replicas: 2 }\n'), /^compose\.yaml:4:5 netrig does not carry out "deploy" of a service/],
+      [one('    ulimits: { nofile: 9 }\n'), /^compose\.yaml:4:5 netrig does not carry out "ulimits" of a service$/],
+      [one('    enviroment: { A: b }\n'), /^compose\.yaml:4:5 unknown key "enviroment"; did you mean "environment"/],
+      [one('    depend_on: [one]\n'), /^compose\.yaml:4:5 unknown key "depend_on"; did you mean "depends_on"/],
+      [one('    zzz: 1\n'), /^compose\.yaml:4:5 unknown key "zzz"; known here: .*build, container_name, depends_on$/],
+      [
+        one('    networks: { in: { priority: 1 } }\nnetworks: { in: }\n'),
+        /^compose\.yaml:4:23 netrig does not carry out "priority" of a network of a service$/,
+      ],
       [one('secrets: {}\n'), /^compose\.yaml:4:1 netrig does not carry out "secrets" of a Compose file/],
       [one('volumes: { data: { driver: nfs } }\n'), /^compose\.yaml:4:20 netrig makes plain volumes: "driver"/],
-      [one('networks: { far: { external: true } }\n'), /^compose\.yaml:4:20 unknown key "external"/],
+      [
+        one('networks: { far: { external: true } }\n'),
+        /^compose\.yaml:4:20 netrig does not carry out "external" of a network: /,
+      ],
       [
         one('    depends_on: { two: { condition: service_healthy } }\n  two: { image: busybox }\n'),
         /^compose\.yaml:4:37 services are started in their order/,
@@ -132,7 +146,10 @@ x-anything: 1
       [one('    volumes: ["~/x:/y"]\n'), /^compose\.yaml:4:15 ~\/x would be of the machine’s user/],
       [one('    volumes: ["./none:/y"]\n'), /^compose\.yaml:4:15 there is no file or directory/],
       [one('    volumes: ["../../x:/y"]\n'), /^compose\.yaml:4:15 .*lies outside the scenario’s folder/],
-      [one('    build: { context: ./web, cache_from: [a] }\n'), /^compose\.yaml:4:30 unknown key "cache_from"/],
+      [
+        one('    build: { context: ./web, cache_from: [a] }\n'),
+        /^compose\.yaml:4:30 netrig does not carry out "cache_from" of a build/,
+      ],
       [one('    ports: [{ target: 80, published: 99999 }]\n'), /^compose\.yaml:4:13 expected a port/],
       ['services: { one: { ports: [a }\n', /^compose\.yaml:1:/],
       ['services: {}\n', /^compose\.yaml:1:11 there are no services/],
@@ -152,6 +169,16 @@ x-anything: 1
     );
     const none = scenario('{ compose: ./shop/compose.yaml }').replace('docker:', 'engine: false, docker:');
     for (const one of mistakes('services:\n  front:\n    build: ./web\n', none)) expect(one).to.not.match(/:1:1 /);
+  });
+
+  it('have words that containers of a scenario have not: that is said there', () => {
+    const told = (keys: string): string[] =>
+      mistakes('', scenario(`{ containers: { web: { image: busybox, ${keys} } } }`));
+    expect(told('depends_on: [db]')).to.have.length(1);
+    expect(told('depends_on: [db]')[0]).to.match(
+      /netrig does not carry out "depends_on" of a container: containers are/,
+    );
+    expect(told('imagee: x')[0]).to.match(/unknown key "imagee"; did you mean "image"/);
   });
 
   it('that are not there are mistakes of the scenario', () => {
