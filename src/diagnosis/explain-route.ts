@@ -4,7 +4,7 @@ import { isSilent, neighbourStop } from './explain-neighbour.js';
 import type { NextHop } from './explain-neighbour.js';
 import { finding } from './finding.js';
 import type { Finding } from './finding.js';
-import { inSubnet, lookup } from './lookup.js';
+import { inSubnet, isOwn, lookup } from './lookup.js';
 import type { Found } from './lookup.js';
 import { linkTowards, linkTrouble, segmentOf } from './wire.js';
 import { holdersOf, linkNamed, rose } from './world.js';
@@ -248,27 +248,83 @@ export function sentAstray(
   if (out.found === 'route' && !out.refuses && out.route.dev !== iif.name) return null;
   const sent = lookup(from.space, { to: onward.to, from: null, iif: null });
   if (sent.found !== 'route' || sent.route.gateway === null) return null;
-  const near = subnetOf(from.link, onward.to);
-  const better = c.world.spaces.find((one) => {
-    if (one === at || one === from.space) return false;
-    const side = one.links.find(
-      (link) =>
-        linkTrouble(link) === null &&
-        link.addresses.some((own) => own.scope === 'global' && inSubnet(own.address, ...near)),
-    );
-    if (!side || !forwards(one, side, onward.to)) return false;
-    const on = lookup(one, { to: onward.to, from: null, iif: null });
-    return on.found === 'route' && !on.refuses && on.route.dev !== side.name && on.route.type !== 'local';
-  });
+  const better = routerNear(c, from, at, onward.to);
   if (!better) return null;
-  const own = better.links
-    .flatMap((link) => link.addresses)
-    .find((one) => inSubnet(one.address, ...subnetOf(from.link, onward.to)));
   return finding(
     from.space,
     'wrong-route',
-    `the route of ${from.space.label} to ${routeWords(sent.route)} leads to ${at.label} (${sent.route.gateway}), which has no way to ${onward.to}; ${better.label}${own ? ` (${own.address})` : ''} has`,
-    { mend: `ip route replace ${routeWords(sent.route)} via ${own?.address ?? better.label}, on ${from.space.label}` },
+    `the route of ${from.space.label} to ${routeWords(sent.route)} leads to ${at.label} (${sent.route.gateway}), which has no way to ${onward.to}; ${better.space.label} (${better.address}) has`,
+    { mend: `ip route replace ${routeWords(sent.route)} via ${better.address}, on ${from.space.label}` },
+  );
+}
+
+/** Somebody on a link's segment who forwards, and has a way on to an address; neither the link's own namespace nor `but`. */
+function routerNear(
+  c: Case,
+  { space, link }: { space: Space; link: Link },
+  but: Space,
+  to: string,
+): { space: Space; address: string } | null {
+  const near = subnetOf(link, to);
+  for (const one of c.world.spaces) {
+    if (one === but || one === space) continue;
+    for (const side of one.links) {
+      if (linkTrouble(side) !== null || !forwards(one, side, to)) continue;
+      const own = side.addresses.find(({ address, scope }) => scope === 'global' && inSubnet(address, ...near));
+      if (!own) continue;
+      const on = lookup(one, { to, from: null, iif: null });
+      if (on.found === 'route' && !on.refuses && on.route.dev !== side.name && on.route.type !== 'local')
+        return { space: one, address: own.address };
+    }
+  }
+  return null;
+}
+
+/** What stands where a router is to stand: the packet's own sender, or a host on one network only. `null`: it may well be one. */
+function noRouter(c: Case, at: Space, iif: Link, onward: Onward): string | null {
+  if (onward.from !== null && isOwn(at, onward.from)) return `${at.label} is who sent ${onward.name}.`;
+  if (forwards(at, iif, onward.to)) return null;
+  const out = lookup(at, { to: onward.to, from: null, iif: null });
+  // Between two subnets on one wire a single interface is enough.
+  if (out.found === 'route' && !out.refuses && (out.route.dev !== iif.name || out.route.gateway === null)) return null;
+  const networks = at.links.filter(
+    (link) =>
+      link.name !== 'lo' &&
+      (segmentOf(c.plan, at, link) !== null || link.addresses.some(({ scope }) => scope === 'global')),
+  );
+  return networks.length > 1 ? null : `${at.label} is on one network only, by ${iif.name}.`;
+}
+
+/** The packet was handed to a namespace that is no router: the route that says so is wrong, whatever that namespace forwards. */
+export function sentToNoRouter(
+  c: Case,
+  from: { space: Space; link: Link } | null,
+  at: Space,
+  iif: Link,
+  onward: Onward,
+): Finding | null {
+  if (!from || from.space === at || onward.translated) return null;
+  const why = noRouter(c, at, iif, onward);
+  const sent = lookup(from.space, { to: onward.to, from: null, iif: null });
+  if (why === null || sent.found !== 'route' || sent.refuses) return null;
+  const { route } = sent;
+  const gateway = [route, ...route.hops].find((hop) => hop.gateway !== null && isOwn(at, hop.gateway))?.gateway;
+  if (!gateway) return null;
+  const words = routeWords(route);
+  const direct = linkTowards(from.space, onward.to);
+  const routers = from.space.links.flatMap((link) => routerNear(c, { space: from.space, link }, at, onward.to) ?? []);
+  const right = direct ? `dev ${direct.name}` : `via ${routers[0]?.address ?? 'GATEWAY'}`;
+  return finding(
+    from.space,
+    'wrong-route',
+    `${from.space.label}'s ${route.prefix === 0 ? 'default route' : `route to ${words}`} leads to ${at.label}, which is no router`,
+    {
+      evidence: [
+        `The next hop ${gateway} is an address of ${at.label}. ${why}`,
+        ...routers.map(({ space, address }) => `${space.label} (${address}) forwards, and has a way to ${onward.to}.`),
+      ],
+      mend: `ip route replace ${words} ${right}, on ${from.space.label}`,
+    },
   );
 }
 

@@ -9,6 +9,7 @@ import {
   forwardingOff,
   numberOf,
   sentAstray,
+  sentToNoRouter,
   tooBigOnWay,
 } from './explain-route.js';
 import type { Onward } from './explain-route.js';
@@ -179,7 +180,8 @@ function stoppedInside(
   const onward = onwardOf(c, { dst: after.dst, src: packet.src }, link.name, name, translated, mark ?? undefined);
   const mistaken = translated ? null : takenForAnother(c, senderOf(steps, step), step, name);
   if (mistaken) return mistaken;
-  const astray = sentAstray(c, senderOf(steps, step), space, link, onward);
+  const sender = senderOf(steps, step);
+  const astray = sentAstray(c, sender, space, link, onward) ?? sentToNoRouter(c, sender, space, link, onward);
   return astray ?? forwardingOff(space, link, after.dst, name) ?? cannotSend(c, space, onward);
 }
 

@@ -71,6 +71,8 @@ interface Judgement {
    * is known or somebody looks later.
    */
   diagnose?: (cause: Cause) => Promise<Diagnosis | null>;
+  /** What steps broke in the lab before the probe, where it may be why a negative did not pass. Sends nothing. */
+  onPurpose?: () => Diagnosis | null;
 }
 
 /**
@@ -80,7 +82,8 @@ interface Judgement {
  * fails with the cause `present`: what must not be there is there. A negative that failed for a cause that was not asked for fails.
  * One that failed as it must is worth nothing before its controls held: a dead target times out as well as a filtered one.
  */
-export async function judge({ fails, sighting, success, reached, controls, diagnose }: Judgement): Promise<Outcome> {
+export async function judge(judgement: Judgement): Promise<Outcome> {
+  const { fails, sighting, success, reached, diagnose } = judgement;
   if (sighting.saw === 'nothing') return inconclusive(sighting.text);
   const answered = sighting.saw === 'success' || sighting.answered === true;
   // A positive that nobody answered fails, whoever was asked: the diagnosis says who.
@@ -120,9 +123,20 @@ export async function judge({ fails, sighting, success, reached, controls, diagn
     };
     return withDiagnosis(present, (await diagnose?.('present')) ?? null);
   }
+  return judgeFailure(judgement, fails, sighting);
+}
+
+/** A negative that nobody answered: it failed as it must, for another cause, or for what proves nothing. */
+async function judgeFailure(
+  { controls, onPurpose }: Judgement,
+  fails: readonly ProbeCause[],
+  sighting: Extract<Sighting, { saw: 'failure' }>,
+): Promise<Outcome> {
+  const expected = `failure: ${oneOf(fails)}`;
+  const measures = sighting.measures && sighting.measures.length > 0 ? { measures: sighting.measures } : {};
   // Another cause than those asked for is not what must be, whatever else holds.
   if (!causeMeets(fails, sighting.cause)) {
-    return {
+    const another: Outcome = {
       verdict: 'fail',
       cause: sighting.cause,
       reason: `${sighting.text}: that is ${sighting.cause}, not ${oneOf(fails)}`,
@@ -130,18 +144,20 @@ export async function judge({ fails, sighting, success, reached, controls, diagn
       actual: sighting.cause,
       ...measures,
     };
+    return withDiagnosis(another, onPurpose?.() ?? null);
   }
   const held = await controls(sighting.cause);
   const broken = held.filter((control) => !control.held);
   if (broken.length > 0) {
     const named = broken.map((control) => `${control.title}: ${control.seen}`).join('; ');
-    return {
+    const unproven: Outcome = {
       verdict: 'inconclusive',
       reason: `${sighting.text}, but a control did not hold, so that proves nothing: ${named}`,
       expected,
       actual: sighting.cause,
       controls: held,
     };
+    return withDiagnosis(unproven, onPurpose?.() ?? null);
   }
   return {
     verdict: 'pass',

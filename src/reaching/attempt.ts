@@ -1,5 +1,6 @@
 import type { Cause, Diagnosis, Outcome, ProbeCause } from '../model/verdict.js';
 import { diagnose } from '../diagnosis/diagnose.js';
+import { faultText } from '../model/fault.js';
 import type { PathEvidence } from '../facts/path.js';
 import { networkControls, stackAlive } from '../judging/control.js';
 import { failedQuestionControl } from '../judging/resolver-control.js';
@@ -50,13 +51,13 @@ export interface Prober {
   diagnosed?: 'each' | 'never';
 }
 
+interface Ends {
+  source: Vantage;
+  target: ResolvedTarget;
+}
+
 /** The verdict on a probe that was sent. Rejects only with NETRIG_HOST_UNKNOWN and NETRIG_SSH_*. */
-export function judgeSent(
-  context: ProbeContext,
-  prober: Prober,
-  ends: { source: Vantage; target: ResolvedTarget },
-  sent: Sent,
-): Promise<Outcome> {
+export function judgeSent(context: ProbeContext, prober: Prober, ends: Ends, sent: Sent): Promise<Outcome> {
   const { source, target } = ends;
   const { sighting, path, answeredBy } = sent;
   const { service, fails } = prober;
@@ -82,26 +83,56 @@ export function judgeSent(
       prober.diagnosed === 'never'
         ? null
         : (onPurpose(context, ends) ?? (await explain(context, prober, ends, sent, cause))),
+    onPurpose: () =>
+      prober.diagnosed === 'never'
+        ? null
+        : (onPurpose(context, ends, fails, sighting.saw === 'failure' ? sighting.cause : null) ??
+          faultsBesides(context, ends)),
   });
 }
 
-/** What a step of the scenario broke between the ends needs no looking for. */
+const noMoreKnown = { rootCause: null, way: [], back: [], evidence: [], unlooked: [] };
+
+/**
+ * Whether a probe came to one of two causes and only the other one was asked for, where both are the same fault: who has just
+ * spoken with the next hop sends to it in vain; who has not learns that nobody answers for it.
+ */
+function neighbourDecides(fails: readonly ProbeCause[], seen: Cause): boolean {
+  const others: Partial<Record<Cause, ProbeCause>> = { timeout: 'host-unreachable', 'host-unreachable': 'timeout' };
+  const other = others[seen];
+  return other !== undefined && fails.includes(other) && !fails.some((cause) => cause === seen);
+}
+
+/** What a step of the scenario broke between the ends needs no looking for. `fails` and `seen`: for what a probe must fail, and what it came to. */
 function onPurpose(
   context: ProbeContext,
-  { source, target }: { source: Vantage; target: ResolvedTarget },
+  { source, target }: Ends,
+  fails: Prober['fails'] = null,
+  seen: Cause | null = null,
 ): Diagnosis | null {
   const { planted = () => [], plan } = context;
   const to = target.owner?.host.name ?? plannedOwner(plan, target.address);
   const why = to === null ? null : keptApart(plan, planted(), source.host.name, to);
   if (why === null) return null;
+  const either = fails !== null && seen !== null && neighbourDecides(fails, seen);
   return {
+    ...noMoreKnown,
     sentence: `a step broke the way on purpose: ${why}`,
-    rootCause: null,
-    way: [],
-    back: [],
-    evidence: [],
-    mend: 'put a `heal:` step before the check',
-    unlooked: [],
+    mend: either
+      ? '`fails: [host-unreachable, timeout]`: which of the two it is depends on whether the next hop’s MAC address is still known'
+      : 'put a `heal:` step before the check',
+  };
+}
+
+/** Faults that steps put in and that do not keep the ends apart for certain: they may be why it fails, and need not. */
+function faultsBesides({ planted = () => [] }: ProbeContext, { source, target }: Ends): Diagnosis | null {
+  const faults = planted();
+  if (faults.length === 0) return null;
+  const left = target.owner === null ? '' : `, which leaves a way from ${source.label} to ${target.label}`;
+  return {
+    ...noMoreKnown,
+    sentence: `steps broke on purpose: ${faults.map(faultText).join('; ')}${left}`,
+    mend: 'a `control:` that shows what the check is about, or a `heal:` step before it',
   };
 }
 

@@ -7,6 +7,30 @@ const backOver = (via: string): ReturnType<typeof on> =>
 
 export const routing: Fault[] = [
   {
+    name: 'a router’s route leads back to the sender, which is no router',
+    ...on('r1', 'ip route replace 10.2.0.0/24 via 10.1.0.10', 'ip route replace 10.2.0.0/24 via 10.9.0.2'),
+    check: byPing,
+    root: 'wrong-route',
+    says: /r1's route to 10\.2\.0\.0\/24 leads to client, which is no router/,
+    never: /forward/,
+  },
+  {
+    name: 'a router’s way back leads to the server itself',
+    ...on('r2', 'ip route replace 10.1.0.0/24 via 10.2.0.20', 'ip route replace 10.1.0.0/24 via 10.9.0.1'),
+    check: byPing,
+    root: 'wrong-route',
+    says: /r2's route to 10\.1\.0\.0\/24 leads to server, which is no router/,
+    never: /forward/,
+  },
+  {
+    name: 'a router’s route leads to a bystander, which is no router',
+    ...on('r1', 'ip route replace 10.2.0.0/24 via 10.1.0.30', 'ip route replace 10.2.0.0/24 via 10.9.0.2'),
+    check: toWeb,
+    root: 'wrong-route',
+    says: /r1's route to 10\.2\.0\.0\/24 leads to bystander, which is no router/,
+    never: /forward/,
+  },
+  {
     name: 'two routers send it to each other',
     ...added('r2', 'route', '10.2.0.20/32 via 10.9.0.1'),
     check: byPing,

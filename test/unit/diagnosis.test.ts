@@ -229,6 +229,48 @@ describe('What stops a packet, by what was seen of it', () => {
     expect(found.way.at(-1)).to.include({ place: 'router', state: 'broken' });
   });
 
+  it('a route that leads to a host which is no router: the route, not what that host forwards', () => {
+    const back = (): Record<string, HostSpec> => {
+      const hosts = stopsAtRouter(healthy());
+      hosts['router']!.routes = [{ dst: '10.2.0.0/25', gateway: '10.1.0.10', dev: 'eth0' }];
+      hosts['router']!.frames!.push(frame(3000, 2, 4, syn(macs.left, macs.client)));
+      hosts['client']!.frames!.push(frame(4000, 2, 0, syn(macs.left, macs.client)));
+      return hosts;
+    };
+    for (const forwarding of [0, 1]) {
+      const hosts = back();
+      hosts['client']!.sysctl = [`ipv4/ip_forward\t${forwarding}`, `ipv4/conf/eth0/forwarding\t${forwarding}`];
+      expect(explain(told(hosts))!).to.include({
+        rootCause: 'wrong-route',
+        sentence: "router's route to 10.2.0.0/25 leads to client, which is no router",
+        mend: 'ip route replace 10.2.0.0/25 dev eth1, on router',
+      });
+    }
+    const far = back();
+    far['router']!.nics[1]!.address = '10.9.0.1/24';
+    far['next'] = {
+      nics: [
+        { name: 'eth0', mac: '02:00:00:00:00:05', address: '10.9.0.2/24' },
+        { name: 'eth1', mac: '02:00:00:00:00:06', address: '10.2.0.1/24' },
+      ],
+      sysctl: ['ipv4/ip_forward\t1', 'ipv4/conf/eth0/forwarding\t1'],
+    };
+    expect(explain(told(far))!.mend).to.equal('ip route replace 10.2.0.0/25 via 10.9.0.2, on router');
+  });
+
+  it('forwarding that is off at a router between two subnets on one wire, or with a way on by another one', () => {
+    const hosts = stopsAtRouter(healthy());
+    hosts['router']!.sysctl = [];
+    hosts['router']!.nics = [hosts['router']!.nics[0]!];
+    hosts['router']!.routes = [{ dst: '10.2.0.0/24', dev: 'eth0' }];
+    expect(explain(told(hosts))!.rootCause).to.equal('forwarding-off');
+    hosts['router']!.routes = [];
+    expect(explain(told(hosts))!).to.include({
+      rootCause: 'wrong-route',
+      sentence: "client's default route leads to router, which is no router",
+    });
+  });
+
   it('a route that refuses, a policy rule, and no route at all', () => {
     const refusing = stopsAtRouter(healthy());
     refusing['router']!.routes = [{ type: 'blackhole', dst: '10.2.0.20' }];

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { pingCheck } from '../../src/checks/ping.js';
 import { NetrigError } from '../../src/errors.js';
 import type { Fault, WireFault } from '../../src/model/fault.js';
+import type { Outcome } from '../../src/model/verdict.js';
 import { keptApart } from '../../src/places/kept-apart.js';
 import type { HostPlan, LabPlan } from '../../src/plan/lab-plan.js';
 import { planLab } from '../../src/plan/plan.js';
@@ -400,6 +401,27 @@ describe('What faults keep apart', () => {
   };
   const fails = { from: 'a', to: 'b', expect: { fails: 'timeout' } };
   const planted = (): Fault[] => [{ kind: 'poweroff', host: 'b' }];
+
+  it('a probe that must fail and does not pass names the faults that are in, with what to write where the cause is another', async () => {
+    const mute = { at: 'b', tool: 'ping', about: '10.0.0.2', says: pingText('10.0.0.2', { received: 0 }) };
+    const outcomeOf = (cause: string, faults: Fault[]): Promise<Outcome> =>
+      pingCheck.run(pingCheck.schema.parse({ ...fails, expect: { fails: cause } }), {
+        ...fakeWorld({ ...silent, said: [mute, ...silent.said] }).context,
+        planted: () => faults,
+      });
+    const off = await outcomeOf('host-unreachable', planted());
+    expect(off).to.include({ verdict: 'fail', cause: 'timeout' });
+    expect(off.reason).to.match(
+      /that is timeout, not host-unreachable; a step broke the way on purpose: b is powered off/,
+    );
+    expect(off.diagnosis!.mend).to.contain('fails: [host-unreachable, timeout]');
+    expect((await outcomeOf('refused', planted())).diagnosis!.mend).to.contain('heal:');
+    const lossy = await outcomeOf('timeout', [{ kind: 'loss', segment: 'lan', hosts: ['b'], percent: 50 }]);
+    expect(lossy.verdict).to.equal('inconclusive');
+    expect(lossy.reason).to.match(/steps broke on purpose: lan loses 50 % .* b, which leaves a way from a to b/);
+    for (const cause of ['timeout', 'host-unreachable'])
+      expect((await outcomeOf(cause, [])).reason).not.to.contain('on purpose');
+  });
 
   it('a probe that must fail passes for a fault that leaves no way, and for nothing less', async () => {
     const spec = pingCheck.schema.parse(fails);
