@@ -259,6 +259,13 @@ export function finish(file: string, draft: Draft, scripts: ReadonlyMap<string, 
         what: `\`${command}\` in the commands of ${host}`,
         why: 'hosts here do not have it: write the line with `ip`',
       });
+    for (const line of parts.unread)
+      draft.lost.push({
+        file,
+        line: null,
+        what: `\`${line}\` in the commands of ${host}`,
+        why: 'a step as it is, not read: what it does to addresses is not known before it runs',
+      });
     rest.set(host, [...left, ...parts.rest].map(renamed));
     if (parts.rest.some((line) => /\b(systemctl|service|\/etc\/init\.d\/)/.test(line)))
       draft.hosts.get(host)!.systemd = true;

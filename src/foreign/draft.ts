@@ -171,6 +171,21 @@ function segmentChecks({ segments }: Draft): object[] {
   });
 }
 
+/** Says where nothing of the lab can be checked as it stands. `file`: what it was imported from. */
+export function sayWithoutChecks(draft: Draft, file: string): void {
+  if (draft.checks.length > 0 || segmentChecks(draft).length > 0) return;
+  // A scenario has a step at least.
+  if (draft.scripts.length === 0)
+    for (const on of [...draft.hosts.keys()].slice(0, 1))
+      draft.scripts.push({ title: `What addresses ${on} has`, on, run: 'ip address\n' });
+  draft.lost.push({
+    file,
+    line: null,
+    what: 'checks',
+    why: 'there are none, because no two hosts of a segment have addresses that could be read: write the addresses at `segments`, or a check; without one a run proves nothing (NETRIG_NOTHING_RAN)',
+  });
+}
+
 /** Small maps and lists of plain values on one line, as people write them. */
 function flowWhereShort(_: unknown, node: YAML.YAMLMap | YAML.YAMLSeq, path: readonly unknown[]): void {
   const values = YAML.isMap(node) ? node.items.map(({ value }) => value) : node.items;

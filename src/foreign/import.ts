@@ -3,7 +3,7 @@ import path from 'node:path';
 import { messageOf, NetrigError } from '../errors.js';
 import { fromCompose } from './compose.js';
 import { fromContainerlab } from './containerlab.js';
-import { scenarioText } from './draft.js';
+import { sayWithoutChecks, scenarioText } from './draft.js';
 import type { Loss } from './draft.js';
 import { fromKathara } from './kathara.js';
 import { isMap, readYaml } from './yaml-file.js';
@@ -64,6 +64,7 @@ export function importLab(named: string, kind?: ForeignKind): Imported {
   const shown = path.basename(file);
   if (kind === 'kathara' || (kind === undefined && shown === 'lab.conf')) {
     const draft = fromKathara(text, shown, folder);
+    sayWithoutChecks(draft, shown);
     return { kind: 'kathara', folder, name: draft.name, text: scenarioText(draft, shown), lost: draft.lost };
   }
   const source = readYaml(text, shown);
@@ -74,5 +75,6 @@ export function importLab(named: string, kind?: ForeignKind): Imported {
       `${file} is no lab that is known: it has neither \`topology\` (containerlab) nor \`services\` (Compose).`,
     );
   const draft = told === 'containerlab' ? fromContainerlab(source, folder) : fromCompose(source, folder);
+  sayWithoutChecks(draft, shown);
   return { kind: told, folder, name: draft.name, text: scenarioText(draft, shown), lost: draft.lost };
 }

@@ -7,6 +7,8 @@ export interface ScriptParts {
   rest: string[];
   /** Commands that hosts here do not have, with the line of the script (1-based). */
   missing: { line: number; command: string }[];
+  /** The first line of each part that was left as it is: a branch or loop, or all of the script. */
+  unread: string[];
 }
 
 /** 255.255.255.0 as 24; `null` for what is no mask. */
@@ -54,18 +56,39 @@ function modern(line: string): { address: { index: number; address: string } } |
 /** Programs of net-tools and others that host images lack (docs/on-a-host.md). */
 const lacking = /^(ifconfig|route|netstat|arp|brctl|vconfig)\b/;
 
+/** What makes the meaning of other lines unknown: here-documents, functions, lines that go on, an end before the end. */
+const intertwined = /^\s*function\b|<<|\\$|\{\s*$|(?:^|[;&|]|\bthen\b|\bdo\b|\belse\b)\s*(?:exit|return)\b/;
+
+/** How many branches and loops a line opens beyond those that it closes. */
+function opened(line: string): number {
+  const words = line.split(/[;&|]+/).map((part) => /^\s*(?:(?:then|do|else)\s+)*(\w+)/.exec(part)?.[1] ?? '');
+  const count = (wanted: readonly string[]): number => words.filter((word) => wanted.includes(word)).length;
+  return count(['if', 'for', 'while', 'until', 'case']) - count(['fi', 'done', 'esac']);
+}
+
 /**
- * Takes from a script what a scenario says of addresses and links. A script that branches or holds a here-document is left as it
- * is: what such a line does there is not known before it runs.
+ * Takes from a script what a scenario says of addresses and links. Branches and loops are left as they are, and so is all of a
+ * script with a here-document or a function: what such a line does is not known before it runs.
  */
 export function readScript(script: string): ScriptParts {
   const lines = script.split('\n');
-  const plain = !lines.some((line) => /^\s*(?:if|for|while|until|case|function)\b|<<|\\$|\{\s*$/.test(line));
-  const parts: ScriptParts = { addresses: [], rest: [], missing: [] };
+  const whole = lines.find((line) => intertwined.test(line));
+  const parts: ScriptParts = {
+    addresses: [],
+    rest: [],
+    missing: [],
+    unread: whole === undefined ? [] : [whole.trim()],
+  };
+  let depth = 0;
   for (const [at, raw] of lines.entries()) {
     const line = raw.trim();
     if (line === '' || /^#!/.test(line)) continue;
-    if (plain) {
+    const branches = depth > 0 || /^(?:if|for|while|until|case)\b/.test(line);
+    if (branches) {
+      if (depth === 0 && whole === undefined) parts.unread.push(line);
+      depth = Math.max(0, depth + opened(line));
+    }
+    if (whole === undefined && !branches) {
       const address = words.address.exec(line);
       if (address && parseCidr(address[1]!) !== null) {
         parts.addresses.push({ index: Number(address[2]), address: address[1]! });

@@ -6,7 +6,7 @@ import { ensureWantedImages, type WantedImage, type WantedImageOptions } from '.
 import type { HostImage } from './host-image.js';
 import { hostPackagesPin, requireVersions, type Pins } from './pins.js';
 import { ensureForeignRoot, type ForeignRoot } from './foreign-root.js';
-import { ensurePackageLayer, layerTree } from './package-layer.js';
+import { ensurePackageLayer, layerTree, type PackagePlaces } from './package-layer.js';
 import { ensureHostImage, type ImageOptions } from './store.js';
 import { join } from 'node:path';
 
@@ -17,6 +17,8 @@ const toolsImage = 'debian-12';
 export interface ImageOrder {
   image: string;
   packages?: readonly string[];
+  /** Where the scenario names them. */
+  packagePlaces?: PackagePlaces;
   /** In place of an image of the table. */
   root?: ForeignRoot;
   /** Container images that its engine has from the start, beyond those of the row. */
@@ -72,7 +74,7 @@ export async function ensureOrderedImage(
   const base = await ensureHostImage(order.image, options);
   const image = archives.length === 0 ? base : await withContainerImages(base, archives, options);
   if (!order.packages?.length) return image;
-  const layer = await ensurePackageLayer(base, order.packages, options);
+  const layer = await ensurePackageLayer(base, order.packages, options, order.packagePlaces);
   requireVersions(order.pins, hostPackagesPin(order.image, order.packages), layer.facts.versions);
   return { ...image, layers: [join(layer.directory, layerTree), ...image.layers] };
 }

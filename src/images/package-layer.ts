@@ -1,6 +1,6 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { NetrigError } from '../errors.js';
+import { isNetrigError, NetrigError } from '../errors.js';
 import { shown, suggestion } from '../language/wording.js';
 import { runIsolated } from './build-command.js';
 import { classifyBuildFailure } from './build-failure.js';
@@ -100,6 +100,24 @@ const leftovers = [
   'var/lib/apt/extended_states.old',
 ];
 
+/** Where a scenario names packages, as `FILE:LINE:COLUMN` by package. */
+export type PackagePlaces = Readonly<Record<string, string>>;
+
+/** An error about packages, with the place of the one that it names, or of the first. */
+export function placedError(error: unknown, packages: readonly string[], places: PackagePlaces): unknown {
+  if (isNetrigError(error, 'NETRIG_OFFLINE')) {
+    const at = packages.map((name) => places[name]).find((one) => one !== undefined);
+    const message = `${at === undefined ? '' : `${at}: `}${error.message} (${packages.join(' ')})`;
+    return new NetrigError(error.code, message, { hint: error.hint, cause: error });
+  }
+  if (!isNetrigError(error, 'NETRIG_PACKAGE_UNKNOWN')) return error;
+  const named = packages.find((name) => error.message.includes(` has no package ${shown(name)} `));
+  const at = named === undefined ? undefined : places[named];
+  return at === undefined
+    ? error
+    : new NetrigError(error.code, `${at}: ${error.message}`, { hint: error.hint, cause: error });
+}
+
 async function install(base: HostImage, packages: readonly string[], place: BuildPlace): Promise<PackageLayerFacts> {
   const row = requireHostImageRow(base.name);
   const mirror = await findMirror(row, place.signal);
@@ -175,6 +193,7 @@ export async function ensurePackageLayer(
   base: HostImage,
   packages: readonly string[],
   options: ImageOptions,
+  places: PackagePlaces = {},
 ): Promise<PackageLayer> {
   const wanted = [...new Set(packages)].sort();
   const name = `${base.name}+${wanted.slice(0, 3).join('+')}`.replace(/[^a-z0-9.+-]/g, '-').slice(0, 60);
@@ -187,5 +206,7 @@ export async function ensurePackageLayer(
       make: (place) => install(base, wanted, place),
     },
     { signal: options.signal, progress: (line) => options.progress(`packages for ${base.name}: ${line}`) },
-  );
+  ).catch((error: unknown) => {
+    throw placedError(error, wanted, places);
+  });
 }

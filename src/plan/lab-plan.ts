@@ -58,6 +58,8 @@ export interface HostPlan {
   sysctls: Record<string, string>;
   /** Debian packages that it has beyond those of its image, sorted; left out where there are none. */
   packages?: string[];
+  /** Where the scenario names them, as `FILE:LINE:COLUMN` by package; left out where there are none. */
+  packagePlaces?: Record<string, string>;
   /** What it has from the start, in this order; left out where there is nothing. */
   files?: HostFilePlan[];
   /** It has a way to the outside, by the machine; left out where it has none. */

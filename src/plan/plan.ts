@@ -39,6 +39,7 @@ export function planLab(scenario: Scenario): LabPlan {
       routes: host.routes.map(({ to, via }) => ({ to, via })),
       sysctls: { ...host.sysctls },
       ...(host.packages.length > 0 ? { packages: [...new Set(host.packages)].sort() } : {}),
+      ...(host.packagePlaces ? { packagePlaces: host.packagePlaces } : {}),
       ...(host.files.length > 0 ? { files: host.files } : {}),
       ...(host.outside ? { outside: true } : {}),
       ...(host.records ? { records: host.records } : {}),

@@ -184,6 +184,8 @@ export interface ScenarioHost {
   sysctls: Record<string, string>;
   /** Debian packages beyond those of the image. */
   packages: string[];
+  /** Where the file names them, as `FILE:LINE:COLUMN` by package; left out where it names none. */
+  packagePlaces?: Record<string, string>;
   /** Files beside the scenario that it has from the start. */
   files: HostFilePlan[];
   /** It has a way to the outside. */

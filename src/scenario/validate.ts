@@ -353,13 +353,26 @@ function withLoadedNames(containers: Record<string, DockerContainer>): Record<st
   );
 }
 
+/** Where the file names each of the packages of a host. */
+function packagePlaces({ source, data }: Reading, host: string, packages: readonly string[]): Record<string, string> {
+  const shape = (data.hosts as DataMap)[host] as DataMap;
+  const path = ['hosts', host, 'packages'];
+  return Object.fromEntries(
+    packages.map((name, index) => {
+      const { file, line, column } = source.diagnostic(Array.isArray(shape.packages) ? [...path, index] : path, '');
+      return [name, `${file}:${line}:${column}`];
+    }),
+  );
+}
+
 function plannedHost(
-  { source }: Reading,
+  reading: Reading,
   lab: DeclaredLab,
   name: string,
   host: HostShape,
   outside: boolean,
 ): ScenarioHost {
+  const { source } = reading;
   const records = nameRecords(lab, host);
   const simulated = typeof host.outside === 'object' ? host.outside.simulated : undefined;
   return {
@@ -372,6 +385,7 @@ function plannedHost(
     routes: host.routes,
     sysctls: host.sysctls,
     packages: recordsOf(host).length > 0 ? [...host.packages, nameServerPackage] : host.packages,
+    ...(host.packages.length > 0 ? { packagePlaces: packagePlaces(reading, name, host.packages) } : {}),
     files: lab.files.get(name) ?? [],
     outside: simulated === undefined && ((host.outside as boolean | undefined) ?? outside),
     records: recordsOf(host).length > 0 ? records : null,

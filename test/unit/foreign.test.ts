@@ -118,6 +118,33 @@ topology:
       expect(lost).to.have.length(3);
       expect(lost[0]).to.match(/^lab\.conf:7 the hardware address 02:00:00:00:00:99 of pc2/);
     });
+    it('addresses beside a branch are read, the branch is a step that is listed', () => {
+      write('pc1[0]=A\npc2[0]=A\n', 'lab.conf');
+      for (const [name, octet] of [
+        ['pc1', 1],
+        ['pc2', 2],
+      ] as const)
+        write(
+          `ip address add 10.0.0.${octet}/24 dev eth0\nif [ -e /x ]; then echo x; fi\nif true\nthen ip addr add 10.9.9.9/24 dev eth0\nfi\nip route add default via 10.0.0.9\n`,
+          `${name}.startup`,
+        );
+      const { scenario, lost } = imported('lab.conf', 'kathara');
+      expect(scenario.segments.a).to.deep.equal({ subnet: '10.0.0.0/24', hosts: { pc1: '10.0.0.1', pc2: '10.0.0.2' } });
+      expect(scenario.steps.some((step) => 'check' in step)).to.equal(true);
+      expect(scenario.steps[0]!.run).to.match(/^if \[ -e \/x \].*\nif true\nthen ip addr add 10\.9\.9\.9/);
+      expect(lost.filter((one) => one.includes('of pc1'))).to.deep.equal([
+        'lab.conf:null `if [ -e /x ]; then echo x; fi` in the commands of pc1: a step as it is, not read: what it does to addresses is not known before it runs',
+        'lab.conf:null `if true` in the commands of pc1: a step as it is, not read: what it does to addresses is not known before it runs',
+      ]);
+    });
+    it('a lab without two addresses that can be read says that it has no check', () => {
+      write('pc1[0]=A\npc2[0]=A\n', 'lab.conf');
+      for (const name of ['pc1', 'pc2', 'shared']) write('', `${name}.startup`);
+      const { scenario, lost, text } = imported('lab.conf', 'kathara');
+      expect(scenario.steps.filter((step) => 'check' in step)).to.deep.equal([]);
+      expect(lost.join('\n')).to.match(/checks: there are none, because no two hosts/);
+      expect(text).to.match(/^# - lab\.conf: checks: there are none/m);
+    });
     it('a folder stands for its lab.conf, and a line that is none is named', () => {
       expect(imported('kathara').scenario.scenario).to.equal('two-domains');
       write('pc1[0]=A\nwhat is this\n', 'lab.conf');

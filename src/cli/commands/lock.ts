@@ -33,10 +33,10 @@ async function pinImages({ wantedImages }: Scenario, { pins, signal }: Locking):
 
 async function pinPackages({ hosts }: Scenario, { pins, signal }: Locking): Promise<void> {
   const options = { signal, progress: (line: string) => tell`${line}` };
-  for (const { image, packages } of hosts) {
+  for (const { image, packages, packagePlaces } of hosts) {
     const key = hostPackagesPin(image, packages);
     if (packages.length === 0 || key in pins.packages) continue;
-    const layer = await ensurePackageLayer(await ensureHostImage(image, options), packages, options);
+    const layer = await ensurePackageLayer(await ensureHostImage(image, options), packages, options, packagePlaces);
     pins.packages[key] = layer.facts.versions;
   }
 }
