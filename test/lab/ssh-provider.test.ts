@@ -203,6 +203,27 @@ const stateScript = `(ip -o address; ip -o link; ip route) | grep -Ev 'docker0|i
       expect(await machinesNow()).to.deep.equal(before);
     });
 
+    it('says with --check-only how far a packet came and what could not be looked at, and changes nothing for it', async () => {
+      const drop = '-p icmp --icmp-type echo-request -j DROP';
+      await given.on('two', `iptables -I INPUT ${drop}`);
+      const before = await machinesNow();
+      try {
+        const steps = '  - check: One reaches the other\n    ping: { from: left, to: 10.20.3.12 }\n';
+        const { status, output, outcomes } = await run(scenario(steps), [
+          '--inventory',
+          given.inventory(given.machines(wired)),
+          '--check-only',
+        ]);
+        expect(status, output).to.equal(1);
+        expect(outcomes.map(({ verdict }) => verdict)).to.deep.equal(['fail']);
+        expect(output).to.match(/it came to right by ens4, and was not seen any further/);
+        expect(output).to.match(/not looked at: rules of nftables: nothing may be added to a host for a trace of them/);
+        expect(await machinesNow()).to.deep.equal(before);
+      } finally {
+        await given.on('two', `iptables -D INPUT ${drop}`);
+      }
+    });
+
     describe('packages of a host', () => {
       const wanting = scenario(`
   - step: Both are there, with the one that came along
