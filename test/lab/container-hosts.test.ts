@@ -63,7 +63,7 @@ const title = `hosts of the container provider${missing ? ` (needs ${missing})` 
       { name: 'saved:1', source: { from: 'archive' as const, file: image.file }, at: 'lab.yaml:1:1' },
     ];
     const host = { ...hostPlan('only', 11, ['net1'], { init: 'systemd', engine: true }), wantedImages };
-    const own = await providerNamed('container').up(labPlan('images', [host]), options);
+    const own = await providerNamed('container').up(labPlan('images', [host]), upOptions());
     try {
       const said = await onHost(own, 'only', 'docker run --rm --network none saved:1 cat /etc/said');
       expect(said.stdout + said.stderr).to.equal('loaded\n');
