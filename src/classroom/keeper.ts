@@ -142,6 +142,8 @@ function serve(socket: Socket): void {
 }
 
 async function quit(): Promise<void> {
+  // Nobody joins what is about to end.
+  server.close();
   for (const { shell } of shells.values()) shell.close();
   await Promise.race([
     Promise.all([...sessions.keys()].map(forget)),
