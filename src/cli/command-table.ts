@@ -1,4 +1,4 @@
-import { foreignKinds } from '../foreign/import.js';
+import { foreignKinds } from '../foreign/kinds.js';
 import type { Handlers } from './flags.js';
 import {
   collect,

@@ -6,11 +6,8 @@ import { fromContainerlab } from './containerlab.js';
 import { sayWithoutChecks, scenarioText } from './draft.js';
 import type { Loss } from './draft.js';
 import { fromKathara } from './kathara.js';
+import type { ForeignKind } from './kinds.js';
 import { isMap, readYaml } from './yaml-file.js';
-
-/** What labs can be imported from. */
-export const foreignKinds = ['containerlab', 'kathara', 'compose'] as const;
-export type ForeignKind = (typeof foreignKinds)[number];
 
 export interface Imported {
   kind: ForeignKind;

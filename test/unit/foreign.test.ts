@@ -5,7 +5,7 @@ import { expect } from 'chai';
 import { parse } from 'yaml';
 import { inInterfaceOrder, nameOf } from '../../src/foreign/draft.js';
 import { importLab } from '../../src/foreign/import.js';
-import type { ForeignKind } from '../../src/foreign/import.js';
+import type { ForeignKind } from '../../src/foreign/kinds.js';
 import { packagesOf } from '../../src/foreign/node-image.js';
 import { readScript } from '../../src/foreign/shell-lines.js';
 import { loadScenarioText } from '../../src/scenario/load.js';
