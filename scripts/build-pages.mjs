@@ -1,6 +1,6 @@
-// The pages of class and guided lab, from src/pages into dist/src/pages: HTML as it is, scripts and styles bundled, with
-// everything that they need. Types are checked by the compiler, beside this (`npm run build`).
-import { cpSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+// The pages of class and guided lab, from src/pages into dist/src/pages: one HTML file for each script, scripts and styles
+// bundled, with everything that they need. Types are checked by the compiler, beside this (`npm run build`).
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
@@ -9,7 +9,17 @@ import { root } from './setup.mjs';
 const from = join(root, 'src', 'pages');
 const to = join(root, 'dist', 'src', 'pages');
 mkdirSync(to, { recursive: true });
-for (const name of readdirSync(from).filter((one) => one.endsWith('.html'))) cpSync(join(from, name), join(to, name));
+
+/** File, title and script of each page; all else is the same. */
+const pages = [
+  ['index.html', 'Lab', 'student'],
+  ['teacher.html', 'Class', 'teacher'],
+  ['join.html', 'Join', 'join'],
+];
+const template = readFileSync(join(from, 'page.html'), 'utf8');
+for (const [file, title, script] of pages)
+  writeFileSync(join(to, file), template.replace('{{title}}', title).replace('{{script}}', script));
+
 const entries = readdirSync(join(from, 'entry')).filter((one) => /\.(tsx|css)$/.test(one));
 await build({
   entryPoints: entries.map((name) => join(from, 'entry', name)),

@@ -1,14 +1,10 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs';
 import { CommanderError } from 'commander';
 import { exitStatus } from '../model/verdict.js';
+import { netrigVersion } from '../model/version.js';
 import { NetrigError } from '../errors.js';
 import { commandTable } from './command-table.js';
 import { buildProgram, type Handlers } from './program.js';
-
-const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
-  version: string;
-};
 
 // Each command's code is loaded only when it is called for: `--help` has nothing to wait for.
 const handlers: Handlers = {
@@ -76,7 +72,7 @@ async function main(): Promise<number> {
     }
   }
   let status: number = exitStatus.passed;
-  const program = buildProgram(version, handlers, (value) => (status = value));
+  const program = buildProgram(netrigVersion, handlers, (value) => (status = value));
   const strict = (command: typeof program): void => {
     command.exitOverride().configureOutput({ outputError: () => undefined });
     command.commands.forEach((one) => strict(one as typeof program));

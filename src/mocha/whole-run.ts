@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { EmitEvent, ScenarioPlan } from '../model/events.js';
+import { netrigVersion } from '../model/version.js';
 import { eventLogName, openEventLog, readEvents } from '../run/event-log.js';
 import { plannedScenario } from '../run/planned-items.js';
 import { shareSettings, unshareSettings, type RunSettings } from '../run/run-settings.js';
@@ -63,13 +63,6 @@ function leaveOut(emit: EmitEvent, plan: ScenarioPlan, reason: string): void {
   emit({ type: 'scenario:end', scenario, durationMs: 0 });
 }
 
-function ownVersion(): string {
-  const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
-    version: string;
-  };
-  return version;
-}
-
 /** Makes a run's directory, opens its record, and lets all processes of the run know where it is. */
 export async function beginRun(options: BeginOptions): Promise<OwnedRun> {
   const { id, dir } = await createRunDir(resolve(options.reports ?? 'reports'));
@@ -91,7 +84,7 @@ export async function beginRun(options: BeginOptions): Promise<OwnedRun> {
   const log = openEventLog(dir);
   log.emit({
     type: 'run:start',
-    netrig: ownVersion(),
+    netrig: netrigVersion,
     node: process.version,
     kernel: release(),
     argv: options.argv,

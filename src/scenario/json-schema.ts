@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { builtInKinds } from './kinds.js';
 import type { Kinds } from './kinds.js';
+import { repeatedOnce } from './repeated-schemas.js';
 import { checkFrameKeys, stepFrameKeys, zCheckFrame, zStepFrame, zTop } from './schema.js';
 import { alternativesToldApart, hasKey, hasKeys } from './told-apart.js';
 
@@ -101,7 +102,7 @@ export function scenarioJsonSchema(kinds: Kinds = builtInKinds): JsonSchema {
       finally: { ...properties.finally, items: stepByKey(kinds, definitions) },
     },
   } as JsonSchema;
-  return alternativesToldApart(named, definitions);
+  return repeatedOnce(alternativesToldApart(named, definitions));
 }
 
 /** One item of `steps:`, known by the key that marks it. */

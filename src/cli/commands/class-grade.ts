@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { recordedGrades } from '../../classroom/class.js';
@@ -10,6 +9,7 @@ import { gradeHandIns, type GradedHandIn } from '../../exercise/grade-hand-ins.j
 import { readHandIns } from '../../exercise/hand-ins.js';
 import { sweepFirst } from '../../labs/down.js';
 import { exitStatus } from '../../model/verdict.js';
+import { netrigVersion } from '../../model/version.js';
 import { isolationWish } from '../../providers/isolation-wish.js';
 import { providerNamed } from '../../providers/registry.js';
 import { onInterrupt } from '../../run/interrupt.js';
@@ -20,11 +20,6 @@ import { note, out, print, printJson, text } from '../terminal.js';
 
 /** Labs at once, where nobody says. */
 const mostDefaultJobs = 4;
-
-function ownVersion(): string {
-  const file = new URL('../../../../package.json', import.meta.url);
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
-}
 
 interface Exercises {
   of(student: string): Exercise;
@@ -84,7 +79,7 @@ export async function grade(folder: string, file: string, flags: ClassGradeFlags
     isolation: isolationWish(flags.isolation),
     jobs: flags.jobs ?? Math.min(mostDefaultJobs, availableParallelism()),
     keep: flags.reports ?? null,
-    version: ownVersion(),
+    version: netrigVersion,
     argv: process.argv.slice(2),
     signal: interrupt.signal,
     onGraded: flags.json ? () => undefined : show,

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { classDirectory, holderOf, recordedGrades, startClass, stopClass } from '../../classroom/class.js';
 import { loadClass, type ClassFile } from '../../classroom/class-file.js';
@@ -7,22 +6,18 @@ import { gradeClass } from '../../classroom/grades.js';
 import { rehearse as rehearseClass, type Rehearsal } from '../../classroom/rehearse.js';
 import { NetrigError } from '../../errors.js';
 import { formatDuration } from '../../model/duration.js';
+import { netrigVersion } from '../../model/version.js';
 import { formatSize } from '../../model/size.js';
 import { exitStatus } from '../../model/verdict.js';
 import { onInterrupt } from '../../run/interrupt.js';
 import { err, note, out, print, printJson, tell } from '../terminal.js';
-
-function version(): string {
-  const file = new URL('../../../../package.json', import.meta.url);
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
-}
 
 /** `netrig class start`: holds the class until Ctrl-C or `netrig class stop`. */
 export async function start(file: string, flags: { newLinks?: boolean }): Promise<number> {
   const interrupt = onInterrupt(() => note('the class ends; its labs and terminals stay until `netrig class stop`'));
   const started = await startClass(loadClass(file), {
     newLinks: flags.newLinks ?? false,
-    version: version(),
+    version: netrigVersion,
     warn: (text) => note(text),
   });
   print`${started.url}`;

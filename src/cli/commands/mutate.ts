@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { availableParallelism, release } from 'node:os';
 import path from 'node:path';
@@ -6,6 +5,7 @@ import { messageOf, NetrigError } from '../../errors.js';
 import { findHostImageRow } from '../../images/host-image.js';
 import { sweepFirst } from '../../labs/down.js';
 import { formatDuration } from '../../model/duration.js';
+import { netrigVersion } from '../../model/version.js';
 import { exitStatus } from '../../model/verdict.js';
 import { mutationMarkdown, mutationSummary, mutantLine } from '../../mutate/page.js';
 import { mutate as runMutants } from '../../mutate/run-mutants.js';
@@ -28,13 +28,6 @@ const paint: Record<Fate, (value: Shown) => Painted> = {
   survived: out.red,
   refused: out.dim,
 };
-
-function ownVersion(): string {
-  const { version } = JSON.parse(readFileSync(new URL('../../../../package.json', import.meta.url), 'utf8')) as {
-    version: string;
-  };
-  return version;
-}
 
 /** The scenarios under test: of a matrix, the first combination, or those that were asked for. */
 async function subjectsOf(paths: readonly string[], flags: MutateFlags): Promise<Subject[]> {
@@ -111,7 +104,7 @@ function asJson(result: MutateResult): unknown {
 export async function mutate(paths: string[], flags: MutateFlags): Promise<number> {
   const subjects = await subjectsOf(paths, flags);
   await sweepFirst(note);
-  const version = ownVersion();
+  const version = netrigVersion;
   const say = (line: Painted): void => void (flags.json ? undefined : print`${line}`);
   const interrupt = onInterrupt(() =>
     note('interrupted: ending what runs and taking labs down; once more ends at once'),

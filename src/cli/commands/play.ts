@@ -1,17 +1,12 @@
-import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { startPlay } from '../../classroom/play.js';
 import { chooseScenario } from '../../labs/up.js';
 import { exitStatus } from '../../model/verdict.js';
+import { netrigVersion } from '../../model/version.js';
 import { isolationWish } from '../../providers/isolation-wish.js';
 import { onInterrupt } from '../../run/interrupt.js';
 import { loadOrPrint } from '../load-or-print.js';
 import { err, note, print, tell } from '../terminal.js';
-
-function version(): string {
-  const file = new URL('../../../../package.json', import.meta.url);
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
-}
 
 /** `netrig play`: prints the link on standard output, and serves it until Ctrl-C. */
 export async function play(
@@ -27,7 +22,7 @@ export async function play(
       port: flags.port,
       provider: flags.provider ?? shown[0]?.provider ?? 'local',
       isolation: isolationWish(flags.isolation),
-      version: version(),
+      version: netrigVersion,
       warn: (text) => note(text),
     });
     print`${lab.link}`;

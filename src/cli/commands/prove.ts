@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
@@ -9,6 +8,7 @@ import { flawLine, labLine, lineLine, proofLine } from '../../exercise/proof-pag
 import { prove as proveExercises, type ProofSubject } from '../../exercise/prove.js';
 import { sweepFirst } from '../../labs/down.js';
 import { exitStatus } from '../../model/verdict.js';
+import { netrigVersion } from '../../model/version.js';
 import { providerNamed } from '../../providers/registry.js';
 import { onInterrupt } from '../../run/interrupt.js';
 import { findScenarioFiles } from '../../scenario/load.js';
@@ -18,13 +18,6 @@ import { note, out, print, printJson, type Shown } from '../terminal.js';
 
 /** Labs at once, where nobody says: they keep a processor each busy while they boot. */
 const mostDefaultJobs = 4;
-
-function ownVersion(): string {
-  const { version } = JSON.parse(readFileSync(new URL('../../../../package.json', import.meta.url), 'utf8')) as {
-    version: string;
-  };
-  return version;
-}
 
 /** The exercises among scenario files, each with the first values of its matrix. */
 async function subjectsOf(paths: readonly string[], flags: ProveFlags): Promise<ProofSubject[]> {
@@ -77,7 +70,7 @@ export async function prove(paths: string[], flags: ProveFlags): Promise<number>
     jobs: flags.jobs ?? Math.min(mostDefaultJobs, availableParallelism()),
     lines: flags.lines,
     keep: flags.reports ?? null,
-    version: ownVersion(),
+    version: netrigVersion,
     argv: process.argv.slice(2),
     signal: interrupt.signal,
     onLab: (proof, lab) => say(plainly, labLine(proof, lab)),
