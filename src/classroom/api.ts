@@ -281,14 +281,25 @@ export interface RoundView {
   of: number;
 }
 
+/** What was handed in. Of several hand-ins the best counts, here as in the grades. */
 export interface HandInView {
-  at: Instant;
-  late: boolean;
-  /** `null` while it is judged, or where points are not shown. */
-  points: number | null;
+  /** How often it was handed in. */
+  times: number;
+  /** When it was handed in last. */
+  lastAt: Instant;
+  /** The last one is not judged yet. */
+  judging: boolean;
+  /** The one that counts so far; `null`: none was judged yet. */
+  counts: {
+    /** The how manieth it was, from 1. */
+    nth: number;
+    at: Instant;
+    late: boolean;
+    points: number;
+    /** Checks of it that could not be judged: a teacher looks at them. */
+    undecided: number;
+  } | null;
   of: number;
-  /** Checks of it that could not be judged: a teacher looks at them. */
-  undecided: number;
 }
 
 export interface HelpView {
@@ -461,6 +472,8 @@ export interface StudentRow {
       string,
       { verdict: TaskVerdict; since: Instant | null; tries: number; hints: number; reason: Untrusted | null }
     >;
+    /** Values that were drawn for other students and turned up in this work: a sign of copying. They take no points. */
+    others: { value: string; parameter: string; student: PersonView; where: Untrusted; text: Untrusted; at: Instant }[];
   }[];
 }
 

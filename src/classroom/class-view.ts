@@ -1,5 +1,6 @@
 import type { ClassView, GradesView, StudentRow, UndecidedView } from './api.js';
 import { gradeClass, pointsNow, pointsSeen, type GradingOptions } from './grades.js';
+import { othersValuesOf } from './others-values.js';
 import { exerciseFor, type Room } from './room.js';
 import type { Work } from './state.js';
 import { workOf } from './state.js';
@@ -29,6 +30,7 @@ function rowWork(room: Room, person: string, id: string, now: number): StudentRo
   const work = workOf(book.state, person, id);
   const closes = closesAt(book.state, work, settings, exercise.timeMs);
   const seen = pointsSeen(exercise, work.tasks);
+  const nameOf = (student: string): string => harmless(book.state.persons.get(student)?.name ?? student);
   return {
     exercise: id,
     lab: labState(room, work),
@@ -54,6 +56,14 @@ function rowWork(room: Room, person: string, id: string, now: number): StudentRo
         ];
       }),
     ),
+    others: othersValuesOf(book.state, work, room.exercises.get(id)!).map((one) => ({
+      value: one.value,
+      parameter: one.parameter,
+      student: { id: one.student, name: nameOf(one.student) },
+      where: harmless(one.where),
+      text: harmless(one.text),
+      at: one.at,
+    })),
   };
 }
 

@@ -53,6 +53,15 @@ export type ClassEventBody =
   | { type: 'typing:answered'; request: string; allow: boolean }
   /** A terminal of theirs was looked at, or typed in. */
   | { type: 'terminal:joined'; person: string; whose: string; exercise: string; place: string; mode: 'type' | 'look' }
+  /** A line that they typed carries values that were drawn for others. */
+  | {
+      type: 'others:typed';
+      person: string;
+      exercise: string;
+      place: string;
+      line: string;
+      values: { student: string; parameter: string; value: string }[];
+    }
   | { type: 'step:run'; person: string; exercise: string; step: string; ok: boolean; output: string }
   /** Its command was put into the terminal of that host. */
   | { type: 'step:typed'; person: string; exercise: string; step: string; on: string }

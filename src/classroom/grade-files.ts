@@ -1,7 +1,15 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { neutralise } from '../report/terminal-text.js';
-import { gradeClass, gradescopeResults, longCsv, wideCsv, type Graded, type GradingOptions } from './grades.js';
+import {
+  gradeClass,
+  gradescopeResults,
+  longCsv,
+  othersCsv,
+  wideCsv,
+  type Graded,
+  type GradingOptions,
+} from './grades.js';
 import { writeCsv } from './csv.js';
 
 function escaped(text: string): string {
@@ -22,13 +30,20 @@ function taskRows({ best }: Graded): string {
     .join('\n');
 }
 
+/** Whose values they are is for the teacher's files alone: this page may go to the student. */
+function othersNote({ others }: Graded): string {
+  if (others.length === 0) return '';
+  const found = others.map(({ value, parameter }) => `${value} (${parameter})`).join(', ');
+  return `<p>Values turned up in this work that were drawn for other students: ${escaped(found)}. They take no points; a teacher looks at them.</p>`;
+}
+
 function section(graded: Graded, title: string): string {
   const { best, handIns, of } = graded;
   if (!best) return `<h2>${escaped(title)}</h2><p>Nothing was handed in.</p>`;
   const undecided = best.undecided.length > 0 ? ` ${best.undecided.length} of its tasks wait for a person’s word.` : '';
   return `<h2>${escaped(title)}</h2>
-<p>${best.points} of ${of} points. Handed in ${handIns} ${handIns === 1 ? 'time' : 'times'}; what counts is that of ${escaped(best.at)}${best.late ? ', which was late' : ''}.${undecided}</p>
-<table><thead><tr><th>Task</th><th>Verdict</th><th>Points</th><th></th><th>Seen</th></tr></thead><tbody>
+<p>${best.points} of ${of} points. Handed in ${handIns} ${handIns === 1 ? 'time' : 'times'}; what counts is the best, that of ${escaped(best.at)}${best.late ? ', which was late' : ''}.${undecided}</p>
+${othersNote(graded)}<table><thead><tr><th>Task</th><th>Verdict</th><th>Points</th><th></th><th>Seen</th></tr></thead><tbody>
 ${taskRows(graded)}
 </tbody></table>`;
 }
@@ -63,7 +78,7 @@ export function undecidedCsv(options: GradingOptions): string {
 }
 
 /**
- * Writes all grades of a class into a directory: `wide.csv`, `long.csv`, `undecided.csv`, `students/ID.html`, and
+ * Writes all grades of a class into a directory: `wide.csv`, `long.csv`, `undecided.csv`, `others.csv`, `students/ID.html`, and
  * `gradescope/EXERCISE/ID/results.json`.
  */
 export function writeGrades(directory: string, options: GradingOptions): void {
@@ -72,6 +87,7 @@ export function writeGrades(directory: string, options: GradingOptions): void {
   write('wide.csv', wideCsv(options));
   write('long.csv', longCsv(options));
   write('undecided.csv', undecidedCsv(options));
+  write('others.csv', othersCsv(options));
   const graded = gradeClass(options);
   const titles = new Map(options.exercises.map(({ settings, of }) => [settings.id, of(options.students[0]!.id).title]));
   for (const student of options.students) {

@@ -1,6 +1,7 @@
 import { grade } from '../exercise/grade.js';
 import type { Exercise } from '../exercise/exercise.js';
 import type { ClassExercise } from './class-file.js';
+import { othersSentence, othersValuesOf, type DrawnExercise, type FoundValue } from './others-values.js';
 import { outcomeOf } from './rounds.js';
 import type { ClassState, Round, Work } from './state.js';
 import { workOf } from './state.js';
@@ -41,6 +42,8 @@ export interface Graded {
   best: GradedHandIn | null;
   handIns: number;
   of: number;
+  /** Values of other students that turned up in the work: named, and never counted. */
+  others: FoundValue[];
 }
 
 function round2(points: number): number {
@@ -88,7 +91,7 @@ export function gradeHandIn(
 export interface GradingOptions {
   state: ClassState;
   students: readonly { id: string; name: string }[];
-  exercises: readonly { settings: ClassExercise; of(person: string): Exercise }[];
+  exercises: readonly (DrawnExercise & { settings: ClassExercise })[];
 }
 
 /** The points that tasks are worth as they were seen last; what is known of an open work. */
@@ -99,14 +102,14 @@ export function pointsSeen(exercise: Exercise, tasks: Work['tasks']): number {
 }
 
 /** Of several hand-ins the one that counts: the best, of several alike the first. */
-function bestOf(graded: readonly GradedHandIn[]): GradedHandIn | null {
+export function bestOf(graded: readonly GradedHandIn[]): GradedHandIn | null {
   let best: GradedHandIn | null = null;
   for (const one of graded) if (best === null || one.points > best.points || (one.judged && !best.judged)) best = one;
   return best;
 }
 
 /** Every hand-in of one person at one exercise, the oldest first. */
-function gradedHandIns(
+export function gradedHandIns(
   state: ClassState,
   work: Work,
   exercise: Exercise,
@@ -130,10 +133,19 @@ export function pointsNow(
 /** Grades of everybody at everything, in the order of roster and class. */
 export function gradeClass({ state, students, exercises }: GradingOptions): Graded[] {
   return students.flatMap(({ id }) =>
-    exercises.map(({ settings, of }) => {
-      const exercise = of(id);
-      const graded = gradedHandIns(state, workOf(state, id, settings.id), exercise, settings);
-      return { person: id, exercise: settings.id, best: bestOf(graded), handIns: graded.length, of: exercise.points };
+    exercises.map((given) => {
+      const { settings } = given;
+      const exercise = given.of(id);
+      const work = workOf(state, id, settings.id);
+      const graded = gradedHandIns(state, work, exercise, settings);
+      return {
+        person: id,
+        exercise: settings.id,
+        best: bestOf(graded),
+        handIns: graded.length,
+        of: exercise.points,
+        others: othersValuesOf(state, work, given),
+      };
     }),
   );
 }
@@ -146,9 +158,31 @@ export function wideCsv(options: GradingOptions): string {
     const own = graded.filter(({ person }) => person === id);
     const total = own.reduce((sum, { best }) => sum + (best?.points ?? 0), 0);
     const undecided = own.reduce((sum, { best }) => sum + (best?.undecided.length ?? 0), 0);
-    return [id, name, ...own.map(({ best }) => best?.points ?? null), round2(total), undecided];
+    const others = own.flatMap((one) => one.others.map((value) => `${one.exercise}: ${othersSentence(value)}`));
+    return [id, name, ...own.map(({ best }) => best?.points ?? null), round2(total), undecided, others.join('; ')];
   });
-  return writeCsv([['id', 'name', ...exercises, 'total', 'undecided'], ...rows]);
+  return writeCsv([['id', 'name', ...exercises, 'total', 'undecided', 'values of others'], ...rows]);
+}
+
+/** One row a value of another student that turned up in somebody's work, with where it was met. */
+export function othersCsv(options: GradingOptions): string {
+  const names = new Map(options.students.map(({ id, name }) => [id, name]));
+  const rows = gradeClass(options).flatMap(({ person, exercise, others }) =>
+    others.map(({ value, parameter, student, where, text, at }) => [
+      person,
+      names.get(person) ?? '',
+      exercise,
+      value,
+      parameter,
+      student,
+      names.get(student) ?? '',
+      where,
+      text,
+      at,
+    ]),
+  );
+  const head = ['id', 'name', 'exercise', 'value', 'parameter', 'drawn for', 'name of these', 'where', 'text', 'at'];
+  return writeCsv([head, ...rows]);
 }
 
 /** One row a task of the hand-in that counts. */

@@ -80,6 +80,7 @@ export function handInResults({ handIn, exercise, grade, problems }: GradedFiles
     },
     handIns: 1,
     of: exercise.points,
+    others: [],
   };
   const results = gradescopeResults(graded, exercise);
   return grade ? results : { ...results, output: `It could not be graded: ${problems.join('; ')}` };

@@ -1,5 +1,6 @@
 import type { Verdict } from '../model/verdict.js';
 import type { ClassEvent, JudgedTask, RoundKind } from './events.js';
+import { isSameValue, mostFound, type FoundValue } from './others-values.js';
 
 export interface PersonState {
   id: string;
@@ -58,6 +59,8 @@ export interface Work {
   steps: Record<string, { ok: boolean; output: string }>;
   /** Hosts in whose terminals a step was typed since it was run last. */
   typed: Record<string, string[]>;
+  /** Values of other students in lines that were typed. */
+  others: FoundValue[];
 }
 
 export interface LabState {
@@ -135,6 +138,7 @@ function newWork(person: string, exercise: string): Work {
     progressAt: null,
     steps: {},
     typed: {},
+    others: [],
   };
 }
 
@@ -279,6 +283,12 @@ const reducers: Reducers = {
     if (known) known.state = allow ? 'allowed' : 'refused';
   },
   'terminal:joined': () => undefined,
+  'others:typed'(state, { person, exercise, place, line, values, t }) {
+    const { others } = workIn(state, person, exercise);
+    for (const value of values)
+      if (others.length < mostFound && !others.some((one) => isSameValue(one, value)))
+        others.push({ ...value, at: t, where: `typed at ${place}`, text: line });
+  },
   'step:run'(state, { person, exercise, step, ok, output }) {
     const work = workIn(state, person, exercise);
     work.steps[step] = { ok, output };

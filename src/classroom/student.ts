@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { messageOf } from '../errors.js';
 import type { StepItem } from '../scenario/scenario.js';
+import { cutText, isSameValue, mostFound, othersIn } from './others-values.js';
 import { performOn } from './rounds.js';
 import { exerciseFor, givenExercise, type Room } from './room.js';
 import { Refusal } from './problem.js';
@@ -109,6 +110,17 @@ export async function answerTyping(room: Room, person: string, request: string, 
   const known = room.book.state.typing.get(request);
   if (!known || known.person !== person) throw new Refusal('not-found', 'Nobody asked that.');
   await room.book.append({ type: 'typing:answered', request, allow });
+}
+
+/** Takes down values of other students in a line that was typed; each once. */
+export function noteTyped(room: Room, person: string, id: string, place: string, line: string): void {
+  const { others } = workOf(room.book.state, person, id);
+  if (others.length >= mostFound) return;
+  const values = othersIn(givenExercise(room, id), person, line).filter(
+    (value) => !others.some((one) => isSameValue(one, value)),
+  );
+  if (values.length === 0) return;
+  void room.book.append({ type: 'others:typed', person, exercise: id, place, line: cutText(line), values });
 }
 
 /** Longest output of a step that is kept. */

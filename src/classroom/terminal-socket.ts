@@ -6,7 +6,9 @@ import type { TerminalFromServer } from './api.js';
 import type { Look, Room } from './room.js';
 import { workOf } from './state.js';
 import { mayType } from './teacher.js';
+import { noteTyped } from './student.js';
 import type { Watching } from './shell.js';
+import { TypedLines } from './typed-lines.js';
 import { harmless } from './views.js';
 
 export interface TerminalTicket {
@@ -81,6 +83,7 @@ class PageTerminal {
   private shell: string | null = null;
   /** Typed before the shell was there. */
   private early: Buffer[] = [];
+  private readonly lines = new TypedLines();
   private watching: Watching | null = null;
   private readonly look: Look;
   private readonly spend: (bytes: number) => void;
@@ -196,7 +199,10 @@ class PageTerminal {
       return;
     }
     this.room.terminals.input(this.shell, data);
+    const { whose, exercise, place } = this.ticket;
+    // What a teacher types is none of the student's.
+    if (!this.foreign) for (const line of this.lines.take(data)) noteTyped(this.room, whose, exercise, place, line);
     // A line was sent off: something may have changed.
-    if (data.includes(0x0d)) this.room.typed(this.ticket.whose, this.ticket.exercise);
+    if (data.includes(0x0d)) this.room.typed(whose, exercise);
   }
 }

@@ -3,7 +3,7 @@ import { isShown, type Exercise, type GradedCheck } from '../exercise/exercise.j
 import type { TaskVerdict, Feedback, HandInView, RoundView, TaskState, TaskView } from './api.js';
 import type { ClassExercise, FeedbackLevel } from './class-file.js';
 import type { JudgedTask } from './events.js';
-import { gradeHandIn } from './grades.js';
+import { bestOf, gradedHandIns } from './grades.js';
 import { outcomeOf } from './rounds.js';
 import type { ClassState, Round, Work } from './state.js';
 import { neutralise } from '../report/terminal-text.js';
@@ -115,15 +115,23 @@ export function handInView(
   exercise: Exercise,
   settings: ClassExercise,
 ): HandInView | null {
-  const last = work.handIns.at(-1);
-  const round = last === undefined ? undefined : state.rounds.get(last);
-  if (!round) return null;
-  const graded = gradeHandIn(state, round, exercise, settings);
+  const all = gradedHandIns(state, work, exercise, settings);
+  const last = all.at(-1);
+  if (!last) return null;
+  const best = bestOf(all);
   return {
-    at: round.at,
-    late: graded.late,
-    points: graded.judged ? graded.points : null,
-    of: graded.of,
-    undecided: graded.undecided.length,
+    times: all.length,
+    lastAt: last.at,
+    judging: state.rounds.get(last.round)?.state === 'waiting',
+    counts: !best?.judged
+      ? null
+      : {
+          nth: all.indexOf(best) + 1,
+          at: best.at,
+          late: best.late,
+          points: best.points,
+          undecided: best.undecided.length,
+        },
+    of: exercise.points,
   };
 }

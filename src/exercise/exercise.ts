@@ -1,3 +1,4 @@
+import { planLab } from '../plan/plan.js';
 import type { CheckShown } from '../scenario/exercise-schema.js';
 import type { CheckItem, ExerciseStage, Scenario } from '../scenario/scenario.js';
 import type { ParameterDeclarations, ParameterValues } from '../scenario/parameters.js';
@@ -79,6 +80,15 @@ export function exerciseOf(scenario: Scenario): Exercise | null {
     values: exercise.values,
     scenario,
   };
+}
+
+/**
+ * What a student has in front of them without asking anybody: text, tasks, steps and the addresses of the lab. A value that stands
+ * in it is no sign of having copied.
+ */
+export function commonText({ text, scenario }: Exercise): string {
+  const items = scenario.items.map(({ title, text: words, spec }) => [title, words, spec]);
+  return [text, JSON.stringify(items), JSON.stringify(planLab(scenario))].join('\n');
 }
 
 /** Whether a student may see a check, its verdict and its hint. */

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { doInJobs } from '../mutate/jobs.js';
 import { openDirectory, runOnce, type RunOnceOptions } from '../mutate/run-once.js';
 import type { Scenario } from '../scenario/scenario.js';
-import { othersValues, type OthersValue, type ParameterValues } from '../scenario/parameters.js';
+import { othersValuesIn, type OthersValue, type ParameterValues } from '../scenario/parameters.js';
 import { grade, type Grade } from './grade.js';
-import type { Exercise } from './exercise.js';
+import { commonText, type Exercise } from './exercise.js';
 import type { HandIn } from './hand-ins.js';
 import { brokenOf, seenOf } from './judge-labs.js';
 
@@ -56,7 +56,7 @@ async function gradeOne(handIn: HandIn, dir: string, options: GradeOptions): Pro
     grade: null,
     problems: [...handIn.problems],
     failed: [],
-    others: othersValues(handIn.text, handIn.student, options.drawn),
+    others: othersValuesIn(handIn.student, options.drawn, commonText(exercise))(handIn.text),
     durationMs: 0,
   };
   if (graded.problems.length > 0) return graded;

@@ -1,4 +1,4 @@
-import type { StudentRow, TaskVerdict } from '../classroom/api.js';
+import type { HandInView, StudentRow, TaskState, TaskVerdict, TaskView } from '../classroom/api.js';
 
 /** How a verdict is told: a sign and a word, so that colour is never the only one. */
 const verdictWords: Readonly<Record<TaskVerdict, { sign: string; word: string }>> = {
@@ -17,6 +17,35 @@ export function verdictWord(verdict: TaskVerdict, guard: boolean): { sign: strin
   return verdictWords[verdict];
 }
 
+/** What was handed in, and what of it counts: one rule for a student's page, a teacher's table and the grades. */
+export function handInWords({ times, judging, counts, of }: HandInView): string {
+  const waits = judging ? ' The last one is being judged.' : '';
+  if (counts === null)
+    return judging ? 'Handed in; it is being judged.' : 'Handed in, and it could not be judged: a teacher looks at it.';
+  const { nth, late, points, undecided } = counts;
+  const which = times === 1 ? 'Handed in' : `Counts: the best of ${times} hand-ins (number ${nth})`;
+  const open =
+    undecided === 0
+      ? ''
+      : ` ${count(undecided, 'task')} of it could not be judged: a teacher looks at ${undecided === 1 ? 'it' : 'them'}.`;
+  return `${which}${late ? ', late' : ''}: ${points} of ${count(of, 'point')}.${open}${waits}`;
+}
+
+/** How far a list of tasks is: what must stay so is nothing to get done, and is told apart. */
+export function progressWords(
+  tasks: readonly Pick<TaskView, 'id' | 'guard'>[],
+  states: readonly Pick<TaskState, 'id' | 'verdict'>[],
+): string {
+  const verdict = (id: string): TaskVerdict => states.find((one) => one.id === id)?.verdict ?? 'open';
+  const todo = tasks.filter(({ guard }) => !guard);
+  const done = todo.filter(({ id }) => verdict(id) === 'pass').length;
+  const broken = tasks.filter(({ id, guard }) => guard && verdict(id) === 'fail').length;
+  return [
+    ...(todo.length > 0 ? [`${done} of ${todo.length} done`] : []),
+    ...(broken > 0 ? [`${broken} that must stay so ${broken === 1 ? 'is' : 'are'} broken`] : []),
+  ].join(', ');
+}
+
 /** Shorter than that, nobody is stuck, ms. */
 const shortMs = 120_000;
 
@@ -27,7 +56,7 @@ export function standing(
 ): string {
   if (work === undefined) return row.joined ? 'not begun' : 'not joined';
   const told = [
-    ...(work.handedIn === null ? [] : [work.handedIn.late ? 'handed in, late' : 'handed in']),
+    ...(work.handedIn === null ? [] : [work.handedIn.counts?.late ? 'handed in, late' : 'handed in']),
     ...(work.help === null ? [] : ['asks for help']),
   ];
   if (told.length > 0) return told.join('; ');

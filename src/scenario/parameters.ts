@@ -130,27 +130,35 @@ export interface OthersValue {
 /** Shorter ones turn up everywhere by chance. */
 const leastTellingLength = 4;
 
+/** The words of a text that may be a value; `192.0.2.7:8123` and `10.0.0.7/24` carry an address each, the former a port, too. */
+function wordsIn(text: string): Set<string> {
+  const words = new Set(text.match(/[A-Za-z0-9](?:[\w.:-]*\w)?/g) ?? []);
+  for (const word of [...words]) for (const part of word.split(':')) words.add(part);
+  return words;
+}
+
 /**
- * Values of other students that a text carries, as whole words, where they are nobody else's and no value of its own author:
- * the sign of a copied answer. Values of fewer than four characters tell nothing by themselves and are left out.
+ * Looks in texts of a student for values of others, as whole words, where they are nobody else's and no value of their own: the
+ * sign of a copied answer, and no proof of one. Values of fewer than four characters tell nothing by themselves and are left out.
+ *
+ * @param common What everybody has of the exercise: a value that stands there is nobody's mark.
  */
-export function othersValues(
-  text: string,
+export function othersValuesIn(
   student: string,
   drawn: ReadonlyMap<string, ParameterValues>,
-): OthersValue[] {
-  const own = new Set(Object.values(drawn.get(student) ?? {}).map(String));
-  const words = new Set(text.match(/[A-Za-z0-9](?:[\w.:-]*\w)?/g) ?? []);
-  // `192.0.2.7:8123` and `10.0.0.7/24` carry an address each, the former a port, too.
-  for (const word of [...words]) for (const part of word.split(':')) words.add(part);
+  common = '',
+): (text: string) => OthersValue[] {
+  const known = wordsIn(common);
+  for (const value of Object.values(drawn.get(student) ?? {})) known.add(String(value));
   const owners = new Map<string, OthersValue[]>();
   for (const [other, values] of drawn) {
     if (other === student) continue;
     for (const [parameter, scalar] of Object.entries(values)) {
       const value = String(scalar);
-      if (value.length < leastTellingLength || own.has(value) || !words.has(value)) continue;
+      if (value.length < leastTellingLength || known.has(value)) continue;
       owners.set(value, [...(owners.get(value) ?? []), { student: other, parameter, value }]);
     }
   }
-  return [...owners.values()].flatMap((all) => (new Set(all.map((one) => one.student)).size === 1 ? all : []));
+  for (const [value, all] of owners) if (new Set(all.map((one) => one.student)).size > 1) owners.delete(value);
+  return (text) => [...wordsIn(text)].flatMap((word) => owners.get(word) ?? []);
 }

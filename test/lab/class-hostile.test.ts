@@ -75,7 +75,7 @@ const MiB = 1024 * 1024;
     const red = await mallory.judged('check', { tasks: ['c03'] });
     expect(red.tasks[0]!.verdict).to.equal('fail');
     const handed = await mallory.judged('hand-in');
-    expect(handed.handedIn!.points).to.equal(0);
+    expect(handed.handedIn!.counts!.points).to.equal(0);
   });
 
   it('reaches neither the server, nor the machine, nor another lab from a host', async () => {

@@ -69,7 +69,8 @@ const roster = Array.from({ length: 12 }, (_, index) => `s${String(index + 1).pa
       (async () => {
         await forward('s01');
         await word('s01');
-        expect((await handIn('s01')).handedIn).to.include({ points: 6, of: 6 });
+        const { handedIn } = await handIn('s01');
+        expect([handedIn!.counts!.points, handedIn!.of]).to.deep.equal([6, 6]);
       })(),
       // s02 finds the way only; the hidden task looks at the same: 4.
       (async () => {
@@ -91,7 +92,7 @@ const roster = Array.from({ length: 12 }, (_, index) => `s${String(index + 1).pa
       // s05 hands in twice, 4 and then 6: the best counts.
       (async () => {
         await forward('s05');
-        expect((await handIn('s05')).handedIn).to.include({ points: 4 });
+        expect((await handIn('s05')).handedIn!.counts).to.include({ points: 4 });
         await word('s05');
         await handIn('s05');
       })(),
@@ -123,7 +124,7 @@ const roster = Array.from({ length: 12 }, (_, index) => `s${String(index + 1).pa
         await word('s12');
         await type('s12', 'left', 'chmod 000 /bin/sh /bin/bash /bin/dash');
         const handed = await handIn('s12');
-        expect(handed.handedIn!.undecided, JSON.stringify(handed.tasks)).to.be.greaterThan(0);
+        expect(handed.handedIn!.counts!.undecided, JSON.stringify(handed.tasks)).to.be.greaterThan(0);
       })(),
     ]);
     // s06 and s09 have done all, and not handed in.
@@ -141,6 +142,13 @@ const roster = Array.from({ length: 12 }, (_, index) => `s${String(index + 1).pa
     expect(row('s04').work[0]!.tasks['c03']).to.include({ verdict: 'pass', tries: 2, hints: 1 });
     expect(row('s10').joined).to.equal(false);
     expect(table.undecided.map(({ person }) => person.id)).to.include('s12');
+    // Who wrote down another's word is named with the line; nobody else is.
+    const copied = table.students.filter(({ work }) => work[0]!.others.length > 0).map(({ person }) => person.id);
+    expect(copied).to.deep.equal(['s11']);
+    const [other] = row('s11').work[0]!.others;
+    expect(other).to.include({ parameter: 'word', where: 'typed at left' });
+    expect(other!.student.id).to.equal('s01');
+    expect(other!.text).to.contain(`echo ${other!.value} >/root/word`);
   });
 
   it('takes hand-ins after the end with the factor, from who was given more time without', async () => {
@@ -155,10 +163,10 @@ const roster = Array.from({ length: 12 }, (_, index) => `s${String(index + 1).pa
     running = await tried.start();
     for (const client of [...clients.values(), teacher]) Object.assign(client, { url: running.url });
     // s06 is late: 3. s09 got an hour more: 6.
-    expect((await handIn('s06')).handedIn).to.include({ late: true, points: 3 });
+    expect((await handIn('s06')).handedIn!.counts).to.include({ late: true, points: 3 });
     await teacher.call('POST', '/api/teacher/time', { to: ['s09'], exercise: 'forward', minutes: 60 });
     await teacher.call('POST', '/api/teacher/helped', { person: 's09', exercise: 'forward' });
-    expect((await handIn('s09')).handedIn).to.include({ late: false, points: 6 });
+    expect((await handIn('s09')).handedIn!.counts).to.include({ late: false, points: 6 });
   });
 
   it('has a person decide what could not be judged, and nothing else', async () => {
@@ -194,6 +202,9 @@ const roster = Array.from({ length: 12 }, (_, index) => `s${String(index + 1).pa
       s11: '4',
       s12: '6',
     });
+    const others = Object.fromEntries(rows.map(({ cells }) => [cells[0]!, cells.at(-1)!]));
+    expect(others['s11']).to.match(/^forward: \w+, the word of s01, typed at left: echo/);
+    expect(Object.values(others).filter((one) => one !== '')).to.have.length(1);
     expect(readFileSync(join(out, 'undecided.csv'), 'utf8').trim().split('\r\n')).to.have.length(1);
     const gradescope = JSON.parse(readFileSync(join(out, 'gradescope', 'forward', 's07', 'results.json'), 'utf8')) as {
       score: number;

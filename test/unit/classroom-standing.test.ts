@@ -76,11 +76,15 @@ describe('Words of the pages', () => {
   it('say that somebody handed in beside that they ask for help', () => {
     const row = { joined: true, online: true };
     const help = { since: '2026-01-01T00:00:00.000Z', note: '', before: 0 };
-    const handedIn = { at: '2026-01-01T00:00:00.000Z', late: false, points: 2, of: 4, undecided: 0 };
+    const at = '2026-01-01T00:00:00.000Z';
+    const counts = { nth: 1, at, late: false, points: 2, undecided: 0 };
+    const handedIn = { times: 1, lastAt: at, judging: false, counts, of: 4 };
     const work = { lab: 'up' as const, stuckMs: null };
     expect(standing(row, { ...work, help, handedIn })).to.equal('handed in; asks for help');
     expect(standing(row, { ...work, help, handedIn: null })).to.equal('asks for help');
-    expect(standing(row, { ...work, help: null, handedIn: { ...handedIn, late: true } })).to.equal('handed in, late');
+    expect(
+      standing(row, { ...work, help: null, handedIn: { ...handedIn, counts: { ...counts, late: true } } }),
+    ).to.equal('handed in, late');
     expect(standing(row, { ...work, help: null, handedIn: null })).to.equal('at work');
     expect(standing(row, undefined)).to.equal('not begun');
   });

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { drawParameters, exampleValues, othersValues } from '../../src/scenario/parameters.js';
+import { drawParameters, exampleValues, othersValuesIn } from '../../src/scenario/parameters.js';
 import { loadScenarioText } from '../../src/scenario/load.js';
 import { lab, lines } from './scenario-fixtures.js';
 
@@ -80,12 +80,14 @@ describe('parameters of an exercise', () => {
       ['bob', { host: '10.20.30.70', port: 8200, n: 8, word: 'birch' }],
       ['eve', { host: '10.20.30.9', port: 8300, n: 9, word: 'birch' }],
     ]);
-    const told = (text: string): string[] =>
-      othersValues(text, 'ann', drawn).map(({ student, parameter }) => `${student}’s ${parameter}`);
+    const told = (text: string, common = ''): string[] =>
+      othersValuesIn('ann', drawn, common)(text).map(({ student, parameter }) => `${student}’s ${parameter}`);
     expect(told('ip addr add 10.20.30.70/24 dev eth0; nc -l 8200')).to.deep.equal(['bob’s host', 'bob’s port']);
     expect(told('curl http://10.20.30.70:8200/')).to.deep.equal(['bob’s host', 'bob’s port']);
     // Her own, a longer one, a word that two have, and what is too short to tell.
     expect(told('10.20.30.7 8100 10.20.30.99 18200 birch 8')).to.deep.equal([]);
+    // What stands in the exercise for everybody is nobody's mark.
+    expect(told('nc -l 8200', 'The old service is at port 8200.')).to.deep.equal([]);
   });
 });
 

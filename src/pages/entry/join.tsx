@@ -27,8 +27,7 @@ function JoinPage() {
   const submit = (event: SubmitEvent): void => {
     event.preventDefault();
     const form = new FormData(event.currentTarget as HTMLFormElement);
-    const name = String(form.get('name') ?? '').trim();
-    join({ code: String(form.get('code')).trim(), ...(name === '' ? {} : { name }) });
+    join({ code: String(form.get('code')).trim() });
   };
   return (
     <main class="alone">
@@ -38,11 +37,6 @@ function JoinPage() {
           <label>
             Code{' '}
             <input name="code" class="mono" required autocomplete="off" spellcheck={false} defaultValue={fromLink} />
-          </label>
-        </p>
-        <p>
-          <label>
-            Name, where the class has no list <input name="name" autocomplete="name" maxLength={80} />
           </label>
         </p>
         <button type="submit" class="main" disabled={busy}>

@@ -11,7 +11,7 @@ import { Topology } from '../parts/topology.js';
 import { Trace } from '../parts/trace.js';
 import { pathOf, send } from '../server.js';
 import { useExercise, usePage, useServerTime, type Page } from '../state.js';
-import { count } from '../words.js';
+import { handInWords, progressWords } from '../words.js';
 
 interface WorkPlace {
   page: Page;
@@ -44,14 +44,7 @@ function HandIn({ page, view, work }: WorkPlace) {
         </button>
       )}
       <Round work={work} />
-      {handedIn !== null && (
-        <p role="status">
-          Handed in{handedIn.late ? ', late' : ''}.
-          {handedIn.points !== null && ` ${handedIn.points} of ${count(handedIn.of, 'point')}.`}
-          {handedIn.undecided > 0 &&
-            ` ${count(handedIn.undecided, 'task')} could not be judged: a teacher looks at it.`}
-        </p>
-      )}
+      {handedIn !== null && <p role="status">{handInWords(handedIn)}</p>}
     </div>
   );
 }
@@ -59,11 +52,10 @@ function HandIn({ page, view, work }: WorkPlace) {
 function TaskList({ page, view, work, only }: WorkPlace & { only: (id: string) => boolean }) {
   const tasks = view.tasks.filter(({ id }) => only(id));
   if (tasks.length === 0) return null;
-  const done = tasks.filter(({ id }) => work.tasks.find((one) => one.id === id)?.verdict === 'pass').length;
   return (
     <>
       <h3>
-        Tasks <span class="dim">{`${done} of ${tasks.length} done`}</span>
+        Tasks <span class="dim">{progressWords(tasks, work.tasks)}</span>
       </h3>
       <ul class="tasks">
         {tasks.map((task) => (

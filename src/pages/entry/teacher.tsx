@@ -6,7 +6,7 @@ import { Grades, Message, MoreTime, Totals, Undecided } from '../parts/class-too
 import { Terminals } from '../parts/terminals.js';
 import { pathOf, send } from '../server.js';
 import { usePage, type Page } from '../state.js';
-import { count, verdictWord } from '../words.js';
+import { count, handInWords, verdictWord } from '../words.js';
 
 type Work = StudentRow['work'][number];
 
@@ -32,6 +32,24 @@ function workOf(work: Work, now: string): WorkView {
   };
 }
 
+/** What may have been copied: a person judges it, no points do. */
+function Others({ others }: { others: Work['others'] }) {
+  if (others.length === 0) return null;
+  return (
+    <section class="problems inconclusive" aria-label="Values of other students">
+      <h3>Values that were drawn for others</h3>
+      <p class="dim">A sign of copying, and no proof of it. No points are taken.</p>
+      <ul>
+        {others.map(({ value, parameter, student, where, text }) => (
+          <li key={`${student.id} ${parameter} ${value}`}>
+            <b>{value}</b>, the {parameter} of {student.name}, {where}: <code>{text}</code>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
 /** One student's work: tasks with reasons, terminals to look at, what a teacher can do. */
 function Student({ page, row, work, view }: { page: Page; row: StudentRow; work: Work; view: ClassView }) {
   const [typing, setTyping] = useState<string | null>(null);
@@ -49,7 +67,7 @@ function Student({ page, row, work, view }: { page: Page; row: StudentRow; work:
       </h2>
       <p class="row">
         <span>{`${work.points} of ${count(work.of, 'point')}`}</span>
-        {work.handedIn !== null && <span class="tag">{`handed in${work.handedIn.late ? ', late' : ''}`}</span>}
+        {work.handedIn !== null && <span>{handInWords(work.handedIn)}</span>}
         {work.help !== null && (
           <>
             <span>Asks for help{work.help.note === '' ? '' : `: ${work.help.note}`}</span>
@@ -78,6 +96,7 @@ function Student({ page, row, work, view }: { page: Page; row: StudentRow; work:
           );
         })}
       </ul>
+      <Others others={work.others} />
       <h3>Terminals</h3>
       <div class="row">
         {work.places.map((place) => (
@@ -131,7 +150,7 @@ function TeacherPage() {
       <main class="alone">
         <h1>You are not in</h1>
         <p>
-          Open the teacher’s link; <code>netrig class status</code> shows it again.
+          Open the teacher’s link: <code>netrig class start</code> printed it, and wrote it into <code>links.csv</code>.
         </p>
       </main>
     );

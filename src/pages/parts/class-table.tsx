@@ -42,6 +42,15 @@ function TaskCell({ work, id, guard }: { work: Work | undefined; id: string; gua
   );
 }
 
+function OthersTag({ others }: { others: Work['others'] }) {
+  const names = [...new Set(others.map(({ student }) => student.name))].join(', ');
+  return (
+    <span class="tag" title={`Values that were drawn for ${names} turned up; choose the name to see where.`}>
+      value of {names}
+    </span>
+  );
+}
+
 export interface ClassTableProps {
   view: ClassView;
   exercise: Exercise;
@@ -85,7 +94,10 @@ export function ClassTable({ view, exercise, chosen, choose }: ClassTableProps) 
                     {name}
                   </button>
                 </th>
-                <td>{standing(row, work)}</td>
+                <td>
+                  {standing(row, work)}
+                  {work !== undefined && work.others.length > 0 && <OthersTag others={work.others} />}
+                </td>
                 {exercise.tasks.map((task) => (
                   <TaskCell key={task.id} work={work} id={task.id} guard={task.guard} />
                 ))}
@@ -98,11 +110,11 @@ export function ClassTable({ view, exercise, chosen, choose }: ClassTableProps) 
           <tr>
             <th scope="row">Done</th>
             <td />
-            {exercise.tasks.map(({ id }) => {
+            {exercise.tasks.map(({ id, guard }) => {
               const done = view.students.filter(
                 (row) => workAt(row, exercise.id)?.tasks[id]?.verdict === 'pass',
               ).length;
-              return <td key={id}>{`${done} of ${view.students.length}`}</td>;
+              return <td key={id}>{`${guard ? 'holds for ' : ''}${done} of ${view.students.length}`}</td>;
             })}
             <td />
           </tr>

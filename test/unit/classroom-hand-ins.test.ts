@@ -1,0 +1,172 @@
+import { expect } from 'chai';
+import type { ClassEventBody } from '../../src/classroom/events.js';
+import { studentPage } from '../../src/classroom/grade-files.js';
+import { gradeClass, othersCsv, wideCsv } from '../../src/classroom/grades.js';
+import { othersIn } from '../../src/classroom/others-values.js';
+import { applyEvent, emptyState, workOf, type ClassState } from '../../src/classroom/state.js';
+import { TypedLines } from '../../src/classroom/typed-lines.js';
+import { handInView } from '../../src/classroom/views.js';
+import { exerciseOf } from '../../src/exercise/exercise.js';
+import type { Verdict } from '../../src/model/verdict.js';
+import { handInWords, progressWords } from '../../src/pages/words.js';
+import { loadScenarioText } from '../../src/scenario/load.js';
+import { lab } from './scenario-fixtures.js';
+
+const exercise = exerciseOf(
+  loadScenarioText(
+    lab(
+      `  - { on: node1, run: "ip route add blackhole 192.0.2.0/24" }
+  - { check: task, points: 4, ping: { from: node1, to: node2 } }
+  - { check: guard, points: 2, guard: true, ping: { from: node1, to: node1 } }`,
+      'exercise: { text: Mend it. }\n',
+    ),
+    '/labs/lab.yaml',
+  ).scenarios[0]!,
+)!;
+const settings = { id: 'x', file: '/labs/lab.yaml', opens: null, closes: null, late: null, feedback: 'way' as const };
+const about = { person: 'ada', exercise: 'x' };
+const at = '2026-01-01T00:00:00.000Z';
+
+function after(...events: ClassEventBody[]): ClassState {
+  const state = emptyState();
+  events.forEach((event, index) => applyEvent(state, { v: 1, n: index + 1, t: at, ...event }));
+  return state;
+}
+
+const judged = (verdict: Verdict) => ({ verdict, reason: 'as seen', durationMs: 1 });
+
+function handIn(round: string, task: Verdict | null, actual?: string): ClassEventBody[] {
+  const tasks = exercise.checks.map(({ id }) => id);
+  const results = Object.fromEntries(
+    exercise.checks.map(({ id, guard }) => [
+      id,
+      guard ? judged('pass') : { ...judged(task ?? 'pass'), ...(actual === undefined ? {} : { actual }) },
+    ]),
+  );
+  return [
+    { type: 'round:asked', ...about, round, kind: 'hand-in', tasks },
+    ...(task === null ? [] : [{ type: 'round:judged' as const, round, results }]),
+  ];
+}
+
+describe('What a student is told of hand-ins', () => {
+  const told = (...events: ClassEventBody[]): string | null => {
+    const state = after(...events);
+    const view = handInView(state, workOf(state, 'ada', 'x'), exercise, settings);
+    const students = [{ id: 'ada', name: 'Ada' }];
+    const [graded] = gradeClass({ state, students, exercises: [{ settings, of: () => exercise }] });
+    // The page and the grades have one rule.
+    if (view?.counts) expect(view.counts.points).to.equal(graded!.best!.points);
+    return view && handInWords(view);
+  };
+
+  it('is the one that counts, the best of all, as in the grades', () => {
+    expect(told()).to.equal(null);
+    expect(told(...handIn('r1', 'pass'))).to.equal('Handed in: 4 of 4 points.');
+    expect(told(...handIn('r1', 'fail'), ...handIn('r2', 'pass'), ...handIn('r3', 'fail'))).to.equal(
+      'Counts: the best of 3 hand-ins (number 2): 4 of 4 points.',
+    );
+  });
+
+  it('says what is being judged beside what counts meanwhile', () => {
+    expect(told(...handIn('r1', null))).to.equal('Handed in; it is being judged.');
+    expect(told(...handIn('r1', 'pass'), ...handIn('r2', null))).to.equal(
+      'Counts: the best of 2 hand-ins (number 1): 4 of 4 points. The last one is being judged.',
+    );
+  });
+
+  it('says what nobody could judge, and takes it for no 0', () => {
+    expect(told(...handIn('r1', 'inconclusive'))).to.equal(
+      'Handed in: 0 of 4 points. 1 task of it could not be judged: a teacher looks at it.',
+    );
+    expect(told(...handIn('r1', null), { type: 'round:broken', round: 'r1', message: 'gone' })).to.match(
+      /could not be judged: a teacher looks at it/,
+    );
+  });
+
+  it('counts tasks as done, and guards apart', () => {
+    const states = (task: Verdict, guard: Verdict) =>
+      exercise.checks.map((check) => ({ id: check.id, verdict: check.guard ? guard : task }));
+    expect(progressWords(exercise.checks, states('fail', 'pass'))).to.equal('0 of 1 done');
+    expect(progressWords(exercise.checks, states('pass', 'fail'))).to.equal(
+      '1 of 1 done, 1 that must stay so is broken',
+    );
+    const guards = exercise.checks.filter(({ guard }) => guard);
+    expect(progressWords(guards, states('pass', 'pass'))).to.equal('');
+  });
+});
+
+describe('Values of other students', () => {
+  const drawn = new Map([
+    ['ada', { port: 8100 }],
+    ['bob', { port: 8200 }],
+    ['eve', { port: 8300 }],
+  ]);
+  const given = { settings, of: () => exercise, drawn };
+  const grading = (state: ClassState) => ({
+    state,
+    students: [...drawn.keys()].map((id) => ({ id, name: id.toUpperCase() })),
+    exercises: [given],
+  });
+  const typed: ClassEventBody = {
+    type: 'others:typed',
+    ...about,
+    place: 'node1',
+    line: 'nc -l 8200',
+    values: [{ student: 'bob', parameter: 'port', value: '8200' }],
+  };
+
+  it('are named with where they were met, in every file for the teacher, and take no points', () => {
+    const options = grading(after(typed, typed, ...handIn('r1', 'pass', 'it listens at 8300')));
+    const [ada, bob] = gradeClass(options);
+    expect(ada!.others.map(({ student, value, where }) => [student, value, where])).to.deep.equal([
+      ['bob', '8200', 'typed at node1'],
+      ['eve', '8300', 'seen by "task"'],
+    ]);
+    expect(bob!.others).to.deep.equal([]);
+    expect(ada!.best!.points).to.equal(4);
+    expect(wideCsv(options)).to.contain('x: 8200, the port of bob, typed at node1: nc -l 8200');
+    expect(othersCsv(options).split('\r\n').slice(1, -1)).to.deep.equal([
+      `ada,ADA,x,8200,port,bob,BOB,typed at node1,nc -l 8200,${at}`,
+      `ada,ADA,x,8300,port,eve,EVE,"seen by ""task""",as seen,${at}`,
+    ]);
+  });
+
+  it('are told to the student without whose they are', () => {
+    const own = gradeClass(grading(after(typed, ...handIn('r1', 'pass')))).slice(0, 1);
+    const page = studentPage({ id: 'ada', name: 'Ada' }, own, new Map());
+    expect(page).to.contain('8200 (port)').and.contain('They take no points').and.not.contain('bob');
+  });
+
+  it('are found in lines that were typed, and one that is one’s own is none', () => {
+    const found = (line: string) => othersIn(given, 'ada', line).map(({ student }) => student);
+    expect(found('iptables -A INPUT -p tcp --dport 8200 -j ACCEPT')).to.deep.equal(['bob']);
+    expect(found('nc -l 8100')).to.deep.equal([]);
+  });
+});
+
+describe('Lines that were typed', () => {
+  const lines = (...chunks: string[]): string[] => {
+    const typed = new TypedLines();
+    return chunks.flatMap((chunk) => typed.take(Buffer.from(chunk)));
+  };
+
+  it('are what was sent off, in however many pieces it came', () => {
+    expect(lines('nc -l', ' 82', '00\r', 'ls\r\r')).to.deep.equal(['nc -l 8200', 'ls']);
+  });
+
+  it('are without what was erased or given up', () => {
+    expect(lines('nc -l 8300\x7f\x7f\x7f200\r')).to.deep.equal(['nc -l 8200']);
+    expect(lines('8300\x15ls\r', '8300\x03\r')).to.deep.equal(['ls']);
+    expect(lines('é\x7fa\r')).to.deep.equal(['a']);
+  });
+
+  it('have nothing of keys that are no text, and of the marks around a paste', () => {
+    expect(lines('\x1b[200~nc -l 8200\x1b[201~\r')).to.deep.equal(['nc -l 8200']);
+    expect(lines('\x1b[A\x1bOBls\x1b[1;5D\r')).to.deep.equal(['ls']);
+  });
+
+  it('do not grow without end', () => {
+    expect(lines(`${'x'.repeat(100_000)}\r`)[0]).to.have.length(4096);
+  });
+});
