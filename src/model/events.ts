@@ -116,7 +116,14 @@ export type RunEventBody =
   /** So many events before this one could not be written (disk full): the record has a hole here. */
   | { type: 'lost'; events: number }
   | { type: 'artifact'; scenario: string; item: string | null; attachment: Attachment }
-  | { type: 'scenario:end'; scenario: string; durationMs: number; error?: { code: string; message: string } }
+  /** `stays`: the lab is still up, by this id. */
+  | {
+      type: 'scenario:end';
+      scenario: string;
+      durationMs: number;
+      error?: { code: string; message: string };
+      stays?: string;
+    }
   /** `failures`: how many tests Mocha counted as failed; one of them that no item of the record shows is an error. */
   | { type: 'run:end'; durationMs: number; interrupted: boolean; failures?: number };
 

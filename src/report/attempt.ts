@@ -301,5 +301,6 @@ export function closeAttempt(open: OpenAttempt, superseded: boolean, run: RunEnd
     engines: [...open.engines.values()],
     logs: open.logs,
     error: error ?? (unsaid ? { code: 'NETRIG_INTERNAL', message: 'the scenario never said that it ended' } : null),
+    stays: open.end?.stays ?? null,
   };
 }

@@ -7,7 +7,7 @@ import { writeWhole, type ReportFormat } from './format.js';
 import { findings, type ItemResult, type RunModel, type ScenarioResult } from './model.js';
 import { summaryMarkdown } from './summary.js';
 import { neutralise, oneLine } from './terminal-text.js';
-import { isWarning } from './run-model.js';
+import { isWarning, tellerOf } from './run-model.js';
 import { causeAndReason, cutMiddle, verdictText } from './wording.js';
 
 /** GitHub shows ten errors and ten warnings a step; more are only lines in its log. */
@@ -69,8 +69,9 @@ export function githubAnnotations(model: RunModel, checkout: string): string[] {
       .filter((item) => item.flaky && item.outcome.verdict === 'pass')
       .map((item) => annotation('warning', checkout, scenario, item, 'flaky: another attempt came to another verdict')),
   );
+  // Where an item has its words, they stand at that item's line.
   const broken = model.scenarios.flatMap(({ id, last }) =>
-    last.error
+    last.error && !tellerOf(last)
       ? [
           `::error title=${commandProperty(oneLine(id))}::${commandData(neutralise(`${last.error.code}: ${last.error.message}`))}`,
         ]

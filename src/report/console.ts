@@ -29,6 +29,9 @@ export interface ConsoleReporter {
   stop(): void;
 }
 
+/** Columns of an error while a run is under way. */
+const shortWidth = 72;
+
 type EventOf<Type extends RunEvent['type']> = Extract<RunEvent, { type: Type }>;
 
 /** Items skipped one after the other for one reason: told of in one line, when something else comes. */
@@ -117,8 +120,9 @@ function tellEvent(telling: Telling, event: RunEvent): void {
     }
     case 'scenario:end': {
       const { error } = event;
-      const lines = error ? wrap(`${error.code}: ${oneLine(error.message)}`, style.width()) : [];
-      if (error) sayOf(telling, event.t, event.scenario, lines.map(style.colour.red));
+      const told = error && scenarios.get(event.scenario)?.errors.some((reason) => reason.includes(error.message));
+      if (error && !told)
+        sayOf(telling, event.t, event.scenario, [style.colour.red(inShort(`${error.code}: ${error.message}`, style))]);
       else tellSkipped(telling, event.scenario);
       scenarios.delete(event.scenario);
       telling.area.print([]);
@@ -128,6 +132,11 @@ function tellEvent(telling: Telling, event: RunEvent): void {
     default:
       break;
   }
+}
+
+/** On one line, as far as it goes: the end of the run says all of it. */
+function inShort(text: string, { cut }: Style): string {
+  return truncate(oneLine(text), Math.min(shortWidth, cut.columns() - 6));
 }
 
 /** Lines with the time where there is no terminal. */
@@ -182,6 +191,7 @@ function tellItem(telling: Telling, event: EventOf<'item:end'>): void {
   const scenario = telling.scenarios.get(event.scenario);
   scenario?.running.delete(event.item);
   if (scenario) scenario.done += 1;
+  if (event.outcome.verdict === 'error') scenario?.errors.push(event.outcome.reason);
   const planned = scenario?.planned.get(event.item) ?? { title: event.item };
   const { verdict, reason } = event.outcome;
   if (verdict === 'skipped') {
@@ -222,6 +232,7 @@ function itemLines(
   const line = `${paint(signOf(item))} ${oneLine(planned.title)}${time}${tries}`;
   if (outcome.verdict === 'pass') return [line];
   const head = `${verdictText(item)}${outcome.cause ? `, ${outcome.cause}` : ''}: `;
+  if (outcome.verdict === 'error') return [line, `    ${paint(inShort(`${head}${outcome.reason}`, style))}`];
   return [line, ...wrap(`${head}${oneLine(outcome.reason)}`, style.width()).map((text) => `    ${paint(text)}`)];
 }
 

@@ -52,9 +52,10 @@ function diagnosisLines(diagnosis: Diagnosis | undefined): string[] {
   ];
 }
 
-export function evidenceOf(item: Pick<ItemResult, 'outcome' | 'transcripts'>): Evidence {
+/** @param stays The id of the lab, where it is still up: the command to type again names it. */
+export function evidenceOf(item: Pick<ItemResult, 'outcome' | 'transcripts'>, stays: string | null = null): Evidence {
   const { outcome, transcripts } = item;
-  const again = outcome.again ? execLine(outcome.again.on, outcome.again.command) : null;
+  const again = outcome.again ? execLine(outcome.again.on, outcome.again.command, stays) : null;
   const sentences = diagnosisLines(outcome.diagnosis);
   if (outcome.output)
     return {

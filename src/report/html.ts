@@ -7,9 +7,12 @@ import { cellText, columnText, differenceText, matrixGrids } from './matrix.js';
 import {
   findings,
   isWarning,
+  saidBefore,
+  tellerOf,
   type AttemptResult,
   type ItemResult,
   type RunModel,
+  type RunProblem,
   type ScenarioResult,
   type TimedTranscript,
   type Totals,
@@ -121,7 +124,7 @@ function itemHtml(
     `<dt>seen</dt><dd>${esc(outcome.reason)}</dd>`,
     outcome.expected === undefined ? '' : `<dt>expected</dt><dd>${esc(outcome.expected)}</dd>`,
     outcome.actual === undefined ? '' : `<dt>actual</dt><dd>${esc(outcome.actual)}</dd>`,
-    ...evidenceFacts(item),
+    ...evidenceFacts(item, attempt.stays),
     outcome.measures && outcome.measures.length > 0
       ? `<dt>measured</dt><dd>${outcome.measures.map((m) => `${escLine(m.name)} <b>${escLine(measureValue(m))}</b>`).join(', ')}</dd>`
       : '',
@@ -157,9 +160,9 @@ function wayFact(scenario: ScenarioResult, item: ItemResult, anchor: string): st
 }
 
 /** What shows it, and what to type again; of a pass nobody asks. */
-function evidenceFacts(item: ItemResult): string[] {
+function evidenceFacts(item: ItemResult, stays: string | null): string[] {
   if (item.outcome.verdict === 'pass' || item.outcome.verdict === 'skipped') return [];
-  const { sentences, outputs, again } = evidenceOf(item);
+  const { sentences, outputs, again } = evidenceOf(item, stays);
   return [
     sentences.length === 0
       ? ''
@@ -260,6 +263,20 @@ function anchorOf(scenarioIndex: number, itemIndex: number): string {
   return `i${scenarioIndex}-${itemIndex}`;
 }
 
+/** Where the words of a lab's error stand already: a link to the item that has them. */
+function seeTeller(attempt: AttemptResult, scenarioIndex: number): string | null {
+  const teller = tellerOf(attempt);
+  if (!teller) return null;
+  return `see <a href="#${anchorOf(scenarioIndex, attempt.items.indexOf(teller))}">${escLine(teller.title)}</a>`;
+}
+
+function problemHtml(model: RunModel, { code, message, told }: RunProblem): string {
+  const index = model.scenarios.findIndex(({ id }) => id === told?.scenario);
+  const see = index === -1 ? null : seeTeller(model.scenarios[index]!.last, index);
+  const words = see === null ? esc(message) : `${escLine(told!.scenario)}: ${see}`;
+  return `<li><b class="mono">${escLine(code)}</b> ${words}</li>`;
+}
+
 function scenarioHtml(model: RunModel, scenario: ScenarioResult, index: number): string {
   const { last } = scenario;
   const outside = outsideHosts(scenario);
@@ -309,7 +326,7 @@ function scenarioHtml(model: RunModel, scenario: ScenarioResult, index: number):
     `<section class="card scenario ${scenario.verdict}" id="s${index}" aria-labelledby="s${index}-h"><header><h2 id="s${index}-h">${badge(scenario.verdict)}${escLine(scenario.title || scenario.id)}</h2><span class="took">${formatDuration(last.durationMs)}</span></header>` +
     `<p class="about">${about.join(' <span aria-hidden="true">·</span> ')}</p>` +
     `${scenario.description === '' ? '' : `<p class="description">${esc(scenario.description)}</p>`}${scenario.text === '' ? '' : textHtml(scenario.text)}` +
-    `${last.error ? `<p class="why"><b>${escLine(last.error.code)}</b> ${esc(last.error.message)}</p>` : ''}` +
+    `${last.error ? `<p class="why"><b>${escLine(last.error.code)}</b> ${seeTeller(last, index) ?? esc(last.error.message)}</p>` : ''}` +
     `${svg === '' ? '' : `<figure class="scroll" tabindex="0" aria-label="Drawing of the lab">${svg}</figure>${labTables(scenario)}`}` +
     `${timeBar(last)}<h3>Steps and checks${scenario.flaky ? ' · flaky' : ''}</h3>` +
     `${model.scenarios.length > 1 ? `<p class="dim">${totalsLine(last.totals)}</p>` : ''}<ol class="items${last.items.length > manyItems ? ' many' : ''}">${items.join('')}</ol><p class="empty" hidden>Nothing here fits the filter.</p>${extra}</section>`
@@ -409,12 +426,20 @@ function findingsHtml(model: RunModel): string {
   const list = findings(model);
   if (list.length === 0) return '';
   const index = new Map(model.scenarios.map((scenario, at) => [scenario, at]));
-  const entries = list.slice(0, findingsShown).map(({ scenario, item }) => {
-    const at = index.get(scenario) ?? 0;
+  const before = saidBefore(list);
+  const anchorAt = ({ scenario, item }: (typeof list)[number]): string =>
+    anchorOf(index.get(scenario) ?? 0, scenario.last.items.indexOf(item));
+  const entries = list.slice(0, findingsShown).map((finding, at) => {
+    const { scenario, item } = finding;
+    const same = before[at] ?? null;
+    const said =
+      same === null
+        ? escLine(item.outcome.reason)
+        : `as in <a href="#${anchorAt(list[same]!)}">${escLine(list[same]!.item.title)}</a>`;
     const where = model.scenarios.length > 1 ? `<span class="dim">${escLine(scenario.id)} › </span>` : '';
     return (
       `<li class="${item.outcome.verdict}">${badge(item.outcome.verdict, item.outcome.cause ? `${item.outcome.verdict}: ${item.outcome.cause}` : item.outcome.verdict)} ${where}` +
-      `<a href="#${anchorOf(at, scenario.last.items.indexOf(item))}">${escLine(item.title)}</a><br>${escLine(item.outcome.reason)}<br><code class="dim">${escLine(placeOf(model, scenario, item))}</code></li>`
+      `<a href="#${anchorAt(finding)}">${escLine(item.title)}</a><br>${said}<br><code class="dim">${escLine(placeOf(model, scenario, item))}</code></li>`
     );
   });
   const more =
@@ -459,7 +484,7 @@ export function htmlPage(model: RunModel): string {
   const problems =
     model.problems.length === 0
       ? ''
-      : `<section class="card problems ${model.exitCode === 130 ? 'inconclusive' : 'error'}" aria-labelledby="problems"><h2 id="problems">The run itself</h2><ul>${model.problems.map((p) => `<li><b class="mono">${escLine(p.code)}</b> ${esc(p.message)}</li>`).join('')}</ul></section>`;
+      : `<section class="card problems ${model.exitCode === 130 ? 'inconclusive' : 'error'}" aria-labelledby="problems"><h2 id="problems">The run itself</h2><ul>${model.problems.map((problem) => problemHtml(model, problem)).join('')}</ul></section>`;
   const chips = [
     ...verdicts
       .filter((v) => model.totals[v] > 0)

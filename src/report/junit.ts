@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import type { Builder, TestCase, TestSuite } from 'junit-report-builder';
 import { writeWhole, type ReportFormat } from './format.js';
 import { evidenceOf, isReadable } from './evidence.js';
-import { isWarning, type ItemResult, type RunModel, type ScenarioResult } from './model.js';
+import { isWarning, tellerOf, type ItemResult, type RunModel, type ScenarioResult } from './model.js';
 import { neutralise } from './terminal-text.js';
 import {
   causeAndReason,
@@ -54,7 +54,7 @@ function skipWithReason(testCase: TestCase, reason: string): void {
 /** The sentence, expected and actual, the shortest evidence, what to type again. The record and the page have the rest. */
 function details(model: RunModel, scenario: ScenarioResult, item: ItemResult): string {
   const { outcome } = item;
-  const { sentences, outputs, again } = evidenceOf(item);
+  const { sentences, outputs, again } = evidenceOf(item, scenario.last.stays);
   return [
     causeAndReason(item),
     ...(outcome.expected === undefined ? [] : [`expected: ${outcome.expected}`]),
@@ -157,16 +157,14 @@ export function junitXml(model: RunModel): string {
     for (const item of last.items)
       addCase(suite, model, scenario, item, { className, name: names.get(item.id) ?? item.title });
     if (last.error) {
+      const teller = tellerOf(last);
+      const message = teller ? `see the case "${names.get(teller.id) ?? teller.title}"` : last.error.message;
       suite
         .testCase()
         .className(className)
         .name('lab')
         .time(0)
-        .error(
-          xmlText(`${last.error.code}: ${last.error.message}`),
-          xmlText(last.error.code),
-          xmlText(last.error.message),
-        );
+        .error(xmlText(`${last.error.code}: ${message}`), xmlText(last.error.code), xmlText(message));
     }
   }
   const whole = model.problems.filter(

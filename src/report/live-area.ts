@@ -29,6 +29,8 @@ export interface LiveScenario {
   /** Phases under way: `boot` → hosts that are up, hosts in all. */
   phases: Map<string, LivePhase>;
   hosts: number;
+  /** What items said of errors so far. */
+  errors: string[];
 }
 
 export function liveScenario(event: Extract<RunEvent, { type: 'scenario:start' }>): LiveScenario {
@@ -39,6 +41,7 @@ export function liveScenario(event: Extract<RunEvent, { type: 'scenario:start' }
     running: new Map(),
     phases: new Map(),
     hosts: event.topology.hosts.length,
+    errors: [],
   };
 }
 

@@ -15,7 +15,16 @@ import {
   type OpenAttempt,
   type RunEnding,
 } from './attempt.js';
-import type { CodedProblem, LogLine, RunModel, RunState, ScenarioResult, Totals } from './run-model.js';
+import {
+  tellerOf,
+  type CodedProblem,
+  type LogLine,
+  type RunModel,
+  type RunProblem,
+  type RunState,
+  type ScenarioResult,
+  type Totals,
+} from './run-model.js';
 
 export * from './run-model.js';
 
@@ -124,7 +133,7 @@ function modelOf(seen: Seen, tornLines: number): RunModel {
     scenarioResult(id, attempts, ending),
   );
   const sums = sumsOf(scenarios);
-  const problems = [
+  const problems: RunProblem[] = [
     ...seen.oddities,
     ...labProblems(scenarios),
     ...neverStarted(seen),
@@ -207,10 +216,14 @@ function sumsOf(scenarios: readonly ScenarioResult[]): Pick<RunModel, 'totals' |
   };
 }
 
-function labProblems(scenarios: readonly ScenarioResult[]): CodedProblem[] {
-  return scenarios.flatMap(({ id, last: { error } }) =>
-    error && exitOf(error.code) !== exitStatus.failed ? [{ code: error.code, message: `${id}: ${error.message}` }] : [],
-  );
+function labProblems(scenarios: readonly ScenarioResult[]): RunProblem[] {
+  return scenarios.flatMap(({ id, last }) => {
+    const { error } = last;
+    if (error === null || exitOf(error.code) === exitStatus.failed) return [];
+    const teller = tellerOf(last);
+    const told = teller ? { told: { scenario: id, item: teller.id } } : {};
+    return [{ code: error.code, message: `${id}: ${error.message}`, ...told }];
+  });
 }
 
 /** Planned scenarios of which the record holds no beginning: each counts, with all its items. */

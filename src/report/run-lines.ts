@@ -1,7 +1,15 @@
 import { formatDuration } from '../model/duration.js';
 import { evidenceOf } from './evidence.js';
 import { cellText, columnText, differenceText, matrixGrids } from './matrix.js';
-import { findings, isWarning, type ItemResult, type RunModel, type ScenarioResult } from './model.js';
+import {
+  findings,
+  isWarning,
+  saidBefore,
+  type ItemResult,
+  type RunModel,
+  type RunProblem,
+  type ScenarioResult,
+} from './model.js';
 import type { Style } from './paint.js';
 import { displayWidth, oneLine, truncate, wrap } from './terminal-text.js';
 import { formatMeasure, headline, placeOf, runVerdict, totalsLine, verdictSign, verdictText } from './wording.js';
@@ -22,9 +30,13 @@ export interface ReportFiles {
 export function endLines(model: RunModel, style: Style, reports?: ReportFiles): string[] {
   const { colour } = style;
   const list = findings(model);
+  const before = saidBefore(list);
   return [
     '',
-    ...list.flatMap(({ scenario, item }, index) => [...findingLines(model, scenario, item, index + 1, style), '']),
+    ...list.flatMap(({ scenario, item }, index) => [
+      ...findingLines(model, scenario, item, { number: index + 1, before: before[index] ?? null }, style),
+      '',
+    ]),
     ...typeAgainLines(list, style),
     ...problemLines(model, style),
     ...model.scenarios
@@ -44,10 +56,18 @@ export function findingLines(
   model: RunModel,
   scenario: ScenarioResult,
   item: ItemResult,
-  number: number,
+  { number, before }: { number: number; before: number | null },
   style: Style,
 ): string[] {
   const { colour } = style;
+  const heading = `${`${number})`.padStart(4)} ${colour.bold(oneLine(scenario.id))} › ${oneLine(item.title)}`;
+  const place = colour.dim(oneLine(placeOf(model, scenario, item)));
+  if (before !== null)
+    return [
+      heading,
+      `     ${place}`,
+      `     ${style.verdict[item.outcome.verdict](`${verdictText(item)}: as in ${before + 1})`)}`,
+    ];
   const { outcome } = item;
   const width = style.width();
   const said = wrap(
@@ -59,10 +79,10 @@ export function findingLines(
     const [first = '', ...rest] = wrap(oneLine(text), width - label.length);
     return [`${label}${first}`, ...rest.map((line) => `${' '.repeat(label.length)}${line}`)];
   };
-  const { sentences, outputs, again } = evidenceOf(item);
+  const { sentences, outputs, again } = evidenceOf(item, scenario.last.stays);
   const measures = outcome.measures ?? [];
   const lines = [
-    colour.dim(oneLine(placeOf(model, scenario, item))),
+    place,
     ...said.map(isWarning(item) ? style.verdict.warning : style.verdict[outcome.verdict]),
     ...labelled('expected: ', outcome.expected),
     ...labelled('actual:   ', outcome.actual),
@@ -76,10 +96,7 @@ export function findingLines(
     ...(again === null ? [] : [`${colour.dim('again:   ')} ${oneLine(again)}`]),
     ...(item.concluded ? [colour.dim('(concluded from how the run ended; the record holds no result)')] : []),
   ];
-  return [
-    `${`${number})`.padStart(4)} ${colour.bold(oneLine(scenario.id))} › ${oneLine(item.title)}`,
-    ...lines.map((line) => `     ${line}`),
-  ];
+  return [heading, ...lines.map((line) => `     ${line}`)];
 }
 
 /** A script line by line, as it was written, and what it wrote below it. */
@@ -98,14 +115,21 @@ function oneLineKept(line: string): string {
     .join('');
 }
 
-function typeAgainLines(list: readonly { item: ItemResult }[], { colour }: Style): string[] {
-  if (list.every(({ item }) => evidenceOf(item).again === null)) return [];
+/** Where labs are gone, the lines to type again need one first. */
+function typeAgainLines(list: readonly { scenario: ScenarioResult; item: ItemResult }[], { colour }: Style): string[] {
+  const needsLab = list.some(({ scenario, item }) => scenario.last.stays === null && evidenceOf(item).again !== null);
+  if (!needsLab) return [];
   return [colour.dim('To type these lines, have the lab up: netrig run --keep-on-fail FILE, or netrig up FILE'), ''];
 }
 
 function problemLines(model: RunModel, style: Style): string[] {
   const paint = model.exitCode === 130 ? style.colour.yellow : style.colour.red;
-  const lines = model.problems.flatMap(({ code, message }) => wrap(`${code}: ${oneLine(message)}`, style.width()));
+  const list = findings(model);
+  const textOf = ({ code, message, told }: RunProblem): string => {
+    const at = list.findIndex(({ scenario, item }) => scenario.id === told?.scenario && item.id === told.item);
+    return at === -1 ? `${code}: ${message}` : `${code}: ${told!.scenario}: see ${at + 1})`;
+  };
+  const lines = model.problems.flatMap((problem) => wrap(oneLine(textOf(problem)), style.width()));
   return lines.length === 0 ? [] : [...lines.map(paint), ''];
 }
 

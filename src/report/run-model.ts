@@ -54,6 +54,12 @@ export interface CodedProblem {
   message: string;
 }
 
+/** Something wrong with the run as a whole. */
+export interface RunProblem extends CodedProblem {
+  /** The item whose outcome has the same words, so that a report for people need not say them again. */
+  told?: { scenario: string; item: string };
+}
+
 /** One attempt at a scenario. */
 export interface AttemptResult {
   /** 1-based. */
@@ -76,6 +82,8 @@ export interface AttemptResult {
   engines: EngineState[];
   logs: LogLine[];
   error: CodedProblem | null;
+  /** The id of its lab, which stays up; `null` where it does not. */
+  stays: string | null;
 }
 
 export interface ScenarioResult {
@@ -122,7 +130,7 @@ export interface RunModel {
   skipReasons: { reason: string; count: number }[];
   flaky: number;
   /** What is wrong with the run as a whole: lab errors, a torn record, nothing ran. */
-  problems: CodedProblem[];
+  problems: RunProblem[];
   logs: LogLine[];
   exitCode: number;
 }
@@ -132,6 +140,26 @@ export function findings(model: RunModel): { scenario: ScenarioResult; item: Ite
   const all = model.scenarios.flatMap((scenario) => scenario.last.items.map((item) => ({ scenario, item })));
   const found = verdictsToMend.flatMap((verdict) => all.filter(({ item }) => item.outcome.verdict === verdict));
   return [...found.filter(({ item }) => !isWarning(item)), ...found.filter(({ item }) => isWarning(item))];
+}
+
+/** The item under which the lab of an attempt broke: its outcome has the words of the error. */
+export function tellerOf({ error, items }: Pick<AttemptResult, 'error' | 'items'>): ItemResult | undefined {
+  return error === null
+    ? undefined
+    : items.find(({ outcome }) => outcome.verdict === 'error' && outcome.reason.includes(error.message));
+}
+
+/** For each finding that only says what an earlier one said already, the place of that one in the list; else `null`. */
+export function saidBefore(list: readonly { item: ItemResult }[]): (number | null)[] {
+  const first = new Map<string, number>();
+  return list.map(({ item: { outcome } }, at) => {
+    // What was measured or looked at differs from item to item, also where the sentence does not.
+    const only = outcome.verdict === 'error' && outcome.diagnosis === undefined && outcome.expected === undefined;
+    if (!only) return null;
+    const before = first.get(outcome.reason);
+    if (before === undefined) first.set(outcome.reason, at);
+    return before ?? null;
+  });
 }
 
 const verdictsToMend = verdicts.filter(

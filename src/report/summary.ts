@@ -34,7 +34,8 @@ export function summaryMarkdown(model: RunModel): string {
     const outside = outsideHosts(scenario);
     if (outside.length > 0) lines.push(`A way to the outside in ${plain(scenario.id)}: ${outside.join(', ')}.`, '');
   }
-  for (const problem of model.problems) lines.push(`> **${problem.code}** ${plain(problem.message)}`, '');
+  for (const { code: known, message, told } of model.problems)
+    lines.push(`> **${known}** ${plain(told ? `${told.scenario}: see below` : message)}`, '');
   if (model.scenarios.length > 0) {
     lines.push(
       '| | scenario | passed | failed | inconclusive | errors | skipped | time |',

@@ -10,6 +10,7 @@ import type { LabPlan } from '../plan/lab-plan.js';
 import type { Scenario, ScenarioItem } from '../scenario/scenario.js';
 import type { RecordTranscript } from '../session/session.js';
 import type { BackgroundProcess } from '../steps/kind.js';
+import { more } from './attempts.js';
 import type { FaultKeeper } from './faults.js';
 import type { ScenarioLab } from './scenario-lab.js';
 import type { ScenarioRunOptions } from './scenario-run.js';
@@ -107,6 +108,16 @@ export function broken(error: unknown): Outcome {
   if (known) return { verdict: 'error', reason: `${known.message} (${known.code})` };
   const stack = error instanceof Error ? ` ${error.stack ?? ''}` : '';
   return { verdict: 'error', reason: `${messageOf(error)} (NETRIG_INTERNAL)${stack}` };
+}
+
+/** An error of the lab in whole sentences: what, and how to mend it. */
+export function labErrorText({ message, hint }: NetrigError): string {
+  return more(message, hint);
+}
+
+/** What an error of the lab as a whole makes of the item under which it came; the scenario ends with the same words. */
+export function labBroken(error: NetrigError): Outcome {
+  return { verdict: 'error', reason: `${labErrorText(error)} (${error.code})` };
 }
 
 /** The error itself where it is coded, else one of that code around it. */

@@ -128,6 +128,7 @@ const bodies: Record<RunEvent['type'], z.ZodType> = {
     scenario: text,
     durationMs: z.number(),
     error: z.looseObject({ code: text, message: text }).optional(),
+    stays: text.optional(),
   }),
   'run:end': z.looseObject({ durationMs: z.number(), interrupted: z.boolean(), failures: z.number().optional() }),
 };

@@ -10,7 +10,7 @@ import type { LimitMet } from '../providers/provider.js';
 import type { CheckItem, ScenarioItem, StepItem } from '../scenario/scenario.js';
 import { defaultStepTimeoutMs } from '../steps/kind.js';
 import { attemptsOf, more, type Attempt, type Timed, type Timing } from './attempts.js';
-import { broken, contextFor, log, recorder, skipped, starvation, type Course } from './course.js';
+import { broken, contextFor, labBroken, log, recorder, skipped, starvation, type Course } from './course.js';
 import { excluded } from './when.js';
 
 /** Time for one attempt of a check whose kind names none, ms. */
@@ -77,7 +77,7 @@ function blamed(course: Course, { outcome, durationMs }: Timed): Outcome {
     return { verdict: 'error', reason };
   }
   const death = course.lab.look();
-  return death === null ? outcome : { verdict: 'error', reason: `${death.message} (${death.code})` };
+  return death === null ? outcome : labBroken(death);
 }
 
 /** A step that ran out of time on a machine that has none shows nothing of the lab. */

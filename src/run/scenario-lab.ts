@@ -106,7 +106,7 @@ export function scenarioLab(given: ScenarioLabOptions): ScenarioLab {
     const dead = running.died().filter(({ host }) => host === null || !mayBeGone.has(host));
     if (dead.length === 0) return null;
     error ??= deathOf(dead);
-    stopped ??= `the lab broke: ${error.message}`;
+    stopped ??= `the lab broke (${error.code})`;
     gone.abort(error);
     return error;
   };
@@ -130,7 +130,7 @@ export function scenarioLab(given: ScenarioLabOptions): ScenarioLab {
     ready() {
       starting ??= bringUp().catch((reason: unknown) => {
         error = look() ?? coded(reason);
-        stopped = options.signal.aborted ? 'the run was interrupted' : `the lab did not come up: ${error.message}`;
+        stopped = options.signal.aborted ? 'the run was interrupted' : `the lab did not come up (${error.code})`;
       });
       return starting;
     },
@@ -158,8 +158,9 @@ export function scenarioLab(given: ScenarioLabOptions): ScenarioLab {
       try {
         await running?.down();
       } catch (reason) {
+        // The scenario ends with one error: another one would go untold.
+        if (error) options.emit({ type: 'log', scenario: scenario.id, level: 'error', text: messageOf(reason) });
         error ??= coded(reason, 'NETRIG_CLEANUP');
-        options.emit({ type: 'log', scenario: scenario.id, level: 'error', text: messageOf(reason) });
       }
     },
   };

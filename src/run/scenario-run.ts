@@ -10,7 +10,7 @@ import type { IsolationWish, Provider, RunningLab } from '../providers/provider.
 import type { Scenario, ScenarioItem, StepItem } from '../scenario/scenario.js';
 import type { LabSession } from '../session/session.js';
 import type { Timed } from './attempts.js';
-import { broken, log, skipped, type Course } from './course.js';
+import { labBroken, labErrorText, log, skipped, type Course } from './course.js';
 import { keepEvidence } from './evidence.js';
 import { performItem } from './perform.js';
 import { maskBytesOf, maskOf } from './mask.js';
@@ -135,7 +135,7 @@ async function prepareFor(course: Course, item: ScenarioItem): Promise<Outcome |
   await lab.ready();
   lab.look();
   // The first item carries the lab's error; the others say that it is the reason.
-  if (lab.stopped !== null && firstItem && lab.error && !signal.aborted) return broken(lab.error);
+  if (lab.stopped !== null && firstItem && lab.error && !signal.aborted) return labBroken(lab.error);
   if (lab.stopped === null && !stepsAreDone(options) && !options.checkOnly) {
     for (const before of items.slice(0, items.indexOf(item)))
       if (before.kind === 'step' && !before.last && !outcomes.has(before.id)) await performOne(course, before);
@@ -166,14 +166,19 @@ async function settleTheRest(course: Course): Promise<void> {
   for (const item of items) if (!outcomes.has(item.id)) settleUntried(course, item, skipped(reason));
 }
 
-async function endLab(course: Course): Promise<void> {
+/** Takes the lab down, or leaves it; the id of one that stays. */
+async function endLab(course: Course): Promise<string | null> {
   const { items, outcomes, lab, options, signal, plan } = course;
   const asExpected = items.every((item) => isAsExpected(item, outcomes.get(item.id)!));
   if (lab.running && options.keepOnFail && !asExpected && !signal.aborted && !lab.gone.aborted) {
     const { id } = lab.running;
     const look = `netrig ssh ${plan.hosts[0]?.name ?? 'HOST'} --lab ${id}`;
     log(course, 'warn', `The lab ${id} is kept: look with "${look}", end it with "netrig down ${id}".`);
-  } else if (!options.existing) await lab.takeDown();
+    return id;
+  }
+  if (options.existing) return lab.gone.aborted ? null : options.existing.id;
+  await lab.takeDown();
+  return null;
 }
 
 async function finish(course: Course, startedAt: number): Promise<void> {
@@ -183,13 +188,14 @@ async function finish(course: Course, startedAt: number): Promise<void> {
   lab.look();
   if (lab.session && !signal.aborted && !lab.gone.aborted) await keepEvidence(course);
   await lab.leave();
-  await endLab(course);
+  const stays = await endLab(course);
   const { error } = lab;
   course.emit({
     type: 'scenario:end',
     scenario: scenario.id,
     durationMs: performance.now() - startedAt,
-    ...(error && !signal.aborted ? { error: { code: error.code, message: `${error.message} ${error.hint}` } } : {}),
+    ...(error && !signal.aborted ? { error: { code: error.code, message: labErrorText(error) } } : {}),
+    ...(stays === null ? {} : { stays }),
   });
 }
 

@@ -51,8 +51,11 @@ export async function up(
 
   // The same words as those of a run, only on the other stream.
   const reporter = createConsoleReporter({ stream: process.stderr });
-  const emit = (event: RunEventBody): void =>
-    reporter.onEvent({ v: 1, t: new Date().toISOString(), pid: process.pid, ...event });
+  const emit = (event: RunEventBody): void => {
+    // What the lab ends with is thrown, and told in full at the end of the command.
+    const { error: _, ...rest } = event.type === 'scenario:end' ? event : { ...event, error: undefined };
+    reporter.onEvent({ v: 1, t: new Date().toISOString(), pid: process.pid, ...(rest as RunEventBody) });
+  };
   const interrupt = onInterrupt(() => note('interrupted, taking the lab down'));
   try {
     const lab = await bringUp(scenario, {
