@@ -189,9 +189,10 @@ export const commandTable: readonly (CommandRow | CommandGroup)[] = [
     runs: 'validate',
     summary: 'check scenario files without starting anything',
     description:
-      'Reads scenario files and says everything that is wrong in them, with file, line and column. Starts nothing.',
+      'Reads scenario files and says everything that is wrong in them, with file, line and column; of valid files, as hints, what is hardly meant. Starts nothing.',
     arguments: [scenarioPaths],
     options: {
+      strict: { flags: '--strict', description: 'end with 2 where there are hints' },
       json: json('the findings'),
     },
   },

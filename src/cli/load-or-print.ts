@@ -2,18 +2,25 @@ import { NetrigError } from '../errors.js';
 import { suggestion } from '../language/wording.js';
 import { formatDiagnostics, loadScenarioFiles, type LoadedScenario, type LoadOptions } from '../scenario/load.js';
 import { isDataMap } from '../scenario/source.js';
-import { alreadyHarmless, errIsColoured, tell } from './terminal.js';
+import { alreadyHarmless, err, errIsColoured, tell } from './terminal.js';
 
 /**
- * Loads scenario files; what is wrong in them is printed.
+ * Loads scenario files; what is wrong in them is printed, and with `hints` what is hardly meant.
  *
  * @throws NETRIG_SCENARIO_INVALID after printing; NETRIG_USAGE for a name of `--matrix` that none of the files has.
  */
-export async function loadOrPrint(files: readonly string[], options: LoadOptions = {}): Promise<LoadedScenario[]> {
+export async function loadOrPrint(
+  files: readonly string[],
+  options: LoadOptions = {},
+  { hints = false } = {},
+): Promise<LoadedScenario[]> {
   const loaded = await loadScenarioFiles(files, options);
   const diagnostics = loaded.flatMap((one) => one.diagnostics);
   if (diagnostics.length === 0) {
     refuseUnknownNames(loaded, options.matrix ?? {});
+    if (hints)
+      for (const { file, line, column, message, hint } of loaded.flatMap((one) => one.hints))
+        tell`${err.yellow('hint:')} ${file}:${line}:${column}: ${message} ${err.dim(`[${hint ?? ''}]`)}`;
     return loaded;
   }
   tell`${alreadyHarmless(formatDiagnostics(diagnostics, { color: errIsColoured }))}`;

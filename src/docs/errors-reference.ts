@@ -1,4 +1,5 @@
 import { errorCatalogue } from '../errors.js';
+import { hintRows } from '../scenario/hints.js';
 
 const exitWords: Record<number, string> = { 1: 'failed', 2: 'usage', 3: 'lab', 130: 'interrupted' };
 
@@ -14,5 +15,15 @@ Every error that netrig raises on purpose has a code. It is printed in parenthes
 | Code | Exit status | Meaning | How to mend |
 | --- | --- | --- | --- |
 ${rows.join('\n')}
+
+## Hints
+
+\`netrig validate\` and \`netrig run\` tell of what a valid file says and hardly means: file, line, column, and one of these codes. A hint fails nothing, except with \`netrig validate --strict\`.
+
+| Code | Meaning |
+| --- | --- |
+${Object.entries(hintRows)
+  .map(([code, meaning]) => `| \`${code}\` | ${meaning} |`)
+  .join('\n')}
 `;
 }

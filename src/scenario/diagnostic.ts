@@ -1,4 +1,5 @@
 import picocolors from 'picocolors';
+import type { HintCode } from './hints.js';
 import type { SourcePlace } from './scenario.js';
 
 export type Path = readonly (string | number)[];
@@ -21,6 +22,8 @@ export interface Diagnostic extends SourcePlace {
   message: string;
   /** The lines around the place, for the code frame. */
   lines: { number: number; text: string }[];
+  /** Not a mistake, but hardly meant; see `hints.ts`. */
+  hint?: HintCode;
 }
 
 /** `['steps', 3, 'ping', 'from']` as `steps[3].ping.from`. */
@@ -94,7 +97,10 @@ export function formatDiagnostics(diagnostics: readonly Diagnostic[], options: {
     .map((diagnostic) => {
       const place = `${printable(diagnostic.file)}:${diagnostic.line}:${diagnostic.column}`;
       const where = diagnostic.path === '' ? '' : ` ${colors.dim(`(${printable(diagnostic.path)})`)}`;
-      return `${colors.bold(place)}: ${printable(diagnostic.message)}${where}\n${codeFrame(diagnostic, colors)}`;
+      const [mark, code] = diagnostic.hint
+        ? [`${colors.yellow('hint')}: `, ` ${colors.dim(`[${diagnostic.hint}]`)}`]
+        : ['', ''];
+      return `${colors.bold(place)}: ${mark}${printable(diagnostic.message)}${where}${code}\n${codeFrame(diagnostic, colors)}`;
     })
     .join('\n\n');
 }
@@ -108,6 +114,8 @@ export interface JsonDiagnostic {
   path: string;
   message: string;
   frame: string;
+  /** Of a hint: its code. */
+  hint?: HintCode;
 }
 
 export function diagnosticsToJson(diagnostics: readonly Diagnostic[]): JsonDiagnostic[] {
@@ -119,5 +127,6 @@ export function diagnosticsToJson(diagnostics: readonly Diagnostic[]): JsonDiagn
     path: diagnostic.path,
     message: diagnostic.message,
     frame: codeFrame(diagnostic),
+    ...(diagnostic.hint ? { hint: diagnostic.hint } : {}),
   }));
 }

@@ -51,6 +51,8 @@ export interface LoadedScenario {
   /** Empty when there are diagnostics. */
   scenarios: Scenario[];
   diagnostics: Diagnostic[];
+  /** What a valid file says that is hardly meant. */
+  hints: Diagnostic[];
   /** The name that the file gives itself, also where it has mistakes; `null` where it has none. */
   name: string | null;
   source: ScenarioSource;
@@ -60,7 +62,7 @@ export interface LoadedScenario {
 export function loadScenarioText(text: string, file: string, options: LoadOptions = {}): LoadedScenario {
   const absolute = path.resolve(file);
   const { source, cases } = composeScenario(readSource(text, shownPath(absolute)), absolute);
-  const { scenarios, diagnostics } = validateSource(source, absolute, options.kinds ?? builtInKinds, {
+  const { scenarios, diagnostics, hints } = validateSource(source, absolute, options.kinds ?? builtInKinds, {
     wanted: options.matrix,
     cases,
     catalogue: options.catalogue,
@@ -69,7 +71,7 @@ export function loadScenarioText(text: string, file: string, options: LoadOption
     parameters: options.parameters,
   });
   const name = (source.data as { scenario?: unknown } | null)?.scenario;
-  return { file: absolute, scenarios, diagnostics, name: typeof name === 'string' ? name : null, source };
+  return { file: absolute, scenarios, diagnostics, hints, name: typeof name === 'string' ? name : null, source };
 }
 
 function loadBytes(bytes: Uint8Array, file: string, options: LoadOptions): LoadedScenario {
@@ -80,7 +82,7 @@ function loadBytes(bytes: Uint8Array, file: string, options: LoadOptions): Loade
       ...source.diagnostic([], `the file is larger than 1 MiB, the most that a scenario may be`),
       lines: [],
     };
-    return { file: absolute, scenarios: [], diagnostics: [diagnostic], name: null, source };
+    return { file: absolute, scenarios: [], diagnostics: [diagnostic], hints: [], name: null, source };
   }
   const decoded = decodeSource(bytes, shownPath(absolute));
   if ('text' in decoded) return withCatalogue(decoded.text, absolute, options);
@@ -88,6 +90,7 @@ function loadBytes(bytes: Uint8Array, file: string, options: LoadOptions): Loade
     file: absolute,
     scenarios: [],
     diagnostics: decoded.diagnostics,
+    hints: [],
     name: null,
     source: readSource('', shownPath(absolute)),
   };
@@ -99,7 +102,9 @@ function withCatalogue(text: string, file: string, options: LoadOptions): Loaded
   const beside = catalogueBeside(file);
   const sound = beside === null || beside.diagnostics.length === 0;
   const loaded = loadScenarioText(text, file, { ...options, catalogue: sound ? (beside?.catalogue ?? null) : null });
-  return sound ? loaded : { ...loaded, scenarios: [], diagnostics: [...loaded.diagnostics, ...beside.diagnostics] };
+  return sound
+    ? loaded
+    : { ...loaded, scenarios: [], diagnostics: [...loaded.diagnostics, ...beside.diagnostics], hints: [] };
 }
 
 function readError(file: string, error: unknown): NetrigError {
@@ -168,7 +173,12 @@ export async function loadScenarioFiles(
         ['scenario'],
         `${shownPath(owner)} has a scenario of the name ${one.name} already`,
       );
-      loaded.push({ ...one, scenarios: [], diagnostics: sortedDiagnostics([...one.diagnostics, diagnostic]) });
+      loaded.push({
+        ...one,
+        scenarios: [],
+        diagnostics: sortedDiagnostics([...one.diagnostics, diagnostic]),
+        hints: [],
+      });
       continue;
     }
     if (one.name !== null) owners.set(one.name, one.file);

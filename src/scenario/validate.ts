@@ -5,8 +5,9 @@ import { shown, suggestion } from '../language/wording.js';
 import { nameRecords, nameServerPackage, recordsOf } from './name-records.js';
 import { segmentAddresses } from './addressing.js';
 import type { Catalogue } from './covers.js';
-import { formatPath } from './diagnostic.js';
+import { formatPath, sortedDiagnostics } from './diagnostic.js';
 import type { Diagnostic } from './diagnostic.js';
+import { hintsOf } from './hints.js';
 import type { Kinds } from './kinds.js';
 import { startOf } from './passes/engines.js';
 import { containerImages } from './passes/container-images.js';
@@ -69,13 +70,13 @@ export function validateSource(
     environment = process.env,
     parameters,
   }: ValidateOptions = {},
-): { scenarios: Scenario[]; diagnostics: Diagnostic[] } {
+): Validated {
   const mistakes = collectMistakes(source);
   const data = source.data;
-  if (!source.usable || !isDataMap(data)) return { scenarios: [], diagnostics: mistakes.diagnostics() };
+  if (!source.usable || !isDataMap(data)) return { scenarios: [], diagnostics: mistakes.diagnostics(), hints: [] };
 
   // Whatever else is wrong with a file of the former language, it is to be rewritten first.
-  if (reportFormer(data, mistakes.report)) return { scenarios: [], diagnostics: mistakes.diagnostics() };
+  if (reportFormer(data, mistakes.report)) return { scenarios: [], diagnostics: mistakes.diagnostics(), hints: [] };
   reportUnknownTop(data, mistakes.report);
   const variables = declaredVariables(source, data, mistakes.report, environment, parameters);
   // Hosts that leave their image open take the images asked for; mistakes are looked for in what the file itself says.
@@ -98,7 +99,7 @@ export function validateSource(
     absoluteFile,
   };
   reportSavedVariables(file);
-  const scenarios = scenariosOf(file);
+  const { scenarios, replaced, used } = scenariosOf(file);
   // A condition may be for images that somebody asks for on the command line.
   if (open) seeOtherImages(file);
   reportImpossible(file.whens, mistakes.report);
@@ -107,10 +108,22 @@ export function validateSource(
       ([name, values]) => scenario.matrix[name] === undefined || values.includes(scenario.matrix[name]),
     ),
   );
+  const vars = [...variables.vars.keys()].filter(
+    (name) => !variables.secrets.has(name) && !(name in variables.parameters.values),
+  );
+  const hints = mistakes.any() ? [] : hintsOf({ source, data, replaced, scenarios, vars, used });
   return {
     scenarios: mistakes.any() ? [] : chosen,
     diagnostics: withoutSecrets(mistakes.diagnostics(), variables.secrets),
+    hints: withoutSecrets(sortedDiagnostics(hints), variables.secrets),
   };
+}
+
+/** What became of a source: its scenarios, or what is wrong with it; and where it is valid, what is hardly meant. */
+export interface Validated {
+  scenarios: Scenario[];
+  diagnostics: Diagnostic[];
+  hints: Diagnostic[];
 }
 
 /** The provider whose hosts are not made for the lab: what is on them may have been there before. */
@@ -177,10 +190,11 @@ function reportUnknownTop(data: DataMap, report: Report): void {
   }
 }
 
-function scenariosOf(file: FileReading): Scenario[] {
+function scenariosOf(file: FileReading): { scenarios: Scenario[]; replaced: DataMap[]; used: Set<string> } {
   const { data, variables, cases, saved, mistakes, absoluteFile } = file;
   const used = new Set<string>();
   const scenarios: Scenario[] = [];
+  const read: DataMap[] = [];
   for (const matrix of variables.combinations) {
     const unknownVariables = new Set<string>();
     const unknown: Report = (path, message, at) => {
@@ -207,6 +221,7 @@ function scenariosOf(file: FileReading): Scenario[] {
       absoluteFile,
     );
     if (scenario !== null) scenarios.push(scenario);
+    read.push(replaced);
     if (replaced.hosts !== undefined && usesDefaultImage(replaced)) used.add('image');
   }
   for (const name of Object.keys(variables.parameters.values))
@@ -220,7 +235,7 @@ function scenariosOf(file: FileReading): Scenario[] {
         'key',
       );
   }
-  return scenarios;
+  return { scenarios, replaced: read, used };
 }
 
 /** Reads the file as if for each host image, to see whether a condition that cannot hold by default could hold there. */

@@ -34,7 +34,7 @@ export async function run(paths: string[], flags: RunFlags): Promise<number> {
     throw new NetrigError('NETRIG_IMAGE_UNKNOWN', `There is no host image "${unknownImage}".`);
   if (flags.reporter !== undefined) checkReporter(flags.reporter);
   const chosen = chooseFiles(
-    await loadOrPrint(files, { matrix: flags.matrix, provider: flags.provider ?? null }),
+    await loadOrPrint(files, { matrix: flags.matrix, provider: flags.provider ?? null }, { hints: true }),
     flags,
   );
   if (flags.provider !== undefined) providerNamed(flags.provider);
