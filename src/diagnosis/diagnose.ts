@@ -103,6 +103,11 @@ async function followPacket(context: ProbeContext, request: PacketRequest): Prom
   return explainCause(seen, request.cause);
 }
 
+/** Follows a packet at once, whatever was found before; `null` where nothing certain can be said. Never rejects. */
+export function diagnoseNow(context: ProbeContext, request: PacketRequest): Promise<Diagnosis | null> {
+  return followPacket(context, request).catch(() => null);
+}
+
 /**
  * Why a probe failed, or why one got through that must not. At most one look for each source, target, protocol and port until
  * `forgetDiagnoses`; one for each source and target where what was found stops whatever goes that way. `null` where nothing certain can be said, or where the context wants it made later.

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { canonicalAddress } from '../model/cidr.js';
-import type { Cause, Control } from '../model/verdict.js';
+import type { Cause, Control, Diagnosis } from '../model/verdict.js';
 import { listensAt, readListeners } from '../facts/listeners.js';
 import { runScript } from '../places/script.js';
 import { quoteArgv } from '../ssh/quote.js';
@@ -36,6 +36,8 @@ export interface ControlRequest {
   service?: Service;
   /** The target must answer itself also where it, or somebody for it, refused. */
   needsTarget?: boolean;
+  /** Sends the probe once more and follows it: where it was lost, and why. */
+  followed?: () => Promise<Diagnosis | null>;
 }
 
 function fromSighting(title: string, sighting: Sighting): Control {
@@ -97,8 +99,14 @@ async function otherFirstHop(
   return `it leaves ${from.label} by ${hop(own)}, the probe by ${hop(probed)}: of the way that the probe took it shows nothing`;
 }
 
-/** What the owner's own kernel says of the target, where it cannot be asked over its loopback interface. */
-async function targetStands(request: ControlRequest, owner: Vantage, service: Service): Promise<string | null> {
+/** What the owner's own kernel says of the target: a link that is up has its address, and the port is listened on. */
+interface OwnWord {
+  has: string;
+  loopback: 'up' | 'down';
+}
+
+/** `null`: the target is not there, or its kernel could not be asked. */
+async function ownWord(request: ControlRequest, owner: Vantage, service: Service): Promise<OwnWord | null> {
   const { context, target } = request;
   const option = service.proto === 'udp' ? '-u' : '-t';
   const place = beside(owner);
@@ -111,15 +119,29 @@ async function targetStands(request: ControlRequest, owner: Vantage, service: Se
     { timeoutMs: context.timeLeftMs(), signal: context.signal, wrap: (shell) => inside(place, shell) },
   );
   const links = zOwnLinks.safeParse(parseJson(parts.get('links')?.output ?? ''));
-  if (!links.success || links.data.find(({ ifname }) => ifname === 'lo')?.flags.includes('UP') !== false) return null;
+  if (!links.success) return null;
+  const loopback = links.data.find(({ ifname }) => ifname === 'lo')?.flags.includes('UP') === false ? 'down' : 'up';
   const link = links.data.find(({ addr_info }) =>
     addr_info.some(({ local }) => local !== undefined && canonicalAddress(local) === target.address),
   );
   if (!link || !link.flags.includes('UP') || !link.flags.includes('LOWER_UP')) return null;
-  const has = `it has ${target.address} on ${link.ifname}, which is up, and its loopback interface is down`;
-  if (service.proto === 'icmp') return has;
+  const has = `it has ${target.address} on ${link.ifname}, which is up`;
+  if (service.proto === 'icmp') return { has, loopback };
   const listeners = readListeners(parts.get('listen')?.output ?? '');
-  return listensAt(listeners, target.address, service.port!) ? `${has}; port ${service.port} is listened on` : null;
+  if (!listensAt(listeners, target.address, service.port!)) return null;
+  return { has: `${has}; port ${service.port} is listened on`, loopback };
+}
+
+/**
+ * Why a target that is there need not answer itself: it has no loopback interface to answer by, or a rule of its own, which the
+ * probe met there, drops it whoever sends it. `null` where neither is shown.
+ */
+async function whyMute({ loopback }: OwnWord, { followed }: ControlRequest, owner: Vantage): Promise<string | null> {
+  if (loopback === 'down') return 'its loopback interface is down';
+  const found = (await followed?.()) ?? null;
+  const lost = found === null ? undefined : [...found.way, ...found.back].find(({ state }) => state === 'broken');
+  // Lost anywhere else, or for any other reason, it shows nothing of the target.
+  return found?.rootCause === 'filtered' && lost?.place === owner.label ? found.sentence : null;
 }
 
 const zOwnLinks = z.array(
@@ -144,10 +166,11 @@ async function targetAlive(request: ControlRequest, owner: Vantage): Promise<Con
   const title = `${owner.label} answers itself at ${target.address}`;
   const sighting = await send(owner, target);
   if (sighting.saw === 'success' || !service) return fromSighting(title, sighting);
-  const stands = await targetStands(request, owner, service);
-  return stands === null
+  const word = await ownWord(request, owner, service);
+  const mute = word === null ? null : await whyMute(word, request, owner);
+  return word === null || mute === null
     ? fromSighting(title, sighting)
-    : { title: `${owner.label} is there at ${target.address}`, held: true, seen: stands };
+    : { title: `${owner.label} is there at ${target.address}`, held: true, seen: `${word.has}; ${mute}` };
 }
 
 /** What a refusal is worth: the way there was answered for. With what is listened on there, so that a mistyped port is seen. */

@@ -1,5 +1,5 @@
 import type { Cause, Diagnosis, Outcome, ProbeCause } from '../model/verdict.js';
-import { diagnose } from '../diagnosis/diagnose.js';
+import { diagnose, diagnoseNow, type PacketRequest } from '../diagnosis/diagnose.js';
 import { faultText } from '../model/fault.js';
 import type { PathEvidence } from '../facts/path.js';
 import { networkControls, stackAlive } from '../judging/control.js';
@@ -77,6 +77,7 @@ export function judgeSent(context: ProbeContext, prober: Prober, ends: Ends, sen
         author: prober.author,
         service,
         needsTarget: prober.needsTarget ?? false,
+        followed: () => diagnoseNow(context, requestOf(prober, ends, sent, cause)),
         send: prober.control ?? (async (a, b) => (await prober.send(a, b)).sighting),
       }),
     diagnose: async (cause) =>
@@ -140,23 +141,31 @@ function faultsBesides({ planted = () => [] }: ProbeContext, { source, target }:
 export function explain(
   context: ProbeContext,
   prober: Prober,
-  { source, target }: { source: Vantage; target: ResolvedTarget },
-  { path, answeredBy }: Sent,
+  ends: Ends,
+  sent: Sent,
   cause: Cause,
 ): Promise<Diagnosis | null> {
-  const { service } = prober;
-  return diagnose(context, {
+  return diagnose(context, requestOf(prober, ends, sent, cause));
+}
+
+function requestOf(
+  { service, fromPort, size, df }: Prober,
+  { source, target }: Ends,
+  { path, answeredBy }: Sent,
+  cause: Cause,
+): PacketRequest {
+  return {
     source,
     target,
     proto: service.proto,
     ...(service.port === null ? {} : { port: service.port }),
-    ...(prober.fromPort === undefined ? {} : { fromPort: prober.fromPort }),
-    ...(prober.size === undefined ? {} : { size: prober.size }),
-    ...(prober.df === undefined ? {} : { df: prober.df }),
+    ...(fromPort === undefined ? {} : { fromPort }),
+    ...(size === undefined ? {} : { size }),
+    ...(df === undefined ? {} : { df }),
     cause,
     answeredBy,
     path,
-  });
+  };
 }
 
 /** A command is ended by its attempt's clock a little before that clock is read here, ms. */
