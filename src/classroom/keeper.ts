@@ -49,8 +49,8 @@ type Open = Extract<ToKeeper, { op: 'open' }>;
 async function begin({ lab, place, size, cast, title }: Open): Promise<HeldShell> {
   if ([...shells.values()].filter((one) => one.lab === lab).length >= mostShells)
     throw new Error(`This lab has ${mostShells} terminals open; close one.`);
-  const where = placeNamed(place);
   const session = await sessionOf(lab);
+  const where = placeNamed(place, session.lab.plan);
   const connection = await session.connection(where.host, AbortSignal.timeout(connectMs));
   const remote = await connection.terminal(size, shellCommand(where));
   const recording = cast === null ? null : openCast(cast, size, title);

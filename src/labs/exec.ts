@@ -1,10 +1,12 @@
 import { constants } from 'node:os';
 import { NetrigError } from '../errors.js';
 import { parseVantage, type Vantage } from '../language/endpoint.js';
+import { nearestFirst } from '../language/wording.js';
 import { exitStatus } from '../model/verdict.js';
+import type { LabPlan } from '../plan/lab-plan.js';
 import type { RunningLab } from '../providers/provider.js';
 import { openSession } from '../session/session.js';
-import type { ExecOptions, ExecResult } from '../ssh/ssh.js';
+import type { ExecOptions, ExecResult, HostConnection } from '../ssh/ssh.js';
 import { quoteArgv } from '../ssh/quote.js';
 
 /** As `timeout(1)` has it. */
@@ -14,12 +16,33 @@ const timedOutStatus = 124;
 const intoNamespace =
   'if [ -e "/run/netns/$0" ]; then exec ip netns exec "$0" "$@"; else exec nsenter --net="/var/run/docker/netns/$0" -- "$@"; fi';
 
-/** @throws NETRIG_USAGE for what names no place of a lab. */
-export function placeNamed(endpoint: string): Vantage {
+/** @throws NETRIG_USAGE for what names no place of a lab, NETRIG_HOST_UNKNOWN where the lab has no such host. */
+export function placeNamed(endpoint: string, { hosts }: Pick<LabPlan, 'hosts'>): Vantage {
   const place = parseVantage(endpoint);
-  if (place) return place;
-  throw new NetrigError('NETRIG_USAGE', `"${endpoint}" is neither a host nor a container or namespace of a host.`, {
-    hint: 'Write node1, node1/web for a container, or node1/netns:blue for a network namespace.',
+  const names = hosts.map(({ name }) => name);
+  const near = nearestFirst(endpoint.split('/')[0]!, names);
+  if (!place)
+    throw new NetrigError('NETRIG_USAGE', `"${endpoint}" is neither a host nor a container or namespace of a host.`, {
+      hint: `The hosts are ${near}. Write HOST, HOST/CONTAINER, or HOST/netns:NAME for a network namespace.`,
+    });
+  if (!names.includes(place.host))
+    throw new NetrigError('NETRIG_HOST_UNKNOWN', `The lab has no host "${place.host}"; it has ${near}.`);
+  return place;
+}
+
+const engineSocket = '/var/run/docker.sock';
+
+/** @throws NETRIG_USAGE for a container of a host that has no engine: `docker` would only say that it does not hear one. */
+export async function refuseWithoutEngine(
+  place: Vantage,
+  { hosts }: Pick<LabPlan, 'hosts'>,
+  connection: HostConnection,
+): Promise<void> {
+  if (place.kind !== 'container' || hosts.find(({ name }) => name === place.host)?.engine !== false) return;
+  // Steps may have brought one all the same.
+  if ((await connection.exec(['test', '-S', engineSocket])).exitCode === 0) return;
+  throw new NetrigError('NETRIG_USAGE', `${place.host} has no engine, and so no containers.`, {
+    hint: `Write ${place.host} for the host itself, or ${place.host}/netns:NAME for a network namespace.`,
   });
 }
 
@@ -51,10 +74,11 @@ export async function execIn(
     throw new NetrigError('NETRIG_USAGE', 'There is no command to run.', {
       hint: 'Write it after --, such as: netrig exec node1 -- ip addr',
     });
-  const place = placeNamed(endpoint);
+  const place = placeNamed(endpoint, lab.plan);
   const session = openSession(lab);
   try {
     const connection = await session.connection(place.host, options.signal);
+    await refuseWithoutEngine(place, lab.plan, connection);
     return await connection.exec(argvIn(place, command, { stdin: options.stdin !== undefined }), {
       keepBytes: 1024,
       ...options,
@@ -82,10 +106,11 @@ export function shellCommand(place: Vantage): string | undefined {
 
 /** An interactive shell in the place, joined to this process's terminal; resolves to its exit status. */
 export async function shellIn(lab: RunningLab, endpoint: string): Promise<number> {
-  const place = placeNamed(endpoint);
+  const place = placeNamed(endpoint, lab.plan);
   const session = openSession(lab);
   try {
     const connection = await session.connection(place.host);
+    await refuseWithoutEngine(place, lab.plan, connection);
     return await connection.shell(shellCommand(place));
   } finally {
     await session.close();

@@ -56,3 +56,10 @@ export function suggestion(word: unknown, known: Iterable<string>): string {
   const guess = typeof word === 'string' ? nearest(word, known) : null;
   return guess === null ? '' : `; did you mean ${JSON.stringify(guess)}?`;
 }
+
+/** Known words, the one that a mistyped word most likely meant first: `server, client`. */
+export function nearestFirst(word: string, known: Iterable<string>): string {
+  const all = [...known];
+  const near = nearest(word, all);
+  return [...(near === null ? [] : [near]), ...all.filter((one) => one !== near)].join(', ');
+}

@@ -281,6 +281,7 @@ async function containerVantage(
   if ('unreadable' in facts) {
     if (/No such (?:object|container)/.test(facts.unreadable))
       return problem('no-such-container', `${endpoint.host} has no container ${endpoint.container}`);
+    if (host.plan.engine === false) return problem('no-engine', `${endpoint.host} has no engine, and so no containers`);
     return problem(
       'no-engine',
       `no engine on ${endpoint.host} answered about ${endpoint.container}: ${facts.unreadable}`,

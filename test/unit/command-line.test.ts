@@ -7,11 +7,16 @@ import { compare } from '../../src/cli/commands/compare.js';
 import { shownOf } from '../../src/cli/commands/doctor.js';
 import { latestRuns } from '../../src/cli/commands/report.js';
 import { joined, table, text } from '../../src/cli/terminal.js';
-import { isNetrigError } from '../../src/errors.js';
-import { argvIn, placeNamed, statusOf } from '../../src/labs/exec.js';
+import { isNetrigError, type NetrigError } from '../../src/errors.js';
+import { argvIn, placeNamed, refuseWithoutEngine, statusOf } from '../../src/labs/exec.js';
 import { chooseScenario } from '../../src/labs/up.js';
 import { defaultFormats } from '../../src/report/reports.js';
+import { planLab } from '../../src/plan/plan.js';
+import { loadScenarioText } from '../../src/scenario/load.js';
 import type { Scenario } from '../../src/scenario/scenario.js';
+import { openSession } from '../../src/session/session.js';
+import { execResult, fakeConnection } from '../fakes/connection.js';
+import { fakeLab } from '../fakes/provider.js';
 import { overlayRun } from '../fixtures/runs/builder.js';
 import { sourceFiles } from './source-files.js';
 
@@ -179,21 +184,69 @@ describe('netrig exec', () => {
   ] as const)
     it(`a command that was ${what}: ${status}`, () => expect(statusOf(result)).to.equal(status));
 
+  const lab = planLab(
+    loadScenarioText(
+      `scenario: places
+title: Places
+hosts: { a: { init: light }, server: { init: light } }
+segments: { lan: { subnet: 10.0.0.0/24, hosts: [a, server] } }
+steps:
+  - check: a reaches the server
+    ping: { from: a, to: server }
+`,
+      '/labs/places.yaml',
+    ).scenarios[0]!,
+  );
+
+  it('names the hosts that there are, the one that was meant first', async () => {
+    expect(() => placeNamed('sevrer/web', lab)).to.throw('The lab has no host "sevrer"; it has server, a.');
+    expect(() => placeNamed('Server', lab))
+      .to.throw()
+      .with.property('hint')
+      .that.includes('The hosts are server, a.');
+    const running = fakeLab(lab);
+    const { code, message } = await openSession(running)
+      .connection('serer')
+      .then(
+        () => expect.fail('there is no such host'),
+        (error: NetrigError) => error,
+      );
+    expect([code, message]).to.deep.equal([
+      'NETRIG_HOST_UNKNOWN',
+      'The lab fake has no host "serer"; it has server, a.',
+    ]);
+  });
+
+  it('says of a host without an engine that it has none', async () => {
+    const web = placeNamed('a/web', lab);
+    const host = fakeConnection(() => Promise.resolve(execResult({ exitCode: 1 })));
+    const error = await refuseWithoutEngine(web, lab, host).then(
+      () => expect.fail('it has no containers'),
+      (reason: NetrigError) => reason,
+    );
+    expect(error.message).to.equal('a has no engine, and so no containers.');
+    expect(host.asked.map(({ command }) => command)).to.deep.equal([['test', '-S', '/var/run/docker.sock']]);
+    // One that steps brought; a host alone; a host that has one from the start.
+    await refuseWithoutEngine(web, lab, fakeConnection());
+    await refuseWithoutEngine(placeNamed('a', lab), lab, host);
+    await refuseWithoutEngine(web, { hosts: lab.hosts.map((one) => ({ ...one, engine: true })) }, host);
+  });
+
   it('goes into hosts, containers and namespaces, with every word as it is', () => {
     const words = ['echo', '$(id)', "it's"];
-    expect(argvIn(placeNamed('a'), words, { stdin: false })).to.deep.equal(words);
-    expect(argvIn(placeNamed('a/web'), words, { stdin: true })).to.deep.equal([
+    expect(argvIn(placeNamed('a', lab), words, { stdin: false })).to.deep.equal(words);
+    expect(argvIn(placeNamed('a/web', lab), words, { stdin: true })).to.deep.equal([
       'docker',
       'exec',
       '-i',
       'web',
       ...words,
     ]);
-    const [sh, dashC, script, name, ...rest] = argvIn(placeNamed('a/netns:blue'), words, { stdin: false });
+    const [sh, dashC, script, name, ...rest] = argvIn(placeNamed('a/netns:blue', lab), words, { stdin: false });
     expect([sh, dashC, name, rest]).to.deep.equal(['sh', '-c', 'blue', words]);
     expect(script).to.include('ip netns exec "$0" "$@"');
     for (const bad of ['', '/', 'a/', 'a/netns:', 'a b', '-a'])
-      expect(() => placeNamed(bad), bad)
+      expect(() => placeNamed(bad, lab), bad)
         .to.throw()
         .that.satisfies((error: unknown) => isNetrigError(error, 'NETRIG_USAGE'));
   });

@@ -1,7 +1,7 @@
 import { NetrigError } from '../../errors.js';
+import { placeNamed } from '../../labs/exec.js';
 import { findRunningLab } from '../../labs/find.js';
 import { exitStatus } from '../../model/verdict.js';
-import { isVantage, parseEndpoint } from '../../places/endpoint.js';
 import { inside, isVantageProblem, resolveVantage } from '../../places/vantage.js';
 import { onInterrupt } from '../../run/interrupt.js';
 import { openSession } from '../../session/session.js';
@@ -29,8 +29,7 @@ export async function capture(where: string, flags: CaptureFlags): Promise<numbe
   process.stdout.once('close', () => gone.abort());
   try {
     const context = session.context({ signal, timeoutMs: findMs, record: () => undefined });
-    const endpoint = parseEndpoint(where, context.plan);
-    if (!isVantage(endpoint)) throw new NetrigError('NETRIG_USAGE', `"${where}" is no place of the lab.`);
+    const endpoint = placeNamed(where, context.plan);
     const vantage = await resolveVantage(context, endpoint);
     if (isVantageProblem(vantage)) throw new NetrigError('NETRIG_USAGE', `${vantage.reason}.`);
     const device = flags.interface ?? 'any';

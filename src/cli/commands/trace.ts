@@ -5,10 +5,12 @@ import type { PacketRequest } from '../../diagnosis/diagnose.js';
 import { tracePacket } from '../../diagnosis/trace.js';
 import type { PacketTrace, TracedHop } from '../../diagnosis/trace.js';
 import { NetrigError } from '../../errors.js';
+import { placeNamed } from '../../labs/exec.js';
 import { findRunningLab } from '../../labs/find.js';
+import { nearestFirst } from '../../language/wording.js';
 import { exitStatus } from '../../model/verdict.js';
 import type { ProbeContext } from '../../places/context.js';
-import { isVantage, parseEndpoint } from '../../places/endpoint.js';
+import { parseEndpoint } from '../../places/endpoint.js';
 import { encodeQuery } from '../../probes/dns-message.js';
 import { resolveProbe } from '../../probes/probe-ends.js';
 import { oneLine } from '../../report/terminal-text.js';
@@ -86,15 +88,22 @@ async function requestFor(
 ): Promise<{ context: ProbeContext; request: PacketRequest }> {
   const probe = probeOf(flags);
   const context = session.context({ signal, timeoutMs: traceMs, record: () => undefined });
-  const source = parseEndpoint(from, context.plan);
-  if (!isVantage(source))
-    throw new NetrigError('NETRIG_USAGE', `"${from}" is no place that a packet can start from.`, {
-      hint: `Write a host (${context.plan.hosts.map(({ name }) => name).join(', ')}), host/container or host/netns:name.`,
-    });
+  const source = placeNamed(from, context.plan);
+  const target = parseEndpoint(to, context.plan);
   const family = flags.family === undefined ? {} : { family: flags.family as 4 | 6 };
-  const ends = await resolveProbe(context, source, parseEndpoint(to, context.plan), family);
-  if (ends.state !== 'found')
-    throw new NetrigError('NETRIG_USAGE', ends.state === 'unresolved' ? ends.failure.reason : ends.reason);
+  const ends = await resolveProbe(context, source, target, family);
+  if (ends.state !== 'found') {
+    const reason = ends.state === 'unresolved' ? ends.failure.reason : ends.reason;
+    const names = nearestFirst(
+      to,
+      context.plan.hosts.map(({ name }) => name),
+    );
+    throw new NetrigError(
+      'NETRIG_USAGE',
+      `${reason}.`,
+      target.kind === 'name' ? { hint: `The hosts are ${names}.` } : {},
+    );
+  }
   const seen = { cause: 'timeout' as const, answeredBy: null, path: null };
   return { context, request: { source: ends.source, target: ends.target, ...probe, ...seen } };
 }
