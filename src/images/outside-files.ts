@@ -95,11 +95,28 @@ export function outsideFilesOf(
   return { files, hosts: hostsLinesFor(names, hostsFile), left };
 }
 
+/** Lines of a sources.list for a machine that names no mirror of its own: NETRIG_DEBIAN_MIRROR, or Debian's. */
+export function debianSources(row: HostImageRow, environment: NodeJS.ProcessEnv = process.env): string[] {
+  const named = environment['NETRIG_DEBIAN_MIRROR'];
+  if (named) return [`deb ${named} ${row.suite} main`];
+  const archive = 'http://deb.debian.org/debian';
+  const beside = [`deb ${archive}/ ${row.suite}-updates main`, `deb ${archive}-security/ ${row.suite}-security main`];
+  return [`deb ${archive}/ ${row.suite} main`, ...(row.hasUpdates ? beside : [])];
+}
+
 const known = new Map<string, Promise<OutsideFiles>>();
 
-/** For hosts of an image; asked once in a process, for it looks which sources answer. Never rejects but for an interruption. */
-export function outsideFiles(row: HostImageRow | null, signal: AbortSignal): Promise<OutsideFiles> {
-  const before = known.get(row?.name ?? '');
+/**
+ * For hosts of an image; asked once in a process, for it looks which sources answer. `instead` are lines of a sources.list
+ * for where this machine has none that answers. Never rejects but for an interruption.
+ */
+export function outsideFiles(
+  row: HostImageRow | null,
+  signal: AbortSignal,
+  instead: readonly string[] = [],
+): Promise<OutsideFiles> {
+  const key = JSON.stringify([row?.name, instead]);
+  const before = known.get(key);
   if (before) return before;
   const asked = (async () => {
     // Of somebody's root file system nobody knows where its packages come from.
@@ -108,16 +125,17 @@ export function outsideFiles(row: HostImageRow | null, signal: AbortSignal): Pro
       if (signal.aborted) throw error;
       return messageOf(error);
     });
+    const usual = instead.length > 0 ? { lines: [...instead], aptOptions: [] } : null;
     const found = outsideFilesOf(
-      typeof mirror === 'string' ? null : mirror,
+      typeof mirror === 'string' ? usual : mirror,
       process.env,
       readFileSync('/etc/hosts', 'utf8'),
     );
-    return typeof mirror === 'string'
+    return typeof mirror === 'string' && usual === null
       ? { ...found, left: [...found.left, `it has no package source: ${mirror}`] }
       : found;
   })();
-  known.set(row?.name ?? '', asked);
-  asked.catch(() => known.delete(row?.name ?? ''));
+  known.set(key, asked);
+  asked.catch(() => known.delete(key));
   return asked;
 }

@@ -420,7 +420,7 @@ export const zHost = z
     packages: oneOrMany(zPackage)
       .default([])
       .describe(
-        'Debian packages that the host has beyond those of its image: `[frr, keepalived]`. Fetched once from the mirror that the machine’s apt knows, then kept; services that they bring start with the host. On the local provider; on machines that exist (`ssh`) apt installs them, and purges them at the end.',
+        'Debian packages that the host has beyond those of its image: `[frr, keepalived]`. Fetched once from the mirror that the machine’s apt knows, then kept; services that they bring start with the host. On the providers `local` and `container`; on machines that exist (`ssh`) apt installs them, and purges them at the end.',
       ),
     files: zFiles
       .default([])

@@ -6,7 +6,7 @@ import { labLabel } from '../../src/providers/container/labels.js';
 import { ensureHostImage } from '../../src/images/store.js';
 import { createLocalProvider } from '../../src/providers/local/provider.js';
 import type { RunningLab } from '../../src/providers/provider.js';
-import type { LabPlan } from '../../src/plan/lab-plan.js';
+import type { HostPlan, LabPlan } from '../../src/plan/lab-plan.js';
 import { hostPlan, type HolderProcess, labPlan, upOptions } from './local-labs.js';
 
 /** Debian's dockerd in a host of the local provider: its bridges, rules and addresses are in namespaces of that host's own. */
@@ -23,13 +23,15 @@ export interface TestEngine {
 /** The environment that a test changed, put back by `end`. */
 const before = process.env['DOCKER_HOST'];
 
-/** `cgroup`: what its machine has; Docker Desktop's has version 2 alone. */
-export async function startEngine(cgroup: 'hybrid' | 'v2'): Promise<TestEngine> {
+/** `cgroup`: what its machine has; Docker Desktop's has version 2 alone. `more`: of the host that stands for that machine. */
+export async function startEngine(cgroup: 'hybrid' | 'v2', more: Partial<HostPlan> = {}): Promise<TestEngine> {
   const provider = createLocalProvider({
     image: async (order, options) => ({ ...(await ensureHostImage(order.image, options)), cgroup }),
   });
   const lab = await provider.up(
-    labPlan('engine', [hostPlan('engine', 11, ['net9'], { image: 'debian-12', init: 'systemd', engine: true })]),
+    labPlan('engine', [
+      hostPlan('engine', 11, ['net9'], { image: 'debian-12', init: 'systemd', engine: true, ...more }),
+    ]),
     // The host stands for a machine with an engine of its own. Its root has what such a machine's has: containers that boot a
     // system mount proc and sysfs with parts of them hidden, which the root of a user namespace may not.
     { ...upOptions(), isolation: 'none' },

@@ -8,6 +8,9 @@ export const bootDirectory = '/.netrig';
 /** A pipe that the boot script reads: the host goes on when its interfaces are there. */
 export const goPipe = `${bootDirectory}/go`;
 
+/** There, where there is any: the archive of what the host has from its start. */
+export const ownFiles = 'own.tar';
+
 /**
  * PID 1 of a host's container until the last line, which puts the host's own init in its place. Run by the image's static
  * busybox. Beyond what the local provider's script does, it takes back what the engine put into the container: its
@@ -71,6 +74,8 @@ cp host_key.pub /etc/ssh/ssh_host_ed25519_key.pub
 cp login_key.pub /root/.ssh/authorized_keys
 chmod 600 /etc/ssh/ssh_host_ed25519_key /root/.ssh/authorized_keys
 chmod 644 /etc/ssh/ssh_host_ed25519_key.pub
+# By its path: busybox has a tar of its own.
+[ ! -e ${ownFiles} ] || /bin/tar --extract --same-permissions --numeric-owner --no-overwrite-dir --keep-directory-symlink --directory=/ --file=${ownFiles}
 cd /
 rm -rf ${bootDirectory}
 

@@ -2,9 +2,12 @@ import type { Duplex } from 'node:stream';
 import type Docker from 'dockerode';
 import { GenericContainer, getContainerRuntimeClient, type InspectResult, type WaitStrategy } from 'testcontainers';
 import { randomBytes } from 'node:crypto';
-import { isNetrigError, messageOf, NetrigError } from '../../errors.js';
+import { type ErrorCode, isNetrigError, messageOf, NetrigError } from '../../errors.js';
 import type { HostPlan, LabPlan } from '../../plan/lab-plan.js';
-import { bootDirectory, bootScript, type GivenInterface, wireScript } from './boot-script.js';
+import { tarOf } from '../../ssh/tar.js';
+import type { TreeEntry } from '../../ssh/tree.js';
+import { ownFilesArchive } from '../shared/own-files.js';
+import { bootDirectory, bootScript, type GivenInterface, ownFiles, wireScript } from './boot-script.js';
 import {
   ask,
   changeMs,
@@ -15,6 +18,7 @@ import {
   isUnreachable,
   questionMs,
 } from './engine.js';
+import { imageKey } from './image-key.js';
 import { hostLabel } from './labels.js';
 import type { SegmentNetwork, SegmentNetworks } from './segments.js';
 import { deviceRules, droppedCapabilities, securityOptions } from './walls.js';
@@ -28,7 +32,7 @@ export interface ContainerSite {
   engine: Docker;
   info: EngineInfo;
   networks: SegmentNetworks;
-  /** Host image → its reference in the engine. */
+  /** By `imageKey` of the hosts that are made from it: its reference in the engine. */
   images: ReadonlyMap<string, string>;
   labels: Record<string, string>;
   /** Capabilities that the engine turned out not to have, without `CAP_`; grows while hosts are made. */
@@ -55,6 +59,10 @@ export class BootFailure extends Error {
 }
 
 const consoleLines = 30;
+/** Putting all files of a host through a socket, ms. */
+const filesMs = 5 * 60_000;
+/** What a second try would not mend. */
+const finalCodes: readonly ErrorCode[] = ['NETRIG_SEGMENT', 'NETRIG_INTERNAL', 'NETRIG_OWN_FILE'];
 
 /** The end of what a container wrote to its terminal; `''` where there is nothing. */
 export async function containerLog(endpoint: EngineEndpoint, engine: Docker, container: string): Promise<string> {
@@ -273,7 +281,7 @@ function accessOf({ id, host }: Boot): ContainerAccess {
 /** The host's container as it is asked for; nothing of it is there yet. */
 function containerOf(boot: Boot): HostContainer {
   const { site, host, stop } = boot;
-  const image = site.images.get(host.image);
+  const image = site.images.get(imageKey(host));
   if (image === undefined)
     throw new NetrigError('NETRIG_INTERNAL', `No image "${host.image}" was made ready for ${host.name}.`);
   const labels = { ...site.labels, [hostLabel]: host.name };
@@ -283,7 +291,10 @@ function containerOf(boot: Boot): HostContainer {
       boot.id = created;
       await joinSegments(boot, created, others);
     },
-    started: () => wire(boot),
+    started: async () => {
+      await giveFiles(boot);
+      await wire(boot);
+    },
   };
   const container = new HostContainer(image, hooks, site)
     .withName(`netrig-${site.id}-${host.name}`)
@@ -349,6 +360,19 @@ async function joinSegments(boot: Boot, container: string, segments: readonly st
   stop.throwIfAborted();
 }
 
+/** Lays what the host has from its start beside the boot script, which unpacks it before anything of the host runs. */
+async function giveFiles({ site, host, stop, id }: Boot): Promise<void> {
+  const { endpoint, engine } = site;
+  const textOf = async (path: string): Promise<string> =>
+    (await execIn(endpoint, engine, id ?? '', ['/bin/busybox', 'cat', path], changeMs, stop)).stdout;
+  const content = await ownFilesArchive(host, textOf);
+  if (content === null) return;
+  const file: TreeEntry = { kind: 'file', path: `${bootDirectory}/${ownFiles}`, mode: 0o600, content };
+  const archive = tarOf([{ entries: [file], owner: { uid: 0, gid: 0 } }]);
+  const put = engine.getContainer(id ?? '').putArchive(archive, { path: '/' });
+  await ask(endpoint, `put files into ${host.name}`, filesMs, put, stop);
+}
+
 /** Makes what the engine gave the running container its planned interfaces. */
 async function wire(boot: Boot): Promise<void> {
   const { site, host, stop } = boot;
@@ -388,7 +412,7 @@ async function afterFailure(boot: Boot, error: unknown): Promise<BootedContainer
   // An engine that is gone has nothing to discard now; its labels tell a sweep, later.
   if (!isUnreachable(error)) await discard(site, host, id);
   if (options.signal.aborted) throw options.signal.reason;
-  if (isNetrigError(error, 'NETRIG_SEGMENT') || isNetrigError(error, 'NETRIG_INTERNAL')) throw error;
+  if (finalCodes.some((code) => isNetrigError(error, code))) throw error;
   if (isUnreachable(error)) throw engineError(endpoint, `start ${host.name}`, error);
   if (boot.deadline.aborted)
     throw new BootFailure(`it did not answer SSH within ${options.timeoutMs} ms`, boot.log, { cause: error });

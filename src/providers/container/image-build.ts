@@ -5,6 +5,7 @@ import type { HostConfig } from 'dockerode';
 import { messageOf, NetrigError } from '../../errors.js';
 import type { ContainerImageRecipe } from '../../images/container-images.js';
 import type { HostImageRow } from '../../images/host-image.js';
+import { requireNetwork } from '../../images/offline.js';
 import { imageRecipe, type ImageRecipe } from '../../images/recipe.js';
 import { quoteArg, quoteArgv } from '../../ssh/quote.js';
 import { ask, changeMs, engineWords } from './engine.js';
@@ -215,6 +216,7 @@ export async function buildFromRegistry(
   const recipe = imageRecipe(row);
   const base = baseReference(row);
   const built = `${reference}-build`;
+  requireNetwork(`the image ${base}`);
   const directory = temporaryDirectory('image');
   try {
     await writeContext(directory, recipe, base);

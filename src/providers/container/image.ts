@@ -1,14 +1,12 @@
-import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type Docker from 'dockerode';
 import { isNetrigError, messageOf, NetrigError } from '../../errors.js';
-import { type HostImageRow } from '../../images/host-image.js';
+import type { HostImage, HostImageRow, HostImageStatus } from '../../images/host-image.js';
 import { takeLock } from '../../images/lock.js';
 import { outerIds } from '../../lab/outer-users.js';
 import { imageRecipe, recipeKey, requireHostImageRow } from '../../images/recipe.js';
 import { ensureHostImage, imagesDirectory, listHostImages } from '../../images/store.js';
-import type { HostImage } from '../../images/host-image.js';
 import {
   ask,
   debianArchitecture,
@@ -19,7 +17,8 @@ import {
   questionMs,
 } from './engine.js';
 import { buildFromRegistry } from './image-build.js';
-import { imageLabel } from './labels.js';
+import { imageLabel, treeLabel } from './labels.js';
+import { sendTar } from './tar-stream.js';
 
 /** A host image in an engine's store. */
 export interface EngineImage {
@@ -38,7 +37,7 @@ export interface EngineImageOptions {
 }
 
 /** Raised when what an image is made into changes for the same recipe. */
-const format = 1;
+const format = 2;
 /** Putting 600 MB through a socket and unpacking them, ms. */
 const importMs = 10 * 60_000;
 const lockMs = 30 * 60_000;
@@ -48,14 +47,45 @@ export function engineReference(row: HostImageRow): string {
   return `netrig/${row.name}:${recipeKey(imageRecipe(row))}-${format}`;
 }
 
-async function present(reference: string, { endpoint, engine, signal }: EngineImageOptions): Promise<boolean> {
+/** The labels of an image in the engine's store; `null` where it has none of that name. */
+export async function labelsOf(
+  reference: string,
+  { endpoint, engine, signal }: EngineImageOptions,
+): Promise<Record<string, string> | null> {
   try {
-    await ask(endpoint, `look for the image ${reference}`, questionMs, engine.getImage(reference).inspect(), signal);
-    return true;
+    const what = `look for the image ${reference}`;
+    const { Config } = await ask(endpoint, what, questionMs, engine.getImage(reference).inspect(), signal);
+    return Config.Labels ?? {};
   } catch (error) {
-    if (isNetrigError(error, 'NETRIG_ENGINE_REFUSED') && engineStatus(error.cause) === 404) return false;
+    if (isNetrigError(error, 'NETRIG_ENGINE_REFUSED') && engineStatus(error.cause) === 404) return null;
     throw error;
   }
+}
+
+async function present(reference: string, options: EngineImageOptions): Promise<boolean> {
+  return (await labelsOf(reference, options)) !== null;
+}
+
+/** What tells the tree of a built image from all others of the cache: where it stands, and when it was built. */
+export function treeIdentity({ directory, builtAt }: Pick<HostImageStatus, 'directory' | 'builtAt'>): string {
+  return `${basename(directory ?? '')}@${builtAt ?? ''}`;
+}
+
+const fitsHere = (info: EngineInfo): boolean =>
+  process.platform === 'linux' && debianArchitecture(process.arch) === info.architecture;
+
+const isRoot = (): boolean => process.getuid?.() === 0 && outerIds() === null;
+
+async function readyHere(row: HostImageRow): Promise<HostImageStatus | null> {
+  const found = (await listHostImages()).find((one) => one.name === row.name && one.state === 'ready');
+  return found?.directory && existsSync(found.directory) ? found : null;
+}
+
+/** The identity of the tree that the cache has of an image, where layers over it can be made here; `null` where they can't. */
+export async function treeOnHand(row: HostImageRow, info: EngineInfo): Promise<string | null> {
+  if (!fitsHere(info) || !isRoot()) return null;
+  const found = await readyHere(row);
+  return found && treeIdentity(found);
 }
 
 /** The host images that the engine has already, of the present recipes. */
@@ -75,47 +105,23 @@ export async function presentImages(
 async function importTree(image: HostImage, reference: string, options: EngineImageOptions): Promise<void> {
   const { endpoint, engine, signal } = options;
   const data = image.dockerData === null ? [] : ['-C', dirname(image.dockerData), basename(image.dockerData)];
-  const child = spawn(
-    'tar',
-    [
-      '--create',
-      '--file',
-      '-',
-      '--numeric-owner',
-      '--xattrs',
-      '--xattrs-include=*',
-      '--one-file-system',
-      '--sparse',
-      // Entries of the tree begin with "./"; symbolic links keep their targets.
-      `--transform=flags=rhS;s,^${basename(image.dockerData ?? 'docker')}\\(/\\|$\\),./var/lib/docker\\1,`,
-      '-C',
-      image.root,
-      '.',
-      ...data,
-    ],
-    { stdio: ['ignore', 'pipe', 'pipe'] },
-  );
-  let words = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (words = (words + text).slice(-2000)));
-  const tar = new Promise<void>((resolve, reject) => {
-    child.on('error', reject);
-    child.on('close', (code, signalName) =>
-      code === 0 ? resolve() : reject(new Error(`tar ended with ${signalName ?? `status ${code}`}: ${words.trim()}`)),
-    );
-  });
-  tar.catch(() => undefined);
-  try {
-    const [repo, tag] = reference.split(':');
-    const sent = engine.importImage(child.stdout, { repo, tag, changes: [`LABEL ${imageLabel}=${image.name}`] });
+  const status = (await listHostImages()).find((one) => one.name === image.name);
+  const labels = `LABEL ${imageLabel}=${image.name} ${treeLabel}=${status ? treeIdentity(status) : ''}`;
+  const words = [
+    // Entries of the tree begin with "./"; symbolic links keep their targets.
+    `--transform=flags=rhS;s,^${basename(image.dockerData ?? 'docker')}\\(/\\|$\\),./var/lib/docker\\1,`,
+    ...['-C', image.root, '.', ...data],
+  ];
+  const [repo, tag] = reference.split(':');
+  const what = `import the image ${image.name}`;
+  const end = await sendTar(words, '*', async (archive) => {
+    const sent = engine.importImage(archive, { repo, tag, changes: [labels] });
     // The answer is a stream of JSON lines that ends when the import has.
-    const answer = await ask(endpoint, `import the image ${image.name}`, importMs, sent, signal);
-    const end = await ask(endpoint, `import the image ${image.name}`, importMs, readAnswer(answer), signal);
-    await tar;
-    if (end !== null)
-      throw new NetrigError('NETRIG_IMAGE_BUILD', `The Docker engine could not import the image ${image.name}: ${end}`);
-  } finally {
-    if (child.exitCode === null) child.kill('SIGKILL');
-  }
+    const answer = await ask(endpoint, what, importMs, sent, signal);
+    return ask(endpoint, what, importMs, readAnswer(answer), signal);
+  });
+  if (end === null) return;
+  throw new NetrigError('NETRIG_IMAGE_BUILD', `The Docker engine could not import the image ${image.name}: ${end}`);
 }
 
 /** Reads an answer that comes as JSON lines to its end; the error in it, or `null`. */
@@ -167,18 +173,13 @@ async function removeOlder(row: HostImageRow, { endpoint, engine }: EngineImageO
 async function make(row: HostImageRow, options: EngineImageOptions): Promise<void> {
   const { info, signal, progress } = options;
   const reference = engineReference(row);
-  const fits = process.platform === 'linux' && debianArchitecture(process.arch) === info.architecture;
+  const fits = fitsHere(info);
   const fromCache = async (): Promise<void> => {
     const image = await ensureHostImage(row.name, { signal, progress });
     progress(`${row.name}: putting it into the Docker engine ${info.name}`);
     await importTree(image, reference, options);
   };
-  const ready =
-    fits &&
-    (await listHostImages()).some(
-      (one) => one.name === row.name && one.state === 'ready' && one.directory !== null && existsSync(one.directory),
-    );
-  if (ready) return fromCache();
+  if (fits && (await readyHere(row))) return fromCache();
   const registry = await buildFromRegistry(row, reference, options).then(
     () => null,
     (error: unknown) => {
@@ -187,7 +188,7 @@ async function make(row: HostImageRow, options: EngineImageOptions): Promise<voi
     },
   );
   if (registry === null) return;
-  if (fits && process.getuid?.() === 0 && outerIds() === null) {
+  if (fits && isRoot()) {
     progress(`${row.name}: not from a registry (${registry}); building it here`);
     return fromCache();
   }
@@ -211,23 +212,15 @@ export async function ensureEngineImage(name: string, options: EngineImageOption
   const reference = engineReference(row);
   const image: EngineImage = { name, reference };
   if (await present(reference, options)) return image;
-  const { signal, progress } = options;
-  const locked = existsSync(imagesDirectory()) && process.platform === 'linux';
-  const lock = locked
-    ? await takeLock(join(imagesDirectory(), `.lock-engine-${name}`), {
-        subject: `the image ${name} of the Docker engine`,
-        deadlineMs: lockMs,
-        signal,
-        progress,
-      })
-    : null;
   try {
-    if (await present(reference, options)) return image;
-    await make(row, options);
-    await removeOlder(row, options);
+    await withEngineImageLock(name, `the image ${name} of the Docker engine`, options, async () => {
+      if (await present(reference, options)) return;
+      await make(row, options);
+      await removeOlder(row, options);
+    });
     return image;
   } catch (error) {
-    if (signal.aborted)
+    if (options.signal.aborted)
       throw new NetrigError('NETRIG_INTERRUPTED', `Interrupted while the image ${name} was made.`, { cause: error });
     if (isNetrigError(error, 'NETRIG_ENGINE_REFUSED'))
       throw new NetrigError(
@@ -236,6 +229,21 @@ export async function ensureEngineImage(name: string, options: EngineImageOption
         { cause: error },
       );
     throw error;
+  }
+}
+
+/** Keeps other runs of this machine from making the same image of the engine at once. */
+export async function withEngineImageLock(
+  name: string,
+  subject: string,
+  { signal, progress }: EngineImageOptions,
+  work: () => Promise<void>,
+): Promise<void> {
+  const locked = existsSync(imagesDirectory()) && process.platform === 'linux';
+  const file = join(imagesDirectory(), `.lock-engine-${name.replaceAll(/[^a-z0-9.-]+/g, '-')}`);
+  const lock = locked ? await takeLock(file, { subject, deadlineMs: lockMs, signal, progress }) : null;
+  try {
+    await work();
   } finally {
     await lock?.release();
   }

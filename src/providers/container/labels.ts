@@ -9,6 +9,10 @@ export const segmentLabel = 'netrig.segment';
 export const holderLabel = 'netrig.holder';
 /** On images: the host image that they hold. */
 export const imageLabel = 'netrig.host-image';
+/** On images that came from a cache: which tree of it they hold. */
+export const treeLabel = 'netrig.tree';
+/** On images with packages: the versions of what came with them, as JSON. */
+export const packagesLabel = 'netrig.packages';
 
 /** Which process holds a lab, on which machine. Kept as a label, for an engine may be shared by machines. */
 export interface HolderMark {

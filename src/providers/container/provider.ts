@@ -20,6 +20,8 @@ import type { LabRecord, Provider, RunningLab, UpOptions } from '../provider.js'
 import { containerCapabilities } from './capabilities.js';
 import { openEngine } from './engine.js';
 import type { BootedContainer, ContainerSite } from './host.js';
+import { ensurePackageImage } from './package-image.js';
+import { imageKey } from './image-key.js';
 import { ensureEngineImage } from './image.js';
 import { labLabels, lives, ownMark } from './labels.js';
 import { accessOf, type ContainerLabAccess, removeLab, removeLeftovers, sweepContainers } from './leftovers.js';
@@ -148,40 +150,41 @@ async function bootAll(
   if (broken) throw failed.signal.aborted && !options.signal.aborted ? failed.signal.reason : broken.reason;
 }
 
+/** References of the images in the engine that the plan's hosts stand on, by `imageKey`; made where it has none. */
+async function readyImages(
+  plan: LabPlan,
+  { endpoint, engine, info }: FoundEngine,
+  { emit, scenario, signal }: UpOptions,
+): Promise<Map<string, string>> {
+  const images = new Map<string, string>();
+  for (const [key, host] of new Map(plan.hosts.map((one) => [imageKey(one), one]))) {
+    const begin = performance.now();
+    const phase = { type: 'phase', scenario, phase: 'image', text: `Image ${key}` } as const;
+    emit({ ...phase, state: 'start' });
+    const progress = (text: string): void => emit({ type: 'log', scenario, level: 'info', text });
+    const asked = { endpoint, engine, info, signal, progress };
+    const base = await ensureEngineImage(host.image, asked);
+    const { packages, packagePlaces: places, pins } = host;
+    const image = packages?.length ? await ensurePackageImage(base, { packages, places, pins }, asked) : base;
+    emit({ ...phase, state: 'end', durationMs: performance.now() - begin });
+    images.set(key, image.reference);
+  }
+  return images;
+}
+
 async function bring(
   plan: LabPlan,
   options: UpOptions & { detached?: boolean; scenarioFile?: string },
 ): Promise<RunningLab> {
-  const { emit, scenario, signal } = options;
-  const log = (level: 'info' | 'warn', text: string): void => emit({ type: 'log', scenario, level, text });
+  const { signal } = options;
   const found = await containerPreflight(plan);
   const { endpoint, engine, info } = found;
   throwIfInterrupted(signal);
   const { prepareTestcontainers } = await import('./host.js');
   await prepareTestcontainers(endpoint, engine);
 
-  const images = new Map<string, string>();
   noteEndpoint(endpoint.uri);
-  for (const name of new Set(plan.hosts.map((host) => host.image))) {
-    const begin = performance.now();
-    emit({ type: 'phase', scenario, phase: 'image', state: 'start', text: `Image ${name}` });
-    const image = await ensureEngineImage(name, {
-      endpoint,
-      engine,
-      info,
-      signal,
-      progress: (line) => log('info', line),
-    });
-    emit({
-      type: 'phase',
-      scenario,
-      phase: 'image',
-      state: 'end',
-      text: `Image ${name}`,
-      durationMs: performance.now() - begin,
-    });
-    images.set(name, image.reference);
-  }
+  const images = await readyImages(plan, found, options);
   throwIfInterrupted(signal);
 
   const id = newLabId(plan.slug);
@@ -197,6 +200,7 @@ async function bring(
   const record = newRecord(id, 'container', plan, access, options);
   const greeted = greetedStreams();
   return holdLab(record, options, {
+    hasFiles: true,
     target: (host) => targetOf(record, host, greeted),
     console: (host) => consoleOf(record, host),
     bring: async () => {
@@ -244,6 +248,7 @@ async function attachTo(record: LabRecord): Promise<RunningLab> {
   }
   const none = greetedStreams();
   return attachedLab(record, {
+    hasFiles: true,
     target: (host) => targetOf(record, host, none),
     console: (host) => consoleOf(record, host),
     down: () => destroyLab(record),

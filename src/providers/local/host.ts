@@ -49,7 +49,8 @@ import {
 } from './console.js';
 import type { IdRange } from './id-ranges.js';
 import { type HostLimits, requireLimits, setLimits } from './limits.js';
-import { ownFilesArchive } from './own-files.js';
+import { textInImage } from './own-files.js';
+import { ownFilesArchive } from '../shared/own-files.js';
 import type { HostIsolation } from './isolation.js';
 import { filterAction, machineCalls } from './machine-calls.js';
 import { type SegmentSpace } from './segments.js';
@@ -347,7 +348,8 @@ async function bringUp(
   { failed, stop }: { failed: AbortController; stop: AbortSignal },
 ): Promise<BootedHost> {
   // What a host that is started again had is on its disk.
-  const files = disk ? null : await ownFilesArchive(host, image, site.outside.get(host.image));
+  const textOf = (path: string): string => textInImage(image, path);
+  const files = disk ? null : await ownFilesArchive(host, textOf, site.outside.get(host.image));
   const { mode } = site.isolation;
   const env = {
     ...environment(site, host, image, made.users),

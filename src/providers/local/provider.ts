@@ -2,8 +2,7 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { basename, join } from 'node:path';
 import { messageOf, NetrigError } from '../../errors.js';
-import { findHostImageRow, type HostImage } from '../../images/host-image.js';
-import { outsideFiles, type OutsideFiles } from '../../images/outside-files.js';
+import type { HostImage } from '../../images/host-image.js';
 import type { WantedImageOptions } from '../../images/containers/wanted-image.js';
 import { ensureOrderedImage, orderKey, type ImageOrder } from '../../images/made-to-order.js';
 import { type Ledger, openLedger } from '../../lab/ledger.js';
@@ -33,6 +32,7 @@ import { journalOf } from './console.js';
 import { freeRanges, giveBack, type IdRange, takeRanges } from './id-ranges.js';
 import { chooseIsolation, type HostIsolation, noneMeans, probeIsolation, usersMeans } from './isolation.js';
 import { lastLines } from '../shared/last-lines.js';
+import { outsideOf } from '../shared/outside.js';
 import { type FaultSite, type HostPower, localFaults, notStarted } from './faults.js';
 import { BootFailure, type BootedHost, bootHost, type KeptDisk, type LabSite, powerOff } from './host.js';
 import { buildOnHost } from './image-builder.js';
@@ -168,22 +168,6 @@ async function readyImages(
   }
   throwIfInterrupted(signal);
   return { images, boundLayers, outside: await outsideOf(plan, { emit, scenario, signal }) };
-}
-
-/** What hosts with a way to the outside get of the machine, by their images; what they don't is said. */
-async function outsideOf(
-  plan: LabPlan,
-  { emit, scenario, signal }: Pick<UpOptions, 'emit' | 'scenario' | 'signal'>,
-): Promise<Map<string, OutsideFiles>> {
-  const hosts = plan.hosts.filter((host) => host.outside);
-  const found = new Map<string, OutsideFiles>();
-  for (const image of new Set(hosts.map((host) => host.image)))
-    found.set(image, await outsideFiles(findHostImageRow(image) ?? null, signal));
-  const log = (level: 'info' | 'warn', text: string): void => emit({ type: 'log', scenario, level, text });
-  if (hosts.length > 0)
-    log('info', `A way to the outside, by this machine: ${hosts.map(({ name }) => name).join(', ')}.`);
-  for (const left of new Set([...found.values()].flatMap((one) => one.left))) log('warn', `Outside: ${left}.`);
-  return found;
 }
 
 function freeRoom(kept: readonly KeptRoom[]): FreeRoom {
