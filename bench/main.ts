@@ -4,6 +4,7 @@ import { messageOf } from '../src/errors.js';
 import { besideBench } from './beside.js';
 import { classBench } from './class.js';
 import { classKillsBench } from './class-kills.js';
+import { classTerminalsBench } from './class-terminals.js';
 import { commandsBench } from './commands.js';
 import { diagnosisBench } from './diagnosis.js';
 import { hostsBench } from './hosts.js';
@@ -33,6 +34,7 @@ const benches: readonly Bench[] = [
   workersBench,
   classBench,
   classKillsBench,
+  classTerminalsBench,
 ];
 
 const usage = `npm run bench [-- [--quick] [BENCH...]]
@@ -41,7 +43,7 @@ Measures netrig side by side with what it is compared with; they take turns. Wit
 several minutes.
 
   --quick   fewer rounds
-${benches.map((bench) => `  ${bench.name.padEnd(11)} ${bench.what}`).join('\n')}
+${benches.map((bench) => `  ${bench.name.padEnd(15)} ${bench.what}`).join('\n')}
 `;
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);

@@ -30,6 +30,8 @@ import type { Cause, Hop, Verdict } from '../model/verdict.js';
 export const apiVersion = 1;
 export const socketProtocol = 'netrig.1';
 export const ticketPrefix = 'ticket.';
+/** What a page may have typed beyond what it was told is taken, bytes. The server ends the socket at twice as much. */
+export const typedAhead = 64 * 1024;
 
 /** Text that may hold anything that a student, a host or a program wrote; control characters are taken away by the server. */
 export type Untrusted = string;
@@ -416,13 +418,15 @@ export type LiveMessage =
  * first byte (8 bytes, unsigned, big-endian), the bytes follow. A page writes bytes from its own number on, and drops what it
  * has; it never meets a gap, because where the server has no longer all, `screen` comes first and sets the number anew.
  *
- * A binary frame of the page is what was typed. Text frames are JSON.
+ * A binary frame of the page is what was typed; `taken` says how much of it the host has. Text frames are JSON.
  */
 export type TerminalFromServer =
   /** First of all. `shell` other than the one asked for: it is a new one, its output begins anew. */
   | { type: 'open'; shell: string; cols: number; rows: number; mode: 'type' | 'look' }
   /** Clear, write `data`, go on at byte `at`. */
   | { type: 'screen'; at: number; cols: number; rows: number; data: Untrusted }
+  /** So many of the bytes that this socket typed are taken, in all. */
+  | { type: 'taken'; bytes: number }
   /** Somebody else changed the size. */
   | { type: 'size'; cols: number; rows: number }
   /** Whether what is typed here is taken. */
@@ -431,7 +435,7 @@ export type TerminalFromServer =
   | { type: 'ended'; why: 'exited' | 'lost' | 'gone'; message: string };
 
 export type TerminalToServer =
-  /** Bytes up to this number are on the screen. The server sends at most 256 KiB beyond it: without it, output stops. */
+  /** Bytes up to this number are on the screen. The server sends at most 128 KiB beyond it: without it, output stops. */
   { type: 'ack'; at: number } | { type: 'size'; cols: number; rows: number };
 
 // ---- the teacher

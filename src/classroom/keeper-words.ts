@@ -8,7 +8,8 @@ export type ToKeeper =
   | { op: 'watch'; sub: number; shell: string; from: number | null }
   | { op: 'ack'; sub: number; at: number }
   | { op: 'stop'; sub: number }
-  | { op: 'input'; shell: string; data: string }
+  /** Answered by `taken`, once the host has it or never will. */
+  | { op: 'input'; n: number; shell: string; data: string }
   | { op: 'resize'; shell: string; size: TerminalSize }
   /** On the recordings of all terminals of the lab. */
   | { op: 'mark'; lab: string; label: string }
@@ -19,6 +20,7 @@ export type ToKeeper =
 export type FromKeeper =
   | { op: 'opened'; n: number; shell: string; size: TerminalSize }
   | { op: 'failed'; n: number; message: string }
+  | { op: 'taken'; n: number }
   | { op: 'output'; sub: number; at: number; data: string }
   | { op: 'screen'; sub: number; at: number; size: TerminalSize; data: string }
   | { op: 'size'; sub: number; size: TerminalSize }

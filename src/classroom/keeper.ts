@@ -93,6 +93,13 @@ function watch(socket: Socket, sub: number, shell: Shell, from: number | null): 
   );
 }
 
+function type(socket: Socket, { n, shell, data }: Extract<ToKeeper, { op: 'input' }>): void {
+  const taken = (): void => say(socket, { op: 'taken', n });
+  const held = shells.get(shell);
+  if (held) held.shell.input(Buffer.from(data, 'base64'), taken);
+  else taken();
+}
+
 function serve(socket: Socket): void {
   const watchings = new Map<number, Watching>();
   clients.add(socket);
@@ -124,7 +131,7 @@ function serve(socket: Socket): void {
         watchings.delete(message.sub);
         break;
       case 'input':
-        shells.get(message.shell)?.shell.input(Buffer.from(message.data, 'base64'));
+        type(socket, message);
         break;
       case 'resize':
         shells.get(message.shell)?.shell.resize(message.size);

@@ -3,19 +3,32 @@ import serializeAddon from '@xterm/addon-serialize';
 import xterm from '@xterm/headless';
 import type { RemoteTerminal, TerminalSize } from '../ssh/ssh.js';
 import type { Cast } from './cast.js';
+import { createDrawing, type Drawing } from './drawing.js';
+import { createPaces, type Pace } from './pace.js';
+import { createTyping, interruptsProgram, type Typing } from './typing.js';
 
 /** Output that is kept as bytes for pages that come back; who was away for longer gets the screen. */
 const keptBytes = 1024 * 1024;
-/** A page gets at most this much beyond what it has on its screen. */
-const windowBytes = 256 * 1024;
+/** A page gets at most this much beyond what it has on its screen: what is on its way cannot be taken back by Ctrl-C. */
+export const windowBytes = 128 * 1024;
 const blockBytes = 32 * 1024;
+/** What may wait to be drawn here. */
+const undrawnBytes = 256 * 1024;
 /** A page that takes nothing for so long holds nobody up any more, ms. */
 const patienceMs = 10_000;
-/** Output goes on without a page, but not faster than this, bytes each `paceMs`. */
-const unwatchedBytes = 64 * 1024;
-const paceMs = 250;
+/**
+ * Of a program that is interrupted, what was on its way: the window of an SSH channel is 2 MiB, and what sshd and the kernel hold
+ * comes behind it.
+ */
+const mostSkipped = 3 * 1024 * 1024;
+/** Nothing comes for so long: what was on its way is through, ms. */
+const throughMs = 25;
+/** Between two looks at whether the disk takes more of a recording, ms. */
+const diskMs = 50;
 /** Lines above the screen. */
 const scrollback = 2000;
+
+const newPace = createPaces();
 
 /** Who looks at a shell. */
 export interface Watcher {
@@ -39,7 +52,8 @@ export interface Shell {
   readonly size: TerminalSize;
   /** @param from The number of the byte to go on at; `null`: the screen first. */
   watch(watcher: Watcher, from: number | null): Watching;
-  input(bytes: Buffer): void;
+  /** @param taken Called once the host has it, or nobody will ever have it. */
+  input(bytes: Buffer, taken?: () => void): void;
   resize(size: TerminalSize): void;
   mark(label: string): void;
   close(): void;
@@ -54,6 +68,8 @@ interface Viewer {
   acked: number;
   movedAt: number;
   drawing: boolean;
+  /** A screen that was sent and is not on the page yet, by its number: there is no other before it is. */
+  unseen: number | null;
 }
 
 /** The output as far as it is kept. */
@@ -100,9 +116,13 @@ class HeldTerminal implements Shell {
   private readonly screen;
   private readonly serializer = new serializeAddon.SerializeAddon();
   private readonly viewers = new Set<Viewer>();
-  private readonly timer: NodeJS.Timeout;
-  private undrawn = 0;
-  private pace = unwatchedBytes;
+  private readonly pace: Pace = newPace();
+  private readonly typing: Typing;
+  /** Set while the program is held up, for when it may go on. */
+  private timer: NodeJS.Timeout | null = null;
+  private readonly drawing: Drawing;
+  /** What pages are not shown of a program that was interrupted. */
+  private skipping: { left: number; timer: NodeJS.Timeout } | null = null;
   private ended = false;
 
   constructor(
@@ -111,12 +131,10 @@ class HeldTerminal implements Shell {
     private readonly cast: Cast | null,
     onEnd: (status: number | null) => void,
   ) {
-    this.screen = new xterm.Terminal({ ...current, scrollback, allowProposedApi: true });
+    this.screen = new xterm.Terminal({ ...current, scrollback, allowProposedApi: true, logLevel: 'off' });
     this.screen.loadAddon(this.serializer as unknown as Parameters<typeof this.screen.loadAddon>[0]);
-    this.timer = setInterval(() => {
-      this.pace = unwatchedBytes;
-      this.flow();
-    }, paceMs);
+    this.drawing = createDrawing(this.screen, scrollback, () => this.flow());
+    this.typing = createTyping((bytes, taken) => remote.write(bytes, taken));
     remote.output.on('data', (bytes: Buffer) => this.take(bytes));
     void remote.done.then((status) => this.end(status, onEnd));
   }
@@ -130,6 +148,7 @@ class HeldTerminal implements Shell {
   }
 
   private send(viewer: Viewer): void {
+    if (this.skipping) return;
     if (viewer.next === null || viewer.next < this.kept.start) return this.draw(viewer);
     for (;;) {
       const bytes = bytesFrom(this.kept, viewer.next, viewer.acked + windowBytes);
@@ -140,60 +159,114 @@ class HeldTerminal implements Shell {
   }
 
   private draw(viewer: Viewer): void {
-    if (viewer.drawing) return;
+    if (viewer.drawing || viewer.unseen !== null) return;
     viewer.drawing = true;
     const at = this.kept.end;
     // What was written before is on the screen when this comes back; what comes later is not.
-    this.screen.write('', () => {
+    this.drawing.after(() => {
       viewer.drawing = false;
       if (!this.viewers.has(viewer)) return;
       viewer.next = at;
       viewer.acked = at;
+      viewer.unseen = at;
       viewer.watcher.screen(at, this.current, this.serializer.serialize());
       this.send(viewer);
     });
   }
 
-  /** Whether the program has to wait: for somebody who looks, or because nobody does. */
-  private slow(): boolean {
+  /** How long the program has to wait, ms: for somebody who looks to take more, or because it writes too much. */
+  private waitMs(): number {
     const now = performance.now();
-    let awake = 0;
+    const { end } = this.kept;
+    let patience = 0;
+    // The quickest of those who look says how fast it goes: who cannot follow is shown the screen when they can.
     for (const { acked, next, movedAt, drawing } of this.viewers) {
-      if (now - movedAt > patienceMs && this.kept.end > acked) continue;
-      awake += 1;
-      if (!drawing && next !== null && this.kept.end - acked > windowBytes) return true;
+      const asleep = end > acked && now - movedAt > patienceMs;
+      if (asleep) continue;
+      if (drawing || next === null || end - acked <= windowBytes) return this.pace.waitMs(true);
+      patience = Math.max(patience, patienceMs - (now - movedAt));
     }
-    return awake === 0 && this.pace <= 0;
+    return patience > 0 ? patience + 1 : this.pace.waitMs(false);
   }
 
   private flow(): void {
     if (this.ended) return;
-    if (this.undrawn > windowBytes || this.cast?.full() || this.slow()) this.remote.output.pause();
-    else this.remote.output.resume();
+    if (this.timer) clearTimeout(this.timer);
+    this.timer = null;
+    const { output } = this.remote;
+    if (this.skipping) return void output.resume();
+    if (this.drawing.undrawn > undrawnBytes || this.cast?.full()) {
+      output.pause();
+      this.again(diskMs);
+      return;
+    }
+    const wait = this.waitMs();
+    if (wait === 0) return void output.resume();
+    output.pause();
+    this.again(wait);
+  }
+
+  private again(ms: number): void {
+    this.timer = setTimeout(() => this.flow(), ms);
+  }
+
+  /** Whether output is on its way that the page of somebody who interrupts the program would have to wait for. */
+  private get behind(): boolean {
+    if (this.remote.output.isPaused() || this.drawing.undrawn > blockBytes) return true;
+    return [...this.viewers].some(({ next }) => next !== null && this.kept.end - next > 0);
+  }
+
+  /** Pages get nothing until what was on its way is through, and then the screen. */
+  private skip(): void {
+    const timer = this.skipping?.timer ?? setTimeout(() => this.through(), throughMs);
+    this.skipping = { left: mostSkipped, timer };
+    this.flow();
+  }
+
+  private skipped(bytes: number): void {
+    if (!this.skipping) return this.pace.took(bytes);
+    this.skipping.left -= bytes;
+    if (this.skipping.left <= 0) this.through();
+    else this.skipping.timer.refresh();
+  }
+
+  private through(): void {
+    if (!this.skipping) return;
+    clearTimeout(this.skipping.timer);
+    this.skipping = null;
+    for (const viewer of this.viewers) {
+      if (viewer.next !== this.kept.end) viewer.next = null;
+      this.send(viewer);
+    }
+    this.flow();
   }
 
   private take(bytes: Buffer): void {
     // Who had everything has been waiting for this, not asleep.
     for (const viewer of this.viewers) if (viewer.acked === this.kept.end) viewer.movedAt = performance.now();
     keep(this.kept, bytes);
-    this.pace -= bytes.length;
-    this.undrawn += bytes.length;
-    this.screen.write(bytes, () => {
-      this.undrawn -= bytes.length;
-      this.flow();
-    });
+    this.drawing.add(bytes);
     this.cast?.output(bytes);
+    this.skipped(bytes.length);
     for (const viewer of this.viewers) this.send(viewer);
     this.flow();
   }
 
   private end(status: number | null, onEnd: (status: number | null) => void): void {
     this.ended = true;
-    clearInterval(this.timer);
+    if (this.timer) clearTimeout(this.timer);
+    this.pace.end();
+    this.typing.end();
+    if (this.skipping) clearTimeout(this.skipping.timer);
     this.cast?.close();
-    this.screen.write('', () => {
-      for (const viewer of this.viewers) viewer.watcher.ended(status);
+    this.drawing.after(() => {
+      for (const { watcher, next } of this.viewers) {
+        // Who had not everything yet is shown how it ended.
+        if (next !== this.kept.end) watcher.screen(this.kept.end, this.current, this.serializer.serialize());
+        watcher.ended(status);
+      }
       this.viewers.clear();
+      this.drawing.end();
       this.screen.dispose();
       onEnd(status);
     });
@@ -207,6 +280,7 @@ class HeldTerminal implements Shell {
       acked: known ? from : this.kept.end,
       movedAt: performance.now(),
       drawing: false,
+      unseen: null,
     };
     this.viewers.add(viewer);
     this.send(viewer);
@@ -221,15 +295,17 @@ class HeldTerminal implements Shell {
   }
 
   private ack(viewer: Viewer, at: number): void {
-    if (!(at > viewer.acked)) return;
-    viewer.acked = Math.min(at, viewer.next ?? viewer.acked);
+    if (viewer.unseen !== null && at >= viewer.unseen) viewer.unseen = null;
+    else if (!(at > viewer.acked)) return;
+    viewer.acked = Math.max(viewer.acked, Math.min(at, viewer.next ?? viewer.acked));
     viewer.movedAt = performance.now();
     if (!this.ended) this.send(viewer);
     this.flow();
   }
 
-  input(bytes: Buffer): void {
-    if (!this.ended) this.remote.write(bytes);
+  input(bytes: Buffer, taken: () => void = () => undefined): void {
+    if (interruptsProgram(bytes) && !this.ended && this.behind) this.skip();
+    this.typing.add(bytes, taken);
   }
 
   resize(wanted: TerminalSize): void {

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { WebSocket } from 'ws';
 import { messageOf } from '../errors.js';
 import type { TerminalSize } from '../ssh/ssh.js';
-import type { TerminalFromServer } from './api.js';
+import { typedAhead, type TerminalFromServer } from './api.js';
 import type { Look, Room } from './room.js';
 import { workOf } from './state.js';
 import { mayType } from './teacher.js';
@@ -26,9 +26,10 @@ export interface TerminalTicket {
 /** What may be typed, bytes a second, with a burst of four times that: nobody types or pastes more. */
 const typedPerSecond = 64 * 1024;
 const burst = 4 * typedPerSecond;
-
-/** Frames that may be typed while the shell is being opened. */
-const mostEarly = 64;
+/** What may be on its way to the host, bytes: a page stops at `typedAhead` of it, and who does not is no page. */
+const mostTyped = 2 * typedAhead;
+/** A page is told what was taken whenever that is so much more, bytes. */
+const tellBytes = typedAhead / 4;
 
 const smallest: TerminalSize = { cols: 20, rows: 5 };
 const largest: TerminalSize = { cols: 500, rows: 200 };
@@ -45,17 +46,15 @@ function sizeFrom(given: { cols?: unknown; rows?: unknown }, otherwise: Terminal
   };
 }
 
-/** Lets so many bytes through; what is beyond stops the socket from being read for a while. */
-function throttle(socket: WebSocket): (bytes: number) => void {
+/** How long what comes now has to wait, ms, so that no more than `typedPerSecond` gets through. */
+function createThrottle(): (bytes: number) => number {
   let left = burst;
   let last = performance.now();
   return (bytes) => {
     const now = performance.now();
     left = Math.min(burst, left + ((now - last) / 1000) * typedPerSecond) - bytes;
     last = now;
-    if (left >= 0 || socket.isPaused) return;
-    socket.pause();
-    setTimeout(() => socket.resume(), (-left / typedPerSecond) * 1000);
+    return left >= 0 ? 0 : (-left / typedPerSecond) * 1000;
   };
 }
 
@@ -86,7 +85,12 @@ class PageTerminal {
   private readonly lines = new TypedLines();
   private watching: Watching | null = null;
   private readonly look: Look;
-  private readonly spend: (bytes: number) => void;
+  private readonly typedWait = createThrottle();
+  private readonly toldWait = createThrottle();
+  /** Bytes that were typed and are not taken yet, and that were taken in all; as the page was told it. */
+  private owed = 0;
+  private taken = 0;
+  private toldTaken = 0;
 
   constructor(
     private readonly room: Room,
@@ -95,7 +99,6 @@ class PageTerminal {
   ) {
     const { person, whose, exercise, place } = ticket;
     this.look = { person, whose, exercise, place };
-    this.spend = throttle(socket);
   }
 
   private get foreign(): boolean {
@@ -176,8 +179,8 @@ class PageTerminal {
   }
 
   private take(data: Buffer, binary: boolean): void {
-    this.spend(data.length);
-    if (binary) return this.type(data);
+    if (binary) return this.typed(data);
+    this.rest(this.toldWait(data.length));
     let message: { type?: unknown; at?: unknown; cols?: unknown; rows?: unknown };
     try {
       message = JSON.parse(data.toString('utf8')) as typeof message;
@@ -189,16 +192,41 @@ class PageTerminal {
       this.room.terminals.resize(this.shell, sizeFrom(message, { cols: 80, rows: 24 }));
   }
 
+  /** Stops reading the page for a while. */
+  private rest(ms: number): void {
+    const { socket } = this;
+    if (ms === 0 || socket.isPaused) return;
+    socket.pause();
+    setTimeout(() => socket.resume(), ms);
+  }
+
+  private typed(data: Buffer): void {
+    this.owed += data.length;
+    if (this.owed > mostTyped) return this.socket.close(1008, 'more was typed than was taken');
+    this.type(data);
+  }
+
+  /** The host has it; the page may send as much more, in its time. */
+  private tookAll(bytes: number): void {
+    const wait = this.typedWait(bytes);
+    const done = (): void => {
+      this.owed -= bytes;
+      this.taken += bytes;
+      if (this.taken - this.toldTaken < tellBytes) return;
+      this.toldTaken = this.taken;
+      this.say({ type: 'taken', bytes: this.taken });
+    };
+    if (wait === 0) done();
+    else setTimeout(done, wait);
+  }
+
   private type(data: Buffer): void {
     if (!this.typing) {
       if (this.ticket.mode === 'type') this.say({ type: 'mode', mode: 'look' });
-      return;
+      return this.tookAll(data.length);
     }
-    if (this.shell === null) {
-      if (this.early.length < mostEarly) this.early.push(data);
-      return;
-    }
-    this.room.terminals.input(this.shell, data);
+    if (this.shell === null) return void this.early.push(data);
+    this.room.terminals.input(this.shell, data, () => this.tookAll(data.length));
     const { whose, exercise, place } = this.ticket;
     // What a teacher types is none of the student's.
     if (!this.foreign) for (const line of this.lines.take(data)) noteTyped(this.room, whose, exercise, place, line);

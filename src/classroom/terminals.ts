@@ -32,7 +32,8 @@ export interface Terminals {
   /** The shell of a place: the one that is there, or a new one. @throws what stands in the way. */
   open(options: OpenOptions): Promise<OpenedShell>;
   watch(shell: string, from: number | null, watcher: Watcher): Watching;
-  input(shell: string, bytes: Buffer): void;
+  /** @param taken Called once the host has it, or nobody will ever have it. */
+  input(shell: string, bytes: Buffer, taken: () => void): void;
   resize(shell: string, size: TerminalSize): void;
   mark(lab: string, label: string): void;
   forget(lab: string): void;
@@ -83,6 +84,7 @@ class KeptTerminals implements Terminals {
   private live: Socket | null = null;
   private numbers = 0;
   private readonly asked = new Map<number, { resolve: (shell: OpenedShell) => void; reject: (error: Error) => void }>();
+  private readonly typed = new Map<number, () => void>();
   private readonly watchers = new Map<number, Watcher>();
 
   constructor(private readonly path: string) {}
@@ -93,6 +95,9 @@ class KeptTerminals implements Terminals {
     for (const { reject } of this.asked.values())
       reject(new Error('The process that keeps terminals ended; try again.'));
     this.asked.clear();
+    const typed = [...this.typed.values()];
+    this.typed.clear();
+    for (const taken of typed) taken();
     const gone = [...this.watchers.values()];
     this.watchers.clear();
     for (const watcher of gone) watcher.ended(null);
@@ -108,6 +113,12 @@ class KeptTerminals implements Terminals {
         this.asked.get(message.n)?.reject(new Error(message.message));
         this.asked.delete(message.n);
         break;
+      case 'taken': {
+        const taken = this.typed.get(message.n);
+        this.typed.delete(message.n);
+        taken?.();
+        break;
+      }
       case 'output':
         this.watchers.get(message.sub)?.output(message.at, Buffer.from(message.data, 'base64'));
         break;
@@ -165,8 +176,11 @@ class KeptTerminals implements Terminals {
     };
   }
 
-  input(shell: string, bytes: Buffer): void {
-    this.tell({ op: 'input', shell, data: bytes.toString('base64') });
+  input(shell: string, bytes: Buffer, taken: () => void): void {
+    if (!this.live) return taken();
+    const n = (this.numbers += 1);
+    this.typed.set(n, taken);
+    this.tell({ op: 'input', n, shell, data: bytes.toString('base64') });
   }
 
   resize(shell: string, size: TerminalSize): void {

@@ -1,6 +1,6 @@
 import { FitAddon } from '@xterm/addon-fit';
 import { Terminal } from '@xterm/xterm';
-import type { TerminalFromServer, TerminalToServer, TicketRequest } from '../classroom/api.js';
+import { typedAhead, type TerminalFromServer, type TerminalToServer, type TicketRequest } from '../classroom/api.js';
 import { openSocket, pathOf, pauseBefore, Refusal } from './server.js';
 
 export interface ShellEvents {
@@ -10,9 +10,16 @@ export interface ShellEvents {
 }
 
 /** Bytes shown between two acknowledgements; the server stops at four times as many. */
-const ackBytes = 65_536;
+const ackBytes = 32_768;
+/** What is typed goes out in frames of at most so many bytes: the server ends a socket for a larger one. */
+const frameBytes = 16_384;
+/** Full reset of xterm’s control sequences: in its place among what is still to be drawn, as `reset()` would not be. */
+const fullReset = '\u001bc';
 /** The number of a frame's first byte stands before its bytes. */
 const numberBytes = 8;
+
+/** Ctrl-C, Ctrl-Z and Ctrl-Backslash. */
+const interrupts: ReadonlySet<number> = new Set([0x03, 0x1a, 0x1c]);
 
 const colours = { background: '#12161c', foreground: '#e4e9f0', cursor: '#e4e9f0', selectionBackground: '#3b4a60' };
 
@@ -34,6 +41,11 @@ export class Shell {
   private looking = false;
   private ready = false;
   private readonly waiting: string[] = [];
+  /** A paste that the host has no room for yet. */
+  private untyped: Uint8Array<ArrayBuffer>[] = [];
+  /** Bytes that this socket typed, and those that are taken. */
+  private sent = 0;
+  private taken = 0;
   private watcher: ResizeObserver | null = null;
 
   constructor(
@@ -89,7 +101,23 @@ export class Shell {
   }
 
   private typed(bytes: Uint8Array<ArrayBuffer>): void {
-    if (this.socket?.readyState === WebSocket.OPEN && !this.looking) this.socket.send(bytes);
+    if (this.socket?.readyState !== WebSocket.OPEN || this.looking) return;
+    // Such a key is to be heard now, and the rest of a paste is not meant any more.
+    if (bytes.length === 1 && interrupts.has(bytes[0]!)) {
+      this.untyped = [];
+      this.sent += 1;
+      return this.socket.send(bytes);
+    }
+    for (let at = 0; at < bytes.length; at += frameBytes) this.untyped.push(bytes.subarray(at, at + frameBytes));
+    this.type();
+  }
+
+  private type(): void {
+    while (this.untyped.length > 0 && this.sent + this.untyped[0]!.length - this.taken <= typedAhead) {
+      const bytes = this.untyped.shift()!;
+      this.sent += bytes.length;
+      this.socket?.send(bytes);
+    }
   }
 
   private tell(message: TerminalToServer): void {
@@ -108,6 +136,7 @@ export class Shell {
     }
     const { socket } = this;
     if (this.closed) return socket.close();
+    [this.sent, this.taken] = [0, 0];
     socket.addEventListener('message', ({ data }) => {
       if (typeof data === 'string') this.told(JSON.parse(data) as TerminalFromServer);
       else this.output(data as ArrayBuffer);
@@ -122,6 +151,7 @@ export class Shell {
     this.events.notice(words);
     this.ready = false;
     this.socket = null;
+    this.untyped = [];
     this.timer = window.setTimeout(() => void this.connect(), pauseBefore(this.attempt));
     this.attempt += 1;
   }
@@ -151,7 +181,7 @@ export class Shell {
           this.shell = message.shell;
           this.next = 0;
           this.acknowledged = 0;
-          this.terminal.reset();
+          this.terminal.write(fullReset);
         }
         this.setMode(message.mode);
         this.fitted();
@@ -160,12 +190,15 @@ export class Shell {
         for (const line of this.waiting.splice(0)) this.typeWhenReady(line);
         return;
       case 'screen':
-        this.terminal.reset();
         this.next = message.at;
-        this.terminal.write(message.data, () => {
+        this.terminal.write(fullReset + message.data, () => {
           this.acknowledged = message.at;
           this.tell({ type: 'ack', at: message.at });
         });
+        return;
+      case 'taken':
+        this.taken = message.bytes;
+        this.type();
         return;
       case 'size':
         if (this.looking) this.terminal.resize(message.cols, message.rows);

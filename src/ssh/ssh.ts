@@ -98,8 +98,8 @@ export interface TerminalSize {
 export interface RemoteTerminal {
   /** What it writes; where nobody reads, the window of the channel fills and the program waits. */
   readonly output: Readable;
-  /** `false` where the host takes no more for now. */
-  write(bytes: Buffer): boolean;
+  /** @param taken Called once the window of the channel had room for it. */
+  write(bytes: Buffer, taken: () => void): void;
   resize(size: TerminalSize): void;
   /** Hangs up. */
   close(): void;

@@ -104,7 +104,7 @@ export async function openTerminal(
   channel.stderr.resume();
   return {
     output: channel,
-    write: (bytes) => channel.write(bytes),
+    write: (bytes, taken) => void channel.write(bytes, () => taken()),
     resize: ({ cols, rows }) => channel.setWindow(rows, cols, 0, 0),
     close: () => channel.close(),
     done,

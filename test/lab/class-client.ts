@@ -218,17 +218,20 @@ export class PageTerminal {
 
   constructor(
     readonly socket: WebSocket,
-    grants: boolean,
+    private readonly grants: boolean,
   ) {
     socket.on('message', (data: Buffer, binary: boolean) => {
-      if (!binary) return this.take(JSON.parse(data.toString('utf8')) as TerminalFromServer);
+      if (!binary) {
+        this.take(JSON.parse(data.toString('utf8')) as TerminalFromServer);
+        return;
+      }
       const at = Number(data.readBigUInt64BE());
       const bytes = data.subarray(8);
       if (this.next !== null && at !== this.next) this.gaps += 1;
       this.next = at + bytes.length;
       if (this.onBytes) this.onBytes(bytes);
       else this.bytes = Buffer.concat([this.bytes, bytes]).subarray(-mostKept);
-      if (grants) socket.send(JSON.stringify({ type: 'ack', at: this.next }));
+      if (this.grants) socket.send(JSON.stringify({ type: 'ack', at: this.next }));
     });
     socket.on('error', () => undefined);
   }
@@ -238,6 +241,7 @@ export class PageTerminal {
     if (message.type !== 'screen') return;
     this.screen = message.data;
     this.next = message.at;
+    if (this.grants) this.socket.send(JSON.stringify({ type: 'ack', at: message.at }));
     this.bytes = Buffer.alloc(0);
   }
 

@@ -135,8 +135,8 @@ const MiB = 1024 * 1024;
     looking.type('\u0003');
     await delay(1000);
     looking.type('echo calm-$((10+1))\r');
-    // The page that takes nothing holds the program up for ten seconds, and what was typed at the other terminal goes first.
-    await looking.saw(/calm-11/, 60_000);
+    // Neither the page that takes nothing nor what was typed at the other terminal holds this one up.
+    await looking.saw(/calm-11/);
     typing.socket.terminate();
     silent.socket.terminate();
     await looking.close();

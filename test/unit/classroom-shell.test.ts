@@ -1,7 +1,13 @@
 import { PassThrough } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
+import serializeAddon from '@xterm/addon-serialize';
+import xterm from '@xterm/headless';
 import { expect } from 'chai';
-import { holdShell, type Shell } from '../../src/classroom/shell.js';
+import fc from 'fast-check';
+import { whatCounts } from '../../src/classroom/drawing.js';
+import { createPaces } from '../../src/classroom/pace.js';
+import { holdShell, windowBytes, type Shell } from '../../src/classroom/shell.js';
+import { createTyping } from '../../src/classroom/typing.js';
 import type { RemoteTerminal } from '../../src/ssh/ssh.js';
 
 /** A program on a terminal that writes what the test says. */
@@ -15,7 +21,7 @@ function remote(): RemoteTerminal & { output: PassThrough; exit: (status: number
     sizes,
     exit,
     done,
-    write: () => true,
+    write: (_bytes, taken) => taken(),
     resize: (size) => void sizes.push(size),
     close: () => exit(0),
   };
@@ -66,7 +72,9 @@ function look(shell: Shell, from: number | null, acks = true): Page {
 
 const size = { cols: 80, rows: 24 };
 
-describe('A shell that is held for pages', () => {
+describe('A shell that is held for pages', function () {
+  this.timeout(60_000);
+
   it('loses no byte and gives none twice to a page that comes and goes', async () => {
     const program = remote();
     const shell = holdShell(program, size, null, () => undefined);
@@ -125,11 +133,155 @@ describe('A shell that is held for pages', () => {
       await delay(1);
     }
     expect(refused).to.equal(true);
-    expect(page.text.length).to.equal(256 * 1024);
+    expect(page.text.length).to.equal(windowBytes);
     const before = page.text.length;
     page.ack(before);
     await delay(50);
     expect(page.text.length).to.be.greaterThan(before);
     program.exit(0);
+  });
+
+  it('goes as fast as the quickest of its pages, and gives one that takes nothing the screen once', async () => {
+    const program = remote();
+    const shell = holdShell(program, size, null, () => undefined);
+    const silent = look(shell, null, false);
+    const reader = look(shell, null);
+    await delay(20);
+    let taken = 0;
+    for (let part = 0; part < 40; part += 1) {
+      program.output.write('z\n'.repeat(16_384));
+      taken += 32_768;
+      await delay(1);
+    }
+    for (let tries = 0; tries < 400 && reader.next! < taken; tries += 1) await delay(20);
+    expect(reader.next).to.equal(taken);
+    expect(reader.screens).to.equal(1);
+    expect(silent.text.length).to.be.at.most(windowBytes);
+    expect(silent.screens).to.equal(1);
+    // Once it says what it has, it is shown what holds now.
+    silent.ack(silent.next!);
+    for (let tries = 0; tries < 200 && silent.screens === 1; tries += 1) await delay(20);
+    expect(silent.screens).to.equal(2);
+    expect(silent.next).to.equal(taken);
+    program.exit(0);
+  });
+
+  it('shows what follows Ctrl-C without what was on its way before it', async () => {
+    const output = new PassThrough({ readableHighWaterMark: 2 * 1024 * 1024, writableHighWaterMark: 16_384 });
+    const typed: string[] = [];
+    const program = {
+      ...remote(),
+      output,
+      write: (bytes: Buffer, taken: () => void) => {
+        typed.push(bytes.toString());
+        taken();
+      },
+    };
+    const shell = holdShell(program, size, null, () => undefined);
+    const page = look(shell, 0, false);
+    let written = 0;
+    while (output.write('y\n'.repeat(16_384)) && written < 8 * 1024 * 1024) {
+      written += 32_768;
+      await delay(1);
+    }
+    expect(page.next).to.equal(windowBytes);
+    shell.input(Buffer.from('\u0003'));
+    expect(typed).to.deep.equal(['\u0003']);
+    output.write('^C\r\n$ ');
+    for (let tries = 0; tries < 400 && page.screens === 0; tries += 1) await delay(20);
+    expect(page.text).to.match(/\^C\r\n\$ $/);
+    // The page that had taken nothing yet has the end, and nothing between.
+    expect(page.next).to.be.greaterThan(written);
+    expect(page.gaps).to.equal(0);
+    output.write('calm');
+    await delay(20);
+    page.ack(page.next!);
+    await delay(20);
+    expect(page.text).to.match(/\$ calm$/);
+    program.exit(0);
+  });
+
+  it('draws of a flood what counts, and is afterwards as if it had drawn all', async () => {
+    const drawn = async (parts: readonly Buffer[]): Promise<string> => {
+      const screen = new xterm.Terminal({ cols: 12, rows: 4, scrollback: 6, allowProposedApi: true, logLevel: 'off' });
+      const serializer = new serializeAddon.SerializeAddon();
+      screen.loadAddon(serializer as unknown as Parameters<typeof screen.loadAddon>[0]);
+      for (const part of parts) screen.write(part);
+      await new Promise<void>((resolve) => screen.write('', resolve));
+      const text = `${serializer.serialize()} at ${screen.buffer.active.cursorX},${screen.buffer.active.cursorY}`;
+      screen.dispose();
+      return text;
+    };
+    const plain = ['a', 'long line that wraps', '本', '\t', '\b', '\n', '\r', '3', 'H'];
+    const sign = fc.oneof(
+      { weight: 500, arbitrary: fc.constantFrom(...plain) },
+      { weight: 1, arbitrary: fc.constantFrom('\u001b[31m', '\u000e', '\u009b2J', '\u0007', 'é') },
+    );
+    const line = fc.array(sign, { maxLength: 3 }).map((signs) => `${signs.join('')}\r\n`);
+    const text = fc.array(fc.oneof(line, line, sign), { minLength: 60, maxLength: 200 }).map((all) => all.join(''));
+    let less = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.constantFrom('', '\u001b[3', '\u001b[2;3r', '\u001b]0;x'), text, async (before, flood) => {
+        const [first, bytes] = [Buffer.from(before), Buffer.from(flood)];
+        const counts = whatCounts(bytes, 10);
+        if (counts.length < bytes.length) less += 1;
+        expect(await drawn([first, counts])).to.equal(await drawn([first, bytes]));
+      }),
+      { numRuns: 200 },
+    );
+    expect(less).to.be.greaterThan(0);
+    const flood = Buffer.from('y\r\n'.repeat(700_000));
+    expect(whatCounts(flood, 2024).length).to.equal(3 * (2024 + Math.ceil(258 / 3)));
+  });
+
+  it('takes no more of what is typed than a bounded size, and Ctrl-C before all of it', () => {
+    const given: Buffer[] = [];
+    let taken = 0;
+    const typing = createTyping((bytes) => void given.push(bytes));
+    for (let frame = 0; frame < 64; frame += 1) typing.add(Buffer.alloc(16_384, 'x'), () => (taken += 1));
+    expect(typing.waiting).to.equal(256 * 1024);
+    // What there is no room for is gone, and said to be.
+    expect(taken).to.equal(48);
+    typing.add(Buffer.from('\u0003'), () => (taken += 1));
+    expect(given.map(({ length }) => length)).to.deep.equal([16_384, 1]);
+    expect(typing.waiting).to.equal(16_384);
+    expect(taken).to.equal(63);
+  });
+
+  it('goes on with what was typed in its order, and takes Ctrl-C in a text for a sign of it', () => {
+    const given: string[] = [];
+    let room = (): void => undefined;
+    const typing = createTyping((bytes, took) => {
+      given.push(bytes.toString());
+      room = took;
+    });
+    for (const text of ['one', 'two \u0003 two', 'three']) typing.add(Buffer.from(text), () => undefined);
+    expect(given).to.deep.equal(['one']);
+    room();
+    room();
+    expect(given).to.deep.equal(['one', 'two \u0003 two', 'three']);
+    room();
+    expect(typing.waiting).to.equal(0);
+  });
+
+  it('lets a flood through at a pace that is shared by all who flood', () => {
+    let time = 0;
+    const newPace = createPaces(() => time);
+    const [one, ...others] = Array.from({ length: 12 }, () => newPace());
+    one!.took(1024 * 1024);
+    expect(one!.waitMs(true)).to.equal(20);
+    time += 1000;
+    expect(one!.waitMs(true)).to.equal(0);
+    for (const other of [one!, ...others]) other.took(3 * 1024 * 1024);
+    for (const other of others) other.waitMs(true);
+    // Two MiB too much, and half a MiB a second: six among twelve.
+    expect(one!.waitMs(true)).to.equal(4000);
+    for (const other of others) other.end();
+    expect(one!.waitMs(true)).to.equal(1000);
+    // Who looks at nothing waits longer; and who never floods never waits.
+    expect(one!.waitMs(false)).to.equal(8000);
+    const quiet = newPace();
+    quiet.took(80);
+    expect(quiet.waitMs(true)).to.equal(0);
   });
 });
