@@ -122,13 +122,12 @@ function kindOf({ kinds, mistakes }: Reading, item: DataMap, path: Path): CheckK
 function reportForeign({ kinds, mistakes }: Reading, item: DataMap, path: Path, kind: CheckKind | undefined): void {
   const names = kinds.checks.map((one) => one.name);
   const rest = Object.keys(item).filter((key) => !checkFrameKeys.has(key) && !names.includes(key));
-  const inside = kind === undefined ? [] : keysAt(kind.schema, []);
   const known = kind === undefined ? [...names, ...checkFrameKeys] : [...checkFrameKeys];
   const otherwise =
     kind === undefined ? `; kinds of checks are ${names.join(', ')}` : `; known here: ${known.join(', ')}`;
   for (const key of rest) {
     const message =
-      kind !== undefined && inside.includes(key)
+      kind !== undefined && keysAt(kind.schema, []).includes(key)
         ? `\`${key}\` belongs inside \`${kind.name}:\``
         : key === 'role'
           ? '`role` belongs to steps: a check is graded by its `points`'
