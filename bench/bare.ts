@@ -6,7 +6,7 @@ import type { BenchContext } from './measure.js';
 export const projectDirectory = join(import.meta.dirname, '..', '..');
 /** Scripts and playbooks are not compiled: they stay beside the sources. */
 export const sourceDirectory = join(projectDirectory, 'bench');
-export const netrigProgram = join(import.meta.dirname, '..', 'src', 'cli', 'main.js');
+export const netrigProgram = join(import.meta.dirname, '..', 'program', 'cli', 'main.js');
 
 /** netrig's own cached image, on which the bare hosts stand as well. */
 export function benchImage(context: BenchContext): Promise<HostImage> {

@@ -20,7 +20,7 @@ const wanted = {
   'Routing daemons and servers': 'vtysh bird dnsmasq dhclient nginx wg',
 };
 
-const cli = join(root, 'dist', 'src', 'cli', 'main.js');
+const cli = join(root, 'dist', 'program', 'cli', 'main.js');
 const netrig = (...args) =>
   spawnSync(process.execPath, [cli, ...args], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
 

@@ -7,7 +7,7 @@ import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { root, say } from './setup.mjs';
 
-const cli = join(root, 'dist', 'src', 'cli', 'main.js');
+const cli = join(root, 'dist', 'program', 'cli', 'main.js');
 const page = join('docs', 'providers.md');
 const wanted = process.argv.slice(2);
 const providers = wanted.length > 0 ? wanted : ['local', 'container', 'vagrant'];

@@ -15,7 +15,7 @@ and prints the verdicts and where the reports are. At a terminal it asks before 
 await setUp({ ...consentOf(args), images: ['debian-11'], tools: {} });
 process.exit(
   await run(process.execPath, [
-    join(root, 'dist', 'src', 'cli', 'main.js'),
+    join(root, 'dist', 'program', 'cli', 'main.js'),
     'run',
     join('scenarios', 'overlay', 'consul.yaml'),
   ]),

@@ -136,13 +136,14 @@ async function build() {
   for (const args of [
     [compiler, '-p', 'tsconfig.json'],
     [compiler, '-p', join('src', 'pages', 'tsconfig.json')],
+    [join('scripts', 'build-program.mjs')],
     [join('scripts', 'build-pages.mjs')],
   ])
     if ((await run(process.execPath, args)) !== 0) fail('the build failed; the compiler’s words are above.');
 }
 
 async function hostImages(images, consent) {
-  const cli = join(root, 'dist', 'src', 'cli', 'main.js');
+  const cli = join(root, 'dist', 'program', 'cli', 'main.js');
   const listed = spawnSync(process.execPath, [cli, 'images', 'list', '--json'], { encoding: 'utf8' });
   if (listed.status !== 0) fail(`netrig images list failed: ${listed.stderr}`);
   const built = new Set(

@@ -84,7 +84,7 @@ if (process.platform !== 'linux' || process.arch !== 'x64')
 if (process.getuid?.() !== 0) skip('they need root, for a libvirtd in namespaces of its own');
 await install(consent);
 await setUp({ ...consent, images: [], tools: {} });
-const cli = join(root, 'dist', 'src', 'cli', 'main.js');
+const cli = join(root, 'dist', 'program', 'cli', 'main.js');
 say('Building the box vagrant:debian-12 where the cache has none …');
 const status = await run(process.execPath, [cli, 'images', 'build', 'vagrant:debian-12']);
 if (status !== 0) process.exit(status);

@@ -174,7 +174,7 @@ function main() {
     process.stderr.write(`${[formatDiagnostics(loaded.diagnostics), ...problems].filter(Boolean).join('\n')}\n`);
     return 2;
   }
-  const cli = join(root, 'dist', 'src', 'cli', 'main.js');
+  const cli = join(root, 'dist', 'program', 'cli', 'main.js');
   const ended = spawnSync(process.execPath, [cli, 'coverage', '--json', ...process.argv.slice(2)], {
     cwd: root,
     encoding: 'utf8',

@@ -17,7 +17,7 @@ import { addRoutes } from './routes.js';
 import { addSockets } from './sockets.js';
 
 /** Where the build puts the pages. */
-const pagesDirectory = fileURLToPath(new URL('../pages/', import.meta.url));
+const pagesDirectory = fileURLToPath(new URL('../../src/pages/', import.meta.url));
 
 /** The largest frame of a socket, and the largest body, bytes: a paste fits, a flood does not. */
 const mostBytes = 64 * 1024;

@@ -7,7 +7,7 @@ import type { TerminalSize } from '../ssh/ssh.js';
 import { onMessages, say, type FromKeeper, type ToKeeper } from './keeper-words.js';
 import type { Watcher, Watching } from './shell.js';
 
-const keeperFile = fileURLToPath(new URL('./keeper.js', import.meta.url));
+const keeperFile = fileURLToPath(new URL('../classroom/keeper.js', import.meta.url));
 /** Until a keeper that was started listens, ms. */
 const startMs = 10_000;
 /** sun_path of unix(7) has 108 bytes. */

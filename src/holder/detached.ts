@@ -8,7 +8,7 @@ import type { IsolationWish, RunningLab } from '../providers/provider.js';
 import type { HoldOrder, HoldReport } from './holder.js';
 import { readRecord } from '../lab/store.js';
 
-const holderFile = fileURLToPath(new URL('./holder.js', import.meta.url));
+const holderFile = fileURLToPath(new URL('../holder/holder.js', import.meta.url));
 
 /**
  * Brings a lab up in a process of its own, so that it stays when this one ends.

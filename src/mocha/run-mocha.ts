@@ -14,7 +14,7 @@ export interface MochaRunOptions {
   signal: AbortSignal;
 }
 
-const registerFile = fileURLToPath(new URL('./register.js', import.meta.url));
+const registerFile = fileURLToPath(new URL('../mocha/register.js', import.meta.url));
 
 /** Shows nothing: the event stream has its own console. */
 function silent(): void {

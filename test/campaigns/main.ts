@@ -37,7 +37,7 @@ async function runOne(name: keyof typeof labs, rounds: number, seed: number): Pr
   const dir = mkdtempSync(join(tmpdir(), 'netrig-campaign-'));
   try {
     writeFileSync(join(dir, `${name}.yaml`), randomFaults(labs[name], { rounds, seed }));
-    const main = join(root, 'dist', 'src', 'cli', 'main.js');
+    const main = join(root, 'dist', 'program', 'cli', 'main.js');
     const child = spawn(process.execPath, [main, 'run', '--no-allure-report', `${name}.yaml`], {
       cwd: dir,
       stdio: ['ignore', 'inherit', 'inherit'],

@@ -13,7 +13,7 @@ import { startContainerHolder, startEngine, type TestEngine } from './container-
 import { endOf, hostPlan, labPlan, machineState, missing, onHost, rejectsWith } from './local-labs.js';
 
 const title = `the container provider when things go wrong${missing ? ` (needs ${missing})` : ''}`;
-const cli = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+const cli = fileURLToPath(new URL('../../program/cli/main.js', import.meta.url));
 const providerUrl = new URL('../../src/providers/container/provider.js', import.meta.url).href;
 
 /** What `preflight` says in a process of its own, with that engine. */

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 export const root = join(import.meta.dirname, '..', '..', '..');
-export const mainFile = join(root, 'dist', 'src', 'cli', 'main.js');
+export const mainFile = join(root, 'dist', 'program', 'cli', 'main.js');
 
 export interface Ended {
   status: number | null;

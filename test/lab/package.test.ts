@@ -39,7 +39,7 @@ describe('The package', function () {
     const parsed = JSON.parse(listed.stdout.slice(listed.stdout.search(/^[[{]/m))) as unknown;
     const files = JSON.stringify(parsed);
     for (const wanted of [
-      'dist/src/cli/main.js',
+      'dist/program/cli/main.js',
       'dist/src/index.d.ts',
       'schema/scenario.schema.json',
       'scenarios/overlay/consul.yaml',

@@ -41,7 +41,7 @@ describe('The command line', function () {
 
   /** The built program with pipes for its streams, read slowly, as another program would. */
   function netrig(...args: string[]): Promise<{ status: number | null; stdout: string; stderr: string }> {
-    const child = spawn(process.execPath, [join(root, 'dist', 'src', 'cli', 'main.js'), ...args], {
+    const child = spawn(process.execPath, [join(root, 'dist', 'program', 'cli', 'main.js'), ...args], {
       cwd: dir,
       env: { ...process.env, NO_COLOR: '1', XDG_STATE_HOME: join(dir, 'state') },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -154,7 +154,7 @@ describe('netrig compare --last', () => {
 });
 
 describe('Wrong usage', () => {
-  const main = join(root, 'dist/src/cli/main.js');
+  const main = join(root, 'dist/program/cli/main.js');
   for (const [words, told, next] of [
     [['run', '--nope'], "unknown option '--nope'", 'netrig run --help'],
     [['nope'], "unknown command 'nope'", 'netrig --help'],

@@ -135,7 +135,7 @@ describe('netrig migrate', () => {
   describe('as a command', function () {
     this.timeout(60_000);
     let dir: string;
-    const main = join(import.meta.dirname, '..', '..', 'src', 'cli', 'main.js');
+    const main = join(import.meta.dirname, '..', '..', 'program', 'cli', 'main.js');
     const netrig = (...args: string[]) =>
       spawnSync(process.execPath, [main, 'migrate', ...args], {
         cwd: dir,

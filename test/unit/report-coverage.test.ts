@@ -294,7 +294,7 @@ describe('The list of items that no check covers', () => {
 describe('netrig coverage', function () {
   this.timeout(60_000);
   let dir: string;
-  const main = join(import.meta.dirname, '..', '..', 'src', 'cli', 'main.js');
+  const main = join(import.meta.dirname, '..', '..', 'program', 'cli', 'main.js');
   const scenario = `scenario: lab
 title: A lab
 hosts: { a: { init: light }, b: { init: light } }

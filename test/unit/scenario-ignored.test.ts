@@ -81,7 +81,7 @@ describe('scenario: nothing is taken and then ignored', () => {
   describe('names of --matrix', function () {
     this.timeout(60_000);
     let dir: string;
-    const main = join(import.meta.dirname, '..', '..', 'src', 'cli', 'main.js');
+    const main = join(import.meta.dirname, '..', '..', 'program', 'cli', 'main.js');
     const netrig = (file: string, matrix: string) =>
       spawnSync(process.execPath, [main, 'run', '--matrix', matrix, file], {
         cwd: dir,

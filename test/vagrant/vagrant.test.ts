@@ -31,7 +31,7 @@ import { itKeepsTheContract } from '../lab/provider-contract.js';
 
 const here = fileURLToPath(new URL('../../../test/vagrant/', import.meta.url));
 const projectRoot = fileURLToPath(new URL('../../../', import.meta.url));
-const cli = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+const cli = fileURLToPath(new URL('../../program/cli/main.js', import.meta.url));
 const providerUrl = new URL('../../src/providers/vagrant/provider.js', import.meta.url).href;
 
 /** A minute where processors are real, some where they are emulated and shared. */
