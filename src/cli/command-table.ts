@@ -530,7 +530,7 @@ export const commandTable: readonly (CommandRow | CommandGroup)[] = [
       },
       jobs: {
         flags: '-j, --jobs <n>',
-        description: 'runs at once (default: one per processor, at most 4)',
+        description: 'runs at once (default: two per processor, at most 8)',
         parse: wholeNumber(1),
       },
       bail: { flags: '-b, --bail', description: 'end the run of a mutation at the first check that notices it' },
@@ -554,7 +554,7 @@ export const commandTable: readonly (CommandRow | CommandGroup)[] = [
       provider,
       jobs: {
         flags: '-j, --jobs <n>',
-        description: 'labs at once (default: one per processor, at most 4)',
+        description: 'labs at once (default: two per processor, at most 8)',
         parse: wholeNumber(1),
       },
       lines: { flags: '--no-lines', description: 'do not try the solution without each of its lines' },

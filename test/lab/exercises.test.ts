@@ -18,7 +18,7 @@ const shown = ({ exercise, broken, flaws }: Told): string[] => [
   ...flaws.map(({ name, line, sentence }) => `${exercise}:${line} ${name}: ${sentence}`),
 ];
 
-const exercise = (steps: string, top = 'exercise: { text: Mend it. }'): string => `scenario: planted
+const exercise = (steps: string, top = 'exercise: { text: Mend it. }'): string => `scenario: NAME
 title: An exercise with a flaw
 ${top}
 hosts:
@@ -29,8 +29,9 @@ segments:
 steps:
 ${steps}
 `;
-/** What the first lab draws. */
-const firstAddress = String(exampleValues({ b: { address: '10.84.0.0/24', except: ['10.84.0.1'] } }, 'planted')['b']);
+/** What the first lab of an exercise of that name draws. */
+const firstAddress = (name: string): string =>
+  String(exampleValues({ b: { address: '10.84.0.0/24', except: ['10.84.0.1'] } }, name)['b']);
 
 const answer = '  - { role: solution, on: b, run: ip addr add 10.84.0.2/24 dev eth0 }';
 const reached = '  - { check: b is reached, points: 2, ping: { from: a, to: 10.84.0.2 } }';
@@ -136,20 +137,32 @@ ${reached}
 describe('netrig prove', function () {
   this.timeout(1_200_000);
 
-  for (const [what, flaw, words, text] of planted)
-    it(`names ${what}: ${flaw}`, async () => {
-      const { dir, remove } = workDirectory({ 'planted.yaml': text.replace('EXAMPLE', firstAddress) });
-      const end = await netrig(['prove', 'planted.yaml', '--json', '--jobs', '2'], { cwd: dir }).ended;
-      expect(end.status, end.stderr + end.stdout).to.equal(1);
-      const [proof] = proofs(end);
-      expect(proof!.proven).to.equal(false);
-      expect(proof!.flaws.map(({ name }) => name)).to.deep.equal([flaw]);
-      expect(proof!.flaws[0]!.sentence).to.match(words);
+  describe('names', () => {
+    let end: Ended;
+    let told: Told[];
+    before(async () => {
+      const named = planted.map(([, flaw, , text]): [string, string] => [
+        `${flaw}.yaml`,
+        text.replace('NAME', flaw).replace('EXAMPLE', firstAddress(flaw)),
+      ]);
+      const { dir, remove } = workDirectory(Object.fromEntries(named));
+      end = await netrig(['prove', '.', '--json'], { cwd: dir }).ended;
+      told = end.stdout === '' ? [] : proofs(end);
       remove();
     });
 
+    for (const [what, flaw, words] of planted)
+      it(`${what}: ${flaw}`, () => {
+        expect(end.status, end.stderr + end.stdout).to.equal(1);
+        const proof = told.find(({ exercise: name }) => name === flaw);
+        expect(proof?.proven).to.equal(false);
+        expect(proof!.flaws.map(({ name }) => name)).to.deep.equal([flaw]);
+        expect(proof!.flaws[0]!.sentence).to.match(words);
+      });
+  });
+
   it('finds nothing wrong with the exercises that come with netrig, and leaves nothing', async () => {
-    const end = await netrig(['prove', 'scenarios/exercises', '--json', '--jobs', '2'], { cwd: root }).ended;
+    const end = await netrig(['prove', 'scenarios/exercises', '--json'], { cwd: root }).ended;
     const told = proofs(end);
     expect(told.flatMap(shown)).to.deep.equal([]);
     expect(told.every(({ proven, whole }) => proven && whole)).to.equal(true);
@@ -173,7 +186,7 @@ describe('netrig prove', function () {
       'lab.yaml': exercise(
         `${answer.replace('role: solution, ', '')}\n${reached.replace('points: 2, ', '')}`,
         'tags: [plain]',
-      ),
+      ).replace('NAME', 'plain'),
     });
     const end = await netrig(['prove', 'lab.yaml'], { cwd: dir }).ended;
     expect(end.status).to.equal(2);

@@ -121,6 +121,26 @@ export function latestOutcomes(dir: string): { item: string; verdict: string; ca
     }));
 }
 
+/**
+ * Whether a cgroup of a lab is that of a test in another process of Mocha's parallel mode (`test/lane.ts`), by the environment
+ * of the process that holds the lab. What nobody holds any more is everybody's.
+ */
+function ofAnotherLane(cgroup: string): boolean {
+  const holder = /netrig-\d+-(\d+)-\d+-/.exec(cgroup)?.[1];
+  const own = process.env['NETRIG_TEST_LANE'];
+  if (holder === undefined || own === undefined || Number(holder) === process.pid) return false;
+  try {
+    const environment = readFileSync(`/proc/${holder}/environ`, 'utf8').split('\0');
+    const valueOf = (name: string): string | undefined =>
+      environment.find((one) => one.startsWith(`${name}=`))?.slice(name.length + 1);
+    // A process of Mocha's own has been told its number only.
+    const lane = valueOf('NETRIG_TEST_LANE') ?? valueOf('MOCHA_WORKER_ID');
+    return lane !== undefined && lane !== own;
+  } catch {
+    return false;
+  }
+}
+
 /** Everything on this machine that belongs to labs whose ids begin so: processes, cgroups, records. */
 export function leftovers(prefix: string): string[] {
   const found: string[] = [];
@@ -132,7 +152,8 @@ export function leftovers(prefix: string): string[] {
       .map((one) => one.name),
   ]) {
     for (const name of readdirSync(join(cgroups, hierarchy)))
-      if (name.startsWith('netrig-') && name.includes(prefix)) found.push(join(cgroups, hierarchy, name));
+      if (name.startsWith('netrig-') && name.includes(prefix) && !ofAnotherLane(name))
+        found.push(join(cgroups, hierarchy, name));
   }
   const state = process.env['XDG_STATE_HOME'] ?? join(process.env['HOME'] ?? '/root', '.local', 'state');
   try {
@@ -148,7 +169,7 @@ export function leftovers(prefix: string): string[] {
       const zombie = readFileSync(`/proc/${pid}/stat`, 'utf8')
         .replace(/^.*\) /, '')
         .startsWith('Z');
-      if (!zombie && cgroup.includes('netrig-') && cgroup.includes(prefix))
+      if (!zombie && cgroup.includes('netrig-') && cgroup.includes(prefix) && !ofAnotherLane(cgroup))
         found.push(`process ${pid}: ${readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')}`);
     } catch {
       // It has just ended.

@@ -6,7 +6,7 @@ import { leftovers, root, start, workDirectory } from './netrig-command.js';
 import { section } from './walk.js';
 
 describe('The package', function () {
-  this.timeout(180_000);
+  this.timeout(600_000);
 
   it('installed elsewhere from npm pack, what README.md tells to type works', async () => {
     const { dir, remove } = workDirectory({ 'package.json': '{ "name": "elsewhere", "private": true }' });

@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { recordedGrades } from '../../classroom/class.js';
 import { loadClass } from '../../classroom/class-file.js';
@@ -14,12 +13,10 @@ import { isolationWish } from '../../providers/isolation-wish.js';
 import { providerNamed } from '../../providers/registry.js';
 import { onInterrupt } from '../../run/interrupt.js';
 import type { ParameterValues } from '../../scenario/parameters.js';
+import { onePerProcessor } from '../jobs.js';
 import { loadOrPrint } from '../load-or-print.js';
 import type { ClassGradeFlags } from '../program.js';
 import { note, out, print, printJson, text } from '../terminal.js';
-
-/** Labs at once, where nobody says. */
-const mostDefaultJobs = 4;
 
 interface Exercises {
   of(student: string): Exercise;
@@ -77,7 +74,7 @@ export async function grade(folder: string, file: string, flags: ClassGradeFlags
     drawn,
     provider: null,
     isolation: isolationWish(flags.isolation),
-    jobs: flags.jobs ?? Math.min(mostDefaultJobs, availableParallelism()),
+    jobs: flags.jobs ?? onePerProcessor(),
     keep: flags.reports ?? null,
     version: netrigVersion,
     argv: process.argv.slice(2),

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { availableParallelism, release } from 'node:os';
+import { release } from 'node:os';
 import path from 'node:path';
 import { messageOf, NetrigError } from '../../errors.js';
 import { findHostImageRow } from '../../images/host-image.js';
@@ -16,11 +16,9 @@ import { asUmaskSays, writeWhole } from '../../report/format.js';
 import { onInterrupt } from '../../run/interrupt.js';
 import { findScenarioFiles } from '../../scenario/load.js';
 import { joined, note, out, print, printJson, text, type Painted, type Shown } from '../terminal.js';
+import { labsAtOnce } from '../jobs.js';
 import { loadOrPrint } from '../load-or-print.js';
 import type { MutateFlags } from '../program.js';
-
-/** Runs at once, where nobody says: labs keep a processor each busy while they boot. */
-const mostDefaultJobs = 4;
 
 const paint: Record<Fate, (value: Shown) => Painted> = {
   noticed: out.green,
@@ -111,7 +109,7 @@ export async function mutate(paths: string[], flags: MutateFlags): Promise<numbe
   );
   const result = await runMutants(subjects, {
     provider: flags.provider ?? null,
-    jobs: flags.jobs ?? Math.min(mostDefaultJobs, availableParallelism()),
+    jobs: flags.jobs ?? labsAtOnce(flags.provider),
     limit: flags.limit ?? null,
     untilNoticed: flags.untilNoticed ?? null,
     sample: flags.sample ?? null,

@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { NetrigError } from '../../errors.js';
 import { exerciseOf } from '../../exercise/exercise.js';
@@ -12,12 +11,10 @@ import { netrigVersion } from '../../model/version.js';
 import { providerNamed } from '../../providers/registry.js';
 import { onInterrupt } from '../../run/interrupt.js';
 import { findScenarioFiles } from '../../scenario/load.js';
+import { labsAtOnce } from '../jobs.js';
 import { loadOrPrint } from '../load-or-print.js';
 import type { ProveFlags } from '../program.js';
 import { note, out, print, printJson, type Shown } from '../terminal.js';
-
-/** Labs at once, where nobody says: they keep a processor each busy while they boot. */
-const mostDefaultJobs = 4;
 
 /** The exercises among scenario files, each with the first values of its matrix. */
 async function subjectsOf(paths: readonly string[], flags: ProveFlags): Promise<ProofSubject[]> {
@@ -67,7 +64,7 @@ export async function prove(paths: string[], flags: ProveFlags): Promise<number>
   const begin = performance.now();
   const proofs = await proveExercises(subjects, {
     provider: flags.provider ?? null,
-    jobs: flags.jobs ?? Math.min(mostDefaultJobs, availableParallelism()),
+    jobs: flags.jobs ?? labsAtOnce(flags.provider),
     lines: flags.lines,
     keep: flags.reports ?? null,
     version: netrigVersion,

@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
 import { join, relative } from 'node:path';
 import { NetrigError } from '../../errors.js';
 import { findHostImageRow } from '../../images/host-image.js';
@@ -17,14 +16,12 @@ import { writeReports } from '../../report/reports.js';
 import { onInterrupt } from '../../run/interrupt.js';
 import { findScenarioFiles, type LoadedScenario } from '../../scenario/load.js';
 import { agree, shareInventory } from '../consent.js';
+import { onePerProcessor } from '../jobs.js';
 import { loadOrPrint } from '../load-or-print.js';
 import { printError } from '../print-error.js';
 import type { RunFlags } from '../program.js';
 import { partOf } from '../shard.js';
 import { note, print, printJsonText } from '../terminal.js';
-
-/** Files at once, where nobody says: labs keep a processor each busy while they boot. */
-const mostDefaultJobs = 4;
 
 /** `netrig run`. */
 export async function run(paths: string[], flags: RunFlags): Promise<number> {
@@ -51,9 +48,7 @@ export async function run(paths: string[], flags: RunFlags): Promise<number> {
   const silent = flags.json === true || flags.reporter !== undefined;
   const finished = await runScenarios({
     files: chosen,
-    jobs:
-      flags.jobs ??
-      (used.some((name) => providerNamed(name).reusesHosts) ? 1 : Math.min(mostDefaultJobs, availableParallelism())),
+    jobs: flags.jobs ?? (used.some((name) => providerNamed(name).reusesHosts) ? 1 : onePerProcessor()),
     reports: flags.reports,
     argv: process.argv.slice(2),
     settings: {
