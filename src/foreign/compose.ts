@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { NetrigError } from '../errors.js';
+import { parseEnvFile } from '../model/env-file.js';
 import { emptyHost, nameOf } from './draft.js';
 import type { Draft } from './draft.js';
 import { ownFile } from './own-files.js';
@@ -8,26 +10,59 @@ import type { Data, Path, YamlFile } from './yaml-file.js';
 
 /** What a service says that a container here says in the same words. */
 const same = [
-  ...['command', 'hostname', 'network_mode', 'networks', 'expose', 'environment', 'dns', 'dns_search', 'dns_opt'],
-  ...['extra_hosts', 'links', 'cap_add', 'sysctls', 'restart', 'labels'],
+  ...['command', 'entrypoint', 'hostname', 'network_mode', 'networks', 'expose', 'environment', 'dns'],
+  ...['dns_search', 'dns_opt', 'extra_hosts', 'links', 'cap_add', 'cap_drop', 'privileged', 'sysctls', 'restart'],
+  ...['labels', 'working_dir', 'user', 'group_add', 'read_only', 'tmpfs', 'init', 'stop_signal', 'stop_grace_period'],
+  ...['tty', 'stdin_open', 'healthcheck', 'mem_limit', 'mem_reservation', 'memswap_limit', 'shm_size', 'cpus'],
+  ...[
+    'cpu_shares',
+    'cpuset',
+    'pids_limit',
+    'ulimits',
+    'security_opt',
+    'devices',
+    'pid',
+    'ipc',
+    'mac_address',
+    'logging',
+  ],
 ];
-const serviceKeys = [...same, 'image', 'build', 'container_name', 'ports', 'volumes', 'depends_on'];
+const serviceKeys = [
+  ...same,
+  ...[
+    'image',
+    'build',
+    'container_name',
+    'ports',
+    'volumes',
+    'depends_on',
+    'env_file',
+    'profiles',
+    'secrets',
+    'configs',
+  ],
+  'pull_policy',
+];
 
 const whyNot: Readonly<Record<string, string>> = {
-  healthcheck: 'left out: a check with `within` waits until the service is well',
   deploy: 'left out: there is one container of each service',
   scale: 'left out: there is one container of each service',
-  env_file: 'left out: write its lines under `environment`',
-  profiles: 'left out: the service is there always',
 };
 
 const networkKeys = ['driver', 'driver_opts', 'internal', 'attachable', 'enable_ipv6', 'ipam', 'labels'];
 
-/** Compose's interpolation, by its defaults alone: what the environment of some machine says is no part of the file. */
-function interpolated(value: unknown, unset: Set<string>): unknown {
-  if (Array.isArray(value)) return value.map((one) => interpolated(one, unset));
+/** What variables are, and which of them nothing says. */
+interface Variables {
+  /** Of the file `.env`. */
+  known: Readonly<Record<string, string>>;
+  unset: Set<string>;
+}
+
+/** Compose's interpolation, by `.env` and by defaults alone: what the environment of some machine says is no part of the file. */
+function interpolated(value: unknown, variables: Variables): unknown {
+  if (Array.isArray(value)) return value.map((one) => interpolated(one, variables));
   if (isMap(value))
-    return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, interpolated(one, unset)]));
+    return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, interpolated(one, variables)]));
   if (typeof value !== 'string') return value;
   const text = value.replace(
     /\$(?:(\$)|\{([A-Za-z_]\w*)(?::?-([^}]*))?\}|([A-Za-z_]\w*))/g,
@@ -39,8 +74,9 @@ function interpolated(value: unknown, unset: Set<string>): unknown {
       bare: string | undefined,
     ) => {
       if (dollar !== undefined) return '\0';
-      if (fallback === undefined) unset.add((braced ?? bare)!);
-      return fallback ?? '';
+      const given = variables.known[(braced ?? bare)!]?.replaceAll('${', '\0{') ?? fallback;
+      if (given === undefined) variables.unset.add((braced ?? bare)!);
+      return given ?? '';
     },
   );
   return text.replaceAll('\0{', () => '$${').replaceAll('\0', () => '$');
@@ -73,6 +109,10 @@ interface Taken {
   folder: string;
   draft: Draft;
   project: string;
+  /** The whole file, its variables replaced. */
+  top: Data;
+  /** Containers that are there already, by service. */
+  containers: Map<string, string>;
 }
 
 /** A mount of a file beside the Compose file: it is put on the host first. */
@@ -95,6 +135,80 @@ function volumeOf({ source, folder, draft, project }: Taken, value: unknown, at:
   const target = `/srv/${project}/${own.path.slice(2)}`;
   draft.hosts.get('docker')!.files[own.path] = target;
   return `${target.replace(/\/$/, '')}:${tail}`;
+}
+
+/** Variables of the files that a service names, and its own over them. */
+function environmentOf({ source, folder, draft }: Taken, data: Data, at: Path, of: string): unknown {
+  if (data.env_file === undefined || data.env_file === null) return data.environment;
+  const values: Data = {};
+  for (const one of [data.env_file].flat() as unknown[]) {
+    const named = String(isMap(one) ? one.path : one);
+    const own = ownFile(folder, named);
+    const lose = (why: string): void =>
+      void draft.lost.push({
+        file: source.file,
+        line: source.lineOf([...at, 'env_file']),
+        what: `${named} of \`env_file\` of ${of}`,
+        why: `left out: ${why}`,
+      });
+    if ('why' in own || own.directory) {
+      if (!(isMap(one) && one.required === false)) lose('why' in own ? own.why : 'it is a directory');
+      continue;
+    }
+    const { values: read, unread } = parseEnvFile(readFileSync(path.resolve(folder, named), 'utf8'));
+    for (const [key, value] of Object.entries(read)) values[key] = value.replaceAll('${', () => '$${');
+    if (unread.length > 0) lose(`its line ${unread.join(', ')}: no \`NAME=value\``);
+  }
+  if (isMap(data.environment)) return { ...values, ...data.environment };
+  return {
+    ...values,
+    ...Object.fromEntries(
+      textList(data.environment).map((item) => [item.replace(/=.*$/s, ''), item.replace(/^[^=]*=?/, '')]),
+    ),
+  };
+}
+
+/** Secrets and configs of a service: files that are mounted. */
+function fileMounts(taken: Taken, data: Data, at: Path, of: string): string[] {
+  return (['secrets', 'configs'] as const).flatMap((kind) =>
+    ([data[kind] ?? []].flat() as unknown[]).flatMap((one, index) => {
+      const name = String(isMap(one) ? one.source : one);
+      const declared = isMap(taken.top[kind]) ? taken.top[kind][name] : undefined;
+      const file = isMap(declared) ? declared.file : undefined;
+      const target = String(isMap(one) && one.target !== undefined ? one.target : name);
+      const inside = target.startsWith('/') ? target : `${kind === 'secrets' ? '/run/secrets' : ''}/${target}`;
+      if (typeof file === 'string')
+        return (
+          volumeOf(
+            taken,
+            { source: /^[.~/]/.test(file) ? file : `./${file}`, target: inside, read_only: true },
+            [...at, kind, index],
+            of,
+          ) ?? []
+        );
+      taken.draft.lost.push({
+        file: taken.source.file,
+        line: taken.source.lineOf([...at, kind, index]),
+        what: `${name} of \`${kind}\` of ${of}`,
+        why: 'left out: it is no file',
+      });
+      return [];
+    }),
+  );
+}
+
+/** What a service waits for, by the names of containers; those that are not there are left out. */
+function dependenciesOf({ containers }: Taken, data: Data): Data | undefined {
+  const given: Data = isMap(data.depends_on)
+    ? data.depends_on
+    : Object.fromEntries(textList(data.depends_on).map((one) => [one, null]));
+  const kept = Object.entries(given).flatMap(([service, how]) => {
+    const name = containers.get(service);
+    const condition = isMap(how) ? how.condition : undefined;
+    return name === undefined ? [] : [[name, { condition: condition ?? 'service_started' }] as const];
+  });
+  // Without conditions, the order of the file says it.
+  return kept.some(([, { condition }]) => condition !== 'service_started') ? Object.fromEntries(kept) : undefined;
 }
 
 function networksOf(data: Data, name: string, project: string, own: readonly string[]): unknown {
@@ -153,29 +267,34 @@ function serviceOf(taken: Taken, name: string, data: Data, networks: readonly st
   leaveOut(source, draft.lost, { path: at, of: `the service ${name}`, data, known: serviceKeys, why: whyNot });
   const image = imageOf(taken, name, data);
   if (image === null) return null;
-  if (
-    isMap(data.depends_on) &&
-    Object.values(data.depends_on).some((one) => isMap(one) && one.condition !== 'service_started')
-  )
-    draft.lost.push({
-      file: source.file,
-      line: source.lineOf([...at, 'depends_on']),
-      what: `the condition of \`depends_on\` of the service ${name}`,
-      why: 'it is started after the others, without waiting until they are well',
-    });
+  const of = `the service ${name}`;
   const on = networksOf(data, name, project, networks);
-  const volumes = (Array.isArray(data.volumes) ? (data.volumes as unknown[]) : []).flatMap(
-    (one, index) => volumeOf(taken, one, [...at, 'volumes', index], `the service ${name}`) ?? [],
-  );
+  const volumes = [
+    ...(Array.isArray(data.volumes) ? (data.volumes as unknown[]) : []).flatMap(
+      (one, index) => volumeOf(taken, one, [...at, 'volumes', index], of) ?? [],
+    ),
+    ...fileMounts(taken, data, at, of),
+  ];
+  const environment = environmentOf(taken, data, at, of);
+  const others = dependenciesOf(taken, data);
   const kept = Object.fromEntries(
-    same.filter((key) => key !== 'networks' && data[key] !== undefined).map((key) => [key, data[key]]),
+    same
+      .filter((key) => key !== 'networks' && key !== 'environment' && data[key] !== undefined)
+      .map((key) => [key, data[key]]),
   );
+  // In a shell's text, what is no variable of the scenario stays as it is.
+  if (kept.command !== undefined)
+    kept.command = Array.isArray(kept.command)
+      ? textList(kept.command).map((one) => one.replaceAll('$${', () => '${'))
+      : String(kept.command as string).replaceAll('$${', () => '${');
   return {
     image,
     ...(on === undefined ? {} : { networks: on }),
     ...kept,
     ...(data.ports === undefined ? {} : { ports: (data.ports as unknown[]).map(portOf) }),
+    ...(environment === undefined ? {} : { environment }),
     ...(volumes.length === 0 ? {} : { volumes }),
+    ...(others === undefined ? {} : { depends_on: others }),
   };
 }
 
@@ -203,20 +322,56 @@ function publishedPorts(container: Data): number[] {
   });
 }
 
-/**
- * A Compose file: one host whose engine has its networks and containers, and a client that tries the published ports. Throws
- * NETRIG_IMPORT for a file without services.
- *
- * @param folder Where the file lies; paths in it are relative to that.
- */
-export function fromCompose(source: YamlFile, folder: string): Draft {
-  const unset = new Set<string>();
-  const data = interpolated(source.data, unset) as Data;
-  if (!isMap(data.services) || Object.keys(data.services).length === 0)
-    throw new NetrigError('NETRIG_IMPORT', `${source.file} has no services.`);
-  const own = String(data.name ?? path.basename(folder));
-  const project = nameOf(own).padEnd(2, 'x');
-  const draft: Draft = {
+/** The checks of a container: that it runs, or did its work, and that what it publishes answers. */
+function checksOf(name: string, container: Data, ends: boolean): object[] {
+  return [
+    ends
+      ? {
+          check: `The container ${name} has done its work`,
+          docker: { on: 'docker', container: name, expect: { 'State.Status': 'exited', 'State.ExitCode': 0 } },
+          within: '30s',
+        }
+      : {
+          check: `The container ${name} runs`,
+          docker: { on: 'docker', container: name, expect: { 'State.Running': true } },
+          within: '30s',
+        },
+    ...publishedPorts(container).map((port) => ({
+      check: `The client reaches port ${port}, which ${name} publishes`,
+      port: { from: 'client', to: 'docker', port, expect: { behind: 'open' } },
+      within: '30s',
+    })),
+  ];
+}
+
+/** Services that others wait for until they have ended. */
+function endingServices(services: readonly [string, Data][]): Set<string> {
+  return new Set(
+    services.flatMap(([, { depends_on: others }]) =>
+      Object.entries(isMap(others) ? others : {}).flatMap(([name, how]) =>
+        isMap(how) && how.condition === 'service_completed_successfully' ? [name] : [],
+      ),
+    ),
+  );
+}
+
+/** Services that are there without anybody asking for their profile; the others are listed. */
+function withoutProfiles({ source, draft }: Taken, services: readonly [string, Data][]): [string, Data][] {
+  return services.filter(([name, { profiles }]) => {
+    const named = textList(profiles);
+    if (named.length === 0) return true;
+    draft.lost.push({
+      file: source.file,
+      line: source.lineOf(['services', name, 'profiles']),
+      what: `the service ${name}`,
+      why: `left out: it is of the profile ${named.join(', ')}`,
+    });
+    return false;
+  });
+}
+
+function emptyDraft(own: string): Draft {
+  return {
     name: nameOf(own),
     title: `${own}, from a Compose file`,
     description: null,
@@ -238,14 +393,39 @@ export function fromCompose(source: YamlFile, folder: string): Draft {
     checks: [],
     lost: [],
   };
-  const taken: Taken = { source, folder, draft, project };
+}
+
+/** The variables of the file `.env` beside a Compose file. */
+function projectVariables(folder: string): Readonly<Record<string, string>> {
+  try {
+    return parseEnvFile(readFileSync(path.join(folder, '.env'), 'utf8')).values;
+  } catch {
+    return {};
+  }
+}
+
+/**
+ * A Compose file: one host whose engine has its networks and containers, and a client that tries the published ports. Throws
+ * NETRIG_IMPORT for a file without services.
+ *
+ * @param folder Where the file lies; paths in it are relative to that.
+ */
+export function fromCompose(source: YamlFile, folder: string): Draft {
+  const variables: Variables = { known: projectVariables(folder), unset: new Set() };
+  const data = interpolated(source.data, variables) as Data;
+  if (!isMap(data.services) || Object.keys(data.services).length === 0)
+    throw new NetrigError('NETRIG_IMPORT', `${source.file} has no services.`);
+  const own = String(data.name ?? path.basename(folder));
+  const draft = emptyDraft(own);
+  const project = nameOf(own).padEnd(2, 'x');
+  const taken: Taken = { source, folder, draft, project, top: data, containers: new Map() };
   leaveOut(source, draft.lost, {
     path: [],
     of: 'the file',
     data,
-    known: ['name', 'services', 'networks', 'volumes', 'version'],
+    known: ['name', 'services', 'networks', 'volumes', 'version', 'secrets', 'configs'],
   });
-  for (const name of unset)
+  for (const name of variables.unset)
     draft.lost.push({
       file: source.file,
       line: null,
@@ -253,7 +433,8 @@ export function fromCompose(source: YamlFile, folder: string): Draft {
       why: 'empty, as it has no default in the file',
     });
   const networks = declaredNetworks(taken, data);
-  const services = inOrder(data.services);
+  const services = withoutProfiles(taken, inOrder(data.services));
+  const ending = endingServices(services);
   if (
     services.some(
       ([, one]) =>
@@ -269,17 +450,8 @@ export function fromCompose(source: YamlFile, folder: string): Draft {
     const own = service.length > 1 ? service : `${service}-1`;
     const name = typeof value.container_name === 'string' ? value.container_name : own;
     containers[name] = container;
-    draft.checks.push({
-      check: `The container ${name} runs`,
-      docker: { on: 'docker', container: name, expect: { 'State.Running': true } },
-      within: '30s',
-    });
-    for (const port of publishedPorts(container))
-      draft.checks.push({
-        check: `The client reaches port ${port}, which ${name} publishes`,
-        port: { from: 'client', to: 'docker', port, expect: { behind: 'open' } },
-        within: '30s',
-      });
+    taken.containers.set(service, name);
+    draft.checks.push(...checksOf(name, container, ending.has(service)));
   }
   draft.hosts.get('docker')!.docker = { ...(Object.keys(networks).length > 0 ? { networks } : {}), containers };
   return draft;

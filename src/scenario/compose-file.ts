@@ -4,7 +4,8 @@ import { messageOf } from '../errors.js';
 import { locateOwn } from '../language/own-path.js';
 import { shown } from '../language/wording.js';
 import type { Assembly, Origin } from './composed-source.js';
-import { convertCompose, type ComposeParts, type Placed } from './compose-services.js';
+import type { ComposeParts, ComposeSurroundings, Placed } from './compose-conversion.js';
+import { convertCompose } from './compose-services.js';
 import type { Diagnostic } from './diagnostic.js';
 import { shownPath } from './shared-files.js';
 import {
@@ -40,8 +41,14 @@ function realOf(file: string): string {
   }
 }
 
+/** A Compose file, and where it lies, absolute. */
+interface FoundFile {
+  source: ScenarioSource;
+  path: string;
+}
+
 /** The Compose file that stands at a place, read; `null` where there is none, which is told. */
-function readCompose({ top, scenario, diagnostics }: Taking, given: Data, origin: Origin): ScenarioSource | null {
+function readCompose({ top, scenario, diagnostics }: Taking, given: Data, origin: Origin): FoundFile | null {
   const complain = (message: string): null => {
     diagnostics.push(origin.source.diagnostic(origin.path, message));
     return null;
@@ -69,7 +76,28 @@ function readCompose({ top, scenario, diagnostics }: Taking, given: Data, origin
   }
   const source = readSource(decoded.text, shownPath(found.path), composeWording);
   diagnostics.push(...source.diagnostics);
-  return source.usable && isDataMap(source.data) ? source : null;
+  return source.usable && isDataMap(source.data) ? { source, path: found.path } : null;
+}
+
+/** What a Compose file means beside what stands in it, for a host that names it. */
+function surroundings({ scenario }: Taking, { path: file, source }: FoundFile, docker: DataMap): ComposeSurroundings {
+  const profiles = docker['profiles'];
+  return {
+    folder: path.basename(path.dirname(path.resolve(source.file))),
+    profiles: [profiles ?? []].flat().filter((one) => typeof one === 'string'),
+    read(name) {
+      const found = locateOwn(name, { from: path.dirname(file), root: path.dirname(scenario) });
+      if ('message' in found) return found;
+      if (found.directory) return { message: `${name} is a directory`, missing: false };
+      try {
+        const bytes = readFileSync(found.path);
+        if (bytes.length > maxFileBytes) return { message: `${name} is larger than 1 MiB`, missing: false };
+        return { text: bytes.toString('utf8') };
+      } catch (error) {
+        return { message: `${name} cannot be read: ${messageOf(error)}`, missing: false };
+      }
+    },
+  };
 }
 
 /** Entries of a map or, for what has names alone, a list. */
@@ -109,7 +137,7 @@ function withCompose(taking: Taking, host: DataMap, docker: DataMap, origin: Ori
   };
   const engine = assembly.map([
     ...entriesOf(assembly, docker, dockerOrigin).filter(
-      ([key]) => !['compose', 'networks', 'containers'].includes(key),
+      ([key]) => !['compose', 'profiles', 'networks', 'containers'].includes(key),
     ),
     part('networks', 'network'),
     part('containers', 'container'),
@@ -177,7 +205,7 @@ export function withComposeFiles(
     const at = assembly.origin(host, origin, ['docker', 'compose']);
     const compose = readCompose(taking, docker['compose']!, at);
     if (compose === null) return [name, host, origin];
-    const parts = convertCompose(compose, path.basename(path.dirname(path.resolve(compose.file))));
+    const parts = convertCompose(compose.source, surroundings(taking, compose, docker));
     taking.diagnostics.push(...parts.diagnostics);
     // Two hosts may have the same file.
     for (const image of parts.images) if (!built.some(([known]) => known === image[0])) built.push(image);

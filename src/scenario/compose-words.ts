@@ -23,14 +23,14 @@ const words: Readonly<Record<Exclude<Part, 'container'>, string>> = {
 
 /** What does the same here, as far as there is something. */
 const instead: Readonly<Record<string, string>> = {
-  healthcheck: 'a check with `within` waits until the service is well',
   deploy: 'there is one container of each service',
   scale: 'there is one container of each service',
   env_file: 'write its lines under `environment`',
-  profiles: 'the service is there always',
+  profiles: 'they are for Compose files',
+  secrets: 'put a file on the host by `files`, and mount it by `volumes`',
+  configs: 'put a file on the host by `files`, and mount it by `volumes`',
   build: 'name under `images` what is to be built',
   container_name: 'the name of a container is its key',
-  depends_on: 'containers are started in the order of the file',
   external: 'the networks of a host are made for the lab',
 };
 

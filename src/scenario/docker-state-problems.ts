@@ -6,6 +6,7 @@ import type { HostNetworks } from './addressing.js';
 import type { Path } from './diagnostic.js';
 import type { Problem } from './issues.js';
 import { limits } from './passes/limits.js';
+import { startCircle } from './start-order.js';
 import type { DockerShape } from './schema.js';
 
 const value = (path: Path, message: string): Problem => ({ path, message, at: 'value' });
@@ -27,6 +28,7 @@ export function dockerProblems({ name, host, segments }: HostNetworks): Problem[
       containerProblems(docker, [...path, 'containers', container], name, shape),
     ),
     ...publicationProblems(docker, path, name),
+    ...orderProblems(docker, path, name),
   ];
 }
 
@@ -144,6 +146,32 @@ function attachmentProblems(
       complain(`${address} is not in the subnet ${subnets.join(', ')} of the network ${network}`);
   }
   return problems;
+}
+
+/** What containers wait for. */
+function orderProblems(docker: DockerShape, path: Path, name: string): Problem[] {
+  const names = Object.keys(docker.containers);
+  const unknown = Object.entries(docker.containers).flatMap(([container, { depends_on: others = {} }]) =>
+    Object.keys(others)
+      .filter((other) => !Object.hasOwn(docker.containers, other))
+      .map((other) =>
+        value(
+          [...path, 'containers', container, 'depends_on'],
+          `no container ${JSON.stringify(other)} is declared on ${name}${suggestion(other, names)}`,
+        ),
+      ),
+  );
+  const circle = startCircle(docker.containers);
+  if (circle)
+    unknown.push(
+      key(
+        [...path, 'containers', circle[0]!, 'depends_on'],
+        `containers wait for each other in a circle: ${circle.join(' → ')}`,
+      ),
+    );
+  if (docker.profiles !== undefined)
+    unknown.push(key([...path, 'profiles'], '`profiles` are those of a Compose file: `compose` names none'));
+  return unknown;
 }
 
 interface Publication {

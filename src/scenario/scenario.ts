@@ -6,6 +6,7 @@ import type { WantedImage } from '../images/containers/wanted-image.js';
 import type { CheckKind } from '../checks/kind.js';
 import type { SavedValue } from '../model/saved.js';
 import type { StepKind } from '../steps/kind.js';
+import type { ContainerKeys } from './container-keys.js';
 import type { CheckShown, StepRole } from './exercise-schema.js';
 import type { ParameterDeclarations, ParameterValues } from './parameters.js';
 
@@ -131,7 +132,7 @@ export interface DockerNetwork {
 }
 
 /** A container as `docker run -d` takes it, in Compose's words. */
-export interface DockerContainer {
+export interface DockerContainer extends ContainerKeys {
   image: string;
   /** argv, or a string split by the shell of the image as Compose does it. */
   command: string[] | string | null;

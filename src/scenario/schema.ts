@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { hostImageRows } from '../images/host-image.js';
 import { dnsNamePattern } from '../language/endpoint.js';
+import { containerKeys, zProfiles } from './container-keys.js';
 import { coversFormProblem } from './covers.js';
 import { exerciseCheckFrame, exerciseStepFrame, zExercise, zParameter } from './exercise-schema.js';
 import { zImages } from './image-sources.js';
@@ -234,6 +235,7 @@ const zContainer = z
       .default(null)
       .describe('When the engine starts the container again.'),
     labels: mapOrAssignments('label').default({}).describe('Labels, as a map or as `key=value` items.'),
+    ...containerKeys,
   })
   .meta({ id: 'DockerContainer', description: 'A container as `docker run -d` takes it, in Compose’s words.' });
 
@@ -253,11 +255,16 @@ const zDocker = z
     containers: z
       .record(zDockerName, zContainer)
       .default({})
-      .describe('Containers of the engine, started in the order of the file.'),
+      .describe('Containers of the engine, started in the order of the file, each after those that it depends on.'),
     compose: zOwnPath
       .optional()
       .describe(
         'A Compose file beside the scenario, whose services and networks the engine has from the start, too; see docs/images.md.',
+      ),
+    profiles: zProfiles
+      .optional()
+      .describe(
+        'Profiles of the Compose file whose services are there, too. Default: services with `profiles` are not.',
       ),
   })
   .meta({

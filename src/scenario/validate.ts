@@ -26,6 +26,7 @@ import { pinsBeside } from './passes/pins.js';
 import type { Reading } from './passes/reading.js';
 import { reportImpossible } from './passes/when.js';
 import type { WhenSeen } from './passes/when.js';
+import { inStartOrder } from './start-order.js';
 import type { DockerContainer, Scenario, ScenarioHost, ScenarioItem, ScenarioSegment } from './scenario.js';
 import type { ProviderName } from './schema.js';
 import { defaultBootTimeoutMs, topKeys, zTop } from './schema.js';
@@ -406,7 +407,10 @@ function plannedHost(
     records: recordsOf(host).length > 0 ? records : null,
     standsFor: [...new Set(Object.values(simulated ?? {}).flat())],
     ...(host.limits ? { limits: host.limits } : {}),
-    docker: { networks: host.docker?.networks ?? {}, containers: withLoadedNames(host.docker?.containers ?? {}) },
+    docker: {
+      networks: host.docker?.networks ?? {},
+      containers: withLoadedNames(inStartOrder(host.docker?.containers ?? {})),
+    },
     source: source.place(['hosts', name]),
   };
 }

@@ -3,7 +3,9 @@ import { formatDuration } from '../model/duration.js';
 import type { Outcome } from '../model/verdict.js';
 import type { ProbeHost } from '../places/context.js';
 import type { DockerContainer, DockerNetwork, ScenarioHost } from '../scenario/scenario.js';
-import { defineStep } from './kind.js';
+import { quoteArgv } from '../ssh/quote.js';
+import { awaitDependencies } from './container-order.js';
+import { defineStep, type StepContext } from './kind.js';
 import { howItEnded, lastWords, onEachHost } from './on-hosts.js';
 
 function flags(flag: string, values: readonly string[]): string[] {
@@ -41,9 +43,63 @@ function attachmentFlags(attachment: DockerContainer['networks'][string]): strin
   ];
 }
 
+const one = (flag: string, value: string | number | undefined): string[] =>
+  value === undefined ? [] : [flag, String(value)];
+
+/** How the engine finds out whether a container is well. It takes a line for the image's shell. */
+function healthFlags({ healthcheck: health }: DockerContainer): string[] {
+  if (health === undefined) return [];
+  const { test } = health;
+  if (health.disable || (Array.isArray(test) && test[0] === 'NONE')) return ['--no-healthcheck'];
+  const line = Array.isArray(test) ? (test[0] === 'CMD' ? quoteArgv(test.slice(1)) : test[1]) : test;
+  return [
+    ...one('--health-cmd', line),
+    ...one('--health-interval', health.interval),
+    ...one('--health-timeout', health.timeout),
+    ...one('--health-start-period', health.start_period),
+    ...one('--health-retries', health.retries),
+  ];
+}
+
+/** Seconds of a duration as Compose writes it, `1m30s`. */
+function secondsOf(text: string): number {
+  const seconds: Record<string, number> = { us: 1e-6, ms: 1e-3, s: 1, m: 60, h: 3600 };
+  return [...text.matchAll(/(\d+(?:\.\d+)?)(us|ms|s|m|h)/g)].reduce(
+    (sum, [, amount, unit]) => sum + Number(amount) * seconds[unit!]!,
+    0,
+  );
+}
+
+/** What a container may use, and what keeps it apart. */
+function resourceFlags(container: DockerContainer): string[] {
+  const { ulimits = {}, logging, stop_grace_period: grace } = container;
+  return [
+    ...one('--memory', container.mem_limit),
+    ...one('--memory-reservation', container.mem_reservation),
+    ...one('--memory-swap', container.memswap_limit),
+    ...one('--shm-size', container.shm_size),
+    ...one('--cpus', container.cpus),
+    ...one('--cpu-shares', container.cpu_shares),
+    ...one('--cpuset-cpus', container.cpuset),
+    ...one('--pids-limit', container.pids_limit),
+    ...Object.entries(ulimits).flatMap(([name, limit]) => [
+      '--ulimit',
+      `${name}=${typeof limit === 'number' ? limit : `${limit.soft}:${limit.hard}`}`,
+    ]),
+    ...flags('--security-opt', container.security_opt ?? []),
+    ...flags('--device', container.devices ?? []),
+    ...flags('--group-add', container.group_add ?? []),
+    ...one('--pid', container.pid),
+    ...one('--ipc', container.ipc),
+    ...one('--mac-address', container.mac_address),
+    ...one('--stop-timeout', grace === undefined ? undefined : Math.ceil(secondsOf(grace))),
+    ...one('--log-driver', logging?.driver),
+    ...pairs('--log-opt', logging?.options ?? {}),
+  ];
+}
+
 /** What `docker run` says of the container's process and of its root file system. */
 function processFlags(container: DockerContainer): string[] {
-  const one = (flag: string, value: string | undefined): string[] => (value === undefined ? [] : [flag, value]);
   return [
     ...(container.privileged ? ['--privileged'] : []),
     ...one('--entrypoint', [container.entrypoint ?? []].flat()[0]),
@@ -84,6 +140,8 @@ export function containerArgvs(name: string, container: DockerContainer): string
     ...flags('--cap-add', container.cap_add),
     ...flags('--cap-drop', container.cap_drop ?? []),
     ...processFlags(container),
+    ...healthFlags(container),
+    ...resourceFlags(container),
     ...pairs('--sysctl', container.sysctls),
     ...flags('--volume', container.volumes),
     ...(container.restart ? ['--restart', container.restart] : []),
@@ -100,20 +158,44 @@ export function containerArgvs(name: string, container: DockerContainer): string
   return [run, ...connects];
 }
 
-async function apply(host: ProbeHost, argvs: readonly (readonly string[])[], limitMs: number): Promise<Outcome | null> {
-  for (const argv of argvs) {
-    const result = await host.exec(argv, { timeoutMs: Math.ceil(limitMs) });
-    if (result.exitCode !== 0) {
-      const what = argv.slice(0, 3).join(' ');
-      return {
-        verdict: 'fail',
-        cause: result.timedOut ? 'timeout' : 'exit-status',
-        reason: `${what} for "${argv[0] === 'docker' && argv[1] === 'run' ? argv[argv.indexOf('--name') + 1] : argv.at(-1)}" ${howItEnded(result, formatDuration(limitMs))}: ${lastWords(result.stderr) || 'nothing said'}`,
-        expected: 'exit status 0',
-      };
+async function apply(host: ProbeHost, argv: readonly string[], limitMs: number): Promise<Outcome | null> {
+  const result = await host.exec(argv, { timeoutMs: Math.ceil(limitMs) });
+  if (result.exitCode === 0) return null;
+  const what = argv.slice(0, 3).join(' ');
+  return {
+    verdict: 'fail',
+    cause: result.timedOut ? 'timeout' : 'exit-status',
+    reason: `${what} for "${argv[0] === 'docker' && argv[1] === 'run' ? argv[argv.indexOf('--name') + 1] : argv.at(-1)}" ${howItEnded(result, formatDuration(limitMs))}: ${lastWords(result.stderr) || 'nothing said'}`,
+    expected: 'exit status 0',
+  };
+}
+
+/** Networks, then containers one after the other, each once what it depends on is as far as it wants; `null`: all are there. */
+async function bringUp(spec: DockerStateSpec, host: ProbeHost, context: StepContext): Promise<Outcome | null> {
+  for (const [name, network] of Object.entries(spec.networks)) {
+    const failed = await apply(host, networkCreateArgv(name, network), context.timeLeftMs());
+    if (failed) return failed;
+  }
+  for (const [name, container] of Object.entries(spec.containers)) {
+    const kept = await awaitDependencies(host, name, container.depends_on ?? {}, context);
+    if (kept) return kept;
+    for (const argv of containerArgvs(name, container)) {
+      const failed = await apply(host, argv, context.timeLeftMs());
+      if (failed) return failed;
     }
   }
   return null;
+}
+
+/** Containers that are to come to their end: others wait for that. */
+function endingOnes(containers: Record<string, DockerContainer>): Set<string> {
+  return new Set(
+    Object.values(containers).flatMap(({ depends_on: others = {} }) =>
+      Object.entries(others).flatMap(([name, condition]) =>
+        condition === 'service_completed_successfully' ? [name] : [],
+      ),
+    ),
+  );
 }
 
 interface DockerStateSpec {
@@ -138,18 +220,14 @@ export const dockerStateStep = defineStep<DockerStateSpec>({
     ].join(', '),
   run: (spec, context) =>
     onEachHost(context, async (host) => {
-      const limitMs = context.timeLeftMs();
-      const argvs = [
-        ...Object.entries(spec.networks).map(([name, network]) => networkCreateArgv(name, network)),
-        ...Object.entries(spec.containers).flatMap(([name, container]) => containerArgvs(name, container)),
-      ];
-      const failed = await apply(host, argvs, limitMs);
+      const failed = await bringUp(spec, host, context);
       if (failed) return failed;
-      const names = Object.keys(spec.containers);
+      const ending = endingOnes(spec.containers);
+      const names = Object.keys(spec.containers).filter((name) => !ending.has(name));
       if (names.length > 0) {
         const result = await host.exec(
           ['docker', 'inspect', '--format', '{{.Name}} {{.State.Status}} {{.State.ExitCode}}', ...names],
-          { timeoutMs: Math.ceil(limitMs) },
+          { timeoutMs: Math.ceil(context.timeLeftMs()) },
         );
         const ended = result.stdout.split('\n').filter((line) => line !== '' && !/ running \d+$/.test(line));
         if (result.exitCode !== 0 || ended.length > 0) {
@@ -163,7 +241,7 @@ export const dockerStateStep = defineStep<DockerStateSpec>({
       }
       return {
         verdict: 'pass',
-        reason: `${Object.keys(spec.networks).length} networks and ${names.length} containers are there.`,
+        reason: `${Object.keys(spec.networks).length} networks and ${Object.keys(spec.containers).length} containers are there.`,
       };
     }),
 });

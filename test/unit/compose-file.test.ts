@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { loadScenarioText, type LoadedScenario } from '../../src/scenario/load.js';
 import type { ScenarioHost } from '../../src/scenario/scenario.js';
+import { containerArgvs } from '../../src/steps/docker-state.js';
 
 const scenario = (docker = '{ compose: ./shop/compose.yaml }', top = ''): string => `scenario: lab
 title: A lab
@@ -92,6 +93,119 @@ x-anything: 1
     ]);
   });
 
+  it('wait for what they depend on, and say how the engine finds out whether they are well', () => {
+    const { docker } = host(`services:
+  front:
+    image: web
+    depends_on:
+      db: { condition: service_healthy, restart: true }
+      seed: { condition: service_completed_successfully }
+      debug: { condition: service_started, required: false }
+  debug: { image: busybox, profiles: [debug] }
+  seed: { image: busybox, command: ["true"], depends_on: [db] }
+  db:
+    image: busybox
+    container_name: store
+    healthcheck: { test: ["CMD", "test", "-e", "/x y"], interval: 1s, timeout: 2s, retries: 3, start_period: 1m30s }
+`);
+    expect(Object.keys(docker.containers)).to.deep.equal(['store', 'seed', 'front']);
+    expect(docker.containers['front']!.depends_on).to.deep.equal({
+      store: 'service_healthy',
+      seed: 'service_completed_successfully',
+    });
+    const argv = containerArgvs('store', docker.containers['store']!)[0]!;
+    expect(argv.join(' ')).to.include(
+      `--health-cmd test -e '/x y' --health-interval 1s --health-timeout 2s --health-start-period 1m30s --health-retries 3`,
+    );
+  });
+
+  it('have profiles: services of one that is not wanted are not there', () => {
+    const compose = 'services: { one: { image: busybox }, tools: { image: busybox, profiles: [debug, more] } }';
+    expect(Object.keys(host(compose).docker.containers)).to.deep.equal(['one']);
+    const wanted = scenario('{ compose: ./shop/compose.yaml, profiles: more }');
+    expect(Object.keys(host(compose, wanted).docker.containers)).to.deep.equal(['one', 'tools']);
+    expect(mistakes('', scenario('{ containers: {}, profiles: [x] }'))[0]).to.match(/`compose` names none/);
+  });
+
+  it('take variables of files beside them', () => {
+    writeFileSync(join(folder, 'shop/.env'), 'TAG=latest\nEMPTY=\n# PORT=1\n');
+    writeFileSync(
+      join(folder, 'shop/one.env'),
+      `A=from file # said\nexport B="x\\ny"\nC='\${TAG}'\nD=\${TAG}-\${A}\nE\n`,
+    );
+    writeFileSync(join(folder, 'shop/two.env'), 'A=later\nF=f\n');
+    const { docker } = host(`services:
+  one:
+    image: "busybox:\${TAG}"
+    ports: ["\${PORT:-8080}:\${INNER-80}"]
+    env_file: [one.env, { path: ./two.env }, { path: ./none.env, required: false }]
+    environment: { F: own, G: "\${EMPTY:-empty}", H: "\${TAG:+set}\${NONE:+set}", I: $TAG, J: "$$\{X}" }
+  two: { image: busybox, env_file: ./two.env, environment: [F=list] }
+`);
+    expect(docker.containers['one']).to.deep.include({
+      image: 'busybox:latest',
+      ports: ['8080:80'],
+      environment: {
+        A: 'later',
+        B: 'x\ny',
+        C: '${TAG}',
+        D: 'latest-from file',
+        F: 'own',
+        G: 'empty',
+        H: 'set',
+        I: 'latest',
+        J: '${X}',
+      },
+    });
+    expect(docker.containers['two']!.environment).to.deep.equal({ A: 'later', F: 'list' });
+    expect(mistakes('services: { one: { image: "busybox:${NEVER}" } }')[0]).to.match(/^compose\.yaml:1:27 .*NEVER/);
+    writeFileSync(join(folder, 'shop/one.env'), 'A=b\n?\n');
+    expect(mistakes('services: { one: { image: busybox, env_file: one.env } }')).to.deep.equal([
+      'compose.yaml:1:46 one.env:2 is no `NAME=value`',
+    ]);
+  });
+
+  it('have secrets and configs of files', () => {
+    writeFileSync(join(folder, 'shop/pass'), 'x');
+    writeFileSync(join(folder, 'shop/web/conf'), 'x');
+    const { docker, files } = host(`services:
+  one:
+    image: busybox
+    secrets: [pass, { source: pass, target: other }]
+    configs: [conf, { source: conf, target: /etc/conf }]
+    volumes: [data:/data]
+secrets: { pass: { file: ./pass } }
+configs: { conf: { file: web/conf } }
+volumes: { data: { driver: local } }
+`);
+    expect(docker.containers['one']!.volumes).to.deep.equal([
+      'data:/data',
+      '/srv/compose/shop/pass:/run/secrets/pass:ro',
+      '/srv/compose/shop/pass:/run/secrets/other:ro',
+      '/srv/compose/shop/web/conf:/conf:ro',
+      '/srv/compose/shop/web/conf:/etc/conf:ro',
+    ]);
+    expect(files.map(({ to }) => to)).to.deep.equal(['/srv/compose/shop/pass', '/srv/compose/shop/web/conf']);
+  });
+
+  it('limit what a container may use', () => {
+    const { docker } = host(`services:
+  one:
+    image: busybox
+    deploy: { replicas: 1, resources: { limits: { cpus: "0.5", memory: 64M, pids: 100 } } }
+    shm_size: 8mb
+    ulimits: { nofile: { soft: 10, hard: 20 }, nproc: 65535 }
+    stop_grace_period: 1m2s
+    security_opt: ["no-new-privileges:true"]
+    logging: { driver: json-file, options: { max-size: 10m } }
+    pull_policy: always
+    stdin_open: true
+`);
+    expect(containerArgvs('one', docker.containers['one']!)[0]!.join(' ')).to.include(
+      '--memory 64M --shm-size 8mb --cpus 0.5 --pids-limit 100 --ulimit nofile=10:20 --ulimit nproc=65535 --security-opt no-new-privileges:true --stop-timeout 62 --log-driver json-file --log-opt max-size=10m',
+    );
+  });
+
   it('build images, and bind what lies beside them', () => {
     writeFileSync(join(folder, 'shop/conf'), 'x');
     const compose = `services:
@@ -120,27 +234,57 @@ x-anything: 1
     const one = (lines: string): string => `services:\n  one:\n    image: busybox\n${lines}`;
     const wrong: [string, RegExp][] = [
       [
-        one('    healthcheck: { test: a }\n'),
-        /^compose\.yaml:4:5 netrig does not carry out "healthcheck" of a service: a check with/,
+        one('    healthcheck: { test: [a] }\n'),
+        /^compose\.yaml:4:26 expected a command, or a list that begins with CMD, CMD-SHELL or NONE/,
       ],
-      [one('    deploy: { replicas: 2 }\n'), /^compose\.yaml:4:5 netrig does not carry out "deploy" of a service/],
-      [one('    ulimits: { nofile: 9 }\n'), /^compose\.yaml:4:5 netrig does not carry out "ulimits" of a service$/],
+      [
+        one('    healthcheck: { interval: 5 }\n'),
+        /^compose\.yaml:4:30 expected a duration such as 30s or 1m30s, got 5/,
+      ],
+      [
+        one('    deploy: { replicas: 2 }\n'),
+        /^compose\.yaml:4:15 netrig does not carry out "deploy.replicas" of a service but for 1/,
+      ],
+      [
+        one('    deploy: { resources: { reservations: { cpus: "1" } } }\n'),
+        /^compose\.yaml:4:44 netrig does not carry out "deploy.resources.reservations.cpus" of a service$/,
+      ],
+      [one('    develop: { watch: [] }\n'), /^compose\.yaml:4:5 netrig does not carry out "develop" of a service$/],
       [one('    enviroment: { A: b }\n'), /^compose\.yaml:4:5 unknown key "enviroment"; did you mean "environment"/],
       [one('    depend_on: [one]\n'), /^compose\.yaml:4:5 unknown key "depend_on"; did you mean "depends_on"/],
-      [one('    zzz: 1\n'), /^compose\.yaml:4:5 unknown key "zzz"; known here: .*build, container_name, depends_on$/],
+      [
+        one('    zzz: 1\n'),
+        /^compose\.yaml:4:5 unknown key "zzz"; known here: .*depends_on, .*build, configs, container_name, .*secrets$/,
+      ],
       [
         one('    networks: { in: { priority: 1 } }\nnetworks: { in: }\n'),
         /^compose\.yaml:4:23 netrig does not carry out "priority" of a network of a service$/,
       ],
-      [one('secrets: {}\n'), /^compose\.yaml:4:1 netrig does not carry out "secrets" of a Compose file/],
+      [one('include: [a]\n'), /^compose\.yaml:4:1 netrig does not carry out "include" of a Compose file/],
+      [
+        one('    secrets: [pass]\nsecrets: { pass: { environment: PASS } }\n'),
+        /^compose\.yaml:5:20 netrig does not carry out "environment" of secrets: they are files/,
+      ],
+      [one('    secrets: [pass]\n'), /^compose\.yaml:4:15 there is no "pass" among the secrets of the file/],
+      [one('    secrets: [pass]\nsecrets: { pass: { file: ./none } }\n'), /^compose\.yaml:5:20 there is no file/],
+      [one('    env_file: none.env\n'), /^compose\.yaml:4:15 there is no file or directory .*none\.env/],
+      [one('    env_file: [./web]\n'), /^compose\.yaml:4:16 \.\/web is a directory/],
       [one('volumes: { data: { driver: nfs } }\n'), /^compose\.yaml:4:20 netrig makes plain volumes: "driver"/],
       [
         one('networks: { far: { external: true } }\n'),
         /^compose\.yaml:4:20 netrig does not carry out "external" of a network: /,
       ],
       [
-        one('    depends_on: { two: { condition: service_healthy } }\n  two: { image: busybox }\n'),
-        /^compose\.yaml:4:37 services are started in their order/,
+        one('    depends_on: { two: { condition: service_well } }\n  two: { image: busybox }\n'),
+        /^compose\.yaml:4:37 expected service_started, service_healthy, service_completed_successfully/,
+      ],
+      [
+        one('    depends_on: [two]\n  two: { image: busybox, depends_on: [one] }\n'),
+        /^compose\.yaml:4:5 containers wait for each other in a circle: one → two → one/,
+      ],
+      [
+        one('    depends_on: [two]\n  two: { image: busybox, profiles: [debug] }\n'),
+        /^compose\.yaml:4:18 the service "two" is of a profile that is not wanted/,
       ],
       [one('    depends_on: [three]\n'), /^compose\.yaml:4:18 there is no service "three"/],
       [one('    volumes: ["~/x:/y"]\n'), /^compose\.yaml:4:15 ~\/x would be of the machine’s user/],
@@ -174,10 +318,11 @@ x-anything: 1
   it('have words that containers of a scenario have not: that is said there', () => {
     const told = (keys: string): string[] =>
       mistakes('', scenario(`{ containers: { web: { image: busybox, ${keys} } } }`));
-    expect(told('depends_on: [db]')).to.have.length(1);
-    expect(told('depends_on: [db]')[0]).to.match(
-      /netrig does not carry out "depends_on" of a container: containers are/,
+    expect(told('env_file: [db]')).to.have.length(1);
+    expect(told('env_file: [db]')[0]).to.match(
+      /netrig does not carry out "env_file" of a container: write its lines under `environment`/,
     );
+    expect(told('depends_on: [db]')[0]).to.match(/no container "db" is declared on app/);
     expect(told('imagee: x')[0]).to.match(/unknown key "imagee"; did you mean "image"/);
   });
 

@@ -172,18 +172,55 @@ topology:
       });
       expect(docker.containers.worker!.volumes).to.deep.equal(['/srv/shop/html:/srv/html:ro']);
       expect(files).to.deep.equal({ './html/': '/srv/shop/html/' });
-      expect(lost).to.have.length(5);
+      expect(lost).to.have.length(3);
       expect(lost.join('\n')).to.include(
         'the service unknown: left out: of the directory that it is built of, it is not there',
       );
-      expect(lost.join('\n')).to.include('compose.yaml:7 the condition of `depends_on`');
+      expect(docker.containers.web!.healthcheck).to.deep.equal({ test: ['CMD', 'true'] });
+      expect(docker.containers.web!.depends_on).to.deep.equal({ worker: { condition: 'service_healthy' } });
+    });
+    it('files of variables, secrets and profiles are carried over', () => {
+      const file = write(
+        `services:
+  one:
+    image: "busybox:\${TAG}"
+    env_file: [one.env, { path: none.env, required: false }]
+    environment: [B=own]
+    secrets: [pass]
+    depends_on: { seed: { condition: service_completed_successfully } }
+  seed: { image: busybox, command: ["true"] }
+  tools: { image: busybox, profiles: [debug] }
+secrets: { pass: { file: ./pass } }
+`,
+        'compose.yml',
+      );
+      writeFileSync(path.join(folder, '.env'), 'TAG=latest\n');
+      writeFileSync(path.join(folder, 'one.env'), "A='${x}'\nB=file\n");
+      writeFileSync(path.join(folder, 'pass'), 'x');
+      const { scenario, lost } = imported(file);
+      rmSync(path.join(folder, '.env'));
+      const { docker, files } = scenario.hosts.docker as {
+        docker: { containers: Record<string, Record<string, unknown>> };
+        files: object;
+      };
+      expect(Object.keys(docker.containers)).to.deep.equal(['seed', 'one']);
+      expect(docker.containers.one).to.deep.include({
+        image: 'busybox:latest',
+        environment: { A: '$${x}', B: 'own' },
+        depends_on: { seed: { condition: 'service_completed_successfully' } },
+      });
+      const [mount] = docker.containers.one!.volumes as string[];
+      expect(mount).to.match(/^\/srv\/.*\/pass:\/run\/secrets\/pass:ro$/);
+      expect(Object.keys(files)).to.deep.equal(['./pass']);
+      expect(lost).to.have.length(1);
+      expect(lost[0]).to.include('compose.yml:9 the service tools: left out: it is of the profile debug');
     });
     it('a variable is its default, and a doubled dollar one', () => {
       const { scenario } = imported(
         write('services: { a: { image: busybox, command: "echo $$HOME $${X} ${Y:-yes} $Z" } }', 'compose.yml'),
       );
       const { docker } = scenario.hosts.docker as { docker: { containers: { 'a-1': { command: string } } } };
-      expect(docker.containers['a-1'].command).to.equal('echo $HOME $${X} yes ');
+      expect(docker.containers['a-1'].command).to.equal('echo $HOME ${X} yes ');
     });
   });
 

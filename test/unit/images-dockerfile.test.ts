@@ -1,5 +1,10 @@
 import { expect } from 'chai';
-import { buildFailure, dockerfileInstructions, readDockerfile } from '../../src/images/containers/dockerfile.js';
+import {
+  buildFailure,
+  missedBy,
+  dockerfileInstructions,
+  readDockerfile,
+} from '../../src/images/containers/dockerfile.js';
 
 const imagesOf = (text: string, args: Record<string, string> = {}): unknown => {
   const read = readDockerfile(text, args);
@@ -68,6 +73,21 @@ executor failed running [/bin/sh -c echo to-out &&     echo err >&2 &&     exit 
       what: 'RUN echo to-out &&     echo err >&2 &&     exit 7: exited with 7',
       output: ['to-out', 'err'],
     });
+  });
+
+  it('want the outside where their words say so, and files of the context where these are missing', () => {
+    const run = (said: string): string =>
+      `#5 [2/2] RUN apt-get update || connection refused\n#5 0.4 ${said}\n#5 ERROR: exit code: 1\n`;
+    expect(missedBy(run("Temporary failure resolving 'deb.debian.org'"))).to.equal('network');
+    expect(missedBy(run('wget: bad address example.org'))).to.equal('network');
+    expect(missedBy(run('make: *** no rule to make target'))).to.equal(null);
+    expect(missedBy('#6 [2/2] COPY none /\n#6 ERROR: "/none" not found: not found\n')).to.equal('context');
+    expect(
+      missedBy('#6 [2/2] COPY none /\n#6 ERROR: failed to compute cache key: "/none" not found: not found\n'),
+    ).to.equal('context');
+    expect(
+      missedBy('#4 [internal] x\n#4 ERROR: Get "http://a.example/x": dial tcp: lookup a.example: no such host\n'),
+    ).to.equal('network');
   });
 
   it('with a mistake are told with its line', () => {

@@ -116,6 +116,26 @@ function reasonOf(text: string): string {
   return status === undefined ? text : `exited with ${status}`;
 }
 
+/** Why a step could not be done, as far as its words tell: it asked for something outside, or for a file that the context lacks. */
+export type MissedBy = 'network' | 'context' | null;
+
+const missingInContext = /"[^"]*" not found|failed to calculate checksum[^\n]*not found|no source files were specified/;
+
+/** As resolvers, curl, wget, apt, apk, pip, npm, go and git put it. */
+const networkWords =
+  /resolv|getaddrinfo|bad address|no such host|name or service not known|ENOTFOUND|EAI_AGAIN|temporary (?:failure|error)|network is unreachable|connect(?:ion)? .*(?:refused|timed out|failed)|could not connect|unable to (?:connect|fetch|access)|failed to (?:fetch|connect|establish)|dial tcp|no route to host/i;
+
+/** What the output of `docker build --progress=plain` says of the step that failed. */
+export function missedBy(output: string): MissedBy {
+  const failed = /^#(\d+) ERROR: (.*)$/m.exec(output);
+  if (missingInContext.test(failed?.[2] ?? output)) return 'context';
+  if (!failed) return null;
+  const lines = output.split('\n').filter((line) => line.startsWith(`#${failed[1]} `));
+  // The step's own text may well speak of networks.
+  const said = lines.filter((line) => !/^#\d+ \[/.test(line)).join('\n');
+  return networkWords.test(said.replace(/(?:executor failed running|process) .*/g, '')) ? 'network' : null;
+}
+
 /** Reads the output of `docker build --progress=plain` that failed. */
 export function buildFailure(output: string, instructions: readonly DockerfileInstruction[]): BuildFailure {
   const parse = /dockerfile parse error (?:on )?line (\d+): (.*)/i.exec(output);

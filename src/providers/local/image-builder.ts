@@ -1,13 +1,13 @@
 import { createWriteStream } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { isNetrigError, NetrigError } from '../../errors.js';
 import { isNoSpaceText } from '../../images/build-failure.js';
 import type { BuildPlace } from '../../images/cache-entry.js';
-import type { DockerfileBuild, ImageBuilder } from '../../images/containers/built-image.js';
+import type { DockerfileBuild, DockerfileSource, ImageBuilder } from '../../images/containers/built-image.js';
 import { archiveFile } from '../../images/containers/container-archive.js';
-import { buildFailure, dockerfileInstructions } from '../../images/containers/dockerfile.js';
+import { buildFailure, dockerfileInstructions, missedBy, type MissedBy } from '../../images/containers/dockerfile.js';
 import { formatDuration } from '../../model/duration.js';
 import type { EmitEvent } from '../../model/events.js';
 import type { LabPlan } from '../../plan/lab-plan.js';
@@ -89,6 +89,14 @@ async function buildIn(connection: HostConnection, build: DockerfileBuild, place
   throw failure(build, `${result.stdout}\n${result.stderr}`, result.timedOut, place);
 }
 
+const hints = ({ context, outside }: DockerfileSource): Record<NonNullable<MissedBy> | 'else', string> => ({
+  context: `What COPY and ADD name lies in the directory of the build, ${relative(process.cwd(), context) || '.'}, by a path from there.`,
+  network: outside
+    ? 'The host that builds has a way to the outside (`outside: true`): look whether what it asks for can be reached from this machine.'
+    : 'The host that builds is sealed: what fetches something needs `outside: true` in the scenario.',
+  else: 'Mend that step.',
+});
+
 function failure(build: DockerfileBuild, output: string, timedOut: boolean, { logFile }: BuildPlace): NetrigError {
   const { shownFile, source, at } = build;
   if (timedOut)
@@ -101,9 +109,7 @@ function failure(build: DockerfileBuild, output: string, timedOut: boolean, { lo
   const words = said.length === 0 ? '' : `; it wrote: ${said.join(' / ')}`;
   const hint = isNoSpaceText(output)
     ? 'The host that builds keeps its files in memory: what the build writes did not fit there.'
-    : source.outside
-      ? 'Mend that step.'
-      : 'Mend that step. The host that builds is sealed: what fetches something needs `outside: true` in the scenario.';
+    : hints(source)[missedBy(output) ?? 'else'];
   return new NetrigError('NETRIG_DOCKERFILE', `${place}: ${what} (the image ${build.name} of ${at})${words}`, { hint });
 }
 
