@@ -25,6 +25,7 @@ const packages = {
   sfdisk: ['fdisk', () => onPath('sfdisk')],
   mke2fs: ['e2fsprogs', () => onPath('mke2fs')],
   socat: ['socat', () => onPath('socat')],
+  slirp4netns: ['slirp4netns', () => onPath('slirp4netns')],
 };
 
 const policy = '/usr/sbin/policy-rc.d';

@@ -427,12 +427,12 @@ export const zHost = z
     packages: oneOrMany(zPackage)
       .default([])
       .describe(
-        'Debian packages that the host has beyond those of its image: `[frr, keepalived]`. Fetched once from the mirror that the machine’s apt knows, then kept; services that they bring start with the host. On the providers `local` and `container`; on machines that exist (`ssh`) apt installs them, and purges them at the end.',
+        'Debian packages that the host has beyond those of its image: `[frr, keepalived]`. Fetched once from the mirror that the machine’s apt knows, then kept; services that they bring start with the host. On machines that exist (`ssh`) apt installs them, and purges them at the end.',
       ),
     files: zFiles
       .default([])
       .describe(
-        'Files and directories beside the scenario that the host has from its start: `{ ./frr/r1/: /etc/frr/, ./id: { to: /etc/id, owner: frr, mode: "0640" } }`. They lie in the scenario’s folder or below. Modes are kept; of a directory, what is in it goes into the directory on the host. On the local provider they are there before systemd starts, on the others before the first step.',
+        'Files and directories beside the scenario that the host has from its start: `{ ./frr/r1/: /etc/frr/, ./id: { to: /etc/id, owner: frr, mode: "0640" } }`. They lie in the scenario’s folder or below. Modes are kept; of a directory, what is in it goes into the directory on the host. They are there before services start; on machines that exist (`ssh`), before the first step.',
       ),
     outside: z
       .union([z.boolean(), z.strictObject({ simulated: zRecords })], {
@@ -608,7 +608,7 @@ export const zTop = z.strictObject({
     .boolean({ error: (issue) => `expected true or false, got ${shown(issue.input)}` })
     .default(false)
     .describe(
-      `Whether hosts have a way to the outside, by the machine: to package sources, registries, the Internet. Reports say so. Off, no packet leaves the lab. Addresses and routes of the lab win over it; nothing on the machine’s loopback is reached. On the local provider, by slirp4netns over an interface \`${uplink.device}\` (${uplink.subnet}).`,
+      `Whether hosts have a way to the outside, by the machine: to package sources, registries, the Internet. Reports say so. Off, no packet leaves the lab. Addresses and routes of the lab win over it; nothing on the machine’s loopback is reached. On the local provider and on virtual machines (\`vagrant\`), by slirp4netns over an interface \`${uplink.device}\` (${uplink.subnet}).`,
     ),
   hosts: z.record(zName, zHost.nullable()).describe('The hosts of the lab, by name.'),
   segments: z.record(zName, zSegment).default({}).describe('The wires between the hosts, by name.'),

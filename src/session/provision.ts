@@ -5,9 +5,7 @@ import { sysctlPath } from '../model/sysctl.js';
 import { addressesOf } from '../model/planned-addresses.js';
 import type { HostPlan, LabPlan } from '../plan/lab-plan.js';
 import { quoteArg, quoteArgv } from '../ssh/quote.js';
-import { readOwnFiles, requireOwner } from '../ssh/own-files.js';
-import { ownerOn } from '../ssh/owner.js';
-import type { HostConnection } from '../ssh/ssh.js';
+import { putOwnFiles } from '../ssh/own-files.js';
 import type { LabSession } from './session.js';
 
 /** The lines of /etc/hosts that let lab hosts call each other by name: each host at the addresses of its first interface that has one. */
@@ -84,15 +82,6 @@ function provisionScript(plan: LabPlan, host: HostPlan): string {
   return lines.join('\n');
 }
 
-/** What the host is to have from the start, where its provider did not put it there. */
-async function putFiles(connection: HostConnection, host: HostPlan): Promise<void> {
-  for (const file of host.files ?? []) {
-    const owner =
-      file.owner === undefined ? null : requireOwner(host.name, file, await ownerOn(connection, file.owner));
-    await connection.putTree(await readOwnFiles(file), owner);
-  }
-}
-
 /**
  * Provisions every host over SSH, all at once: its files where the provider did not put them there, names of the other hosts, sysctls, routes, the engine. The first use of each connection,
  * so a lab whose provisioning returned has hosts that answer.
@@ -103,7 +92,8 @@ export async function provision(session: LabSession, signal: AbortSignal): Promi
   const { plan } = session.lab;
   await Promise.all(
     plan.hosts.map(async (host) => {
-      if (!session.lab.hasFiles) await putFiles(await session.connection(host.name, signal), host);
+      if (!session.lab.hasFiles)
+        await putOwnFiles(await session.connection(host.name, signal), host.name, host.files ?? []);
       await provisionHost(session, host, signal);
     }),
   ).catch((error: unknown) => {

@@ -1,4 +1,6 @@
 import { messageOf, NetrigError } from '../errors.js';
+import { ownerOn } from './owner.js';
+import type { HostConnection } from './ssh.js';
 import { readTree, type TreeEntry, type TreeOwner } from './tree.js';
 
 /** What a host is to have of the files of this machine, as a plan states it. */
@@ -30,4 +32,12 @@ export function requireOwner(
   throw new NetrigError('NETRIG_OWN_FILE', `${place}: ${owner} owns no file on ${host}: ${found.message}.`, {
     hint: 'An account that a package brings is there when the package is in `packages`.',
   });
+}
+
+/** Puts onto a host what it is to have from its start. Throws NETRIG_OWN_FILE. */
+export async function putOwnFiles(connection: HostConnection, host: string, files: readonly OwnFile[]): Promise<void> {
+  for (const file of files) {
+    const owner = file.owner === undefined ? null : requireOwner(host, file, await ownerOn(connection, file.owner));
+    await connection.putTree(await readOwnFiles(file), owner);
+  }
 }

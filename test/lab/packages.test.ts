@@ -45,14 +45,4 @@ describe('Hosts with packages of their own', function () {
     );
     remove();
   });
-
-  it('are refused by name where a provider puts none into its hosts', async () => {
-    const { dir, remove } = workDirectory({ 'lab.yaml': scenario('[dnsmasq-base]') });
-    const run = await netrig(['run', 'lab.yaml', '--provider', 'vagrant'], { cwd: dir }).ended;
-    expect(run.status).to.equal(3);
-    expect(run.stdout + run.stderr).to.match(
-      /NETRIG_CAPABILITY.*r1 wants the packages dnsmasq-base; the vagrant provider puts none/,
-    );
-    remove();
-  });
 });

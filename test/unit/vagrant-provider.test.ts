@@ -4,7 +4,7 @@ import { boxRecipe, boxVersion } from '../../src/images/box-recipe.js';
 import { hostImageRows } from '../../src/images/host-image.js';
 import { imageRecipe, recipeKey } from '../../src/images/recipe.js';
 import type { LabPlan } from '../../src/plan/lab-plan.js';
-import { givenBox, memoryOfMachine } from '../../src/providers/vagrant/backend.js';
+import { givenBox, memoryOfMachine, vagrantPreflight } from '../../src/providers/vagrant/backend.js';
 import { requireVagrant } from '../../src/providers/vagrant/command.js';
 import { configureScript } from '../../src/providers/vagrant/guest.js';
 import {
@@ -16,6 +16,7 @@ import {
   parseSshConfig,
 } from '../../src/providers/vagrant/machine-readable.js';
 import { parseBoxVolumes } from '../../src/providers/vagrant/pool.js';
+import { bridgeOf } from '../../src/providers/vagrant/uplink.js';
 import { shapeOf, vagrantPlan, type MachineSettings } from '../../src/providers/vagrant/vagrant-plan.js';
 import { isNetrigError } from '../../src/errors.js';
 import { hostPlan, labPlan } from '../lab/local-labs.js';
@@ -155,6 +156,61 @@ describe('the machines of a lab', () => {
     const jumbo = { ...plan, segments: plan.segments.map((segment) => ({ ...segment, mtu: 9000 })) };
     expect(JSON.stringify(shapeOf(jumbo))).not.to.equal(shape);
     expect(vagrantPlan(shapeOf(jumbo), settings).machines[0]!.interfaces[0]!.mtu).to.equal(9000);
+  });
+
+  it('have one card more where they have a way to the outside, on a network with nobody else', () => {
+    const [left, right] = plan.hosts;
+    const open = shapeOf({
+      ...plan,
+      hosts: [
+        { ...left!, outside: true },
+        { ...right!, outside: true },
+      ],
+    });
+    expect(JSON.stringify(open)).not.to.equal(JSON.stringify(shapeOf(plan)));
+    const { machines } = vagrantPlan(open, settings);
+    expect(machines.map((machine) => machine.interfaces.map((nic) => nic.network))).to.deep.equal([
+      ['netrig-abc-s1', 'netrig-abc-s2', 'netrig-abc-u1'],
+      ['netrig-abc-s2', 'netrig-abc-u2'],
+    ]);
+    const cards = machines.flatMap((machine) => machine.interfaces);
+    expect(new Set(cards.map((nic) => nic.mac)).size).to.equal(5);
+    expect(new Set(cards.map((nic) => nic.bookAddress)).size).to.equal(5);
+    const card = machines[1]!.interfaces[1]!;
+    const script = configureScript({ ...right!, outside: true }, machines[1]!.interfaces, [null], 0);
+    expect(script).to.contain(`card ${card.mac}`).and.to.contain('name uplink0');
+    expect(script).to.contain('route add default via 198.18.255.2 dev uplink0 metric 65000');
+    expect(configureScript(right!, machines[1]!.interfaces, [null], 0)).not.to.contain('uplink0');
+    const links = [
+      { ifname: 'virbr3', address: '52:54:00:aa:bb:cc' },
+      { ifname: 'vnet1', address: `fe${card.mac.slice(2)}`, master: 'virbr3' },
+    ];
+    expect(bridgeOf(links, card.mac)).to.equal('virbr3');
+    expect(bridgeOf(links, cards[0]!.mac)).to.equal(null);
+  });
+
+  it('are refused what they cannot have, by name, before anything is looked for', async () => {
+    const root = { kind: 'root' as const, path: '/rootfs.tar.gz', place: 'lab.yaml:3:9' };
+    const refused = async (more: Partial<(typeof plan.hosts)[number]>): Promise<string> =>
+      vagrantPreflight({ ...plan, hosts: [{ ...plan.hosts[0]!, ...more }] }).then(
+        () => 'not refused',
+        (error: unknown) => (isNetrigError(error) ? `${error.code} ${error.message}` : String(error)),
+      );
+    expect(await refused({ image: 'rootfs.tar.gz', root })).to.match(
+      /^NETRIG_CAPABILITY lab\.yaml:3:9: left is to be made of rootfs\.tar\.gz; .*neither kernel nor boot loader/,
+    );
+    process.env['NETRIG_VAGRANT_BOX'] = 'debian-12=somebody/twelve';
+    try {
+      expect(await refused({ packages: ['frr'] })).to.match(
+        /^NETRIG_CAPABILITY left wants the packages frr, and its box somebody\/twelve is not netrig's/,
+      );
+    } finally {
+      delete process.env['NETRIG_VAGRANT_BOX'];
+    }
+    const networks = ['net1', 'net2', 'net3', 'net4', 'net5', 'net6', 'net7'];
+    expect(await refused({ ...hostPlan('wide', 11, networks), outside: true })).to.match(
+      /^NETRIG_CAPABILITY wide has 8 interfaces with its way to the outside/,
+    );
   });
 
   it('become the hosts of a plan by one script, in which values are quoted', () => {

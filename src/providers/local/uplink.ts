@@ -108,16 +108,17 @@ async function startProgram(argv: readonly string[], own: (identity: ProcessIden
   return { process, stdin: child.stdin, made, ready: isReady, ended };
 }
 
-function slirp(network: typeof uplink | typeof gate, pid: number): string[] {
+function slirp({ subnet, device }: { subnet: string; device: string }, pid: number): string[] {
   return [
-    ...[uplinkProgram.name, '--mtu=1500', `--cidr=${network.subnet}`, '--disable-host-loopback'],
-    ...['--enable-sandbox', '--enable-seccomp', '--ready-fd=3', '--exit-fd=4', String(pid), network.device],
+    ...[uplinkProgram.name, '--mtu=1500', `--cidr=${subnet}`, '--disable-host-loopback'],
+    ...['--enable-sandbox', '--enable-seccomp', '--ready-fd=3', '--exit-fd=4', String(pid), device],
   ];
 }
 
 /**
  * Starts the way to the outside of the host with that PID 1, whose boot script waits meanwhile, and answers when its interface is
- * there, with the processes that it is made of. They end with this process: by its death, and by their pipes.
+ * there, with the processes that it is made of. They end with this process: by its death, and by their pipes. `device`: what the
+ * interface is called, where several are in one network namespace.
  *
  * `directory`: of the lab, for a file that says where names are asked for. Rejects with an Error that has the last words of what failed.
  */
@@ -125,6 +126,7 @@ export async function startUplink(
   pid1: ProcessIdentity,
   directory: string,
   own: (identity: ProcessIdentity) => void,
+  device: string = uplink.device,
 ): Promise<ProcessIdentity[]> {
   const names = join(directory, 'uplink-resolv.conf');
   writeFileSync(names, `nameserver ${gate.nameServer}\n`);
@@ -140,7 +142,7 @@ export async function startUplink(
       gateScript,
       'sh',
       names,
-      ...slirp(uplink, pid1.pid),
+      ...slirp({ subnet: uplink.subnet, device }, pid1.pid),
     ],
     own,
   );

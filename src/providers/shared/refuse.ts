@@ -1,17 +1,6 @@
 import { NetrigError } from '../../errors.js';
 import type { LabPlan } from '../../plan/lab-plan.js';
 
-/** For providers whose hosts are as they are: throws NETRIG_CAPABILITY where a plan wants hosts with packages of their own. */
-export function refusePackages(plan: LabPlan, provider: string): void {
-  const host = plan.hosts.find(({ packages = [] }) => packages.length > 0);
-  if (!host) return;
-  throw new NetrigError(
-    'NETRIG_CAPABILITY',
-    `${host.name} wants the packages ${host.packages!.join(' ')}; the ${provider} provider puts none into its hosts.`,
-    { hint: 'Run the scenario with `--provider local`, or install them by a step where hosts can reach a mirror.' },
-  );
-}
-
 /** For providers whose hosts are netrig's own images: throws NETRIG_CAPABILITY where a plan wants one of another root file system. */
 export function refuseRoots(plan: LabPlan, provider: string): void {
   const host = plan.hosts.find(({ root }) => root);

@@ -1,6 +1,4 @@
-import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { NetrigError } from '../../errors.js';
 import { archiveFile, type ContainerArchive } from '../../images/containers/container-archive.js';
 import { ensureWantedImages } from '../../images/containers/wanted-image.js';
 import type { LabPlan } from '../../plan/lab-plan.js';
@@ -9,10 +7,9 @@ import { quoteArg } from '../../ssh/quote.js';
 import type { HostConnection } from '../../ssh/ssh.js';
 import { buildOnHost } from '../local/image-builder.js';
 import type { Provider, RunningLab, UpOptions } from '../provider.js';
+import { mustTake, putFile } from './put-file.js';
 
-/** Bytes that go over at once: all of them are in memory here. */
-const pieceBytes = 8 * 1_048_576;
-const pieceMs = 300_000;
+const askMs = 300_000;
 const loadMs = 600_000;
 
 /** Where an archive lies on a host while it is loaded. */
@@ -25,28 +22,6 @@ export interface LoadOptions {
   journal?(image: string): string;
 }
 
-async function must(
-  connection: HostConnection,
-  command: string,
-  limitMs: number,
-  options: LoadOptions,
-  stdin?: Buffer,
-): Promise<void> {
-  const result = await connection.exec(command, {
-    signal: options.signal,
-    timeoutMs: limitMs,
-    ...(stdin === undefined ? {} : { stdin }),
-  });
-  if (result.exitCode === 0) return;
-  const why = result.timedOut
-    ? `it took longer than ${limitMs / 1000} s`
-    : result.stderr.trim() || result.stdout.trim();
-  throw new NetrigError(
-    'NETRIG_CAPABILITY',
-    `${connection.host} did not take a container image: ${why || 'it said nothing'}.`,
-  );
-}
-
 /** Puts an archive into a host's engine over SSH, piece by piece. One that the engine has already, by that name, stays as it is. */
 async function load(
   connection: HostConnection,
@@ -56,22 +31,20 @@ async function load(
   const { name } = facts;
   const known = await connection.exec(['docker', 'image', 'inspect', '--format', '{{.Id}}', name], {
     signal: options.signal,
-    timeoutMs: pieceMs,
+    timeoutMs: askMs,
   });
   if (known.exitCode === 0) {
     options.tell(`${connection.host}: its engine has an image ${name} already, which is used`);
     return;
   }
   options.tell(`${connection.host}: loading the container image ${name}`);
-  const begin = options.journal === undefined ? '' : `${options.journal(name)} && `;
-  await must(connection, `${begin}: >${there}`, pieceMs, options);
-  const file = await open(join(directory, archiveFile));
+  const put = { signal: options.signal, what: 'a container image' };
+  if (options.journal !== undefined) await mustTake(connection, options.journal(name), askMs, put);
   try {
-    for await (const piece of file.createReadStream({ highWaterMark: pieceBytes }))
-      await must(connection, `cat >>${there}`, pieceMs, options, piece as Buffer);
-    await must(connection, `docker load --quiet --input ${there} >/dev/null`, loadMs, options);
+    await putFile(connection, join(directory, archiveFile), there, put);
+    await mustTake(connection, `docker load --quiet --input ${there} >/dev/null`, loadMs, put);
   } finally {
-    await connection.exec(['rm', '-f', there], { timeoutMs: pieceMs }).catch(() => undefined);
+    await connection.exec(['rm', '-f', there], { timeoutMs: askMs }).catch(() => undefined);
   }
 }
 

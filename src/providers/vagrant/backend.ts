@@ -1,4 +1,4 @@
-import { refuseOutside, refusePackages, refuseRoots } from '../shared/refuse.js';
+import { requireUplinkProgram } from '../local/uplink.js';
 import { readFileSync } from 'node:fs';
 import { NetrigError } from '../../errors.js';
 import { findHostImageRow } from '../../images/host-image.js';
@@ -214,10 +214,11 @@ function checkHost(host: HostPlan): void {
     throw new NetrigError('NETRIG_USAGE', `"${host.name}" can't be the name of a host.`, {
       hint: 'Use letters, digits, - and _.',
     });
-  if (host.interfaces.length > mostInterfaces) {
+  const interfaces = host.interfaces.length + (host.outside ? 1 : 0);
+  if (interfaces > mostInterfaces) {
     throw new NetrigError(
       'NETRIG_CAPABILITY',
-      `${host.name} has ${host.interfaces.length} interfaces; a virtual machine has room for ${mostInterfaces} beside Vagrant's own.`,
+      `${host.name} has ${interfaces} interfaces${host.outside ? ' with its way to the outside' : ''}; a virtual machine has room for ${mostInterfaces} beside Vagrant's own.`,
       { hint: 'Use the local provider for this scenario.' },
     );
   }
@@ -233,14 +234,53 @@ export function requireBoxes(own: readonly string[], backend: Backend): void {
   );
 }
 
+/** Throws NETRIG_CAPABILITY where a plan wants a host of somebody's root file system. */
+function refuseRoots(plan: LabPlan): void {
+  const host = plan.hosts.find(({ root }) => root);
+  if (!host) return;
+  throw new NetrigError(
+    'NETRIG_CAPABILITY',
+    `${host.root!.place}: ${host.name} is to be made of ${host.image}; a virtual machine boots a disk, and a root file system has neither kernel nor boot loader.`,
+    {
+      hint: `Run the scenario with \`--provider local\`, or make a box of that system, give the host an image of netrig's, and name the box in ${boxVariable}.`,
+    },
+  );
+}
+
+/** Throws NETRIG_CAPABILITY and NETRIG_TOOL_MISSING where a plan wants hosts with a way to the outside, and machines can't have it. */
+function requireUplink(plan: LabPlan, backend: Backend): void {
+  const host = plan.hosts.find(({ outside }) => outside);
+  if (!host) return;
+  if (!backend.ownLibvirtd)
+    throw new NetrigError(
+      'NETRIG_CAPABILITY',
+      `${host.name} has \`outside: true\`, which machines get from netrig's own libvirtd only: ${backend.seen}`,
+      {
+        hint: 'Run the scenario with `--provider local`, or where no libvirtd runs; `outside: false` leaves it out.',
+      },
+    );
+  requireUplinkProgram(plan);
+}
+
+/** Throws NETRIG_CAPABILITY where a host with packages is to stand on a box that is not netrig's. */
+function requireOwnBoxes(plan: LabPlan): void {
+  const host = plan.hosts.find(({ packages = [], image }) => packages.length > 0 && givenBox(image) !== null);
+  if (!host) return;
+  throw new NetrigError(
+    'NETRIG_CAPABILITY',
+    `${host.name} wants the packages ${host.packages!.join(' ')}, and its box ${givenBox(host.image)} is not netrig's: nobody knows which release and versions they would meet there.`,
+    { hint: 'Leave NETRIG_VAGRANT_BOX empty for that image, or take a box that has them and leave `packages` out.' },
+  );
+}
+
 /** See `Provider.preflight`; throws what `findBackend` does, too. */
 export async function vagrantPreflight(plan: LabPlan): Promise<Backend> {
-  refusePackages(plan, 'vagrant');
-  refuseOutside(plan, 'vagrant');
-  refuseRoots(plan, 'vagrant');
+  requireOwnBoxes(plan);
+  refuseRoots(plan);
   plan.hosts.forEach(checkHost);
   const memory = memoryOfMachine();
   const backend = await findBackend();
+  requireUplink(plan, backend);
   const own = [...new Set(plan.hosts.map((host) => host.image))].filter((image) => givenBox(image) === null);
   requireBoxes(own, backend);
   const available = availableKiB();

@@ -4,6 +4,8 @@ import type { LabKeys } from '../../ssh/keys.js';
 import { quoteArg } from '../../ssh/quote.js';
 import { probeScript } from '../shared/kernel-probes.js';
 import { addressLines } from '../shared/address-lines.js';
+import { uplink } from '../../model/uplink.js';
+import { uplinkLines } from '../local/uplink.js';
 import { imageScript } from '../ssh/engine-images.js';
 import { labDirectory } from '../ssh/journal.js';
 import type { VagrantInterface } from './vagrant-plan.js';
@@ -86,7 +88,13 @@ export function configureScript(
       `ip link set dev netrig${index} name ${nic.name}`,
     );
   });
-  lines.push("ip -batch - <<'END'", ...addressLines(host), 'END');
+  if (host.outside)
+    lines.push(
+      `old=$(card ${quoteArg(cards[host.interfaces.length]?.mac ?? '')})`,
+      `ip link set dev "$old" down`,
+      `ip link set dev "$old" name ${uplink.device}`,
+    );
+  lines.push("ip -batch - <<'END'", ...addressLines(host), ...(host.outside ? uplinkLines : []), 'END');
   lines.push(
     `hostname ${name}`,
     // Engine and resolver of a box may have made links of these.

@@ -15,7 +15,14 @@ import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { isNetrigError, messageOf, NetrigError } from '../../errors.js';
 import { ensureBox, type VagrantBox } from '../../images/box.js';
-import { isAlive, ownIdentity, ownPidSpace, type ProcessIdentity } from '../../lab/process.js';
+import {
+  isAlive,
+  ownIdentity,
+  ownPidSpace,
+  type ProcessIdentity,
+  signalProcess,
+  waitUntilGone,
+} from '../../lab/process.js';
 import { keepLog, labsDirectory } from '../../lab/store.js';
 import { connect } from '../../ssh/connection.js';
 import { generateLabKeys, type LabKeys } from '../../ssh/keys.js';
@@ -38,6 +45,7 @@ import { endLibvirtd, enterArguments, type PrivateLibvirtd, startLibvirtd } from
 import { parseBoxes, parseSshConfig, type MachineLogin, type VagrantMessage } from './machine-readable.js';
 import { deleteBoxVolumes } from './pool.js';
 import { findMachineProcess, type MachineAccess, openTransport } from './transport.js';
+import { plugUplink } from './uplink.js';
 import { type LabShape, type VagrantPlan, vagrantPlan } from './vagrant-plan.js';
 
 /**
@@ -56,6 +64,8 @@ export interface Machines {
   /** Whether the box of each is netrig's own. */
   ownBoxes: boolean[];
   libvirtd: PrivateLibvirtd | null;
+  /** What the ways to the outside are made of, by the machine's place in the shape. */
+  uplinks: Map<number, ProcessIdentity[]>;
   /** Whether a lab has used them since they were as in the snapshot. */
   used: boolean;
 }
@@ -76,6 +86,7 @@ export const leastBootMs = { kvm: 180_000, qemu: 600_000 } as const;
 const commandMs = { kvm: 120_000, qemu: 300_000 } as const;
 const sshReadyMs = 60_000;
 const pollMs = 500;
+const uplinkEndMs = 10_000;
 const snapshotName = 'netrig';
 
 /** `machines` beside the labs: one directory for each set of machines. */
@@ -345,6 +356,7 @@ export async function bringMachines(shape: LabShape, backend: Backend, options: 
     shape.hosts.forEach((_, index) => options.booting(index));
     await upAll(machines, { ...options, timeoutMs: options.bootTimeoutMs });
     machines.access = await accessOf(machines, signal);
+    await beginUplinks(machines);
     await Promise.all(
       shape.hosts.map(async (host, index) => {
         await prepare(machines, index, boxes.get(host.image)?.own ?? null, options);
@@ -445,6 +457,7 @@ function describeMachines(
     access: [],
     ownBoxes: shape.hosts.map((host) => (boxes.get(host.image)?.own ?? null) !== null),
     libvirtd: null,
+    uplinks: new Map(),
     used: false,
   };
   return { machines, record };
@@ -464,6 +477,29 @@ async function beginLibvirtd(
   machines.libvirtd = await startLibvirtd(directory, signal);
   writeMachinesRecord(directory, { ...record, libvirtd: machines.libvirtd });
   await makePool(machines.libvirtd, directory, pool, signal);
+}
+
+/** Plugs the ways to the outside into the networks of the machines that have one. */
+async function beginUplinks(machines: Machines): Promise<void> {
+  const { shape, plan, directory, libvirtd, uplinks } = machines;
+  for (const [index, host] of shape.hosts.entries()) {
+    if (!host.outside) continue;
+    const name = plan.machines[index]!.name;
+    if (!libvirtd) throw new NetrigError('NETRIG_INTERNAL', `${name} has no libvirtd that could give it a way out.`);
+    const processes: ProcessIdentity[] = [];
+    uplinks.set(index, processes);
+    try {
+      await plugUplink(
+        libvirtd,
+        plan.machines[index]!.interfaces.at(-1)!.mac,
+        directory,
+        `uplink${index + 1}`,
+        processes,
+      );
+    } catch (error) {
+      throw new NetrigError('NETRIG_HOST_BOOT', `${name}: ${messageOf(error)}.`, { cause: error });
+    }
+  }
 }
 
 async function accessOf(machines: Machines, signal: AbortSignal): Promise<MachineAccess[]> {
@@ -625,7 +661,13 @@ async function waitForProcess(name: string, signal: AbortSignal): Promise<Proces
 }
 
 /** Ends machines and all that belongs to them. Rejects with NETRIG_CLEANUP naming what is left. */
-export async function endMachines(machines: Pick<Machines, 'id' | 'directory' | 'libvirtd'>): Promise<void> {
+export async function endMachines(
+  machines: Pick<Machines, 'id' | 'directory' | 'libvirtd'> & Partial<Pick<Machines, 'uplinks'>>,
+): Promise<void> {
+  // They hold the network namespace of the libvirtd.
+  const ways = [...(machines.uplinks?.values() ?? [])].flat();
+  for (const one of ways) signalProcess(one, 'SIGKILL');
+  await waitUntilGone(ways, uplinkEndMs);
   if (machines.libvirtd) {
     const left = await endLibvirtd(machines.libvirtd);
     if (left.length > 0)

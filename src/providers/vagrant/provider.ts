@@ -1,11 +1,15 @@
 import type { Duplex } from 'node:stream';
 import { messageOf, NetrigError } from '../../errors.js';
-import { ownPidSpace } from '../../lab/process.js';
+import type { OutsideFiles } from '../../images/outside-files.js';
+import { isAlive, ownPidSpace } from '../../lab/process.js';
 import { holderAlive, listRecords, newLabId } from '../../lab/store.js';
 import { formatDuration } from '../../model/duration.js';
-import type { LabPlan } from '../../plan/lab-plan.js';
-import type { SshTarget } from '../../ssh/ssh.js';
+import type { HostPlan, LabPlan } from '../../plan/lab-plan.js';
+import { putOwnFiles } from '../../ssh/own-files.js';
+import type { HostConnection, SshTarget } from '../../ssh/ssh.js';
 import { lastLines } from '../shared/last-lines.js';
+import { outsideEntries, outsideOf } from '../shared/outside.js';
+import { mustTake } from '../shared/put-file.js';
 import { accessTo, attachedLab, endHolder, heldLab, holdLab, newRecord, throwIfInterrupted } from '../held-lab.js';
 import type { LabRecord, Provider, RunningLab, UpOptions } from '../provider.js';
 import { type Backend, vagrantPreflight } from './backend.js';
@@ -23,6 +27,7 @@ import {
   machineTarget,
   restoreMachines,
 } from './machines.js';
+import { type PackedLayers, packLayers, putPackages, startServices } from './packages.js';
 import { openTransport, whyGone } from './transport.js';
 import { type LabShape, shapeOf } from './vagrant-plan.js';
 
@@ -176,37 +181,24 @@ async function keptMachines(
   }
 }
 
+/** What a lab is made of beside its plan. */
+interface LabMakings {
+  machines: Machines;
+  layers: PackedLayers;
+  /** By image: what hosts with a way to the outside get of this machine. */
+  outsides: ReadonlyMap<string, OutsideFiles>;
+  signal: AbortSignal;
+}
+
 /** Makes the machines the plan's hosts, all at once. */
-async function configure(plan: LabPlan, machines: Machines, signal: AbortSignal): Promise<void> {
+async function configure(plan: LabPlan, parts: LabMakings): Promise<void> {
+  const { machines, signal } = parts;
   machines.used = true;
   const results = await Promise.allSettled(
     plan.hosts.map(async (host, index) => {
       const connection = await connectSlowly(machineTarget(machines, index, host.name), signal);
       try {
-        const mtus = host.interfaces.map(
-          (nic) => plan.segments.find((segment) => segment.name === nic.segment)?.mtu ?? null,
-        );
-        const cards = machines.plan.machines[index]?.interfaces ?? [];
-        const result = await connection.exec(configureScript(host, cards, mtus, Date.now()), {
-          timeoutMs: configureMs,
-          signal,
-        });
-        if (result.exitCode !== 0 || !result.stdout.trimEnd().endsWith('configured')) {
-          throw new NetrigError(
-            'NETRIG_SEGMENT',
-            `The interfaces of ${host.name} could not be set: ${result.timedOut ? `it took longer than ${configureMs / 1000} s` : result.stderr.trim() || `exit status ${result.exitCode}`}.`,
-          );
-        }
-        if (machines.ownBoxes[index] || !host.engine || host.containerImages.length === 0) return;
-        const images = await connection.exec(containerImagesScript(host.containerImages), {
-          timeoutMs: configureMs,
-          signal,
-        });
-        if (images.exitCode !== 0)
-          throw new NetrigError(
-            'NETRIG_CAPABILITY',
-            `The engine of ${host.name} has no ${host.containerImages.join(', ')}, and they could not be made: ${images.stderr.trim()}.`,
-          );
+        await configureHost(connection, plan, index, parts);
       } finally {
         await connection.end();
       }
@@ -215,13 +207,71 @@ async function configure(plan: LabPlan, machines: Machines, signal: AbortSignal)
   for (const result of results) if (result.status === 'rejected') throw result.reason;
 }
 
+async function configureHost(
+  connection: HostConnection,
+  plan: LabPlan,
+  index: number,
+  { machines, layers, outsides, signal }: LabMakings,
+): Promise<void> {
+  const host = plan.hosts[index]!;
+  const mtus = host.interfaces.map((nic) => plan.segments.find((segment) => segment.name === nic.segment)?.mtu ?? null);
+  const cards = machines.plan.machines[index]?.interfaces ?? [];
+  const result = await connection.exec(configureScript(host, cards, mtus, Date.now()), {
+    timeoutMs: configureMs,
+    signal,
+  });
+  if (result.exitCode !== 0 || !result.stdout.trimEnd().endsWith('configured')) {
+    throw new NetrigError(
+      'NETRIG_SEGMENT',
+      `The interfaces of ${host.name} could not be set: ${result.timedOut ? `it took longer than ${configureMs / 1000} s` : result.stderr.trim() || `exit status ${result.exitCode}`}.`,
+    );
+  }
+  if (!machines.ownBoxes[index] && host.engine && host.containerImages.length > 0) {
+    const images = await connection.exec(containerImagesScript(host.containerImages), {
+      timeoutMs: configureMs,
+      signal,
+    });
+    if (images.exitCode !== 0)
+      throw new NetrigError(
+        'NETRIG_CAPABILITY',
+        `The engine of ${host.name} has no ${host.containerImages.join(', ')}, and they could not be made: ${images.stderr.trim()}.`,
+      );
+  }
+  if (host.outside) await giveOutside(connection, host, outsides.get(host.image), signal);
+  const layer = layers.of(host);
+  if (layer) await putPackages(connection, layer, signal);
+  await putOwnFiles(connection, host.name, host.files ?? []);
+  // As on a host that boots with both: a service finds its configuration when it starts.
+  if (layer) await startServices(connection, host, signal);
+}
+
+/** The machine's package sources, proxies and name server; an engine that runs already learns of the proxies. */
+async function giveOutside(
+  connection: HostConnection,
+  host: HostPlan,
+  outside: OutsideFiles | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  const entries = outsideEntries(host.name, outside);
+  await connection.putTree(entries, { uid: 0, gid: 0 });
+  if (!host.engine || !entries.some(({ path }) => path.startsWith('/etc/systemd/system/docker.service.d/'))) return;
+  const what = 'the proxies of this machine';
+  await mustTake(connection, 'systemctl daemon-reload && systemctl restart docker', configureMs, { signal, what });
+}
+
 async function bring(
   plan: LabPlan,
   options: UpOptions & { detached?: boolean; scenarioFile?: string },
 ): Promise<RunningLab> {
   const { signal } = options;
   throwIfInterrupted(signal);
-  const machines = await machinesFor(plan, options);
+  // What is wrong with packages is told before anything boots.
+  const outsides = await outsideOf(plan, options);
+  const layers = await packLayers(plan, options);
+  const machines = await machinesFor(plan, options).catch(async (error: unknown) => {
+    await layers.end();
+    throw error;
+  });
   const id = newLabId(plan.slug);
   const access: VagrantLabAccess = {
     machines: machines.id,
@@ -244,13 +294,21 @@ async function bring(
     target: (host) => targetOf(record, host, watch),
     console: (host) => consoleOf(record, host),
     faults: () => faults,
+    hasFiles: true,
+    died: () =>
+      plan.hosts.flatMap(({ name }, index) =>
+        (machines.uplinks.get(index) ?? []).some((one) => !isAlive(one))
+          ? [{ what: `the way to the outside of the host ${name}`, host: name }]
+          : [],
+      ),
     bring: async () => {
-      await configure(plan, machines, signal);
+      await configure(plan, { machines, layers, outsides, signal }).finally(() => layers.end());
       throwIfInterrupted(signal);
       configured = true;
     },
     takeAway: async () => {
       watch.close();
+      await layers.end();
       // A machine that died is no ground for another lab; nobody would come for those of a detached one.
       kept = configured && !record.detached && idle === null && machines.access.every((one) => whyGone(one) === null);
       if (kept) idle = machines;
@@ -280,6 +338,7 @@ async function attachTo(record: LabRecord): Promise<RunningLab> {
   return attachedLab(record, {
     target: (host) => targetOf(record, host, watch),
     console: (host) => consoleOf(record, host),
+    hasFiles: true,
     down: () => destroyLab(record),
   });
 }

@@ -44,7 +44,13 @@ export interface VagrantInterface {
 
 /** Which machines can serve a lab: labs of the same shape can use the same machines, one after another. */
 export interface LabShape {
-  hosts: { image: string; engine: boolean; segments: number[] }[];
+  hosts: {
+    image: string;
+    engine: boolean;
+    segments: number[];
+    /** It has one card more, whose network is its own and has nothing else in it than the way to the outside. */
+    outside?: true;
+  }[];
   /** Of each segment, only where frames are larger than a bridge takes by itself. */
   mtus: (number | null)[];
 }
@@ -58,6 +64,7 @@ export function shapeOf(plan: LabPlan): LabShape {
       image: host.image,
       engine: host.engine,
       segments: host.interfaces.map((nic) => number(nic.segment)),
+      ...(host.outside ? { outside: true as const } : {}),
     })),
     mtus: plan.segments.map((segment) => (segment.mtu !== null && segment.mtu > usualMtu ? segment.mtu : null)),
   };
@@ -99,16 +106,27 @@ export function vagrantPlan(shape: LabShape, settings: MachineSettings): Vagrant
         memoryMiB: settings.memoryMiB,
         cpus: 1,
         console: join(settings.directory, `m${index + 1}.console`),
-        interfaces: host.segments.map((segment, card): VagrantInterface => {
-          const mtu = shape.mtus[segment];
-          return {
-            network: `${prefix}s${segment + 1}`,
-            // 198.18.0.0/15 is for measuring devices (RFC 2544): nobody's network has it.
-            bookAddress: `198.18.${segment + 1}.${index + 11}`,
-            mac: cardAddress(prefix, index, card),
-            ...(mtu === null || mtu === undefined ? {} : { mtu }),
-          };
-        }),
+        interfaces: [
+          ...host.segments.map((segment, card): VagrantInterface => {
+            const mtu = shape.mtus[segment];
+            return {
+              network: `${prefix}s${segment + 1}`,
+              // 198.18.0.0/15 is for measuring devices (RFC 2544): nobody's network has it.
+              bookAddress: `198.18.${segment + 1}.${index + 11}`,
+              mac: cardAddress(prefix, index, card),
+              ...(mtu === null || mtu === undefined ? {} : { mtu }),
+            };
+          }),
+          ...(host.outside
+            ? [
+                {
+                  network: `${prefix}u${index + 1}`,
+                  bookAddress: `198.19.${index + 1}.11`,
+                  mac: cardAddress(prefix, index, host.segments.length),
+                },
+              ]
+            : []),
+        ],
       };
     }),
     libvirt: settings.libvirt,
