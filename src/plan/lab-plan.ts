@@ -66,6 +66,8 @@ export interface HostPlan {
   outside?: true;
   /** What it resolves as a name server of the lab; left out for others. */
   records?: { name: string; addresses: string[] }[];
+  /** Names, and the addresses that have them, for which it as a name server asks another one; left out where there are none. */
+  passesOn?: { names: string[]; addresses: string[]; to: string }[];
   /** Addresses outside the lab that it stands for; left out where there are none. */
   standsFor?: string[];
   /** Addresses of name servers of the lab that it asks; left out where there are none. */

@@ -65,26 +65,43 @@ export function planLab(scenario: Scenario): LabPlan {
 
 const bare = (address: string): string => address.split('/')[0]!;
 
-/** The addresses of hosts of one sort, on the segments of another host. */
-function near(host: HostPlan, others: readonly HostPlan[]): string[] {
+/** Hosts of one sort that are on the segments of another host, with their addresses there. */
+function neighbours(host: HostPlan, others: readonly HostPlan[]): { other: HostPlan; address: string }[] {
   return host.interfaces.flatMap(({ segment }) =>
     others
       .filter((other) => other !== host)
-      .flatMap(({ interfaces }) => interfaces)
-      .flatMap((nic) => (nic.segment === segment && nic.address !== null ? [bare(nic.address)] : [])),
+      .flatMap((other) => other.interfaces.map((nic) => ({ other, nic })))
+      .flatMap(({ other, nic }) =>
+        nic.segment === segment && nic.address !== null ? [{ other, address: bare(nic.address) }] : [],
+      ),
   );
 }
 
-/** Hosts ask the name servers on their segments, and send to whoever stands for the outside what they have no other way for. */
+/** The names of whoever stands for the outside, for a name server beside it: a resolver that is asked first must know them, too. */
+function outsideNames(server: HostPlan, outside: readonly HostPlan[]): NonNullable<HostPlan['passesOn']> {
+  const seen = new Set<HostPlan>();
+  return neighbours(server, outside).flatMap(({ other, address: to }) => {
+    if (seen.has(other)) return [];
+    seen.add(other);
+    return [{ names: (other.records ?? []).map(({ name }) => name), addresses: other.standsFor ?? [], to }];
+  });
+}
+
+/**
+ * Hosts ask the name servers on their segments, which ask whoever stands for the outside there for its names; and they send to
+ * that one what they have no other way for.
+ */
 function askEachOther(hosts: HostPlan[]): void {
   const servers = hosts.filter(({ records }) => records !== undefined);
   const outside = hosts.filter(({ standsFor }) => standsFor !== undefined);
   for (const host of hosts) {
-    const asked = host.records ? ['127.0.0.1'] : near(host, servers);
+    const asked = host.records ? ['127.0.0.1'] : neighbours(host, servers).map(({ address }) => address);
     if (asked.length > 0 && !host.outside) host.asks = asked;
-    const [gateway] = near(host, outside);
+    const passesOn = host.records && !host.standsFor ? outsideNames(host, outside) : [];
+    if (passesOn.length > 0) host.passesOn = passesOn;
+    const [gateway] = neighbours(host, outside);
     if (gateway !== undefined && !host.outside && !host.standsFor && !host.routes.some(({ to }) => to === 'default'))
-      host.routes = [...host.routes, { to: 'default', via: gateway }];
+      host.routes = [...host.routes, { to: 'default', via: gateway.address }];
   }
 }
 

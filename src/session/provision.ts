@@ -23,11 +23,15 @@ const provisionMs = 120_000;
 const nameServerConfig = '/etc/netrig-dns.conf';
 
 /** dnsmasq(8): it knows its records; what is no name of these does not exist, unless somebody outside can be asked. */
-function nameServerText({ records, outside }: HostPlan): string {
+function nameServerText({ records, outside, passesOn = [] }: HostPlan): string {
   return [
     'no-hosts',
     'bind-dynamic',
     ...(outside ? [] : ['no-resolv', 'local=/#/']),
+    ...passesOn.flatMap(({ names, addresses, to }) => [
+      ...names.map((name) => `server=/${name}/${to}`),
+      ...addresses.map((address) => `rev-server=${address}/${address.includes(':') ? 128 : 32},${to}`),
+    ]),
     ...(records ?? []).map(({ name, addresses }) => `host-record=${[name, ...addresses].join(',')}`),
     '',
   ].join('\n');

@@ -39,6 +39,36 @@ steps:
     dns: { from: client, name: www.example.org, expect: { addresses: 10.78.0.80 } }
 `;
 
+const together = `scenario: together
+title: A name server beside an outside that is simulated
+hosts:
+  ns: { init: light, dns: { web.lab.example: client } }
+  world: { init: light, outside: { simulated: { www.example.com: 93.184.216.34 } } }
+  both: { init: light, dns: { app.lab.example: far }, outside: { simulated: { www.example.net: 198.51.100.7 } } }
+  client: { init: light }
+  far: { init: light }
+segments:
+  lan: { subnet: 10.78.0.0/24, hosts: { ns: 10.78.0.53, world: 10.78.0.1, client: 10.78.0.3 } }
+  wan: { subnet: 10.79.0.0/24, hosts: { both: 10.79.0.1, far: 10.79.0.4 } }
+steps:
+  - check: "\${name} has its address"
+    for:
+      - { from: client, name: web.lab.example, address: 10.78.0.3 }
+      - { from: client, name: www.example.com, address: 93.184.216.34 }
+      - { from: far, name: app.lab.example, address: 10.79.0.4 }
+      - { from: far, name: www.example.net, address: 198.51.100.7 }
+    dns: { from: "\${from}", name: "\${name}", expect: { addresses: "\${address}" } }
+  - check: and the address its name
+    dns: { from: client, name: 93.184.216.34, type: PTR, expect: { records: www.example.com } }
+  - check: what neither knows does not exist
+    dns: { from: client, name: nothing.example.com, expect: { fails: nxdomain } }
+  - check: the outside answers by name
+    ping: { from: client, to: www.example.com }
+  - fault: { poweroff: world }
+  - check: the name server knows the outside’s names by asking, not by heart
+    dns: { from: client, name: www.example.com, wait: 500ms, expect: { fails: [timeout, servfail] }, control: { name: web.lab.example } }
+`;
+
 describe('Names of a lab, and an outside that is simulated', function () {
   this.timeout(180_000);
 
@@ -47,6 +77,14 @@ describe('Names of a lab, and an outside that is simulated', function () {
     const run = await netrig(['run', 'lab.yaml'], { cwd: dir }).ended;
     expect(run.status, run.stdout + run.stderr).to.equal(0);
     expect(latestOutcomes(dir)).to.have.length(13);
+    remove();
+  });
+
+  it('go together, on two hosts or on one', async () => {
+    const { dir, remove } = workDirectory({ 'lab.yaml': together });
+    const run = await netrig(['run', 'lab.yaml'], { cwd: dir }).ended;
+    expect(run.status, run.stdout + run.stderr).to.equal(0);
+    expect(latestOutcomes(dir)).to.have.length(9);
     remove();
   });
 });

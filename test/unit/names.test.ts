@@ -53,6 +53,23 @@ describe('Name servers of a lab, and hosts that stand for the outside', () => {
     expect(without!.routes).to.deep.equal([{ to: 'default', via: '10.1.0.1' }]);
   });
 
+  it('ask whoever stands for the outside beside them for its names, and for nothing else', () => {
+    expect(planned(sound)['ns']!.passesOn).to.equal(undefined);
+    const together = loadScenarioText(
+      text(sound).replace(
+        'lan: { subnet: 10.0.0.0/24, hosts: { ns: 10.0.0.53,',
+        'lan: { subnet: 10.0.0.0/24, hosts: { world: 10.0.0.1, ns: 10.0.0.53,',
+      ),
+      '/labs/names.yaml',
+    );
+    expect(formatDiagnostics(together.diagnostics)).to.equal('');
+    const all = planLab(together.scenarios[0]!).hosts;
+    expect(all.find(({ name }) => name === 'ns')!.passesOn).to.deep.equal([
+      { names: ['dns.google', 'also.google'], addresses: ['8.8.8.8'], to: '10.0.0.1' },
+    ]);
+    expect(all.filter(({ passesOn }) => passesOn !== undefined)).to.have.length(1);
+  });
+
   it('are not asked by hosts that have a way to the outside', () => {
     const { client } = planned(sound.replace('client: { init: light }', 'client: { outside: true }'));
     expect(client!.asks).to.equal(undefined);

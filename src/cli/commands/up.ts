@@ -51,10 +51,13 @@ export async function up(
 
   // The same words as those of a run, only on the other stream.
   const reporter = createConsoleReporter({ stream: process.stderr });
+  const report = (event: RunEventBody): void =>
+    reporter.onEvent({ v: 1, t: new Date().toISOString(), pid: process.pid, ...event });
   const emit = (event: RunEventBody): void => {
-    // What the lab ends with is thrown, and told in full at the end of the command.
-    const { error: _, ...rest } = event.type === 'scenario:end' ? event : { ...event, error: undefined };
-    reporter.onEvent({ v: 1, t: new Date().toISOString(), pid: process.pid, ...(rest as RunEventBody) });
+    if (event.type !== 'scenario:end') return report(event);
+    // What it ends with is thrown, and told once the lab is gone.
+    const { error: _, ...rest } = event;
+    report(rest);
   };
   const interrupt = onInterrupt(() => note('interrupted, taking the lab down'));
   try {
