@@ -226,6 +226,11 @@ export const errorCatalogue = {
     mend: 'Put a `heal:` step before it, or ask another host.',
     exit: failed,
   },
+  NETRIG_HOST_RESET: {
+    meaning: 'A host of a lab that is up could not be made anew.',
+    mend: 'Try it again, or take the lab down and up again.',
+    exit: lab,
+  },
   NETRIG_SSH_SILENT: {
     meaning:
       'A lab host is there, but says nothing: no answer in the time of the step or check nor to the order to end what ran on it, none to keepalives, or none to a new connection. The item is inconclusive.',

@@ -136,6 +136,8 @@ export interface ExerciseView {
     steps: boolean;
     trace: boolean;
     help: boolean;
+    /** Begin one host again, alone. */
+    resetHost: boolean;
   };
 }
 
@@ -178,6 +180,8 @@ export interface StepView {
   title: string;
   html: string;
   stage: string | null;
+  /** Of the set-up: it is done when the lab comes up, or its stage is reached. */
+  setUp: boolean;
   /** A host each; `typed`: it is what one would type there, else what the step does, in words. */
   commands: { on: string; command: string; typed: boolean }[];
   claims: ClaimView[];
@@ -222,7 +226,13 @@ export type LabView =
   /** `place` 1: next. `of`: how many wait. */
   | { state: 'queued'; place: number; of: number }
   | { state: 'starting'; what: string }
-  | { state: 'up'; since: Instant }
+  /** `resetting`: that host is being begun again. `resetFailed`: the last one is not as it was. */
+  | {
+      state: 'up';
+      since: Instant;
+      resetting: string | null;
+      resetFailed: { host: string; message: Untrusted } | null;
+    }
   | { state: 'failed'; message: string };
 
 export interface ContainerView {
@@ -330,6 +340,8 @@ export interface LabRequest {
   do: 'start' | 'reset' | 'end';
   /** With `reset`: the state at the beginning of that stage. Left out: the very beginning. */
   stage?: string;
+  /** With `reset`: this host alone, as it was when the lab began, with the set-up of stages that were reached since. */
+  host?: string;
 }
 
 /** POST check. Left out: all tasks. A round that waits already is answered, not doubled. */
@@ -447,6 +459,8 @@ export interface ClassView {
   version: number;
   exercises: (ExerciseSummary & {
     tasks: { id: string; title: string; points: number; stage: string | null; guard: boolean; hidden: boolean }[];
+    /** Hosts that can be begun again, alone; empty: none can. */
+    hosts: string[];
   })[];
   students: StudentRow[];
   labs: { up: number; starting: number; reserve: number; queued: number; limit: number };
@@ -462,6 +476,8 @@ export interface StudentRow {
   work: {
     exercise: string;
     lab: LabView['state'];
+    /** The host that is being begun again. */
+    resetting: string | null;
     /** Terminals that can be looked at. */
     places: string[];
     closesAt: Instant | null;
@@ -508,6 +524,8 @@ export interface ResetForRequest {
   person: string;
   exercise: string;
   stage?: string;
+  /** This host alone. */
+  host?: string;
 }
 export interface AskToTypeRequest {
   person: string;

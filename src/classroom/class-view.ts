@@ -34,6 +34,7 @@ function rowWork(room: Room, person: string, id: string, now: number): StudentRo
   return {
     exercise: id,
     lab: labState(room, work),
+    resetting: work.resetting,
     places: terminalsOf(room, exercise, work),
     closesAt: closes === null ? null : new Date(closes).toISOString(),
     handedIn: handInView(book.state, work, exercise, settings),
@@ -104,6 +105,7 @@ export function classView(room: Room, teacher: string): ClassView {
         guard,
         hidden: shown !== 'always',
       })),
+      hosts: room.resetsHosts ? room.exercises.get(id)!.example.scenario.hosts.map(({ name }) => name) : [],
     })),
     students: room.students.map(({ id, name }) => ({
       person: { id, name: harmless(name) },

@@ -3,10 +3,12 @@ import { join } from 'node:path';
 import { messageOf } from '../errors.js';
 import type { ResourceLimits } from '../model/size.js';
 import type { IsolationWish } from '../providers/provider.js';
+import { providerNamed } from '../providers/registry.js';
 import type { ClaimView } from './api.js';
 import { openBook, type ClassBook } from './book.js';
 import type { ClassEvent } from './events.js';
 import type { GivenExercise } from './exercises.js';
+import { resumeResets } from './host-reset.js';
 import { createLabPool } from './labs.js';
 import { createPlaces } from './places.js';
 import { openRecord } from './record.js';
@@ -54,7 +56,8 @@ const placesMs = 4000;
 export function createClassroom(options: ClassroomOptions): Classroom {
   for (const part of ['casts', 'rounds']) mkdirSync(join(options.directory, part), { recursive: true, mode: 0o700 });
   const book = openBook(openRecord(join(options.directory, recordName)));
-  const room = roomOf(options, book);
+  const ending = new AbortController();
+  const room = roomOf(options, book, ending.signal);
   const watching = watcherOf(room);
   const timer = setInterval(() => lookAtPlaces(room), placesMs).unref();
   const clock = setInterval(() => handInAtTheEnd(room), clockMs).unref();
@@ -64,10 +67,12 @@ export function createClassroom(options: ClassroomOptions): Classroom {
     room,
     async begin() {
       await room.pool.recover();
+      resumeResets(room);
       room.pool.wake();
       room.rounds.wake();
     },
     async close() {
+      ending.abort();
       clearInterval(timer);
       clearInterval(clock);
       watching.stop();
@@ -85,7 +90,7 @@ export function createClassroom(options: ClassroomOptions): Classroom {
   };
 }
 
-function roomOf(options: ClassroomOptions, book: ClassBook): Room {
+function roomOf(options: ClassroomOptions, book: ClassBook, ending: AbortSignal): Room {
   const exercises = new Map(options.exercises.map((one) => [one.settings.id, one]));
   const listeners: ((person: string | null, exercise: string | null) => void)[] = [];
   const changed: Room['changed'] = (person, exercise) => {
@@ -121,6 +126,8 @@ function roomOf(options: ClassroomOptions, book: ClassBook): Room {
   const room: Room = {
     title: options.title,
     solo: options.solo,
+    resetsHosts: providerNamed(options.provider).resetsHosts === true,
+    ending,
     claims: options.claims ?? (() => []),
     book,
     pool,
@@ -162,6 +169,10 @@ function afterEvent(room: Room, event: ClassEvent): void {
       break;
     case 'lab:ended':
       void room.places.forget(event.key);
+      break;
+    case 'host:reset':
+      void room.places.look(event.key);
+      setImmediate(() => room.rounds.wake());
       break;
     case 'round:asked':
       setImmediate(() => room.rounds.wake());

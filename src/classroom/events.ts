@@ -35,6 +35,18 @@ export type ClassEventBody =
   /** The lab of that key is that person's. */
   | { type: 'lab:given'; key: string; person: string }
   | { type: 'lab:ended'; key: string; why: string }
+  /** That host of the lab is being made anew. */
+  | { type: 'host:resetting'; person: string; exercise: string; key: string; host: string }
+  /** It is: `steps` that were done on it are undone. `failed`: why it is not as it was. */
+  | {
+      type: 'host:reset';
+      person: string;
+      exercise: string;
+      key: string;
+      host: string;
+      steps: string[];
+      failed: string | null;
+    }
   /** Nothing is wanted any more. */
   | { type: 'lab:unwanted'; person: string; exercise: string }
   | { type: 'round:asked'; round: string; person: string; exercise: string; kind: RoundKind; tasks: string[] }

@@ -14,6 +14,10 @@ export interface Room {
   title: string;
   /** One person alone, who sees and may do everything. */
   solo: boolean;
+  /** One host of a lab can be made anew, alone. */
+  resetsHosts: boolean;
+  /** Aborts when this process stops working at the class. */
+  ending: AbortSignal;
   /** What a tutorial says of what a step or check covers, and what holds. */
   claims(covers: readonly string[]): ClaimView[];
   book: ClassBook;

@@ -87,6 +87,8 @@ export interface PerformOptions {
   signal: AbortSignal;
   /** Connections to use, which stay open; default: own ones. */
   session?: LabSession;
+  /** What hosts' engines are declared to have is made, too. Default: it was when the lab came up. */
+  declared?: boolean;
   /** Called when an item is done. */
   onDone?(item: ScenarioItem, outcome: Outcome): void;
 }
@@ -96,13 +98,14 @@ export async function performOn(
   lab: RunningLab,
   exercise: Exercise,
   wanted: (item: ScenarioItem) => boolean,
-  { directory, signal, session, onDone }: PerformOptions,
+  { directory, signal, session, declared = false, onDone }: PerformOptions,
 ): Promise<Map<string, { outcome: Outcome; durationMs: number }>> {
   const scenario = {
     ...exercise.scenario,
     items: exercise.scenario.items.filter(wanted),
-    // What hosts' engines are declared to have was made when the lab came up.
-    hosts: exercise.scenario.hosts.map((host) => ({ ...host, docker: { networks: {}, containers: {} } })),
+    hosts: declared
+      ? exercise.scenario.hosts
+      : exercise.scenario.hosts.map((host) => ({ ...host, docker: { networks: {}, containers: {} } })),
   };
   const run = createScenarioRun(scenario, {
     provider: providerNamed(lab.record.provider),
@@ -169,7 +172,9 @@ class RoundQueue implements Rounds {
     return [...this.book.state.waiting].filter((round) => !this.under.has(round.id));
   }
 
+  /** Whether the lab is in use, or not whole just now. */
   private busy({ person, exercise }: Round): boolean {
+    if (workOf(this.book.state, person, exercise).resetting !== null) return true;
     return [...this.under.values()].some(({ round }) => round.person === person && round.exercise === exercise);
   }
 

@@ -8,7 +8,17 @@ import { Refusal } from './problem.js';
 import { givenExercise, studentOf, type Room } from './room.js';
 import type { Serving } from './server.js';
 import type { PersonState } from './state.js';
-import { answerTyping, askHelp, askRound, leaveLab, openHint, runStep, stepTyped, wantLab } from './student.js';
+import {
+  answerTyping,
+  askHelp,
+  askRound,
+  leaveLab,
+  openHint,
+  resetOwnHost,
+  runStep,
+  stepTyped,
+  wantLab,
+} from './student.js';
 import { askToType, decide, endHelp, giveTime, resetFor, sendMessage } from './teacher.js';
 import { tracePacketIn } from './trace.js';
 import { exerciseView, sessionView, workView } from './work-view.js';
@@ -19,7 +29,11 @@ const zPort = z.int().min(1).max(65_535);
 
 const bodies = {
   join: z.strictObject({ code: z.string().max(200) }),
-  lab: z.strictObject({ do: z.enum(['start', 'reset', 'end']), stage: zWord.optional() }),
+  lab: z.strictObject({
+    do: z.enum(['start', 'reset', 'end']),
+    stage: zWord.optional(),
+    host: zWord.optional(),
+  }),
   check: z.strictObject({ tasks: z.array(zWord).max(500).optional() }),
   nothing: z.strictObject({}),
   hint: z.strictObject({ task: zWord }),
@@ -36,7 +50,7 @@ const bodies = {
   }),
   message: z.strictObject({ to: zAudience, text: z.string().min(1).max(2000) }),
   moreTime: z.strictObject({ to: zAudience, exercise: zWord, minutes: z.number().min(-1440).max(14_400) }),
-  reset: z.strictObject({ person: zWord, exercise: zWord, stage: zWord.optional() }),
+  reset: z.strictObject({ person: zWord, exercise: zWord, stage: zWord.optional(), host: zWord.optional() }),
   askToType: z.strictObject({ person: zWord, exercise: zWord, place: zWord }),
   helped: z.strictObject({ person: zWord, exercise: zWord }),
   decide: z.strictObject({ id: zWord, credit: z.boolean(), why: z.string().min(1).max(500) }),
@@ -122,9 +136,13 @@ function addStudentRoutes(app: FastifyInstance, serving: Serving): void {
       return workView(room, who.id, id);
     });
   };
-  act(routes.lab, bodies.lab, (person, id, body) =>
-    body.do === 'end' ? leaveLab(room, person, id) : wantLab(room, person, id, body.stage ?? null, body.do === 'reset'),
-  );
+  act(routes.lab, bodies.lab, (person, id, body) => {
+    if (body.host !== undefined && (body.do !== 'reset' || body.stage !== undefined))
+      throw new Refusal('not-valid', '`host` goes with `reset`, and without a stage.');
+    if (body.host !== undefined) return resetOwnHost(room, person, id, body.host);
+    if (body.do === 'end') return leaveLab(room, person, id);
+    return wantLab(room, person, id, body.stage ?? null, body.do === 'reset');
+  });
   act(routes.check, bodies.check, (person, id, { tasks }) => askRound(room, person, id, 'try', tasks));
   act(routes.handIn, bodies.nothing, (person, id) => {
     if (room.solo) throw new Refusal('not-allowed', 'There is nobody to hand it in to.');
@@ -155,7 +173,7 @@ function addTeacherRoutes(app: FastifyInstance, serving: Serving): void {
   act(routes.message, bodies.message, (teacher, { to, text }) => sendMessage(room, teacher, to, text));
   act(routes.moreTime, bodies.moreTime, (_teacher, { to, exercise, minutes }) => giveTime(room, to, exercise, minutes));
   act(routes.resetFor, bodies.reset, (_teacher, body) =>
-    resetFor(room, body.person, body.exercise, body.stage ?? null),
+    resetFor(room, body.person, body.exercise, { stage: body.stage ?? null, host: body.host ?? null }),
   );
   act(routes.askToType, bodies.askToType, (teacher, body) =>
     askToType(room, teacher, body.person, body.exercise, body.place),

@@ -61,6 +61,10 @@ export interface Work {
   typed: Record<string, string[]>;
   /** Values of other students in lines that were typed. */
   others: FoundValue[];
+  /** The host that is being made anew; `null`: none is. */
+  resetting: string | null;
+  /** What became of the last one, where it is not as it was. */
+  resetFailed: { host: string; message: string } | null;
 }
 
 export interface LabState {
@@ -139,6 +143,8 @@ function newWork(person: string, exercise: string): Work {
     steps: {},
     typed: {},
     others: [],
+    resetting: null,
+    resetFailed: null,
   };
 }
 
@@ -213,13 +219,31 @@ const reducers: Reducers = {
     work.steps = {};
     work.typed = {};
     work.progressAt = t;
+    work.resetting = null;
+    work.resetFailed = null;
+  },
+  'host:resetting'(state, { person, exercise, key, host }) {
+    const work = workIn(state, person, exercise);
+    if (work.lab === key) Object.assign(work, { resetting: host, resetFailed: null });
+  },
+  'host:reset'(state, { person, exercise, key, host, steps, failed }) {
+    const work = workIn(state, person, exercise);
+    if (work.lab !== key) return;
+    work.resetting = null;
+    work.resetFailed = failed === null ? null : { host, message: failed };
+    // What was judged before was another host.
+    work.tasks = {};
+    for (const step of steps) {
+      delete work.steps[step];
+      delete work.typed[step];
+    }
   },
   'lab:ended'(state, { key, why }) {
     const lab = state.labs.get(key);
     if (!lab) return;
     lab.state = 'ended';
     for (const work of state.works.values())
-      if (work.lab === key) Object.assign(work, { lab: null, failed: work.wanted ? null : why });
+      if (work.lab === key) Object.assign(work, { lab: null, resetting: null, failed: work.wanted ? null : why });
   },
   'round:asked'(state, { round, person, exercise, kind, tasks, t }) {
     const asked: Round = {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { messageOf } from '../errors.js';
 import type { StepItem } from '../scenario/scenario.js';
 import { cutText, isSameValue, mostFound, othersIn } from './others-values.js';
+import { resetHost } from './host-reset.js';
 import { performOn } from './rounds.js';
 import { exerciseFor, givenExercise, type Room } from './room.js';
 import { Refusal } from './problem.js';
@@ -23,6 +24,12 @@ function mustBeOpen(room: Room, person: string, id: string): void {
   const until = takenUntil(room.book.state, workOf(room.book.state, person, id), settings, timeMs);
   if (until !== null && Date.now() > until)
     throw new Refusal('not-now', `It closed at ${new Date(until).toISOString()}. Ask your teacher for more time.`);
+}
+
+/** One host of a student's own lab is made anew. @throws Refusal */
+export async function resetOwnHost(room: Room, person: string, id: string, host: string): Promise<void> {
+  mustBeOpen(room, person, id);
+  await resetHost(room, person, id, host);
 }
 
 /** A lab is wanted: the first, or a new one from the beginning or a stage on. */
@@ -132,11 +139,12 @@ export async function runStep(room: Room, person: string, id: string, step: stri
   const exercise = exerciseFor(room, id, person);
   const work = workOf(room.book.state, person, id);
   if (work.lab === null) throw new Refusal('not-now', 'There is no lab; start one.');
+  if (work.resetting !== null) throw new Refusal('not-now', `${work.resetting} is being begun again; wait for it.`);
   const key = workKey(person, id);
   if (room.stepping.has(key)) throw new Refusal('not-now', 'A step is being run.');
   const steps = stepsOf(exercise);
   if (!steps.some((one) => one.id === step)) throw new Refusal('not-found', 'There is no such step.');
-  const wanted = stepsToRun(steps, work, step, upTo);
+  const wanted = stepsToRun(exercise, work, step, upTo);
   if (wanted.length === 0)
     throw new Refusal('not-now', 'All steps up to here were run or typed; “Run this step” runs one of them again.');
   room.stepping.set(key, wanted[0]!.id);

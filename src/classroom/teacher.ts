@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Audience } from './api.js';
+import { resetHost } from './host-reset.js';
 import { Refusal } from './problem.js';
 import { exerciseFor, givenExercise, studentOf, type Room } from './room.js';
 import { workOf } from './state.js';
@@ -20,9 +21,15 @@ export async function giveTime(room: Room, to: Audience, exercise: string, minut
   await room.book.append({ type: 'time:given', to, exercise, minutes });
 }
 
-/** A new lab for a student, whatever the dates say. */
-export async function resetFor(room: Room, person: string, exercise: string, stage: string | null): Promise<void> {
+/** A new lab for a student, or one host of it anew, whatever the dates say. */
+export async function resetFor(
+  room: Room,
+  person: string,
+  exercise: string,
+  { stage, host }: { stage: string | null; host: string | null },
+): Promise<void> {
   studentOf(room, person);
+  if (host !== null) return resetHost(room, person, exercise, host);
   const { stages } = exerciseFor(room, exercise, person);
   if (stage !== null && !stages.some(({ name }) => name === stage))
     throw new Refusal('not-valid', `The exercise has no stage "${stage}".`);

@@ -1,4 +1,5 @@
 import type { Exercise } from '../exercise/exercise.js';
+import { atStart } from '../exercise/views.js';
 import { topologyOf } from '../run/planned-items.js';
 import { planLab } from '../plan/plan.js';
 import { textHtml } from '../report/text-html.js';
@@ -66,6 +67,7 @@ function stepView(room: Room, step: StepItem): StepView {
     title: step.title,
     html: step.text === '' ? '' : textHtml(step.text),
     stage: step.stage ?? null,
+    setUp: step.role === 'setup',
     commands: step.on.map((on) => ({ on, command: typed ?? command, typed: typed !== null })),
     claims: room.claims(step.covers),
   };
@@ -114,7 +116,14 @@ export function exerciseView(room: Room, id: string, person: string): ExerciseVi
     steps,
     topology: topologyOf(planLab(exercise.scenario)),
     checkpoints: exercise.stages.map(({ name, title }) => ({ stage: name, title })),
-    may: { try: true, handIn: !room.solo, steps: room.solo, trace: room.solo, help: !room.solo },
+    may: {
+      try: true,
+      handIn: !room.solo,
+      steps: room.solo,
+      trace: room.solo,
+      help: !room.solo,
+      resetHost: room.resetsHosts,
+    },
   };
 }
 
@@ -126,7 +135,11 @@ function labView(room: Room, work: Work): LabView {
     return place ? { state: 'queued', ...place } : { state: 'starting', what: 'about to be booted' };
   }
   const lab = work.lab === null ? undefined : room.book.state.labs.get(work.lab);
-  if (lab?.state === 'up') return { state: 'up', since: lab.at };
+  if (lab?.state === 'up') {
+    const { resetting, resetFailed } = work;
+    const failed = resetFailed && { host: resetFailed.host, message: harmless(resetFailed.message) };
+    return { state: 'up', since: lab.at, resetting, resetFailed: failed };
+  }
   return work.failed === null ? { state: 'none' } : { state: 'failed', message: harmless(work.failed) };
 }
 
@@ -144,15 +157,23 @@ export function helpView(room: Room, work: Work): HelpView | null {
   return { since, note: harmless(note), before };
 }
 
-/** What became of a step: what was typed after it was run is the newer. */
+/** Steps of the set-up that the lab has: they were done when it came up, or its stage was reached, and are nobody's to do. */
+export function setUpOf(exercise: Exercise, work: Pick<Work, 'stage'>): ReadonlySet<string> {
+  const there = atStart(exercise.scenario, work.stage).items;
+  return new Set(there.flatMap((item) => (item.kind === 'step' && item.role === 'setup' ? [item.id] : [])));
+}
+
+/** What became of a step: what was typed after it was run is the newer. `setUp`: of `setUpOf`. */
 export function stepStanding(
   { id, on }: Pick<StepItem, 'id' | 'on'>,
   work: Work,
+  setUp: ReadonlySet<string>,
 ): Exclude<StepState['state'], 'running'> {
   const typed = work.typed[id] ?? [];
   if (on.length > 0 && on.every((host) => typed.includes(host))) return 'typed';
   const done = work.steps[id];
-  return done === undefined ? 'open' : done.ok ? 'done' : 'failed';
+  if (done === undefined) return setUp.has(id) ? 'done' : 'open';
+  return done.ok ? 'done' : 'failed';
 }
 
 /**
@@ -161,21 +182,24 @@ export function stepStanding(
  * @param upTo Those before it as well, and of all only what was neither run nor typed. Without it, the step alone, whatever became
  * of it.
  */
-export function stepsToRun(steps: readonly StepItem[], work: Work, step: string, upTo: boolean): StepItem[] {
+export function stepsToRun(exercise: Exercise, work: Work, step: string, upTo: boolean): StepItem[] {
+  const steps = stepsOf(exercise);
   if (!upTo) return steps.filter(({ id }) => id === step);
+  const setUp = setUpOf(exercise, work);
   return steps
     .slice(0, steps.findIndex(({ id }) => id === step) + 1)
-    .filter((one) => !['done', 'typed'].includes(stepStanding(one, work)))
+    .filter((one) => !['done', 'typed'].includes(stepStanding(one, work, setUp)))
     .map((one) => ({ ...one, on: one.on.filter((host) => !work.typed[one.id]?.includes(host)) }));
 }
 
 function stepStates(room: Room, exercise: Exercise, work: Work): StepState[] {
   if (!room.solo) return [];
   const running = room.stepping.get(workKey(work.person, work.exercise));
+  const setUp = setUpOf(exercise, work);
   return stepsOf(exercise).map((step) => {
     const { id } = step;
     const done = work.steps[id];
-    const state = running === id ? 'running' : stepStanding(step, work);
+    const state = running === id ? 'running' : stepStanding(step, work, setUp);
     return { id, state, typed: work.typed[id] ?? [], output: done ? harmless(done.output) : null };
   });
 }

@@ -9,6 +9,7 @@ import { messageOf, type ErrorCode } from '../errors.js';
 import { asCoded } from '../model/refused-write.js';
 import type { RunEventBody } from '../model/events.js';
 import type { LabPlan } from '../plan/lab-plan.js';
+import { takeOrders } from '../lab/holder-orders.js';
 import { providerNamed } from '../providers/registry.js';
 import type { IsolationWish, RunningLab } from '../providers/provider.js';
 
@@ -40,6 +41,8 @@ async function hold(order: HoldOrder): Promise<void> {
   setMaxListeners(0, abort.signal);
   let lab: RunningLab | null = null;
   let ending = false as boolean;
+  /** What is being done on somebody's order. */
+  let ordered: Promise<unknown> = Promise.resolve();
 
   async function end(): Promise<void> {
     if (ending) return;
@@ -48,6 +51,8 @@ async function hold(order: HoldOrder): Promise<void> {
     // Still booting: `up` takes away what it made, and ends the process below.
     if (!lab) return;
     try {
+      // It was told to stop by the signal.
+      await ordered.catch(() => undefined);
       await lab.down();
       process.exitCode = 0;
     } catch (error) {
@@ -87,6 +92,13 @@ async function hold(order: HoldOrder): Promise<void> {
     process.exit();
   }
   process.off('disconnect', early);
+  const held = lab;
+  if (held.resetHost)
+    takeOrders(held.id, ({ host }) => {
+      const work = ordered.catch(() => undefined).then(() => held.resetHost!(host, abort.signal));
+      ordered = work;
+      return work;
+    });
   await tell({ type: 'up', id: lab.id });
   if (process.connected) process.disconnect();
   // Nothing else to do: a timer keeps the process, and with it the lab, alive.

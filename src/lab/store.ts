@@ -66,8 +66,11 @@ export function createRecord(record: LabRecord): string {
   return directory;
 }
 
+/** Values that others kept with the lab meanwhile stay. */
 export function updateRecord(record: LabRecord): void {
-  writeAtomically(labDirectory(record.id), record);
+  const directory = labDirectory(record.id);
+  const saved = record.saved ?? recordIn(directory)?.saved;
+  writeAtomically(directory, saved === undefined ? record : { ...record, saved });
 }
 
 /** Keeps values that steps saved with a lab that stays; nothing happens when it is gone. */

@@ -40,6 +40,7 @@ export class Shell {
   private closed = false;
   private looking = false;
   private ready = false;
+  private exited = false;
   private readonly waiting: string[] = [];
   /** A paste that the host has no room for yet. */
   private untyped: Uint8Array<ArrayBuffer>[] = [];
@@ -85,6 +86,13 @@ export class Shell {
     this.terminal.focus();
     if (this.ready) this.typed(new TextEncoder().encode(`${line.replaceAll('\n', '\r')}\r`));
     else this.waiting.push(line);
+  }
+
+  /** A new shell where the one before was left; else nothing. */
+  goOn(): void {
+    if (!this.exited) return;
+    this.exited = false;
+    void this.connect();
   }
 
   end(): void {
@@ -208,8 +216,15 @@ export class Shell {
         return;
       case 'ended':
         this.socket = null;
-        this.events.notice(message.message);
+        // A host that was begun again takes a new shell once it answers.
+        if (message.why === 'lost') this.again(message.message);
+        else this.over(message);
     }
+  }
+
+  private over({ why, message }: Extract<TerminalFromServer, { type: 'ended' }>): void {
+    this.exited = why === 'exited';
+    this.events.notice(this.exited ? `${message} Choose its name above for a new one.` : message);
   }
 
   private setMode(mode: 'type' | 'look'): void {

@@ -70,7 +70,7 @@ export function newRecord(
 
 export interface LabParts extends Pick<
   RunningLab,
-  'target' | 'beside' | 'console' | 'died' | 'limitsMet' | 'hasFiles'
+  'target' | 'beside' | 'console' | 'died' | 'limitsMet' | 'hasFiles' | 'resetHost'
 > {
   /** What can be broken on purpose in it, once it is up. */
   faults?(): LabFaults | undefined;
@@ -135,6 +135,7 @@ export async function holdLab(record: LabRecord, options: UpOptions, parts: LabP
     // What is being taken down dies on purpose.
     ...(parts.died ? { died: () => (going === undefined ? parts.died!() : []) } : {}),
     ...(parts.limitsMet ? { limitsMet: () => (going === undefined ? parts.limitsMet!() : []) } : {}),
+    ...(parts.resetHost ? { resetHost: (host: string, signal: AbortSignal) => parts.resetHost!(host, signal) } : {}),
     get faults() {
       return parts.faults?.();
     },
@@ -169,7 +170,7 @@ export async function holdLab(record: LabRecord, options: UpOptions, parts: LabP
 /** A lab that another process holds. */
 export function attachedLab(
   record: LabRecord,
-  parts: Pick<RunningLab, 'target' | 'beside' | 'console' | 'down' | 'died' | 'hasFiles'> & {
+  parts: Pick<RunningLab, 'target' | 'beside' | 'console' | 'down' | 'died' | 'hasFiles' | 'resetHost'> & {
     faults?: () => LabFaults | undefined;
   },
 ): RunningLab {

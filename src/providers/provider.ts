@@ -120,6 +120,12 @@ export interface RunningLab {
   limitsMet?(): LimitMet[];
   /** Of a provider that can break things on purpose. */
   readonly faults?: LabFaults | undefined;
+  /**
+   * Makes one host anew: what ran on it and what was written to its disk is gone, its links are as planned. Resolves once it
+   * answers SSH; it is to be provisioned again. Rejects with NETRIG_HOST_RESET, and may be tried again then; with the reason of
+   * `signal`. Of a provider that can.
+   */
+  resetHost?(host: string, signal: AbortSignal): Promise<void>;
   /** Takes everything away; safe to call twice. Rejects with NETRIG_CLEANUP naming what is left. */
   down(): Promise<void>;
 }
@@ -146,6 +152,8 @@ export interface Provider {
   readonly name: string;
   /** Hosts of one lab serve the next labs of the same process, so that a run is quickest with one lab after another. */
   readonly reusesHosts?: boolean;
+  /** Its labs have `resetHost`. */
+  readonly resetsHosts?: true;
   /** What this machine can do through this provider. */
   capabilities(options?: CapabilityOptions): Promise<Capability[]>;
   /** Throws a coded error when the plan cannot be brought up here at all (no root, missing tool), before anything is made. */

@@ -123,6 +123,19 @@ const lacking = missing ?? noBrowser;
       await step.getByText('passes over what was typed').waitFor();
     });
 
+    it('begins one host again: its steps stand as to do, and its terminal takes a new shell', async () => {
+      await openTerminal(page, 'node2');
+      await page.getByLabel('Host to begin again').selectOption('node2');
+      await page.getByRole('button', { name: 'Begin this host again' }).click();
+      await page.getByText('node2 begins again').waitFor({ timeout: patience });
+      await page.getByText('The lab is up.').waitFor({ timeout: patience });
+      const first = page.getByRole('listitem').filter({ hasText: 'A Consul agent on node2 joins it' }).last();
+      await first.locator('.badge').getByText('to do', { exact: true }).waitFor({ timeout: patience });
+      // By itself, once the host answers.
+      await page.getByText('The connection to the host was lost').waitFor({ state: 'detached', timeout: patience });
+      await screenOf(page).getByText('node2').first().waitFor({ timeout: patience });
+    });
+
     it('shows what the tutorial claims beside what holds', async () => {
       await page.evaluate('document.querySelectorAll("details").forEach((one) => { one.open = true; })');
       expect(await page.locator('.claims dt').count()).to.be.greaterThan(3);

@@ -6,19 +6,21 @@ import { expect } from 'chai';
 import { exerciseOf } from '../../src/exercise/exercise.js';
 import type { ClassEventBody } from '../../src/classroom/events.js';
 import { gradeClass, pointsNow } from '../../src/classroom/grades.js';
+import { stepsAgain } from '../../src/classroom/host-reset.js';
 import { guided } from '../../src/classroom/play.js';
 import { applyEvent, emptyState, workOf, type ClassState } from '../../src/classroom/state.js';
 import { openTerminals } from '../../src/classroom/terminals.js';
-import { stepsOf, stepStanding, stepsToRun } from '../../src/classroom/work-view.js';
+import { setUpOf, stepsOf, stepStanding, stepsToRun } from '../../src/classroom/work-view.js';
 import type { Verdict } from '../../src/model/verdict.js';
 import { standing, verdictWord } from '../../src/pages/words.js';
 import { loadScenarioText } from '../../src/scenario/load.js';
+import type { StepItem } from '../../src/scenario/scenario.js';
 import { lab } from './scenario-fixtures.js';
 
 const scenario = loadScenarioText(
   lab(
-    `  - { on: node1, run: "ip route add blackhole 192.0.2.0/24" }
-  - { on: [node1, node2], run: "iptables -A INPUT -p icmp -j DROP" }
+    `  - { role: solution, on: node1, run: "ip route add blackhole 192.0.2.0/24" }
+  - { role: solution, on: [node1, node2], run: "iptables -A INPUT -p icmp -j DROP" }
   - { check: task, points: 4, ping: { from: node1, to: node2 } }
   - { check: guard, points: 2, guard: true, ping: { from: node1, to: node1 } }`,
     'exercise: { text: Mend it. }\n',
@@ -91,14 +93,16 @@ describe('Words of the pages', () => {
 });
 
 describe('Steps of a guided lab', () => {
-  const steps = stepsOf(guided(scenario));
+  const course = guided(scenario);
+  const none: ReadonlySet<string> = new Set();
+  const steps = stepsOf(course);
   const [first, second] = steps.map(({ id }) => id) as [string, string];
   const typed = (step: string, on: string): ClassEventBody => ({ type: 'step:typed', ...about, step, on });
   const run = (step: string, ok: boolean): ClassEventBody => ({ type: 'step:run', ...about, step, ok, output: '' });
   const work = (...events: ClassEventBody[]) => workOf(after(...events), 'ada', 'x');
-  const told = (...events: ClassEventBody[]) => steps.map((step) => stepStanding(step, work(...events)));
+  const told = (...events: ClassEventBody[]) => steps.map((step) => stepStanding(step, work(...events), none));
   const upTo = (...events: ClassEventBody[]) =>
-    stepsToRun(steps, work(...events), second, true).map(({ id, on }) => ({ id, on }));
+    stepsToRun(course, work(...events), second, true).map(({ id, on }) => ({ id, on }));
 
   it('stand as typed where they were typed on each of their hosts', () => {
     expect(told()).to.deep.equal(['open', 'open']);
@@ -122,8 +126,71 @@ describe('Steps of a guided lab', () => {
   });
 
   it('are run again where that one is asked for', () => {
-    const [only, ...more] = stepsToRun(steps, work(typed(first, 'node1')), first, false);
+    const [only, ...more] = stepsToRun(course, work(typed(first, 'node1')), first, false);
     expect([only!.id, only!.on, more]).to.deep.equal([first, ['node1'], []]);
+  });
+});
+
+describe('The set-up in a guided lab', () => {
+  const load = (stages: string, steps: string) =>
+    guided(loadScenarioText(lab(steps, `exercise: { text: Mend it.${stages} }\n`), '/labs/lab.yaml').scenarios[0]!);
+  const check = '{ points: 1, ping: { from: node1, to: node2 } }';
+  const run = 'on: node1, run: "true"';
+
+  it('is done from the start, and not done a second time by the steps after it', () => {
+    const course = load('', `  - { ${run} }\n  - { role: solution, ${run} }\n  - ${check.replace('{', '{ check: a,')}`);
+    const [first, second] = stepsOf(course) as [StepItem, StepItem];
+    const work = workOf(after(), 'ada', 'x');
+    expect(stepStanding(first, work, setUpOf(course, work))).to.equal('done');
+    expect(stepStanding(second, work, setUpOf(course, work))).to.equal('open');
+    expect(stepsToRun(course, work, second.id, true).map(({ id }) => id)).to.deep.equal([second.id]);
+  });
+
+  it('of a later stage is done once that is reached', () => {
+    const course = load(
+      ', stages: { one: One, two: Two }',
+      ['one', 'two']
+        .flatMap((stage) => [
+          `  - { stage: ${stage}, ${run} }`,
+          `  - { stage: ${stage}, role: solution, ${run} }`,
+          `  - { check: ${stage}, stage: ${stage}, points: 1, ping: { from: node1, to: node2 } }`,
+        ])
+        .join('\n'),
+    );
+    const ids = stepsOf(course).map(({ id }) => id);
+    const work = (...events: ClassEventBody[]) => workOf(after(...events), 'ada', 'x');
+    expect([...setUpOf(course, work())]).to.deep.equal([ids[0]]);
+    const reached = work({ type: 'stage:reached', ...about, stage: 'two' });
+    expect([...setUpOf(course, reached)]).to.deep.equal([ids[0], ids[2]]);
+  });
+
+  it('is what a host that begins again gets, with what made the lab, on that host alone', () => {
+    const course = load(
+      ', stages: { one: One, two: Two }',
+      [
+        '  - { on: [node1, node2], run: "true" }',
+        `  - { stage: one, role: solution, ${run} }`,
+        '  - { check: a, stage: one, points: 1, ping: { from: node1, to: node2 } }',
+        `  - { stage: two, ${run} }`,
+        `  - { stage: two, role: solution, ${run} }`,
+        '  - { check: b, stage: two, points: 1, ping: { from: node1, to: node2 } }',
+      ].join('\n'),
+    );
+    const ids = stepsOf(course).map(({ id }) => id);
+    const again = (host: string, began: string | null, reached: string | null) =>
+      stepsAgain(course, host, { began, reached }).map(({ id, on }) => [id, on.join()]);
+    expect(again('node1', null, null)).to.deep.equal([[ids[0], 'node1']]);
+    expect(again('node2', null, 'two')).to.deep.equal([[ids[0], 'node2']]);
+    // The solution of the first stage is the student's own, where the lab was not begun behind it.
+    expect(again('node1', null, 'two')).to.deep.equal([
+      [ids[0], 'node1'],
+      [ids[2], 'node1'],
+    ]);
+    expect(again('node1', 'two', 'two')).to.deep.equal([
+      [ids[0], 'node1'],
+      [ids[1], 'node1'],
+      [ids[2], 'node1'],
+    ]);
   });
 });
 

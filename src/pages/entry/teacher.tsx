@@ -3,6 +3,7 @@ import { useState } from 'preact/hooks';
 import type { ClassView, StudentRow, WorkView } from '../../classroom/api.js';
 import { ClassTable, type Chosen } from '../parts/class-table.js';
 import { Grades, Message, MoreTime, Totals, Undecided } from '../parts/class-tools.js';
+import { HostAgain, hostLost } from '../parts/lab.js';
 import { Terminals } from '../parts/terminals.js';
 import { pathOf, send } from '../server.js';
 import { usePage, type Page } from '../state.js';
@@ -16,7 +17,7 @@ function workOf(work: Work, now: string): WorkView {
     exercise: work.exercise,
     now,
     version: 0,
-    lab: work.lab === 'up' ? { state: 'up', since: '' } : { state: 'none' },
+    lab: work.lab === 'up' ? { state: 'up', since: '', resetting: null, resetFailed: null } : { state: 'none' },
     terminals: work.places,
     containers: [],
     tasks: [],
@@ -60,6 +61,9 @@ function Student({ page, row, work, view }: { page: Page; row: StudentRow; work:
   const reset = (): void => {
     if (window.confirm(`What ${row.person.name} did in the lab is lost. Go on?`)) post('resetFor', at);
   };
+  const resetHost = (host: string): void => {
+    if (window.confirm(hostLost(host, false))) post('resetFor', { ...at, host });
+  };
   return (
     <section class="card" aria-label={`Work of ${row.person.name}`}>
       <h2>
@@ -79,6 +83,9 @@ function Student({ page, row, work, view }: { page: Page; row: StudentRow; work:
         <button type="button" onClick={reset}>
           Reset the lab
         </button>
+        {work.lab === 'up' && exercise !== undefined && exercise.hosts.length > 1 && (
+          <HostAgain hosts={exercise.hosts} busy={work.resetting !== null} begin={resetHost} />
+        )}
       </p>
       <ul class="tasks">
         {exercise?.tasks.map(({ id, title, guard, hidden }) => {

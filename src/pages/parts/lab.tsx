@@ -12,7 +12,7 @@ function labWords(lab: LabView): string {
     case 'starting':
       return `The lab starts: ${lab.what}`;
     case 'up':
-      return 'The lab is up.';
+      return lab.resetting === null ? 'The lab is up.' : `${lab.resetting} begins again; the other hosts stay up.`;
     case 'failed':
       return `The lab did not come up: ${lab.message}`;
   }
@@ -39,6 +39,13 @@ export function LabBar({ page, view, work }: { page: Page; view: ExerciseView; w
           <button type="button" onClick={() => ask({ do: 'reset' }, lose)}>
             Begin again
           </button>
+          {view.may.resetHost && view.topology.hosts.length > 1 && (
+            <HostAgain
+              hosts={view.topology.hosts.map(({ name }) => name)}
+              busy={work.lab.state === 'up' && work.lab.resetting !== null}
+              begin={(host) => ask({ do: 'reset', host }, hostLost(host, view.may.steps))}
+            />
+          )}
           {view.checkpoints.map(({ stage, title }) => (
             <button type="button" key={stage} onClick={() => ask({ do: 'reset', stage }, lose)}>
               Go to the start of {title}
@@ -46,7 +53,49 @@ export function LabBar({ page, view, work }: { page: Page; view: ExerciseView; w
           ))}
         </>
       )}
+      {work.lab.state === 'up' && work.lab.resetFailed !== null && (
+        <p class="fail" role="alert">
+          {work.lab.resetFailed.host} began again, and is not as it was: {work.lab.resetFailed.message} Begin the whole
+          lab again.
+        </p>
+      )}
     </div>
+  );
+}
+
+/** What is lost with one host, said before it is. */
+export function hostLost(host: string, steps: boolean): string {
+  const again = steps
+    ? 'Steps that were run or typed on it stand as to do again.'
+    : 'The exercise sets it up again as it was in the beginning.';
+  return `All that was done on ${host} is lost, with its files, containers and terminals. ${again} The other hosts stay as they are: what they learned of ${host} may be out of date. Go on?`;
+}
+
+/** Chooses a host and begins it again. */
+export function HostAgain({
+  hosts,
+  busy,
+  begin,
+}: {
+  hosts: readonly string[];
+  busy: boolean;
+  begin(host: string): void;
+}) {
+  const submit = (event: SubmitEvent): void => {
+    event.preventDefault();
+    begin(String(new FormData(event.currentTarget as HTMLFormElement).get('host')));
+  };
+  return (
+    <form class="row" onSubmit={submit}>
+      <select name="host" aria-label="Host to begin again">
+        {hosts.map((host) => (
+          <option key={host}>{host}</option>
+        ))}
+      </select>
+      <button type="submit" disabled={busy}>
+        Begin this host again
+      </button>
+    </form>
   );
 }
 

@@ -29,6 +29,16 @@ export interface TerminalsProps {
   mode?: 'type' | 'look';
 }
 
+/** Arrow keys go from one tab to the next. */
+function moveFocus(event: KeyboardEvent): void {
+  const step = event.key === 'ArrowRight' ? 1 : event.key === 'ArrowLeft' ? -1 : 0;
+  if (step === 0) return;
+  const tabs = [...(event.currentTarget as HTMLElement).querySelectorAll<HTMLButtonElement>('[role=tab]')];
+  const at = tabs.indexOf(document.activeElement as HTMLButtonElement);
+  tabs[(at + step + tabs.length) % tabs.length]?.focus();
+  event.preventDefault();
+}
+
 /** A terminal for each host and container, opened when it is first chosen; all that are open stay open. */
 export function Terminals({ work, wanted, person, mode = 'type' }: TerminalsProps) {
   const shells = useRef(new Map<string, Opened>());
@@ -69,22 +79,15 @@ export function Terminals({ work, wanted, person, mode = 'type' }: TerminalsProp
   if (since === null) return <p class="dim">Terminals open when the lab is up.</p>;
   const choose = (place: string): void => {
     const { shell } = open(place);
+    shell.goOn();
     setChosen(place);
     // Once it is shown: what is hidden takes no focus.
     window.setTimeout(() => shell.terminal.focus(), 50);
   };
-  const move = (event: KeyboardEvent): void => {
-    const step = event.key === 'ArrowRight' ? 1 : event.key === 'ArrowLeft' ? -1 : 0;
-    if (step === 0) return;
-    const tabs = [...(event.currentTarget as HTMLElement).querySelectorAll<HTMLButtonElement>('[role=tab]')];
-    const at = tabs.indexOf(document.activeElement as HTMLButtonElement);
-    tabs[(at + step + tabs.length) % tabs.length]?.focus();
-    event.preventDefault();
-  };
   const notice = chosen === null ? null : notices[chosen];
   return (
     <div class="terminals">
-      <div class="tabs" role="tablist" aria-label="Terminals" onKeyDown={move}>
+      <div class="tabs" role="tablist" aria-label="Terminals" onKeyDown={moveFocus}>
         {work.terminals.map((place, at) => (
           <button
             key={place}

@@ -22,6 +22,8 @@ import {
 export interface HostPower {
   /** Resolves once nothing of the host is left but its disk. Rejects with NETRIG_FAULT. */
   off(host: string): Promise<void>;
+  /** What was written to the disk of a host that is off is gone: it starts as its image has it. */
+  wipe(host: string): void;
   /** Resolves once the host answers SSH. Rejects with NETRIG_FAULT, or the reason of `signal`. */
   on(host: string, signal: AbortSignal): Promise<void>;
   /** What a host that runs is made of. */
@@ -135,19 +137,28 @@ async function plantKill({ host, process }: Extract<Fault, { kind: 'kill' }>, po
   return { heal: async () => undefined };
 }
 
-/** The faults of a lab of this provider: those on the wire as one state, and hosts that are off. */
-export function localFaults(site: FaultSite): LabFaults {
-  const isThere = (host: string): boolean => !site.isOff(host);
-  let wires: readonly WireFault[] = [];
-  let state = noFaults;
-  const pauses = pausedHosts();
-  // One change at a time: each begins where the one before ended.
+export interface LocalFaults extends LabFaults {
+  /** Makes a host anew, whatever state it is in; faults on its wires stay. Rejects with NETRIG_FAULT, or the reason of `signal`. */
+  reset(host: string, signal: AbortSignal): Promise<void>;
+}
+
+type InTurn = <T>(work: () => Promise<T>) => Promise<T>;
+
+/** One change at a time: each begins where the one before ended. */
+function oneAtATime(): InTurn {
   let queue: Promise<unknown> = Promise.resolve();
-  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+  return (work) => {
     const result = queue.then(work);
     queue = result.catch(() => undefined);
     return result;
   };
+}
+
+/** The faults on the wires of a lab, as one state. */
+function wiresOf(site: FaultSite, inTurn: InTurn) {
+  const isThere = (host: string): boolean => !site.isOff(host);
+  let wires: readonly WireFault[] = [];
+  let state = noFaults;
 
   async function lead(to: WireState, what: string): Promise<void> {
     const from = state;
@@ -171,34 +182,48 @@ export function localFaults(site: FaultSite): LabFaults {
     wires = next;
   }
 
-  async function plantWire(fault: WireFault): Promise<PlantedFault> {
-    await inTurn(() => setWires([...wires, fault], `The fault "${faultText(fault)}" could not be put in`));
-    return {
-      heal: () =>
-        inTurn(async () => {
-          const rest = wires.filter((one) => one !== fault);
-          if (rest.length < wires.length) await setWires(rest, `The fault "${faultText(fault)}" could not be healed`);
-        }),
-    };
+  return {
+    async plant(fault: WireFault): Promise<PlantedFault> {
+      await inTurn(() => setWires([...wires, fault], `The fault "${faultText(fault)}" could not be put in`));
+      return {
+        heal: () =>
+          inTurn(async () => {
+            const rest = wires.filter((one) => one !== fault);
+            if (rest.length < wires.length) await setWires(rest, `The fault "${faultText(fault)}" could not be healed`);
+          }),
+      };
+    },
+    /** A host that was started has new ports: what is in on their wires is put in again. */
+    async putInAgain(host: string): Promise<void> {
+      const isThis = (name: string): boolean => name === host;
+      const lines = wireFaultLines(site.plan, { ...noFaults, bridges: state.bridges }, state, isThis);
+      const why = (await changeWires(site, lines)) ?? (await changeQueues(site, queueChanges(noFaults, state, isThis)));
+      if (why !== null)
+        throw new NetrigError('NETRIG_FAULT', `The faults on the wires of ${host} could not be put in again: ${why}.`);
+    },
+  };
+}
+
+/** The faults of a lab of this provider: those on the wire, and at the power of its hosts. */
+export function localFaults(site: FaultSite): LocalFaults {
+  const inTurn = oneAtATime();
+  const wires = wiresOf(site, inTurn);
+  const pauses = pausedHosts();
+
+  async function cutPower(host: string, power: HostPower): Promise<void> {
+    // First: a network namespace may outlive the processes of its host for a moment, and would go on answering.
+    await changeWires(site, goneLines(site.plan, host), true);
+    await power.off(host);
+    pauses.forget(host);
   }
 
-  /** Its ports are new ones: what is in on their wires is put in again. */
   async function startAgain(host: string, power: HostPower, signal: AbortSignal): Promise<void> {
     await power.on(host, signal);
-    const isThis = (name: string): boolean => name === host;
-    const lines = wireFaultLines(site.plan, { ...noFaults, bridges: state.bridges }, state, isThis);
-    const why = (await changeWires(site, lines)) ?? (await changeQueues(site, queueChanges(noFaults, state, isThis)));
-    if (why !== null)
-      throw new NetrigError('NETRIG_FAULT', `The faults on the wires of ${host} could not be put in again: ${why}.`);
+    await wires.putInAgain(host);
   }
 
   async function plantPowerCut(host: string, power: HostPower): Promise<PlantedFault> {
-    await inTurn(async () => {
-      // First: a network namespace may outlive the processes of its host for a moment, and would go on answering.
-      await changeWires(site, goneLines(site.plan, host), true);
-      await power.off(host);
-      pauses.forget(host);
-    });
+    await inTurn(() => cutPower(host, power));
     return {
       heal: (signal) =>
         inTurn(async () => {
@@ -216,11 +241,19 @@ export function localFaults(site: FaultSite): LabFaults {
   }
 
   return {
+    reset: (host, signal) =>
+      inTurn(async () => {
+        const { power } = site;
+        if (power === null) throw new NetrigError('NETRIG_FAULT', 'Another process holds the lab.');
+        if (!site.isOff(host)) await cutPower(host, power);
+        power.wipe(host);
+        await startAgain(host, power, signal);
+      }),
     isOff: site.isOff,
     isPaused: pauses.has,
     lacks: (fault) => lacks(site, fault),
     plant: async (fault) => {
-      if (!isHostFault(fault)) return plantWire(fault);
+      if (!isHostFault(fault)) return wires.plant(fault);
       if (site.power === null) throw new NetrigError('NETRIG_FAULT', 'Another process holds the lab.');
       return plantAtHost(fault, site.power);
     },

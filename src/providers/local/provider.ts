@@ -7,7 +7,16 @@ import type { WantedImageOptions } from '../../images/containers/wanted-image.js
 import { ensureOrderedImage, orderKey, type ImageOrder } from '../../images/made-to-order.js';
 import { type Ledger, openLedger } from '../../lab/ledger.js';
 import { isAlive, ownPidSpace, type ProcessIdentity } from '../../lab/process.js';
-import { consoleLog, heldElsewhere, holderAlive, keepLog, newLabId, updateRecord } from '../../lab/store.js';
+import { orderHolder } from '../../lab/holder-orders.js';
+import {
+  consoleLog,
+  heldElsewhere,
+  holderAlive,
+  keepLog,
+  newLabId,
+  readRecord,
+  updateRecord,
+} from '../../lab/store.js';
 import type { HostPlan, LabPlan } from '../../plan/lab-plan.js';
 import { generateLabKeys } from '../../ssh/keys.js';
 import type { SshTarget } from '../../ssh/ssh.js';
@@ -23,7 +32,7 @@ import {
   newRecord,
   throwIfInterrupted,
 } from '../held-lab.js';
-import type { DeadPart, LabFaults, LabRecord, Provider, RunningLab, UpOptions } from '../provider.js';
+import type { DeadPart, LabRecord, Provider, RunningLab, UpOptions } from '../provider.js';
 import { besideTarget } from './beside.js';
 import { localCapabilities } from './capabilities.js';
 import { cgroupLayout, cgroupName, labGroups, type Limited, makeLabGroups } from './cgroups.js';
@@ -33,7 +42,7 @@ import { freeRanges, giveBack, type IdRange, takeRanges } from './id-ranges.js';
 import { chooseIsolation, type HostIsolation, noneMeans, probeIsolation, usersMeans } from './isolation.js';
 import { lastLines } from '../shared/last-lines.js';
 import { outsideOf } from '../shared/outside.js';
-import { type FaultSite, type HostPower, localFaults, notStarted } from './faults.js';
+import { type FaultSite, type HostPower, localFaults, type LocalFaults, notStarted } from './faults.js';
 import { BootFailure, type BootedHost, bootHost, type KeptDisk, type LabSite, powerOff } from './host.js';
 import { buildOnHost } from './image-builder.js';
 import { accessOf, type LocalAccess, removeLeftovers, sweepLocal, undo } from './leftovers.js';
@@ -255,7 +264,7 @@ async function bring(
   let ledger: Ledger | null = null;
   let segments: SegmentSpace | null = null;
   let place: Place | null = null;
-  let faults: LabFaults | undefined;
+  let faults: LocalFaults | undefined;
 
   async function bringHosts(directory: string): Promise<void> {
     ledger = openLedger(directory);
@@ -312,6 +321,7 @@ async function bring(
     died: () => [...deadSegments(segments), ...deadHosts(access, book.guards), ...deadUplinks(access, book.uplinks)],
     limitsMet: watch.limitsMet,
     faults: () => faults,
+    resetHost: (host, signal) => resetHost(record, faults, host, signal),
     bring: bringHosts,
     takeAway,
   });
@@ -328,6 +338,8 @@ interface LabPower extends HostPower {
 function powerOf(record: LabRecord, startedAgain: BootedHosts['add']): LabPower {
   const running = new Map<string, { site: LabSite; host: HostPlan; booted: BootedHost }>();
   const disks = new Map<string, KeptDisk>();
+  /** Hosts that are off and start as their image has them. */
+  const wiped = new Set<string>();
   const { hosts } = accessOf(record);
   return {
     booted: (site, host, booted) => void running.set(host.name, { site, host, booted }),
@@ -339,25 +351,36 @@ function powerOf(record: LabRecord, startedAgain: BootedHosts['add']): LabPower 
       const { booted } = running.get(name)!;
       // Said before it is done: what looks meanwhile must not take it for a death.
       hosts[name] = { ...booted.access, off: true };
+      updateRecord(record);
       try {
         disks.set(name, await powerOff(name, booted));
       } finally {
         updateRecord(record);
       }
     },
+    wipe(name) {
+      disks.get(name)?.close();
+      disks.delete(name);
+      wiped.add(name);
+    },
     async on(name, signal) {
       const one = running.get(name)!;
       const disk = disks.get(name);
-      if (!disk) throw new NetrigError('NETRIG_FAULT', `Nothing is left of ${name} to start it from.`);
+      if (!disk && !wiped.has(name))
+        throw new NetrigError('NETRIG_FAULT', `Nothing is left of ${name} to start it from.`);
       const index = record.plan.hosts.indexOf(one.host);
       const { bootTimeoutMs: timeoutMs } = record.plan;
-      const booted = await bootHost(one.site, index, one.host, { again: true, timeoutMs, signal, disk }).catch(
-        (error: unknown) => {
-          throw signal.aborted ? error : notStarted(name, error, lastLines(consoleLog(record.id, name)));
-        },
-      );
+      const booted = await bootHost(one.site, index, one.host, {
+        again: true,
+        timeoutMs,
+        signal,
+        ...(disk ? { disk } : {}),
+      }).catch((error: unknown) => {
+        throw signal.aborted ? error : notStarted(name, error, lastLines(consoleLog(record.id, name)));
+      });
       disks.delete(name);
-      disk.close();
+      wiped.delete(name);
+      disk?.close();
       running.set(name, { ...one, booted });
       startedAgain(one.site, one.host, booted);
       updateRecord(record);
@@ -370,12 +393,33 @@ function powerOf(record: LabRecord, startedAgain: BootedHosts['add']): LabPower 
 }
 
 /** `undefined` for a lab of a version that did not write down what is needed. */
-function faultsOf(record: LabRecord, power: HostPower | null): LabFaults | undefined {
+function faultsOf(record: LabRecord, power: HostPower | null): LocalFaults | undefined {
   const { segments, hosts } = accessOf(record);
   const image = Object.values(hosts)[0]?.image;
   if (segments === undefined || image === undefined) return undefined;
-  const site: FaultSite = { plan: record.plan, segments, image, isOff: (host) => hosts[host]?.off === true, power };
+  const isOff = (host: string): boolean => {
+    if (power === null) lookAgain(record);
+    return hosts[host]?.off === true;
+  };
+  const site: FaultSite = { plan: record.plan, segments, image, isOff, power };
   return localFaults(site);
+}
+
+/** Makes a host of a lab that this process holds anew. Rejects with NETRIG_HOST_RESET, or the reason of `signal`. */
+async function resetHost(
+  record: LabRecord,
+  faults: LocalFaults | undefined,
+  host: string,
+  signal: AbortSignal,
+): Promise<void> {
+  accessTo(record, accessOf(record).hosts, host);
+  try {
+    if (!faults) throw new NetrigError('NETRIG_FAULT', 'The lab is not up.');
+    await faults.reset(host, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    throw new NetrigError('NETRIG_HOST_RESET', `${host} could not be made anew: ${messageOf(error)}`, { cause: error });
+  }
 }
 
 async function bootAll(
@@ -452,6 +496,17 @@ function bootError(site: LabSite, host: HostPlan, failure: BootFailure): NetrigE
   });
 }
 
+/** What the record says of the hosts by now: the process that holds the lab may have started one again. */
+function lookAgain(record: LabRecord): void {
+  const { hosts } = accessOf(record);
+  if (Object.values(hosts).every(({ off, pid1 }) => off !== true && isAlive(pid1))) return;
+  try {
+    Object.assign(hosts, accessOf(readRecord(record.id)).hosts);
+  } catch {
+    // The lab is gone: so are its hosts.
+  }
+}
+
 async function attachTo(record: LabRecord): Promise<RunningLab> {
   const own = heldLab(record);
   if (own) return own;
@@ -468,14 +523,22 @@ async function attachTo(record: LabRecord): Promise<RunningLab> {
   const none = greetedStreams();
   return attachedLab(record, {
     died: () => {
+      lookAgain(record);
       const what = `the process that holds the lab (pid ${record.holder.pid})`;
       return [...(holderAlive(record) ? [] : [{ what, host: null }]), ...deadHosts(accessOf(record), new Map())];
     },
-    target: (host) => targetOf(record, host, none),
+    target: (host) => {
+      lookAgain(record);
+      return targetOf(record, host, none);
+    },
     hasFiles: true,
-    beside: (host) => besideTarget(host, accessTo(record, accessOf(record).hosts, host)),
+    beside: (host) => {
+      lookAgain(record);
+      return besideTarget(host, accessTo(record, accessOf(record).hosts, host));
+    },
     console: (host) => consoleOf(record, host),
     faults: () => faultsOf(record, null),
+    resetHost: (host, signal) => orderHolder(record.id, { do: 'reset-host', host }, signal),
     down: () => destroyLab(record),
   });
 }
@@ -492,6 +555,7 @@ async function destroyLab(record: LabRecord): Promise<void> {
 export function createLocalProvider(options: LocalProviderOptions = {}): Provider {
   return {
     name: 'local',
+    resetsHosts: true,
     capabilities: localCapabilities,
     preflight: async (plan) => localPreflight(plan),
     up: (plan, upOptions) => bring(plan, upOptions, options),
