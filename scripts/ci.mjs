@@ -22,7 +22,8 @@ async function runSuite([name, args]) {
   for await (const line of createInterface({ input: child.stdout })) {
     process.stdout.write(`${line}\n`);
     const match = /^(\d+) passed, (\d+) failed, (\d+) skipped$/.exec(line);
-    if (match) counts = match.slice(1).map(Number);
+    // A suite of several parts counts each.
+    if (match) counts = match.slice(1).map((count, at) => Number(count) + (counts?.[at] ?? 0));
   }
   const status = child.exitCode ?? (await new Promise((resolve) => child.once('close', (code) => resolve(code ?? 1))));
   if (counts === null || (status !== 0 && counts[1] === 0)) {

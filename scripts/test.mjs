@@ -3,7 +3,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { availableParallelism, homedir } from 'node:os';
 import { join } from 'node:path';
-import { consentFlags, consentOf, root, run, setUp, testTools } from './setup.mjs';
+import { consentFlags, consentOf, fail, root, run, setUp, testTools } from './setup.mjs';
 
 const args = process.argv.slice(2);
 const unitOnly = args.includes('--unit');
@@ -27,16 +27,20 @@ const longest = [
   'foreign-hosts',
   'main-job',
 ].map((name) => join('dist', 'test', 'lab', `${name}.test.js`));
+/** Files whose tests use up what all labs of a machine share, such as its neighbour table: nothing else runs meanwhile. */
+const alone = ['local-isolation'].map((name) => join('dist', 'test', 'lab', `${name}.test.js`));
 const lab = unitOnly ? [] : testFiles('lab');
 const files = [
   ...longest.filter((file) => lab.includes(file)),
   ...testFiles('unit'),
-  ...lab.filter((file) => !longest.includes(file)),
+  ...lab.filter((file) => ![...longest, ...alone].includes(file)),
 ];
 
 const jobsAt = args.findIndex((arg) => arg === '--jobs' || arg === '-j');
 // One more than there are processors: what a lab test does for most of its time is wait.
 const jobs = jobsAt === -1 ? Math.min(4, availableParallelism() + 1) : Number(args[jobsAt + 1]);
+if (!Number.isInteger(jobs) || jobs < 1)
+  fail(`--jobs takes how many files at once, not ${args[jobsAt + 1] ?? 'nothing'}`);
 const forMocha = args.filter(
   (arg, at) => ![...consentFlags, '--unit'].includes(arg) && (jobsAt === -1 || (at !== jobsAt && at !== jobsAt + 1)),
 );
@@ -50,26 +54,39 @@ function makeLanes() {
 
 /** What a test left is taken down, and the state goes. */
 async function removeLanes(lanes) {
+  const own = process.env.XDG_STATE_HOME;
   for (const lane of readdirSync(lanes)) {
     const labs = join(lanes, lane, 'netrig', 'labs');
     if (!existsSync(labs) || readdirSync(labs).length === 0) continue;
     process.env.XDG_STATE_HOME = join(lanes, lane);
     await run(process.execPath, [join(root, 'dist', 'src', 'cli', 'main.js'), 'down', '--all']);
   }
+  if (own === undefined) delete process.env.XDG_STATE_HOME;
+  else process.env.XDG_STATE_HOME = own;
   rmSync(lanes, { recursive: true, force: true });
 }
 
-const lanes = jobs > 1 && !unitOnly ? makeLanes() : null;
+function mocha(some, atOnce) {
+  return run(process.execPath, [
+    join(root, 'node_modules', 'mocha', 'bin', 'mocha.js'),
+    '--reporter',
+    join('dist', 'test', 'reporter.js'),
+    '--timeout',
+    '120000',
+    ...(atOnce > 1 ? ['--parallel', '--jobs', String(atOnce), '--require', join('dist', 'test', 'lane.js')] : []),
+    ...forMocha,
+    ...some,
+  ]);
+}
+
+const byThemselves = alone.filter((file) => lab.includes(file));
+if (jobs === 1) process.exit(await mocha([...files, ...byThemselves], 1));
+const lanes = unitOnly ? null : makeLanes();
 if (lanes) process.env.NETRIG_TEST_LANES = lanes;
-const status = await run(process.execPath, [
-  join(root, 'node_modules', 'mocha', 'bin', 'mocha.js'),
-  '--reporter',
-  join('dist', 'test', 'reporter.js'),
-  '--timeout',
-  '120000',
-  ...(jobs > 1 ? ['--parallel', '--jobs', String(jobs), '--require', join('dist', 'test', 'lane.js')] : []),
-  ...forMocha,
-  ...files,
-]);
+let status = await mocha(files, jobs);
 if (lanes) await removeLanes(lanes);
+if (byThemselves.length > 0) {
+  process.stdout.write('\nOne after the other, for they need the machine to themselves:\n');
+  status = Math.max(status, await mocha(byThemselves, 1));
+}
 process.exit(status);

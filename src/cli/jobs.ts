@@ -12,6 +12,6 @@ export function onePerProcessor(): number {
  * Whole virtual machines are another matter: what boots there are kernels.
  */
 export function labsAtOnce(provider: string | null | undefined): number {
-  const virtual = provider != null && providerNamed(provider).reusesHosts;
+  const virtual = typeof provider === 'string' && providerNamed(provider).reusesHosts === true;
   return virtual ? onePerProcessor() : Math.min(8, 2 * availableParallelism());
 }
