@@ -4,6 +4,8 @@ import { simpleCommands, type LiteralWord } from './shell-commands.js';
 export interface DockerWords {
   /** Images of `docker run`, `create` and `pull`. */
   used: string[];
+  /** Those of them that `docker pull` names, and so are asked a registry for although the engine has them. */
+  pulled: string[];
   /** Names that `docker build`, `tag`, `commit` and `import` give. */
   made: string[];
   /** Something is made whose name is not said: by `docker load` or `compose`, or a name that the shell puts together. */
@@ -105,7 +107,7 @@ function madeNames(verb: string, rest: readonly LiteralWord[]): (string | null)[
  * image the shell puts together, says nothing; neither does one that may fail (`docker run … || true`).
  */
 export function dockerWords(script: string): DockerWords {
-  const found: DockerWords = { used: [], made: [], makesUnnamed: /\bdocker-compose\b/.test(script) };
+  const found: DockerWords = { used: [], pulled: [], made: [], makesUnnamed: /\bdocker-compose\b/.test(script) };
   for (const { words, mayFail } of simpleCommands(script)) {
     const given = dockerArguments(words);
     if (given === null || given.length === 0) continue;
@@ -118,7 +120,9 @@ export function dockerWords(script: string): DockerWords {
     }
     if (mayFail || !['run', 'create', 'pull'].includes(verb.text)) continue;
     const image = firstArgument(rest, verb.text === 'pull' ? bareLetters : bareLetters.replace('a', ''));
-    if (image !== null) found.used.push(image);
+    if (image === null) continue;
+    found.used.push(image);
+    if (verb.text === 'pull') found.pulled.push(image);
   }
   return found;
 }

@@ -62,6 +62,8 @@ export interface HostPlan {
   packagePlaces?: Record<string, string>;
   /** What it has from the start, in this order; left out where there is nothing. */
   files?: HostFilePlan[];
+  /** `docker pull` is typed there, and no registry can be reached: one of its own tells the engine that it has what it has. */
+  pullsWhatItHas?: true;
   /** It has a way to the outside, by the machine; left out where it has none. */
   outside?: true;
   /** What it resolves as a name server of the lab; left out for others. */

@@ -42,6 +42,7 @@ export function planLab(scenario: Scenario): LabPlan {
       ...(host.packagePlaces ? { packagePlaces: host.packagePlaces } : {}),
       ...(host.files.length > 0 ? { files: host.files } : {}),
       ...(host.outside ? { outside: true } : {}),
+      ...(host.engine && host.pulls && !host.outside ? { pullsWhatItHas: true } : {}),
       ...(host.records ? { records: host.records } : {}),
       ...(host.standsFor.length > 0 ? { standsFor: host.standsFor } : {}),
       ...(host.limits ? { limits: host.limits } : {}),

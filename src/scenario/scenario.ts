@@ -191,6 +191,8 @@ export interface ScenarioHost {
   files: HostFilePlan[];
   /** It has a way to the outside. */
   outside: boolean;
+  /** A step types `docker pull` there. */
+  pulls?: boolean;
   /** What it resolves as a name server of the lab; `null`: it is none. */
   records: NameRecord[] | null;
   /** Addresses outside the lab that it stands for. */

@@ -295,8 +295,10 @@ function readScenario(reading: Reading, file: string): Scenario | null {
   const images = containerImages(reading, { images: top.images, outside: top.outside ?? false, lab, items });
   const pins = pinsBeside(reading);
   if (mistakes.found > 0) return null;
+  const assembled = assemble(reading, file, top as Top, lab, items);
   return {
-    ...assemble(reading, file, top as Top, lab, items),
+    ...assembled,
+    hosts: assembled.hosts.map((host) => (images.pulling.has(host.name) ? { ...host, pulls: true } : host)),
     covers,
     containerImages: images.own,
     wantedImages: images.wanted,

@@ -6,6 +6,7 @@ import { addressesOf } from '../model/planned-addresses.js';
 import type { HostPlan, LabPlan } from '../plan/lab-plan.js';
 import { quoteArg, quoteArgv } from '../ssh/quote.js';
 import { putOwnFiles } from '../ssh/own-files.js';
+import { ownRegistryLines } from './own-registry.js';
 import type { LabSession } from './session.js';
 
 /** The lines of /etc/hosts that let lab hosts call each other by name: each host at the addresses of its first interface that has one. */
@@ -78,6 +79,7 @@ function provisionScript(plan: LabPlan, host: HostPlan): string {
   }
   for (const route of host.routes) lines.push(quoteArgv(['ip', 'route', 'replace', route.to, 'via', route.via]));
   lines.push(...nameLines(host), ...outsideLines(host));
+  if (host.pullsWhatItHas) lines.push(...ownRegistryLines());
   // As on a Debian host that has it: docker0, its rules and IP forwarding are there before anybody asks for them.
   if (host.engine && !host.engineOnDemand)
     lines.push(

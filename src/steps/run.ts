@@ -5,6 +5,7 @@ import type { Outcome } from '../model/verdict.js';
 import type { ProbeHost } from '../places/context.js';
 import { defineStep, type StepContext } from './kind.js';
 import { streamsOf } from './last-lines.js';
+import { unreachedRegistry } from './unreached-registry.js';
 import { howItEnded, onEachHost, tellingWords } from './on-hosts.js';
 import { savedFrom, zSave } from './save.js';
 
@@ -37,10 +38,11 @@ async function runOn(spec: RunSpec, context: StepContext, host: ProbeHost): Prom
   if (result.exitCode !== 0) {
     const how = howItEnded(result, formatDuration(limitMs));
     const words = tellingWords(result.stderr) || tellingWords(result.stdout);
+    const why = unreachedRegistry(result.stderr, host.plan);
     return {
       verdict: result.aborted ? 'error' : 'fail',
       cause: result.timedOut ? 'timeout' : 'exit-status',
-      reason: `The command ${how}${words ? `: ${words}` : '.'}`,
+      reason: `The command ${how}${words ? `: ${words}` : ''}${why === null ? (words ? '' : '.') : `. ${why}`}`,
       expected: 'exit status 0',
       actual: how,
       output: streamsOf(result),

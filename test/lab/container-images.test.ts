@@ -1,4 +1,13 @@
-import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -63,7 +72,7 @@ describe('Container images from elsewhere', function () {
     return one;
   }
 
-  async function run(text: string, files: Record<string, string> = {}, args: string[] = []): Promise<Ended> {
+  async function run(text: string, files: Record<string, string | Buffer> = {}, args: string[] = []): Promise<Ended> {
     const { dir, remove } = workDirectory({ 'lab.yaml': text, ...files });
     try {
       return await netrig(['run', 'lab.yaml', ...args], { cwd: dir, env: cache.environment }).ended;
@@ -88,6 +97,31 @@ describe('Container images from elsewhere', function () {
     await own.stop();
     const second = await run(text, {}, ['--offline']);
     expect(second.status, second.stdout + second.stderr).to.equal(0);
+  });
+
+  it('are pulled as a tutorial types it, though the lab is sealed; what the engine has not is told so', async () => {
+    const { status, stdout, stderr } = await run(
+      `scenario: pull
+title: An image is pulled that the engine has
+hosts: { app: {}, late: { engine: on-demand } }
+images: { "team/app:1": { archive: ./app.tar } }
+steps:
+  - on: [app, late]
+    run: |
+      docker pull team/app:1
+      docker run --rm team/app:1 cat /etc/said
+  - check: The engine says that it is up to date
+    command: { on: app, run: docker pull team/app:1, expect: { stdout: { contains: Image is up to date for team/app:1 } } }
+  - step: One that nobody could see coming
+    on: app
+    run: name=nginx; docker pull $name:none
+`,
+      { 'app.tar': readFileSync(image.file) },
+    );
+    const said = (stdout + stderr).replace(/\s+/g, ' ');
+    expect(status, stdout + stderr).to.equal(1);
+    expect(said).to.match(/3 planned, 3 reported: 2 passed, 1 failed/);
+    expect(said).to.match(/The lab is sealed: the engine of app reaches no registry \(registry-1\.docker\.io\)/);
   });
 
   it('are those of the lock file, though the tag has moved; an archive that is another one is told', async () => {

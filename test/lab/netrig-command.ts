@@ -90,7 +90,7 @@ export function notRoot(file: string): string[] | null {
 }
 
 /** A directory for one test, with scenario files in it, removed afterwards. */
-export function workDirectory(files: Record<string, string> = {}): { dir: string; remove(): void } {
+export function workDirectory(files: Record<string, string | Buffer> = {}): { dir: string; remove(): void } {
   const dir = mkdtempSync(join(tmpdir(), 'netrig-test-'));
   for (const [name, content] of Object.entries(files)) writeFileSync(join(dir, name), content);
   return { dir, remove: () => rmSync(dir, { recursive: true, force: true }) };

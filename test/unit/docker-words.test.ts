@@ -57,4 +57,8 @@ describe('Images that docker commands of a script name', () => {
     expect(made('docker build -t "$name" .')).to.deep.equal([[], true]);
     expect(made('docker compose up -d')).to.deep.equal([[], true]);
   });
+
+  it('tells those that are pulled', () => {
+    expect(dockerWords('docker pull nginx && docker run redis; docker pull x || true').pulled).to.deep.equal(['nginx']);
+  });
 });

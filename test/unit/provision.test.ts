@@ -7,8 +7,12 @@ import { execResult, fakeConnection } from '../fakes/connection.js';
 import { fakeLab } from '../fakes/provider.js';
 
 /** What provisioning asks the one host of a scenario to do, or the mistakes of the scenario. */
-async function provisioned(host: string): Promise<{ script: string; mistakes: string[] }> {
-  const text = `scenario: p\ntitle: t\nhosts: { a: ${host} }\nsteps: [ { check: x, ping: { from: a, to: 127.0.0.1 } } ]\n`;
+async function provisioned(
+  host: string,
+  step = '{ check: x, ping: { from: a, to: 127.0.0.1 } }',
+  top = '',
+): Promise<{ script: string; mistakes: string[] }> {
+  const text = `scenario: p\ntitle: t\n${top}hosts: { a: ${host} }\nsteps: [ ${step} ]\n`;
   const { scenarios, diagnostics } = loadScenarioText(text, '/tmp/p.yaml');
   if (diagnostics.length > 0) return { script: '', mistakes: diagnostics.map((one) => one.message) };
   const connection = fakeConnection();
@@ -37,6 +41,23 @@ describe('Provisioning', () => {
       expect((await provisioned(`{ init: light, engine: ${engine} }`)).mistakes).to.deep.equal([
         'a light host has no engine: leave out `engine`, or `init: light`',
       ]);
+  });
+
+  it('lets an engine pull what it has where a step types that, and nowhere else', async () => {
+    const mirror = '--registry-mirror=http://127.0.0.1:6500';
+    const script = async (host: string, run: string, top = ''): Promise<string> =>
+      (await provisioned(host, `{ on: a, run: ${run} }`, top)).script;
+    expect(await script('{}', 'docker pull nginx:alpine')).to.contain(mirror);
+    expect(await script('{}', '"docker pull -q busybox; docker run busybox true"')).to.contain(mirror);
+    for (const [host, run, top] of [
+      ['{}', 'docker run nginx true'],
+      ['{}', 'docker pull quay.io/some/thing'],
+      ['{}', 'docker pull 10.0.0.9:5000/thing'],
+      ['{ outside: true }', 'docker pull nginx'],
+      ['{}', 'docker pull nginx', 'outside: true\n'],
+      ['{ engine: false }', 'docker pull nginx'],
+    ] as const)
+      expect(await script(host, run, top), host + run).not.to.contain('6500');
   });
 
   it('writes a sysctl whose interface has a dot in its name where the kernel has it', async () => {

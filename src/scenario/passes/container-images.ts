@@ -24,6 +24,8 @@ export interface ScenarioImages {
   /** Those that netrig puts together itself. */
   own: string[];
   wanted: WantedImage[];
+  /** Hosts on which a step types `docker pull` of an image of Docker Hub’s. */
+  pulling: Set<string>;
 }
 
 const ownImages = new Map(containerImageRecipes.map(({ name }) => [`${name}:latest`, name]));
@@ -71,8 +73,8 @@ export function containerImages(
         reading.mistakes.report(path, `expected a container image's name as for \`docker pull\`, got ${shown(image)}`);
     }
   // Machines that exist already have networks of their own: what is typed there is fetched there, as ever.
-  if (!reading.given) typed(collection, lab, items);
-  return { own: [...collection.own], wanted: [...collection.wanted.values()] };
+  const pulling = reading.given ? new Set<string>() : typed(collection, lab, items);
+  return { own: [...collection.own], wanted: [...collection.wanted.values()], pulling };
 }
 
 function atPath({ reading }: Collection, path: Path): string {
@@ -154,8 +156,8 @@ function refer({ own, wanted }: Collection, text: string, at: string): boolean {
 
 const isAddress = (registry: string): boolean => /^(?:\d+\.){3}\d+(?::\d+)?$|^\[/.test(registry);
 
-/** References that steps type. One that the lab may make or have itself is not looked for elsewhere. */
-function typed(collection: Collection, lab: DeclaredLab, items: readonly ScenarioItem[]): void {
+/** References that steps type. One that the lab may make or have itself is not looked for elsewhere. Answers hosts that pull. */
+function typed(collection: Collection, lab: DeclaredLab, items: readonly ScenarioItem[]): Set<string> {
   const scripts = items.flatMap((item) => {
     if (item.kind !== 'step') return [];
     const spec = item.spec as { run?: unknown; start?: unknown };
@@ -163,12 +165,18 @@ function typed(collection: Collection, lab: DeclaredLab, items: readonly Scenari
     if (typeof text !== 'string') return [];
     return [{ item, words: dockerWords(item.late === null ? text : item.late.shown(text)) }];
   });
-  if (scripts.some(({ words }) => words.makesUnnamed)) return;
+  const pulling = new Set(
+    scripts.flatMap(({ item, words }) =>
+      words.pulled.some((text) => parseReference(text)?.registry === 'docker.io') ? item.on : [],
+    ),
+  );
+  if (scripts.some(({ words }) => words.makesUnnamed)) return pulling;
   const made = new Set(scripts.flatMap(({ words }) => words.made.flatMap(namesOf)));
   for (const { item, words } of scripts) {
     const { file = collection.reading.source.file, line, column } = item.source;
     for (const image of toFetch(words, made, lab)) refer(collection, image, `${file}:${line}:${column}`);
   }
+  return pulling;
 }
 
 function namesOf(text: string): string[] {
