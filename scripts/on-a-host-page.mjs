@@ -130,6 +130,7 @@ ${Object.entries(wanted)
 ## How a host differs from a machine
 
 - **Files** lie in memory and go with the lab; the size is half of the host’s memory (\`limits.disk\`).
+- **containerd** looks for garbage every two seconds at most, by a line in \`/etc/containerd/config.toml\`: with its files in memory it would do so a hundred times a second, for ever.
 - **No consoles and no logind, no udev, no network manager, no timers for housekeeping**: nothing configures the network but the scenario. \`init: light\` hosts have no systemd at all: no \`systemctl\`, no engine, no SSH server on the segment.
 - **Modules** belong to the machine: \`modprobe\` does nothing. \`requires: [kernel:…]\` names what a lab needs.
 - **The engine** is there from the start; what it needs of the registry is in its store already.

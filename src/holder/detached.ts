@@ -8,6 +8,11 @@ import type { IsolationWish, RunningLab } from '../providers/provider.js';
 import type { HoldOrder, HoldReport } from './holder.js';
 import { readRecord } from '../lab/store.js';
 
+/**
+ * A holder waits for days, one a lab: these keep its memory small. It compiles and collects garbage in its one thread, and new
+ * objects have 1 MiB instead of 16.
+ */
+const lean = ['--single-threaded', '--max-semi-space-size=1'];
 const holderFile = fileURLToPath(new URL('../holder/holder.js', import.meta.url));
 
 /**
@@ -26,7 +31,7 @@ export async function upDetached(
     isolation: IsolationWish;
   },
 ): Promise<RunningLab> {
-  const child = spawn(process.execPath, [holderFile], {
+  const child = spawn(process.execPath, [...lean, holderFile], {
     detached: true,
     cwd: '/',
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],

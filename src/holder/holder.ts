@@ -10,8 +10,7 @@ import { asCoded } from '../model/refused-write.js';
 import type { RunEventBody } from '../model/events.js';
 import type { LabPlan } from '../plan/lab-plan.js';
 import { takeOrders } from '../lab/holder-orders.js';
-import { providerNamed } from '../providers/registry.js';
-import type { IsolationWish, RunningLab } from '../providers/provider.js';
+import type { IsolationWish, Provider, RunningLab } from '../providers/provider.js';
 
 /** From the parent. */
 export interface HoldOrder {
@@ -34,6 +33,12 @@ function tell(report: HoldReport): Promise<void> {
     if (!process.connected) resolve();
     else process.send!(report, () => resolve());
   });
+}
+
+/** Of the local provider alone without the others, whose programs would stay in the memory of every holder. */
+async function providerOf(name: string): Promise<Provider> {
+  if (name === 'local') return (await import('../providers/local/provider.js')).localProvider;
+  return (await import('../providers/registry.js')).providerNamed(name);
 }
 
 async function hold(order: HoldOrder): Promise<void> {
@@ -72,7 +77,8 @@ async function hold(order: HoldOrder): Promise<void> {
   process.on('disconnect', early);
 
   try {
-    lab = await providerNamed(order.provider).up(order.plan, {
+    const provider = await providerOf(order.provider);
+    lab = await provider.up(order.plan, {
       signal: abort.signal,
       emit: (event) => void tell({ type: 'event', event }),
       scenario: order.scenario,

@@ -136,6 +136,23 @@ const title = `hosts of the local provider${missing ? ` (needs ${missing})` : ''
     expect(none.exitCode).not.to.equal(0);
   });
 
+  it('keep no layer of an image that came with them in memory, and let go of one that is removed', async () => {
+    const engine = await onHost(
+      lab,
+      'middle',
+      "du -x -s -k /var/lib/docker && docker rmi web >/dev/null && docker images --format '{{.Repository}}' && docker run --rm --network none busybox echo another",
+    );
+    const [size, ...rest] = engine.stdout.trim().split('\n');
+    expect(Number(size!.split('\t')[0]), engine.stderr).to.be.below(1024);
+    expect(rest).to.include.members(['busybox', 'another']);
+    expect(rest).not.to.include('web');
+  });
+
+  it('have a containerd that does not look for garbage a hundred times a second', async () => {
+    const dump = await onHost(lab, 'middle', 'containerd config dump');
+    expect(dump.stdout).to.match(/pause_threshold = 0\.0001\b/);
+  });
+
   it("cannot write to the machine's sysctls or sysfs, but to those of their network", async () => {
     const result = await onHost(
       lab,

@@ -2,15 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import {
-  hostPackagesPin,
-  lockFileOf,
-  parsePins,
-  printPins,
-  requireDigest,
-  requireVersions,
-  type Pins,
-} from '../../src/images/pins.js';
+import { lockFileOf, parsePins, printPins } from '../../src/images/lock-file.js';
+import { hostPackagesPin, requireDigest, requireVersions, type Pins } from '../../src/images/pins.js';
 import { planLab } from '../../src/plan/plan.js';
 import { loadScenarioText } from '../../src/scenario/load.js';
 

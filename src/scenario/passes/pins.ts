@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { messageOf } from '../../errors.js';
-import { lockFileOf, parsePins, type Pins } from '../../images/pins.js';
+import { lockFileOf, parsePins } from '../../images/lock-file.js';
+import type { Pins } from '../../images/pins.js';
 import type { Reading } from './reading.js';
 
 /** What the lock file beside the scenario pins; `null` where there is none. One that cannot be read is a mistake. */
