@@ -205,7 +205,7 @@ function brokenOnPurpose({ context, source, target }: ControlRequest): Control |
     : {
         title: `what keeps ${source.label} from ${target.label} is known`,
         held: true,
-        seen: `a step broke it on purpose: ${why}`,
+        seen: `${why.length === 1 ? 'a step' : 'steps'} broke it on purpose: ${why.join('; ')}`,
       };
 }
 

@@ -38,12 +38,22 @@ function isWay(plan: LabPlan, from: string, to: string, faults: readonly Fault[]
   return reached.has(to);
 }
 
+/** Of faults that together leave no way, those without which there would be one: what else is broken has no part in it. */
+function needed(plan: LabPlan, from: string, to: string, faults: readonly Fault[]): readonly Fault[] {
+  let left = faults;
+  for (const fault of faults) {
+    const without = left.filter((one) => one !== fault);
+    if (!isWay(plan, from, to, without)) left = without;
+  }
+  return left;
+}
+
 /**
- * Why nothing can get from one host to another: faults that steps put in leave no way, where the plan has one. `null` where they
- * leave one, however few packets pass it: then the faults alone explain nothing.
+ * Why nothing can get from one host to another: faults that steps put in leave no way, where the plan has one; a clause each.
+ * `null` where they leave one, however few packets pass it: then the faults alone explain nothing.
  */
-export function keptApart(plan: LabPlan, faults: readonly Fault[], from: string, to: string): string | null {
+export function keptApart(plan: LabPlan, faults: readonly Fault[], from: string, to: string): string[] | null {
   if (faults.length === 0 || from === to || !isWay(plan, from, to, []) || isWay(plan, from, to, faults)) return null;
   const alone = faults.filter((fault) => !isWay(plan, from, to, [fault]));
-  return (alone.length > 0 ? alone : faults).map(faultText).join('; ');
+  return (alone.length > 0 ? alone : needed(plan, from, to, faults)).map(faultText);
 }

@@ -92,7 +92,18 @@ export function judgeSent(context: ProbeContext, prober: Prober, ends: Ends, sen
   });
 }
 
-const noMoreKnown = { rootCause: null, way: [], back: [], evidence: [], unlooked: [] };
+const noMoreKnown = { rootCause: null, way: [], back: [], unlooked: [] };
+
+/** One fault in the sentence; of several their number, and a line each. */
+function brokenBySteps(
+  what: 'the way' | 'something',
+  faults: readonly string[],
+): Pick<Diagnosis, 'sentence' | 'evidence'> {
+  if (faults.length === 1) return { sentence: `a step broke ${what} on purpose: ${faults[0]!}`, evidence: [] };
+  const several =
+    what === 'the way' ? `the way on purpose, by ${faults.length} faults` : `${faults.length} things on purpose`;
+  return { sentence: `steps broke ${several}`, evidence: faults.map((fault) => `${fault}.`) };
+}
 
 /**
  * Whether a probe came to one of two causes and only the other one was asked for, where both are the same fault: who has just
@@ -118,7 +129,7 @@ function onPurpose(
   const either = fails !== null && seen !== null && neighbourDecides(fails, seen);
   return {
     ...noMoreKnown,
-    sentence: `a step broke the way on purpose: ${why}`,
+    ...brokenBySteps('the way', why),
     mend: either
       ? '`fails: [host-unreachable, timeout]`: which of the two it is depends on whether the next hop’s MAC address is still known'
       : 'put a `heal:` step before the check',
@@ -130,9 +141,11 @@ function faultsBesides({ planted = () => [] }: ProbeContext, { source, target }:
   const faults = planted();
   if (faults.length === 0) return null;
   const left = target.owner === null ? '' : `, which leaves a way from ${source.label} to ${target.label}`;
+  const told = brokenBySteps('something', faults.map(faultText));
   return {
     ...noMoreKnown,
-    sentence: `steps broke on purpose: ${faults.map(faultText).join('; ')}${left}`,
+    ...told,
+    sentence: `${told.sentence}${left}`,
     mend: 'a `control:` that shows what the check is about, or a `heal:` step before it',
   };
 }

@@ -388,7 +388,7 @@ describe('What faults keep apart', () => {
     it(what, () => {
       const found = keptApart(plan, faults, from, to);
       if (why === null) expect(found).to.equal(null);
-      else expect(found).to.match(why);
+      else expect(found?.join('; ')).to.match(why);
     });
 
   const hosts = { a: { on: { lan: '10.0.0.1' } }, b: { on: { lan: '10.0.0.2' } } };
@@ -418,7 +418,9 @@ describe('What faults keep apart', () => {
     expect((await outcomeOf('refused', planted())).diagnosis!.mend).to.contain('heal:');
     const lossy = await outcomeOf('timeout', [{ kind: 'loss', segment: 'lan', hosts: ['b'], percent: 50 }]);
     expect(lossy.verdict).to.equal('inconclusive');
-    expect(lossy.reason).to.match(/steps broke on purpose: lan loses 50 % .* b, which leaves a way from a to b/);
+    expect(lossy.reason).to.match(
+      /a step broke something on purpose: lan loses 50 % .* b, which leaves a way from a to b/,
+    );
     for (const cause of ['timeout', 'host-unreachable'])
       expect((await outcomeOf(cause, [])).reason).not.to.contain('on purpose');
   });
@@ -441,6 +443,35 @@ describe('What faults keep apart', () => {
     const outcome = await pingCheck.run(spec, { ...fakeWorld(silent).context, planted });
     expect(outcome).to.include({ verdict: 'fail', cause: 'timeout' });
     expect(outcome.diagnosis?.sentence).to.equal('a step broke the way on purpose: b is powered off');
+  });
+
+  it('of several faults those that leave no way together are named, a line each, and no other', async () => {
+    const cut = (segment: string): Fault => ({ kind: 'cut', segment, hosts: ['r1'], as: 'silence' });
+    const apart = keptApart(
+      plan,
+      [{ kind: 'loss', segment: 'lan', hosts: ['r2'], percent: 30 }, cut('lan'), west, cut('south')],
+      'r1',
+      'r2',
+    );
+    expect(apart).to.deep.equal([
+      'r1 is cut off from lan (silence)',
+      'r1 is cut off from west (no carrier)',
+      'r1 is cut off from south (silence)',
+    ]);
+    const two = {
+      ...silent,
+      segments: { lan: '10.0.0.0/24', wan: '10.9.0.0/24' },
+      hosts: { a: { on: { lan: '10.0.0.1', wan: '10.9.0.1' } }, b: { on: { lan: '10.0.0.2', wan: '10.9.0.2' } } },
+    };
+    const cuts: Fault[] = ['lan', 'wan'].map((segment) => ({ kind: 'cut', segment, hosts: ['b'], as: 'silence' }));
+    const outcome = await pingCheck.run(pingCheck.schema.parse({ from: 'a', to: 'b' }), {
+      ...fakeWorld(two).context,
+      planted: () => cuts,
+    });
+    expect(outcome.diagnosis).to.deep.include({
+      sentence: 'steps broke the way on purpose, by 2 faults',
+      evidence: ['b is cut off from lan (silence).', 'b is cut off from wan (silence).'],
+    });
   });
 
   it('a host that is off is a fact of the lab, not an error of SSH', async () => {
