@@ -25,6 +25,42 @@ function stoppedWords({ name, status, exitCode, finishedAt }: EngineContainer, h
     : `${name} on ${host} is not running (${status})`;
 }
 
+/** So soon after its last start nobody can say that a container runs, ms: the engine waits up to a minute between starts. */
+const justStartedMs = 10_000;
+
+/** The engine starts it again and again, since it ends each time: whether it runs at this instant is chance. */
+function keepsEnding({ status, restarts, startedAt }: EngineContainer): boolean {
+  if (restarts < 2) return false;
+  return status === 'restarting' || (startedAt !== null && Date.now() - Date.parse(startedAt) < justStartedMs);
+}
+
+function endsAgain(space: Space, { name, restarts, exitCode }: EngineContainer): Finding {
+  return finding(
+    space,
+    'container-not-running',
+    `${name} on ${space.host} is not running (restarting): it ends each time, and was started again ${restarts} times`,
+    {
+      evidence: [`The engine of ${space.host} says that ${name} ended last with status ${exitCode ?? '?'}.`],
+      mend: `docker logs ${name}, on ${space.host}: why it ends`,
+    },
+  );
+}
+
+/** The packet came to a host, or to a container of it, that is to answer at the port, and is started over and over. */
+export function endsOverAndOver(c: Case): Finding | null {
+  const end = c.forward.findLast(({ way }) => way === 'in')?.space;
+  if (!end) return null;
+  const one = c.world.engines
+    .get(end.host)
+    ?.containers.find(
+      (own) =>
+        keepsEnding(own) &&
+        (end.label === `${end.host}/${own.name}` ||
+          own.published.some(({ hostPort, proto }) => hostPort === c.port && proto === c.proto)),
+    );
+  return one ? endsAgain(end, one) : null;
+}
+
 /** A container that should have the port, and does not run. */
 function stoppedPublisher(c: Case, space: Space, port: number, proto: string): Finding | null {
   const containers = c.world.engines.get(space.host)?.containers ?? [];
@@ -34,6 +70,7 @@ function stoppedPublisher(c: Case, space: Space, port: number, proto: string): F
       (space.kind === 'host' ? container.published.some((own) => own.hostPort === port && own.proto === proto) : false),
   );
   if (!one) return null;
+  if (one.status === 'restarting') return endsAgain(space, one);
   if (c.world.engines.get(space.host)?.running === false)
     return finding(
       space,

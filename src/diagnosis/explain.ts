@@ -2,7 +2,7 @@ import type { Diagnosis, Hop } from '../model/verdict.js';
 import { asTyped, countedDrop, engineMeans, letThrough, stations, tracedDrop } from './explain-filter.js';
 import type { TracedStation } from './explain-filter.js';
 import { filteredByQueue, linkDown, lostBehind, stuckInBridge } from './explain-link.js';
-import { cannotDeliver, pausedThere, quietService, stoppedProcess } from './explain-local.js';
+import { cannotDeliver, endsOverAndOver, pausedThere, quietService, stoppedProcess } from './explain-local.js';
 import {
   cannotSend,
   filteredByReversePath,
@@ -400,7 +400,8 @@ function judgeStop(
   if (shared) return { stop: shared, seen: null };
   if (refused) {
     const stop = refusal(c, all);
-    if (stop) return { stop, seen: null };
+    const again = stop === null || stop.rootCause === 'nobody-listens' ? endsOverAndOver(c) : null;
+    if (again ?? stop) return { stop: again ?? stop, seen: null };
   }
   if (c.reply.length > 0) {
     const stop = whereItEnds(c, c.reply, 'the answer', all);

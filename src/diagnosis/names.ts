@@ -2,7 +2,8 @@ import { randomInt } from 'node:crypto';
 import type { Cause, Diagnosis } from '../model/verdict.js';
 import { familyOf } from '../model/cidr.js';
 import type { ProbeContext } from '../places/context.js';
-import type { Vantage } from '../places/vantage.js';
+import { isVantageProblem, readNameFiles, resolveVantage, type Vantage } from '../places/vantage.js';
+import { readResolvConf } from '../facts/name-files.js';
 import { encodeQuery } from '../probes/dns-message.js';
 import { askServers } from '../probes/resolver.js';
 import { explain } from './explain.js';
@@ -173,6 +174,48 @@ async function knownElsewhere(
   });
 }
 
+/** Hosts whose resolv.conf is read for a domain, at most. */
+const readHosts = 8;
+
+/** Domains by which other hosts of the lab complete short names, and those of names that its name servers know. */
+async function domainsOfLab({ context, source, name }: { context: ProbeContext } & NameRequest): Promise<string[]> {
+  const { plan } = context;
+  const start = `${bare(name)}.`;
+  const recorded = plan.hosts
+    .flatMap(({ records = [] }) => records.map((record) => bare(record.name)))
+    .flatMap((known) => (known.startsWith(start) ? [known.slice(start.length)] : []));
+  const others = plan.hosts.filter((host) => host.name !== source.endpoint.host).slice(0, readHosts);
+  const read = await Promise.all(
+    others.map(async ({ name: host }) => {
+      const place = await resolveVantage(context, { kind: 'host', host });
+      if (isVantageProblem(place)) return [];
+      return readResolvConf((await readNameFiles(context, place)).resolvConf).search;
+    }),
+  ).catch((): string[][] => []);
+  return [...recorded, ...read.flat().map(bare)];
+}
+
+/** A short name that the server which was asked knows by a domain which the place does not complete it by. */
+async function otherDomain(context: ProbeContext, world: World, request: NameRequest): Promise<Diagnosis | null> {
+  const { source, name, server } = request;
+  if (name.includes('.') || server === null || request.port !== undefined) return null;
+  const { search } = readResolvConf((await readNameFiles(context, source)).resolvConf);
+  const own = search.map(bare);
+  const domains = [...new Set(await domainsOfLab({ context, ...request }))].filter((one) => !own.includes(one));
+  const asked = domains.slice(0, 4).map((domain) => ({ server, name: `${name}.${domain}`, type: 'A' as const }));
+  if (asked.length === 0) return null;
+  const answers = await askServers(context, source, asked, { waitMs: 500, tries: 1 });
+  const at = answers.findIndex(({ saw }) => saw === 'answer');
+  if (at < 0) return null;
+  const full = asked[at]!.name;
+  const by = own.length === 0 ? 'no domain: its resolv.conf has no `search`' : own.join(', ');
+  return told(world, `${source.label} completes short names by ${by}; ${server} knows ${full}`, {
+    rootCause: 'resolver-wrong',
+    evidence: [`${server} answered ${source.label} for ${full}.`],
+    mend: `search ${domains[at]!} in the resolv.conf of ${source.label}, or ask for ${full}`,
+  });
+}
+
 /** The question did not come back: it is followed as any packet is. */
 function explainLost(world: World, request: NameRequest, found: Diagnosis | null): Diagnosis | null {
   const { source, server } = request;
@@ -257,6 +300,10 @@ export async function explainName(context: ProbeContext, request: NameRequest): 
   if (server !== embedded && (spoke || listensNowhere(world, server))) {
     const better = await knownElsewhere(context, world, request, spoke);
     if (better) return better;
+  }
+  if (server !== embedded && spoke) {
+    const completed = await otherDomain(context, world, request);
+    if (completed) return completed;
   }
   if (spoke) return null;
   return explainLost(world, request, seen ? explain(seen) : null);

@@ -225,10 +225,11 @@ export const rootCauseCatalogue: Record<RootCause, RootCauseEntry> = {
     mend: 'As the cause of that loss says.',
   },
   'resolver-wrong': {
-    meaning: 'The place asks a name server that does not know, and not the one that does.',
+    meaning:
+      'The place asks a name server that does not know, and not the one that does; or completes short names by another domain than the one that has them.',
     looksLike: '`nxdomain`, `unknown-host`.',
     known: 'The place’s resolv.conf, and the answer of the server that it names.',
-    mend: 'The right `nameserver` line.',
+    mend: 'The right `nameserver` line, or the right domain after `search`.',
   },
   'name-not-here': {
     meaning:

@@ -137,6 +137,9 @@ export interface EngineContainer {
   status: string;
   exitCode: number | null;
   finishedAt: string | null;
+  startedAt: string | null;
+  /** How often the engine started it again by itself. */
+  restarts: number;
   networkMode: string;
   /** Published ports that it is to have. */
   published: { proto: string; hostPort: number; hostIp: string; port: number }[];
@@ -447,6 +450,8 @@ function readContainer(raw: Raw): EngineContainer {
     status: state.Paused === true ? 'paused' : (text(state.Status) ?? ''),
     exitCode: number(state.ExitCode),
     finishedAt: text(state.FinishedAt),
+    startedAt: text(state.StartedAt),
+    restarts: number(raw.RestartCount) ?? 0,
     networkMode: text(settings.NetworkMode) ?? '',
     published: Object.entries(object(settings.PortBindings)).flatMap(([key, bindings]) => {
       const [port, proto] = key.split('/');

@@ -77,6 +77,25 @@ export const more: Fault[] = [
     says: /web1 on server is not running \(created\)/,
   },
   {
+    name: 'the publishing container ends and is started again, over and over',
+    ...web1('--restart always -p 8080:80 busybox false'),
+    then: { server: 'sleep 3' },
+    check: published,
+    root: 'container-not-running',
+    says: /web1 on server is not running \(restarting\): it ends each time/,
+  },
+  {
+    name: 'another process of the host has the port, so that the container did not start',
+    ...on(
+      'server',
+      'docker rm -f web1 >/dev/null; setsid socat TCP-LISTEN:8080,bind=127.0.0.1,fork EXEC:cat >/dev/null 2>&1 </dev/null & sleep 0.3; docker run -d --name web1 -p 8080:80 web || true',
+      'kill $(ss -Hlntp sport = :8080 | grep -o "socat\\",pid=[0-9]*" | grep -o "[0-9]*$"); docker rm -f web1 >/dev/null; docker run -d --name web1 -p 8080:80 --stop-signal KILL web; sleep 0.5',
+    ),
+    check: published,
+    root: ['container-not-running', 'listens-elsewhere'],
+    says: /web1 on server is not running \(created\)|socat of server listens on 127\.0\.0\.1 port 8080 only/,
+  },
+  {
     name: 'the engine is not running',
     ...on(
       'server',

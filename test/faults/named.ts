@@ -39,20 +39,22 @@ steps:
       setsid answers fd02::53 web.lab=10.2.0.80 >/dev/null 2>&1 </dev/null &
       sleep 0.3
   - on: empty
-    run: setsid answers 10.2.0.54 >/dev/null 2>&1 </dev/null & sleep 0.3
+    run: echo search lab >/etc/resolv.conf; setsid answers 10.2.0.54 >/dev/null 2>&1 </dev/null & sleep 0.3
   - on: r1
     run: ip -6 addr add fd01::1/64 dev eth0 nodad; ip -6 addr add fd02::1/64 dev eth1 nodad
   - on: client
     run: |
       ip -6 addr add fd01::10/64 dev eth0 nodad; ip -6 route add default via fd01::1
-      echo nameserver 10.2.0.53 >/etc/resolv.conf
+      printf 'search lab\\nnameserver 10.2.0.53\\n' >/etc/resolv.conf
   - check: healthy
     dns: { from: client, name: web.lab }
 `;
 
 const byName: Fault['check'] = ['dns', { from: 'client', name: 'web.lab', wait: '500ms' }];
-const asks = (server: string): Change =>
-  on('client', `echo "nameserver ${server}" >/etc/resolv.conf`, 'echo nameserver 10.2.0.53 >/etc/resolv.conf');
+const resolvConf = (...lines: string[]): string =>
+  `printf '%s\\n' ${lines.map((one) => `'${one}'`).join(' ')} >/etc/resolv.conf`;
+const usual = resolvConf('search lab', 'nameserver 10.2.0.53');
+const asks = (server: string): Change => on('client', resolvConf('search lab', `nameserver ${server}`), usual);
 /** A signal to the server that answers over IPv4. */
 const signal = (name: string): string =>
   `kill -${name} $(ss -Hlnup "src 0.0.0.0:53" | grep -o "pid=[0-9]*" | cut -d= -f2)`;
@@ -123,7 +125,7 @@ const faults: Fault[] = [
   },
   {
     name: 'the client has no name server',
-    ...on('client', ': >/etc/resolv.conf', 'echo nameserver 10.2.0.53 >/etc/resolv.conf'),
+    ...on('client', ': >/etc/resolv.conf', usual),
     check: byName,
     root: 'resolver-wrong',
     says: /client has no name server/,
@@ -141,6 +143,21 @@ const faults: Fault[] = [
     check: byName,
     root: 'answer-from-another',
     says: /empty \(10\.2\.0\.54\) answers, not ns/,
+  },
+  {
+    name: 'the client completes short names by another domain',
+    ...on('client', resolvConf('search lap', 'nameserver 10.2.0.53'), usual),
+    check: ['dns', { from: 'client', name: 'web', wait: '500ms' }],
+    root: 'resolver-wrong',
+    says: /client completes short names by lap; 10\.2\.0\.53 knows web\.lab/,
+    fast: true,
+  },
+  {
+    name: 'the client has no domain for short names',
+    ...on('client', resolvConf('nameserver 10.2.0.53'), usual),
+    check: ['dns', { from: 'client', name: 'web', wait: '500ms' }],
+    root: 'resolver-wrong',
+    says: /client completes short names by no domain.*10\.2\.0\.53 knows web\.lab/,
   },
   {
     name: 'the hosts file says something else',

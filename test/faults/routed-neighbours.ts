@@ -18,6 +18,14 @@ const macOf = (address: string): string =>
 
 export const neighbours: Fault[] = [
   {
+    name: 'a router no longer answers ARP for an address behind it',
+    ...on('r1', 'ip neigh del proxy 10.2.0.21 dev eth0', 'ip neigh add proxy 10.2.0.21 dev eth0'),
+    then: { bystander: 'ip neigh flush dev eth0' },
+    check: ['ping', { from: 'bystander', to: '10.2.0.21' }],
+    root: ['wrong-route', 'neighbour-silent'],
+    says: /bystander .*10\.2\.0\.21/,
+  },
+  {
     name: 'somebody else has the gateway’s address, too',
     plant: {
       client: 'ip neigh flush all',

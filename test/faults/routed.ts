@@ -29,6 +29,11 @@ steps:
       ip -6 addr add fd01::1/64 dev eth0 nodad
       ip -6 addr add fd09::1/64 dev eth1 nodad
       ip -6 route add fd02::/64 via fd09::2
+      ip neigh add proxy 10.2.0.21 dev eth0
+  - on: bystander
+    run: ip route add 10.2.0.21/32 dev eth0
+  - on: server
+    run: ip addr add 10.2.0.21/32 dev eth0
   - on: r2
     run: |
       ip route add 10.1.0.0/24 via 10.9.0.1
