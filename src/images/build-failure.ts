@@ -7,6 +7,9 @@ const noSpace = /No space left on device|Disk quota exceeded|You don't have enou
 const fetchFailed =
   /^E: Failed to fetch |Temporary failure resolving|Could not connect to |^E: The repository '.*' does not have a Release file/m;
 
+/** A file that an index names and its mirror has not: the mirror is between two states, or has given up part of a release. */
+const goneFile = /^E: Failed to fetch \S*\/([^/_\s]+)_([^/_\s]+)_[^/\s]+\.deb\s+404\b/m;
+
 /** The mirror answered, but with what this machine's keys do not vouch for: an outdated keyring, or something worse. */
 const unsigned = /^(?:W: GPG error: .*|E: The repository '.*' is not signed.*)$/m;
 
@@ -58,6 +61,17 @@ export function classifyBuildFailure(
       `building ${image} failed (${step}): the mirror's signature could not be verified: ${withoutCredentials(signature[0])}; the log is ${logFile}`,
       {
         hint: 'Bring the package debian-archive-keyring up to date; if it is, do not trust this mirror.',
+      },
+    );
+  }
+  const gone = goneFile.exec(output);
+  if (gone !== null) {
+    const [, name = '', version = ''] = gone;
+    return new NetrigError(
+      'NETRIG_MIRROR_UNREACHABLE',
+      `building ${image} failed (${step}): the mirror’s index names ${name} ${version.replaceAll(/%2b/gi, '+').replaceAll(/%7e/gi, '~').replaceAll(/%3a/gi, ':')}, and the mirror has no such file (${fetchFailure(output)}); the log is ${logFile}`,
+      {
+        hint: 'The index was fetched just now: the mirror is between two states, or has given up part of that release. Try again later, name another mirror in NETRIG_DEBIAN_MIRROR, or take another image.',
       },
     );
   }

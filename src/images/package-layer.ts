@@ -1,4 +1,4 @@
-import { rm, writeFile } from 'node:fs/promises';
+import { readdir, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { isNetrigError, NetrigError } from '../errors.js';
 import { shown, suggestion } from '../language/wording.js';
@@ -23,7 +23,7 @@ export interface PackageLayerFacts {
 export type PackageLayer = CacheEntry<PackageLayerFacts>;
 
 /** Raised when what makes a layer changes what comes out of it. */
-const format = 1;
+const format = 2;
 
 /** The tree of an overlay layer inside its entry. */
 export const layerTree = 'upper';
@@ -94,28 +94,44 @@ const noSuchPackage =
 
 /** What is left over by dpkg and apt themselves, and must not differ between two builds or tell of the builder. */
 const leftovers = [
-  'var/log',
+  'var/log/apt',
   'var/cache/ldconfig/aux-cache',
   'var/lib/dpkg/status-old',
   'var/lib/apt/extended_states.old',
 ];
+
+/** Empties a tree of logs. Its directories stay, with their owners: services such as nginx do not start without theirs. */
+export async function emptyLogs(directory: string): Promise<void> {
+  for (const entry of await readdir(directory, { withFileTypes: true }).catch(() => [])) {
+    const path = join(directory, entry.name);
+    if (entry.isDirectory()) await emptyLogs(path);
+    else await rm(path, { force: true });
+  }
+}
 
 /** Where a scenario names packages, as `FILE:LINE:COLUMN` by package. */
 export type PackagePlaces = Readonly<Record<string, string>>;
 
 /** An error about packages, with the place of the one that it names, or of the first. */
 export function placedError(error: unknown, packages: readonly string[], places: PackagePlaces): unknown {
-  if (isNetrigError(error, 'NETRIG_OFFLINE')) {
-    const at = packages.map((name) => places[name]).find((one) => one !== undefined);
-    const message = `${at === undefined ? '' : `${at}: `}${error.message} (${packages.join(' ')})`;
+  if (!isNetrigError(error)) return error;
+  const first = packages.find((name) => places[name] !== undefined);
+  const told = (name: string | undefined, more = ''): NetrigError => {
+    const at = name === undefined ? undefined : places[name];
+    const message = `${at === undefined ? '' : `${at}: `}${error.message}${more}`;
     return new NetrigError(error.code, message, { hint: error.hint, cause: error });
+  };
+  switch (error.code) {
+    case 'NETRIG_OFFLINE':
+      return told(first, ` (${packages.join(' ')})`);
+    case 'NETRIG_MIRROR_UNREACHABLE':
+    case 'NETRIG_IMAGE_BUILD':
+      return told(packages.find((name) => error.message.includes(` names ${name} `)) ?? first);
+    case 'NETRIG_PACKAGE_UNKNOWN':
+      return told(packages.find((name) => error.message.includes(` has no package ${shown(name)} `)));
+    default:
+      return error;
   }
-  if (!isNetrigError(error, 'NETRIG_PACKAGE_UNKNOWN')) return error;
-  const named = packages.find((name) => error.message.includes(` has no package ${shown(name)} `));
-  const at = named === undefined ? undefined : places[named];
-  return at === undefined
-    ? error
-    : new NetrigError(error.code, `${at}: ${error.message}`, { hint: error.hint, cause: error });
 }
 
 async function install(base: HostImage, packages: readonly string[], place: BuildPlace): Promise<PackageLayerFacts> {
@@ -147,6 +163,7 @@ async function install(base: HostImage, packages: readonly string[], place: Buil
   );
   for (const path of ['sources.list', 'apt.conf', 'before', 'after', 'work', 'root', 'lower'])
     await rm(join(directory, path), { recursive: true, force: true });
+  await emptyLogs(join(directory, layerTree, 'var/log'));
   for (const path of leftovers) await rm(join(directory, layerTree, path), { recursive: true, force: true });
   return { image: base.name, packages: [...packages], versions };
 }

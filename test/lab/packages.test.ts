@@ -36,6 +36,27 @@ describe('Hosts with packages of their own', function () {
     });
   }
 
+  it('run as services, with the directories that they log to', async () => {
+    const { dir, remove } = workDirectory({
+      'lab.yaml': `scenario: web
+title: nginx as its package leaves it
+hosts: { server: { packages: [nginx-light], engine: false } }
+steps:
+  - check: It serves its page
+    http: { from: server, url: "http://127.0.0.1/", expect: { status: 200, body: { contains: Welcome to nginx } } }
+    within: 20s
+  - check: Logs of what installed it are not there
+    file: { on: server, path: /var/log/apt, expect: { absent: true } }
+  - check: Its directory belongs to whom it says
+    command: { on: server, run: stat -c %G /var/log/nginx, expect: { stdout: adm } }
+`,
+    });
+    const run = await netrig(['run', 'lab.yaml'], { cwd: dir }).ended;
+    expect(run.status, run.stdout + run.stderr).to.equal(0);
+    expect(run.stdout).to.include('All 3 checks passed');
+    remove();
+  });
+
   it('which no release has are named, with near names, and nothing is left', async () => {
     const { dir, remove } = workDirectory({ 'lab.yaml': scenario('[dnsmaq-base]') });
     const run = await netrig(['run', 'lab.yaml'], { cwd: dir }).ended;
