@@ -608,7 +608,7 @@ export const zTop = z.strictObject({
     .boolean({ error: (issue) => `expected true or false, got ${shown(issue.input)}` })
     .default(false)
     .describe(
-      `Whether hosts have a way to the outside, by the machine: to package sources, registries, the Internet. Reports say so. Off, no packet leaves the lab. Addresses and routes of the lab win over it; nothing on the machine’s loopback is reached. On the local provider and on virtual machines (\`vagrant\`), by slirp4netns over an interface \`${uplink.device}\` (${uplink.subnet}).`,
+      `Whether hosts have a way to the outside, by the machine: to package sources, registries, the Internet. Reports say so. Off, no packet leaves the lab. Addresses and routes of the lab win over it; nothing on the machine’s loopback is reached. On the local provider and on virtual machines (\`vagrant\`), by slirp4netns over an interface \`${uplink.device}\` (${uplink.subnet}); on \`container\`, by a network of the engine.`,
     ),
   hosts: z.record(zName, zHost.nullable()).describe('The hosts of the lab, by name.'),
   segments: z.record(zName, zSegment).default({}).describe('The wires between the hosts, by name.'),

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import Docker from 'dockerode';
 import { labLabel } from '../../src/providers/container/labels.js';
-import { ensureHostImage } from '../../src/images/store.js';
+import { ensureOrderedImage } from '../../src/images/made-to-order.js';
 import { createLocalProvider } from '../../src/providers/local/provider.js';
 import type { RunningLab } from '../../src/providers/provider.js';
 import type { HostPlan, LabPlan } from '../../src/plan/lab-plan.js';
@@ -26,7 +26,7 @@ const before = process.env['DOCKER_HOST'];
 /** `cgroup`: what its machine has; Docker Desktop's has version 2 alone. `more`: of the host that stands for that machine. */
 export async function startEngine(cgroup: 'hybrid' | 'v2', more: Partial<HostPlan> = {}): Promise<TestEngine> {
   const provider = createLocalProvider({
-    image: async (order, options) => ({ ...(await ensureHostImage(order.image, options)), cgroup }),
+    image: async (order, options) => ({ ...(await ensureOrderedImage(order, options)), cgroup }),
   });
   const lab = await provider.up(
     labPlan('engine', [

@@ -126,5 +126,21 @@ steps:
       );
       expect(await engine.left()).to.deep.equal([]);
     });
+
+    it('come by a step, too, on a host with a way to the outside, from the sources that this machine has', async () => {
+      const installed = await run(`scenario: outside
+title: A package by a step
+hosts: { a: { image: debian-12, init: light, outside: true } }
+steps:
+  - step: It is fetched and installed
+    on: a
+    run: |
+      apt-get -q update
+      DEBIAN_FRONTEND=noninteractive apt-get -q install --yes --no-install-recommends tree
+  - check: It is there
+    file: { on: a, path: /usr/bin/tree, expect: { mode: "0755" } }
+`);
+      expect(installed.verdicts, installed.stdout + installed.stderr).to.deep.equal(['pass', 'pass']);
+    });
   },
 );

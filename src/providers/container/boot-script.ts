@@ -1,6 +1,8 @@
 import type { HostPlan } from '../../plan/lab-plan.js';
 import { addressLines } from '../shared/address-lines.js';
 import { quoteArg } from '../../ssh/quote.js';
+import { uplinkLines } from '../local/uplink.js';
+import { gateLines, type OutsideNetwork } from './outside.js';
 import type { SegmentNetwork } from './segments.js';
 
 /** Where netrig's own files stand in a container until its boot script has used them. */
@@ -112,9 +114,14 @@ const tunnelPort = 14789;
 /**
  * Run in the container beside its waiting PID 1. The engine's interfaces, found by their MACs, go into a namespace of their
  * own, which a mount keeps; each gets a VXLAN interface there that comes back to the host under the plan's name, with its
- * MAC, MTU and addresses. (A VXLAN interface keeps sending through the namespace that it was made in.) Then PID 1 goes on.
+ * MAC, MTU and addresses. (A VXLAN interface keeps sending through the namespace that it was made in.) The way to the outside
+ * comes last; then PID 1 goes on.
  */
-export function wireScript(host: HostPlan, given: readonly GivenInterface[]): string {
+export function wireScript(
+  host: HostPlan,
+  given: readonly GivenInterface[],
+  wayOut: { mac: string; network: OutsideNetwork } | null = null,
+): string {
   // By their paths: busybox has an `ip` of its own, with less in it.
   const lines = [
     'set -eu',
@@ -165,7 +172,8 @@ export function wireScript(host: HostPlan, given: readonly GivenInterface[]): st
   });
   // Only now: the engine's interfaces may have had these names.
   given.forEach(({ name }, index) => lines.push(`/sbin/ip link set dev tunnel${index} name ${quoteArg(name)}`));
-  lines.push('/sbin/ip -batch - <<END', ...addressLines(host), 'END');
+  if (wayOut) lines.push(...gateLines(host.name, wayOut.mac, wayOut.network));
+  lines.push('/sbin/ip -batch - <<END', ...addressLines(host), ...(wayOut ? uplinkLines : []), 'END');
   // A VXLAN interface never tells of a carrier, so that its state would stay UNKNOWN, which a card's is not.
   given.forEach(({ name }) => lines.push(`/sbin/ip link set dev ${quoteArg(name)} state up`));
   lines.push(`until [ -p ${goPipe} ]; do sleep 0.02; done`, `echo go >${goPipe}`);

@@ -22,6 +22,8 @@ export interface EngineInfo {
   /** `amd64`, `arm64`, … as Debian names them. */
   architecture: string;
   name: string;
+  /** The system of its machine, for people: `Debian GNU/Linux 12 (bookworm)`, `Docker Desktop`. */
+  system: string;
   /** Whether it has system call filters. */
   filters: boolean;
 }
@@ -277,6 +279,7 @@ export async function engineInfo(endpoint: EngineEndpoint, engine: Docker, signa
     cgroupVersion: info['CgroupVersion'] === '2' ? 2 : 1,
     architecture: debianArchitecture(String(info['Architecture'] ?? '')),
     name: String(info['Name'] ?? ''),
+    system: String(info['OperatingSystem'] ?? ''),
     filters: [info['SecurityOptions']].flat().some((option) => String(option).startsWith('name=seccomp')),
   };
 }

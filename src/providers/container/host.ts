@@ -3,6 +3,7 @@ import type Docker from 'dockerode';
 import { GenericContainer, getContainerRuntimeClient, type InspectResult, type WaitStrategy } from 'testcontainers';
 import { randomBytes } from 'node:crypto';
 import { type ErrorCode, isNetrigError, messageOf, NetrigError } from '../../errors.js';
+import type { OutsideFiles } from '../../images/outside-files.js';
 import type { HostPlan, LabPlan } from '../../plan/lab-plan.js';
 import { tarOf } from '../../ssh/tar.js';
 import type { TreeEntry } from '../../ssh/tree.js';
@@ -20,6 +21,7 @@ import {
 } from './engine.js';
 import { imageKey } from './image-key.js';
 import { hostLabel } from './labels.js';
+import type { OutsideNetwork } from './outside.js';
 import type { SegmentNetwork, SegmentNetworks } from './segments.js';
 import { deviceRules, droppedCapabilities, securityOptions } from './walls.js';
 import { type ContainerAccess, containerState, ExecStream, waitForSshd } from './transport.js';
@@ -34,6 +36,10 @@ export interface ContainerSite {
   networks: SegmentNetworks;
   /** By `imageKey` of the hosts that are made from it: its reference in the engine. */
   images: ReadonlyMap<string, string>;
+  /** By host image: what its hosts get where they have a way to the outside. */
+  outside: ReadonlyMap<string, OutsideFiles>;
+  /** That way; `null` where no host has one. */
+  wayOut: OutsideNetwork | null;
   labels: Record<string, string>;
   /** Capabilities that the engine turned out not to have, without `CAP_`; grows while hosts are made. */
   lacking: Set<string>;
@@ -200,31 +206,19 @@ export async function prepareTestcontainers(endpoint: EngineEndpoint, engine: Do
   );
 }
 
-/** The engine's own MAC for each interface of the plan. */
-async function givenInterfaces(
-  site: ContainerSite,
-  host: HostPlan,
-  container: string,
-  signal: AbortSignal,
-): Promise<GivenInterface[]> {
-  const { NetworkSettings } = await ask(
-    site.endpoint,
-    `look at the container of ${host.name}`,
-    questionMs,
-    site.engine.getContainer(container).inspect(),
-    signal,
-  );
+/** The engine's own MACs in a container, by the id of the network. */
+async function givenMacs({ site, host, stop, id }: Boot): Promise<Map<string, string>> {
+  const container = site.engine.getContainer(id ?? '');
+  const what = `look at the container of ${host.name}`;
+  const { NetworkSettings } = await ask(site.endpoint, what, questionMs, container.inspect(), stop);
   const networks = Object.values(NetworkSettings.Networks);
-  return host.interfaces.map((nic) => {
-    const network = site.networks.get(nic.segment);
-    const given = networks.find((one) => one.NetworkID === network?.id);
-    if (!network || !given?.MacAddress)
-      throw new NetrigError(
-        'NETRIG_SEGMENT',
-        `The Docker engine made no interface for ${host.name} on the segment ${nic.segment}.`,
-      );
-    return { name: nic.name, mac: given.MacAddress, network };
-  });
+  return new Map(networks.map(({ NetworkID, MacAddress }) => [NetworkID, MacAddress]));
+}
+
+function requireMac(macs: ReadonlyMap<string, string>, network: string | undefined, where: string): string {
+  const mac = macs.get(network ?? '');
+  if (mac) return mac;
+  throw new NetrigError('NETRIG_SEGMENT', `The Docker engine made no interface for ${where}.`);
 }
 
 interface BootOptions {
@@ -285,11 +279,11 @@ function containerOf(boot: Boot): HostContainer {
   if (image === undefined)
     throw new NetrigError('NETRIG_INTERNAL', `No image "${host.image}" was made ready for ${host.name}.`);
   const labels = { ...site.labels, [hostLabel]: host.name };
-  const [segment, ...others] = new Set(host.interfaces.map((nic) => nic.segment));
+  const [first, ...others] = joinedNetworks(boot);
   const hooks: Hooks = {
     created: async (created) => {
       boot.id = created;
-      await joinSegments(boot, created, others);
+      await joinNetworks(boot, created, others);
     },
     started: async () => {
       await giveFiles(boot);
@@ -324,8 +318,8 @@ function containerOf(boot: Boot): HostContainer {
         }
       }),
     );
-  if (segment === undefined) container.withNetworkMode('none');
-  else container.withFirstNetwork(networkOf(boot, segment).id, endpointOf(boot, segment));
+  if (first === undefined) container.withNetworkMode('none');
+  else container.withFirstNetwork(first.id, endpointAt(first.address));
   if (host.engine && host.init === 'systemd') container.withEngineVolume(labels);
   return container;
 }
@@ -339,21 +333,39 @@ function networkOf({ site, host }: Boot, segment: string): SegmentNetwork {
   );
 }
 
-function endpointOf(boot: Boot, segment: string): Docker.EndpointSettings {
-  const address = networkOf(boot, segment).ends.get(boot.host.name) ?? '';
+/** A network of the engine that a host is on, with its address there. */
+interface JoinedNetwork {
+  id: string;
+  address: string;
+  /** For messages: `the segment lan`. */
+  what: string;
+}
+
+function joinedNetworks(boot: Boot): JoinedNetwork[] {
+  const { site, host } = boot;
+  const segments = [...new Set(host.interfaces.map((nic) => nic.segment))].map((name): JoinedNetwork => {
+    const { id, ends } = networkOf(boot, name);
+    return { id, address: ends.get(host.name) ?? '', what: `the segment ${name}` };
+  });
+  const { wayOut } = site;
+  if (!host.outside || !wayOut) return segments;
+  return [...segments, { id: wayOut.id, address: wayOut.ends.get(host.name) ?? '', what: 'the way to the outside' }];
+}
+
+function endpointAt(address: string): Docker.EndpointSettings {
   return { IPAMConfig: { IPv4Address: address } } as Docker.EndpointSettings;
 }
 
-async function joinSegments(boot: Boot, container: string, segments: readonly string[]): Promise<void> {
+async function joinNetworks(boot: Boot, container: string, networks: readonly JoinedNetwork[]): Promise<void> {
   const { site, host, stop } = boot;
-  for (const segment of segments) {
+  for (const { id, address, what } of networks) {
     stop.throwIfAborted();
-    const network = site.engine.getNetwork(networkOf(boot, segment).id);
+    const network = site.engine.getNetwork(id);
     await ask(
       site.endpoint,
-      `join ${host.name} to the segment ${segment}`,
+      `join ${host.name} to ${what}`,
       changeMs,
-      network.connect({ Container: container, EndpointConfig: endpointOf(boot, segment) }),
+      network.connect({ Container: container, EndpointConfig: endpointAt(address) }),
       stop,
     );
   }
@@ -365,7 +377,7 @@ async function giveFiles({ site, host, stop, id }: Boot): Promise<void> {
   const { endpoint, engine } = site;
   const textOf = async (path: string): Promise<string> =>
     (await execIn(endpoint, engine, id ?? '', ['/bin/busybox', 'cat', path], changeMs, stop)).stdout;
-  const content = await ownFilesArchive(host, textOf);
+  const content = await ownFilesArchive(host, textOf, site.outside.get(host.image));
   if (content === null) return;
   const file: TreeEntry = { kind: 'file', path: `${bootDirectory}/${ownFiles}`, mode: 0o600, content };
   const archive = tarOf([{ entries: [file], owner: { uid: 0, gid: 0 } }]);
@@ -377,8 +389,17 @@ async function giveFiles({ site, host, stop, id }: Boot): Promise<void> {
 async function wire(boot: Boot): Promise<void> {
   const { site, host, stop } = boot;
   const id = boot.id ?? '';
-  const given = await givenInterfaces(site, host, id, stop);
-  const script = ['/bin/busybox', 'sh', '-c', wireScript(host, given)];
+  const macs = await givenMacs(boot);
+  const given = host.interfaces.map(({ name, segment }): GivenInterface => {
+    const network = networkOf(boot, segment);
+    return { name, mac: requireMac(macs, network.id, `${host.name} on the segment ${segment}`), network };
+  });
+  const { wayOut } = site;
+  const out =
+    host.outside && wayOut
+      ? { mac: requireMac(macs, wayOut.id, `the way to the outside of ${host.name}`), network: wayOut }
+      : null;
+  const script = ['/bin/busybox', 'sh', '-c', wireScript(host, given, out)];
   const result = await execIn(site.endpoint, site.engine, id, script, changeMs, stop);
   if (result.exitCode === 0) return;
   const state = await containerState(site.endpoint, site.engine, id);

@@ -26,6 +26,9 @@ import { ensureEngineImage } from './image.js';
 import { labLabels, lives, ownMark } from './labels.js';
 import { accessOf, type ContainerLabAccess, removeLab, removeLeftovers, sweepContainers } from './leftovers.js';
 import { containerPreflight, type FoundEngine } from './preflight.js';
+import { debianSources } from '../../images/outside-files.js';
+import { outsideOf } from '../shared/outside.js';
+import { makeOutside } from './outside.js';
 import { makeNetworks } from './segments.js';
 import { containerState, openTransport } from './transport.js';
 import { noteEndpoint } from './used-engines.js';
@@ -185,6 +188,7 @@ async function bring(
 
   noteEndpoint(endpoint.uri);
   const images = await readyImages(plan, found, options);
+  const outside = await outsideOf(plan, options, `the machine of the Docker engine ${info.name}`, debianSources);
   throwIfInterrupted(signal);
 
   const id = newLabId(plan.slug);
@@ -205,9 +209,12 @@ async function bring(
     console: (host) => consoleOf(record, host),
     bring: async () => {
       const labels = labLabels(id, mark);
-      const networks = await makeNetworks(endpoint, engine, id, plan, labels, signal);
+      const place = { endpoint, engine, signal };
+      const networks = await makeNetworks(place, id, plan, labels);
+      const [image = ''] = images.values();
+      const wayOut = await makeOutside({ lab: id, info, labels, ...place }, plan, image);
       await bootAll(
-        { id, plan, endpoint, engine, info, networks, images, labels, lacking: new Set(), keys },
+        { id, plan, endpoint, engine, info, networks, images, outside, wayOut, labels, lacking: new Set(), keys },
         options,
         (host, booted) => {
           access.hosts[host.name] = { init: host.init, container: booted.access.container };

@@ -2,7 +2,7 @@ import { subnetsOf } from '../../model/planned-addresses.js';
 import type Docker from 'dockerode';
 import ipaddr from 'ipaddr.js';
 import type { LabPlan, SegmentPlan } from '../../plan/lab-plan.js';
-import { NetrigError } from '../../errors.js';
+import { isNetrigError, NetrigError } from '../../errors.js';
 import { ask, changeMs, type EngineEndpoint } from './engine.js';
 import { segmentLabel } from './labels.js';
 
@@ -100,55 +100,63 @@ export function tunnelEnds(
   );
 }
 
-/** Makes all segments of a plan. Rejects with NETRIG_SEGMENT and NETRIG_ENGINE_UNREACHABLE; what was made till then stays, with its labels. */
+/** Where networks are made. */
+export interface NetworkPlace {
+  endpoint: EngineEndpoint;
+  engine: Docker;
+  signal: AbortSignal;
+}
+
+/**
+ * Makes a network in the first of the blocks that nobody has, which are then gone from the list. `what` it is, for messages:
+ * `the segment lan`. Rejects with NETRIG_SEGMENT and NETRIG_ENGINE_UNREACHABLE.
+ */
+export async function makeInBlock(
+  { endpoint, engine, signal }: NetworkPlace,
+  what: string,
+  blocks: string[],
+  options: (block: string) => Docker.NetworkCreateOptions,
+): Promise<{ id: string; block: string }> {
+  for (;;) {
+    const block = blocks.shift();
+    if (block === undefined)
+      throw new NetrigError(
+        'NETRIG_SEGMENT',
+        `${what.charAt(0).toUpperCase()}${what.slice(1)} could not be made: all blocks of 198.18.0.0/15 are taken by other networks of the engine.`,
+        { hint: 'Remove networks that are not used any more (`docker network prune`).' },
+      );
+    try {
+      const { id } = await ask(endpoint, `make ${what}`, changeMs, engine.createNetwork(options(block)), signal);
+      return { id, block };
+    } catch (error) {
+      if (!isNetrigError(error, 'NETRIG_ENGINE_REFUSED')) throw error;
+      // Another lab, or somebody else, has that block.
+      if (/overlaps|already in use|conflicts with/i.test(error.message)) continue;
+      throw new NetrigError('NETRIG_SEGMENT', error.message, { cause: error });
+    }
+  }
+}
+
+/** Makes all segments of a plan. Rejects as `makeInBlock` does; what was made till then stays, with its labels. */
 export async function makeNetworks(
-  endpoint: EngineEndpoint,
-  engine: Docker,
+  place: NetworkPlace,
   lab: string,
   plan: LabPlan,
   labels: Record<string, string>,
-  signal: AbortSignal,
 ): Promise<SegmentNetworks> {
   const made = new Map<string, SegmentNetwork>();
   const blocks = usableBlocks(plan, Math.floor(Math.random() * poolBlocks));
   for (const [index, segment] of plan.segments.entries()) {
-    for (;;) {
-      const block = blocks.shift();
-      if (block === undefined)
-        throw new NetrigError(
-          'NETRIG_SEGMENT',
-          `The segment ${segment.name} could not be made: all blocks of 198.18.0.0/15 are taken by other networks of the engine.`,
-          { hint: 'Remove networks that are not used any more (`docker network prune`).' },
-        );
-      try {
-        const network = await ask(
-          endpoint,
-          `make the segment ${segment.name}`,
-          changeMs,
-          engine.createNetwork(networkOptions(lab, segment, block, labels)),
-          signal,
-        );
-        made.set(segment.name, {
-          id: network.id,
-          vni: index + 1,
-          mtu: segment.mtu ?? defaultMtu,
-          ends: tunnelEnds(plan, segment, block),
-          prefix: blockBits,
-        });
-        break;
-      } catch (error) {
-        // Another lab, or somebody else, has that block.
-        if (
-          error instanceof NetrigError &&
-          error.code === 'NETRIG_ENGINE_REFUSED' &&
-          /overlaps|already in use|conflicts with/i.test(error.message)
-        )
-          continue;
-        if (error instanceof NetrigError && error.code === 'NETRIG_ENGINE_REFUSED')
-          throw new NetrigError('NETRIG_SEGMENT', error.message, { cause: error });
-        throw error;
-      }
-    }
+    const { id, block } = await makeInBlock(place, `the segment ${segment.name}`, blocks, (subnet) =>
+      networkOptions(lab, segment, subnet, labels),
+    );
+    made.set(segment.name, {
+      id,
+      vni: index + 1,
+      mtu: segment.mtu ?? defaultMtu,
+      ends: tunnelEnds(plan, segment, block),
+      prefix: blockBits,
+    });
   }
   return made;
 }
