@@ -16,8 +16,14 @@ const testFiles = (folder) =>
     .map((name) => join('dist', 'test', folder, name.replace(/\.ts$/, '.js')))
     .filter((file) => existsSync(join(root, file)));
 
+const labFiles = (...names) =>
+  names.map((name) => {
+    if (!existsSync(join(root, 'test', 'lab', `${name}.test.ts`)))
+      fail(`test/lab/${name}.test.ts is not there any more`);
+    return join('dist', 'test', 'lab', `${name}.test.js`);
+  });
 /** Files that take a minute or more, the longest first: what is begun last should be short. */
-const longest = [
+const longest = labFiles(
   'exercises',
   'container-images',
   'ssh-provider',
@@ -26,9 +32,9 @@ const longest = [
   'guide',
   'foreign-hosts',
   'main-job',
-].map((name) => join('dist', 'test', 'lab', `${name}.test.js`));
+);
 /** Files whose tests use up what all labs of a machine share, such as its neighbour table: nothing else runs meanwhile. */
-const alone = ['local-isolation'].map((name) => join('dist', 'test', 'lab', `${name}.test.js`));
+const alone = labFiles('local-isolation');
 const lab = unitOnly ? [] : testFiles('lab');
 const files = [
   ...longest.filter((file) => lab.includes(file)),

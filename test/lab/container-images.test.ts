@@ -154,7 +154,7 @@ steps:
     const changed = await call('run', 'lab.yaml');
     expect(changed.status).to.equal(3);
     expect(changed.stdout).to.match(
-      /NETRIG_LOCK: .*lab\.yaml:4:\d+: archive saved:latest is sha256:\S+ now, and sha256:/,
+      /lab\.yaml:4:\d+: archive saved:latest is sha256:\S+ now, and sha256:.*\(NETRIG_LOCK\)/,
     );
     second.remove();
     remove();
@@ -164,7 +164,7 @@ steps:
     const ended = await run(scenario(`${registry.address}/team/app:1`), {}, ['--offline']);
     expect(ended.status).to.equal(3);
     expect(ended.stdout).to.match(
-      /NETRIG_OFFLINE: .*lab\.yaml:3:\d+: the container image .*team\/app:1: the cache does not have it/,
+      /lab\.yaml:3:\d+: the container image .*team\/app:1: the cache does not have it.*\(NETRIG_OFFLINE\)/,
     );
     expect(cache.containers()).to.deep.equal([]);
   });
@@ -257,7 +257,7 @@ steps:
     ];
     const ended = await start('unshare', argv, { cwd: dir, env: cache.environment }).ended;
     expect(ended.status, ended.stdout + ended.stderr).to.equal(3);
-    expect(ended.stdout).to.match(/NETRIG_CACHE_FULL: .*lab\.yaml:3:\d+: making the container image .*team\/app:1/);
+    expect(ended.stdout).to.match(/lab\.yaml:3:\d+: making the container image .*team\/app:1.*\(NETRIG_CACHE_FULL\)/);
     expect(ended.stdout).not.to.match(/^\.build-/m);
     remove();
   });
@@ -377,7 +377,7 @@ steps:
       const ended = await runIn(dir).ended;
       expect(ended.status).to.equal(2);
       expect(ended.stdout + ended.stderr).to.match(
-        /NETRIG_DOCKERFILE: .*web\/Dockerfile:4: RUN echo said.*exited with 7 \(the image mine:latest of lab\.yaml:4:\d+\); it wrote: said/,
+        /web\/Dockerfile:4: RUN echo said.*exited with 7 \(the image mine:latest of lab\.yaml:4:\d+\); it wrote: said.*\(NETRIG_DOCKERFILE\)/,
       );
       expect(cache.containers()).to.deep.equal([]);
       remove();

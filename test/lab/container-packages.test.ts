@@ -111,7 +111,7 @@ steps:
       const offline = await run(scenario('dnsmasq-base'), '--offline');
       expect(offline.status).to.equal(3);
       expect((offline.stdout + offline.stderr).replace(/\s+/g, ' ')).to.match(
-        /NETRIG_OFFLINE.*lab\.yaml:4:\d+: packages of Debian bookworm.*\(dnsmasq-base\)/,
+        /lab\.yaml:4:\d+: packages of Debian bookworm.*\(dnsmasq-base\).*\(NETRIG_OFFLINE\)/,
       );
       const online = await run(scenario('dnsmasq-base'));
       expect(online.verdicts, online.stdout + online.stderr).to.deep.equal(passed);
@@ -122,7 +122,7 @@ steps:
       const unknown = await run(scenario('dnsmaq-base'));
       expect(unknown.status).to.equal(2);
       expect((unknown.stdout + unknown.stderr).replace(/\s+/g, ' ')).to.match(
-        /NETRIG_PACKAGE_UNKNOWN.*lab\.yaml:4:\d+: bookworm has no package "dnsmaq-base".*did you mean "dnsmasq-base"/,
+        /lab\.yaml:4:\d+: bookworm has no package "dnsmaq-base".*did you mean "dnsmasq-base".*\(NETRIG_PACKAGE_UNKNOWN\)/,
       );
       expect(await engine.left()).to.deep.equal([]);
     });

@@ -62,7 +62,7 @@ steps:
     const run = await netrig(['run', 'lab.yaml'], { cwd: dir }).ended;
     expect(run.status).to.equal(2);
     expect(run.stdout + run.stderr).to.match(
-      /NETRIG_PACKAGE_UNKNOWN.*no package "dnsmaq-base".*did you mean "dnsmasq-base"/,
+      /no package "dnsmaq-base".*did you mean "dnsmasq-base".*\(NETRIG_PACKAGE_UNKNOWN\)/,
     );
     remove();
   });

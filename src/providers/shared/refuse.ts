@@ -11,14 +11,3 @@ export function refuseRoots(plan: LabPlan, provider: string): void {
     { hint: 'Run the scenario with `--provider local`.' },
   );
 }
-
-/** For providers whose hosts are sealed: throws NETRIG_CAPABILITY where a plan wants hosts with a way to the outside. */
-export function refuseOutside(plan: LabPlan, provider: string): void {
-  const host = plan.hosts.find(({ outside }) => outside);
-  if (!host) return;
-  throw new NetrigError(
-    'NETRIG_CAPABILITY',
-    `${host.name} has \`outside: true\`; hosts of the ${provider} provider have no way to the outside.`,
-    { hint: 'Run the scenario with `--provider local`, or without `outside`.' },
-  );
-}
