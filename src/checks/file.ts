@@ -13,6 +13,7 @@ import type { Matcher } from '../judging/match.js';
 import { parseMountinfo } from '../facts/mountinfo.js';
 import type { Mount } from '../facts/mountinfo.js';
 import { fail, inconclusive, pass } from '../judging/outcome.js';
+import { hostProcBeside } from '../model/beside.js';
 import { placeAt } from '../judging/place.js';
 import { parsePasswd } from '../facts/proc-listing.js';
 import { runScript, whyUnfinished } from '../places/script.js';
@@ -147,13 +148,18 @@ async function readFacts(
   path: string,
 ): Promise<FileFacts | { missing: string } | { unknown: string }> {
   const { container } = place;
-  const root = container === null ? '' : `/proc/${container.pid}/root`;
+  // What is below /proc, /sys and /dev is true of its reader: there the host's own programs are asked.
+  const { beside } = place.host;
+  const host = beside && !/^\/(?:proc|sys|dev)(?:\/|$)/.test(path) ? beside : place.host;
+  const proc = host === beside ? hostProcBeside : '/proc';
+  const root = container !== null ? `${proc}/${container.pid}/root` : host === beside ? `${proc}/1/root` : '';
   const unknown = (why: string): { unknown: string } => ({
     unknown: `${path} of ${place.label} could not be read: ${why}`,
   });
-  const mountinfo = container === null ? '/proc/self/mountinfo' : `/proc/${container.pid}/mountinfo`;
+  const mountinfo =
+    container !== null || host === beside ? `${proc}/${container?.pid ?? 1}/mountinfo` : '/proc/self/mountinfo';
   const script = await runScript(
-    place.host,
+    host,
     [
       // The root must be there: a container that has just ended shows no absence.
       { name: 'root', shell: `stat -L --printf '%f' "$root/"` },
@@ -178,7 +184,7 @@ async function readFacts(
       prelude: `LC_ALL=C; export LC_ALL; root=${quoteArg(root)}\n${walk}`,
       keepBytes: 8 << 20,
       // Files below /proc/sys show what is true of the reader: it reads from inside the namespaces that they are about.
-      ...(container === null
+      ...(container === null || host === beside
         ? {}
         : { wrap: (shell: string) => `nsenter -t ${container.pid} -n -u -i -- sh -c ${quoteArg(shell)}` }),
     },

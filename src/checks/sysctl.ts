@@ -7,6 +7,7 @@ import { defineCheck, looksOnly } from './kind.js';
 import { absent, match, zMatcher } from '../judging/match.js';
 import { fail, inconclusive, pass } from '../judging/outcome.js';
 import { placeAt } from '../judging/place.js';
+import { beside } from '../places/vantage.js';
 
 const zKey = z
   .string()
@@ -57,9 +58,11 @@ export const sysctlCheck = defineCheck<Spec>({
     const vantage = await placeAt(context, spec.on);
     if ('verdict' in vantage) return vantage;
     const keys = Object.keys(spec.values);
+    // Those of a network namespace are as netrig's own tools see them there; others are of namespaces that the helper has none of.
+    const from = keys.every((key) => sysctlPath(key).startsWith('/proc/sys/net/')) ? beside(vantage) : vantage;
     // The name of the file before each line tells empty values and missing files apart.
-    const result = await vantage.host.exec(
-      vantage.enter(['env', 'LC_ALL=C', 'grep', '-H', '', witness, ...keys.map(sysctlPath)]),
+    const result = await from.host.exec(
+      from.enter(['env', 'LC_ALL=C', 'grep', '-H', '', witness, ...keys.map(sysctlPath)]),
       { timeoutMs: Math.min(context.timeLeftMs(), 10_000), signal: context.signal },
     );
     const why = whyNoAnswer('grep', result);

@@ -180,8 +180,6 @@ export interface StepView {
   title: string;
   html: string;
   stage: string | null;
-  /** Of the set-up: it is done when the lab comes up, or its stage is reached. */
-  setUp: boolean;
   /** A host each; `typed`: it is what one would type there, else what the step does, in words. */
   commands: { on: string; command: string; typed: boolean }[];
   claims: ClaimView[];

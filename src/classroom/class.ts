@@ -112,6 +112,24 @@ export function exercisesOf(file: ClassFile, directory: string): GivenExercise[]
   return file.exercises.map((one) => loadExercise(one, students, secret));
 }
 
+/**
+ * The exercises of a class with the values that were drawn for its students.
+ *
+ * @throws NETRIG_CLASS_RUNNING where none were drawn here: it was neither started nor handed out.
+ */
+export function drawnExercises(file: ClassFile): GivenExercise[] {
+  const directory = classDirectory(file.name);
+  if (existsSync(join(directory, secretName))) return exercisesOf(file, directory);
+  throw new NetrigError('NETRIG_CLASS_RUNNING', `The class ${file.name} was neither started nor handed out here.`);
+}
+
+/** The same, for whoever comes first: what the values are drawn with is made, and the class has the same when it starts. */
+export function drawExercises(file: ClassFile): GivenExercise[] {
+  const directory = classDirectory(file.name);
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  return exercisesOf(file, directory);
+}
+
 export interface GivenLink {
   person: string;
   name: string;

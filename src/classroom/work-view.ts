@@ -1,5 +1,4 @@
 import type { Exercise } from '../exercise/exercise.js';
-import { atStart } from '../exercise/views.js';
 import { topologyOf } from '../run/planned-items.js';
 import { planLab } from '../plan/plan.js';
 import { textHtml } from '../report/text-html.js';
@@ -53,9 +52,11 @@ export function sessionView(room: Room, person: PersonState): SessionView {
   };
 }
 
-/** Steps that a person runs or types: without those that tidy up. */
+/** Steps that a person runs or types: without those that tidy up, and without the set-up of an exercise, which the lab has. */
 export function stepsOf(exercise: Exercise): StepItem[] {
-  return exercise.scenario.items.filter((item): item is StepItem => item.kind === 'step' && !item.last);
+  return exercise.scenario.items.filter(
+    (item): item is StepItem => item.kind === 'step' && !item.last && item.role !== 'setup',
+  );
 }
 
 function stepView(room: Room, step: StepItem): StepView {
@@ -67,7 +68,6 @@ function stepView(room: Room, step: StepItem): StepView {
     title: step.title,
     html: step.text === '' ? '' : textHtml(step.text),
     stage: step.stage ?? null,
-    setUp: step.role === 'setup',
     commands: step.on.map((on) => ({ on, command: typed ?? command, typed: typed !== null })),
     claims: room.claims(step.covers),
   };
@@ -157,23 +157,15 @@ export function helpView(room: Room, work: Work): HelpView | null {
   return { since, note: harmless(note), before };
 }
 
-/** Steps of the set-up that the lab has: they were done when it came up, or its stage was reached, and are nobody's to do. */
-export function setUpOf(exercise: Exercise, work: Pick<Work, 'stage'>): ReadonlySet<string> {
-  const there = atStart(exercise.scenario, work.stage).items;
-  return new Set(there.flatMap((item) => (item.kind === 'step' && item.role === 'setup' ? [item.id] : [])));
-}
-
-/** What became of a step: what was typed after it was run is the newer. `setUp`: of `setUpOf`. */
+/** What became of a step: what was typed after it was run is the newer. */
 export function stepStanding(
   { id, on }: Pick<StepItem, 'id' | 'on'>,
   work: Work,
-  setUp: ReadonlySet<string>,
 ): Exclude<StepState['state'], 'running'> {
   const typed = work.typed[id] ?? [];
   if (on.length > 0 && on.every((host) => typed.includes(host))) return 'typed';
   const done = work.steps[id];
-  if (done === undefined) return setUp.has(id) ? 'done' : 'open';
-  return done.ok ? 'done' : 'failed';
+  return done === undefined ? 'open' : done.ok ? 'done' : 'failed';
 }
 
 /**
@@ -185,21 +177,19 @@ export function stepStanding(
 export function stepsToRun(exercise: Exercise, work: Work, step: string, upTo: boolean): StepItem[] {
   const steps = stepsOf(exercise);
   if (!upTo) return steps.filter(({ id }) => id === step);
-  const setUp = setUpOf(exercise, work);
   return steps
     .slice(0, steps.findIndex(({ id }) => id === step) + 1)
-    .filter((one) => !['done', 'typed'].includes(stepStanding(one, work, setUp)))
+    .filter((one) => !['done', 'typed'].includes(stepStanding(one, work)))
     .map((one) => ({ ...one, on: one.on.filter((host) => !work.typed[one.id]?.includes(host)) }));
 }
 
 function stepStates(room: Room, exercise: Exercise, work: Work): StepState[] {
   if (!room.solo) return [];
   const running = room.stepping.get(workKey(work.person, work.exercise));
-  const setUp = setUpOf(exercise, work);
   return stepsOf(exercise).map((step) => {
     const { id } = step;
     const done = work.steps[id];
-    const state = running === id ? 'running' : stepStanding(step, work, setUp);
+    const state = running === id ? 'running' : stepStanding(step, work);
     return { id, state, typed: work.typed[id] ?? [], output: done ? harmless(done.output) : null };
   });
 }

@@ -661,6 +661,24 @@ export const commandTable: readonly (CommandRow | CommandGroup)[] = [
         },
       },
       {
+        name: 'handout',
+        runs: 'classHandout',
+        summary: 'write an exercise without its solution, to work on at home',
+        description:
+          'Writes the exercise into a directory as students take it home: the scenario with its set-up and the tasks that are shown, without solution, hidden tasks and comments, and README.md with the text, how to begin and what to hand in. What comes back is graded by `netrig class grade`. The set-up and the hints stand in the file for everybody to read.',
+        arguments: [
+          { name: '<exercise>', description: 'scenario file that is an exercise' },
+          { name: '<directory>', description: 'where it goes: a directory that is not there yet, or is empty' },
+        ],
+        options: {
+          class: {
+            flags: '-c, --class <file>',
+            description:
+              'file of a class: a folder for each student of its roster, with the values that are drawn for them (default: one handout, with the example’s values)',
+          },
+        },
+      },
+      {
         name: 'regrade',
         runs: 'classRegrade',
         summary: 'grade again from the record',

@@ -71,6 +71,10 @@ export interface ClassGradeFlags {
   json?: boolean;
 }
 
+export interface ClassHandoutFlags {
+  class?: string;
+}
+
 export interface LabFlags {
   lab?: string;
   timeout?: number;
@@ -141,6 +145,7 @@ export interface Handlers {
   classStop(file: string, flags: Record<never, never>): Promise<number>;
   classRehearse(file: string, flags: { students: number; exercise?: string; json?: boolean }): Promise<number>;
   classGrade(folder: string, exercise: string, flags: ClassGradeFlags): Promise<number>;
+  classHandout(exercise: string, directory: string, flags: ClassHandoutFlags): Promise<number>;
   classRegrade(file: string, flags: { output: string; json?: boolean }): Promise<number>;
   init(where: string, flags: { force?: boolean }): Promise<number>;
   importForeign(file: string, flags: { as?: string; to?: string; force?: boolean }): Promise<number>;

@@ -37,6 +37,7 @@ const handlers: Handlers = {
   classStop: async (file) => (await import('./commands/class.js')).stop(file),
   classRehearse: async (...all) => (await import('./commands/class.js')).rehearse(...all),
   classGrade: async (...all) => (await import('./commands/class-grade.js')).grade(...all),
+  classHandout: async (...all) => (await import('./commands/class-handout.js')).handout(...all),
   classRegrade: async (...all) => (await import('./commands/class.js')).regrade(...all),
   init: async (...all) => (await import('./commands/init.js')).init(...all),
   importForeign: async (...all) => (await import('./commands/import.js')).importForeign(...all),

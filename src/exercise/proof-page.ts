@@ -1,4 +1,5 @@
 import { formatDuration } from '../model/duration.js';
+import type { Believed } from './believed.js';
 import type { Flaw, Proof, ProofLine } from './proof.js';
 import { isProven } from './proof.js';
 
@@ -18,6 +19,10 @@ export function lineLine(proof: Proof, { line, what, fate, by }: ProofLine): str
 
 export function flawLine(proof: Proof, { name, line, sentence, mend }: Flaw): string {
   return `${name}  ${proof.file}${line === null ? '' : `:${line}`}  ${sentence}. To mend: ${mend}.`;
+}
+
+export function believedLine(proof: Pick<Proof, 'file'>, { line, title, of, instead }: Believed): string {
+  return `takes a host's word  ${proof.file}:${line}  "${title}" believes ${of}, which root of that host can bend. Besides: ${instead}.`;
 }
 
 export function proofLine(proof: Proof): string {

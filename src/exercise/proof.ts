@@ -1,4 +1,5 @@
 import type { Verdict } from '../model/verdict.js';
+import type { Believed } from './believed.js';
 
 /** What can be wrong with an exercise, by name: a closed set, as docs/teaching.md has them. */
 export const flawMeanings = {
@@ -61,6 +62,8 @@ export interface Proof {
   labs: ProofLab[];
   lines: ProofLine[];
   flaws: Flaw[];
+  /** Graded checks that root of a host could deceive: no flaws, and good to know. */
+  believed: Believed[];
   /** What netrig or a lab broke of, so that nothing is known; `null`: nothing did. */
   broken: string | null;
   /** Whether the lines of the solution were tried. */

@@ -13,6 +13,7 @@ import { stepNodes } from '../mutate/steps.js';
 import { loadScenarioText } from '../scenario/load.js';
 import { drawParameters } from '../scenario/parameters.js';
 import type { Scenario } from '../scenario/scenario.js';
+import { believedOf } from './believed.js';
 import { exerciseOf, type Exercise } from './exercise.js';
 import { brokenOf, failedSteps, labSeen, roundFlaws, seenOf, solvedFlaws, startFlaws } from './judge-labs.js';
 import type { Proof, ProofLab, ProofLine } from './proof.js';
@@ -96,6 +97,7 @@ class Work {
       labs: [],
       lines: [],
       flaws: staticFlaws(exercise, text),
+      believed: believedOf(exercise),
       broken: null,
       whole: false,
       shared: exercise.scenario.items.filter(

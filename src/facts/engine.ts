@@ -1,14 +1,13 @@
 import { z } from 'zod';
 import { httpGet } from './answer.js';
 import type { ProbeContext, ProbeHost } from '../places/context.js';
+import { engineSocket, engineSocketBeside } from '../places/vantage.js';
 
 export const engineObjects = ['container', 'network', 'image', 'volume'] as const;
 export type EngineObject = (typeof engineObjects)[number];
 
 /** `missing`: the engine answered, and has no such object. `unknown`: it did not answer, or in a way that says neither. */
 export type EngineAnswer = { document: unknown } | { missing: string } | { unknown: string };
-
-const engineSocket = '/var/run/docker.sock';
 
 const apiPath: Record<EngineObject, (name: string) => string> = {
   container: (name) => `/containers/${encodeURIComponent(name)}/json`,
@@ -46,12 +45,17 @@ export async function engineGet(
   const vantage = {
     endpoint: { kind: 'host', host: host.name },
     label: host.name,
-    host,
+    host: host.beside ?? host,
     enter: (argv: readonly string[]) => [...argv],
     nameFiles: null,
     container: null,
   } as const;
-  const answer = await httpGet(context, vantage, `http://docker${path}`, engineSocket);
+  const answer = await httpGet(
+    context,
+    vantage,
+    `http://docker${path}`,
+    host.beside ? engineSocketBeside : engineSocket,
+  );
   const what = kind === 'info' ? 'about itself' : `about the ${kind} ${name}`;
   if ('unanswered' in answer) return { unknown: `no engine on ${host.name} answered ${what}: ${answer.unanswered}` };
   let document: unknown;

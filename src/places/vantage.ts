@@ -72,7 +72,9 @@ export function isVantageProblem(value: object): value is VantageProblem {
   return 'problem' in value && 'reason' in value;
 }
 
-const engineSocket = '/var/run/docker.sock';
+export const engineSocket = '/var/run/docker.sock';
+/** The same from beside; /var/run is an absolute link on a host, which would lead elsewhere there. */
+export const engineSocketBeside = `${hostProcBeside}/1/root/run/docker.sock`;
 
 /** A network namespace as the kernel names it: by a process in it (in the host's pid namespace) or by a file. */
 type Namespace = { pid: number } | { path: string };
@@ -216,10 +218,10 @@ export function readInspect(
  * Shell text that puts the engine's answer about a container into `$j` and its pid into `$p` (empty or 0 when it does not run).
  *
  * The engine's socket is asked by curl, which costs a third of the CPU of the docker client; the client is the second try, for
- * engines that listen elsewhere (it reads DOCKER_HOST and contexts). `"Pid":` can't stand inside a JSON string, where its
+ * engines that listen elsewhere (it reads DOCKER_HOST and contexts); beside a host there is none. `"Pid":` can't stand inside a JSON string, where its
  * quotes would be escaped, so cutting at its first occurrence is exact.
  */
-function inspectPrelude(container: string): string {
+function inspectPrelude(container: string, fromBeside: boolean): string {
   const curl = quoteArgv([
     'curl',
     '-sS',
@@ -228,11 +230,12 @@ function inspectPrelude(container: string): string {
     '--max-time',
     '20',
     '--unix-socket',
-    engineSocket,
+    fromBeside ? engineSocketBeside : engineSocket,
     `http://docker/containers/${encodeURIComponent(container)}/json`,
   ]);
   const docker = quoteArgv(['docker', 'inspect', '--type', 'container', '--format', '{{json .}}', container]);
-  return `j=$(${curl} 2>/dev/null) || j=$(${docker} 2>&1)\np=\${j#*'"Pid":'}; p=\${p%%[!0-9]*}`;
+  const asked = fromBeside ? `j=$(${curl} 2>&1)` : `j=$(${curl} 2>/dev/null) || j=$(${docker} 2>&1)`;
+  return `${asked}\np=\${j#*'"Pid":'}; p=\${p%%[!0-9]*}`;
 }
 
 function nameFileParts(directory: string): ScriptPart[] {
@@ -258,23 +261,36 @@ async function containerVantage(
     label,
     reason,
   });
-  const script = await runScript(
-    host,
-    [{ name: 'inspect', shell: `printf '%s' "$j"` }, ...nameFileParts('/proc/${p:-none}/root/etc')],
-    {
-      timeoutMs: context.timeLeftMs(),
-      signal: context.signal,
-      prelude: inspectPrelude(endpoint.container),
-      keepBytes: 4 << 20,
-    },
-  );
-  const answer = script.parts.get('inspect');
-  if (!answer)
+  const ask = (fromBeside: boolean): ReturnType<typeof runScript> =>
+    runScript(
+      fromBeside ? host.beside! : host,
+      [
+        { name: 'inspect', shell: `printf '%s' "$j"` },
+        ...nameFileParts(`${fromBeside ? hostProcBeside : '/proc'}/\${p:-none}/root/etc`),
+      ],
+      {
+        timeoutMs: context.timeLeftMs(),
+        signal: context.signal,
+        prelude: inspectPrelude(endpoint.container, fromBeside),
+        keepBytes: 4 << 20,
+      },
+    );
+  const factsIn = ({ parts }: Awaited<ReturnType<typeof ask>>): ReturnType<typeof readInspect> | null => {
+    const answer = parts.get('inspect');
+    return answer ? readInspect(answer.output) : null;
+  };
+  let script = await ask(host.beside !== undefined);
+  let facts = factsIn(script);
+  // An engine that listens elsewhere is found by the host's own client.
+  if (host.beside && facts && 'unreadable' in facts) {
+    script = await ask(false);
+    facts = factsIn(script);
+  }
+  if (!facts)
     return problem(
       'unreadable',
       `the engine of ${endpoint.host} could not be asked about ${endpoint.container}: ${whyUnfinished(script.exec)}`,
     );
-  const facts = readInspect(answer.output);
   if ('missing' in facts)
     return problem('no-such-container', `${endpoint.host} has no container ${endpoint.container}`);
   if ('stopped' in facts) return problem('not-running', `container ${label} is not running: ${facts.stopped}`);

@@ -1,9 +1,12 @@
 import { expect } from 'chai';
 import { arpCheck } from '../../src/checks/arp.js';
+import { dockerCheck } from '../../src/checks/docker.js';
+import { fileCheck } from '../../src/checks/file.js';
 import { httpCheck } from '../../src/checks/http.js';
 import { linkCheck } from '../../src/checks/link.js';
 import { pingCheck } from '../../src/checks/ping.js';
 import { portCheck } from '../../src/checks/port.js';
+import { sysctlCheck } from '../../src/checks/sysctl.js';
 import { isAlive, signalProcess } from '../../src/lab/process.js';
 import type { ProbeHost } from '../../src/places/context.js';
 import { accessOf } from '../../src/providers/local/leftovers.js';
@@ -39,6 +42,7 @@ describe('probes from beside, of a host whose root replaced its programs', funct
   const { session, believing, comesTo, run } = checkLab(plan, async () => {
     await run('node1', 'ip netns add blue && ip -n blue link set lo up');
     await run('node1', 'docker run -d --name one busybox sleep 86400');
+    await run('node1', 'docker exec one sh -c "echo inside >/word; ln -s /word /link"');
     await run(
       'node2',
       'setsid socat TCP-LISTEN:7001,fork,reuseaddr EXEC:cat >/dev/null 2>&1 </dev/null & iptables -A INPUT -p icmp -s 10.10.10.11 --icmp-type echo-request -j DROP',
@@ -86,6 +90,43 @@ describe('probes from beside, of a host whose root replaced its programs', funct
     await comesTo({ verdict: 'pass' }, arpCheck, { from: 'node1', interface: 'eth0', address: '10.10.10.12' });
     await believing({ verdict: 'inconclusive' }, linkCheck, { on: 'node1', interface: 'eth0' });
     await comesTo({ verdict: 'pass' }, linkCheck, { on: 'node1', interface: 'eth0' });
+  });
+
+  it('are so for what the engine, files and parameters of the network are asked for, too', async () => {
+    await run('node1', 'echo secret >/root/word; ln -s /root/word /root/link; ln -s /etc/hostname /root/name');
+    await run('node1', 'sysctl -qw net.ipv4.ip_forward=1');
+    // The lies of `lie`, and these: a reader of the host's would take them for its own words.
+    for (const [name, line] of [
+      ['stat', "printf '81a4 0 0 7'"],
+      ['head', 'echo lie'],
+      ['readlink', "printf '/lie'"],
+      ['grep', "echo '/proc/sys/net/ipv4/ip_forward:0'"],
+    ] as const) {
+      const path = `/usr/local/sbin/${name}`;
+      await (await session().connection('node1')).writeFile(path, `#!/bin/sh\n${line}\n`, { mode: 0o755 });
+    }
+    const word = (on: string, path: string, content: string) => ({ on, path, expect: { content } });
+    await believing({ verdict: 'pass' }, fileCheck, word('node1', '/root/word', 'lie'));
+    await comesTo({ verdict: 'fail', cause: 'wrong-value' }, fileCheck, word('node1', '/root/word', 'lie'));
+    await comesTo({ verdict: 'pass' }, fileCheck, word('node1', '/root/link', 'secret'));
+    // An absolute link leads where it does on the host, not into the files of the helper.
+    await comesTo({ verdict: 'pass' }, fileCheck, word('node1', '/root/name', 'node1'));
+    await comesTo({ verdict: 'fail', cause: 'absent' }, fileCheck, { on: 'node1', path: '/root/nothing' });
+    await comesTo({ verdict: 'pass' }, fileCheck, word('node1/one', '/link', 'inside'));
+    await comesTo({ verdict: 'pass' }, dockerCheck, {
+      on: 'node1',
+      container: 'one',
+      expect: { 'State.Running': true },
+    });
+    await comesTo({ verdict: 'fail', cause: 'absent' }, dockerCheck, { on: 'node1', container: 'two' });
+    await comesTo({ verdict: 'pass' }, portCheck, { from: 'node1/one', to: 'node2', port: 7001 });
+    const forwards = { on: 'node1', expect: { 'net.ipv4.ip_forward': 1 } };
+    await comesTo({ verdict: 'pass' }, sysctlCheck, forwards);
+    await comesTo({ verdict: 'fail', cause: 'wrong-value' }, sysctlCheck, {
+      on: 'node1',
+      expect: { 'net.ipv4.ip_forward': 0 },
+    });
+    await run('node1', 'rm /usr/local/sbin/stat /usr/local/sbin/head /usr/local/sbin/readlink /usr/local/sbin/grep');
   });
 
   it('come from where root of the host reaches nothing', async () => {

@@ -51,9 +51,15 @@ describe('docs/teaching.md', function () {
     const proven = await netrig(['prove', 'door.yaml'], { cwd: dir }).ended;
     expect(proven.status, proven.stdout + proven.stderr).to.equal(0);
     expect(proven.stdout).to.match(/door {2}proven: 1 task for 4 points, 1 line of the solution missed when gone/);
+    expect(proven.stdout).to.match(
+      /takes a host's word {2}door\.yaml:\d+ {2}"All other ports stay closed" believes the programs of server/,
+    );
 
     const up = await netrig(['up', '--unsolved', 'door.yaml'], { cwd: dir }).ended;
     expect(up.status, up.stderr).to.equal(0);
+    expect(up.stderr)
+      .to.contain(`A web server listens on port ${examplePort}`)
+      .and.contain('Hints: netrig play door.yaml');
     const id = up.stdout.trim();
     const check = () => netrig(['check', '--lab', id], { cwd: dir }).ended;
     const before = await check();
@@ -126,6 +132,46 @@ describe('docs/teaching.md', function () {
     ]);
     expect(results('joe').output).to.match(/^It could not be graded: line 1/);
     expect(leftovers('door')).to.deep.equal([]);
+    remove();
+  });
+
+  it('its handouts are worked on and come back, each with the values of its student', async () => {
+    const { dir, remove } = workDirectory();
+    const env = { XDG_STATE_HOME: dir };
+    writeFileSync(join(dir, 'door.yaml'), exercise!);
+    writeFileSync(join(dir, 'roster.csv'), 'id,name\nzoe,Zoe\nkim,Kim\n');
+    writeFileSync(join(dir, 'class.yaml'), 'class: home\nroster: roster.csv\nexercises: [{ file: door.yaml }]\n');
+    const handout = () =>
+      netrig(['class', 'handout', 'door.yaml', 'home', '--class', 'class.yaml'], { cwd: dir, env }).ended;
+    const written = await handout();
+    expect(written.status, written.stderr).to.equal(0);
+    expect(written.stdout.trim().split('\n')).to.deep.equal(['home/zoe/door.yaml', 'home/kim/door.yaml']);
+    expect((await handout()).status, 'over one that is there').to.equal(2);
+
+    const up = await netrig(['up', 'home/zoe/door.yaml'], { cwd: dir, env }).ended;
+    expect(up.status, up.stderr).to.equal(0);
+    const looked = await netrig(['check'], { cwd: dir, env }).ended;
+    expect(looked.stdout, looked.stderr).to.match(/1 passed, 1 failed/);
+    expect((await netrig(['down', up.stdout.trim()], { cwd: dir, env }).ended).status).to.equal(0);
+
+    const port = /on port (\d+)/.exec(readFileSync(join(dir, 'home/zoe/README.md'), 'utf8'))![1]!;
+    const given = readFileSync(join(dir, 'home/zoe/door.yaml'), 'utf8');
+    const mine = `  - { role: solution, on: server, run: "iptables -I INPUT -p tcp --dport ${port} -j ACCEPT" }\n`;
+    for (const name of ['zoe', 'kim']) mkdirSync(join(dir, 'back', name), { recursive: true });
+    writeFileSync(join(dir, 'back/zoe/door.yaml'), given + mine);
+    // Kim hands in what is Zoe's.
+    writeFileSync(join(dir, 'back/kim/door.yaml'), given + mine);
+    const graded = await netrig(['class', 'grade', 'back', 'door.yaml', '--class', 'class.yaml', '--json'], {
+      cwd: dir,
+      env,
+    }).ended;
+    expect(graded.status, graded.stderr).to.equal(0);
+    const { handIns } = JSON.parse(graded.stdout) as { handIns: Told[] };
+    const of = (name: string) => handIns.find(({ student }) => student === name)!;
+    expect(of('zoe')).to.include({ points: 4, of: 4 });
+    expect(of('zoe').toLookAt).to.deep.equal([]);
+    expect(of('kim')).to.include({ points: 0 });
+    expect(of('kim').toLookAt.join()).to.contain(`it carries ${port}, the port of zoe`);
     remove();
   });
 });

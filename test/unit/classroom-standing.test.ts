@@ -10,11 +10,10 @@ import { stepsAgain } from '../../src/classroom/host-reset.js';
 import { guided } from '../../src/classroom/play.js';
 import { applyEvent, emptyState, workOf, type ClassState } from '../../src/classroom/state.js';
 import { openTerminals } from '../../src/classroom/terminals.js';
-import { setUpOf, stepsOf, stepStanding, stepsToRun } from '../../src/classroom/work-view.js';
+import { stepsOf, stepStanding, stepsToRun } from '../../src/classroom/work-view.js';
 import type { Verdict } from '../../src/model/verdict.js';
 import { standing, verdictWord } from '../../src/pages/words.js';
 import { loadScenarioText } from '../../src/scenario/load.js';
-import type { StepItem } from '../../src/scenario/scenario.js';
 import { lab } from './scenario-fixtures.js';
 
 const scenario = loadScenarioText(
@@ -94,13 +93,12 @@ describe('Words of the pages', () => {
 
 describe('Steps of a guided lab', () => {
   const course = guided(scenario);
-  const none: ReadonlySet<string> = new Set();
   const steps = stepsOf(course);
   const [first, second] = steps.map(({ id }) => id) as [string, string];
   const typed = (step: string, on: string): ClassEventBody => ({ type: 'step:typed', ...about, step, on });
   const run = (step: string, ok: boolean): ClassEventBody => ({ type: 'step:run', ...about, step, ok, output: '' });
   const work = (...events: ClassEventBody[]) => workOf(after(...events), 'ada', 'x');
-  const told = (...events: ClassEventBody[]) => steps.map((step) => stepStanding(step, work(...events), none));
+  const told = (...events: ClassEventBody[]) => steps.map((step) => stepStanding(step, work(...events)));
   const upTo = (...events: ClassEventBody[]) =>
     stepsToRun(course, work(...events), second, true).map(({ id, on }) => ({ id, on }));
 
@@ -134,34 +132,18 @@ describe('Steps of a guided lab', () => {
 describe('The set-up in a guided lab', () => {
   const load = (stages: string, steps: string) =>
     guided(loadScenarioText(lab(steps, `exercise: { text: Mend it.${stages} }\n`), '/labs/lab.yaml').scenarios[0]!);
-  const check = '{ points: 1, ping: { from: node1, to: node2 } }';
   const run = 'on: node1, run: "true"';
 
-  it('is done from the start, and not done a second time by the steps after it', () => {
-    const course = load('', `  - { ${run} }\n  - { role: solution, ${run} }\n  - ${check.replace('{', '{ check: a,')}`);
-    const [first, second] = stepsOf(course) as [StepItem, StepItem];
-    const work = workOf(after(), 'ada', 'x');
-    expect(stepStanding(first, work, setUpOf(course, work))).to.equal('done');
-    expect(stepStanding(second, work, setUpOf(course, work))).to.equal('open');
-    expect(stepsToRun(course, work, second.id, true).map(({ id }) => id)).to.deep.equal([second.id]);
-  });
-
-  it('of a later stage is done once that is reached', () => {
+  it('is nobody’s to run: it is there from the start', () => {
     const course = load(
-      ', stages: { one: One, two: Two }',
-      ['one', 'two']
-        .flatMap((stage) => [
-          `  - { stage: ${stage}, ${run} }`,
-          `  - { stage: ${stage}, role: solution, ${run} }`,
-          `  - { check: ${stage}, stage: ${stage}, points: 1, ping: { from: node1, to: node2 } }`,
-        ])
-        .join('\n'),
+      '',
+      `  - { ${run} }\n  - { role: solution, ${run} }\n  - { check: a, points: 1, ping: { from: node1, to: node2 } }`,
     );
-    const ids = stepsOf(course).map(({ id }) => id);
-    const work = (...events: ClassEventBody[]) => workOf(after(...events), 'ada', 'x');
-    expect([...setUpOf(course, work())]).to.deep.equal([ids[0]]);
-    const reached = work({ type: 'stage:reached', ...about, stage: 'two' });
-    expect([...setUpOf(course, reached)]).to.deep.equal([ids[0], ids[2]]);
+    const [first, second] = course.scenario.items.map(({ id }) => id);
+    expect(stepsOf(course).map(({ id }) => id)).to.deep.equal([second]);
+    const work = workOf(after(), 'ada', 'x');
+    expect(stepsToRun(course, work, second!, true).map(({ id }) => id)).to.deep.equal([second]);
+    expect(first).not.to.equal(second);
   });
 
   it('is what a host that begins again gets, with what made the lab, on that host alone', () => {
@@ -176,7 +158,7 @@ describe('The set-up in a guided lab', () => {
         '  - { check: b, stage: two, points: 1, ping: { from: node1, to: node2 } }',
       ].join('\n'),
     );
-    const ids = stepsOf(course).map(({ id }) => id);
+    const ids = course.scenario.items.flatMap(({ id, kind }) => (kind === 'step' ? [id] : []));
     const again = (host: string, began: string | null, reached: string | null) =>
       stepsAgain(course, host, { began, reached }).map(({ id, on }) => [id, on.join()]);
     expect(again('node1', null, null)).to.deep.equal([[ids[0], 'node1']]);

@@ -1,9 +1,9 @@
 import path from 'node:path';
-import { recordedGrades } from '../../classroom/class.js';
+import { drawnExercises } from '../../classroom/class.js';
 import { loadClass } from '../../classroom/class-file.js';
 import { openQuestions, writeSheet } from '../../classroom/hand-in-sheet.js';
 import { NetrigError } from '../../errors.js';
-import { exerciseOf, type Exercise } from '../../exercise/exercise.js';
+import type { Exercise } from '../../exercise/exercise.js';
 import { gradeHandIns, type GradedHandIn } from '../../exercise/grade-hand-ins.js';
 import { readHandIns } from '../../exercise/hand-ins.js';
 import { sweepFirst } from '../../labs/down.js';
@@ -13,8 +13,8 @@ import { isolationWish } from '../../providers/isolation-wish.js';
 import { providerNamed } from '../../providers/registry.js';
 import { onInterrupt } from '../../run/interrupt.js';
 import type { ParameterValues } from '../../scenario/parameters.js';
+import { exerciseIn } from '../exercise-in.js';
 import { onePerProcessor } from '../jobs.js';
-import { loadOrPrint } from '../load-or-print.js';
 import type { ClassGradeFlags } from '../program.js';
 import { note, out, print, printJson, text } from '../terminal.js';
 
@@ -25,27 +25,23 @@ interface Exercises {
 
 /** The exercise with each student's values: of a class, those that it drew; else the example's, which all have. */
 async function exercisesOf(file: string, classFile: string | undefined): Promise<Exercises> {
-  const [loaded] = await loadOrPrint([path.resolve(file)]);
-  const example = loaded?.scenarios[0] ? exerciseOf(loaded.scenarios[0]) : null;
-  if (!example)
-    throw new NetrigError('NETRIG_USAGE', `${file} is no exercise: it has no \`exercise:\`.`, {
-      hint: 'docs/teaching.md says how to make an exercise of a scenario.',
-    });
+  const example = await exerciseIn(file);
   const name = example.scenario.provider ?? 'local';
   if (providerNamed(name).asks)
     throw new NetrigError('NETRIG_USAGE', `Each hand-in needs fresh hosts, and the provider ${name} has none.`, {
       hint: 'Use another provider.',
     });
   if (classFile === undefined) return { of: () => example, drawn: new Map() };
-  const grading = recordedGrades(loadClass(classFile));
-  const given = grading.exercises.find(({ settings }) => settings.file === path.resolve(file));
+  const found = loadClass(classFile);
+  const exercises = drawnExercises(found);
+  const given = exercises.find(({ settings }) => settings.file === path.resolve(file));
   if (!given)
     throw new NetrigError('NETRIG_USAGE', `The class has no exercise ${file}.`, {
-      hint: `It has ${grading.exercises.map(({ settings }) => settings.file).join(', ')}.`,
+      hint: `It has ${exercises.map(({ settings }) => settings.file).join(', ')}.`,
     });
   return {
     of: (student) => given.of(student),
-    drawn: new Map(grading.students.map(({ id }) => [id, given.of(id).values])),
+    drawn: new Map(found.students.map(({ id }) => [id, given.of(id).values])),
   };
 }
 

@@ -1,8 +1,10 @@
-import { resolve } from 'node:path';
+import { relative, resolve } from 'node:path';
 import { classDirectory, holderOf, recordedGrades, startClass, stopClass } from '../../classroom/class.js';
 import { loadClass, type ClassFile } from '../../classroom/class-file.js';
 import { writeGrades } from '../../classroom/grade-files.js';
 import { gradeClass } from '../../classroom/grades.js';
+import { believedOf } from '../../exercise/believed.js';
+import { believedLine } from '../../exercise/proof-page.js';
 import { rehearse as rehearseClass, type Rehearsal } from '../../classroom/rehearse.js';
 import { NetrigError } from '../../errors.js';
 import { formatDuration } from '../../model/duration.js';
@@ -21,6 +23,9 @@ export async function start(file: string, flags: { newLinks?: boolean }): Promis
     warn: (text) => note(text),
   });
   print`${started.url}`;
+  for (const { settings, example } of started.room.exercises.values())
+    for (const one of believedOf(example))
+      tell`${err.yellow(believedLine({ file: relative(process.cwd(), settings.file) }, one))}`;
   for (const { name, role, code } of started.links) if (role === 'teacher') tell`${name}: ${started.url}/join#${code}`;
   if (started.linksFile !== null)
     tell`${err.dim('links of all who have none yet, once and nowhere else:')} ${started.linksFile}`;

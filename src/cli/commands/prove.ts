@@ -3,7 +3,7 @@ import path from 'node:path';
 import { NetrigError } from '../../errors.js';
 import { exerciseOf } from '../../exercise/exercise.js';
 import { isProven, type Proof } from '../../exercise/proof.js';
-import { flawLine, labLine, lineLine, proofLine } from '../../exercise/proof-page.js';
+import { believedLine, flawLine, labLine, lineLine, proofLine } from '../../exercise/proof-page.js';
 import { prove as proveExercises, type ProofSubject } from '../../exercise/prove.js';
 import { sweepFirst } from '../../labs/down.js';
 import { exitStatus } from '../../model/verdict.js';
@@ -75,6 +75,7 @@ export async function prove(paths: string[], flags: ProveFlags): Promise<number>
     onProof: (proof) => {
       say(isProven(proof) ? out.green : out.red, proofLine(proof));
       for (const flaw of proof.flaws) say(plainly, `  ${flawLine(proof, flaw)}`);
+      for (const one of proof.believed) say(out.yellow, `  ${believedLine(proof, one)}`);
     },
   }).finally(() => interrupt.dispose());
   const interrupted = interrupt.signal.aborted;

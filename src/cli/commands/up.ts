@@ -25,6 +25,12 @@ function asWanted(scenario: Scenario, flags: { steps: boolean; unsolved?: boolea
   });
 }
 
+/** What a student has to know who works without a page. */
+function tellExercise(words: string, file: string): void {
+  for (const line of words.trim().split('\n')) tell`${line}`;
+  tell`${err.dim(`netrig check says how far you are. Hints: netrig play ${file} opens them one by one in a browser; they stand in the file as \`hint\`.`)}`;
+}
+
 /** `netrig up`: prints the lab's id on standard output, everything else on standard error. */
 export async function up(
   file: string,
@@ -69,6 +75,7 @@ export async function up(
     });
     reporter.stop();
     print`${lab}`;
+    if (flags.unsolved && scenario.exercise) tellExercise(scenario.exercise.text, file);
     tell`${err.dim(`netrig ssh ${scenario.hosts[0]!.name}   netrig check   netrig down ${lab}`)}`;
     return exitStatus.passed;
   } finally {

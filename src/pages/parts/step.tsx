@@ -46,7 +46,6 @@ export function Step({ step, state, page, work, typeIn }: StepProps) {
           {sign}
         </span>{' '}
         {step.title} <span class="badge">{word}</span>
-        {step.setUp && <span class="tag">set-up, done with the lab</span>}
       </h4>
       {step.html !== '' && <Html html={step.html} />}
       {step.commands.map(({ on, command, typed }, at) => (
