@@ -17,7 +17,12 @@ import {
 } from '../../src/providers/vagrant/machine-readable.js';
 import { parseBoxVolumes } from '../../src/providers/vagrant/pool.js';
 import { bridgeOf } from '../../src/providers/vagrant/uplink.js';
-import { shapeOf, vagrantPlan, type MachineSettings } from '../../src/providers/vagrant/vagrant-plan.js';
+import {
+  managementNetwork,
+  shapeOf,
+  vagrantPlan,
+  type MachineSettings,
+} from '../../src/providers/vagrant/vagrant-plan.js';
 import { isNetrigError } from '../../src/errors.js';
 import { hostPlan, labPlan } from '../lab/local-labs.js';
 
@@ -187,6 +192,18 @@ describe('the machines of a lab', () => {
     ];
     expect(bridgeOf(links, card.mac)).to.equal('virbr3');
     expect(bridgeOf(links, cards[0]!.mac)).to.equal(null);
+  });
+
+  it('are reached over a network that leads nowhere, on addresses that this machine does not have', () => {
+    expect(managementNetwork('netrig-abc-', 3, [])).to.deep.equal({
+      managementNetwork: 'netrig-abc-way',
+      managementSubnet: '198.19.131.0/24',
+      managementMode: 'none',
+    });
+    const subnet = (taken: string[], seed = 126): string => managementNetwork('', seed, taken).managementSubnet;
+    expect(subnet([])).to.equal('198.19.254.0/24');
+    expect(subnet(['198.19.254.1', '198.19.12.8'])).to.equal('198.19.128.0/24');
+    expect(subnet(['198.19.254.1', '198.19.128.1'])).to.equal('198.19.129.0/24');
   });
 
   it('are refused what they cannot have, by name, before anything is looked for', async () => {

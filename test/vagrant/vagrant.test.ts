@@ -459,6 +459,10 @@ describe('labs on virtual machines', function () {
       expect(list())
         .to.match(/netrig-[0-9a-f]{6}-m1/)
         .and.to.match(/netrig-[0-9a-f]{6}-s1/);
+      const way = /netrig-[0-9a-f]{6}-way/.exec(list())?.[0];
+      expect(inside(`virsh -c qemu:///system net-dumpxml ${way}`), 'the network of Vagrant’s own card')
+        .to.contain('<dhcp>')
+        .and.not.to.contain('<forward');
       inside('kill -9 $(cat held.pid)');
       await until('the killed process is noticed', () => inside('kill -0 $(cat held.pid) 2>&1') !== '', 10_000);
       expect(list(), 'the machine is still there').to.match(/netrig-[0-9a-f]{6}-m1/);

@@ -16,7 +16,7 @@ import {
   newRecord,
   throwIfInterrupted,
 } from '../held-lab.js';
-import type { LabRecord, Provider, RunningLab, UpOptions } from '../provider.js';
+import type { LabFaults, LabRecord, Provider, RunningLab, UpOptions } from '../provider.js';
 import { containerCapabilities } from './capabilities.js';
 import { openEngine } from './engine.js';
 import type { BootedContainer, ContainerSite } from './host.js';
@@ -203,8 +203,11 @@ async function bring(
   };
   const record = newRecord(id, 'container', plan, access, options);
   const greeted = greetedStreams();
+  const { containerFaults } = await import('./faults.js');
+  let faults: LabFaults | undefined;
   return holdLab(record, options, {
     hasFiles: true,
+    faults: () => faults,
     target: (host) => targetOf(record, host, greeted),
     console: (host) => consoleOf(record, host),
     bring: async () => {
@@ -221,6 +224,8 @@ async function bring(
           greeted.keep(host.name, booted.first);
         },
       );
+      const container = (host: string): string => accessTo(record, access.hosts, host).container;
+      faults = containerFaults({ plan, endpoint, engine, networks, container });
     },
     takeAway: async () => {
       greeted.close();

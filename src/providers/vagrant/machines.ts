@@ -11,6 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { rm } from 'node:fs/promises';
+import { networkInterfaces } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { isNetrigError, messageOf, NetrigError } from '../../errors.js';
@@ -46,7 +47,7 @@ import { parseBoxes, parseSshConfig, type MachineLogin, type VagrantMessage } fr
 import { deleteBoxVolumes } from './pool.js';
 import { findMachineProcess, type MachineAccess, openTransport } from './transport.js';
 import { plugUplink } from './uplink.js';
-import { type LabShape, type VagrantPlan, vagrantPlan } from './vagrant-plan.js';
+import { type LabShape, managementNetwork, type VagrantPlan, vagrantPlan } from './vagrant-plan.js';
 
 /**
  * Machines that are up, for labs of one shape: one lab at a time, each from the snapshot that was taken when they were new.
@@ -411,6 +412,11 @@ function poolOf(directory: string): string {
   return join(directory, 'pool');
 }
 
+/** Addresses of this machine. */
+function ownAddresses(): string[] {
+  return Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map(({ address }) => address));
+}
+
 /** Writes the machines down, with the plan that Vagrant reads; none of them is made yet. */
 function describeMachines(
   root: string,
@@ -443,7 +449,9 @@ function describeMachines(
       uri: 'qemu:///system',
       driver: backend.driver,
       // Where Debian's package has its libvirtd, the networks of others may be too: only one of netrig's own has its own pool.
-      ...(backend.ownLibvirtd ? { poolName: 'netrig', poolPath: poolOf(directory) } : {}),
+      ...(backend.ownLibvirtd
+        ? { poolName: 'netrig', poolPath: poolOf(directory) }
+        : managementNetwork(`netrig-${id}-`, Number.parseInt(id, 16), ownAddresses())),
     },
   });
   writeFileSync(join(directory, 'plan.json'), `${JSON.stringify(plan, null, 2)}\n`, { mode: 0o600 });

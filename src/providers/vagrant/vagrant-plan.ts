@@ -89,6 +89,22 @@ function cardAddress(prefix: string, machine: number, card: number): string {
     .join(':');
 }
 
+/**
+ * The network of Vagrant's own cards on a libvirtd that was there: isolated (libvirt's own mode of that name), where the one that
+ * Vagrant would take leads out. `seed`: any whole number, so that two sets of machines seldom try the same one first; `taken`: the
+ * addresses of this machine.
+ */
+export function managementNetwork(
+  prefix: string,
+  seed: number,
+  taken: readonly string[],
+): Required<Pick<VagrantPlan['libvirt'], 'managementNetwork' | 'managementSubnet' | 'managementMode'>> {
+  const count = 127;
+  const networks = Array.from({ length: count }, (_, at) => `198.19.${128 + ((seed + at) % count)}.`);
+  const free = networks.find((network) => !taken.some((address) => address.startsWith(network))) ?? networks[0]!;
+  return { managementNetwork: `${prefix}way`, managementSubnet: `${free}0/24`, managementMode: 'none' };
+}
+
 /** The machines for labs of one shape. Pure. */
 export function vagrantPlan(shape: LabShape, settings: MachineSettings): VagrantPlan {
   const { prefix } = settings;
