@@ -136,16 +136,13 @@ const title = `hosts of the local provider${missing ? ` (needs ${missing})` : ''
     expect(none.exitCode).not.to.equal(0);
   });
 
-  it('keep no layer of an image that came with them in memory, and let go of one that is removed', async () => {
+  it('have their images after the engine began again', async () => {
     const engine = await onHost(
       lab,
       'middle',
-      "du -x -s -k /var/lib/docker && docker rmi web >/dev/null && docker images --format '{{.Repository}}' && docker run --rm --network none busybox echo another",
+      'systemctl restart docker && docker run --rm --network none busybox echo another',
     );
-    const [size, ...rest] = engine.stdout.trim().split('\n');
-    expect(Number(size!.split('\t')[0]), engine.stderr).to.be.below(1024);
-    expect(rest).to.include.members(['busybox', 'another']);
-    expect(rest).not.to.include('web');
+    expect(engine.stdout, engine.stderr).to.contain('another');
   });
 
   it('have a containerd that does not look for garbage a hundred times a second', async () => {
