@@ -13,6 +13,7 @@ import { isolationBench } from './isolation.js';
 import { lightBench } from './light.js';
 import { isMet, noise, Unavailable, type Bench, type BenchContext } from './measure.js';
 import { overlayBench } from './overlay.js';
+import { packagesBench } from './packages.js';
 import { jobsBench, repeatsBench } from './set.js';
 import { sshBench } from './ssh.js';
 import { startupBench } from './startup.js';
@@ -25,6 +26,7 @@ const benches: readonly Bench[] = [
   commandsBench,
   hostsBench,
   isolationBench,
+  packagesBench,
   besideBench,
   lightBench,
   diagnosisBench,
