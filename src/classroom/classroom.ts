@@ -50,7 +50,7 @@ export const recordName = 'record.jsonl';
 /** After the last line that was typed, ms, and between two looks at the same lab. */
 const quietMs = 3000;
 const betweenWatchesMs = 12_000;
-/** Between two looks at the engines of labs whose page is open, ms. */
+/** Between two looks at which labs have a page that is open, ms. */
 const placesMs = 4000;
 
 export function createClassroom(options: ClassroomOptions): Classroom {
@@ -254,7 +254,12 @@ function handInAtTheEnd(room: Room): void {
   }
 }
 
+/** Engines are followed while a page of whose lab it is looks, or a teacher does. */
 function lookAtPlaces(room: Room): void {
-  for (const { person, lab } of room.book.state.works.values())
-    if (lab !== null && (room.online.get(person) ?? 0) > 0) void room.places.look(lab);
+  const looked = new Set([...room.looking].map(({ whose, exercise }) => `${whose}\n${exercise}`));
+  for (const { person, exercise, lab } of room.book.state.works.values()) {
+    if (lab === null) continue;
+    if ((room.online.get(person) ?? 0) > 0 || looked.has(`${person}\n${exercise}`)) room.places.follow(lab);
+    else room.places.rest(lab);
+  }
 }

@@ -2,6 +2,7 @@ import type { RunningLab } from '../providers/provider.js';
 import { readEngineState } from '../run/engine-state.js';
 import { openSession, type LabSession } from '../session/session.js';
 import type { ContainerView } from './api.js';
+import { followEngine } from './engine-events.js';
 import { harmless } from './views.js';
 
 /** What the engines of a lab have, as last seen. */
@@ -9,6 +10,9 @@ export interface Places {
   containers(key: string): ContainerView[];
   /** Asks the engines again; calls back where something is another than before. Several at once are one. */
   look(key: string): Promise<void>;
+  /** Looks whenever an engine says that something changed, until `rest`. What ended meanwhile begins again. */
+  follow(key: string): void;
+  rest(key: string): void;
   /** The connections of a lab that is up, for further questions. */
   session(key: string): Promise<LabSession>;
   forget(key: string): Promise<void>;
@@ -23,6 +27,8 @@ export function createPlaces(running: (key: string) => Promise<RunningLab>, onCh
   const sessions = new Map<string, Promise<LabSession>>();
   const seen = new Map<string, ContainerView[]>();
   const looking = new Map<string, Promise<void>>();
+  /** By lab, then by host. */
+  const following = new Map<string, Map<string, AbortController>>();
 
   function session(key: string): Promise<LabSession> {
     let open = sessions.get(key);
@@ -55,8 +61,40 @@ export function createPlaces(running: (key: string) => Promise<RunningLab>, onCh
     onChange(key);
   }
 
+  function look(key: string): Promise<void> {
+    let under = looking.get(key);
+    if (!under) {
+      under = lookNow(key)
+        // A host that says nothing, or is about to go, has nothing to show.
+        .catch(() => undefined)
+        .finally(() => looking.delete(key));
+      looking.set(key, under);
+    }
+    return under;
+  }
+
+  async function follow(key: string): Promise<void> {
+    const open = await session(key);
+    const hosts = following.get(key) ?? new Map<string, AbortController>();
+    following.set(key, hosts);
+    for (const { name, engine } of open.lab.plan.hosts) {
+      if (!engine || hosts.has(name)) continue;
+      const abort = new AbortController();
+      hosts.set(name, abort);
+      void followEngine(open, name, abort.signal, () => look(key)).finally(() => {
+        if (hosts.get(name) === abort) hosts.delete(name);
+      });
+    }
+  }
+
+  function rest(key: string): void {
+    for (const abort of following.get(key)?.values() ?? []) abort.abort();
+    following.delete(key);
+  }
+
   async function forget(key: string): Promise<void> {
     const open = sessions.get(key);
+    rest(key);
     sessions.delete(key);
     seen.delete(key);
     await open?.then((one) => one.close()).catch(() => undefined);
@@ -64,17 +102,9 @@ export function createPlaces(running: (key: string) => Promise<RunningLab>, onCh
 
   return {
     containers: (key) => seen.get(key) ?? [],
-    look(key) {
-      let under = looking.get(key);
-      if (!under) {
-        under = lookNow(key)
-          // A host that says nothing, or is about to go, has nothing to show.
-          .catch(() => undefined)
-          .finally(() => looking.delete(key));
-        looking.set(key, under);
-      }
-      return under;
-    },
+    look,
+    follow: (key) => void follow(key).catch(() => undefined),
+    rest,
     session,
     forget,
     async close() {
