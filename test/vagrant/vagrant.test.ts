@@ -15,6 +15,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { isNetrigError } from '../../src/errors.js';
+import { ensurePackageLayer } from '../../src/images/package-layer.js';
+import { ensureHostImage } from '../../src/images/store.js';
 import { isAlive } from '../../src/lab/process.js';
 import { listRecords } from '../../src/lab/store.js';
 import type { Capability } from '../../src/providers/provider.js';
@@ -27,12 +29,15 @@ import { endIdleMachines, vagrantProvider } from '../../src/providers/vagrant/pr
 import { shapeOf, vagrantPlan } from '../../src/providers/vagrant/vagrant-plan.js';
 import { hostPlan, labPlan, machineState } from '../lab/local-labs.js';
 import { start } from '../lab/netrig-command.js';
+import { inOwnNetwork } from '../lab/own-network.js';
 import { itKeepsTheContract } from '../lab/provider-contract.js';
 
 const here = fileURLToPath(new URL('../../../test/vagrant/', import.meta.url));
 const projectRoot = fileURLToPath(new URL('../../../', import.meta.url));
 const cli = fileURLToPath(new URL('../../program/cli/main.js', import.meta.url));
 const providerUrl = new URL('../../src/providers/vagrant/provider.js', import.meta.url).href;
+
+const quietly = { signal: new AbortController().signal, progress: (): void => undefined };
 
 /** A minute where processors are real, some where they are emulated and shared. */
 const bootMs = 600_000;
@@ -386,17 +391,20 @@ describe('labs on virtual machines', function () {
     expect(listRecords()).to.deep.equal([]);
   });
 
-  it('have frames that are late or come twice, and clocks that go wrong, until it is healed', async () => {
-    const reports = join(state, 'reports-faults');
-    const file = join(here, 'scenarios/faults.yaml');
-    const run = await start(
-      process.execPath,
-      [cli, 'run', file, '--provider', 'vagrant', '--no-allure-report', '--reports', reports],
-      { cwd: state },
-    ).ended;
+  it('have packages, files and a way to the outside that others lack; frames that are late or come twice, and clocks that go wrong, until it is healed', async () => {
+    // Where these machines are run there is no mirror.
+    await ensurePackageLayer(await ensureHostImage('debian-12', quietly), ['tree'], quietly);
+    const directory = mkdtempSync(join(state, 'own-'));
+    const files = [join(here, 'scenarios/own.yaml'), join(here, 'scenarios/faults.yaml')];
+    const args = ['run', ...files, '--provider', 'vagrant', '--no-allure-report', '--reports', 'reports'];
+    const run = await inOwnNetwork(directory, args);
     expect(run.stdout + run.stderr).to.contain('does not do that (poweroff)');
     expect(run.stdout).to.contain('0 failed, 0 inconclusive, 0 errors, 1 skipped');
+    expect(run.stdout.match(/the machines are back at their snapshot/g)).to.have.length(1);
+    for (const path of ['/direct', '/by-name']) expect(run.asked, path).to.contain(`outside ${path}\n`);
+    expect(run.asked).not.to.match(/loopback|management|sealed/);
     expect(listRecords()).to.deep.equal([]);
+    expect(hypervisors()).to.deep.equal([]);
   });
 
   it('go with a holder that was killed, and the next sweep takes what it left on disk', async () => {
