@@ -4,13 +4,14 @@ import { formatDuration } from '../model/duration.js';
 import { isAddress } from '../model/cidr.js';
 import { dnsNamePattern } from '../language/endpoint.js';
 import { zDuration, zEndpoint, zPort, zTarget } from '../language/fields.js';
+import { shown } from '../language/wording.js';
 import type { Outcome } from '../model/verdict.js';
 import type { ProbeContext } from '../places/context.js';
 import type { Vantage } from '../places/vantage.js';
 import { connectSighting } from '../probes/connect-send.js';
 import type { ResolvedTarget } from '../probes/target.js';
-import { shakeHands } from '../probes/tls-handshake.js';
-import type { TlsExchange, TlsSession } from '../probes/tls-handshake.js';
+import { shakeHands, startTlsArgv, startTlsPorts } from '../probes/tls-handshake.js';
+import type { StartTls, TlsExchange, TlsSession } from '../probes/tls-handshake.js';
 import { claims } from '../judging/claims.js';
 import { zAddressOn, zControl, zFails } from '../judging/expectation.js';
 import type { Sighting } from '../judging/expectation.js';
@@ -51,7 +52,15 @@ const schema = z
     to: zTarget.describe(
       'The server: a host or container of the lab, an address, or a name that is resolved from inside the source.',
     ),
-    port: zPort.default(443).describe('443 by default.'),
+    port: zPort.optional().describe('443 by default; with `starttls` the port of that protocol.'),
+    starttls: z
+      .enum(Object.keys(startTlsPorts) as [StartTls, ...StartTls[]], {
+        error: (issue) => `expected ${Object.keys(startTlsPorts).join(', ')}, got ${shown(issue.input)}`,
+      })
+      .optional()
+      .describe(
+        'The server begins in the clear and goes over to TLS when asked to, as one of this protocol: `smtp`, `imap`, `postgres`, …',
+      ),
     name: z
       .string()
       .regex(dnsNamePattern, 'expected a name such as www.example.org')
@@ -78,7 +87,11 @@ const schema = z
       ),
     control: zControl.optional(),
   })
-  .transform(({ 'address-on': via, ...rest }) => ({ ...rest, via }));
+  .transform(({ 'address-on': via, ...rest }) => ({
+    ...rest,
+    port: rest.port ?? (rest.starttls === undefined ? 443 : startTlsPorts[rest.starttls]),
+    via,
+  }));
 type TlsSpec = z.output<typeof schema>;
 
 interface TlsSent extends Sent {
@@ -105,6 +118,7 @@ async function send(spec: TlsSpec, context: ProbeContext, source: Vantage, targe
   const name = nameOf(spec);
   const exchange = await shakeHands(context, source, target, {
     port: spec.port,
+    startTls: spec.starttls ?? null,
     name: isAddress(name) ? null : name,
     ca: spec.ca ?? null,
     waitMs: spec.wait,
@@ -162,6 +176,7 @@ function proberOf(spec: TlsSpec, context: ProbeContext): Prober {
     again: (_, { address }) =>
       quoteArgv([
         ...['openssl', 's_client', '-connect', `${address.includes(':') ? `[${address}]` : address}:${spec.port}`],
+        ...startTlsArgv(spec.starttls ?? null, isAddress(nameOf(spec)) ? null : nameOf(spec)),
         ...(isAddress(nameOf(spec)) ? [] : ['-servername', nameOf(spec)]),
         ...(spec.ca === undefined ? [] : ['-CAfile', spec.ca]),
       ]),

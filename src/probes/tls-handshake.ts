@@ -7,8 +7,34 @@ import { sendConnect } from './connect-send.js';
 import type { ConnectResult } from './connect-send.js';
 import type { ResolvedTarget } from './target.js';
 
+/** Protocols that begin in the clear and go over to TLS when asked to, as s_client(1) of OpenSSL 1.1.1 to 3.6 knows them, with their ports. */
+export const startTlsPorts = {
+  smtp: 25,
+  lmtp: 24,
+  imap: 143,
+  pop3: 110,
+  sieve: 4190,
+  ftp: 21,
+  nntp: 119,
+  ldap: 389,
+  irc: 6667,
+  mysql: 3306,
+  postgres: 5432,
+  xmpp: 5222,
+  'xmpp-server': 5269,
+} as const;
+export type StartTls = keyof typeof startTlsPorts;
+
+/** What s_client is told of a protocol that begins in the clear; an XMPP server wants to know for which domain. */
+export function startTlsArgv(protocol: StartTls | null, name: string | null): string[] {
+  if (protocol === null) return [];
+  return ['-starttls', protocol, ...(protocol.startsWith('xmpp') && name !== null ? ['-xmpphost', name] : [])];
+}
+
 export interface TlsRequest {
   port: number;
+  /** The protocol that begins in the clear; `null`: TLS from the start. */
+  startTls: StartTls | null;
   /** Sent as server name indication; `null`: none is sent. */
   name: string | null;
   /** A PEM file of the source, with the certificates that it trusts; `null`: those that its OpenSSL trusts. */
@@ -71,13 +97,14 @@ export async function shakeHands(
   context: ProbeContext,
   source: Vantage,
   target: ResolvedTarget,
-  { port, name, ca, waitMs }: TlsRequest,
+  { port, startTls, name, ca, waitMs }: TlsRequest,
 ): Promise<TlsExchange> {
   const connect = await sendConnect(context, source, target, { proto: 'tcp', port, waitMs });
   if (connect.sighting?.saw !== 'open') return { saw: 'no-connection', connect, path: connect.path };
   const address = target.family === 6 ? `[${target.address}]` : target.address;
   const argv = [
     ...['openssl', 's_client', '-connect', `${address}:${port}`, '-showcerts', '-no_check_time'],
+    ...startTlsArgv(startTls, name),
     ...(name === null ? ['-noservername'] : ['-servername', name]),
     ...(ca === null ? [] : ['-CAfile', ca]),
   ];

@@ -23,7 +23,18 @@ describe('checks of certificates, leases and throughput, on real hosts', functio
        openssl x509 -req -in www.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 10 -extfile names -out www.pem
        setsid openssl s_server -accept 443 -cert www.pem -key www.key -www </dev/null >/dev/null 2>&1 &
        setsid socat TCP-LISTEN:8080,fork,reuseaddr EXEC:/bin/date </dev/null >/dev/null 2>&1 &
-       for i in $(seq 50); do ss -Hltn | grep -q :443 && ss -Hltn | grep -q :8080 && exit 0; sleep 0.1; done; exit 1`,
+       cat > smtp <<'EOF'
+printf '220 mail\\r\\n'
+while read -r word _; do
+  case $word in
+    EHLO*) printf '250-mail\\r\\n250 STARTTLS\\r\\n' ;;
+    STARTTLS*) printf '220 go on\\r\\n'; exec socat - TCP:127.0.0.1:443 ;;
+    *) exit ;;
+  esac
+done
+EOF
+       setsid socat TCP-LISTEN:25,fork,reuseaddr EXEC:"sh /root/ca/smtp" </dev/null >/dev/null 2>&1 &
+       for i in $(seq 50); do ss -Hltn | grep -q :443 && ss -Hltn | grep -q :25 && ss -Hltn | grep -q :8080 && exit 0; sleep 0.1; done; exit 1`,
     );
     const authority = await run('node2', 'cat /root/ca/ca.pem');
     await run('node1', `cat > /root/ca.pem <<'EOF'\n${authority}\nEOF`);
@@ -42,6 +53,7 @@ describe('checks of certificates, leases and throughput, on real hosts', functio
         expect: { chain: 'unknown-issuer' },
       });
       await comesTo({ verdict: 'pass', cause: 'tls' }, tlsCheck, { ...base, port: 8080, expect: { fails: 'tls' } });
+      await passes(tlsCheck, { ...base, starttls: 'smtp', expect: { issuer: 'CN=Our CA' } });
     });
     it('fails', async () => {
       await fails('tls', tlsCheck, { ...base, name: 'mail.lab.test' }, /name is false/);
@@ -49,6 +61,10 @@ describe('checks of certificates, leases and throughput, on real hosts', functio
       await fails('tls', tlsCheck, { ...base, expect: { 'valid-for': '2000h' } }, /ms left/);
       await fails('tls', tlsCheck, { ...base, port: 8080 }, /no TLS session/);
       await fails('refused', tlsCheck, { ...base, port: 8443 });
+      // One that does not begin in the clear, and one that is not spoken to so.
+      await fails('tls', tlsCheck, { ...base, port: 25 }, /no TLS session/);
+      await fails('timeout', tlsCheck, { ...base, port: 443, starttls: 'smtp', wait: '2s' }, /does not finish/);
+      await fails('tls', tlsCheck, { ...base, starttls: 'smtp', name: 'mail.lab.test' }, /name is false/);
     });
     it('cannot know', async () => {
       await cannotKnow(/\/root\/none\.pem/, tlsCheck, { ...base, ca: '/root/none.pem' });

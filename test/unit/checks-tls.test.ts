@@ -3,6 +3,7 @@ import path from 'node:path';
 import { expect } from 'chai';
 import type { CheckKind } from '../../src/checks/kind.js';
 import { tlsCheck } from '../../src/checks/tls.js';
+import { startTlsArgv } from '../../src/probes/tls-handshake.js';
 import { kindTable } from '../fakes/kind-table.js';
 import { fakeLab } from '../fakes/lab.js';
 import type { Row, Said } from '../fakes/lab.js';
@@ -197,5 +198,18 @@ describe('tls, where another one answers', () => {
     const { verdict, cause, reason } = await lab.check(tlsCheck, base);
     expect(`${verdict} ${cause}`, reason).to.equal('fail wrong-answer');
     expect(reason).to.match(/^to a, 10\.0\.0\.2 is c .*, and not b$/);
+  });
+});
+
+describe('a server that begins in the clear', () => {
+  const portOf = (spec: object): number =>
+    (tlsCheck.schema.parse({ from: 'a', to: 'b', ...spec }) as { port: number }).port;
+  it('is asked for TLS at the port of its protocol, or at the one that is named', () => {
+    expect(
+      [{}, { starttls: 'smtp' }, { starttls: 'postgres' }, { starttls: 'smtp', port: 587 }].map(portOf),
+    ).to.deep.equal([443, 25, 5432, 587]);
+    expect(startTlsArgv('smtp', 'mail.example.org')).to.deep.equal(['-starttls', 'smtp']);
+    expect(startTlsArgv('xmpp', 'example.org')).to.deep.equal(['-starttls', 'xmpp', '-xmpphost', 'example.org']);
+    expect(() => portOf({ starttls: 'gopher' })).to.throw(/expected smtp, lmtp/);
   });
 });
