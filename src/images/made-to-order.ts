@@ -11,7 +11,7 @@ import { ensureHostImage, type ImageOptions } from './store.js';
 import { join } from 'node:path';
 
 /** The image that netrig’s own tools come from, on hosts whose root file system is not netrig’s: one whose sshd is a single program. */
-const toolsImage = 'debian-12';
+export const toolsImage = 'debian-12';
 
 /** What one host wants its image to be: the row of the table, and what goes over it. */
 export interface ImageOrder {

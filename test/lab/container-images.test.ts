@@ -1,40 +1,12 @@
-import {
-  copyFileSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { ensureRegistryImage } from '../../src/images/containers/registry.js';
-import { imagesDirectory } from '../../src/images/store.js';
-import { savedImage, startRegistry, type Registry } from './container-registry.js';
+import { ownCache, savedImage, startRegistry, type Registry } from './container-registry.js';
 import { latestOutcomes, leftovers, mainFile, netrig, start, workDirectory, type Ended } from './netrig-command.js';
-
-/** A cache of its own, with the host images of the real one: what these tests fetch is new to it, and goes with it. */
-function ownCache(): { environment: NodeJS.ProcessEnv; containers(): string[]; remove(): void } {
-  const home = mkdtempSync(join(dirname(imagesDirectory()), '.test-'));
-  mkdirSync(join(home, 'netrig'));
-  symlinkSync(imagesDirectory(), join(home, 'netrig/images'));
-  return {
-    environment: { XDG_CACHE_HOME: home },
-    containers() {
-      try {
-        return readdirSync(join(home, 'netrig/containers')).filter((name) => !/^\.(?:lock|users)/.test(name));
-      } catch {
-        return [];
-      }
-    },
-    remove: () => rmSync(home, { recursive: true, force: true }),
-  };
-}
 
 const scenario = (image: string, images = '', says = 'first'): string => `scenario: images
 title: A container of somebody else's image

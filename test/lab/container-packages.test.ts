@@ -110,8 +110,9 @@ steps:
       await other.remove();
       const offline = await run(scenario('dnsmasq-base'), '--offline');
       expect(offline.status).to.equal(3);
+      expect(offline.stdout + offline.stderr).to.contain('NETRIG_OFFLINE');
       expect((offline.stdout + offline.stderr).replace(/\s+/g, ' ')).to.match(
-        /lab\.yaml:4:\d+: packages of Debian bookworm.*\(dnsmasq-base\).*\(NETRIG_OFFLINE\)/,
+        /lab\.yaml:4:\d+: packages of Debian bookworm.*\(dnsmasq-base\)/,
       );
       const online = await run(scenario('dnsmasq-base'));
       expect(online.verdicts, online.stdout + online.stderr).to.deep.equal(passed);
@@ -121,8 +122,9 @@ steps:
       );
       const unknown = await run(scenario('dnsmaq-base'));
       expect(unknown.status).to.equal(2);
+      expect(unknown.stdout + unknown.stderr).to.contain('NETRIG_PACKAGE_UNKNOWN');
       expect((unknown.stdout + unknown.stderr).replace(/\s+/g, ' ')).to.match(
-        /lab\.yaml:4:\d+: bookworm has no package "dnsmaq-base".*did you mean "dnsmasq-base".*\(NETRIG_PACKAGE_UNKNOWN\)/,
+        /lab\.yaml:4:\d+: bookworm has no package "dnsmaq-base".*did you mean "dnsmasq-base"/,
       );
       expect(await engine.left()).to.deep.equal([]);
     });

@@ -1,14 +1,32 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { packTree } from '../../src/images/containers/docker-archive.js';
 import { archiveFile } from '../../src/images/containers/container-archive.js';
-import { ensureHostImage } from '../../src/images/store.js';
+import { ensureHostImage, imagesDirectory } from '../../src/images/store.js';
 
 /** Container images and a registry of the tests' own, which need none of the Internet. */
+
+/** A cache of its own, with the host images of the real one: what these tests fetch is new to it, and goes with it. */
+export function ownCache(): { environment: NodeJS.ProcessEnv; containers(): string[]; remove(): void } {
+  const home = mkdtempSync(join(dirname(imagesDirectory()), '.test-'));
+  mkdirSync(join(home, 'netrig'));
+  symlinkSync(imagesDirectory(), join(home, 'netrig/images'));
+  return {
+    environment: { XDG_CACHE_HOME: home },
+    containers() {
+      try {
+        return readdirSync(join(home, 'netrig/containers')).filter((name) => !/^\.(?:lock|users)/.test(name));
+      } catch {
+        return [];
+      }
+    },
+    remove: () => rmSync(home, { recursive: true, force: true }),
+  };
+}
 
 /** An archive as `docker save` writes it, of an image with a static busybox and a file that says `text`. */
 export async function savedImage(name: string, text: string): Promise<{ file: string; remove(): void }> {

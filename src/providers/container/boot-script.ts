@@ -1,12 +1,15 @@
 import type { HostPlan } from '../../plan/lab-plan.js';
 import { addressLines } from '../shared/address-lines.js';
 import { quoteArg } from '../../ssh/quote.js';
+import { laySshdDown, layToolsDown } from '../local/brought-tools.js';
+import { toolsPlace } from '../local/tools-place.js';
 import { uplinkLines } from '../local/uplink.js';
+import { ownPrograms } from './own-programs.js';
 import { gateLines, type OutsideNetwork } from './outside.js';
 import type { SegmentNetwork } from './segments.js';
 
 /** Where netrig's own files stand in a container until its boot script has used them. */
-export const bootDirectory = '/.netrig';
+export const bootDirectory = '/.netrig-boot';
 /** A pipe that the boot script reads: the host goes on when its interfaces are there. */
 export const goPipe = `${bootDirectory}/go`;
 
@@ -15,7 +18,7 @@ export const ownFiles = 'own.tar';
 
 /**
  * PID 1 of a host's container until the last line, which puts the host's own init in its place. Run by the image's static
- * busybox. Beyond what the local provider's script does, it takes back what the engine put into the container: its
+ * busybox, or by that of netrig's tools where NETRIG_TOOLS says that the root file system is somebody's. Beyond what the local provider's script does, it takes back what the engine put into the container: its
  * resolver, its rules, its files over /etc/hosts and the like.
  */
 export const bootScript = `set -eu
@@ -54,12 +57,24 @@ mkdir -p /dev/net
 [ -e /dev/net/tun ] || mknod -m 666 /dev/net/tun c 10 200
 [ -e /dev/fuse ] || mknod -m 666 /dev/fuse c 10 229
 
+if [ -n "$NETRIG_TOOLS" ]; then
+  # What is netrig's is not the host's to change.
+  mount -o bind ${toolsPlace} ${toolsPlace}
+  mount -o remount,bind,ro ${toolsPlace}
+  NETRIG_HOST_KEY=$(cat host_key)
+  NETRIG_LOGIN_KEY=$(cat login_key.pub)
+  cd /
+${laySshdDown}
+${layToolsDown}
+  cd ${bootDirectory}
+fi
+${ownPrograms}
 # The engine's resolver for this container lives on in the namespace, but nothing leads to it any more.
 for table in $(cat /proc/net/ip_tables_names 2>/dev/null); do
-  iptables-legacy -t "$table" -F || true
-  iptables-legacy -t "$table" -X || true
+  $at/usr/sbin/iptables-legacy -t "$table" -F || true
+  $at/usr/sbin/iptables-legacy -t "$table" -X || true
 done
-nft flush ruleset
+$at/usr/sbin/nft flush ruleset
 for file in /etc/resolv.conf /etc/hostname /etc/hosts; do
   umount "$file" 2>/dev/null || true
   rm -f "$file"
@@ -70,27 +85,34 @@ printf '127.0.0.1 localhost\\n::1 localhost ip6-localhost ip6-loopback\\n127.0.1
 echo "$NETRIG_MACHINE_ID" >/etc/machine-id
 : >/etc/resolv.conf
 
+if [ -z "$NETRIG_TOOLS" ]; then
 mkdir -p -m 700 /root/.ssh
 cp host_key /etc/ssh/ssh_host_ed25519_key
 cp host_key.pub /etc/ssh/ssh_host_ed25519_key.pub
 cp login_key.pub /root/.ssh/authorized_keys
 chmod 600 /etc/ssh/ssh_host_ed25519_key /root/.ssh/authorized_keys
 chmod 644 /etc/ssh/ssh_host_ed25519_key.pub
+fi
 # By its path: busybox has a tar of its own.
-[ ! -e ${ownFiles} ] || /bin/tar --extract --same-permissions --numeric-owner --no-overwrite-dir --keep-directory-symlink --directory=/ --file=${ownFiles}
+[ ! -e ${ownFiles} ] || $at/bin/tar --extract --same-permissions --numeric-owner --no-overwrite-dir --keep-directory-symlink --directory=/ --file=${ownFiles}
 cd /
 rm -rf ${bootDirectory}
 
 if [ "$NETRIG_INIT" = systemd ]; then
   mount -t tmpfs -o mode=755,nosuid,nodev run /run
   mkdir /run/lock
-  if [ "$NETRIG_ENGINE" = no ]; then
+  if [ "$NETRIG_ENGINE" = no ] && [ -z "$NETRIG_TOOLS" ]; then
     for unit in docker.socket docker.service containerd.service; do
       ln -sf /dev/null "/etc/systemd/system/$unit"
     done
   fi
-  exec /usr/bin/env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin container=netrig TERM=dumb SYSTEMD_COLORS=0 \\
-    /lib/systemd/systemd --system --log-target=journal-or-kmsg --show-status=1
+  exec $box env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin container=netrig TERM=dumb SYSTEMD_COLORS=0 \\
+    "\${NETRIG_SYSTEMD:-/lib/systemd/systemd}" --system --log-target=journal-or-kmsg --show-status=1
+fi
+if [ -n "$NETRIG_TOOLS" ]; then
+  # As below; \`trap\` does it for what comes after exec, too.
+  trap '' CHLD
+  exec $box env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin container=netrig $box sleep 2147483647
 fi
 mkdir -p /run/sshd
 # With SIGCHLD ignored the kernel reaps whatever is left to this PID 1 (sigaction(2)).
@@ -125,6 +147,7 @@ export function wireScript(
   // By their paths: busybox has an `ip` of its own, with less in it.
   const lines = [
     'set -eu',
+    ownPrograms,
     'find_nic() {',
     '  for nic in /sys/class/net/*; do',
     '    if [ "$(cat "$nic/address")" = "$1" ]; then echo "${nic##*/}"; return; fi',
@@ -138,11 +161,11 @@ export function wireScript(
   if (given.length > 0) {
     lines.push(
       `: >${wireSpace}`,
-      `/usr/bin/unshare --net=${wireSpace} true`,
-      `wire() { /usr/bin/nsenter --net=${wireSpace} "$@"; }`,
+      `$at/usr/bin/unshare --net=${wireSpace} $box true`,
+      `wire() { $at/usr/bin/nsenter --net=${wireSpace} "$@"; }`,
     );
     lines.push(
-      'wire /bin/busybox sh -c \'for each in /proc/sys/net/ipv6/conf/*/disable_ipv6; do [ ! -e "$each" ] || echo 1 >"$each"; done\'',
+      'wire $box sh -c \'for each in /proc/sys/net/ipv6/conf/*/disable_ipv6; do [ ! -e "$each" ] || echo 1 >"$each"; done\'',
     );
   }
   given.forEach(({ mac, network, name }, index) => {
@@ -151,11 +174,11 @@ export function wireScript(
     const planned = host.interfaces.find((one) => one.name === name)?.mac ?? mac;
     lines.push(
       `nic=$(find_nic ${quoteArg(mac)})`,
-      `/sbin/ip link set dev "$nic" down name under${index}`,
-      `/sbin/ip link set dev under${index} netns ${wireSpace}`,
+      `$at/bin/ip link set dev "$nic" down name under${index}`,
+      `$at/bin/ip link set dev under${index} netns ${wireSpace}`,
     );
     lines.push(
-      'wire /sbin/ip -batch - <<END',
+      'wire $at/bin/ip -batch - <<END',
       `address add ${own}/${network.prefix} dev under${index}`,
       `link set dev under${index} up`,
       `link add name tunnel${index} address ${planned} mtu ${network.mtu} type vxlan id ${network.vni} local ${own} dev under${index} dstport ${tunnelPort}`,
@@ -163,19 +186,19 @@ export function wireScript(
     );
     if (peers.length > 0) {
       lines.push(
-        'wire /sbin/bridge -batch - <<END',
+        'wire $at/sbin/bridge -batch - <<END',
         ...peers.map((peer) => `fdb append 00:00:00:00:00:00 dev tunnel${index} dst ${peer}`),
         'END',
       );
     }
-    lines.push(`wire /sbin/ip link set dev tunnel${index} netns 1`);
+    lines.push(`wire $at/bin/ip link set dev tunnel${index} netns 1`);
   });
   // Only now: the engine's interfaces may have had these names.
-  given.forEach(({ name }, index) => lines.push(`/sbin/ip link set dev tunnel${index} name ${quoteArg(name)}`));
+  given.forEach(({ name }, index) => lines.push(`$at/bin/ip link set dev tunnel${index} name ${quoteArg(name)}`));
   if (wayOut) lines.push(...gateLines(host.name, wayOut.mac, wayOut.network));
-  lines.push('/sbin/ip -batch - <<END', ...addressLines(host), ...(wayOut ? uplinkLines : []), 'END');
+  lines.push('$at/bin/ip -batch - <<END', ...addressLines(host), ...(wayOut ? uplinkLines : []), 'END');
   // A VXLAN interface never tells of a carrier, so that its state would stay UNKNOWN, which a card's is not.
-  given.forEach(({ name }) => lines.push(`/sbin/ip link set dev ${quoteArg(name)} state up`));
+  given.forEach(({ name }) => lines.push(`$at/bin/ip link set dev ${quoteArg(name)} state up`));
   lines.push(`until [ -p ${goPipe} ]; do sleep 0.02; done`, `echo go >${goPipe}`);
   return lines.join('\n');
 }

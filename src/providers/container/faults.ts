@@ -4,8 +4,10 @@ import { faultText, type Fault } from '../../model/fault.js';
 import type { LabPlan } from '../../plan/lab-plan.js';
 import { quoteArg } from '../../ssh/quote.js';
 import type { LabFaults, PlantedFault } from '../provider.js';
+import { toolsPlace } from '../local/tools-place.js';
 import { ask, changeMs, type EngineEndpoint } from './engine.js';
 import { execIn } from './host.js';
+import { ownPrograms } from './own-programs.js';
 import type { SegmentNetworks } from './segments.js';
 import {
   forwardingLines,
@@ -27,6 +29,8 @@ export interface ContainerFaultSite {
   networks: SegmentNetworks;
   /** The id of a host's container. */
   container(host: string): string;
+  /** Whether netrig's programs are in a place of their own there. */
+  hasTools(host: string): boolean;
 }
 
 const isTunnelFault = (fault: Fault): fault is TunnelFault => fault.kind === 'cut' || fault.kind === 'partition';
@@ -37,8 +41,12 @@ function nobodyIn(ends: ReadonlyMap<string, string>): string {
   return any.replace(/\.\d+$/, '.1');
 }
 
+/** A static busybox in the host's container, also where its root file system is somebody's. */
+const busyboxOf = (site: ContainerFaultSite, host: string): string =>
+  `${site.hasTools(host) ? toolsPlace : ''}/bin/busybox`;
+
 async function must(site: ContainerFaultSite, host: string, script: string): Promise<string> {
-  const argv = ['/bin/sh', '-c', script];
+  const argv = [busyboxOf(site, host), 'sh', '-c', `${ownPrograms}\n${script}`];
   const result = await execIn(site.endpoint, site.engine, site.container(host), argv, changeMs);
   if (result.exitCode === 0) return result.stdout;
   throw new Error(`${host}: ${result.stderr.trim().split('\n')[0] || `exit status ${result.exitCode}`}`);
@@ -62,7 +70,7 @@ async function leadTunnel(
   const own = sunk.get(key) ?? new Map<string, string>();
   sunk.set(key, own);
   const rows = JSON.parse(
-    await must(site, host, `/sbin/bridge -json fdb show dev ${quoteArg(device)}`),
+    await must(site, host, `$at/sbin/bridge -json fdb show dev ${quoteArg(device)}`),
   ) as ForwardingRow[];
   const ends = { of: network.ends, nobody: nobodyIn(network.ends) };
   const before = new Map(own);
@@ -73,8 +81,8 @@ async function leadTunnel(
       host,
       [
         'set -e',
-        `/sbin/ip link set dev ${quoteArg(device)} protodown ${state.carrier ? 'off' : 'on'}`,
-        ...(lines.length > 0 ? ["/sbin/bridge -batch - <<'END'", ...lines, 'END'] : []),
+        `$at/bin/ip link set dev ${quoteArg(device)} protodown ${state.carrier ? 'off' : 'on'}`,
+        ...(lines.length > 0 ? ["$at/sbin/bridge -batch - <<'END'", ...lines, 'END'] : []),
       ].join('\n'),
     );
   } catch (error) {
@@ -113,7 +121,7 @@ function pausedHosts(site: ContainerFaultSite) {
 
 /** Ends the processes of a command name, also those of the host's own containers. The host's PID 1 is not hit by a signal from within. */
 async function kill(site: ContainerFaultSite, host: string, process: string): Promise<PlantedFault> {
-  const argv = ['/bin/busybox', 'killall', '-KILL', process];
+  const argv = [busyboxOf(site, host), 'killall', '-KILL', process];
   const { exitCode } = await execIn(site.endpoint, site.engine, site.container(host), argv, changeMs);
   if (exitCode !== 0) throw new NetrigError('NETRIG_FAULT', `No process on ${host} has the command name ${process}.`);
   return { heal: async () => undefined };
@@ -187,7 +195,7 @@ export function containerFaults(site: ContainerFaultSite): LabFaults {
     // Where one is without a carrier already, it can be done.
     const tunnel = wires.some((one) => one.kind === 'cut' && one.as === 'carrier') ? null : reachable(fault.segment)[0];
     if (!tunnel) return null;
-    return must(site, tunnel.host, `/sbin/ip link set dev ${quoteArg(tunnel.device)} protodown off`).then(
+    return must(site, tunnel.host, `$at/bin/ip link set dev ${quoteArg(tunnel.device)} protodown off`).then(
       () => null,
       (error: unknown) =>
         `the kernel of the engine takes no carrier from a tunnel (tried: ${messageOf(error)}); \`as: silence\` can be had`,

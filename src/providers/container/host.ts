@@ -7,6 +7,7 @@ import type { OutsideFiles } from '../../images/outside-files.js';
 import type { HostPlan, LabPlan } from '../../plan/lab-plan.js';
 import { tarOf } from '../../ssh/tar.js';
 import type { TreeEntry } from '../../ssh/tree.js';
+import { toolsPlace } from '../local/tools-place.js';
 import { ownFilesArchive } from '../shared/own-files.js';
 import { bootDirectory, bootScript, type GivenInterface, ownFiles, wireScript } from './boot-script.js';
 import {
@@ -26,6 +27,14 @@ import type { SegmentNetwork, SegmentNetworks } from './segments.js';
 import { deviceRules, droppedCapabilities, securityOptions } from './walls.js';
 import { type ContainerAccess, containerState, ExecStream, waitForSshd } from './transport.js';
 
+/** What a host is made from. */
+export interface HostEngineImage {
+  /** In the engine. */
+  reference: string;
+  /** Where the tree is not netrig's: its own systemd, `null` for none. */
+  foreign?: { systemd: string | null };
+}
+
 /** What all hosts of one lab have in common. */
 export interface ContainerSite {
   id: string;
@@ -34,8 +43,8 @@ export interface ContainerSite {
   engine: Docker;
   info: EngineInfo;
   networks: SegmentNetworks;
-  /** By `imageKey` of the hosts that are made from it: its reference in the engine. */
-  images: ReadonlyMap<string, string>;
+  /** By `imageKey` of the hosts that are made from it. */
+  images: ReadonlyMap<string, HostEngineImage>;
   /** By host image: what its hosts get where they have a way to the outside. */
   outside: ReadonlyMap<string, OutsideFiles>;
   /** That way; `null` where no host has one. */
@@ -136,6 +145,7 @@ class HostContainer extends GenericContainer {
     image: string,
     private readonly hooks: Hooks,
     { lacking, info }: Pick<ContainerSite, 'lacking' | 'info'>,
+    busybox: string,
   ) {
     super(image);
     this.createOpts.Tty = true;
@@ -150,7 +160,7 @@ class HostContainer extends GenericContainer {
       .withAddedCapabilities('ALL')
       .withDroppedCapabilities(...droppedCapabilities, ...lacking)
       .withSecurityOpt(...securityOptions(info.filters))
-      .withEntrypoint(['/bin/busybox', 'sh', `${bootDirectory}/boot.sh`])
+      .withEntrypoint([busybox, 'sh', `${bootDirectory}/boot.sh`])
       .withCommand([]);
   }
 
@@ -268,16 +278,24 @@ export async function bootContainer(
   }
 }
 
-function accessOf({ id, host }: Boot): ContainerAccess {
-  return { container: id ?? '', init: host.init };
+function accessOf(boot: Boot): ContainerAccess {
+  const { id, host } = boot;
+  return { container: id ?? '', init: host.init, ...(imageOf(boot).foreign ? { tools: true } : {}) };
 }
+
+function imageOf({ site, host }: Boot): HostEngineImage {
+  const image = site.images.get(imageKey(host));
+  if (image) return image;
+  throw new NetrigError('NETRIG_INTERNAL', `No image "${host.image}" was made ready for ${host.name}.`);
+}
+
+/** A static busybox in the host's container. */
+const busyboxOf = (boot: Boot): string => `${imageOf(boot).foreign ? toolsPlace : ''}/bin/busybox`;
 
 /** The host's container as it is asked for; nothing of it is there yet. */
 function containerOf(boot: Boot): HostContainer {
   const { site, host, stop } = boot;
-  const image = site.images.get(imageKey(host));
-  if (image === undefined)
-    throw new NetrigError('NETRIG_INTERNAL', `No image "${host.image}" was made ready for ${host.name}.`);
+  const { reference, foreign } = imageOf(boot);
   const labels = { ...site.labels, [hostLabel]: host.name };
   const [first, ...others] = joinedNetworks(boot);
   const hooks: Hooks = {
@@ -290,7 +308,7 @@ function containerOf(boot: Boot): HostContainer {
       await wire(boot);
     },
   };
-  const container = new HostContainer(image, hooks, site)
+  const container = new HostContainer(reference, hooks, site, busyboxOf(boot))
     .withName(`netrig-${site.id}-${host.name}`)
     .withHostname(host.name)
     .withLabels(labels)
@@ -300,6 +318,8 @@ function containerOf(boot: Boot): HostContainer {
       NETRIG_ENGINE: host.engine ? 'yes' : 'no',
       NETRIG_CGROUP: site.info.cgroupVersion === 2 ? 'v2' : 'v1',
       NETRIG_MACHINE_ID: randomBytes(16).toString('hex'),
+      NETRIG_TOOLS: foreign ? toolsPlace : '',
+      NETRIG_SYSTEMD: foreign?.systemd ?? '',
     })
     .withCopyContentToContainer([
       { content: bootScript, target: `${bootDirectory}/boot.sh`, mode: 0o600 },
@@ -373,10 +393,11 @@ async function joinNetworks(boot: Boot, container: string, networks: readonly Jo
 }
 
 /** Lays what the host has from its start beside the boot script, which unpacks it before anything of the host runs. */
-async function giveFiles({ site, host, stop, id }: Boot): Promise<void> {
+async function giveFiles(boot: Boot): Promise<void> {
+  const { site, host, stop, id } = boot;
   const { endpoint, engine } = site;
   const textOf = async (path: string): Promise<string> =>
-    (await execIn(endpoint, engine, id ?? '', ['/bin/busybox', 'cat', path], changeMs, stop)).stdout;
+    (await execIn(endpoint, engine, id ?? '', [busyboxOf(boot), 'cat', path], changeMs, stop)).stdout;
   const content = await ownFilesArchive(host, textOf, site.outside.get(host.image));
   if (content === null) return;
   const file: TreeEntry = { kind: 'file', path: `${bootDirectory}/${ownFiles}`, mode: 0o600, content };
@@ -399,7 +420,7 @@ async function wire(boot: Boot): Promise<void> {
     host.outside && wayOut
       ? { mac: requireMac(macs, wayOut.id, `the way to the outside of ${host.name}`), network: wayOut }
       : null;
-  const script = ['/bin/busybox', 'sh', '-c', wireScript(host, given, out)];
+  const script = [busyboxOf(boot), 'sh', '-c', wireScript(host, given, out)];
   const result = await execIn(site.endpoint, site.engine, id, script, changeMs, stop);
   if (result.exitCode === 0) return;
   const state = await containerState(site.endpoint, site.engine, id);

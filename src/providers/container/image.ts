@@ -81,9 +81,14 @@ async function readyHere(row: HostImageRow): Promise<HostImageStatus | null> {
   return found?.directory && existsSync(found.directory) ? found : null;
 }
 
+/** Whether layers and trees can be unpacked on this machine, for that engine. */
+export function layersMadeHere(info: EngineInfo): boolean {
+  return fitsHere(info) && isRoot();
+}
+
 /** The identity of the tree that the cache has of an image, where layers over it can be made here; `null` where they can't. */
 export async function treeOnHand(row: HostImageRow, info: EngineInfo): Promise<string | null> {
-  if (!fitsHere(info) || !isRoot()) return null;
+  if (!layersMadeHere(info)) return null;
   const found = await readyHere(row);
   return found && treeIdentity(found);
 }
@@ -103,25 +108,32 @@ export async function presentImages(
 
 /** Sends the tree of a host image, with the warmed store of its engine at its place, to `docker import`. */
 async function importTree(image: HostImage, reference: string, options: EngineImageOptions): Promise<void> {
-  const { endpoint, engine, signal } = options;
   const data = image.dockerData === null ? [] : ['-C', dirname(image.dockerData), basename(image.dockerData)];
   const status = (await listHostImages()).find((one) => one.name === image.name);
-  const labels = `LABEL ${imageLabel}=${image.name} ${treeLabel}=${status ? treeIdentity(status) : ''}`;
+  const labels = `${imageLabel}=${image.name} ${treeLabel}=${status ? treeIdentity(status) : ''}`;
   const words = [
     // Entries of the tree begin with "./"; symbolic links keep their targets.
     `--transform=flags=rhS;s,^${basename(image.dockerData ?? 'docker')}\\(/\\|$\\),./var/lib/docker\\1,`,
     ...['-C', image.root, '.', ...data],
   ];
+  await importArchive(words, { reference, labels, name: `the image ${image.name}` }, options);
+}
+
+/** Makes an image of what tar(1) packs by those words. `name`: for messages. Throws NETRIG_IMAGE_BUILD, and what `ask` throws. */
+export async function importArchive(
+  words: readonly string[],
+  { reference, labels, name }: { reference: string; labels: string; name: string },
+  { endpoint, engine, signal }: EngineImageOptions,
+): Promise<void> {
   const [repo, tag] = reference.split(':');
-  const what = `import the image ${image.name}`;
   const end = await sendTar(words, '*', async (archive) => {
-    const sent = engine.importImage(archive, { repo, tag, changes: [labels] });
+    const sent = engine.importImage(archive, { repo, tag, changes: [`LABEL ${labels}`] });
     // The answer is a stream of JSON lines that ends when the import has.
-    const answer = await ask(endpoint, what, importMs, sent, signal);
-    return ask(endpoint, what, importMs, readAnswer(answer), signal);
+    const answer = await ask(endpoint, `import ${name}`, importMs, sent, signal);
+    return ask(endpoint, `import ${name}`, importMs, readAnswer(answer), signal);
   });
   if (end === null) return;
-  throw new NetrigError('NETRIG_IMAGE_BUILD', `The Docker engine could not import the image ${image.name}: ${end}`);
+  throw new NetrigError('NETRIG_IMAGE_BUILD', `The Docker engine could not import ${name}: ${end}`);
 }
 
 /** Reads an answer that comes as JSON lines to its end; the error in it, or `null`. */

@@ -13,6 +13,7 @@ import {
   openEngine,
   questionMs,
 } from './engine.js';
+import type { ContainerAccess } from './transport.js';
 import { type HolderMark, holderLabel, isAbandoned, labLabel, ownMark, parseMark } from './labels.js';
 import { usedEndpoints, forgetEndpoint } from './used-engines.js';
 
@@ -28,7 +29,7 @@ export interface ContainerLabAccess {
   mark: HolderMark;
   privateKey: string;
   hostKey: string;
-  hosts: Record<string, { init: 'systemd' | 'light'; container: string }>;
+  hosts: Record<string, ContainerAccess>;
 }
 
 /** Throws NETRIG_LAB_GONE when the record has none: nothing can be reached by it. */

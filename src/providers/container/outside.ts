@@ -5,7 +5,11 @@ import { isNetrigError } from '../../errors.js';
 import { uplink } from '../../model/uplink.js';
 import type { LabPlan } from '../../plan/lab-plan.js';
 import { quoteArg } from '../../ssh/quote.js';
+import { toolsPlace } from '../local/tools-place.js';
+import type { HostEngineImage } from './host.js';
+import { ownPrograms } from './own-programs.js';
 import { ask, changeMs, type EngineEndpoint, type EngineInfo, questionMs } from './engine.js';
+import { withContainer } from './work-container.js';
 import { makeInBlock, poolBlocks, usableBlocks } from './segments.js';
 
 /**
@@ -64,42 +68,36 @@ export function networksBeside(text: string): string[] {
 
 /** What a command says in a container of the engine that is gone afterwards. */
 async function saidBy(
-  { endpoint, engine, labels, signal }: Site,
-  image: string,
+  site: Site,
+  image: HostEngineImage,
   network: 'bridge' | 'host',
-  argv: string[],
+  command: string,
 ): Promise<string> {
+  const { endpoint, labels, signal } = site;
   const what = 'look for its way to the outside';
-  const container = await ask(
-    endpoint,
-    what,
-    changeMs,
-    engine.createContainer({
-      Image: image,
-      Entrypoint: argv,
-      Cmd: [],
-      Tty: true,
-      Labels: labels,
-      HostConfig: { NetworkMode: network },
-    }),
-    signal,
-  );
-  try {
+  const box = `${image.foreign ? toolsPlace : ''}/bin/busybox`;
+  const argv = [box, 'sh', '-c', command];
+  const create = {
+    Image: image.reference,
+    Entrypoint: argv,
+    Tty: true,
+    Labels: labels,
+    HostConfig: { NetworkMode: network },
+  };
+  return withContainer(site, what, create, async (container) => {
     await ask(endpoint, what, changeMs, container.start(), signal);
     await ask(endpoint, what, changeMs, container.wait(), signal);
     const said = container.logs({ stdout: true, stderr: true, follow: false });
     return String(await ask(endpoint, what, questionMs, said, signal)).replaceAll('\r', '');
-  } finally {
-    await ask(endpoint, what, changeMs, container.remove({ force: true, v: true })).catch(() => undefined);
-  }
+  });
 }
 
 /** The engine writes its machine's name servers for containers of its own network; where there is none, the machine's are taken. */
-async function nameServerOf(site: Site, image: string): Promise<string | null> {
-  const argv = ['/bin/cat', '/etc/resolv.conf'];
-  const text = await saidBy(site, image, 'bridge', argv).catch((error: unknown) => {
+async function nameServerOf(site: Site, image: HostEngineImage): Promise<string | null> {
+  const command = 'cat /etc/resolv.conf';
+  const text = await saidBy(site, image, 'bridge', command).catch((error: unknown) => {
     if (!isNetrigError(error, 'NETRIG_ENGINE_REFUSED')) throw error;
-    return saidBy(site, image, 'host', argv);
+    return saidBy(site, image, 'host', command);
   });
   return nameServerIn(text);
 }
@@ -108,16 +106,19 @@ async function nameServerOf(site: Site, image: string): Promise<string | null> {
  * Around an engine in a virtual machine, such as Docker Desktop's, that machine's own network has addresses which lead to the
  * loopback of the computer outside (`host.docker.internal`); so nothing gets to that network.
  */
-async function closedNetworks(site: Site, image: string): Promise<string[]> {
+async function closedNetworks(site: Site, image: HostEngineImage): Promise<string[]> {
   if (process.platform === 'linux' && !/docker desktop/i.test(site.info.system)) return [];
-  return networksBeside(await saidBy(site, image, 'host', ['/sbin/ip', '-4', '-json', 'route', 'show']));
+  return networksBeside(await saidBy(site, image, 'host', `${ownPrograms}\n$at/bin/ip -4 -json route show`));
 }
 
 /**
- * Makes the network by which the hosts of a plan with `outside` reach the outside; `null` where none has it. `image`: one of
- * netrig's in the engine. Rejects as `makeNetworks` does.
+ * Makes the network by which the hosts of a plan with `outside` reach the outside; `null` where none has it. `images`: those of its hosts. Rejects as `makeNetworks` does.
  */
-export async function makeOutside(site: Site, plan: LabPlan, image: string): Promise<OutsideNetwork | null> {
+export async function makeOutside(
+  site: Site,
+  plan: LabPlan,
+  images: readonly HostEngineImage[],
+): Promise<OutsideNetwork | null> {
   const hosts = plan.hosts.filter((host) => host.outside);
   if (hosts.length === 0) return null;
   const { lab, labels } = site;
@@ -141,6 +142,7 @@ export async function makeOutside(site: Site, plan: LabPlan, image: string): Pro
     },
     Labels: labels,
   }));
+  const image = images[0] ?? { reference: '' };
   const [nameServer, closed] = await Promise.all([nameServerOf(site, image), closedNetworks(site, image)]);
   return {
     id: made.id,
@@ -167,8 +169,8 @@ const table = 100;
 const never: readonly string[] = ['127.0.0.0/8', '169.254.0.0/16', uplink.subnet];
 
 /**
- * Lines for the script that wires a host: its way out, from the engine's interface, which has that MAC, to `uplink0`. The names
- * of `find_nic` and quoting are those of that script.
+ * Lines for the script that wires a host: its way out, from the engine's interface, which has that MAC, to `uplink0`.  `find_nic`,
+ * `$at` and `$box` are that script's.
  */
 export function gateLines(host: string, mac: string, network: OutsideNetwork): string[] {
   const own = network.ends.get(host) ?? '';
@@ -184,18 +186,18 @@ export function gateLines(host: string, mac: string, network: OutsideNetwork): s
   );
   return [
     `: >${gateSpace}`,
-    `/usr/bin/unshare --net=${gateSpace} true`,
-    `gate() { /usr/bin/nsenter --net=${gateSpace} "$@"; }`,
+    `$at/usr/bin/unshare --net=${gateSpace} $box true`,
+    `gate() { $at/usr/bin/nsenter --net=${gateSpace} "$@"; }`,
     `nic=$(find_nic ${quoteArg(mac)})`,
-    '/sbin/ip link set dev "$nic" down name out0',
-    `/sbin/ip link set dev out0 netns ${gateSpace}`,
-    `/sbin/ip link add name ${uplink.device} type veth peer name gate0`,
-    `/sbin/ip link set dev gate0 netns ${gateSpace}`,
+    '$at/bin/ip link set dev "$nic" down name out0',
+    `$at/bin/ip link set dev out0 netns ${gateSpace}`,
+    `$at/bin/ip link add name ${uplink.device} type veth peer name gate0`,
+    `$at/bin/ip link set dev gate0 netns ${gateSpace}`,
     // A new namespace may begin with what the machine has set for itself.
-    `gate /bin/busybox sh -c 'cd /proc/sys/net; echo 1 >ipv4/ip_forward
+    `gate $box sh -c 'cd /proc/sys/net; echo 1 >ipv4/ip_forward
 for each in ipv4/conf/*/route_localnet ipv4/conf/*/rp_filter ipv4/conf/*/accept_source_route; do echo 0 >"$each"; done
 for each in ipv6/conf/*/disable_ipv6; do [ ! -e "$each" ] || echo 1 >"$each"; done'`,
-    'gate /sbin/ip -batch - <<END',
+    'gate $at/bin/ip -batch - <<END',
     `address add ${own}/${prefix} dev out0`,
     'link set dev out0 up',
     `address add ${uplink.gateway}/24 dev gate0`,
@@ -207,7 +209,7 @@ for each in ipv6/conf/*/disable_ipv6; do [ ! -e "$each" ] || echo 1 >"$each"; do
     // Nobody has that address: an engine's machine may itself be a host whose name server has it.
     `neighbour add proxy ${uplink.nameServer} dev gate0`,
     'END',
-    'gate /usr/sbin/nft -f - <<END',
+    'gate $at/usr/sbin/nft -f - <<END',
     'table ip netrig {',
     '  chain names {',
     '    type nat hook prerouting priority -100;',

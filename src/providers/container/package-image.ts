@@ -23,6 +23,7 @@ import { ask, changeMs } from './engine.js';
 import { type EngineImage, type EngineImageOptions, labelsOf, treeOnHand, withEngineImageLock } from './image.js';
 import { labLabels, ownMark, packagesLabel, treeLabel } from './labels.js';
 import { sendTar } from './tar-stream.js';
+import { commitImage, withContainer } from './work-container.js';
 
 /** Packages over a host image, as a layer of an image of the engine. */
 export interface PackageOrder {
@@ -132,47 +133,16 @@ interface Work {
   options: EngineImageOptions;
 }
 
-/** A container of the base that nobody starts by itself; it goes with `use`, whatever that comes to. */
-async function withContainer<T>(
-  { row, base, options: { endpoint, engine, signal } }: Work,
-  more: Docker.ContainerCreateOptions,
-  use: (container: Docker.Container, what: string) => Promise<T>,
-): Promise<T> {
-  const what = `make packages for ${row.name} ready`;
-  const container = await ask(
-    endpoint,
-    what,
-    changeMs,
-    engine.createContainer({
-      Image: base.reference,
-      Cmd: [],
-      ...more,
-      Labels: labLabels(`image-${row.name}-${process.pid}`, ownMark()),
-    }),
-    signal,
-  );
-  try {
-    return await use(container, what);
-  } finally {
-    await ask(endpoint, what, changeMs, container.remove({ force: true, v: true })).catch(() => undefined);
-  }
-}
+const workLabels = ({ row }: Work): Record<string, string> => labLabels(`image-${row.name}-${process.pid}`, ownMark());
 
 async function commit(
-  { row, reference, options: { endpoint, signal } }: Work,
+  { row, reference, options }: Work,
   container: Docker.Container,
   what: string,
   versions: Record<string, string>,
 ): Promise<void> {
-  const [repo, tag] = reference.split(':');
-  const labels = `LABEL ${packagesLabel}=${JSON.stringify(JSON.stringify(versions))}`;
-  const request = container.commit({
-    repo,
-    tag,
-    changes: `${labels}\nENTRYPOINT []\nCMD ["/bin/sh"]`,
-    comment: `packages for ${row.name}`,
-  });
-  await ask(endpoint, what, putMs, request, signal);
+  const labels = { [packagesLabel]: JSON.stringify(versions) };
+  await commitImage(options, what, container, { reference, labels, comment: `packages for ${row.name}` });
 }
 
 /** What a layer takes away of the image below it, as paths on the host (overlayfs: character devices of the number 0:0). */
@@ -193,8 +163,14 @@ async function fromCache(work: Work, { places = {} }: PackageOrder): Promise<voi
   const gone = await removedIn(tree);
   const words = ['--anchored', '--no-wildcards', ...gone.map((path) => `--exclude=.${path}`), '-C', tree, '.'];
   const remove = quoteArgv(['rm', '-rf', '--', ...gone]);
-  const more = { Entrypoint: ['/bin/sh', '-c', remove], HostConfig: { NetworkMode: 'none' } };
-  await withContainer(work, more, async (container, what) => {
+  const what = `make packages for ${row.name} ready`;
+  const create = {
+    Image: work.base.reference,
+    Entrypoint: ['/bin/sh', '-c', remove],
+    Labels: workLabels(work),
+    HostConfig: { NetworkMode: 'none' },
+  };
+  await withContainer(options, what, create, async (container) => {
     // The other attributes of an overlay's upper directory are overlayfs's own.
     await sendTar(words, 'security.capability', (archive) =>
       ask(endpoint, what, putMs, container.putArchive(archive, { path: '/' }), signal),
@@ -223,8 +199,14 @@ async function inEngine(work: Work): Promise<void> {
       owner: { uid: 0, gid: 0 },
     },
   ]);
-  const more = { Entrypoint: ['/bin/sh', `${workDirectory}/run`], Tty: true };
-  await withContainer(work, more, async (container, what) => {
+  const what = `install packages for ${row.name}`;
+  const create = {
+    Image: work.base.reference,
+    Entrypoint: ['/bin/sh', `${workDirectory}/run`],
+    Labels: workLabels(work),
+    Tty: true,
+  };
+  await withContainer(options, what, create, async (container) => {
     // Not as arguments or environment: those stay in an image's description, and a proxy may have a password.
     await ask(endpoint, what, changeMs, container.putArchive(files, { path: '/' }), signal);
     await ask(endpoint, what, changeMs, container.start(), signal);

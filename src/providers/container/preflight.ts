@@ -2,7 +2,6 @@ import type Docker from 'dockerode';
 import { findHostImageRow } from '../../images/host-image.js';
 import { NetrigError } from '../../errors.js';
 import type { LabPlan } from '../../plan/lab-plan.js';
-import { refuseRoots } from '../shared/refuse.js';
 import { type EngineEndpoint, engineInfo, type EngineInfo, openEngine, requireEndpoint } from './engine.js';
 
 /** The engine that labs go on, and what it says of itself. */
@@ -27,7 +26,6 @@ const leastMajor = 20;
 
 /** See `Provider.preflight`; throws what `findEngine` does, too. */
 export async function containerPreflight(plan: LabPlan): Promise<FoundEngine> {
-  refuseRoots(plan, 'container');
   for (const name of [...plan.hosts.map((host) => host.name), ...plan.segments.map((segment) => segment.name)]) {
     if (!namePattern.test(name))
       throw new NetrigError('NETRIG_USAGE', `"${name}" can't be the name of a host or a segment.`, {

@@ -19,10 +19,13 @@ import {
 import type { LabFaults, LabRecord, Provider, RunningLab, UpOptions } from '../provider.js';
 import { containerCapabilities } from './capabilities.js';
 import { openEngine } from './engine.js';
-import type { BootedContainer, ContainerSite } from './host.js';
+import type { BootedContainer, ContainerSite, HostEngineImage } from './host.js';
+import { ensureTreeImage } from './tree-image.js';
+import { serveBesideArgv } from '../local/brought-tools.js';
+import { requireSystemd } from '../shared/own-systemd.js';
 import { ensurePackageImage } from './package-image.js';
 import { imageKey } from './image-key.js';
-import { ensureEngineImage } from './image.js';
+import { ensureEngineImage, type EngineImageOptions } from './image.js';
 import { labLabels, lives, ownMark } from './labels.js';
 import { accessOf, type ContainerLabAccess, removeLab, removeLeftovers, sweepContainers } from './leftovers.js';
 import { containerPreflight, type FoundEngine } from './preflight.js';
@@ -48,6 +51,20 @@ function targetOf(record: LabRecord, host: string, greeted: GreetedStreams): Ssh
     privateKey,
     hostKey,
     open: async (signal) => greeted.take(host) ?? openTransport(endpoint, await openEngine(endpoint), access, signal),
+  };
+}
+
+/** What sends the probes of a host whose own programs are anybody's: netrig's tools there; `null` for other hosts. */
+function besideOf(record: LabRecord, host: string): SshTarget | null {
+  const { endpoint, hosts, privateKey, hostKey } = accessOf(record);
+  const access = accessTo(record, hosts, host);
+  if (!access.tools) return null;
+  return {
+    host,
+    username: 'root',
+    privateKey,
+    hostKey,
+    open: async (signal) => openTransport(endpoint, await openEngine(endpoint), access, signal, serveBesideArgv),
   };
 }
 
@@ -153,26 +170,39 @@ async function bootAll(
   if (broken) throw failed.signal.aborted && !options.signal.aborted ? failed.signal.reason : broken.reason;
 }
 
-/** References of the images in the engine that the plan's hosts stand on, by `imageKey`; made where it has none. */
+/** The images in the engine that the plan's hosts stand on, by `imageKey`; made where it has none. */
 async function readyImages(
   plan: LabPlan,
   { endpoint, engine, info }: FoundEngine,
   { emit, scenario, signal }: UpOptions,
-): Promise<Map<string, string>> {
-  const images = new Map<string, string>();
+): Promise<Map<string, HostEngineImage>> {
+  const progress = (text: string): void => emit({ type: 'log', scenario, level: 'info', text });
+  const asked = { endpoint, engine, info, signal, progress };
+  const images = new Map<string, HostEngineImage>();
   for (const [key, host] of new Map(plan.hosts.map((one) => [imageKey(one), one]))) {
     const begin = performance.now();
     const phase = { type: 'phase', scenario, phase: 'image', text: `Image ${key}` } as const;
     emit({ ...phase, state: 'start' });
-    const progress = (text: string): void => emit({ type: 'log', scenario, level: 'info', text });
-    const asked = { endpoint, engine, info, signal, progress };
-    const base = await ensureEngineImage(host.image, asked);
-    const { packages, packagePlaces: places, pins } = host;
-    const image = packages?.length ? await ensurePackageImage(base, { packages, places, pins }, asked) : base;
+    images.set(key, await readyImage(plan, key, host, asked));
     emit({ ...phase, state: 'end', durationMs: performance.now() - begin });
-    images.set(key, image.reference);
   }
   return images;
+}
+
+async function readyImage(
+  plan: LabPlan,
+  key: string,
+  host: HostPlan,
+  options: EngineImageOptions,
+): Promise<HostEngineImage> {
+  if (host.root) {
+    const { reference, tree } = await ensureTreeImage(host.root, host.image, options);
+    requireSystemd(plan, key, tree);
+    return { reference, foreign: { systemd: tree.foreign?.systemd ?? null } };
+  }
+  const base = await ensureEngineImage(host.image, options);
+  const { packages, packagePlaces: places, pins } = host;
+  return packages?.length ? ensurePackageImage(base, { packages, places, pins }, options) : base;
 }
 
 async function bring(
@@ -208,24 +238,25 @@ async function bring(
   return holdLab(record, options, {
     hasFiles: true,
     faults: () => faults,
+    beside: (host) => besideOf(record, host),
     target: (host) => targetOf(record, host, greeted),
     console: (host) => consoleOf(record, host),
     bring: async () => {
       const labels = labLabels(id, mark);
       const place = { endpoint, engine, signal };
       const networks = await makeNetworks(place, id, plan, labels);
-      const [image = ''] = images.values();
-      const wayOut = await makeOutside({ lab: id, info, labels, ...place }, plan, image);
+      const wayOut = await makeOutside({ lab: id, info, labels, ...place }, plan, [...images.values()]);
       await bootAll(
         { id, plan, endpoint, engine, info, networks, images, outside, wayOut, labels, lacking: new Set(), keys },
         options,
         (host, booted) => {
-          access.hosts[host.name] = { init: host.init, container: booted.access.container };
+          access.hosts[host.name] = booted.access;
           greeted.keep(host.name, booted.first);
         },
       );
       const container = (host: string): string => accessTo(record, access.hosts, host).container;
-      faults = containerFaults({ plan, endpoint, engine, networks, container });
+      const hasTools = (host: string): boolean => access.hosts[host]?.tools === true;
+      faults = containerFaults({ plan, endpoint, engine, networks, container, hasTools });
     },
     takeAway: async () => {
       greeted.close();
@@ -261,6 +292,7 @@ async function attachTo(record: LabRecord): Promise<RunningLab> {
   const none = greetedStreams();
   return attachedLab(record, {
     hasFiles: true,
+    beside: (host) => besideOf(record, host),
     target: (host) => targetOf(record, host, none),
     console: (host) => consoleOf(record, host),
     down: () => destroyLab(record),

@@ -2,12 +2,15 @@ import { once } from 'node:events';
 import { Duplex } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import type Docker from 'dockerode';
+import { serveStandardArgv } from '../local/brought-tools.js';
 import { ask, type EngineEndpoint, engineStatus, isUnreachable, questionMs } from './engine.js';
 
 /** A host's container, and what in it answers SSH. */
 export interface ContainerAccess {
   container: string;
   init: 'systemd' | 'light';
+  /** Its root file system is somebody's: its sshd is of the tools that it was given. */
+  tools?: true;
 }
 
 const retryMs = 50;
@@ -116,12 +119,16 @@ export async function containerState(
   }
 }
 
-/** A fresh byte stream to the host's sshd. Rejects when the host is gone, with how its container stands. */
+/**
+ * A fresh byte stream to the host's sshd, or to what `argv` starts in its container in place of it. Rejects when the host is
+ * gone, with how its container stands.
+ */
 export async function openTransport(
   endpoint: EngineEndpoint,
   engine: Docker,
   access: ContainerAccess,
   signal: AbortSignal,
+  argv?: readonly string[],
 ): Promise<ExecStream> {
   try {
     const exec = await ask(
@@ -129,7 +136,7 @@ export async function openTransport(
       'run a command in a host’s container',
       questionMs,
       engine.getContainer(access.container).exec({
-        Cmd: sshCommand[access.init],
+        Cmd: [...(argv ?? (access.tools ? serveStandardArgv : sshCommand[access.init]))],
         AttachStdin: true,
         AttachStdout: true,
         AttachStderr: true,

@@ -1,3 +1,4 @@
+import { hostProcBeside } from '../../model/beside.js';
 import { toolsPlace } from './tools-place.js';
 
 /**
@@ -72,19 +73,45 @@ chmod 755 ${own}/into
 fi
 `;
 
-/** In a mount namespace of the connection's own; descriptor 3 is the connection. */
-const serveScript = `set -e
+/** In a mount namespace of the connection's own. `streams`: redirections that make the connection sshd's standard streams. */
+const serveScript = (streams: string): string => `set -e
 mount --make-rprivate /
 cd ${toolsPlace}
 mount -t tmpfs -o mode=755,nosuid,nodev,size=1m tmpfs run
 mkdir run/sshd
 mount -o rbind /proc proc
 mount -o rbind /dev dev
-exec chroot . /usr/sbin/sshd -i -e -f ${ownOfSshd}/sshd_config <&3 >&3 2>/dev/null 3>&-
+exec chroot . /usr/sbin/sshd -i -e -f ${ownOfSshd}/sshd_config 2>/dev/null ${streams}
 `;
 
-/** The argv that serves one connection, in the host. */
-export const serveArgv: readonly string[] = [
+const serveBy = (streams: string): readonly string[] => [
   ...[`${toolsPlace}/bin/busybox`, 'unshare', '-m'],
-  ...[`${toolsPlace}/bin/busybox`, 'sh', '-c', serveScript],
+  ...[`${toolsPlace}/bin/busybox`, 'sh', '-c', serveScript(streams)],
+];
+
+/** The argv that serves one connection, in the host: that of descriptor 3. */
+export const serveArgv = serveBy('<&3 >&3 3>&-');
+
+/** Likewise, for the connection that its standard input and output are. */
+export const serveStandardArgv = serveBy('');
+
+/** What stays among the tools, and does not go into the host, for probes: with the host's network, and its processes to look at. */
+const besideScript = `set -e
+mount --make-rprivate /
+cd ${toolsPlace}
+mount -t tmpfs -o mode=755,nosuid,nodev,size=1m tmpfs run
+mount -t tmpfs -o mode=1777,nosuid,nodev,size=64m tmpfs tmp
+mkdir run/sshd
+mount -o rbind /dev dev
+mount -o rbind /proc proc
+mount -o rbind /sys sys
+mkdir -p .${hostProcBeside}
+mount -o rbind /proc .${hostProcBeside}
+exec chroot . /usr/sbin/sshd -i -e -f ${ownOfSshd}/sshd_config -o ForceCommand=none 2>/dev/null
+`;
+
+/** The argv that serves one connection beside the host, on its standard input and output. */
+export const serveBesideArgv: readonly string[] = [
+  ...[`${toolsPlace}/bin/busybox`, 'unshare', '-m'],
+  ...[`${toolsPlace}/bin/busybox`, 'sh', '-c', besideScript],
 ];

@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { messageOf, NetrigError } from '../../errors.js';
 import type { HostImage } from '../../images/host-image.js';
 import type { WantedImageOptions } from '../../images/containers/wanted-image.js';
@@ -42,6 +42,7 @@ import { freeRanges, giveBack, type IdRange, takeRanges } from './id-ranges.js';
 import { chooseIsolation, type HostIsolation, noneMeans, probeIsolation, usersMeans } from './isolation.js';
 import { lastLines } from '../shared/last-lines.js';
 import { outsideOf } from '../shared/outside.js';
+import { requireSystemd } from '../shared/own-systemd.js';
 import { type FaultSite, type HostPower, localFaults, type LocalFaults, notStarted } from './faults.js';
 import { BootFailure, type BootedHost, bootHost, type KeptDisk, type LabSite, powerOff } from './host.js';
 import { buildOnHost } from './image-builder.js';
@@ -140,21 +141,6 @@ function deadUplinks({ hosts }: LocalAccess, uplinks: ReadonlyMap<string, Proces
     all
       .filter((one) => hosts[host]?.off !== true && !isAlive(one))
       .map(({ pid }) => ({ what: `the way to the outside of the host ${host} (pid ${pid})`, host })),
-  );
-}
-
-/** Throws NETRIG_HOST_ROOT where a host is to boot a systemd that its root file system does not have. */
-function requireSystemd(plan: LabPlan, key: string, { foreign }: HostImage): void {
-  if (!foreign || foreign.systemd !== null) return;
-  const host = plan.hosts.find((one) => orderKey(one) === key && one.init === 'systemd');
-  if (!host) return;
-  const { place, path } = host.root!;
-  throw new NetrigError(
-    'NETRIG_HOST_ROOT',
-    `${place}: ${host.name} is to boot systemd, and ${basename(path)} has none.`,
-    {
-      hint: 'Leave `init` out, or `init: light`.',
-    },
   );
 }
 
