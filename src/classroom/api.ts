@@ -474,6 +474,8 @@ export interface StudentRow {
   work: {
     exercise: string;
     lab: LabView['state'];
+    /** A lab was wanted once, or more than that. */
+    begun: boolean;
     /** The host that is being begun again. */
     resetting: string | null;
     /** Terminals that can be looked at. */

@@ -34,6 +34,7 @@ function rowWork(room: Room, person: string, id: string, now: number): StudentRo
   return {
     exercise: id,
     lab: labState(room, work),
+    begun: work.startedAt !== null || work.help !== null,
     resetting: work.resetting,
     places: terminalsOf(room, exercise, work),
     closesAt: closes === null ? null : new Date(closes).toISOString(),

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { forgetDiagnoses } from '../diagnosis/diagnose.js';
 import { messageOf } from '../errors.js';
 import type { Exercise } from '../exercise/exercise.js';
 import { keepSavedValues } from '../lab/store.js';
@@ -93,6 +94,15 @@ export interface PerformOptions {
   onDone?(item: ScenarioItem, outcome: Outcome): void;
 }
 
+/** By session, which stays as long as its lab: a host's engine is asked for its version once. */
+const versionsOf = new WeakMap<LabSession, Map<string, Promise<string>>>();
+
+function engineVersionsOf(session: LabSession | undefined): Map<string, Promise<string>> {
+  const known = (session && versionsOf.get(session)) ?? new Map<string, Promise<string>>();
+  if (session) versionsOf.set(session, known);
+  return known;
+}
+
 /** Performs items of an exercise on a lab that is up: checks, or further steps. Resolves to the outcomes by the items' ids. */
 export async function performOn(
   lab: RunningLab,
@@ -114,9 +124,12 @@ export async function performOn(
     signal,
     existing: lab,
     furtherSteps: true,
+    engineVersions: engineVersionsOf(session),
     ...(session ? { openSession: () => ({ ...session, close: () => Promise.resolve() }) } : {}),
     onSaved: (running, values) => keepSavedValues(running.id, values),
   });
+  // Connections stay from round to round, and what is found out over them is kept: since then somebody has worked on the lab.
+  forgetDiagnoses((session?.lab ?? lab).plan);
   const outcomes = new Map<string, { outcome: Outcome; durationMs: number }>();
   try {
     for (const item of run.items) {

@@ -180,6 +180,7 @@ async function doSteps(room: Room, person: string, id: string, steps: readonly S
       const outcomes = await performOn(running, exercise, (item) => item.id === step, {
         directory: room.casts,
         signal: new AbortController().signal,
+        session: await room.places.session(lab),
       });
       const outcome = outcomes.get(step)?.outcome;
       ok = outcome?.verdict === 'pass';

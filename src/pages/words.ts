@@ -52,9 +52,9 @@ const shortMs = 120_000;
 /** How a student stands at an exercise: what they ask for beside what they did. */
 export function standing(
   row: Pick<StudentRow, 'joined' | 'online'>,
-  work: Pick<StudentRow['work'][number], 'help' | 'handedIn' | 'lab' | 'stuckMs'> | undefined,
+  work: Pick<StudentRow['work'][number], 'begun' | 'help' | 'handedIn' | 'lab' | 'stuckMs'> | undefined,
 ): string {
-  if (work === undefined) return row.joined ? 'not begun' : 'not joined';
+  if (work === undefined || !work.begun) return row.joined ? 'not begun' : 'not joined';
   const told = [
     ...(work.handedIn === null ? [] : [work.handedIn.counts?.late ? 'handed in, late' : 'handed in']),
     ...(work.help === null ? [] : ['asks for help']),

@@ -43,6 +43,8 @@ export interface ScenarioRunOptions {
   existing?: RunningLab;
   /** With `existing`: the steps of the scenario are further ones, and are done. */
   furtherSteps?: boolean;
+  /** Versions of the lab's engines by host, of runs before on the same lab: to ask an engine may start one that was stopped. */
+  engineVersions?: Map<string, Promise<string>>;
   /** Instead of SSH to the lab's hosts, for tests. */
   openSession?: (lab: RunningLab) => LabSession;
   /** Why the machine has no time for the lab just now; default: what the kernel says. */
@@ -246,7 +248,7 @@ export function createScenarioRun(scenario: Scenario, given: ScenarioRunOptions)
     outcomes: new Map(),
     background: [],
     saved: new Map(Object.entries(options.existing?.record.saved ?? {})),
-    engineVersions: new Map(),
+    engineVersions: options.engineVersions ?? new Map(),
     mask,
     maskBytes: maskBytesOf(scenario.secrets),
   };

@@ -25,6 +25,11 @@ function engineVersion(course: Course, host: ProbeHost): Promise<string> {
     version = host
       .exec(['docker', 'version', '--format', '{{.Server.Version}}'], { timeoutMs: engineVersionMs })
       .then((result) => (result.exitCode === 0 ? result.stdout.trim() : ''));
+    // One that is down just now may be up when it is asked for the next time.
+    void version.then(
+      (stated) => stated === '' && course.engineVersions.delete(host.name),
+      () => course.engineVersions.delete(host.name),
+    );
     course.engineVersions.set(host.name, version);
   }
   return version;

@@ -10,7 +10,7 @@ const file = join(root, 'test/fixtures/class/forward.yaml');
 const limits = 'limits: { labs: 2, starting: 1, reserve: 0 }';
 
 (missing ? describe.skip : describe)(
-  `One host of a student’s lab, begun again${missing ? ` (needs ${missing})` : ''}`,
+  `A student’s lab while it is up, and one host of it begun again${missing ? ` (needs ${missing})` : ''}`,
   function () {
     this.timeout(240_000);
     let tried: TriedClass;
@@ -52,6 +52,22 @@ const limits = 'limits: { labs: 2, starting: 1, reserve: 0 }';
       const { status, stderr } = await tried.run('stop');
       expect(status, stderr).to.equal(0);
       tried.remove();
+    });
+
+    it('is told why a task fails as it is now, not as it was found before', async () => {
+      const reason = async (): Promise<string> => {
+        await ada.judged('check');
+        const table = await teacher.call<ClassView>('GET', '/api/teacher');
+        return table.students[0]!.work[0]!.tasks['c03']!.reason ?? '';
+      };
+      expect(await reason()).to.contain('ip_forward is 0');
+      await type('router', 'sysctl -w net.ipv4.ip_forward=1');
+      await type('right', 'ip route del 10.1.0.0/24');
+      expect(await reason())
+        .to.contain('no route')
+        .and.not.contain('ip_forward is 0');
+      await type('right', 'ip route add 10.1.0.0/24 via 10.2.0.1');
+      await type('router', 'sysctl -w net.ipv4.ip_forward=0');
     });
 
     it('is as the set-up made it; what was done on it is gone, and the others are as they were', async () => {

@@ -125,6 +125,7 @@ const lacking = missing ?? noBrowser;
 
     it('begins one host again: its steps stand as to do, and its terminal takes a new shell', async () => {
       await openTerminal(page, 'node2');
+      await page.getByText('Begin again …').click();
       await page.getByLabel('Host to begin again').selectOption('node2');
       await page.getByRole('button', { name: 'Begin this host again' }).click();
       await page.getByText('node2 begins again').waitFor({ timeout: patience });

@@ -80,7 +80,7 @@ describe('Words of the pages', () => {
     const at = '2026-01-01T00:00:00.000Z';
     const counts = { nth: 1, at, late: false, points: 2, undecided: 0 };
     const handedIn = { times: 1, lastAt: at, judging: false, counts, of: 4 };
-    const work = { lab: 'up' as const, stuckMs: null };
+    const work = { begun: true, lab: 'up' as const, stuckMs: null };
     expect(standing(row, { ...work, help, handedIn })).to.equal('handed in; asks for help');
     expect(standing(row, { ...work, help, handedIn: null })).to.equal('asks for help');
     expect(
@@ -88,6 +88,10 @@ describe('Words of the pages', () => {
     ).to.equal('handed in, late');
     expect(standing(row, { ...work, help: null, handedIn: null })).to.equal('at work');
     expect(standing(row, undefined)).to.equal('not begun');
+    const nothing = { begun: false, lab: 'none' as const, stuckMs: null, help: null, handedIn: null };
+    expect(standing(row, nothing)).to.equal('not begun');
+    expect(standing({ joined: false, online: false }, nothing)).to.equal('not joined');
+    expect(standing({ joined: true, online: false }, { ...nothing, begun: true })).to.equal('away');
   });
 });
 

@@ -39,6 +39,16 @@ describe('The run of a scenario', () => {
     expect(events.at(-1)).to.include({ type: 'scenario:end' });
   });
 
+  it('asks no engine whose version was stated before on the same lab: to ask may start it', async () => {
+    const conditional = text
+      .replace('hosts: { a: { init: light }, b: { init: light } }', 'hosts: { a: , b: { init: light } }')
+      .replace('  - check: one\n', '  - check: one\n    when: { engine: ">=28" }\n');
+    const engineVersions = new Map([['a', Promise.resolve('20.10.24')]]);
+    const outcomes = await fakeRun(fakeScenario(conditional, {}), { engineVersions }).all();
+    expect(outcomes['one']).to.include({ verdict: 'skipped' });
+    expect(outcomes['one']!.reason).to.contain('here it is 20.10.24');
+  });
+
   it('a step that fails ends it, and says so of what comes after', async () => {
     const scenario = fakeScenario(text, { steps: { second: () => ({ verdict: 'fail', reason: 'No.' }) } });
     const outcomes = await fakeRun(scenario).all();

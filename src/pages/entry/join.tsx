@@ -32,18 +32,30 @@ function JoinPage() {
   return (
     <main class="alone">
       <h1>Join</h1>
+      <p>Type the code that you were given, or open the link that came with it.</p>
       <form onSubmit={submit}>
         <p>
           <label>
             Code{' '}
-            <input name="code" class="mono" required autocomplete="off" spellcheck={false} defaultValue={fromLink} />
+            <input
+              name="code"
+              class="mono"
+              placeholder="7K3M-Q2ZD-90AB-XYTR"
+              size={22}
+              required
+              autocomplete="off"
+              spellcheck={false}
+              defaultValue={fromLink}
+            />
           </label>
         </p>
         <button type="submit" class="main" disabled={busy}>
           {busy ? 'Joining …' : 'Join'}
         </button>
       </form>
-      <p role="alert">{problem ?? ''}</p>
+      <p role="alert" class={problem === null ? '' : 'problem'}>
+        {problem ?? ''}
+      </p>
     </main>
   );
 }

@@ -55,7 +55,8 @@ function TaskList({ page, view, work, only }: WorkPlace & { only: (id: string) =
   return (
     <>
       <h3>
-        Tasks <span class="dim">{progressWords(tasks, work.tasks)}</span>
+        {tasks.every(({ guard }) => guard) ? 'Must stay as it is' : 'Tasks'}{' '}
+        <span class="dim">{progressWords(tasks, work.tasks)}</span>
       </h3>
       <ul class="tasks">
         {tasks.map((task) => (
@@ -112,9 +113,6 @@ function Lab({ page, view, work, wanted }: WorkPlace & { wanted: Wanted | null }
   const [trace, setTrace] = useState<TraceView | null>(null);
   return (
     <section class="lab-side" aria-label="Lab">
-      <LabBar page={page} view={view} work={work} />
-      {view.may.help && <Help page={page} work={work} />}
-      <FromTeacher page={page} work={work} />
       <Topology topology={view.topology} work={work} trace={trace} />
       {view.may.trace && <Trace page={page} work={work} trace={trace} seen={setTrace} />}
       <h3>Terminals</h3>
@@ -131,6 +129,11 @@ function Work({ page, view, work }: WorkPlace) {
   const parts = { page, view, work };
   return (
     <div class="work">
+      <section class="lab-head" aria-label="Lab and help">
+        <LabBar page={page} view={view} work={work} />
+        {view.may.help && <Help page={page} work={work} />}
+        <FromTeacher page={page} work={work} />
+      </section>
       <section class="text-side" aria-label="Text and tasks">
         <Html html={view.html} />
         {solo && <Course {...parts} stage={null} typeIn={typeIn} />}

@@ -37,7 +37,7 @@ function workOf(work: Work, now: string): WorkView {
 function Others({ others }: { others: Work['others'] }) {
   if (others.length === 0) return null;
   return (
-    <section class="problems inconclusive" aria-label="Values of other students">
+    <section class="others inconclusive" aria-label="Values of other students">
       <h3>Values that were drawn for others</h3>
       <p class="dim">A sign of copying, and no proof of it. No points are taken.</p>
       <ul>
@@ -48,6 +48,28 @@ function Others({ others }: { others: Work['others'] }) {
         ))}
       </ul>
     </section>
+  );
+}
+
+/** What became of each task, with the reasons of those that are red. */
+function Tasks({ exercise, work }: { exercise: ClassView['exercises'][number]; work: Work }) {
+  return (
+    <ul class="tasks">
+      {exercise.tasks.map(({ id, title, guard, hidden }) => {
+        const state = work.tasks[id];
+        const { sign, word } = verdictWord(state?.verdict ?? 'open', guard);
+        return (
+          <li key={id} class={state?.verdict ?? 'open'}>
+            <span class="sign" aria-hidden="true">
+              {sign}
+            </span>{' '}
+            {title} <span class="badge">{word}</span> {hidden && <span class="tag">hidden</span>}
+            {state !== undefined && state.hints > 0 && <span class="tag">{count(state.hints, 'hint')}</span>}
+            {state?.reason && <p>{state.reason}</p>}
+          </li>
+        );
+      })}
+    </ul>
   );
 }
 
@@ -70,8 +92,11 @@ function Student({ page, row, work, view }: { page: Page; row: StudentRow; work:
         {row.person.name}: {exercise?.title ?? work.exercise}
       </h2>
       <p class="row">
-        <span>{`${work.points} of ${count(work.of, 'point')}`}</span>
-        {work.handedIn !== null && <span>{handInWords(work.handedIn)}</span>}
+        <span>
+          {work.handedIn === null
+            ? `${work.points} of ${count(work.of, 'point')} as the lab was seen last; nothing is handed in`
+            : handInWords(work.handedIn)}
+        </span>
         {work.help !== null && (
           <>
             <span>Asks for help{work.help.note === '' ? '' : `: ${work.help.note}`}</span>
@@ -87,22 +112,7 @@ function Student({ page, row, work, view }: { page: Page; row: StudentRow; work:
           <HostAgain hosts={exercise.hosts} busy={work.resetting !== null} begin={resetHost} />
         )}
       </p>
-      <ul class="tasks">
-        {exercise?.tasks.map(({ id, title, guard, hidden }) => {
-          const state = work.tasks[id];
-          const { sign, word } = verdictWord(state?.verdict ?? 'open', guard);
-          return (
-            <li key={id} class={state?.verdict ?? 'open'}>
-              <span class="sign" aria-hidden="true">
-                {sign}
-              </span>{' '}
-              {title} <span class="badge">{word}</span> {hidden && <span class="tag">hidden</span>}
-              {state !== undefined && state.hints > 0 && <span class="tag">{count(state.hints, 'hint')}</span>}
-              {state?.reason && <p>{state.reason}</p>}
-            </li>
-          );
-        })}
-      </ul>
+      {exercise !== undefined && <Tasks exercise={exercise} work={work} />}
       <Others others={work.others} />
       <h3>Terminals</h3>
       <div class="row">

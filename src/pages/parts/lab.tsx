@@ -25,6 +25,7 @@ export function LabBar({ page, view, work }: { page: Page; view: ExerciseView; w
     page.doing(send<WorkView>(pathOf('lab', { exercise: work.exercise }), request).then((answer) => page.take(answer)));
   };
   const { state } = work.lab;
+  const hosts = view.topology.hosts.map(({ name }) => name);
   const lose = 'What was configured in the lab since then is lost. Terminals are closed. Go on?';
   return (
     <div class="lab row">
@@ -34,24 +35,27 @@ export function LabBar({ page, view, work }: { page: Page; view: ExerciseView; w
           Start the lab
         </button>
       )}
-      {state === 'up' && (
-        <>
-          <button type="button" onClick={() => ask({ do: 'reset' }, lose)}>
-            Begin again
-          </button>
-          {view.may.resetHost && view.topology.hosts.length > 1 && (
-            <HostAgain
-              hosts={view.topology.hosts.map(({ name }) => name)}
-              busy={work.lab.state === 'up' && work.lab.resetting !== null}
-              begin={(host) => ask({ do: 'reset', host }, hostLost(host, view.may.steps))}
-            />
-          )}
-          {view.checkpoints.map(({ stage, title }) => (
-            <button type="button" key={stage} onClick={() => ask({ do: 'reset', stage }, lose)}>
-              Go to the start of {title}
+      {work.lab.state === 'up' && (
+        <details class="again">
+          <summary>Begin again …</summary>
+          <div class="row">
+            <button type="button" onClick={() => ask({ do: 'reset' }, lose)}>
+              Begin the whole lab again
             </button>
-          ))}
-        </>
+            {view.may.resetHost && hosts.length > 1 && (
+              <HostAgain
+                hosts={hosts}
+                busy={work.lab.resetting !== null}
+                begin={(host) => ask({ do: 'reset', host }, hostLost(host, view.may.steps))}
+              />
+            )}
+            {view.checkpoints.map(({ stage, title }) => (
+              <button type="button" key={stage} onClick={() => ask({ do: 'reset', stage }, lose)}>
+                Go to the start of “{title}”
+              </button>
+            ))}
+          </div>
+        </details>
       )}
       {work.lab.state === 'up' && work.lab.resetFailed !== null && (
         <p class="fail" role="alert">

@@ -82,8 +82,12 @@ export function Task({ task, state, page, work, check }: TaskProps) {
           {sign}
         </span>{' '}
         {task.title} <span class="badge">{word}</span>
-        {task.points !== null && <span class="tag">{count(task.points, 'point')}</span>}
-        {task.guard && <span class="tag">must stay so</span>}
+        {task.points !== null && (
+          <span class="tag">
+            {task.guard ? `costs ${count(task.points, 'point')} where broken` : count(task.points, 'point')}
+          </span>
+        )}
+        {task.guard && task.points === null && <span class="tag">must stay so</span>}
       </h4>
       {task.detail !== null && <p class="dim">{task.detail}</p>}
       {task.html !== '' && <Html html={task.html} />}
