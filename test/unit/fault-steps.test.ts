@@ -7,9 +7,11 @@ import type { Outcome } from '../../src/model/verdict.js';
 import { keptApart } from '../../src/places/kept-apart.js';
 import type { HostPlan, LabPlan } from '../../src/plan/lab-plan.js';
 import { planLab } from '../../src/plan/plan.js';
+import { portName } from '../../src/providers/local/segments.js';
 import { lossTable, noFaults, queueChanges, wireFaultLines, wireState } from '../../src/providers/local/wire-faults.js';
 import { queueLines } from '../../src/providers/shared/queue-lines.js';
-import { cardScript, clockScript, guestFaults } from '../../src/providers/vagrant/faults.js';
+import { cardScript, clockScript, guestFaults, killScript } from '../../src/providers/vagrant/faults.js';
+import { cableChanges } from '../../src/providers/vagrant/wire-faults.js';
 import { broken } from '../../src/run/course.js';
 import { faultKeeper } from '../../src/run/faults.js';
 import { createScenarioRun } from '../../src/run/scenario-run.js';
@@ -313,6 +315,45 @@ describe('Faults of virtual machines', () => {
     expect(healed).to.contain('ip link delete dev netrig-in0').and.not.to.contain('add');
   });
 
+  it('take ends of cards off their bridges, put them on others, and take the carrier, and lead back to what was', () => {
+    const cards = plan.hosts.flatMap((host, index) =>
+      host.interfaces.map((nic, card) => ({
+        port: portName(index, host.name, nic.name),
+        machine: `m${index + 1}`,
+        mac: `52:54:00:00:0${index}:0${card}`,
+        end: `vnet${index}${card}`,
+        bridge: `virbr-${nic.segment}`,
+      })),
+    );
+    const endOf = (host: string): string => cards.find(({ port }) => port === `${host}.eth0`)!.end;
+    const far: { segment: string; hosts: string[] } = { segment: 'lan', hosts: ['far'] };
+    const silent = wireState(plan, [{ kind: 'cut', ...far, as: 'silence' }]);
+    const pulled = wireState(plan, [{ kind: 'cut', ...far, as: 'carrier' }]);
+    const parted = wireState(plan, [{ kind: 'partition', segment: 'lan', groups: [['far']] }]);
+    expect(cableChanges(cards, noFaults, silent)).to.deep.equal({
+      lines: [`link set dev ${endOf('far')} nomaster`],
+      carriers: [],
+    });
+    expect(cableChanges(cards, silent, pulled).lines).to.deep.equal([`link set dev ${endOf('far')} master virbr-lan`]);
+    expect(cableChanges(cards, silent, pulled).carriers.map(({ card, up }) => [card.end, up])).to.deep.equal([
+      [endOf('far'), false],
+    ]);
+    expect(cableChanges(cards, pulled, noFaults).carriers.map(({ up }) => up)).to.deep.equal([true]);
+    const [bridge] = [...parted.bridges.keys()];
+    const { lines } = cableChanges(cards, noFaults, parted);
+    expect(lines[0]).to.match(new RegExp(`^link add name ${bridge?.replace('+', '\\+')} .*type bridge`));
+    const back = cableChanges(cards, parted, noFaults).lines;
+    expect(back.at(-1)).to.equal(`link delete dev ${bridge}`);
+    expect(back.slice(0, -1).every((line) => line.endsWith('master virbr-lan'))).to.equal(true);
+    expect(cableChanges(cards, parted, parted).carriers).to.deep.equal([]);
+  });
+
+  it('kill by the command name as it is, whatever is in it', () => {
+    expect(killScript('sleep')).to.contain('pkill -KILL -x -- sleep');
+    expect(killScript('a.b+c')).to.contain("'a\\.b\\+c'");
+    expect(killScript('a-name-of-more-than-15')).to.contain('a-name-of-more- ');
+  });
+
   it('set a clock by so much, whatever it shows', () => {
     expect(clockScript(-90_000)).to.contain('now + -90.000').and.to.contain('date -u -s "@$(');
   });
@@ -325,6 +366,10 @@ describe('Faults of virtual machines', () => {
     });
     expect(await faults.lacks({ kind: 'poweroff', host: 'far' })).to.contain('does not do that (poweroff)');
     expect(await faults.lacks({ kind: 'clock', host: 'far', byMs: 1 })).to.equal(null);
+    expect(await faults.lacks({ kind: 'kill', host: 'far', process: 'sleep' })).to.equal(null);
+    expect(await faults.lacks({ kind: 'cut', segment: 'lan', hosts: ['far'], as: 'carrier' })).to.contain(
+      'only with a libvirtd of its own',
+    );
     expect(asked).to.deep.equal([]);
     const delay: Fault = { kind: 'delay', segment: 'lan', hosts: ['far'], byMs: 5 };
     expect(await faults.lacks(delay)).to.equal('the kernel of far cannot do it (tried: no such kernel)');

@@ -16,7 +16,7 @@ import {
   parseSshConfig,
 } from '../../src/providers/vagrant/machine-readable.js';
 import { parseBoxVolumes } from '../../src/providers/vagrant/pool.js';
-import { bridgeOf } from '../../src/providers/vagrant/uplink.js';
+import { endOfCard } from '../../src/providers/vagrant/uplink.js';
 import {
   managementNetwork,
   shapeOf,
@@ -190,8 +190,8 @@ describe('the machines of a lab', () => {
       { ifname: 'virbr3', address: '52:54:00:aa:bb:cc' },
       { ifname: 'vnet1', address: `fe${card.mac.slice(2)}`, master: 'virbr3' },
     ];
-    expect(bridgeOf(links, card.mac)).to.equal('virbr3');
-    expect(bridgeOf(links, cards[0]!.mac)).to.equal(null);
+    expect(endOfCard(links, card.mac)?.master).to.equal('virbr3');
+    expect(endOfCard(links, cards[0]!.mac)).to.equal(undefined);
   });
 
   it('are reached over a network that leads nowhere, on addresses that this machine does not have', () => {

@@ -391,7 +391,9 @@ describe('labs on virtual machines', function () {
     expect(listRecords()).to.deep.equal([]);
   });
 
-  it('have packages, files and a way to the outside that others lack; frames that are late or come twice, and clocks that go wrong, until it is healed', async () => {
+  it('have packages, files and a way to the outside that others lack; frames that are late or come twice, and clocks that go wrong, until it is healed', async function () {
+    // Two labs; the first boots.
+    this.timeout(2 * bootMs);
     // Where these machines are run there is no mirror.
     await ensurePackageLayer(await ensureHostImage('debian-12', quietly), ['tree'], quietly);
     const directory = mkdtempSync(join(state, 'own-'));

@@ -5,11 +5,13 @@ import { quoteArg } from '../../ssh/quote.js';
 import type { HostConnection } from '../../ssh/ssh.js';
 import type { LabFaults, PlantedFault } from '../provider.js';
 import { queueLines } from '../shared/queue-lines.js';
+import { type CableFault, cableFaults, type Cables } from './wire-faults.js';
 
 /**
- * Faults of virtual machines, as far as a machine's own kernel can do them: what comes in by a card goes through an `ifb` device
- * first, whose queue delays, corrupts, duplicates and slows down; and each machine has a clock of its own. Root of the machine
- * could see and undo that, other than on the local provider.
+ * Faults of virtual machines. Cables are cut and segments parted outside of them (wire-faults.ts). What a machine's own kernel can
+ * do is done there: what comes in by a card goes through an `ifb` device first, whose queue delays, corrupts, duplicates and slows
+ * down; each machine has a clock of its own; processes are killed over SSH. Root of the machine could see and undo that, other
+ * than on the local provider.
  */
 
 type Connect = (host: string, signal: AbortSignal) => Promise<HostConnection>;
@@ -21,6 +23,15 @@ const never = new AbortController().signal;
 const queued = new Set<string>(['delay', 'jitter', 'corrupt', 'duplicate', 'rate']);
 type QueuedFault = Extract<WireFault, { hosts: readonly string[] }>;
 const isQueued = (fault: Fault): fault is QueuedFault => queued.has(fault.kind);
+
+const isCable = (fault: Fault): fault is CableFault => fault.kind === 'cut' || fault.kind === 'partition';
+
+/** What ends the processes of a command name, as the kernel knows it: 15 characters of it. Exported for tests. */
+export const killScript = (process: string): string =>
+  `pkill -KILL -x -- ${quoteArg(literal(process.slice(0, 15)))} || { echo "no process has that command name" >&2; exit 1; }`;
+
+/** As a regular expression for `pkill -x`, which takes no other. */
+const literal = (text: string): string => text.replace(/[\\^$.|?*+()[\]{}]/g, '\\$&');
 
 /** The device behind a card. */
 const deviceName = (index: number): string => `netrig-in${index}`;
@@ -83,8 +94,15 @@ async function failureOf(connect: Connect, host: string, script: string, signal 
   }
 }
 
-/** The faults of a lab of virtual machines. */
-export function guestFaults(plan: LabPlan, connect: Connect): LabFaults {
+async function plantKill(connect: Connect, { host, process }: Extract<Fault, { kind: 'kill' }>): Promise<PlantedFault> {
+  const why = await failureOf(connect, host, killScript(process));
+  if (why !== null) throw new NetrigError('NETRIG_FAULT', `${process} on ${host} could not be killed: ${why}.`);
+  return { heal: async () => undefined };
+}
+
+/** The faults of a lab of virtual machines. `cables`: `null` where they are not in netrig's hands. */
+export function guestFaults(plan: LabPlan, connect: Connect, cables: Cables | null = null): LabFaults {
+  const plantCable = cables === null ? null : cableFaults(cables);
   let wires: readonly WireFault[] = [];
   let turn: Promise<unknown> = Promise.resolve();
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
@@ -134,7 +152,9 @@ export function guestFaults(plan: LabPlan, connect: Connect): LabFaults {
   }
 
   async function lacks(fault: Fault): Promise<string | null> {
-    if (fault.kind === 'clock') return null;
+    if (fault.kind === 'clock' || fault.kind === 'kill') return null;
+    if (isCable(fault))
+      return cables === null ? 'the cables of machines are in netrig’s hands only with a libvirtd of its own' : null;
     if (!isQueued(fault)) return `the vagrant provider does not do that (${fault.kind})`;
     const said = await Promise.all(
       fault.hosts.map(async (host) => {
@@ -150,6 +170,8 @@ export function guestFaults(plan: LabPlan, connect: Connect): LabFaults {
     lacks,
     plant: async (fault) => {
       if (isQueued(fault)) return plantQueued(fault);
+      if (isCable(fault) && plantCable !== null) return plantCable(fault);
+      if (fault.kind === 'kill') return plantKill(connect, fault);
       if (isHostFault(fault) && fault.kind === 'clock') return plantClock(fault.host, fault.byMs);
       throw new NetrigError('NETRIG_INTERNAL', `The vagrant provider does not do ${fault.kind}.`);
     },

@@ -29,6 +29,7 @@ import {
 } from './machines.js';
 import { type PackedLayers, packLayers, putPackages, startServices } from './packages.js';
 import { openTransport, whyGone } from './transport.js';
+import { cablesOf } from './wire-faults.js';
 import { type LabShape, shapeOf } from './vagrant-plan.js';
 
 const holderMs = 60_000;
@@ -287,7 +288,11 @@ async function bring(
   };
   const record = newRecord(id, 'vagrant', plan, access, options);
   const watch = watchHosts(access);
-  const faults = guestFaults(plan, (host, until) => connectSlowly(targetOf(record, host, watch), until));
+  const faults = guestFaults(
+    plan,
+    (host, until) => connectSlowly(targetOf(record, host, watch), until),
+    cablesOf(plan, machines),
+  );
   let configured = false;
   let kept = false;
   return holdLab(record, options, {

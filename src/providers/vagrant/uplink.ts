@@ -11,16 +11,16 @@ import type { PrivateLibvirtd } from './libvirtd.js';
 
 const commandMs = 20_000;
 
-interface Link {
+export interface Link {
   ifname: string;
   address?: string;
   master?: string;
 }
 
-/** The bridge that the card with that address is on: libvirt's end of it has the same address but for the first byte. */
-export function bridgeOf(links: readonly Link[], mac: string): string | null {
+/** libvirt's end of the card with that address: it has the same address but for the first byte. */
+export function endOfCard(links: readonly Link[], mac: string): Link | undefined {
   const end = `fe${mac.slice(2)}`.toLowerCase();
-  return links.find(({ address }) => address === end)?.master ?? null;
+  return links.find(({ address }) => address === end);
 }
 
 /** Plugs one in. `own` gets its processes as they start. Rejects with an Error that has the words of what failed. */
@@ -39,8 +39,9 @@ export async function plugUplink(
       throw new Error(`its way to the outside could not be plugged in: ${result.stderr.trim() || argv.join(' ')}`);
     return result.stdout;
   };
-  const bridge = bridgeOf(JSON.parse(await inside('ip', '-json', 'link', 'show')) as Link[], mac);
-  if (bridge === null) throw new Error('its card for the way to the outside is on no bridge');
+  const links = JSON.parse(await inside('ip', '-json', 'link', 'show')) as Link[];
+  const bridge = endOfCard(links, mac)?.master;
+  if (bridge === undefined) throw new Error('its card for the way to the outside is on no bridge');
   await startUplink(init, directory, (identity) => own.push(identity), device);
   await inside('ip', 'link', 'set', 'dev', device, 'master', bridge);
   await inside('ip', 'link', 'set', 'dev', device, 'up');
