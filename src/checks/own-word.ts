@@ -65,7 +65,7 @@ const rows: Readonly<Record<string, Of>> = {
       ? { of: `the programs of ${hosts}`, instead: '`sysctl`, `link` and `address` ask the kernel' }
       : null,
   iptables: programs(
-    'a `port` or `ping` through the rule, with `fails: filtered` or `timeout`, sees what is let through',
+    'a `port` or `ping` through the rule, with `fails: timeout` or `refused`, sees what is let through',
   ),
   counter: programs('a `capture` sees the packets'),
   sysctl: (spec, hosts) =>
