@@ -30,7 +30,7 @@ async function apply(lab: Lab, commands: Commands): Promise<void> {
 /** Until it passes, or the last outcome: a path may need a moment after it was mended (STP, a container's start). */
 async function green(lab: Lab, [kind, spec]: Fault['check']): Promise<Outcome> {
   let outcome = await lab.check(kind, spec);
-  for (let tries = 0; outcome.verdict !== 'pass' && tries < 8; tries += 1) {
+  for (let tries = 0; outcome.verdict !== 'pass' && tries < 40; tries += 1) {
     await new Promise((resolve) => setTimeout(resolve, 300));
     outcome = await lab.check(kind, spec);
   }

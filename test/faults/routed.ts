@@ -62,9 +62,13 @@ steps:
     content: |
       #!/bin/sh
       # service OPTIONS: in place of the one that runs, answer on port 80.
+      listens() { ss -Hlntu "sport = :80 or sport = :8000" | grep -q .; }
       for p in $(ss -Hlntup "sport = :80 or sport = :8000" | grep -o 'pid=[0-9]*' | cut -d= -f2); do kill -CONT $p; kill $p; done
-      [ "$1" = none ] || setsid socat "$1,fork,reuseaddr" EXEC:/usr/local/bin/page >/dev/null 2>&1 </dev/null &
-      sleep 0.4
+      for i in $(seq 200); do listens || break; sleep 0.02; done
+      [ "$1" = none ] && exit 0
+      setsid socat "$1,fork,reuseaddr" EXEC:/usr/local/bin/page >/dev/null 2>&1 </dev/null &
+      for i in $(seq 500); do listens && exit 0; sleep 0.02; done
+      exit 1
   - on: server
     run: service TCP6-LISTEN:80,ipv6only=0
   - on: server
