@@ -241,6 +241,7 @@ export async function ensureForeignRoot(
   return {
     name,
     suite: '',
+    build: basename(entry.directory),
     root: join(entry.directory, treeName),
     layers: [],
     engineVersion: '',

@@ -4,6 +4,8 @@ export interface HostImage {
   name: string;
   /** `bullseye` */
   suite: string;
+  /** Which build of it this is: its content key, and when it was built. What is made over a tree is made over that build of it. */
+  build: string;
   /** Absolute directory of the read-only root tree. */
   root: string;
   /** Absolute directories of overlay layers over the tree, the topmost first: packages, for one. */

@@ -1,5 +1,5 @@
 import { readdir, rm, writeFile } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { isNetrigError, NetrigError } from '../errors.js';
 import { shown, suggestion } from '../language/wording.js';
 import { runIsolated } from './build-command.js';
@@ -199,6 +199,11 @@ function installFailure(base: HostImage, output: string, place: BuildPlace): Net
   });
 }
 
+/** The content key of a layer: it holds the books of the packages beneath it, so it fits one build of an image and no other. */
+export function packageLayerKey(base: Pick<HostImage, 'build'>, packages: readonly string[]): string {
+  return contentKey('packages', format, base.build, [...new Set(packages)].sort());
+}
+
 /**
  * The overlay layer that holds packages, made first where the cache has none. The order in which packages are named does
  * not matter.
@@ -216,7 +221,7 @@ export async function ensurePackageLayer(
   const name = `${base.name}+${wanted.slice(0, 3).join('+')}`.replace(/[^a-z0-9.+-]/g, '-').slice(0, 60);
   await requireBuildTools();
   return ensureEntry(
-    { room: 'layers', name, key: contentKey('packages', format, basename(dirname(base.root)), wanted) },
+    { room: 'layers', name, key: packageLayerKey(base, wanted) },
     {
       subject: `the packages ${wanted.join(' ')} for ${base.name}`,
       neededBytes,

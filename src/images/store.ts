@@ -98,6 +98,7 @@ function hostImage(directory: string, manifest: ImageManifest): HostImage {
   return {
     name,
     suite,
+    build: `${basename(directory)}@${manifest.builtAt}`,
     root: join(directory, 'root'),
     layers: [],
     engineVersion,

@@ -1,5 +1,5 @@
 import { link, mkdir } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename, join } from 'node:path';
 import { runEngine } from '../container-image-build.js';
 import { contentKey, ensureEntry, type CacheEntry } from '../cache-entry.js';
 import type { HostImage } from '../host-image.js';
@@ -31,7 +31,7 @@ export async function ensureEngineStore(
   const parts = sorted.map((archive) => basename(archive.directory));
   const bytes = sorted.reduce((sum, archive) => sum + archive.sizeBytes, 0);
   return ensureEntry(
-    { room: 'engines', name: base.name, key: contentKey('engine', basename(dirname(base.root)), parts) },
+    { room: 'engines', name: base.name, key: contentKey('engine', base.build, parts) },
     {
       subject: `the engine store of ${base.name} with ${sorted.map((archive) => archive.facts.name).join(', ')}`,
       neededBytes: 100_000_000 + bytes * 3,
