@@ -1,4 +1,4 @@
-// npm test: does its own set-up, then runs the unit tests and the lab tests, some files at once (--jobs N: so many; 1: one after
+// npm test: does its own set-up, then runs the unit tests, and the lab tests, some files at once (--jobs N: so many; 1: one after
 // the other, told as they go). Other arguments go to Mocha (-g PATTERN, …).
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { availableParallelism, homedir } from 'node:os';
@@ -36,9 +36,9 @@ const longest = labFiles(
 /** Files whose tests use up what all labs of a machine share, such as its neighbour table: nothing else runs meanwhile. */
 const alone = labFiles('local-isolation');
 const lab = unitOnly ? [] : testFiles('lab');
+const unit = testFiles('unit');
 const files = [
   ...longest.filter((file) => lab.includes(file)),
-  ...testFiles('unit'),
   ...lab.filter((file) => ![...longest, ...alone].includes(file)),
 ];
 
@@ -85,14 +85,13 @@ function mocha(some, atOnce) {
   ]);
 }
 
-const byThemselves = alone.filter((file) => lab.includes(file));
-if (jobs === 1) process.exit(await mocha([...files, ...byThemselves], 1));
-const lanes = unitOnly ? null : makeLanes();
-if (lanes) process.env.NETRIG_TEST_LANES = lanes;
-let status = await mocha(files, jobs);
-if (lanes) await removeLanes(lanes);
-if (byThemselves.length > 0) {
-  process.stdout.write('\nOne after the other, for they need the machine to themselves:\n');
-  status = Math.max(status, await mocha(byThemselves, 1));
-}
+if (unitOnly || jobs === 1) process.exit(await mocha([...unit, ...lab], 1));
+// In one process: all files are loaded before the first test runs, and they are over in a minute or two.
+let status = await mocha(unit, 1);
+const lanes = makeLanes();
+process.env.NETRIG_TEST_LANES = lanes;
+status = Math.max(status, await mocha(files, jobs));
+await removeLanes(lanes);
+process.stdout.write('\nOne after the other, for they need the machine to themselves:\n');
+status = Math.max(status, await mocha(alone, 1));
 process.exit(status);

@@ -71,9 +71,18 @@ const zDependsOn = z
       : Object.fromEntries(Object.entries(value).map(([name, { condition }]) => [name, condition])),
   );
 
-const zUlimit = z.union([z.int().min(-1), z.strictObject({ soft: z.int().min(-1), hard: z.int().min(-1) })], {
-  error: (issue) => `expected a number, or \`{ soft, hard }\`, got ${shown(issue.input)}`,
-});
+const zUlimit = z.union(
+  [
+    z.int().min(-1),
+    z.strictObject({
+      soft: z.int().min(-1).describe('What holds until a process asks for more.'),
+      hard: z.int().min(-1).describe('The most that a process may ask for.'),
+    }),
+  ],
+  {
+    error: (issue) => `expected a number, or \`{ soft, hard }\`, got ${shown(issue.input)}`,
+  },
+);
 
 /** The keys, for the schema of a container. */
 export const containerKeys = {
