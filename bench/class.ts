@@ -1,9 +1,12 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ClassView } from '../src/classroom/api.js';
+import { Client, tryClass } from '../test/lab/class-client.js';
 import { loadClass } from '../src/classroom/class-file.js';
 import { rehearse } from '../src/classroom/rehearse.js';
-import type { Bench, BenchContext, Result } from './measure.js';
+import { timed, type Bench, type BenchContext, type Result } from './measure.js';
 
 const exercise = join(import.meta.dirname, '..', '..', 'test', 'fixtures', 'class', 'engines.yaml');
 
@@ -46,10 +49,10 @@ async function rehearsed(students: number, context: BenchContext): Promise<Resul
         null,
       ),
       figure(
-        'from handing in to ten verdicts, all students at once',
+        'from handing in to ten verdicts, all students within ten seconds',
         'ms',
         all.map(({ judgeMs }) => judgeMs),
-        null,
+        2000,
       ),
     ];
   } finally {
@@ -57,9 +60,57 @@ async function rehearsed(students: number, context: BenchContext): Promise<Resul
   }
 }
 
+const three = join(import.meta.dirname, '..', '..', 'test', 'fixtures', 'class', 'forward.yaml');
+
+/** ms from the button to the lab, for as many students one after another. */
+async function starts(students: number, reserve: number, context: BenchContext): Promise<number[]> {
+  const names = Array.from({ length: students }, (_, index) => `student-${index + 1}`);
+  const tried = tryClass(
+    names,
+    `limits: { labs: ${students + reserve}, starting: 1, reserve: ${reserve} }`,
+    `exercises: [{ file: ${three} }]`,
+  );
+  try {
+    const { url } = await tried.start();
+    const codes = tried.codes();
+    const teacher = new Client(url);
+    await teacher.join(codes.get('teacher-1')!);
+    const values: number[] = [];
+    for (const name of names) {
+      context.signal.throwIfAborted();
+      const client = new Client(url);
+      await client.join(codes.get(name)!);
+      const ready = async (): Promise<boolean> =>
+        (await teacher.call<ClassView>('GET', '/api/teacher')).labs.reserve >= reserve;
+      while (values.length + reserve <= students && !(await ready()))
+        await delay(200, undefined, { signal: context.signal });
+      values.push(await timed(() => client.lab()));
+    }
+    return values;
+  } finally {
+    await tried.run('stop');
+    tried.remove();
+  }
+}
+
+async function measured(students: number, begun: number, context: BenchContext): Promise<Result[]> {
+  const figure = (title: string, values: number[], atMost: number): Result => ({
+    kind: 'figure',
+    title,
+    unit: 'ms',
+    values,
+    atMost,
+  });
+  return [
+    figure('a lab of three light hosts, from the reserve', await starts(begun, 1, context), 3000),
+    figure('the same without a reserve', await starts(begun, 0, context), 10_000),
+    ...(await rehearsed(students, context)),
+  ];
+}
+
 export const classBench: Bench = {
   name: 'class',
   what: 'a class of 30 students, two hosts with engines each: booted, solved, judged and graded at once',
   onlyNamed: true,
-  run: (context) => rehearsed(context.quick ? 4 : 30, context),
+  run: (context) => (context.quick ? measured(4, 2, context) : measured(30, 6, context)),
 };

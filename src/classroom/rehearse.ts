@@ -52,8 +52,11 @@ export interface RehearseOptions {
 
 /** Solutions that are typed at once: students do not all type in the same second. */
 const solvingAtOnce = 8;
-/** How long nobody does anything while the processors are looked at, ms. */
-const restMs = 5000;
+/** Within so long all hand in, evenly, ms: nor do they all press a button in the same second. */
+const handingInMs = 10_000;
+/** For what the boot left to do, ms; and how long nobody does anything while the processors are looked at. */
+const settleMs = 10_000;
+const restMs = 20_000;
 
 /** Ticks of all processors that were not idle, and all of them. From proc_stat(5): user nice system idle iowait … */
 function ticks(): { busy: number; all: number } {
@@ -109,6 +112,32 @@ function gate(most: number): <T>(work: () => Promise<T>) => Promise<T> {
   };
 }
 
+interface Turns {
+  /** Somebody has done all that comes before, or gave up. */
+  done(): void;
+  /** Waits until all have, and then for one’s own moment. */
+  mine(): Promise<void>;
+}
+
+function handInTurns(students: number, signal: AbortSignal): Turns {
+  let open = (): void => undefined;
+  const all = new Promise<void>((resolve) => (open = resolve));
+  let [ready, next] = [0, 0];
+  const done = (): void => {
+    ready += 1;
+    if (ready === students) open();
+  };
+  return {
+    done,
+    async mine() {
+      const turn = next++;
+      done();
+      await all;
+      await delay((handingInMs * turn) / students, undefined, { signal });
+    },
+  };
+}
+
 async function act(
   room: Room,
   given: GivenExercise,
@@ -116,6 +145,7 @@ async function act(
   through: ReturnType<typeof gate>,
   signal: AbortSignal,
   allUp: Promise<void>,
+  turns: Turns,
   up: () => void,
 ): Promise<RehearsedStudent> {
   const id = given.settings.id;
@@ -131,6 +161,7 @@ async function act(
     problem: null,
   };
   let reported = false;
+  let solved = false;
   const report = (): void => {
     if (!reported) up();
     reported = true;
@@ -147,6 +178,8 @@ async function act(
     const solving = performance.now();
     await through(() => solve(room, given.of(student), work().lab!, signal));
     told.solveMs = performance.now() - solving;
+    solved = true;
+    await turns.mine();
     const asked = performance.now();
     await askRound(room, student, id, 'hand-in');
     const round = room.book.state.rounds.get(work().handIns.at(-1)!)!;
@@ -161,6 +194,7 @@ async function act(
     told.problem = messageOf(error);
   } finally {
     report();
+    if (!solved) turns.done();
   }
   return told;
 }
@@ -214,18 +248,19 @@ export async function rehearse(file: ClassFile, exercise: string, options: Rehea
     let release = (): void => undefined;
     const allUp = new Promise<void>((resolve) => (release = resolve));
     const rest = async (): Promise<void> => {
-      options.progress(`${names.length} labs are up; nobody does anything for ${(3 * restMs) / 1000} s`);
+      options.progress(`${names.length} labs are up; nobody does anything for ${(settleMs + restMs) / 1000} s`);
       // What the boot left to do is done first.
-      await delay(2 * restMs);
+      await delay(settleMs);
       const from = useNow(room);
       each = from.labs.memory / names.length;
       await delay(restMs);
       idle = (useNow(room).all.cpuMs - from.all.cpuMs) / restMs;
     };
     const through = gate(solvingAtOnce);
+    const turns = handInTurns(names.length, options.signal);
     const students = await Promise.all(
       names.map((student) =>
-        act(room, given, student, through, options.signal, allUp, () => {
+        act(room, given, student, through, options.signal, allUp, turns, () => {
           up += 1;
           if (up % 5 === 0) options.progress(`${up} of ${names.length} labs are up`);
           if (up === names.length)
