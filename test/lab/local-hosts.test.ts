@@ -136,13 +136,18 @@ const title = `hosts of the local provider${missing ? ` (needs ${missing})` : ''
     expect(none.exitCode).not.to.equal(0);
   });
 
-  it('have their images after the engine began again', async () => {
+  it('keep no layer of an image that came with them in memory, have all after the engine began again, and let go of one that is removed', async () => {
     const engine = await onHost(
       lab,
       'middle',
-      'systemctl restart docker && docker run --rm --network none busybox echo another',
+      "du -x -s -k /var/lib/docker && systemctl restart docker && docker run --rm --network none busybox echo another && docker save web | wc -c && docker rmi web >/dev/null && docker images --format '{{.Repository}}'",
     );
-    expect(engine.stdout, engine.stderr).to.contain('another');
+    const [size, another, saved, ...rest] = engine.stdout.trim().split('\n');
+    expect(Number(size!.split('\t')[0]), engine.stderr).to.be.below(1024);
+    expect(another).to.equal('another');
+    expect(Number(saved)).to.be.above(1_000_000);
+    expect(rest).to.include('busybox');
+    expect(rest).not.to.include('web');
   });
 
   it('have a containerd that does not look for garbage a hundred times a second', async () => {

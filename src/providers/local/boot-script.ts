@@ -165,6 +165,9 @@ fi
 tools=../tools
 `;
 
+/** Where layers of the engine's images that are bound read-only into a host lie there. */
+const boundLayersPlace = '/var/lib/netrig/layers';
+
 const engineData = (isolation: Isolation): string => `
 if [ -n "$NETRIG_DOCKER_DATA" ]; then
   # overlay2 refuses to work on overlayfs; the tmpfs beneath it will do.
@@ -183,16 +186,19 @@ if [ -n "$NETRIG_DOCKER_DATA" ]; then
       done
       [ $# -eq 0 ] || /bin/cp -a "$@" docker/overlay2/
     )
+    # An engine that ends unmounts what is below its data: what is bound lies beside it, and a link leads there.
+    mkdir -m 710 bound
     for id in $NETRIG_BOUND_LAYERS; do
       layer=$NETRIG_DOCKER_DATA/overlay2/$id
-      mkdir -m 710 "docker/overlay2/$id" "docker/overlay2/$id/diff"
+      mkdir -m 710 "docker/overlay2/$id" "bound/$id"
+      ln -s "${boundLayersPlace}/$id" "docker/overlay2/$id/diff"
       (
         set --
         for entry in "$layer"/*; do [ "\${entry##*/}" = diff ] || set -- "$@" "$entry"; done
         /bin/cp -a "$@" "docker/overlay2/$id/"
       )
-      mount -o bind "$layer/diff" "docker/overlay2/$id/diff"
-      ${isolation === 'users' ? ': # read-only, and locked, already' : 'mount -o remount,bind,ro "docker/overlay2/$id/diff"'}
+      mount -o bind "$layer/diff" "bound/$id"
+      ${isolation === 'users' ? ': # read-only, and locked, already' : 'mount -o remount,bind,ro "bound/$id"'}
     done
   fi
 fi
@@ -205,6 +211,10 @@ cd -P root
 if [ -n "$NETRIG_DOCKER_DATA" ]; then
   mkdir -p var/lib/docker
   mount -o rbind ../docker var/lib/docker
+  if [ -d ../bound ]; then
+    mkdir -p ${boundLayersPlace.slice(1)}
+    mount -o rbind ../bound ${boundLayersPlace.slice(1)}
+  fi
 fi
 `;
 
@@ -438,7 +448,7 @@ mount -t proc -o nosuid,nodev,noexec proc proc
 mounts=
 while read -r id parent device root target rest; do
   case "$target" in
-    ${stays}${toolsPlace} | ${toolsPlace}/mnt | /var/lib/docker | /var/lib/docker/overlay2/*/diff) ;;
+    ${stays}${toolsPlace} | ${toolsPlace}/mnt | /var/lib/docker | ${boundLayersPlace} | ${boundLayersPlace}/*) ;;
     *) mounts="$target
 $mounts" ;;
   esac

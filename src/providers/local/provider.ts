@@ -63,11 +63,8 @@ export interface LocalProviderOptions {
   queue?: Partial<Pick<QueueOptions, 'room' | 'directory' | 'patienceMs'>>;
 }
 
-/**
- * Layers of at least this many KiB are bound read-only into a host instead of copied. An engine that ends lets go of what is
- * mounted below its data, and these are gone with it: only those that are too large to copy.
- */
-const boundLayerKiB = 16 * 1024;
+/** Layers of at least this many KiB are bound read-only into a host instead of copied into its memory. */
+const boundLayerKiB = 1024;
 const holderMs = 30_000;
 /** Hosts that boot at once, for each processor: more would only share it, and wait for it within their deadline. */
 const hostsPerProcessor = 16;
