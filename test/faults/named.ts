@@ -150,7 +150,6 @@ const faults: Fault[] = [
     check: ['dns', { from: 'client', name: 'web', wait: '500ms' }],
     root: 'resolver-wrong',
     says: /client completes short names by lap; 10\.2\.0\.53 knows web\.lab/,
-    fast: true,
   },
   {
     name: 'the client has no domain for short names',
