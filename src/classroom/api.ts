@@ -306,6 +306,8 @@ export interface HandInView {
     at: Instant;
     late: boolean;
     points: number;
+    /** How they came about, one sentence, where guards took something off; else `''`. */
+    sum: string;
     /** Checks of it that could not be judged: a teacher looks at them. */
     undecided: number;
   } | null;

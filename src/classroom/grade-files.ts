@@ -20,12 +20,14 @@ function fileName(text: string): string {
   return text.replace(/[^A-Za-z0-9._@+-]+/g, '_');
 }
 
+/** What is kept from students stays so: this page may go to them. The teacher's files name it. */
 function taskRows({ best }: Graded): string {
   return (best?.tasks ?? [])
-    .map(({ title, verdict, points, of, guard, reason }) => {
+    .map(({ title, verdict, points, of, guard, shown, reason }) => {
       const worth = guard ? 'guard' : `of ${of}`;
-      const seen = verdict === 'pass' ? '' : reason;
-      return `<tr><td>${escaped(title)}</td><td>${escaped(verdict)}</td><td>${points ?? 'undecided'}</td><td>${worth}</td><td>${escaped(seen)}</td></tr>`;
+      const seen = verdict === 'pass' || !shown ? '' : reason;
+      const named = shown ? title : `A ${guard ? 'guard' : 'task'} that is not shown`;
+      return `<tr><td>${escaped(named)}</td><td>${escaped(verdict)}</td><td>${points ?? 'undecided'}</td><td>${worth}</td><td>${escaped(seen)}</td></tr>`;
     })
     .join('\n');
 }
@@ -42,7 +44,7 @@ function section(graded: Graded, title: string): string {
   if (!best) return `<h2>${escaped(title)}</h2><p>Nothing was handed in.</p>`;
   const undecided = best.undecided.length > 0 ? ` ${best.undecided.length} of its tasks wait for a person’s word.` : '';
   return `<h2>${escaped(title)}</h2>
-<p>${best.points} of ${of} points. Handed in ${handIns} ${handIns === 1 ? 'time' : 'times'}; what counts is the best, that of ${escaped(best.at)}${best.late ? ', which was late' : ''}.${undecided}</p>
+<p>${best.points} of ${of} points.${best.sum === '' ? '' : ` ${escaped(best.sum)}`} Handed in ${handIns} ${handIns === 1 ? 'time' : 'times'}; what counts is the best, that of ${escaped(best.at)}${best.late ? ', which was late' : ''}.${undecided}</p>
 ${othersNote(graded)}<table><thead><tr><th>Task</th><th>Verdict</th><th>Points</th><th></th><th>Seen</th></tr></thead><tbody>
 ${taskRows(graded)}
 </tbody></table>`;

@@ -1,5 +1,5 @@
-import { grade } from '../exercise/grade.js';
-import type { Exercise } from '../exercise/exercise.js';
+import { grade, sumSentence } from '../exercise/grade.js';
+import { isShown, type Exercise } from '../exercise/exercise.js';
 import type { ClassExercise } from './class-file.js';
 import { othersSentence, othersValuesOf, type DrawnExercise, type FoundValue } from './others-values.js';
 import { outcomeOf } from './rounds.js';
@@ -17,6 +17,8 @@ export interface GradedTask {
   points: number | null;
   of: number;
   guard: boolean;
+  /** Whether students may see it once they have handed in. */
+  shown: boolean;
   reason: string;
 }
 
@@ -30,6 +32,8 @@ export interface GradedHandIn {
   /** Certain points, with the factor of late hand-ins. */
   points: number;
   of: number;
+  /** How `points` came about, where guards took something off; `''`: they are those of the tasks. */
+  sum: string;
   /** Tasks that a person has to decide on. */
   undecided: string[];
   tasks: GradedTask[];
@@ -72,6 +76,7 @@ export function gradeHandIn(
     judged: round.state === 'judged',
     points: round2(graded.points * factor),
     of: graded.of,
+    sum: sumSentence(graded.checks, factor),
     undecided: round.state !== 'waiting' ? graded.undecided.map(({ check }) => check.id) : [],
     tasks: graded.checks.map(({ check, verdict, points, reason }) => {
       const decided = round.decided[check.id];
@@ -79,9 +84,10 @@ export function gradeHandIn(
         task: check.id,
         title: check.title,
         verdict: decided ? (decided.credit ? 'credited' : 'refused') : (verdict ?? 'open'),
-        points: points === null ? null : round2(points * (points > 0 ? factor : 1)),
+        points: points === null ? null : round2(points * factor),
         of: check.guard ? 0 : check.points,
         guard: check.guard,
+        shown: isShown(check, true),
         reason,
       };
     }),
@@ -214,14 +220,13 @@ export function gradescopeResults(graded: Graded, exercise: Exercise): object {
     ({ always: 'visible', 'after-hand-in': 'after_published', never: 'hidden' })[shown.get(task) ?? 'always'];
   const { best } = graded;
   const undecided = best?.undecided.length ?? 0;
+  const open =
+    undecided > 0
+      ? `${undecided} of the tasks could not be judged and wait for a person’s word; the score will not fall by them.`
+      : '';
   return {
     score: best?.points ?? 0,
-    output:
-      best === null
-        ? 'Nothing was handed in.'
-        : undecided > 0
-          ? `${undecided} of the tasks could not be judged and wait for a person’s word; the score will not fall by them.`
-          : '',
+    output: best === null ? 'Nothing was handed in.' : [best.sum, open].filter((one) => one !== '').join(' '),
     visibility: 'visible',
     tests: (best?.tasks ?? []).map(({ task, title, points, of, verdict, reason }) => ({
       name: title,

@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { CheckGrade } from '../exercise/grade.js';
+import { isShown } from '../exercise/exercise.js';
+import { sumSentence, type CheckGrade } from '../exercise/grade.js';
 import type { GradedHandIn as GradedFiles } from '../exercise/grade-hand-ins.js';
 import { writeCsv } from './csv.js';
 import { gradescopeResults, type Graded } from './grades.js';
@@ -59,6 +60,7 @@ function gradedTask({ check, verdict, points, reason }: CheckGrade): NonNullable
     points,
     of: check.guard ? 0 : check.points,
     guard: check.guard,
+    shown: isShown(check, true),
     reason,
   };
 }
@@ -75,6 +77,7 @@ export function handInResults({ handIn, exercise, grade, problems }: GradedFiles
       judged: true,
       points: grade.points,
       of: grade.of,
+      sum: sumSentence(grade.checks),
       undecided: grade.undecided.map(({ check }) => check.id),
       tasks: grade.checks.map(gradedTask),
     },

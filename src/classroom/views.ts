@@ -130,6 +130,7 @@ export function handInView(
           at: best.at,
           late: best.late,
           points: best.points,
+          sum: harmless(best.sum),
           undecided: best.undecided.length,
         },
     of: exercise.points,

@@ -1,6 +1,6 @@
 import type { Outcome, Verdict } from '../model/verdict.js';
 import { otherwise } from '../scenario/exercise-schema.js';
-import type { Exercise, GradedCheck } from './exercise.js';
+import { isShown, type Exercise, type GradedCheck } from './exercise.js';
 
 /** What one task came to. */
 export interface CheckGrade {
@@ -54,6 +54,25 @@ function checkGrade(check: GradedCheck, outcome: Outcome | undefined): CheckGrad
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((all, one) => all + one, 0);
 const atLeastNone = (points: number): number => Math.max(0, points);
+
+/**
+ * How points came about that guards took something off: what was earned, and what each of them took, told so that whoever handed
+ * in may read it; `''` where none took any.
+ *
+ * @param factor What a late hand-in is multiplied by.
+ */
+export function sumSentence(checks: readonly Pick<CheckGrade, 'check' | 'points'>[], factor = 1): string {
+  const taken = checks.flatMap(({ check, points }) => (points !== null && points < 0 ? [{ check, off: -points }] : []));
+  if (taken.length === 0) return '';
+  const earned = sum(checks.map(({ points }) => Math.max(0, points ?? 0)));
+  const below = earned < sum(taken.map(({ off }) => off));
+  const parts = taken.map(
+    ({ check, off }) =>
+      `${off} taken off by ${isShown(check, true) ? `“${check.title}”` : 'a guard that is not shown'}`,
+  );
+  const end = below ? '; points are never below 0' : factor === 1 ? '' : `; times ${factor}, since it was late`;
+  return `${Number(earned.toFixed(2))} earned, ${parts.join(', ')}${end}.`;
+}
 
 /**
  * Grades what checks saw. Only `pass` and `fail` are verdicts about the answer; everything else is kept apart, and is neither

@@ -102,11 +102,18 @@ function readHandIn(folder: string, name: string, student: string, options: Read
     );
   else if (scenarios[0] !== undefined) {
     const text = read(scenarios[0]);
-    // By a name in a folder of its own, so that it takes nothing of its neighbours.
-    if (text !== null) addScenario(handIn, text, path.resolve(folder, student, path.basename(scenarios[0])), exercise);
+    if (text !== null) addScenario(handIn, text, besideNothing(path.resolve(folder, scenarios[0])), exercise);
   } else for (const script of scripts) addScript(handIn, script, read(script), exercise, options.timeoutMs);
   handIn.steps.forEach((step, index) => (step.id = `h${String(index + 1).padStart(2, '0')}`));
   return handIn;
+}
+
+/**
+ * A name that cannot be there, since it lies below a file: a text that is read by it takes nothing of its neighbours, and what its
+ * hosts and its set-up name is not looked for. That lies beside the exercise, whose hosts and set-up are the ones that count.
+ */
+function besideNothing(file: string): string {
+  return path.join(file, path.basename(file));
 }
 
 /** Files of a student's folder and of the folders in it; links are left alone. */

@@ -115,11 +115,14 @@ function filesOf({ scenario }: Exercise): Handout['files'] {
   return [...all.values()];
 }
 
-function readmeOf({ title, text, checks }: Exercise, name: string, hosts: readonly string[]): string {
+function readmeOf({ title, text, checks, stages }: Exercise, name: string, hosts: readonly string[]): string {
   const points = checks.filter(({ shown }) => shown === 'always');
   const tasks = points.map(({ title: task, points: worth, guard }) =>
     guard ? `- ${task} (must stay so; costs ${worth} where it does not)` : `- ${task} (${worth})`,
   );
+  // Behind everything else only the last stage can stand; where an answer is graded, all of it is done, of whatever stage.
+  const last = stages.at(-1);
+  const stage = last === undefined ? '' : `\n    stage: ${last.name}`;
   return `# ${title}
 
 ${text.trim()}
@@ -145,7 +148,7 @@ A folder of your name with a script for each host that you changed, \`HOST/solut
 your changes on a lab that was just brought up; or this scenario file, with your changes as steps behind its own:
 
 \`\`\`yaml
-  - role: solution
+  - role: solution${stage}
     on: ${hosts[0]}
     run: the commands
 \`\`\`

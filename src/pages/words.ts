@@ -22,13 +22,13 @@ export function handInWords({ times, judging, counts, of }: HandInView): string 
   const waits = judging ? ' The last one is being judged.' : '';
   if (counts === null)
     return judging ? 'Handed in; it is being judged.' : 'Handed in, and it could not be judged: a teacher looks at it.';
-  const { nth, late, points, undecided } = counts;
+  const { nth, late, points, sum, undecided } = counts;
   const which = times === 1 ? 'Handed in' : `Counts: the best of ${times} hand-ins (number ${nth})`;
   const open =
     undecided === 0
       ? ''
       : ` ${count(undecided, 'task')} of it could not be judged: a teacher looks at ${undecided === 1 ? 'it' : 'them'}.`;
-  return `${which}${late ? ', late' : ''}: ${points} of ${count(of, 'point')}.${open}${waits}`;
+  return `${which}${late ? ', late' : ''}: ${points} of ${count(of, 'point')}.${sum === '' ? '' : ` ${sum}`}${open}${waits}`;
 }
 
 /** How far a list of tasks is: what must stay so is nothing to get done, and is told apart. */

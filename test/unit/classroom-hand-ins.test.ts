@@ -1,7 +1,8 @@
 import { expect } from 'chai';
+import { readCsv } from '../../src/classroom/csv.js';
 import type { ClassEventBody } from '../../src/classroom/events.js';
 import { studentPage } from '../../src/classroom/grade-files.js';
-import { gradeClass, othersCsv, wideCsv } from '../../src/classroom/grades.js';
+import { gradeClass, gradescopeResults, longCsv, othersCsv, wideCsv } from '../../src/classroom/grades.js';
 import { othersIn } from '../../src/classroom/others-values.js';
 import { applyEvent, emptyState, workOf, type ClassState } from '../../src/classroom/state.js';
 import { TypedLines } from '../../src/classroom/typed-lines.js';
@@ -93,6 +94,73 @@ describe('What a student is told of hand-ins', () => {
     );
     const guards = exercise.checks.filter(({ guard }) => guard);
     expect(progressWords(guards, states('pass', 'pass'))).to.equal('');
+  });
+});
+
+describe('Points that guards take off', () => {
+  const guarded = exerciseOf(
+    loadScenarioText(
+      lab(
+        `  - { check: task, points: 3, ping: { from: node1, to: node2 } }
+  - { check: more, points: 5, ping: { from: node1, to: node2 } }
+  - { check: the door stays shut, points: 2, guard: true, ping: { from: node1, to: node1 } }
+  - { check: the secret one, points: 2, guard: true, shown: never, ping: { from: node2, to: node2 } }`,
+        'exercise: { text: Mend it. }\n',
+      ),
+      '/labs/lab.yaml',
+    ).scenarios[0]!,
+  )!;
+  const late = { ...settings, closes: Date.parse(at) - 1000, late: { until: Date.parse(at) + 1000, factor: 0.5 } };
+
+  function of(verdicts: Verdict[], how: typeof settings | typeof late = settings) {
+    const tasks = guarded.checks.map(({ id }) => id);
+    const results = Object.fromEntries(tasks.map((id, index) => [id, judged(verdicts[index]!)]));
+    const state = after(
+      { type: 'round:asked', ...about, round: 'r1', kind: 'hand-in', tasks },
+      { type: 'round:judged', round: 'r1', results },
+    );
+    const options = {
+      state,
+      students: [{ id: 'ada', name: 'Ada' }],
+      exercises: [{ settings: how, of: () => guarded, drawn: new Map() }],
+    };
+    const [graded] = gradeClass(options);
+    return {
+      words: handInWords(handInView(state, workOf(state, 'ada', 'x'), guarded, how)!),
+      page: studentPage({ id: 'ada', name: 'Ada' }, [graded!], new Map()),
+      results: gradescopeResults(graded!, guarded) as { score: number; output: string },
+      long: longCsv(options),
+      wide: wideCsv(options),
+    };
+  }
+
+  it('are explained to whoever handed in, a hidden guard without its name', () => {
+    const sum =
+      '3 earned, 2 taken off by “the door stays shut”, 2 taken off by a guard that is not shown; points are never below 0.';
+    const { words, page, results, long, wide } = of(['pass', 'fail', 'fail', 'fail']);
+    expect(words).to.equal(`Handed in: 0 of 8 points. ${sum}`);
+    expect(page).to.contain(sum).and.contain('<td>A guard that is not shown</td>').and.not.contain('the secret one');
+    expect(results).to.include({ score: 0, output: sum });
+    // The teacher's files name it.
+    expect(long).to.contain('the secret one').and.contain('-2');
+    expect(wide).to.contain('ada,Ada,0,0,');
+  });
+
+  it('are not spoken of where none took any, and not of the floor where it was not met', () => {
+    expect(of(['pass', 'fail', 'pass', 'pass']).words).to.equal('Handed in: 3 of 8 points.');
+    expect(of(['pass', 'pass', 'fail', 'pass']).words).to.equal(
+      'Handed in: 6 of 8 points. 8 earned, 2 taken off by “the door stays shut”.',
+    );
+  });
+
+  it('are taken off before what is late is multiplied', () => {
+    const { words, long } = of(['pass', 'pass', 'fail', 'pass'], late);
+    expect(words).to.equal(
+      'Handed in, late: 3 of 8 points. 8 earned, 2 taken off by “the door stays shut”; times 0.5, since it was late.',
+    );
+    // The rows add to what the sheet has.
+    const points = readCsv(long).map(({ cells }) => cells[6]);
+    expect(points).to.deep.equal(['points', '1.5', '2.5', '-1', '0']);
   });
 });
 

@@ -78,7 +78,7 @@ describe('Words of the pages', () => {
     const row = { joined: true, online: true };
     const help = { since: '2026-01-01T00:00:00.000Z', note: '', before: 0 };
     const at = '2026-01-01T00:00:00.000Z';
-    const counts = { nth: 1, at, late: false, points: 2, undecided: 0 };
+    const counts = { nth: 1, at, late: false, points: 2, sum: '', undecided: 0 };
     const handedIn = { times: 1, lastAt: at, judging: false, counts, of: 4 };
     const work = { begun: true, lab: 'up' as const, stuckMs: null };
     expect(standing(row, { ...work, help, handedIn })).to.equal('handed in; asks for help');

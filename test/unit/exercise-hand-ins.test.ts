@@ -1,12 +1,13 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect } from 'chai';
 import { exerciseOf } from '../../src/exercise/exercise.js';
 import { withAnswer } from '../../src/exercise/grade-hand-ins.js';
+import { handoutOf } from '../../src/exercise/handout.js';
 import { readHandIns, type HandIn } from '../../src/exercise/hand-ins.js';
 import { loadScenarioText } from '../../src/scenario/load.js';
-import { lab, lines } from './scenario-fixtures.js';
+import { lab, lines, root } from './scenario-fixtures.js';
 
 function exerciseFrom(text: string) {
   const { scenarios, diagnostics } = loadScenarioText(text, '/labs/lab.yaml');
@@ -80,6 +81,44 @@ describe('hand-ins in a folder', () => {
     expect(scenario.items.map(({ title }) => title)).to.deep.equal(['trouble', 'what bob does', 'they meet']);
     expect(new Set(scenario.items.map(({ id }) => id)).size).to.equal(3);
     expect(scenario.hosts).to.equal(exercise.scenario.hosts);
+  });
+
+  describe('by the words of the handout: its own file, with the changes as steps behind its own', () => {
+    const words = /```yaml\n( {2}- role: solution\n[^`]*)```/;
+    const handedIn = (text: string, file: string): { problems: string[]; titles: string[] } => {
+      const given = exerciseOf(loadScenarioText(text, file).scenarios[0]!)!;
+      const { scenario, readme } = handoutOf({ text, file, exercise: given, values: null });
+      put({ 'lou/library.yaml': scenario + words.exec(readme)![1]! });
+      const [one] = readHandIns(folder, { of: () => given, timeoutMs: 1000 });
+      return { problems: one!.problems, titles: one!.steps.map(({ on }) => on.join()) };
+    };
+
+    it('are looked for nothing beside them that the exercise names: files of hosts, and of its set-up', () => {
+      const beside = mkdtempSync(path.join(tmpdir(), 'netrig-test-'));
+      try {
+        const file = path.join(beside, 'library.yaml');
+        const text = lab(
+          `  - { on: node2, copy: ./page.html, to: /srv/page.html }
+  - { step: the author’s answer, role: solution, on: node1, run: "true" }
+  - { check: they meet, points: 1, ping: { from: node1, to: node2 } }`,
+          'exercise: { text: Mend it. }\n',
+        ).replace('node1: ,', 'node1: { files: { ./conf/own.conf: /etc/own.conf } },');
+        mkdirSync(path.join(beside, 'conf'));
+        for (const name of ['library.yaml', 'page.html', 'conf/own.conf'])
+          writeFileSync(path.join(beside, name), name === 'library.yaml' ? text : 'own\n');
+        expect(handedIn(text, file)).to.deep.equal({ problems: [], titles: ['node1'] });
+      } finally {
+        rmSync(beside, { recursive: true, force: true });
+      }
+    });
+
+    for (const name of readdirSync(path.join(root, 'scenarios/exercises')).filter((one) => one.endsWith('.yaml')))
+      it(`are read, of ${name}`, () => {
+        const file = path.join(root, 'scenarios/exercises', name);
+        const { problems: wrong, titles } = handedIn(readFileSync(file, 'utf8'), file);
+        expect(wrong).to.deep.equal([]);
+        expect(titles).to.have.length(1);
+      });
   });
 
   for (const [what, files, problem] of [
