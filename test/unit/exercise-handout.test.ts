@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect } from 'chai';
+import { toldOfExercise } from '../../src/cli/commands/up.js';
 import { exerciseOf } from '../../src/exercise/exercise.js';
 import { handoutOf, type Handout } from '../../src/exercise/handout.js';
 import { loadScenarioText } from '../../src/scenario/load.js';
@@ -52,6 +53,22 @@ describe('A handout of an exercise', () => {
     const { scenario } = made(lab(steps, head('Open it.')));
     expect(loadScenarioText(scenario, '/home/ann/lab.yaml').diagnostics).to.deep.equal([]);
     expect(scenario).not.to.contain('parameters');
+  });
+
+  it('tells its text where it is brought up, as the exercise does without its solution', () => {
+    const text = lab(steps, head('"Open ${port}.\\nAnd no other."'));
+    const read = (one: string) => loadScenarioText(one, '/home/ann/lab.yaml').scenarios[0]!;
+    const whole = read(text);
+    const handedOut = read(made(text).scenario);
+    const told = toldOfExercise(handedOut, { steps: true }, 'lab.yaml');
+    expect(told!.text[0]).to.match(/^Open 8\d\d\d\.$/);
+    expect(told!.text[1]).to.equal('And no other.');
+    expect(told!.help).to.contain('netrig play lab.yaml');
+    expect(toldOfExercise(whole, { steps: true, unsolved: true }, 'lab.yaml')).to.deep.equal(told);
+    // Solved, without its set-up, or no exercise: there is nothing to do on it.
+    expect(toldOfExercise(whole, { steps: true }, 'lab.yaml')).to.equal(null);
+    expect(toldOfExercise(handedOut, { steps: false }, 'lab.yaml')).to.equal(null);
+    expect(toldOfExercise(read(lab('  - { on: node1, run: "true" }')), { steps: true }, 'lab.yaml')).to.equal(null);
   });
 
   it('is refused where a shown task needs the solution', () => {

@@ -25,10 +25,26 @@ function asWanted(scenario: Scenario, flags: { steps: boolean; unsolved?: boolea
   });
 }
 
-/** What a student has to know who works without a page. */
-function tellExercise(words: string, file: string): void {
-  for (const line of words.trim().split('\n')) tell`${line}`;
-  tell`${err.dim(`netrig check says how far you are. Hints: netrig play ${file} opens them one by one in a browser; they stand in the file as \`hint\`.`)}`;
+/**
+ * What a student has to know who works without a page: the text, and where hints are. `null` where the lab comes up solved, or
+ * without its set-up. A handout has no solution: its lab is the one to be solved without being asked for.
+ */
+export function toldOfExercise(
+  { exercise, items }: Pick<Scenario, 'exercise' | 'items'>,
+  flags: { steps: boolean; unsolved?: boolean },
+  file: string,
+): { text: string[]; help: string } | null {
+  const solved = !flags.unsolved && items.some((item) => item.kind === 'step' && item.role === 'solution');
+  if (exercise === undefined || solved || !flags.steps) return null;
+  return {
+    text: exercise.text.trim().split('\n'),
+    help: `netrig check says how far you are. Hints: netrig play ${file} opens them one by one in a browser; they stand in the file as \`hint\`.`,
+  };
+}
+
+function tellExercise(told: ReturnType<typeof toldOfExercise>): void {
+  for (const line of told?.text ?? []) tell`${line}`;
+  if (told) tell`${err.dim(told.help)}`;
 }
 
 /** `netrig up`: prints the lab's id on standard output, everything else on standard error. */
@@ -75,7 +91,7 @@ export async function up(
     });
     reporter.stop();
     print`${lab}`;
-    if (flags.unsolved && scenario.exercise) tellExercise(scenario.exercise.text, file);
+    tellExercise(toldOfExercise(wanted, flags, file));
     tell`${err.dim(`netrig ssh ${scenario.hosts[0]!.name}   netrig check   netrig down ${lab}`)}`;
     return exitStatus.passed;
   } finally {
