@@ -138,7 +138,7 @@ export function judgeAvailability(
   const last = answers.at(-1)?.sequence ?? 0;
   const lost = Math.max(0, last - new Set(answers.map(({ sequence }) => sequence)).size);
   const measures: Measure[] = [
-    { name: 'longest gap', value: Math.round(Math.max(longest?.lasted ?? 0, openMs)), unit: 'ms' },
+    { name: 'longest gap', value: Math.round(Math.max(longest?.lasted ?? 0, openMs)), unit: 'ms', judged: true },
     { name: 'answers', value: answers.length, unit: 'count' },
     { name: 'lost', value: lost, unit: 'count' },
   ];

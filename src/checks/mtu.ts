@@ -6,7 +6,7 @@ import { zAddressOn } from '../judging/expectation.js';
 import { describeMatcher, match, zMatcher } from '../judging/match.js';
 import { fail, withDiagnosis } from '../judging/outcome.js';
 import { zEndpoint, zTarget } from '../language/fields.js';
-import type { Outcome } from '../model/verdict.js';
+import type { Measure, Outcome } from '../model/verdict.js';
 import type { ProbeContext } from '../places/context.js';
 import { runScript, whyUnfinished } from '../places/script.js';
 import { beside, inside } from '../places/vantage.js';
@@ -109,7 +109,7 @@ async function measure(context: ProbeContext, source: Vantage, target: ResolvedT
     return { sighting: { saw: 'failure', cause: 'timeout', text }, path, answeredBy: null, largest: null };
   }
   const largest = payload + headers(target.address);
-  const measures = [{ name: 'path MTU', value: largest, unit: 'bytes' as const }];
+  const measures: Measure[] = [{ name: 'path MTU', value: largest, unit: 'bytes', judged: true }];
   const text = `packets of up to ${largest} bytes come from ${source.label} to ${target.label} unfragmented`;
   return { sighting: { saw: 'success', text, measures }, path, answeredBy: target.address, largest };
 }

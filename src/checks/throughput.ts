@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { zDuration, zEndpoint, zPort } from '../language/fields.js';
-import type { Outcome } from '../model/verdict.js';
+import type { Measure, Outcome } from '../model/verdict.js';
 import type { ProbeContext } from '../places/context.js';
 import { isVantage, parseEndpoint } from '../places/endpoint.js';
 import { resolveProbe } from '../probes/probe-ends.js';
@@ -91,7 +91,9 @@ async function run(spec: Spec, context: ProbeContext): Promise<Outcome> {
   if (own === 0 || other === 0) return inconclusive('nothing came in at all over one of the paths');
   const ratio = Math.round((own / other) * 1000) / 1000;
   const seen = `${spec.from} sends ${mbits(own)} to ${spec.to}, ${spec['compared-to'].from} ${mbits(other)} to ${spec['compared-to'].to}: ${ratio} times as much`;
-  const measures = [{ name: 'throughput ratio', value: Math.round(ratio * 1000) / 10, unit: 'percent' as const }];
+  const measures: Measure[] = [
+    { name: 'throughput ratio', value: Math.round(ratio * 1000) / 10, unit: 'percent', judged: true },
+  ];
   const { ok, expected } = match(spec.expect.ratio, ratio);
   return ok ? pass(seen, { measures }) : fail('wrong-value', seen, { expected, actual: String(ratio), measures });
 }

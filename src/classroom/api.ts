@@ -254,6 +254,8 @@ export interface TaskState {
   tries: number;
   /** What became of it, for those that did not pass, as far as the author lets it be known. */
   feedback: Feedback | null;
+  /** Of one that passed and is about a figure, what was measured: `longest gap 3.01 s`. */
+  measured: Untrusted | null;
   /** Hints that were opened, the oldest first. */
   hintsOpened: { html: string }[];
 }

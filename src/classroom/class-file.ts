@@ -5,6 +5,7 @@ import { messageOf, NetrigError } from '../errors.js';
 import { parseSize, type ResourceLimits } from '../model/size.js';
 import { formatDiagnostics, sortedDiagnostics, type Diagnostic } from '../scenario/diagnostic.js';
 import { check } from '../scenario/issues.js';
+import { shownPath } from '../scenario/shared-files.js';
 import { decodeSource, isDataMap, readSource, type SourceWording } from '../scenario/source.js';
 import { readRoster, type RosterRow } from './roster.js';
 
@@ -167,18 +168,24 @@ export function readClass(text: string, file: string): { class: ClassFile | null
   }
   const complain: Complain = (at, message, where) => void diagnostics.push(source.diagnostic(at, message, where));
   const found = classOf(parsed.value, path.resolve(file), complain);
-  return { class: diagnostics.length === 0 ? found : null, diagnostics: sortedDiagnostics(diagnostics) };
+  diagnostics.push(...found.mistakes);
+  return { class: diagnostics.length === 0 ? found.class : null, diagnostics: sortedDiagnostics(diagnostics) };
 }
 
-function classOf(described: z.output<typeof zClass>, file: string, complain: Complain): ClassFile {
+function classOf(
+  described: z.output<typeof zClass>,
+  file: string,
+  complain: Complain,
+): { class: ClassFile; mistakes: Diagnostic[] } {
   const base = path.dirname(file);
   const { labs, starting, rounds, reserve, memory, pids, cpus } = described.limits;
-  return {
+  const { students, mistakes } = rosterOf(path.resolve(base, described.roster), complain);
+  const found: ClassFile = {
     file,
     name: described.class,
     title: described.title ?? described.class,
     exercises: exercisesOf(described, base, complain),
-    students: rosterOf(path.resolve(base, described.roster), complain),
+    students,
     teachers: described.teachers.map((name, index) => ({ id: `teacher-${index + 1}`, name })),
     limits: {
       labs,
@@ -189,6 +196,7 @@ function classOf(described: z.output<typeof zClass>, file: string, complain: Com
     },
     listen: listenOf(described.server, base, complain),
   };
+  return { class: found, mistakes };
 }
 
 function exercisesOf(described: z.output<typeof zClass>, base: string, complain: Complain): ClassExercise[] {
@@ -223,17 +231,28 @@ function idOf(file: string): string {
   );
 }
 
-function rosterOf(file: string, complain: Complain): RosterRow[] {
+/** The students, and what is wrong with the roster, at its own lines. */
+function rosterOf(file: string, complain: Complain): { students: RosterRow[]; mistakes: Diagnostic[] } {
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
     complain(['roster'], `the roster cannot be read: ${messageOf(error)}`);
-    return [];
+    return { students: [], mistakes: [] };
   }
   const { rows, mistakes } = readRoster(text);
-  for (const { line, message } of mistakes) complain(['roster'], `${path.basename(file)}, line ${line}: ${message}`);
-  return rows;
+  return {
+    students: rows,
+    mistakes: mistakes.map(({ line, message }) => rosterMistake(shownPath(file), text, line, message)),
+  };
+}
+
+function rosterMistake(file: string, text: string, line: number, message: string): Diagnostic {
+  const all = text.replace(/^\ufeff/, '').split(/\r\n?|\n/);
+  if (all.length > 1 && all.at(-1) === '') all.pop();
+  const first = Math.max(0, line - 3);
+  const lines = all.slice(first, line + 2).map((row, index) => ({ number: first + index + 1, text: row }));
+  return { file, line, column: 1, length: Math.max(1, all[line - 1]?.length ?? 0), path: '', message, lines };
 }
 
 function listenOf(described: z.output<typeof zClass>['server'], base: string, complain: Complain): ClassListen {

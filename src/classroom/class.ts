@@ -57,6 +57,12 @@ export function holderOf(directory: string): Holding | null {
   return holding && isAlive(holding.holder) ? holding : null;
 }
 
+function neverStarted(file: ClassFile): NetrigError {
+  return new NetrigError('NETRIG_CLASS_RUNNING', `The class ${file.name} was never started here.`, {
+    hint: `Start it by \`netrig class start ${file.file}\`. Classes are known by their name, to the user and on the machine that started them.`,
+  });
+}
+
 /** Nobody else may hold the class. @throws NETRIG_CLASS_RUNNING. */
 export function hold(directory: string, file: string): void {
   const path = join(directory, holdingName);
@@ -120,7 +126,9 @@ export function exercisesOf(file: ClassFile, directory: string): GivenExercise[]
 export function drawnExercises(file: ClassFile): GivenExercise[] {
   const directory = classDirectory(file.name);
   if (existsSync(join(directory, secretName))) return exercisesOf(file, directory);
-  throw new NetrigError('NETRIG_CLASS_RUNNING', `The class ${file.name} was neither started nor handed out here.`);
+  throw new NetrigError('NETRIG_CLASS_RUNNING', `The class ${file.name} was neither started nor handed out here.`, {
+    hint: 'Start it by `netrig class start CLASS`, or hand an exercise out by `netrig class handout`: that draws the values of its students.',
+  });
 }
 
 /** The same, for whoever comes first: what the values are drawn with is made, and the class has the same when it starts. */
@@ -246,8 +254,7 @@ const endMs = 60_000;
  */
 export async function stopClass(file: ClassFile, options: { warn(text: string): void }): Promise<string> {
   const directory = classDirectory(file.name);
-  if (!existsSync(join(directory, recordName)))
-    throw new NetrigError('NETRIG_CLASS_RUNNING', `The class ${file.name} was never started here.`);
+  if (!existsSync(join(directory, recordName))) throw neverStarted(file);
   const holding = holderOf(directory);
   if (holding) {
     signalProcess(holding.holder, 'SIGTERM');
@@ -287,8 +294,7 @@ export async function stopClass(file: ClassFile, options: { warn(text: string): 
 export function recordedGrades(file: ClassFile): GradingOptions {
   const directory = classDirectory(file.name);
   const path = join(directory, recordName);
-  if (!existsSync(path))
-    throw new NetrigError('NETRIG_CLASS_RUNNING', `The class ${file.name} was never started here.`);
+  if (!existsSync(path)) throw neverStarted(file);
   const text = readFileSync(path, 'utf8');
   // A class that runs may be writing its last line just now.
   const state = stateOf(parseRecord(text.slice(0, text.lastIndexOf('\n') + 1), path));

@@ -8,6 +8,8 @@ export interface JudgedTask {
   reason: string;
   expected?: string;
   actual?: string;
+  /** Of a check that is about a figure: `longest gap 3.01 s`. */
+  measured?: string;
   /** Why the network did it, and how to mend it. */
   why?: { sentence: string; mend: string | null };
   way?: Hop[];

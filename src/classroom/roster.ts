@@ -7,6 +7,7 @@ export interface RosterRow {
 }
 
 const idPattern = /^[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}$/;
+const separatorNames: Readonly<Record<string, string>> = { ';': 'semicolons', ',': 'commas', '\t': 'tabs' };
 const mostStudents = 2000;
 
 /** Students of a roster: a CSV text whose first row names its columns, `id` and `name` among them. */
@@ -41,7 +42,10 @@ function readRows(
   for (const { line, cells } of rest) {
     const row = { id: cells[id] ?? '', name: cells[name] ?? '' };
     const say = (message: string) => void mistakes.push({ line, message });
-    if (!idPattern.test(row.id)) say(`"${row.id}" is no id: letters, digits and . _ @ + -, at most 64`);
+    const other = cells.length === 1 ? [';', ',', '\t'].find((sign) => cells[0]!.includes(sign)) : undefined;
+    if (other !== undefined)
+      say(`this row is separated by ${separatorNames[other]}, and the first row, which names the columns, is not`);
+    else if (!idPattern.test(row.id)) say(`"${row.id}" is no id: letters, digits and . _ @ + -, at most 64`);
     else if (/^teacher-\d+$/.test(row.id)) say(`"${row.id}" is what teachers are called here`);
     else if (rows.has(row.id)) say(`${row.id} stands in the roster already`);
     else if (row.name === '' || row.name.length > 200) say(`${row.id} has no name, or one of more than 200 characters`);

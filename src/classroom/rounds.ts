@@ -8,6 +8,7 @@ import { keepSavedValues } from '../lab/store.js';
 import type { Outcome } from '../model/verdict.js';
 import type { RunningLab } from '../providers/provider.js';
 import { providerNamed } from '../providers/registry.js';
+import { judgedText } from '../report/wording.js';
 import { createScenarioRun } from '../run/scenario-run.js';
 import type { ScenarioItem } from '../scenario/scenario.js';
 import type { LabSession } from '../session/session.js';
@@ -41,10 +42,9 @@ export interface Rounds {
 }
 
 /** What of an outcome a class keeps. */
-export function judgedTask(
-  { verdict, cause, reason, expected, actual, diagnosis }: Outcome,
-  durationMs: number,
-): JudgedTask {
+export function judgedTask(outcome: Outcome, durationMs: number): JudgedTask {
+  const { verdict, cause, reason, expected, actual, diagnosis } = outcome;
+  const measured = judgedText(outcome);
   return {
     verdict,
     ...(cause ? { cause } : {}),
@@ -52,6 +52,7 @@ export function judgedTask(
     reason,
     ...(expected === undefined ? {} : { expected }),
     ...(actual === undefined ? {} : { actual }),
+    ...(measured === '' ? {} : { measured }),
     ...(diagnosis ? { why: { sentence: diagnosis.sentence, mend: diagnosis.mend }, way: diagnosis.way } : {}),
     durationMs: Math.round(durationMs),
   };

@@ -75,6 +75,13 @@ export function feedbackOf(
   };
 }
 
+/** The figure of a task that passed, where more than verdicts may be known. */
+function measuredOf(judged: JudgedTask | undefined, level: FeedbackLevel): string | null {
+  return judged?.verdict === 'pass' && judged.measured !== undefined && level !== 'verdict'
+    ? harmless(judged.measured)
+    : null;
+}
+
 export function taskState(check: GradedCheck, work: Work, level: FeedbackLevel): TaskState {
   const progress = work.tasks[check.id];
   const opened = work.hints[check.id] ?? [];
@@ -84,6 +91,7 @@ export function taskState(check: GradedCheck, work: Work, level: FeedbackLevel):
     since: progress?.since ?? null,
     tries: progress?.tries ?? 0,
     feedback: feedbackOf(progress?.last, check, level, opened),
+    measured: measuredOf(progress?.last, level),
     hintsOpened: opened.map((text) => ({ html: textHtml(text) })),
   };
 }

@@ -7,7 +7,10 @@ import { err, tell } from './terminal.js';
 export function printError(error: unknown): number {
   const known = asCoded(error);
   if (known) {
-    tell`${err.red('netrig:')} ${known.message} ${err.dim(`(${known.code})`)}`;
+    // The code belongs to the sentence, not to the last line of an excerpt below it.
+    const [sentence = '', ...below] = known.message.split('\n');
+    tell`${err.red('netrig:')} ${sentence} ${err.dim(`(${known.code})`)}`;
+    if (below.length > 0) tell`${below.join('\n')}`;
     if (known.hint) tell`        ${known.hint}`;
     return known.exit;
   }

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { messageOf, NetrigError } from '../errors.js';
+import { whatItHas } from '../language/wording.js';
 import { loadScenarioText } from '../scenario/load.js';
 import { maxFileBytes } from '../scenario/source.js';
 import type { StepItem } from '../scenario/scenario.js';
@@ -149,7 +150,7 @@ function addScenario(handIn: HandIn, text: string, file: string, exercise: Exerc
   for (const step of steps) {
     const strange = step.on.find((host) => !hosts.includes(host));
     if (strange !== undefined)
-      handIn.problems.push(`line ${step.source.line}: the exercise has no host ${strange}; it has ${hosts.join(', ')}`);
+      handIn.problems.push(`line ${step.source.line}: the exercise has no host ${strange}${whatItHas(strange, hosts)}`);
     if (!allowedKinds.has(step.type.name))
       handIn.problems.push(
         `line ${step.source.line}: a hand-in has steps of ${[...allowedKinds].join(', ')}, and this one is of ${step.type.name}`,
@@ -165,7 +166,7 @@ function addScript(handIn: HandIn, file: string, text: string | null, exercise: 
     handIn.problems.push(
       host === ''
         ? `${scriptName} of which host? Put it into a folder of the host’s name: ${hosts.join(', ')}`
-        : `${file}: the exercise has no host ${host}; it has ${hosts.join(', ')}`,
+        : `${file}: the exercise has no host ${host}${whatItHas(host, hosts)}`,
     );
     return;
   }

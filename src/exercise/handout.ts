@@ -133,6 +133,9 @@ ${tasks.join('\n')}
 
 ## How to work on it
 
+The lab needs netrig, on a Debian machine: get it as your teacher says. Where it is a clone of the project, \`npm run quickstart\` in
+the clone installs it, and \`npm install --global .\` there makes \`netrig\` a command in every folder.
+
 \`netrig play ${name}\` opens it in a browser, with terminals, tasks and hints. Without a browser:
 
 \`\`\`sh

@@ -4,7 +4,7 @@ import { isNetrigError, NetrigError } from '../errors.js';
 import { shown, suggestion } from '../language/wording.js';
 import { runIsolated } from './build-command.js';
 import { classifyBuildFailure } from './build-failure.js';
-import { contentKey, ensureEntry, type BuildPlace, type CacheEntry } from './cache-entry.js';
+import { contentKey, ensureEntry, listEntries, type BuildPlace, type CacheEntry } from './cache-entry.js';
 import type { HostImage } from './host-image.js';
 import { findMirror } from './mirror.js';
 import { requireHostImageRow } from './recipe.js';
@@ -112,10 +112,27 @@ export async function emptyLogs(directory: string): Promise<void> {
 /** Where a scenario names packages, as `FILE:LINE:COLUMN` by package. */
 export type PackagePlaces = Readonly<Record<string, string>>;
 
-/** An error about packages, with the place of the one that it names, or of the first. */
-export function placedError(error: unknown, packages: readonly string[], places: PackagePlaces): unknown {
+/** Which of the packages keep a lab from going without a network: those that no layer in the cache has, or the set as a whole. */
+function missingWords(packages: readonly string[], missing: readonly string[]): string {
+  if (missing.length === packages.length) return ` (${packages.join(' ')})`;
+  if (missing.length > 0) return `: ${missing.join(' ')} ${missing.length === 1 ? 'was' : 'were'} never fetched`;
+  return `: each of ${packages.join(' ')} was fetched, but for another set of packages or build of the image, and a set is kept as a whole`;
+}
+
+/**
+ * An error about packages, with the place of the one that it names, or of the first.
+ *
+ * @param cached packages that some layer in the cache has, of the same host image.
+ */
+export function placedError(
+  error: unknown,
+  packages: readonly string[],
+  places: PackagePlaces,
+  cached: ReadonlySet<string> = new Set(),
+): unknown {
   if (!isNetrigError(error)) return error;
   const first = packages.find((name) => places[name] !== undefined);
+  const missing = packages.filter((name) => !cached.has(name));
   const told = (name: string | undefined, more = ''): NetrigError => {
     const at = name === undefined ? undefined : places[name];
     const message = `${at === undefined ? '' : `${at}: `}${error.message}${more}`;
@@ -123,7 +140,7 @@ export function placedError(error: unknown, packages: readonly string[], places:
   };
   switch (error.code) {
     case 'NETRIG_OFFLINE':
-      return told(first, ` (${packages.join(' ')})`);
+      return told(missing.find((name) => places[name] !== undefined) ?? first, missingWords(packages, missing));
     case 'NETRIG_MIRROR_UNREACHABLE':
     case 'NETRIG_IMAGE_BUILD':
       return told(packages.find((name) => error.message.includes(` names ${name} `)) ?? first);
@@ -228,7 +245,14 @@ export async function ensurePackageLayer(
       make: (place) => install(base, wanted, place),
     },
     { signal: options.signal, progress: (line) => options.progress(`packages for ${base.name}: ${line}`) },
-  ).catch((error: unknown) => {
-    throw placedError(error, wanted, places);
+  ).catch(async (error: unknown) => {
+    const offline = isNetrigError(error, 'NETRIG_OFFLINE');
+    throw placedError(error, wanted, places, offline ? await cachedPackages(base.name) : undefined);
   });
+}
+
+/** Packages that layers of a host image in the cache were made for. */
+async function cachedPackages(image: string): Promise<ReadonlySet<string>> {
+  const layers = await listEntries<PackageLayerFacts>('layers');
+  return new Set(layers.flatMap(({ facts }) => (facts.image === image ? facts.packages : [])));
 }

@@ -1,7 +1,7 @@
 import { constants } from 'node:os';
 import { NetrigError } from '../errors.js';
 import { parseVantage, type Vantage } from '../language/endpoint.js';
-import { nearestFirst } from '../language/wording.js';
+import { nearestFirst, whatItHas } from '../language/wording.js';
 import { exitStatus } from '../model/verdict.js';
 import type { LabPlan } from '../plan/lab-plan.js';
 import type { RunningLab } from '../providers/provider.js';
@@ -26,7 +26,7 @@ export function placeNamed(endpoint: string, { hosts }: Pick<LabPlan, 'hosts'>):
       hint: `The hosts are ${near}. Write HOST, HOST/CONTAINER, or HOST/netns:NAME for a network namespace.`,
     });
   if (!names.includes(place.host))
-    throw new NetrigError('NETRIG_HOST_UNKNOWN', `The lab has no host "${place.host}"; it has ${near}.`);
+    throw new NetrigError('NETRIG_HOST_UNKNOWN', `The lab has no host "${place.host}"${whatItHas(place.host, names)}.`);
   return place;
 }
 

@@ -63,3 +63,9 @@ export function nearestFirst(word: string, known: Iterable<string>): string {
   const near = nearest(word, all);
   return [...(near === null ? [] : [near]), ...all.filter((one) => one !== near)].join(', ');
 }
+
+/** What there is in place of an unknown name: `; did you mean "gate"? It has gate, web`, or `; it has gate, web`. */
+export function whatItHas(name: string, known: readonly string[]): string {
+  const guess = suggestion(name, known);
+  return `${guess === '' ? '; it' : `${guess} It`} has ${nearestFirst(name, known)}`;
+}

@@ -68,6 +68,8 @@ export interface Measure {
   name: string;
   value: number;
   unit: 'ms' | 'bytes' | 'count' | 'percent';
+  /** The check is about this figure: people are told it beside a `pass`, too. */
+  judged?: true;
 }
 
 /**

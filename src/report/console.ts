@@ -5,7 +5,7 @@ import { isWarning, type RunModel } from './model.js';
 import { styleOf, type Style } from './paint.js';
 import { endLines, type ReportFiles } from './run-lines.js';
 import { displayWidth, neutralise, oneLine, truncate, wrap } from './terminal-text.js';
-import { signOf, verdictSign, verdictText } from './wording.js';
+import { judgedText, signOf, verdictSign, verdictText } from './wording.js';
 
 export { wantsColour } from './paint.js';
 
@@ -229,7 +229,10 @@ function itemLines(
   const tries = attempts > 1 ? colour.dim(`  (${attempts} tries)`) : '';
   const item = { ...planned, outcome };
   const paint = style.verdict[isWarning(item) ? 'warning' : outcome.verdict];
-  const line = `${paint(signOf(item))} ${oneLine(planned.title)}${time}${tries}`;
+  // The figure that the check is about; the time behind it is how long the check itself took.
+  const measured = outcome.verdict === 'pass' ? oneLine(judgedText(outcome)) : '';
+  const title = `${oneLine(planned.title)}${measured === '' ? '' : `: ${measured}`}`;
+  const line = `${paint(signOf(item))} ${title}${time}${tries}`;
   if (outcome.verdict === 'pass') return [line];
   const head = `${verdictText(item)}${outcome.cause ? `, ${outcome.cause}` : ''}: `;
   if (outcome.verdict === 'error') return [line, `    ${paint(inShort(`${head}${outcome.reason}`, style))}`];

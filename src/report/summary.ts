@@ -9,6 +9,7 @@ import {
   headline,
   isolations,
   isolationText,
+  judgedText,
   outsideHosts,
   placeOf,
   runVerdict,
@@ -82,12 +83,26 @@ export function summaryMarkdown(model: RunModel): string {
     if (bad.length > shown) lines.push(`- and ${bad.length - shown} more`);
     lines.push('');
   }
+  lines.push(...measuredLines(model));
   if (model.skipReasons.length > 0) {
     lines.push('### Skipped', '');
     for (const { reason, count } of model.skipReasons.slice(0, shown)) lines.push(`- ${count}: ${plain(reason)}`);
     lines.push('');
   }
   return lines.join('\n');
+}
+
+/** Figures of checks that passed: of others, the finding says them. */
+function measuredLines(model: RunModel): string[] {
+  const measured = model.scenarios.flatMap((scenario) =>
+    scenario.last.items.flatMap((item) => {
+      const text = item.outcome.verdict === 'pass' ? judgedText(item.outcome) : '';
+      return text === '' ? [] : [`- ${code(scenario.id)} ${plain(item.title)}: ${plain(text)}`];
+    }),
+  );
+  if (measured.length === 0) return [];
+  const more = measured.length - shown;
+  return ['### Measured', '', ...measured.slice(0, shown), ...(more > 0 ? [`- and ${more} more`] : []), ''];
 }
 
 export const summaryFormat: ReportFormat = {

@@ -1,7 +1,7 @@
 import { relative, sep } from 'node:path';
 import { formatDuration } from '../model/duration.js';
 import type { Transcript } from '../model/events.js';
-import type { Measure, Verdict } from '../model/verdict.js';
+import type { Measure, Outcome, Verdict } from '../model/verdict.js';
 import { isWarning } from './run-model.js';
 import type { ItemResult, RunModel, ScenarioResult, Totals } from './model.js';
 
@@ -100,6 +100,14 @@ export function formatBytes(bytes: number): string {
 /** `rtt 0.41 ms`. */
 export function formatMeasure(measure: Measure): string {
   return `${measure.name} ${measureValue(measure)}`;
+}
+
+/** What the check is about and was measured, whatever the verdict: `longest gap 3.01 s`; empty where nothing of that kind was. */
+export function judgedText({ measures = [] }: Pick<Outcome, 'measures'>): string {
+  return measures
+    .filter(({ judged }) => judged)
+    .map(formatMeasure)
+    .join(', ');
 }
 
 export function measureValue({ value, unit }: Measure): string {

@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ProbeContext, ProbeExecOptions, ProbeHost } from '../places/context.js';
 import { NetrigError } from '../errors.js';
-import { nearestFirst } from '../language/wording.js';
+import { whatItHas } from '../language/wording.js';
 import type { Transcript } from '../model/events.js';
 import type { Attachment } from '../model/verdict.js';
 import type { HostPlan } from '../plan/lab-plan.js';
@@ -142,7 +142,7 @@ function connectionsTo(lab: RunningLab, connectTo: typeof connect, target: (host
     if (plan) return plan;
     throw new NetrigError(
       'NETRIG_HOST_UNKNOWN',
-      `The lab ${lab.id} has no host "${host}"; it has ${nearestFirst(host, plans.keys())}.`,
+      `The lab ${lab.id} has no host "${host}"${whatItHas(host, [...plans.keys()])}.`,
     );
   }
 

@@ -5,6 +5,15 @@ const unreached =
   /(?:Get|Head) "?https?:\/\/([^/"\s]+)\/v2\/[^\n]*(?:dial tcp|lookup |i\/o timeout|deadline exceeded|Client\.Timeout|request canceled)/;
 
 /**
+ * A registry on loopback is the lab's own: none of its images was fetched beforehand, and no way out would help. `null` for
+ * others.
+ */
+function registryOfTheLab(registry: string, host: string): string | null {
+  if (!/^(?:127(?:\.\d{1,3}){3}|localhost|\[::1\])(?::\d+)?$/.test(registry)) return null;
+  return `No registry answers at ${registry}, which is ${host} itself: start one there in an earlier step, or leave that address out of the image’s name. Images of registries on loopback may be the lab’s own, so none is fetched before it starts (docs/images.md).`;
+}
+
+/**
  * What a user is to be told where an engine reached no registry: a lab is sealed. `null` where the output is about something else,
  * or the host is on a network of its own.
  */
@@ -15,6 +24,8 @@ export function unreachedRegistry(
   const registry = unreached.exec(output)?.[1];
   // Machines that were there before the lab have names of their own for their interfaces.
   if (registry === undefined || host.interfaces.some(({ device }) => device !== undefined)) return null;
+  const own = registryOfTheLab(registry, host.name);
+  if (own !== null) return own;
   if (host.outside)
     return `The engine of ${host.name} does not reach ${registry}: look whether this machine does (\`outside: true\` goes by its network).`;
   const hub = registry === 'registry-1.docker.io';

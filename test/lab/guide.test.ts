@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import { commandsOf, page } from '../pages.js';
-import { latestEvents, latestOutcomes, netrig, workDirectory } from './netrig-command.js';
+import { latestEvents, latestOutcomes, root, start, workDirectory } from './netrig-command.js';
 
 /** Files of a page: a name in code at the beginning of a line, and the next block is what is in it. */
 function filesOf(text: string): Map<string, string> {
@@ -36,16 +36,22 @@ describe('docs/guide.md', function () {
     }
     const commands = guide.blocks.filter(({ language }) => language === 'sh').flatMap(commandsOf);
     expect(commands.map(({ command }) => command)).to.deep.equal([
-      'netrig validate lab.yaml',
-      'netrig run lab.yaml',
-      'netrig run --offline lab.yaml',
+      'npm install PATH-TO-CLONE',
+      'npx netrig validate lab.yaml',
+      'npx netrig run lab.yaml',
+      'npx netrig run --offline lab.yaml',
     ]);
     for (const { command } of commands) {
       const offline = command.includes('--offline');
-      const done = await netrig(command.split(' ').slice(1), {
+      const [program, ...words] = command.replace('PATH-TO-CLONE', root).split(' ');
+      const done = await start(program!, words, {
         cwd: dir,
-        // Whoever asked a mirror or a registry all the same would find nobody.
-        env: offline ? { http_proxy: 'http://127.0.0.1:9', https_proxy: 'http://127.0.0.1:9' } : {},
+        env: {
+          // It fetches nothing, as the page says.
+          npm_config_offline: 'true',
+          // Whoever asked a mirror or a registry all the same would find nobody.
+          ...(offline ? { http_proxy: 'http://127.0.0.1:9', https_proxy: 'http://127.0.0.1:9' } : {}),
+        },
       }).ended;
       if (/NETRIG_MIRROR_UNREACHABLE/.test(done.stdout + done.stderr)) {
         console.log('      skipped: the packages frr and haproxy are not to be had here');

@@ -6,6 +6,7 @@ import { fakeLab } from '../fakes/lab.js';
 import type { FakeOptions } from '../fakes/lab.js';
 import { fakePingStream } from '../fakes/ping-stream.js';
 import { areWellMade } from './well-made-kinds.js';
+import { judgedText } from '../../src/report/wording.js';
 
 const start = 1_795_863_033_000;
 
@@ -109,6 +110,7 @@ describe('Availability: the verdict', () => {
       expect(outcome.reason).to.match(reason);
       expect(outcome.cause).to.equal(verdict === 'fail' ? 'timeout' : undefined);
       expect(outcome.measures?.map(({ name }) => name)).to.deep.equal(['longest gap', 'answers', 'lost']);
+      expect(judgedText(outcome)).to.match(/^longest gap \d[\d.]* m?s$/);
     });
 
   it('`during` says how long is watched', () => {

@@ -3,9 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { isLoopback, readClass } from '../../src/classroom/class-file.js';
+import { drawnExercises, recordedGrades } from '../../src/classroom/class.js';
+import { isLoopback, loadClass, readClass } from '../../src/classroom/class-file.js';
+import { endingWords } from '../../src/cli/commands/class.js';
+import { printError } from '../../src/cli/print-error.js';
 import { readCsv, writeCsv } from '../../src/classroom/csv.js';
 import { readRoster } from '../../src/classroom/roster.js';
+import { codeFrame } from '../../src/scenario/diagnostic.js';
 import { createTickets, hashOf, newCode, normalCode } from '../../src/classroom/secrets.js';
 
 describe('CSV of a class', () => {
@@ -46,6 +50,13 @@ describe('The roster', () => {
   it('names each mistake with its line', () => {
     const { mistakes } = readRoster('id,name\nada,Ada\nada,Again\n../x,No\nbob,\nteacher-1,T\n');
     expect(mistakes.map(({ line }) => line)).to.deep.equal([3, 4, 5, 6]);
+    for (const [head, row, names] of [
+      ['id,name', 'ben;Ben Bitdiddle', 'semicolons'],
+      ['name;id', 'Ben,ben', 'commas'],
+    ])
+      expect(readRoster(`${head}\n${row}\n`).mistakes).to.deep.equal([
+        { line: 2, message: `this row is separated by ${names}, and the first row, which names the columns, is not` },
+      ]);
     expect(readRoster('name\nAda\n').mistakes[0]!.message).to.match(/`id` is not among them/);
     expect(readRoster('id,name\n').mistakes[0]!.message).to.match(/nobody/);
   });
@@ -88,6 +99,31 @@ describe('The file of a class', () => {
     );
   });
 
+  it('has mistakes of the roster shown in the roster, at their lines', () => {
+    const file = join(base, 'other.csv');
+    writeFileSync(file, 'id,name\nada,Ada\n../x,No\nbob,Bob\n');
+    const { class: found, diagnostics } = read('class: demo\nroster: other.csv\nexercises: [{ file: a.yaml }]\n');
+    expect(found).to.equal(null);
+    expect(diagnostics.map(({ file: of, line }) => [of, line])).to.deep.equal([[file, 3]]);
+    expect(codeFrame(diagnostics[0]!)).to.match(/^> 3 \| \.\.\/x,No\n {4}\| \^{7}$/m);
+  });
+
+  it('has its mistakes told below the sentence that has the code', () => {
+    writeFileSync(join(base, 'class.yaml'), `${head}exercises: [{ file: a.yaml }]\nserver: { listen: here }\n`);
+    const written: string[] = [];
+    const write = process.stderr.write;
+    process.stderr.write = ((chunk: string) => written.push(chunk) > 0) as typeof write;
+    try {
+      loadClass(join(base, 'class.yaml'));
+    } catch (error) {
+      printError(error);
+    } finally {
+      process.stderr.write = write;
+    }
+    expect(written.join('')).to.match(/^netrig: 1 mistake in the class; nothing was started\. \(NETRIG_CLASS_FILE\)\n/);
+    expect(written.join('')).to.match(/4:19: expected an address and a port.*\n[^]*listen: here \}\n/);
+  });
+
   it('refuses an address that others reach without TLS, unless that is meant', () => {
     const server = (text: string): string[] => messages(`${head}exercises: [{ file: a.yaml }]\nserver: ${text}\n`);
     expect(server('{ listen: "0.0.0.0:80" }')[0]).to.match(/is not loopback/);
@@ -97,6 +133,23 @@ describe('The file of a class', () => {
     expect(server('{ listen: "[::1]:80" }')).to.deep.equal([]);
     expect(['127.0.0.1', '127.9.9.9', '::1'].every(isLoopback)).to.equal(true);
     expect(['128.0.0.1', '127.evil.example', '10.0.0.1', '::'].some(isLoopback)).to.equal(false);
+  });
+});
+
+describe('A class that is not there, or ends', () => {
+  it('is told how it is started', () => {
+    const never = { name: 'never-started-1', file: '/nowhere/class.yaml' } as Parameters<typeof recordedGrades>[0];
+    for (const ask of [() => recordedGrades(never), () => drawnExercises(never)])
+      expect(ask)
+        .to.throw()
+        .with.property('hint')
+        .that.matches(/`netrig class start/)
+        .and.does.not.match(/status/);
+  });
+
+  it('does not say that labs stay until it is stopped where that is what ends it', () => {
+    expect(endingWords('SIGTERM')).not.to.match(/stay/);
+    expect(endingWords('SIGINT')).to.match(/stay until `netrig class stop`/);
   });
 });
 

@@ -6,7 +6,8 @@ import { gradeClass, gradescopeResults, longCsv, othersCsv, wideCsv } from '../.
 import { othersIn } from '../../src/classroom/others-values.js';
 import { applyEvent, emptyState, workOf, type ClassState } from '../../src/classroom/state.js';
 import { TypedLines } from '../../src/classroom/typed-lines.js';
-import { handInView } from '../../src/classroom/views.js';
+import { judgedTask } from '../../src/classroom/rounds.js';
+import { handInView, taskState } from '../../src/classroom/views.js';
 import { exerciseOf } from '../../src/exercise/exercise.js';
 import type { Verdict } from '../../src/model/verdict.js';
 import { handInWords, progressWords } from '../../src/pages/words.js';
@@ -49,6 +50,22 @@ function handIn(round: string, task: Verdict | null, actual?: string): ClassEven
     ...(task === null ? [] : [{ type: 'round:judged' as const, round, results }]),
   ];
 }
+
+describe('A task that is about a figure', () => {
+  const measures = [{ name: 'longest gap', value: 812, unit: 'ms' as const, judged: true as const }];
+  const stateOf = (verdict: Verdict, level: 'verdict' | 'seen') => {
+    const task = exercise.checks[0]!;
+    const results = { [task.id]: judgedTask({ verdict, reason: 'as seen', measures }, 5400) };
+    const state = after({ type: 'watched', ...about, results });
+    return taskState(task, workOf(state, 'ada', 'x'), level).measured;
+  };
+
+  it('says it when it passed, where more than verdicts may be known', () => {
+    expect(stateOf('pass', 'seen')).to.equal('longest gap 812 ms');
+    expect(stateOf('pass', 'verdict')).to.equal(null);
+    expect(stateOf('fail', 'seen')).to.equal(null);
+  });
+});
 
 describe('What a student is told of hand-ins', () => {
   const told = (...events: ClassEventBody[]): string | null => {

@@ -199,7 +199,10 @@ steps:
   );
 
   it('names the hosts that there are, the one that was meant first', async () => {
-    expect(() => placeNamed('sevrer/web', lab)).to.throw('The lab has no host "sevrer"; it has server, a.');
+    expect(() => placeNamed('sevrer/web', lab)).to.throw(
+      'The lab has no host "sevrer"; did you mean "server"? It has server, a.',
+    );
+    expect(() => placeNamed('nobody', lab)).to.throw('The lab has no host "nobody"; it has a, server.');
     expect(() => placeNamed('Server', lab))
       .to.throw()
       .with.property('hint')
@@ -213,7 +216,7 @@ steps:
       );
     expect([code, message]).to.deep.equal([
       'NETRIG_HOST_UNKNOWN',
-      'The lab fake has no host "serer"; it has server, a.',
+      'The lab fake has no host "serer"; did you mean "server"? It has server, a.',
     ]);
   });
 

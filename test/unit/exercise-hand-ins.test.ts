@@ -125,7 +125,12 @@ describe('hand-ins in a folder', () => {
     ['nothing in the folder of a student', { 'ann/notes.txt': '' }, /neither a scenario file nor HOST\/solution\.sh/],
     ['two answers of one', { 'ann/a.yaml': answer(''), 'ann/node1/solution.sh': '' }, /more than one answer/],
     ['two files of one name', { 'ann.yaml': 'a', 'ann/node1/solution.sh': '' }, /two of this student/],
-    ['a host that there is not', { 'ann/node9/solution.sh': '' }, /no host node9; it has node1, node2/],
+    ['a host that there is not', { 'ann/gate/solution.sh': '' }, /no host gate; it has node1, node2/],
+    [
+      'a host in other letters',
+      { 'ann/Node2/solution.sh': '' },
+      /no host Node2; did you mean "node2"\? It has node2, node1/,
+    ],
     ['a script of no host, where there are two', { 'ann/solution.sh': '' }, /solution\.sh of which host/],
     ['a file with mistakes', { 'ann.yaml': 'scenario: ann' }, /line 1: "title" is missing/],
     [

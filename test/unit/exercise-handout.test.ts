@@ -38,6 +38,7 @@ describe('A handout of an exercise', () => {
       .to.match(/Open 8\d\d\d\./)
       .and.contain('- node1 answers (3)')
       .and.contain('(hosts: node1, node2)');
+    expect(readme).to.match(/needs netrig[^]*`npm run quickstart`[^]*`npm install --global \.`[^]*`netrig play/);
     expect(readme).not.to.contain('secretly');
   });
 

@@ -65,6 +65,10 @@ describe('packages of hosts', () => {
     const placed = placedError(offline, a!.packages!, places) as NetrigError;
     expect(placed.code).to.equal('NETRIG_OFFLINE');
     expect(placed.message).to.match(/lab\.yaml:3:26: packages of Debian bookworm: .* \(frr nginxx-not-here\)$/);
+    const cachedOf = (...names: string[]): string =>
+      (placedError(offline, a!.packages!, places, new Set(names)) as NetrigError).message;
+    expect(cachedOf('frr', 'curl')).to.match(/lab\.yaml:3:31: .*: nginxx-not-here was never fetched$/);
+    expect(cachedOf('frr', 'nginxx-not-here')).to.match(/each of frr nginxx-not-here was fetched, but for another set/);
     const other = new Error('another');
     expect(placedError(other, ['frr'], places)).to.equal(other);
   });

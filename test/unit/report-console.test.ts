@@ -1,14 +1,19 @@
 import { expect } from 'chai';
 import { createConsoleReporter, wantsColour } from '../../src/report/console.js';
 import { reduceRun } from '../../src/report/model.js';
+import { junitXml } from '../../src/report/junit.js';
+import { summaryMarkdown } from '../../src/report/summary.js';
 import { displayWidth, lastLines, neutralise, truncate, wrap } from '../../src/report/terminal-text.js';
 import {
   hostileRun,
+  itemEnd,
   itemStart,
   largeRun,
   overlayRun,
   planned,
+  runEnd,
   runStart,
+  scenarioEnd,
   buildRun,
   scenarioStart,
   type RunBuilder,
@@ -126,6 +131,30 @@ describe('report: the console', () => {
     reporter.stop();
     expect(text).to.match(/booting 1\/3 hosts/);
     screen(text, 60);
+  });
+
+  const measuring = (): RunBuilder => {
+    const gap = { name: 'longest gap', value: 3012, unit: 'ms' as const, judged: true as const };
+    const lost = { name: 'lost', value: 60, unit: 'count' as const };
+    return buildRun()
+      .add(runStart)
+      .add(scenarioStart('cable', [planned('c01', 'A pulled cable costs little'), planned('c02', 'They meet')]))
+      .add(itemEnd('cable', 'c01', { verdict: 'pass', reason: 'b did not answer a', measures: [gap, lost] }, 5400))
+      .add(itemEnd('cable', 'c02', { verdict: 'pass', reason: 'b answered a', measures: [lost] }, 40))
+      .add(scenarioEnd('cable'))
+      .add(runEnd());
+  };
+
+  it('says what was measured beside a pass, where a check is about a figure', () => {
+    expect(tell(measuring())).to.match(
+      /✓ A pulled cable costs little: longest gap 3\.0 s {2}5\.4 s\n.*✓ They meet {2}40 ms\n/,
+    );
+    const model = reduceRun(measuring().events);
+    expect(summaryMarkdown(model)).to.match(
+      /### Measured\n\n- `cable` A pulled cable costs little: longest gap 3\.0 s\n$/,
+    );
+    expect(junitXml(model)).to.match(/<system-out>[^]*b did not answer a\nlongest gap 3\.0 s, lost 60/);
+    expect(summaryMarkdown(reduceRun(overlayRun().events))).not.to.include('Measured');
   });
 
   it('neutralises what a lab host or a scenario writes', () => {

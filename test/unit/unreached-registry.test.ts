@@ -22,6 +22,19 @@ describe('An engine that reaches no registry', () => {
     expect(told).to.match(/\(quay\.io\).*leave out `docker pull`/);
   });
 
+  it('on loopback, no image was fetched before, and no way out would help', () => {
+    for (const own of ['127.0.0.1:5999', 'localhost:5000', '[::1]:5000']) {
+      const output = `Error response from daemon: Get "http://${own}/v2/": dial tcp ${own}: connect: connection refused`;
+      for (const outside of [undefined, true]) {
+        const told = unreachedRegistry(output, { ...host, ...(outside ? { outside } : {}) });
+        expect(told).to.include(`No registry answers at ${own}, which is app itself: start one there`);
+        expect(told).not.to.match(/in so many words|`outside: true`/);
+      }
+    }
+    const named = unreachedRegistry(refused.replaceAll('registry-1.docker.io', '127.0.0.1.example'), host);
+    expect(named).to.match(/^The lab is sealed/);
+  });
+
   it('is not what other errors say', () => {
     for (const output of [
       'Error response from daemon: manifest for nginx:none not found: manifest unknown',

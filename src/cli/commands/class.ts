@@ -14,9 +14,16 @@ import { exitStatus } from '../../model/verdict.js';
 import { onInterrupt } from '../../run/interrupt.js';
 import { err, note, out, print, printJson, tell } from '../terminal.js';
 
+/** What the server says when it is told to end. `netrig class stop` ends it by SIGTERM, and takes away the labs itself. */
+export function endingWords(signal: string): string {
+  return signal === 'SIGTERM'
+    ? 'the server of the class ends'
+    : 'the server of the class ends; its labs and terminals stay until `netrig class stop`';
+}
+
 /** `netrig class start`: holds the class until Ctrl-C or `netrig class stop`. */
 export async function start(file: string, flags: { newLinks?: boolean }): Promise<number> {
-  const interrupt = onInterrupt(() => note('the class ends; its labs and terminals stay until `netrig class stop`'));
+  const interrupt = onInterrupt((signal) => note(endingWords(signal)));
   const started = await startClass(loadClass(file), {
     newLinks: flags.newLinks ?? false,
     version: netrigVersion,

@@ -7,7 +7,7 @@ import type { PacketTrace, TracedHop } from '../../diagnosis/trace.js';
 import { NetrigError } from '../../errors.js';
 import { placeNamed } from '../../labs/exec.js';
 import { findRunningLab } from '../../labs/find.js';
-import { nearestFirst } from '../../language/wording.js';
+import { nearest, nearestFirst } from '../../language/wording.js';
 import { exitStatus } from '../../model/verdict.js';
 import type { ProbeContext } from '../../places/context.js';
 import { parseEndpoint } from '../../places/endpoint.js';
@@ -94,14 +94,14 @@ async function requestFor(
   const ends = await resolveProbe(context, source, target, family);
   if (ends.state !== 'found') {
     const reason = ends.state === 'unresolved' ? ends.failure.reason : ends.reason;
-    const names = nearestFirst(
-      to,
-      context.plan.hosts.map(({ name }) => name),
-    );
+    const names = context.plan.hosts.map(({ name }) => name);
+    const near = nearest(to, names);
     throw new NetrigError(
       'NETRIG_USAGE',
       `${reason}.`,
-      target.kind === 'name' ? { hint: `The hosts are ${names}.` } : {},
+      target.kind === 'name'
+        ? { hint: `${near === null ? '' : `Did you mean "${near}"? `}The hosts are ${nearestFirst(to, names)}.` }
+        : {},
     );
   }
   const seen = { cause: 'timeout' as const, answeredBy: null, path: null };

@@ -91,6 +91,7 @@ export function Task({ task, state, page, work, check }: TaskProps) {
       </h4>
       {task.detail !== null && <p class="dim">{task.detail}</p>}
       {task.html !== '' && <Html html={task.html} />}
+      {state?.measured && <p class="measured">Measured: {state.measured}</p>}
       {state?.feedback && <FeedbackView feedback={state.feedback} opened={opened} />}
       {opened.map(({ html }, at) => (
         <div class="hint" key={at}>
