@@ -1,11 +1,11 @@
 import type { Case, Step } from './follow.js';
-import { withoutIpv6 } from './explain-route.js';
+import { routeWords, withoutIpv6 } from './explain-route.js';
 import { finding } from './finding.js';
 import type { Finding } from './finding.js';
 import { lookup } from './lookup.js';
 import { holdersOfMac, sameWire, wireOf } from './wire.js';
 import { hasAddress, holdersOf } from './world.js';
-import type { Link, Space } from './world.js';
+import type { Link, Route, Space } from './world.js';
 
 type Place = { space: Space; link: Link };
 
@@ -75,6 +75,31 @@ export function sharedMac(c: Case): Finding | null {
   return null;
 }
 
+/**
+ * The packet went to another next hop than any route of the sender names, which has that one's address right: a router told it so
+ * once, and the kernel keeps it in a cache of its own (RFC 1122, 3.3.1.2), where `ip route` does not show it.
+ */
+function redirected(from: Space, { space: to, packet }: Step, route: Route, name: string): Finding | null {
+  const known = from.neighbours.find(({ dst, mac }) => mac === packet.dstMac && hasAddress(to, dst));
+  const routes = from.routes[packet.dst.includes(':') ? 6 : 4];
+  const leads = [...routes, ...routes.flatMap(({ hops }) => hops)].some(
+    ({ gateway }) => gateway !== null && hasAddress(to, gateway),
+  );
+  if (!known || leads) return null;
+  const told = routeWords(route);
+  return finding(
+    from,
+    'wrong-route',
+    `${from.label} sends ${name} to ${to.label} (${known.dst}), as an ICMP redirect told it, and not by its route to ${told}${route.gateway === null ? '' : `, which leads to ${route.gateway}`}`,
+    {
+      evidence: [
+        `No route of ${from.label} leads to ${known.dst}; \`ip route get ${packet.dst}\` there says \`redirected\`.`,
+      ],
+      mend: `ip route flush cache, on ${from.label}`,
+    },
+  );
+}
+
 /** The sender's neighbour table leads to a namespace that does not have the address of the next hop. */
 export function takenForAnother(c: Case, sender: Step | null, at: Step, name: string): Finding | null {
   if (!sender) return null;
@@ -98,7 +123,8 @@ export function takenForAnother(c: Case, sender: Step | null, at: Step, name: st
         mend: `ip neigh del ${next} dev ${entry.dev}, on ${sender.space.label}`,
       },
     );
-  if (holder || sent.route.gateway !== null) return null;
+  if (holder) return redirected(sender.space, at, sent.route, name);
+  if (sent.route.gateway !== null) return null;
   const has = at.space.links.flatMap((link) => link.addresses.filter((own) => own.scope === 'global'));
   const instead = has.map((own) => own.address).filter((address) => address.includes(':') === dst.includes(':'));
   const off = dst.includes(':') ? withoutIpv6(c, at.space) : [];

@@ -247,7 +247,7 @@ export function sentAstray(
   const out = lookup(at, { to: onward.to, from: null, iif: null });
   if (out.found === 'route' && !out.refuses && out.route.dev !== iif.name) return null;
   const sent = lookup(from.space, { to: onward.to, from: null, iif: null });
-  if (sent.found !== 'route' || sent.route.gateway === null) return null;
+  if (sent.found !== 'route' || sent.route.gateway === null || !isOwn(at, sent.route.gateway)) return null;
   const better = routerNear(c, from, at, onward.to);
   if (!better) return null;
   return finding(

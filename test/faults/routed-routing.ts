@@ -24,11 +24,25 @@ export const routing: Fault[] = [
   },
   {
     name: 'a router’s route leads to a bystander, which is no router',
-    ...on('r1', 'ip route replace 10.2.0.0/24 via 10.1.0.30', 'ip route replace 10.2.0.0/24 via 10.9.0.2'),
+    ...all(
+      on('r1', 'ip route replace 10.2.0.0/24 via 10.1.0.30', 'ip route replace 10.2.0.0/24 via 10.9.0.2'),
+      // A redirect of the router's stays where it was believed.
+      on('client', ':', 'ip route flush cache'),
+    ),
     check: toWeb,
     root: 'wrong-route',
     says: /r1's route to 10\.2\.0\.0\/24 leads to bystander, which is no router/,
     never: /forward/,
+  },
+  {
+    name: 'a redirect is believed still, although the router’s own route is right again',
+    plant: { r1: 'ip route replace 10.2.0.0/24 via 10.1.0.30' },
+    then: { client: 'ping -c 3 -i 0.2 -W 1 10.2.0.20 || :', r1: 'ip route replace 10.2.0.0/24 via 10.9.0.2' },
+    mend: { client: 'ip route flush cache' },
+    check: toWeb,
+    root: 'wrong-route',
+    says: /client sends .* to bystander \(10\.1\.0\.30\), as an ICMP redirect told it/,
+    never: /forward|route of client to default leads/,
   },
   {
     name: 'two routers send it to each other',

@@ -82,6 +82,7 @@ async function leadTunnel(
       [
         'set -e',
         `$at/bin/ip link set dev ${quoteArg(device)} protodown ${state.carrier ? 'off' : 'on'}`,
+        settled(device, state.carrier),
         ...(lines.length > 0 ? ["$at/sbin/bridge -batch - <<'END'", ...lines, 'END'] : []),
       ].join('\n'),
     );
@@ -89,6 +90,20 @@ async function leadTunnel(
     sunk.set(key, before);
     throw error;
   }
+}
+
+/**
+ * Shell text that waits until the kernel has carried a change of the carrier out, which it does up to a second later (its
+ * linkwatch): until then packets get through. A device that its host has set down comes up by that host alone.
+ */
+function settled(device: string, carrier: boolean): string {
+  const [off, on] = carrier ? ['false', 'true'] : ['true', 'false'];
+  return `tries=0
+until case "$($at/bin/ip -br link show dev ${quoteArg(device)})" in *' DOWN '*,UP*) ${off} ;; *' DOWN '*) : ;; *) ${on} ;; esac; do
+  tries=$((tries + 1))
+  [ "$tries" -lt 100 ] || { echo 'the state of ${device} does not follow' >&2; exit 1; }
+  sleep 0.05
+done`;
 }
 
 /** Hosts whose processes the engine has frozen. */
