@@ -17,6 +17,13 @@ export function verdictWord(verdict: TaskVerdict, guard: boolean): { sign: strin
   return verdictWords[verdict];
 }
 
+/** Since when a verdict stands, by the clock of whoever reads it; empty where nothing was looked at yet. */
+export function sinceWords(since: string | null): string {
+  if (since === null) return '';
+  const at = new Date(since);
+  return `since ${[at.getHours(), at.getMinutes(), at.getSeconds()].map((value) => String(value).padStart(2, '0')).join(':')}`;
+}
+
 /** What was handed in, and what of it counts: one rule for a student's page, a teacher's table and the grades. */
 export function handInWords({ times, judging, counts, of }: HandInView): string {
   const waits = judging ? ' The last one is being judged.' : '';

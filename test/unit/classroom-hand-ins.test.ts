@@ -10,7 +10,7 @@ import { judgedTask } from '../../src/classroom/rounds.js';
 import { handInView, taskState } from '../../src/classroom/views.js';
 import { exerciseOf } from '../../src/exercise/exercise.js';
 import type { Verdict } from '../../src/model/verdict.js';
-import { handInWords, progressWords } from '../../src/pages/words.js';
+import { handInWords, progressWords, sinceWords } from '../../src/pages/words.js';
 import { loadScenarioText } from '../../src/scenario/load.js';
 import { lab } from './scenario-fixtures.js';
 
@@ -100,6 +100,11 @@ describe('What a student is told of hand-ins', () => {
     expect(told(...handIn('r1', null), { type: 'round:broken', round: 'r1', message: 'gone' })).to.match(
       /could not be judged: a teacher looks at it/,
     );
+  });
+
+  it('says since when a verdict stands, by the reader’s clock', () => {
+    expect(sinceWords(null)).to.equal('');
+    expect(sinceWords(new Date(2026, 0, 2, 9, 4, 7).toISOString())).to.equal('since 09:04:07');
   });
 
   it('counts tasks as done, and guards apart', () => {

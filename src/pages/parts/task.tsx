@@ -2,7 +2,7 @@ import type { ClaimView, Feedback, HintRequest, TaskState, TaskView, WorkView } 
 import { wayLine } from '../../report/way.js';
 import { pathOf, send } from '../server.js';
 import type { Page } from '../state.js';
-import { count, verdictWord } from '../words.js';
+import { count, sinceWords, verdictWord } from '../words.js';
 import { Html } from './html.js';
 
 function Told({ name, value }: { name: string; value: string | null }) {
@@ -81,7 +81,8 @@ export function Task({ task, state, page, work, check }: TaskProps) {
         <span class="sign" aria-hidden="true">
           {sign}
         </span>{' '}
-        {task.title} <span class="badge">{word}</span>
+        {task.title} <span class="badge">{word}</span>{' '}
+        {state !== undefined && state.since !== null && <small class="dim">{sinceWords(state.since)}</small>}
         {task.points !== null && (
           <span class="tag">
             {task.guard ? `costs ${count(task.points, 'point')} where broken` : count(task.points, 'point')}
