@@ -337,7 +337,9 @@ describe('labs on virtual machines', function () {
     expect(machineSets(), 'the machine that was asked').to.deep.equal([]);
   });
 
-  it('share machines, each from the snapshot; and one that is killed gives errors, not failures', async () => {
+  it('share machines, each from the snapshot; and one that is killed gives errors, not failures', async function () {
+    // Three labs; the first boots.
+    this.timeout(2 * bootMs);
     const reports = join(state, 'reports');
     const files = [
       join(projectRoot, 'scenarios/macvlan/s3-vlans.yaml'),
