@@ -36,9 +36,13 @@ async function byNetrig(context: BenchContext): Promise<Times> {
       if (!reach) throw new Unavailable('this netrig has no check of the kind reach');
       const spec = reach.schema.parse({ groups: { all: plan.hosts.map((host) => host.name) } });
       const probe = session.context({ signal: context.signal, timeoutMs: 60_000, record: () => undefined });
-      const besideMs = await timed(() =>
-        Promise.all(plan.hosts.map(({ name }) => probe.host(name).beside?.exec(['true'], { timeoutMs: 60_000 }))),
-      );
+      const besideMs = await timed(async () => {
+        await Promise.all(
+          plan.hosts.map(async ({ name }) => {
+            await probe.host(name).beside?.exec(['true'], { timeoutMs: 60_000 });
+          }),
+        );
+      });
       let outcome = await Promise.resolve(null as Awaited<ReturnType<CheckKind['run']>> | null);
       const reachMs = await timed(async () => (outcome = await reach.run(spec, probe)));
       if (outcome?.verdict !== 'pass') throw new Error(`reach did not pass: ${outcome?.reason}`);
