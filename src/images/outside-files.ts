@@ -95,13 +95,10 @@ export function outsideFilesOf(
   return { files, hosts: hostsLinesFor(names, hostsFile), left };
 }
 
-/** Lines of a sources.list for a machine that names no mirror of its own: NETRIG_DEBIAN_MIRROR, or Debian's. */
-export function debianSources(row: HostImageRow, environment: NodeJS.ProcessEnv = process.env): string[] {
+/** The package source that NETRIG_DEBIAN_MIRROR names, as lines of a sources.list: for a machine without apt, and one that is not asked. */
+export function namedSources(row: HostImageRow, environment: NodeJS.ProcessEnv = process.env): string[] {
   const named = environment['NETRIG_DEBIAN_MIRROR'];
-  if (named) return [`deb ${named} ${row.suite} main`];
-  const archive = 'http://deb.debian.org/debian';
-  const beside = [`deb ${archive}/ ${row.suite}-updates main`, `deb ${archive}-security/ ${row.suite}-security main`];
-  return [`deb ${archive}/ ${row.suite} main`, ...(row.hasUpdates ? beside : [])];
+  return named ? [`deb ${named} ${row.suite} main`] : [];
 }
 
 const known = new Map<string, Promise<OutsideFiles>>();

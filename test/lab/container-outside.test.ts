@@ -63,13 +63,16 @@ ip route flush table local type local 127.0.0.0/8
 ip route add 127.0.0.0/8 via $(ip route show default | cut -d" " -f3) dev eth0
 curl -sf --max-time 5 --interface eth0 http://127.0.0.1:8081/'`;
 
+/** What stands for a package source: it is written down, and nobody is asked. */
+const mirror = 'http://mirror.example/debian/';
+
 const opened = `
   - step: Names and pages of the outside, and package sources
     on: [a, b]
     run: |
       curl -sf http://192.0.2.1:8080/ | grep -x outside
       curl -sf http://anything.example:8080/ | grep -x outside
-      grep -qx 'deb http://deb.debian.org/debian/ bookworm main' /etc/apt/sources.list
+      grep -qx 'deb ${mirror} bookworm main' /etc/apt/sources.list
   - step: A container has it, too
     on: a
     run: docker run --rm busybox wget -q -O - http://192.0.2.1:8080/ | grep -x outside
@@ -132,7 +135,7 @@ const opened = `
     async function run(outside: boolean): Promise<Ended & { verdicts: string[]; sent: number; report: string }> {
       const { dir, remove } = workDirectory({ 'lab.yaml': scenario(outside) });
       try {
-        const env = { DOCKER_HOST: engine.uri, XDG_STATE_HOME: state };
+        const env = { DOCKER_HOST: engine.uri, XDG_STATE_HOME: state, NETRIG_DEBIAN_MIRROR: mirror };
         const before = await sent();
         // Nobody is asked for packages: the machine's sources are not what this is about.
         const words = ['run', 'lab.yaml', '--provider', 'container', '--offline'];

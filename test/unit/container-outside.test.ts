@@ -1,9 +1,9 @@
 import { expect } from 'chai';
-import { debianSources, outsideFilesOf } from '../../src/images/outside-files.js';
+import { namedSources, outsideFilesOf } from '../../src/images/outside-files.js';
 import { requireHostImageRow } from '../../src/images/recipe.js';
 import { wireScript } from '../../src/providers/container/boot-script.js';
 import { gateLines, nameServerIn, networksBeside, type OutsideNetwork } from '../../src/providers/container/outside.js';
-import { installScript, packageReference } from '../../src/providers/container/package-image.js';
+import { installScript, installSourcesOf, packageReference } from '../../src/providers/container/package-image.js';
 import type { HostPlan } from '../../src/plan/lab-plan.js';
 
 const network: OutsideNetwork = {
@@ -94,18 +94,23 @@ describe('Packages of a host as a container', () => {
     expect(script).to.contain('apt-get install --yes --no-install-recommends -- frr');
   });
 
-  it('come from Debian’s own mirrors where this machine names none', () => {
-    const [row, sid] = [requireHostImageRow('debian-12'), requireHostImageRow('debian-sid')];
-    const own = debianSources(row, {});
-    expect(own).to.deep.equal([
-      'deb http://deb.debian.org/debian/ bookworm main',
-      'deb http://deb.debian.org/debian/ bookworm-updates main',
-      'deb http://deb.debian.org/debian-security/ bookworm-security main',
-    ]);
-    expect(debianSources(sid, {})).to.have.length(1);
-    expect(debianSources(row, { NETRIG_DEBIAN_MIRROR: 'http://m/debian/' })).to.deep.equal([
-      'deb http://m/debian/ bookworm main',
-    ]);
-    expect(outsideFilesOf({ lines: own, aptOptions: [] }, {}, '').files['/etc/apt/sources.list']).to.contain(own[0]);
+  it('are an error where there is no package source, which says why and what to name', () => {
+    const none = { files: {}, hosts: [], left: ['it has no package source: apt-get is not installed'] };
+    expect(() => installSourcesOf('debian-12', none))
+      .to.throw('packages for debian-12: it has no package source: apt-get is not installed')
+      .with.property('code', 'NETRIG_MIRROR_UNREACHABLE');
+    const source = 'deb http://mirror.example/debian/ bookworm main';
+    const some = installSourcesOf('debian-12', { ...none, files: { '/etc/apt/sources.list': `${source}\n` } });
+    expect(some).to.deep.equal({ sources: [source], settings: [], hosts: [], environment: {} });
+  });
+
+  it('come from where NETRIG_DEBIAN_MIRROR says on a machine that names no mirror, and else from nowhere', () => {
+    const row = requireHostImageRow('debian-12');
+    expect(namedSources(row, {})).to.deep.equal([]);
+    const named = namedSources(row, { NETRIG_DEBIAN_MIRROR: 'http://mirror.example/debian/' });
+    expect(named).to.deep.equal(['deb http://mirror.example/debian/ bookworm main']);
+    expect(outsideFilesOf({ lines: named, aptOptions: [] }, {}, '').files['/etc/apt/sources.list']).to.equal(
+      `${named[0]}\n`,
+    );
   });
 });

@@ -78,7 +78,7 @@ executor failed running [/bin/sh -c echo to-out &&     echo err >&2 &&     exit 
   it('want the outside where their words say so, and files of the context where these are missing', () => {
     const run = (said: string): string =>
       `#5 [2/2] RUN apt-get update || connection refused\n#5 0.4 ${said}\n#5 ERROR: exit code: 1\n`;
-    expect(missedBy(run("Temporary failure resolving 'deb.debian.org'"))).to.equal('network');
+    expect(missedBy(run("Temporary failure resolving 'mirror.example'"))).to.equal('network');
     expect(missedBy(run('wget: bad address example.org'))).to.equal('network');
     expect(missedBy(run('make: *** no rule to make target'))).to.equal(null);
     expect(missedBy('#6 [2/2] COPY none /\n#6 ERROR: "/none" not found: not found\n')).to.equal('context');

@@ -50,7 +50,7 @@ describe('packages of hosts', () => {
 
   it('that the mirror’s index names and the mirror has not are an error at that place', () => {
     const output =
-      'E: Failed to fetch http://deb.debian.org/debian-security/pool/updates/main/f/frr/frr_7.5.1-1.1%2bdeb11u4_amd64.deb  404  Not Found [IP: 192.0.2.1 80]\n';
+      'E: Failed to fetch http://mirror.example/debian-security/pool/updates/main/f/frr/frr_7.5.1-1.1%2bdeb11u4_amd64.deb  404  Not Found [IP: 192.0.2.1 80]\n';
     const context = { image: 'the packages for debian-11', step: 'apt-get', cache: '/c', logFile: '/l' };
     const placed = placedError(classifyBuildFailure(output, context), ['curl', 'frr'], places) as NetrigError;
     expect(placed.code).to.equal('NETRIG_MIRROR_UNREACHABLE');

@@ -6,7 +6,7 @@ import { tellingLine } from '../../images/build-failure.js';
 import { contentKey } from '../../images/cache-entry.js';
 import type { HostImageRow } from '../../images/host-image.js';
 import { requireNetwork } from '../../images/offline.js';
-import { debianSources, outsideFiles } from '../../images/outside-files.js';
+import { namedSources, type OutsideFiles, outsideFiles } from '../../images/outside-files.js';
 import {
   ensurePackageLayer,
   layerTree,
@@ -105,14 +105,22 @@ export interface InstallSources {
   environment: Record<string, string>;
 }
 
-/** Those of this machine where it has apt, without passwords; else Debian's own. */
-async function installSources(row: HostImageRow, signal: AbortSignal): Promise<InstallSources> {
-  const { files, hosts } = await outsideFiles(row, signal, debianSources(row));
+/**
+ * What a host of the image would get of this machine, as the installation reads it. Pure.
+ *
+ * @throws NETRIG_MIRROR_UNREACHABLE where there is no package source in it.
+ */
+export function installSourcesOf(name: string, { files, hosts, left }: OutsideFiles): InstallSources {
   const linesOf = (path: string): string[] =>
     (files[path] ?? '').split('\n').flatMap((line) => (line === '' ? [] : [line]));
+  const sources = linesOf('/etc/apt/sources.list');
+  if (sources.length === 0)
+    throw new NetrigError('NETRIG_MIRROR_UNREACHABLE', `packages for ${name}: ${left.join('; ')}`, {
+      hint: 'Name a Debian archive in NETRIG_DEBIAN_MIRROR.',
+    });
   const environment = linesOf('/etc/environment').map((line) => line.split(/=(.*)/s).slice(0, 2) as [string, string]);
   return {
-    sources: linesOf('/etc/apt/sources.list'),
+    sources,
     settings: linesOf('/etc/apt/apt.conf.d/90netrig-outside').map((line) => line.replace(/;$/, '')),
     hosts,
     environment: Object.fromEntries(environment),
@@ -189,7 +197,9 @@ async function inEngine(work: Work): Promise<void> {
   const { endpoint, info, signal, progress } = options;
   requireNetwork(`packages of Debian ${row.suite}`);
   progress(`packages for ${row.name}: installing them in the Docker engine ${info.name}`);
-  const script = Buffer.from(installScript(wanted, await installSources(row, signal)));
+  const script = Buffer.from(
+    installScript(wanted, installSourcesOf(row.name, await outsideFiles(row, signal, namedSources(row)))),
+  );
   const files = tarOf([
     {
       entries: [

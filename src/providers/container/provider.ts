@@ -29,7 +29,7 @@ import { ensureEngineImage, type EngineImageOptions } from './image.js';
 import { labLabels, lives, ownMark } from './labels.js';
 import { accessOf, type ContainerLabAccess, removeLab, removeLeftovers, sweepContainers } from './leftovers.js';
 import { containerPreflight, type FoundEngine } from './preflight.js';
-import { debianSources } from '../../images/outside-files.js';
+import { namedSources } from '../../images/outside-files.js';
 import { outsideOf } from '../shared/outside.js';
 import { makeOutside } from './outside.js';
 import { makeNetworks } from './segments.js';
@@ -218,7 +218,7 @@ async function bring(
 
   noteEndpoint(endpoint.uri);
   const images = await readyImages(plan, found, options);
-  const outside = await outsideOf(plan, options, `the machine of the Docker engine ${info.name}`, debianSources);
+  const outside = await outsideOf(plan, options, `the machine of the Docker engine ${info.name}`, namedSources);
   throwIfInterrupted(signal);
 
   const id = newLabId(plan.slug);
