@@ -7,6 +7,7 @@ import { engineReference } from '../../src/providers/container/image.js';
 import { startEngine, type TestEngine } from './container-engine.js';
 import { missing, onHost } from './local-labs.js';
 import { type Ended, latestOutcomes, netrig, workDirectory } from './netrig-command.js';
+import { outsideScenario } from './outside-attempts.js';
 
 /**
  * What stands for the outside, and for the machine of an engine: a web server and a name server at an address of the outside, web
@@ -29,32 +30,6 @@ echo nameserver 192.0.2.1 >/etc/resolv.conf
 echo 1 >/proc/sys/net/ipv4/conf/all/route_localnet
 curl -sf http://127.0.0.1:8081/ && curl -sf http://127.0.0.2:8082/
 `;
-
-/** All that root of a host can think of to get a packet out. */
-const attempts = `
-      ip route replace default via 10.86.0.2 || true
-      ping -c 2 -W 1 203.0.113.9 || true
-      timeout 1 bash -c 'echo x >/dev/udp/203.0.113.9/9' || true
-      timeout 1 bash -c 'echo x >/dev/tcp/203.0.113.9/80' || true
-      timeout 1 curl -s http://192.0.2.1:8080/ && exit 1
-      timeout 1 curl -s http://127.0.0.1:8081/ && exit 1
-      true`;
-
-const scenario = (outside: boolean): string => `scenario: outside
-title: A way to the outside, or none
-outside: ${outside}
-hosts:
-  a: { image: debian-12 }
-  b: { image: debian-12, init: light }
-  sealed: { image: debian-12, init: light, outside: false }
-segments: { lan: { subnet: 10.86.0.0/24, hosts: { a: 10.86.0.1, b: 10.86.0.2, sealed: 10.86.0.3 } } }
-steps:
-  - step: Whoever has no way out tries all
-    on: ${outside ? 'sealed' : '[a, b, sealed]'}
-    run: |${attempts}
-  - check: The lab is as it was
-    ping: { from: a, to: b }
-${outside ? opened : ''}`;
 
 /** The control of what follows: a container on a network of the engine's that has nothing between gets to that loopback. */
 const plain = `docker run --rm --cap-add NET_ADMIN --sysctl net.ipv4.conf.all.route_localnet=1 ${engineReference(requireHostImageRow('debian-12'))} /bin/bash -c '
@@ -133,7 +108,7 @@ const opened = `
     }
 
     async function run(outside: boolean): Promise<Ended & { verdicts: string[]; sent: number; report: string }> {
-      const { dir, remove } = workDirectory({ 'lab.yaml': scenario(outside) });
+      const { dir, remove } = workDirectory({ 'lab.yaml': outsideScenario(outside ? opened : null) });
       try {
         const env = { DOCKER_HOST: engine.uri, XDG_STATE_HOME: state, NETRIG_DEBIAN_MIRROR: mirror };
         const before = await sent();

@@ -6,35 +6,10 @@ import { expect } from 'chai';
 import { findProgram } from '../../src/providers/shared/command.js';
 import { missing } from './local-labs.js';
 import { latestOutcomes, netrig, workDirectory } from './netrig-command.js';
+import { outsideScenario } from './outside-attempts.js';
 import { inOwnNetwork } from './own-network.js';
 
 const lacks = missing ?? (findProgram('slirp4netns') === null ? 'slirp4netns (package slirp4netns)' : null);
-
-/** All that root of a host can think of to get a packet out. */
-const attempts = `
-      ip route replace default via 10.86.0.2 || true
-      ping -c 2 -W 1 203.0.113.9 || true
-      timeout 1 bash -c 'echo x >/dev/udp/203.0.113.9/9' || true
-      timeout 1 bash -c 'echo x >/dev/tcp/203.0.113.9/80' || true
-      timeout 1 curl -s http://192.0.2.1:8080/ && exit 1
-      timeout 1 curl -s http://127.0.0.1:8081/ && exit 1
-      true`;
-
-const scenario = (outside: boolean): string => `scenario: outside
-title: A way to the outside, or none
-outside: ${outside}
-hosts:
-  a: {}
-  b: { init: light }
-  sealed: { init: light, outside: false }
-segments: { lan: { subnet: 10.86.0.0/24, hosts: { a: 10.86.0.1, b: 10.86.0.2, sealed: 10.86.0.3 } } }
-steps:
-  - step: Whoever has no way out tries all
-    on: ${outside ? 'sealed' : '[a, b, sealed]'}
-    run: |${attempts}
-  - check: The lab is as it was
-    ping: { from: a, to: b }
-${outside ? opened : ''}`;
 
 const opened = `
   - step: Names and pages of the outside, package sources of the machine
@@ -88,7 +63,7 @@ const title = `The way to the outside${lacks === null ? '' : ` (needs ${lacks})`
   this.timeout(180_000);
 
   it('is none unless a scenario says so: no packet leaves the machine, and nothing of it is reached', async () => {
-    const { dir, remove } = workDirectory({ 'lab.yaml': scenario(false) });
+    const { dir, remove } = workDirectory({ 'lab.yaml': outsideScenario(null) });
     const run = await inOwnNetwork(dir);
     expect(run.status, run.stdout + run.stderr).to.equal(0);
     expect(run.asked).to.equal('');
@@ -98,7 +73,7 @@ const title = `The way to the outside${lacks === null ? '' : ` (needs ${lacks})`
   });
 
   it('reaches the outside and nothing on the machine’s loopback; reports say who had it', async () => {
-    const { dir, remove } = workDirectory({ 'lab.yaml': scenario(true) });
+    const { dir, remove } = workDirectory({ 'lab.yaml': outsideScenario(opened) });
     const run = await inOwnNetwork(dir);
     expect(
       latestOutcomes(dir).map(({ verdict }) => verdict),
