@@ -1,4 +1,6 @@
 import type { Terminal } from '@xterm/headless';
+import type { TerminalSize } from '../ssh/ssh.js';
+import { Unfinished } from './unfinished.js';
 
 /** Between two times that something is drawn, ms: what comes meanwhile is drawn together. */
 const drawMs = 25;
@@ -24,11 +26,27 @@ export function whatCounts(bytes: Buffer, lines: number): Buffer {
   return Buffer.concat([bytes.subarray(0, head + lineEnd.length), bytes.subarray(from + lineEnd.length)]);
 }
 
-/** The screen of a terminal, drawn at a cost that does not grow with a flood of lines. */
+/** Longest beginning of a sequence that is kept back, bytes: only pictures and what is no sequence at all are longer. */
+const mostHeld = 16 * 1024;
+
+/** Where a screen stands in its output. */
+export interface Drawn {
+  /** Number of the first byte that has no effect on the screen yet. */
+  at: number;
+  /** What has to be read before that byte; `''` but within a sequence that is longer than what is kept back. */
+  reopened: string;
+}
+
+/**
+ * The screen of a terminal, drawn at a cost that does not grow with a flood of lines. Of a sign or a sequence that is not whole
+ * yet nothing is drawn: who is shown the screen gets it from its first byte on.
+ */
 export interface Drawing {
   add(bytes: Buffer): void;
   /** Calls back when all that was added before is drawn, and nothing that comes later. */
-  after(then: () => void): void;
+  after(then: (drawn: Drawn) => void): void;
+  /** From now on it has that size; what was added before is drawn in the one before. */
+  resize(size: TerminalSize): void;
   /** Bytes that are not drawn yet. */
   readonly undrawn: number;
   end(): void;
@@ -36,16 +54,20 @@ export interface Drawing {
 
 /** @param onDrawn Something was drawn. */
 export function createDrawing(screen: Terminal, scrollback: number, onDrawn: () => void): Drawing {
+  const end = new Unfinished();
   let parts: Buffer[] = [];
+  let added = 0;
   let undrawn = 0;
   let timer: NodeJS.Timeout | null = null;
 
+  const held = (): number => (end.bytes > mostHeld ? 0 : end.bytes);
   const draw = (): void => {
     if (timer) clearTimeout(timer);
     timer = null;
-    if (parts.length === 0) return;
-    const bytes = Buffer.concat(parts);
-    parts = [];
+    const all = Buffer.concat(parts);
+    const bytes = all.subarray(0, all.length - held());
+    parts = bytes.length === all.length ? [] : [all.subarray(bytes.length)];
+    if (bytes.length === 0) return;
     screen.write(whatCounts(bytes, scrollback + screen.rows), () => {
       undrawn -= bytes.length;
       onDrawn();
@@ -53,13 +75,20 @@ export function createDrawing(screen: Terminal, scrollback: number, onDrawn: () 
   };
   return {
     add(bytes) {
+      end.take(bytes);
       parts.push(bytes);
+      added += bytes.length;
       undrawn += bytes.length;
       timer ??= setTimeout(draw, drawMs);
     },
     after(then) {
       draw();
-      screen.write('', then);
+      const drawn = { at: added - held(), reopened: held() === end.bytes ? '' : end.reopened };
+      screen.write('', () => then(drawn));
+    },
+    resize({ cols, rows }) {
+      draw();
+      screen.write('', () => screen.resize(cols, rows));
     },
     get undrawn() {
       return undrawn;

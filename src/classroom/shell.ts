@@ -5,6 +5,7 @@ import type { RemoteTerminal, TerminalSize } from '../ssh/ssh.js';
 import type { Cast } from './cast.js';
 import { createDrawing, type Drawing } from './drawing.js';
 import { createPaces, type Pace } from './pace.js';
+import { screenText } from './screen-text.js';
 import { createTyping, interruptsProgram, type Typing } from './typing.js';
 
 /** Output that is kept as bytes for pages that come back; who was away for longer gets the screen. */
@@ -12,6 +13,8 @@ const keptBytes = 1024 * 1024;
 /** A page gets at most this much beyond what it has on its screen: what is on its way cannot be taken back by Ctrl-C. */
 export const windowBytes = 128 * 1024;
 const blockBytes = 32 * 1024;
+/** Small pieces of output are put together up to so many bytes. */
+const roomBytes = 16 * 1024;
 /** What may wait to be drawn here. */
 const undrawnBytes = 256 * 1024;
 /** A page that takes nothing for so long holds nobody up any more, ms. */
@@ -34,7 +37,7 @@ const newPace = createPaces();
 export interface Watcher {
   /** Bytes of the output from number `at` on. */
   output(at: number, bytes: Buffer): void;
-  /** The screen as it was after byte `at`, as a text that draws it. */
+  /** The screen as all output before byte `at` made it, as a text that draws it. */
   screen(at: number, size: TerminalSize, data: string): void;
   size(size: TerminalSize): void;
   ended(status: number | null): void;
@@ -77,10 +80,26 @@ interface Kept {
   blocks: { at: number; bytes: Buffer }[];
   start: number;
   end: number;
+  /** What the last block is the beginning of, where there is room for more in it. */
+  room: Buffer | null;
+}
+
+/** A program may write a byte at a time: each would be a block of its own, many times as large as what is in it. */
+function append(kept: Kept, bytes: Buffer): void {
+  const last = kept.blocks.at(-1);
+  const used = last?.bytes.length ?? 0;
+  if (last && kept.room && used + bytes.length <= roomBytes) {
+    bytes.copy(kept.room, used);
+    last.bytes = kept.room.subarray(0, used + bytes.length);
+    return;
+  }
+  kept.room = bytes.length * 4 <= roomBytes ? Buffer.allocUnsafeSlow(roomBytes) : null;
+  if (kept.room) bytes.copy(kept.room);
+  kept.blocks.push({ at: kept.end, bytes: kept.room?.subarray(0, bytes.length) ?? bytes });
 }
 
 function keep(kept: Kept, bytes: Buffer): void {
-  kept.blocks.push({ at: kept.end, bytes });
+  append(kept, bytes);
   kept.end += bytes.length;
   while (kept.blocks.length > 1 && kept.end - kept.blocks[1]!.at >= keptBytes) kept.blocks.shift();
   kept.start = kept.blocks[0]!.at;
@@ -112,7 +131,7 @@ export function holdShell(
 
 class HeldTerminal implements Shell {
   readonly id = randomBytes(9).toString('base64url');
-  private readonly kept: Kept = { blocks: [], start: 0, end: 0 };
+  private readonly kept: Kept = { blocks: [], start: 0, end: 0, room: null };
   private readonly screen;
   private readonly serializer = new serializeAddon.SerializeAddon();
   private readonly viewers = new Set<Viewer>();
@@ -161,17 +180,21 @@ class HeldTerminal implements Shell {
   private draw(viewer: Viewer): void {
     if (viewer.drawing || viewer.unseen !== null) return;
     viewer.drawing = true;
-    const at = this.kept.end;
     // What was written before is on the screen when this comes back; what comes later is not.
-    this.drawing.after(() => {
+    this.drawing.after(({ at, reopened }) => {
       viewer.drawing = false;
       if (!this.viewers.has(viewer)) return;
       viewer.next = at;
       viewer.acked = at;
       viewer.unseen = at;
-      viewer.watcher.screen(at, this.current, this.serializer.serialize());
+      this.show(viewer.watcher, at, reopened);
       this.send(viewer);
     });
+  }
+
+  private show(watcher: Watcher, at: number, reopened: string): void {
+    const { cols, rows } = this.screen;
+    watcher.screen(at, { cols, rows }, screenText(this.screen, this.serializer) + reopened);
   }
 
   /** How long the program has to wait, ms: for somebody who looks to take more, or because it writes too much. */
@@ -262,7 +285,7 @@ class HeldTerminal implements Shell {
     this.drawing.after(() => {
       for (const { watcher, next } of this.viewers) {
         // Who had not everything yet is shown how it ended.
-        if (next !== this.kept.end) watcher.screen(this.kept.end, this.current, this.serializer.serialize());
+        if (next !== this.kept.end) this.show(watcher, this.kept.end, '');
         watcher.ended(status);
       }
       this.viewers.clear();
@@ -312,7 +335,7 @@ class HeldTerminal implements Shell {
     if (this.ended || (wanted.cols === this.current.cols && wanted.rows === this.current.rows)) return;
     this.current = wanted;
     this.remote.resize(wanted);
-    this.screen.resize(wanted.cols, wanted.rows);
+    this.drawing.resize(wanted);
     this.cast?.resize(wanted);
     for (const { watcher } of this.viewers) watcher.size(wanted);
   }

@@ -48,6 +48,8 @@ export class Shell {
   private sent = 0;
   private taken = 0;
   private watcher: ResizeObserver | null = null;
+  /** Set while the terminal takes the size that the server told. */
+  private sizing = false;
 
   constructor(
     private readonly request: Extract<TicketRequest, { for: 'terminal' }>,
@@ -70,7 +72,9 @@ export class Shell {
     for (const title of [0, 1, 2]) this.terminal.parser.registerOscHandler(title, () => true);
     this.terminal.onData((typed) => this.typed(new TextEncoder().encode(typed)));
     this.terminal.onBinary((typed) => this.typed(Uint8Array.from(typed, (sign) => sign.charCodeAt(0))));
-    this.terminal.onResize(({ cols, rows }) => this.tell({ type: 'size', cols, rows }));
+    this.terminal.onResize(({ cols, rows }) => {
+      if (!this.sizing) this.tell({ type: 'size', cols, rows });
+    });
   }
 
   show(element: HTMLElement): void {
@@ -103,7 +107,9 @@ export class Shell {
     this.terminal.dispose();
   }
 
+  /** Who types has a terminal as large as its place on the page; who looks on, one as large as the other’s. */
   private fitted(): void {
+    if (this.looking) return;
     const element = this.terminal.element?.parentElement;
     if (element && element.clientWidth > 0 && element.clientHeight > 0) this.fit.fit();
   }
@@ -174,6 +180,16 @@ export class Shell {
     this.terminal.write(fresh, () => this.shown(shown));
   }
 
+  /** In its place among what is still to be drawn. */
+  private sized({ cols, rows }: { cols: number; rows: number }): void {
+    this.terminal.write('', () => {
+      if (this.closed) return;
+      this.sizing = true;
+      this.terminal.resize(cols, rows);
+      this.sizing = false;
+    });
+  }
+
   private shown(at: number): void {
     if (at - this.acknowledged < ackBytes) return;
     this.acknowledged = at;
@@ -192,16 +208,23 @@ export class Shell {
           this.terminal.write(fullReset);
         }
         this.setMode(message.mode);
-        this.fitted();
-        this.tell({ type: 'size', cols: this.terminal.cols, rows: this.terminal.rows });
+        if (this.looking) this.sized(message);
+        else {
+          this.fitted();
+          this.tell({ type: 'size', cols: this.terminal.cols, rows: this.terminal.rows });
+        }
         this.ready = true;
         for (const line of this.waiting.splice(0)) this.typeWhenReady(line);
         return;
       case 'screen':
         this.next = message.at;
-        this.terminal.write(fullReset + message.data, () => {
+        this.terminal.write(fullReset);
+        // Its lines are as long as the terminal was wide.
+        this.sized(message);
+        this.terminal.write(message.data, () => {
           this.acknowledged = message.at;
           this.tell({ type: 'ack', at: message.at });
+          this.fitted();
         });
         return;
       case 'taken':
@@ -209,7 +232,7 @@ export class Shell {
         this.type();
         return;
       case 'size':
-        if (this.looking) this.terminal.resize(message.cols, message.rows);
+        if (this.looking) this.sized(message);
         return;
       case 'mode':
         this.setMode(message.mode);

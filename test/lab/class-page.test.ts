@@ -118,6 +118,11 @@ const hostile = `<img src=x onerror="document.title='harmed'"> ${'long '.repeat(
       await bob.locator('.screen:not([hidden]) textarea').focus();
       await bob.keyboard.type('echo $((40+2))-bob\n');
       await screenOf(teacher).getByText('42-bob').waitFor({ timeout: patience });
+      const width = (page: Page): Promise<number> =>
+        page.evaluate<number>('document.querySelector(".screen:not([hidden]) .xterm-screen").clientWidth');
+      expect(await width(teacher), 'as wide as the student’s, so that lines end where they end').to.equal(
+        await width(bob),
+      );
       expect(await screenOf(bob).textContent()).not.to.contain('must-not-be-typed');
       await teacher.getByRole('button', { name: 'Ask to type at client' }).click();
       await bob.getByRole('button', { name: 'Yes, go ahead' }).click();
