@@ -7,12 +7,16 @@ const filters = JSON.stringify({
   event: ['create', 'start', 'die', 'destroy', 'rename', 'pause', 'unpause', 'connect', 'disconnect'],
 });
 
+/** Of one stream of events, s. */
+const longestStreamS = 300;
+
 // The engine's own stream of events through curl: nothing runs while nothing happens. An engine that nobody has used yet is not
-// started for it. An empty line comes when the stream begins, and when it ended with its engine.
+// started for it. An empty line comes when the stream begins, and when it ended, be it with its engine or because its time was
+// over: writing it ends a listener whose connection was lost, and that nobody could tell to end.
 const script = `while :; do
   if [ -S /run/docker.sock ] && [ -e /run/docker.pid ]; then
     echo
-    curl --silent --no-buffer --unix-socket /run/docker.sock --get --data-urlencode 'filters=${filters}' http://engine/events
+    curl --silent --no-buffer --max-time ${longestStreamS} --unix-socket /run/docker.sock --get --data-urlencode 'filters=${filters}' http://engine/events
     echo
   fi
   sleep 4

@@ -1,3 +1,4 @@
+import type { EngineState } from '../model/events.js';
 import type { RunningLab } from '../providers/provider.js';
 import { readEngineState } from '../run/engine-state.js';
 import { openSession, type LabSession } from '../session/session.js';
@@ -23,10 +24,23 @@ export interface Places {
 const lookMs = 10_000;
 const mostContainers = 50;
 
+function containersOf({ host, containers }: EngineState): ContainerView[] {
+  return containers.map((one) => ({
+    host,
+    name: harmless(one.name),
+    image: harmless(one.image),
+    state: harmless(one.state),
+    networks: one.networks.map(({ name, address }) => ({ name: harmless(name), address: harmless(address) })),
+    ports: one.ports.map(harmless),
+  }));
+}
+
 export function createPlaces(running: (key: string) => Promise<RunningLab>, onChange: (key: string) => void): Places {
   const sessions = new Map<string, Promise<LabSession>>();
   const seen = new Map<string, ContainerView[]>();
   const looking = new Map<string, Promise<void>>();
+  /** Labs that are followed, or are about to be. */
+  const followed = new Set<string>();
   /** By lab, then by host. */
   const following = new Map<string, Map<string, AbortController>>();
 
@@ -45,17 +59,7 @@ export function createPlaces(running: (key: string) => Promise<RunningLab>, onCh
     const context = open.context({ signal: AbortSignal.timeout(lookMs), timeoutMs: lookMs, record: () => undefined });
     const engines = open.lab.plan.hosts.filter(({ engine }) => engine);
     const states = await Promise.all(engines.map(({ name }) => readEngineState(context.host(name))));
-    const found = states.flatMap((state) =>
-      (state?.containers ?? []).map((one) => ({
-        host: state!.host,
-        name: harmless(one.name),
-        image: harmless(one.image),
-        state: harmless(one.state),
-        networks: one.networks.map(({ name, address }) => ({ name: harmless(name), address: harmless(address) })),
-        ports: one.ports.map(harmless),
-      })),
-    );
-    const now = found.slice(0, mostContainers);
+    const now = states.flatMap((state) => (state ? containersOf(state) : [])).slice(0, mostContainers);
     if (JSON.stringify(now) === JSON.stringify(seen.get(key) ?? [])) return;
     seen.set(key, now);
     onChange(key);
@@ -74,7 +78,9 @@ export function createPlaces(running: (key: string) => Promise<RunningLab>, onCh
   }
 
   async function follow(key: string): Promise<void> {
+    followed.add(key);
     const open = await session(key);
+    if (!followed.has(key)) return;
     const hosts = following.get(key) ?? new Map<string, AbortController>();
     following.set(key, hosts);
     for (const { name, engine } of open.lab.plan.hosts) {
@@ -88,6 +94,7 @@ export function createPlaces(running: (key: string) => Promise<RunningLab>, onCh
   }
 
   function rest(key: string): void {
+    followed.delete(key);
     for (const abort of following.get(key)?.values() ?? []) abort.abort();
     following.delete(key);
   }
