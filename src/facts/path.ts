@@ -34,7 +34,13 @@ const zNeighbours = z.array(
     state: z.array(z.string()).optional(),
   }),
 );
+/** As they stand among other answers: a route has neither a state nor a hardware address. */
+const zAsked = zNeighbours.refine((all) =>
+  all.some(({ state, lladdr }) => state !== undefined || lladdr !== undefined),
+);
 const zLinks = z.array(z.object({ ifname: z.string(), flags: z.array(z.string()) }));
+
+type Route = z.output<typeof zRoutes>[number];
 
 /**
  * Script parts that gather the evidence, also after a probe that was answered: who the neighbour is tells whether the answer
@@ -49,15 +55,28 @@ export function pathParts(address: string): ScriptPart[] {
   ];
 }
 
-/** The same for many addresses of one family, in one process for all routes. Read by `readPaths`. */
+/**
+ * The same for many addresses of one family, by one process for all of it. Read by `readPaths`. What is refused comes after
+ * all answers: among them it could stand in the middle of one, for `ip` writes only those through a buffer.
+ */
 export function manyPathParts(addresses: readonly string[], prefix: string): ScriptPart[] {
   const family = familyOf(addresses[0]!) === 6 ? '-6' : '-4';
-  const lines = quoteArgv(addresses.map((address) => `route get ${address}`));
+  // `link` last: it changes what family `ip` takes the commands after it for.
+  const lines = [...addresses.map((address) => `route get ${address}`), 'neigh show', 'link show'];
   return [
-    { name: `${prefix}route`, shell: `printf '%s\\n' ${lines} | ip -j ${family} -force -batch -` },
-    { name: `${prefix}neigh`, shell: quoteArgv(['ip', '-j', family, 'neigh', 'show']), errors: 'apart' },
-    { name: `${prefix}link`, shell: quoteArgv(['ip', '-j', 'link', 'show']), errors: 'apart' },
+    {
+      name: `${prefix}path`,
+      shell: `{ e=$(ip -j ${family} -force -batch - 2>&1 >&3 <<'.'\n${lines.join('\n')}\n.\n) || :; } 3>&1; printf '\\n%s\\n' "$e"`,
+    },
   ];
+}
+
+/** The lists that `ip -j -batch` printed, each on a line of its own. */
+function listsIn(output: string): unknown[][] {
+  return output.split('\n').flatMap((line) => {
+    const list = line.startsWith('[') ? json({ output: line, exitCode: 0 }) : null;
+    return Array.isArray(list) && list.length > 0 ? [list as unknown[]] : [];
+  });
 }
 
 /** The evidence for each address: `ip -batch` prints a list for each route that there is, and for the others the kernel's refusal. */
@@ -66,27 +85,25 @@ export function readPaths(
   addresses: readonly string[],
   prefix: string,
 ): Map<string, PathEvidence | null> {
-  const batch = parts.get(`${prefix}route`);
-  const lines = batch?.output.split('\n') ?? [];
-  const refusal = lines.find((line) => line.startsWith('RTNETLINK answers: ')) ?? '';
-  const routes = new Map<string, string>();
-  for (const line of lines) {
-    const dst = line.startsWith('[')
-      ? zRoutes.safeParse(json({ output: line, exitCode: 0 })).data?.[0]?.dst
-      : undefined;
-    if (dst !== undefined && familyOf(dst) !== 0) routes.set(canonicalAddress(dst), line);
+  const output = parts.get(`${prefix}path`)?.output ?? '';
+  const refusal = /^RTNETLINK answers: (.*)$/m.exec(output)?.[1];
+  const routes = new Map<string, Route>();
+  const around: Surroundings = { neighbours: new Map(), links: new Map() };
+  for (const list of listsIn(output)) {
+    const links = zLinks.safeParse(list);
+    const neighbours = zAsked.safeParse(list);
+    if (links.success) around.links = linksByName(links.data);
+    else if (neighbours.success) around.neighbours = neighboursByHop(neighbours.data);
+    else {
+      const route = zRoutes.safeParse(list).data?.[0];
+      if (route?.dst !== undefined && familyOf(route.dst) !== 0) routes.set(canonicalAddress(route.dst), route);
+    }
   }
   return new Map(
     addresses.map((address) => {
-      const line = routes.get(canonicalAddress(address));
-      const route =
-        line !== undefined ? { output: line, exitCode: 0 } : refusal === '' ? null : { output: refusal, exitCode: 2 };
-      const own = new Map<string, PartResult>(route === null ? [] : [['route', route]]);
-      for (const name of ['neigh', 'link']) {
-        const part = parts.get(`${prefix}${name}`);
-        if (part) own.set(name, part);
-      }
-      return [address, readPath(own, address)];
+      const route = routes.get(canonicalAddress(address));
+      if (route) return [address, pathBy(route, address, around)];
+      return [address, refusal === undefined ? null : refused(refusal)];
     }),
   );
 }
@@ -100,25 +117,33 @@ function json(part: PartResult | undefined): unknown {
   }
 }
 
-export function readPath(parts: ReadonlyMap<string, PartResult>, address: string): PathEvidence | null {
-  const asked = parts.get('route');
-  if (!asked || (asked.exitCode === 0 && asked.output.trim() === '')) return null;
-  if (asked.exitCode !== 0) {
-    const words = asked.output.trim().replace(/^RTNETLINK answers: /, '');
-    return { route: { refused: words }, neighbour: null, nextHop: null, link: null };
-  }
-  const routes = zRoutes.safeParse(json(asked));
-  const route = routes.success ? routes.data[0]! : null;
-  if (!route?.dev) return null;
+/** What a kernel says of all its neighbours and links. */
+interface Surroundings {
+  /** By `hopKey`; the first of several. */
+  neighbours: Map<string, z.output<typeof zNeighbours>[number]>;
+  links: Map<string, z.output<typeof zLinks>[number]>;
+}
+
+const hopKey = (dev: string, address: string): string => `${dev} ${canonicalAddress(address)}`;
+
+function neighboursByHop(all: z.output<typeof zNeighbours>): Surroundings['neighbours'] {
+  const valid = all.filter(({ dst }) => familyOf(dst) !== 0);
+  return new Map(valid.toReversed().map((entry) => [hopKey(entry.dev, entry.dst), entry]));
+}
+
+function linksByName(all: z.output<typeof zLinks>): Surroundings['links'] {
+  return new Map(all.map((link) => [link.ifname, link]));
+}
+
+function refused(words: string): PathEvidence {
+  return { route: { refused: words }, neighbour: null, nextHop: null, link: null };
+}
+
+function pathBy(route: Route, address: string, { neighbours, links }: Surroundings): PathEvidence | null {
+  if (!route.dev) return null;
   const nextHop = canonicalAddress(route.gateway ?? address);
-  const neighbours = zNeighbours.safeParse(json(parts.get('neigh')));
-  const entry = neighbours.success
-    ? neighbours.data.find(
-        ({ dst, dev }) => familyOf(dst) !== 0 && canonicalAddress(dst) === nextHop && dev === route.dev,
-      )
-    : undefined;
-  const links = zLinks.safeParse(json(parts.get('link')));
-  const link = links.success ? links.data.find(({ ifname }) => ifname === route.dev) : undefined;
+  const entry = neighbours.get(hopKey(route.dev, nextHop));
+  const link = links.get(route.dev);
   return {
     route: {
       dev: route.dev,
@@ -133,6 +158,18 @@ export function readPath(parts: ReadonlyMap<string, PartResult>, address: string
       ? { name: link.ifname, up: link.flags.includes('UP'), carrier: !link.flags.includes('NO-CARRIER') }
       : null,
   };
+}
+
+export function readPath(parts: ReadonlyMap<string, PartResult>, address: string): PathEvidence | null {
+  const asked = parts.get('route');
+  if (!asked || (asked.exitCode === 0 && asked.output.trim() === '')) return null;
+  if (asked.exitCode !== 0) return refused(asked.output.trim().replace(/^RTNETLINK answers: /, ''));
+  const routes = zRoutes.safeParse(json(asked));
+  if (!routes.success) return null;
+  return pathBy(routes.data[0]!, address, {
+    neighbours: neighboursByHop(zNeighbours.safeParse(json(parts.get('neigh'))).data ?? []),
+    links: linksByName(zLinks.safeParse(json(parts.get('link'))).data ?? []),
+  });
 }
 
 /** The next hop did not answer ARP (or neighbour discovery). With short waits ping ends before the kernel says so itself. */

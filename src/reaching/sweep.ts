@@ -135,7 +135,8 @@ export async function sweep(context: ProbeContext, shape: SweepShape, jobs: read
         const source = beside(named);
         const addresses = targets.map(({ address }) => address);
         return [
-          { name: `probe-${at}`, shell: probeShell(shape, source, addresses), atOnce: true },
+          // What runs at once with others needs files for its output.
+          { name: `probe-${at}`, shell: probeShell(shape, source, addresses), atOnce: own.length > 1 },
           ...manyPathParts(addresses, `${at}-`).map((part) => ({ ...part, shell: inside(source, part.shell) })),
         ];
       });

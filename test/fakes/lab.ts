@@ -138,6 +138,20 @@ class Machine {
       const limit = argv.findIndex((word, at) => at > 0 && /^\d+(\.\d+)?$/.test(word));
       return this.run({ ...base, argv: argv.slice(limit + 1), limitMs: Number(argv[limit]) * 1000 });
     }
+    if (tool === 'ip' && argv.includes('-batch')) {
+      const own = base.stdin
+        .split('\n')
+        .map((line) => this.run({ ...base, argv: ['ip', ...line.split(' ')], stdin: '' }));
+      const of = (one: Said): Exclude<Said, string> => (typeof one === 'string' ? { stdout: one } : one);
+      const broken = own.find((one) => of(one).timedOut);
+      return (
+        broken ?? {
+          stdout: own.map((one) => `${(of(one).stdout ?? '').trimEnd()}\n`).join(''),
+          stderr: own.map((one) => of(one).stderr ?? '').join(''),
+          exitCode: own.some((one) => (of(one).exitCode ?? 0) !== 0) ? 1 : 0,
+        }
+      );
+    }
     if (tool === 'fping') {
       const targets = argv.filter((word) => parseCidr(`${word}/32`) !== null || word.includes(':'));
       const said = targets.map((address) => this.ask({ ...base, tool, address, port: null }));
@@ -186,6 +200,9 @@ class Machine {
   }
 
   inner(outer: FakePlace, shell: string, base: Omit<Asked, 'address' | 'port' | 'tool' | 'argv'>): Said {
+    // A command that reads lines, and whose errors come after all that it says.
+    const reads = /^\{ e=\$\((.*) 2>&1 >&3 <<'\.'\n([\s\S]*)\n\.\n\)/.exec(shell);
+    if (reads) return this.inner(outer, reads[1]!, { ...base, stdin: reads[2]! });
     const words = commandOf(shell);
     const pipe = words.indexOf('|');
     // What stands before the pipe is `printf` of the lines that the tool behind it reads.

@@ -44,14 +44,9 @@ function neighbours(world: World, place: FakePlace): object[] {
 }
 
 function ip(world: World, asked: Asked): Said | null {
-  const { place, argv, stdin } = asked;
+  const { place, argv } = asked;
   const words = argv.slice(1).filter((word) => !word.startsWith('-'));
   const family = argv.includes('-6') ? 6 : argv.includes('-4') ? 4 : 0;
-  if (argv.includes('-batch')) {
-    const said = stdin.split('\n').map((line) => ip(world, { ...asked, argv: ['ip', ...line.split(' ')], stdin: '' }));
-    const texts = said.map((one) => (typeof one === 'string' ? one : one!.stderr));
-    return { stdout: `${texts.join('\n')}\n`, exitCode: said.some((one) => typeof one !== 'string') ? 1 : 0 };
-  }
   const [object, verb] = words;
   if (object === 'route' && verb === 'get') {
     const address = words[2]!;

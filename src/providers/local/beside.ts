@@ -1,17 +1,16 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
-import { join } from 'node:path';
 import { outerIds } from '../../lab/outer-users.js';
 import { ownRootWords } from '../../lab/own-root.js';
 import { isAlive } from '../../lab/process.js';
 import { hostProcBeside } from '../../model/beside.js';
 import { generateLabKeys, type LabKeys } from '../../ssh/keys.js';
 import type { SshTarget } from '../../ssh/ssh.js';
-import { findProgram, machineEnvironment } from '../shared/command.js';
-import { deviceNodes, type Isolation } from './boot-script.js';
+import { findProgram } from '../shared/command.js';
+import { deviceActions, deviceNumbers } from './devices.js';
 import { joinActions } from './enter.js';
-import { filterAction, machineCalls } from './machine-calls.js';
+import { detach, enterAction, filterAction, machineCalls, mountAction, unshareActions } from './machine-calls.js';
 import type { HostAccess } from './transport.js';
 
 /**
@@ -26,36 +25,71 @@ import type { HostAccess } from './transport.js';
  * namespace that outlived its host would go on answering).
  */
 
-/** How a busybox is started on a script that an environment variable holds. */
-const run = (variable: string): string => `sh -c 'eval "$${variable}"'`;
+/** Numbers and names of the devices that its programs have. */
+const devices = deviceNumbers.filter(({ path }) => !path.includes('/') && path !== 'fuse');
 
 /**
  * By root of the machine, in a mount namespace of its own: the image at IMAGE/mnt/tree, read-only, with owners as the host has
  * them. What follows gets a copy of that namespace, which belongs to the host's users, and in which these mounts are locked.
  */
-const provide = (isolation: Isolation): string => `set -eu
-cd "$NETRIG_IMAGE"
-mount -t tmpfs -o mode=755,nosuid,noexec,size=64k netrig mnt
-mkdir mnt/tree mnt/nodes
-${deviceNodes}${
-  isolation === 'users'
-    ? 'exec "$NETRIG_PERL" -e "$NETRIG_CALLS" -- bind "$NETRIG_SHIFTED" "$NETRIG_IMAGE" mnt/tree $NETRIG_FILTER -- '
-    : 'mount -o bind . mnt/tree\nmount -o remount,bind,ro mnt/tree\nexec '
-}"$NETRIG_NSENTER" ${isolation === 'users' ? '--user="/proc/$NETRIG_PID1/ns/user" ' : ''}--net="/proc/$NETRIG_PID1/ns/net" \\
-  "$NETRIG_SETPRIV" --pdeathsig KILL "$NETRIG_UNSHARE" --mount --ipc --uts --propagation private bin/busybox ${run('NETRIG_ENTERED')}
-`;
+function provide({ isolation, pid1 }: HostAccess, image: string): string[] {
+  const tree =
+    isolation === 'users'
+      ? ['bind', outerIds() === null ? `/proc/${pid1.pid}/ns/user` : '-', image, 'mnt/tree']
+      : [...mountAction('', '.', 'mnt/tree', 'bind'), ...mountAction('', '', 'mnt/tree', 'remount,bind,ro')];
+  return [
+    ...unshareActions('mount'),
+    ...['cd', image],
+    ...mountAction('tmpfs', 'netrig', 'mnt', 'mode=755,nosuid,noexec,size=64k'),
+    ...['mkdir', '755', 'mnt/tree', 'mkdir', '755', 'mnt/nodes'],
+    ...deviceActions(devices, 'mnt/nodes'),
+    ...tree,
+    ...(isolation === 'users' ? filterAction() : []),
+  ];
+}
 
 /** With the host's user and network namespace. A proc of the host's processes can be mounted by one of them only: for a moment. */
-const enteredScript = `set -eu
-cd -P mnt
-# A mount of its own, which can be moved to: the one beneath is locked.
-mount -o bind tree tree
-cd -P tree
-mount -t tmpfs -o mode=755,nosuid,nodev,size=64k netrig mnt
-mkdir .${hostProcBeside}
-"$NETRIG_NSENTER" --pid="/proc/$NETRIG_PID1/ns/pid" bin/busybox mount -t proc -o nosuid,nodev,noexec proc .${hostProcBeside}
-exec "$NETRIG_UNSHARE" --pid --fork --kill-child=KILL bin/busybox ${run('NETRIG_SERVE')}
-`;
+function enterHost({ isolation, pid1 }: HostAccess): string[] {
+  const of = (name: string): string => `/proc/${pid1.pid}/ns/${name}`;
+  return [
+    ...enterAction('net', of('net')),
+    ...(isolation === 'users' ? [...enterAction('user', of('user')), 'root'] : []),
+    'die',
+    ...unshareActions('mount', 'ipc', 'uts'),
+    ...['cd', 'mnt'],
+    // A mount of its own, which can be moved to: the one beneath is locked.
+    ...mountAction('', 'tree', 'tree', 'bind'),
+    ...['cd', 'tree'],
+    ...mountAction('tmpfs', 'netrig', 'mnt', 'mode=755,nosuid,nodev,size=64k'),
+    ...['mkdir', '755', `.${hostProcBeside}`],
+    ...['proc', of('pid'), `.${hostProcBeside}`],
+  ];
+}
+
+/** As PID 1 of the helper's own pid namespace, which ends with it. */
+const serve: readonly string[] = [
+  ...[...unshareActions('pid'), 'fork'],
+  ...mountAction('proc', 'proc', 'proc', 'nosuid,nodev,noexec'),
+  ...mountAction('sysfs', 'sysfs', 'sys', 'ro,nosuid,nodev,noexec'),
+  ...mountAction('tmpfs', 'dev', 'dev', 'mode=755,nosuid,size=64k'),
+  ...devices.flatMap(({ path }) => [
+    ...['touch', `dev/${path}`],
+    ...mountAction('', `../nodes/${path}`, `dev/${path}`, 'bind'),
+  ]),
+  ...['link', '/proc/self/fd', 'dev/fd'],
+  ...mountAction('tmpfs', 'run', 'run', 'mode=755,nosuid,nodev,size=1m'),
+  ...mountAction('tmpfs', 'tmp', 'tmp', 'mode=1777,nosuid,nodev,size=64m'),
+  ...['sshd', 'lock', 'machine'].flatMap((name) => ['mkdir', '755', `run/${name}`]),
+  ...['mkdir', '700', 'run/netrig'],
+  ...['write', '600', 'NETRIG_HOST_KEY', 'run/netrig/host_key'],
+  ...['write', '600', 'NETRIG_LOGIN_KEY', 'run/netrig/login_key.pub'],
+  ...['write', '600', 'NETRIG_SSHD_CONFIG', 'run/netrig/sshd_config'],
+  ...['pivot', '.', 'run/machine', 'cd', '/', 'umount', detach, '/run/machine', 'rmdir', '/run/machine'],
+  'forget',
+  // The shell stays: it reaps what commands leave behind.
+  ...['--', '/bin/busybox', 'sh', '-c'],
+  '/usr/sbin/sshd -i -e -f /run/netrig/sshd_config <&3 >&3 2>/dev/null 3>&-\n:\n',
+];
 
 const sshdConfig = `HostKey /run/netrig/host_key
 AuthorizedKeysFile /run/netrig/login_key.pub
@@ -72,54 +106,10 @@ LogLevel QUIET
 Subsystem sftp internal-sftp
 `;
 
-/** As PID 1 of the helper's own pid namespace, which ends with it. The shell stays: it reaps what commands leave behind. */
-const serveScript = `set -eu
-mount -t proc -o nosuid,nodev,noexec proc proc
-mount -t sysfs -o ro,nosuid,nodev,noexec sysfs sys
-mount -t tmpfs -o mode=755,nosuid,size=64k dev dev
-for node in null zero full random urandom tty; do
-  : >"dev/$node"
-  mount -o bind "../nodes/$node" "dev/$node"
-done
-ln -s /proc/self/fd dev/fd
-mount -t tmpfs -o mode=755,nosuid,nodev,size=1m run run
-mount -t tmpfs -o mode=1777,nosuid,nodev,size=64m tmp tmp
-mkdir run/sshd run/lock run/machine
-mkdir -m 700 run/netrig
-umask 77
-printf '%s\\n' "$NETRIG_HOST_KEY" >run/netrig/host_key
-printf '%s\\n' "$NETRIG_LOGIN_KEY" >run/netrig/login_key.pub
-printf '%s' "$NETRIG_SSHD_CONFIG" >run/netrig/sshd_config
-umask 22
-pivot_root . run/machine
-cd /
-umount -l /run/machine
-rmdir /run/machine
-/usr/bin/env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \\
-  /usr/sbin/sshd -i -e -f /run/netrig/sshd_config <&3 >&3 2>/dev/null 3>&-
-:
-`;
-
-const pathOf = (program: string): string => findProgram(program) ?? program;
-
-function helperEnvironment(access: HostAccess, image: string, keys: LabKeys): Record<string, string> {
-  const [perl, , program] = machineCalls;
+function helperEnvironment(keys: LabKeys): Record<string, string> {
   return {
-    PATH: machineEnvironment['PATH'] ?? '',
-    NETRIG_IMAGE: image,
-    NETRIG_PID1: String(access.pid1.pid),
-    // As in `boot-script.ts`.
-    NETRIG_SHIFTED: outerIds() === null ? `/proc/${access.pid1.pid}/ns/user` : '-',
-    NETRIG_PROVIDE: provide(access.isolation),
-    NETRIG_ENTERED: enteredScript,
-    NETRIG_SERVE: serveScript,
-    NETRIG_PERL: pathOf(perl),
-    NETRIG_CALLS: program,
-    NETRIG_FILTER: filterAction().join(' '),
-    NETRIG_NSENTER: pathOf('nsenter'),
-    NETRIG_SETPRIV: pathOf('setpriv'),
-    NETRIG_UNSHARE: pathOf('unshare'),
-    NETRIG_HOST_KEY: keys.hostPrivateKey.trimEnd(),
+    PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+    NETRIG_HOST_KEY: keys.hostPrivateKey,
     NETRIG_LOGIN_KEY: keys.publicKeyLine,
     NETRIG_SSHD_CONFIG: sshdConfig,
   };
@@ -129,15 +119,19 @@ function helperEnvironment(access: HostAccess, image: string, keys: LabKeys): Re
 async function startHelper(access: HostAccess, image: string, keys: LabKeys, signal: AbortSignal): Promise<Duplex> {
   if (!isAlive(access.pid1)) throw new Error('its PID 1 is gone');
   const [perl, ...words] = machineCalls;
-  const actions = [...joinActions(access.entered), 'watch', String(access.pid1.pid)];
-  const shell = [join(image, 'bin', 'busybox'), 'sh', '-c', 'eval "$NETRIG_PROVIDE"'];
-  const unshare = [pathOf('unshare'), '--mount', '--propagation', 'private', ...shell];
-  const [program = '', ...own] = [...ownRootWords(), pathOf(perl)];
+  const actions = [
+    ...joinActions(access.entered),
+    ...['watch', String(access.pid1.pid)],
+    ...provide(access, image),
+    ...enterHost(access),
+    ...serve,
+  ];
+  const [program = '', ...own] = [...ownRootWords(), findProgram(perl) ?? perl];
   const child = spawn(
     program,
-    [...own, ...words, ...actions, '--', ...unshare],
+    [...own, ...words, ...actions],
     // Descriptor 3 is a socket in both directions, where 0 and 1 would be two pipes.
-    { stdio: ['ignore', 'ignore', 'pipe', 'pipe'], env: helperEnvironment(access, image, keys), detached: true },
+    { stdio: ['ignore', 'ignore', 'pipe', 'pipe'], env: helperEnvironment(keys), detached: true },
   );
   const stream = child.stdio[3] as Duplex;
   let said = '';

@@ -1,8 +1,33 @@
 import { filterArguments } from './seccomp.js';
 
 /**
- * System calls for which util-linux has no program before 2.39 (idmapped mounts) and 2.40 (filters), as one small program for
- * perl, which is essential in Debian. Actions, in the order given, then a command that takes the program's place:
+ * Numbers of system calls by the kernel's tables, arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h:
+ * the second is that of all architectures that came after it.
+ */
+const generic = {
+  ...{ mount: 40, umount2: 39, pivot_root: 41, unshare: 97, setns: 268, prctl: 167, mknodat: 33 },
+  ...{ setgroups: 159, setresgid: 149, setresuid: 147 },
+};
+const numbers: Partial<Record<NodeJS.Architecture, typeof generic>> = {
+  x64: {
+    ...{ mount: 165, umount2: 166, pivot_root: 155, unshare: 272, setns: 308, prctl: 157, mknodat: 259 },
+    ...{ setgroups: 116, setresgid: 119, setresuid: 117 },
+  },
+  arm64: generic,
+  riscv64: generic,
+  loong64: generic,
+};
+
+function perlNumbers(architecture: NodeJS.Architecture): string {
+  return Object.entries(numbers[architecture] ?? {})
+    .map(([name, number]) => `${name} => ${number}`)
+    .join(', ');
+}
+
+/**
+ * System calls that make hosts, as one small program for perl, which is essential in Debian: a program of its own for each mount
+ * and each device would take most of the time in which a host boots, and for some calls util-linux has none before 2.39
+ * (idmapped mounts) and 2.40 (filters). Actions, in the order given, then a command that takes the program's place:
  *
  * - `join DIRECTORY`: into that cgroup. `try-join` goes on where that is not allowed.
  * - `bind USERNS SOURCE TARGET`: SOURCE, read-only, without devices, with its owners shifted by the map of the user namespace
@@ -10,6 +35,14 @@ import { filterArguments } from './seccomp.js';
  * - `watch PID`: goes on in a child, which is killed when the process PID has ended; this one ends with the child.
  * - `filter NUMBER PROGRAM`: the system call filter of `seccomp.ts`, with SECCOMP_FILTER_FLAG_SPEC_ALLOW, as a filter must not
  *   cost hosts the speed that the machine has.
+ * - `unshare FLAGS`, `enter FLAGS FILE`: new namespaces, or those of a file. `root`: as user and group 0, without further groups.
+ * - `die`: is killed when its parent ends. Whatever changes the ids takes that back.
+ * - `fork`: goes on in a child, which is killed when this one ends; this one ends as the child did.
+ * - `mount TYPE SOURCE TARGET FLAGS DATA`, `umount FLAGS TARGET`, `pivot ROOT OLD`.
+ * - `proc PIDNS TARGET`: a proc file system that shows the processes of that pid namespace.
+ * - `cd`, `rmdir`, `touch PATH`; `mkdir MODE PATH`, `node MODE MAJOR MINOR PATH`, `link TARGET PATH`.
+ * - `write MODE VARIABLE PATH`: a file with the text of an environment variable: arguments can be read by everybody on a machine,
+ *   and some files are keys. `forget`: what follows has no variable that begins with `NETRIG_`.
  *
  * It ends with status 70 and a sentence on standard error when one of them fails. Numbers from 424 on are the same on all
  * 64-bit architectures (include/uapi/asm-generic/unistd.h): open_tree 428, move_mount 429, pidfd_open 434, mount_setattr 442.
@@ -17,48 +50,130 @@ import { filterArguments } from './seccomp.js';
 const program = String.raw`
 use strict;
 my $none = '';
+my %number = (${perlNumbers(process.arch)});
 sub failed { my ($what) = @_; print STDERR "$what: $!\n"; exit 70 }
-while (defined(my $action = shift)) {
-  last if $action eq '--';
-  if ($action eq 'join' || $action eq 'try-join') {
-    my $directory = shift;
-    my $tasks;
-    my $joined = open($tasks, '>', "$directory/cgroup.procs") && syswrite($tasks, "0");
-    failed("joining $directory") if !$joined && $action eq 'join';
-  } elsif ($action eq 'bind') {
-    my ($users, $source, $target) = (shift, shift, shift);
-    my ($flags, $number, $namespace) = (1 | 4, 0);
+sub words { splice(@ARGV, 0, shift) }
+sub make {
+  my ($what, $name, @words) = @_;
+  # ENOSYS
+  if (!$number{$name}) { $! = 38; failed("$what: the number of $name is not known here") }
+  syscall($number{$name}, @words) >= 0 or failed($what);
+}
+sub die_with_parent { make('a signal at the end of the parent', 'prctl', 1, 9, 0, 0, 0) }
+sub enter {
+  my ($flags, $path) = @_;
+  open(my $namespace, '<', $path) or failed($path);
+  make("entering $path", 'setns', fileno($namespace), $flags + 0);
+}
+sub mounted {
+  my ($type, $source, $target, $flags, $data) = @_;
+  make("mount of $source on $target", 'mount', $source, $target, $type, $flags + 0, $data);
+}
+sub ended_as {
+  my ($child) = @_;
+  waitpid($child, 0);
+  # As the child did, be it by a signal.
+  kill($? & 127, $$) if $? & 127;
+  exit($? & 127 ? 128 + ($? & 127) : $? >> 8);
+}
+my %act = (
+  join => sub { my ($directory) = words(1); joined($directory) or failed("joining $directory") },
+  'try-join' => sub { joined(shift @ARGV) },
+  bind => sub {
+    my ($users, $source, $target) = words(3);
+    my ($flags, $users_number, $namespace) = (1 | 4, 0);
     if ($users ne '-') {
       open($namespace, '<', $users) or failed($users);
-      ($flags, $number) = ($flags | 0x100000, fileno($namespace));
+      ($flags, $users_number) = ($flags | 0x100000, fileno($namespace));
     }
     my $tree = syscall(428, -100, $source, 0x80001);
     failed("open_tree $source") if $tree < 0;
-    my $attributes = pack('Q4', $flags, 0, 0, $number);
+    my $attributes = pack('Q4', $flags, 0, 0, $users_number);
     failed("a read-only mount of $source") if syscall(442, $tree, $none, 0x1000, $attributes, 32) < 0;
     failed("move_mount $target") if syscall(429, $tree, $none, -100, $target, 4) < 0;
-  } elsif ($action eq 'watch') {
+  },
+  watch => sub {
     my $watched = syscall(434, shift(@ARGV) + 0, 0);
     failed('pidfd_open') if $watched < 0;
     my $child = fork();
     failed('fork') if !defined $child;
-    next if $child == 0;
+    return if $child == 0;
     my $own = syscall(434, $child, 0);
     failed('pidfd_open') if $own < 0;
-    my $ended = '';
-    vec($ended, $_, 1) = 1 for ($watched, $own);
-    select($ended, undef, undef, undef);
+    my $ready = '';
+    vec($ready, $_, 1) = 1 for ($watched, $own);
+    select($ready, undef, undef, undef);
     kill('KILL', $child);
     waitpid($child, 0);
     exit($? >> 8);
-  } elsif ($action eq 'filter') {
-    my ($number, $code) = (shift, pack('H*', shift));
+  },
+  filter => sub {
+    my ($number, $code) = (shift @ARGV, pack('H*', shift @ARGV));
     my $filter = pack('S x6 P', length($code) / 8, $code);
     failed('the system call filter') if syscall($number + 0, 1, 4, $filter) < 0;
-  } else {
-    print STDERR "no such action: $action\n";
-    exit 70;
-  }
+  },
+  unshare => sub { make('new namespaces', 'unshare', shift(@ARGV) + 0) },
+  enter => sub { enter(words(2)) },
+  root => sub {
+    make('no further groups', 'setgroups', 0, 0);
+    make('group 0', 'setresgid', 0, 0, 0);
+    make('user 0', 'setresuid', 0, 0, 0);
+  },
+  die => \&die_with_parent,
+  fork => sub {
+    my $child = fork();
+    failed('fork') if !defined $child;
+    ended_as($child) if $child;
+    die_with_parent();
+  },
+  mount => sub { mounted(words(5)) },
+  umount => sub { my ($flags, $target) = words(2); make("umount $target", 'umount2', $target, $flags + 0) },
+  pivot => sub { my ($root, $old) = words(2); make('pivot_root', 'pivot_root', $root, $old) },
+  proc => sub {
+    my ($space, $target) = words(2);
+    my $child = fork();
+    failed('fork') if !defined $child;
+    if (!$child) {
+      enter(0x20000000, $space);
+      # Only what is made after that is in it.
+      my $inside = fork();
+      failed('fork') if !defined $inside;
+      ended_as($inside) if $inside;
+      mounted('proc', 'proc', $target, 2 | 4 | 8, $none);
+      exit 0;
+    }
+    waitpid($child, 0);
+    exit($? >> 8 || 70) if $?;
+  },
+  cd => sub { my ($path) = words(1); chdir($path) or failed($path) },
+  rmdir => sub { my ($path) = words(1); rmdir($path) or failed($path) },
+  mkdir => sub { my ($mode, $path) = words(2); mkdir($path) && chmod(oct($mode), $path) or failed($path) },
+  node => sub {
+    my ($mode, $major, $minor, $path) = words(4);
+    make($path, 'mknodat', -100, $path, 0020000, $major * 256 + $minor);
+    chmod(oct($mode), $path) or failed($path);
+  },
+  write => sub {
+    my ($mode, $variable, $path) = words(3);
+    umask(0777 & ~oct($mode));
+    open(my $file, '>', $path) or failed($path);
+    umask(0022);
+    (print {$file} $ENV{$variable}) && close($file) or failed($path);
+  },
+  touch => sub { my ($path) = words(1); open(my $file, '>>', $path) or failed($path) },
+  forget => sub { delete @ENV{grep { /^NETRIG_/ } keys %ENV} },
+  link => sub { my ($target, $path) = words(2); symlink($target, $path) or failed($path) },
+);
+sub joined {
+  my ($directory) = @_;
+  open(my $tasks, '>', "$directory/cgroup.procs") or return 0;
+  return syswrite($tasks, '0');
+}
+umask(0022);
+while (defined(my $action = shift @ARGV)) {
+  last if $action eq '--';
+  if (!$act{$action}) { print STDERR "no such action: $action\n"; exit 70 }
+  $act{$action}->();
 }
 exec { $ARGV[0] } @ARGV or failed($ARGV[0]);
 `;
@@ -71,3 +186,50 @@ export function filterAction(): string[] {
   const words = filterArguments();
   return words ? ['filter', ...words] : [];
 }
+
+/** Flags of mount(2), of which the rest of a mount's options is for the file system; include/uapi/linux/mount.h. */
+const mountFlags: Readonly<Record<string, number>> = {
+  ro: 1,
+  nosuid: 2,
+  nodev: 4,
+  noexec: 8,
+  remount: 32,
+  bind: 4096,
+  rbind: 4096 | 16384,
+  private: 1 << 18,
+  rprivate: (1 << 18) | 16384,
+};
+
+/** The action of a mount with the options of mount(8). */
+export function mountAction(type: string, source: string, target: string, options = ''): string[] {
+  const words = options.split(',').filter((word) => word !== '');
+  const flags = words.reduce((sum, word) => sum | (mountFlags[word] ?? 0), 0);
+  const data = words.filter((word) => mountFlags[word] === undefined).join(',');
+  return ['mount', type, source, target, String(flags), data];
+}
+
+/** Flags of unshare(2) and setns(2); include/uapi/linux/sched.h. */
+export const namespaceFlags = {
+  mount: 0x20000,
+  cgroup: 0x2000000,
+  uts: 0x4000000,
+  ipc: 0x8000000,
+  user: 0x10000000,
+  pid: 0x20000000,
+  net: 0x40000000,
+} as const;
+
+/** The actions after which this process has namespaces of those kinds of its own; with one of mounts, what is mounted there stays there. */
+export function unshareActions(...kinds: readonly (keyof typeof namespaceFlags)[]): string[] {
+  const flags = kinds.reduce((sum, kind) => sum | namespaceFlags[kind], 0);
+  const apart = kinds.includes('mount') ? mountAction('', '', '/', 'rprivate') : [];
+  return ['unshare', String(flags), ...apart];
+}
+
+/** The action that enters the namespace of that kind of a process of the machine. */
+export function enterAction(kind: keyof typeof namespaceFlags, file: string): string[] {
+  return ['enter', String(namespaceFlags[kind]), file];
+}
+
+/** The flag of `umount` for what is in use still: MNT_DETACH. */
+export const detach = '2';
