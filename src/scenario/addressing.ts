@@ -170,8 +170,8 @@ export interface HostNetworks {
   segments: { name: string; subnet: Cidr; address: string | null }[];
 }
 
-/** Routes whose next hop the host cannot reach directly. */
-export function routeProblems({ name, host, segments }: HostNetworks): Problem[] {
+/** Routes whose next hop the host cannot reach directly. `allKnown`: no segment with mistakes may have the host, too. */
+export function routeProblems({ name, host, segments, allKnown }: HostNetworks & { allKnown: boolean }): Problem[] {
   const problems: Problem[] = [];
   const seen = new Set<string>();
   host.routes.forEach((route, index) => {
@@ -200,6 +200,7 @@ export function routeProblems({ name, host, segments }: HostNetworks): Problem[]
     }
     const on = segments.find((segment) => contains(segment.subnet, route.via));
     if (on === undefined) {
+      if (!allKnown) return;
       const have = segments
         .map((segment) => `${segment.name} (${networkAddress(segment.subnet)}/${segment.subnet.prefix})`)
         .join(', ');

@@ -13,6 +13,8 @@ export interface Problem {
   missing?: Path;
   /** Says that a key is unknown and was most likely meant to be this one. */
   meant?: Path;
+  /** Says that a key is unknown, and no key that is known is like it. */
+  strange?: true;
 }
 
 /** Without those that only say once more that a key was misspelt: "titel" is unknown, "title" is missing. */
@@ -190,7 +192,7 @@ function unknownKey(
   return {
     ...there,
     message: `unknown key ${shown(key)}${rest}`,
-    ...(near === null ? {} : { meant: [...path, near] }),
+    ...(near === null ? { strange: true as const } : { meant: [...path, near] }),
   };
 }
 
@@ -268,7 +270,63 @@ export function check<T>(
   };
 
   for (const issue of result.error.issues) take(issue, []);
-  return { ok: false, problems: withoutEchoes(problems) };
+  return { ok: false, problems: withOtherWords(schema, data, base, withoutEchoes(problems)) };
+}
+
+const samePath = (a: Path, b: Path): boolean => a.length === b.length && a.every((part, index) => part === b[index]);
+
+/** How many maps of one value are looked into for another word: each look reads the whole value once more. */
+const otherWordsTried = 20;
+
+/**
+ * Where one key of a map is missing and one unknown key stands there whose value would do for it, the one is another word for
+ * the other: one mistake.
+ */
+function withOtherWords(schema: z.ZodType, data: unknown, base: Path, problems: readonly Problem[]): Problem[] {
+  const inMaps = new Map<string, { map: Path; lacks: Problem[]; strange: Problem[] }>();
+  for (const problem of problems) {
+    if (problem.missing === undefined && problem.strange !== true) continue;
+    const map = (problem.missing ?? problem.path).slice(0, -1);
+    const at = JSON.stringify(map);
+    const known = inMaps.get(at) ?? { map, lacks: [], strange: [] };
+    inMaps.set(at, known);
+    (problem.missing === undefined ? known.strange : known.lacks).push(problem);
+  }
+  const instead = new Map<Problem, Problem | null>();
+  const pairs = [...inMaps.values()].filter(({ lacks, strange }) => lacks.length === 1 && strange.length === 1);
+  for (const { map, lacks, strange } of pairs.slice(0, otherWordsTried)) {
+    const [lack, other] = [lacks[0]!, strange[0]!];
+    const key = String(lack.missing!.at(-1));
+    if (!wouldDo(schema, data, map.slice(base.length), String(other.path.at(-1)), key)) continue;
+    const { path, at } = other;
+    instead.set(lack, null).set(other, { path, at, message: `unknown key ${shown(path.at(-1))}: write ${shown(key)}` });
+  }
+  return problems.flatMap((problem) => {
+    const other = instead.get(problem);
+    return other === null ? [] : [other ?? problem];
+  });
+}
+
+/** Whether nothing is wrong at `key` of the map at `path` once what stands at `from` stands there. */
+function wouldDo(schema: z.ZodType, data: unknown, path: Path, from: string, key: string): boolean {
+  const renamed: unknown = structuredClone(data);
+  const map = valueAt(renamed, path) as Record<string, unknown>;
+  map[key] = map[from];
+  delete map[from];
+  const result = schema.safeParse(renamed);
+  const at = [...path, key];
+  return result.success || !issuesBelow(result.error.issues, []).some((one) => samePath(one.slice(0, at.length), at));
+}
+
+/** The paths of issues, those of the branches of unions among them. */
+function issuesBelow(issues: readonly Issue[], base: Path): Path[] {
+  return issues.flatMap((issue) => {
+    const path = [...base, ...(issue.path as (string | number)[])];
+    return [
+      path,
+      ...(issue.code === 'invalid_union' ? issue.errors.flatMap((branch) => issuesBelow(branch, path)) : []),
+    ];
+  });
 }
 
 /** What stands at a path that leads through maps and lists which are there. */

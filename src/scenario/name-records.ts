@@ -41,7 +41,9 @@ function problemOf(lab: DeclaredLab, value: string, outside: boolean): string | 
   if (isAddress(value)) return null;
   if (outside) return `what stands for the outside has addresses of its own, got ${shown(value)}`;
   if (!lab.hostNames.has(value)) return `no host ${shown(value)} in this scenario${hostHint(value, lab)}`;
-  return addressesOf(lab, value).length === 0 ? `${value} has no address on any segment` : null;
+  return addressesOf(lab, value).length === 0 && lab.addressesKnown(value)
+    ? `${value} has no address on any segment`
+    : null;
 }
 
 /** Tells of records that lead nowhere. */

@@ -28,6 +28,8 @@ interface EntryPlaces {
   value: Stretch;
   /** The scalar as it stands in the file, where that differs from its value: `20.10`. */
   text: string | null;
+  /** Whether it is most likely the rest of the text before it, cut off by a comma: `b` of `{ text: a, b }`. */
+  cutOff?: boolean;
 }
 
 /** A YAML text as data, with the place of every key and value. */
@@ -111,7 +113,13 @@ const yamlSentences: Partial<Record<YAMLError['code'], string>> = {
   TAG_RESOLVE_FAILED: 'scenarios have no YAML tags: write the value without `!`',
 };
 
-function yamlSentence(error: YAMLError): string {
+/** `; is a comma missing before …`, where a text of a flow map goes on with another key: `{ port: 81 expect: … }`. */
+function forgottenComma(text: string, at: number): string {
+  const key = /^[^,{}[\]\n]*[^\s,{}[\]:]\s+([\w.-]+):(?=\s|$)/.exec(text.slice(at, at + 200))?.[1];
+  return key === undefined ? '' : `: is a comma missing before \`${key}:\`?`;
+}
+
+function yamlSentence(error: YAMLError, text: string): string {
   const own = yamlSentences[error.code];
   if (own !== undefined) return own;
   if (error.code === 'BAD_SCALAR_START') return `${lowerFirst(error.message)}: put the value in quotes`;
@@ -128,7 +136,8 @@ function yamlSentence(error: YAMLError): string {
     return 'the keys of one map must start in the same column';
   if (error.message.startsWith('All sequence items must start at the same column'))
     return 'the items of one list must start in the same column';
-  return `not YAML: ${lowerFirst(error.message)}`;
+  const comma = error.code === 'BLOCK_IN_FLOW' ? forgottenComma(text, error.pos[0]) : '';
+  return `not YAML: ${lowerFirst(error.message)}${comma}`;
 }
 
 function lowerFirst(text: string): string {
@@ -247,7 +256,7 @@ export function readSource(input: string, file: string, wording: SourceWording =
 
   let usable = true;
   for (const issue of documents.slice(0, 1).flatMap((one) => [...one.errors, ...one.warnings])) {
-    complain({ start: issue.pos[0], end: issue.pos[1] }, yamlSentence(issue));
+    complain({ start: issue.pos[0], end: issue.pos[1] }, yamlSentence(issue, text));
     // After a mistake of the YAML the structure is guesswork, and so would be every further sentence.
     usable = false;
     break;
@@ -346,7 +355,7 @@ function convert(conversion: Conversion, node: unknown, path: Path): Data {
   const value = isSeq(node)
     ? convertList(conversion, node.items, path)
     : isMap(node)
-      ? convertMap(conversion, node.items, path)
+      ? convertMap(conversion, node.items, path, node.flow === true)
       : null;
   open.delete(node as Node);
   return value;
@@ -381,12 +390,15 @@ function convertList(conversion: Conversion, items: unknown[], path: Path): Data
   return out;
 }
 
-function convertMap(conversion: Conversion, pairs: Pair[], path: Path): DataMap {
+function convertMap(conversion: Conversion, pairs: Pair[], path: Path, flow: boolean): DataMap {
   const { complain, anchors } = conversion;
   const out = Object.create(null) as DataMap;
   const entries = new Map<string | number, EntryPlaces>();
   const merges: Merge[] = [];
+  let afterText = false;
   for (const pair of pairs) {
+    const cutOff: boolean = flow && pair.value === null && afterText;
+    afterText = cutOff || isUnquotedText(pair.value);
     const key = isAlias(pair.key) ? anchors.get(pair.key.source) : pair.key;
     const keyStretch = stretchOf(pair.key, { start: 0, end: 1 });
     const keyAnchor = (pair.key as (Node & { anchor?: string }) | null)?.anchor;
@@ -411,12 +423,17 @@ function convertMap(conversion: Conversion, pairs: Pair[], path: Path): DataMap 
       key: keyStretch,
       value: empty ? keyStretch : stretchOf(pair.value, keyStretch),
       text: spelling(pair.value),
+      cutOff,
     });
     out[name] = convert(conversion, pair.value, [...path, name]);
   }
   for (const merge of merges) takeIn(conversion, merge, out, entries, path);
   conversion.places.set(out, entries);
   return out;
+}
+
+function isUnquotedText(node: unknown): boolean {
+  return isScalar(node) && node.type === 'PLAIN' && node.value !== null;
 }
 
 /** A key `<<` and what stands there. */
@@ -489,7 +506,8 @@ function sourceOf(
       const { entry, exact } = find(path);
       // What is missing is missing from its parent: its name says more than the first thing inside it.
       const stretch = (at === 'key' || !exact) && entry.key !== null ? entry.key : entry.value;
-      return diagnosticAt(reading, stretch, path, message);
+      const hint = at === 'key' && exact && entry.cutOff === true ? '; a text with a comma needs quotes' : '';
+      return diagnosticAt(reading, stretch, path, `${message}${hint}`);
     },
     place(path) {
       const { entry } = find(path);

@@ -1,4 +1,8 @@
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect } from 'chai';
+import { dockerfileMistakes } from '../../src/images/containers/dockerfile-mistakes.js';
 import {
   buildFailure,
   missedBy,
@@ -26,6 +30,117 @@ describe('Dockerfiles', () => {
     ]);
   });
 
+  it('may hold here-documents, whose lines are no instructions', () => {
+    const keywords = (text: string): string[] =>
+      dockerfileInstructions(text).map(({ line, keyword }) => `${line} ${keyword}`);
+    expect(keywords('FROM a\nRUN <<EOF\nFROM b\nEOF\nCOPY <<-"x" <<y /d/\n1\n\tx\n2\ny\nUSER c')).to.deep.equal([
+      '1 FROM',
+      '2 RUN',
+      '5 COPY',
+      '10 USER',
+    ]);
+    // Without an end it is none, nor where a shell shifts.
+    expect(keywords('FROM a\nRUN <<EOF\nUSER b')).to.deep.equal(['1 FROM', '2 RUN', '3 USER']);
+    expect(keywords('FROM a\nRUN echo $((1<<x))\nUSER b\nx')).to.deep.equal(['1 FROM', '2 RUN', '3 USER', '4 X']);
+    // Tabs stand before the end only where a dash says so.
+    expect(keywords('FROM a\nRUN <<E\n\tE\nx y\nE\nUSER b')).to.deep.equal(['1 FROM', '2 RUN', '6 USER']);
+    expect(keywords('FROM a\r\nRUN <<E-1\r\nx\r\nE-1\r\nUSER b\r\n')).to.deep.equal(['1 FROM', '2 RUN', '5 USER']);
+  });
+
+  it('go on where a line ends in the sign for it, as BuildKit reads that', () => {
+    const texts = (text: string): string[] => dockerfileInstructions(text).map((one) => one.text);
+    expect(texts('RUN a \\ \t\n  b\nUSER c')).to.deep.equal(['RUN a   b', 'USER c']);
+    // Two of them are one that is meant.
+    expect(texts('RUN a \\\\\nUSER c')).to.deep.equal(['RUN a \\\\', 'USER c']);
+    expect(texts('RUN a \\\n\\\n  b\nUSER c')).to.deep.equal(['RUN a   b', 'USER c']);
+    expect(texts('RUN a \\\n# b\n')).to.deep.equal(['RUN a']);
+    // A directive is none behind another comment.
+    expect(texts('# syntax=x\n# escape=`\nRUN a `\n b')).to.deep.equal(['RUN a  b']);
+    expect(texts('# Title\n# escape=`\nRUN a `\nRUN b')).to.deep.equal(['RUN a `', 'RUN b']);
+    expect(texts('\ufeffFROM a\r\nRUN b')).to.deep.equal(['FROM a', 'RUN b']);
+  });
+
+  describe('with mistakes', () => {
+    let context = '';
+    before(() => {
+      context = mkdtempSync(join(tmpdir(), 'netrig-dockerfile-'));
+      mkdirSync(join(context, 'sub'));
+      writeFileSync(join(context, 'hour.sh'), '');
+      writeFileSync(join(context, 'sub/minute.sh'), '');
+      symlinkSync('/sub', join(context, 'link'));
+    });
+    after(() => rmSync(context, { recursive: true, force: true }));
+    const told = (text: string, target: string | null = null): string[] =>
+      dockerfileMistakes(text, { context, target, buildArguments: {} }).map(
+        ({ line, message }) => `${line} ${message}`,
+      );
+    const missing = (line: number, keyword: string, name: string): string =>
+      `${line} ${keyword} takes "${name}", which is not in the directory of the build`;
+
+    it('are told with the line of an unknown instruction', () => {
+      expect(told('FROM a\n# b\nRUN c \\\n  d\nCOPI hour.sh /\n')).to.deep.equal([
+        '5 unknown instruction "COPI"; did you mean "COPY"?',
+      ]);
+      expect(told('FORM a')).to.deep.equal(['1 unknown instruction "FORM"; did you mean "FROM"?']);
+      expect(told('RUN a')).to.deep.equal(['1 there is no FROM in it']);
+      expect(told('# escape=`\nfrom a\nrun b `\n COPI c\ncmd ["x"]\nONBUILD COPY x /\nMaintainer d')).to.deep.equal([]);
+    });
+
+    it('are told with the line of a source that is not there', () => {
+      expect(told('FROM a\nCOPY hour.sh sub/minute.sh ./sub . /x/\nCOPY minute.sh /x')).to.deep.equal([
+        missing(3, 'COPY', 'minute.sh'),
+      ]);
+      expect(told('FROM a\nADD --chown=1:1 \\\n  /hour.sh ../none /x/')).to.deep.equal([missing(2, 'ADD', '../none')]);
+      expect(told('FROM a\nCOPY ["no such", "hour.sh", "/x/"]\nCOPY hour.sh/x /')).to.deep.equal([
+        missing(2, 'COPY', 'no such'),
+        missing(3, 'COPY', 'hour.sh/x'),
+      ]);
+    });
+
+    it('are not told where it is not certain', () => {
+      for (const line of [
+        'COPY *.none /x/',
+        'COPY $NONE ${NONE} /x/',
+        'COPY --from=b none /x',
+        'COPY --parents none /x',
+        'COPY link/none /x',
+        'ADD https://example.org/none /x',
+        'ADD git@example.org:none.git /x',
+        'ADD github.com/moby/none /x',
+        'ADD --keep-git-dir none /x',
+        'COPY --exclude=*.x none /x',
+        'COPY none\\ 1 /x',
+        'COPY <<EOF /x\nnone\nEOF',
+        'COPY "no ne" /x',
+        'RUN COPY none /x',
+        'COPY',
+      ])
+        expect(told(`FROM a\n${line}`), line).to.deep.equal([]);
+    });
+
+    it('are told of the stages that are built', () => {
+      const text = 'FROM a AS one\nCOPY none1 /\nFROM a AS two\nCOPY none2 /\nFROM a\nCOPY --from=TWO /b /b\n';
+      expect(told(text)).to.deep.equal([missing(4, 'COPY', 'none2')]);
+      expect(told(text, 'One')).to.deep.equal([missing(2, 'COPY', 'none1')]);
+      expect(told(`${text}FROM one\n`)).to.deep.equal([missing(2, 'COPY', 'none1')]);
+      expect(told(`${text}COPY --from=0 /b /b\n`)).to.have.length(2);
+      expect(told('FROM a AS one\nCOPY none /\nFROM a\nRUN b --from=one\nRUN c --mount=from=one\n')).to.deep.equal([]);
+      expect(told('FROM a AS one\nCOPY none /\nFROM a\nRUN --mount=type=bind,from=one,target=/x b\n')).to.have.length(
+        1,
+      );
+    });
+  });
+
+  it('have a stage for the target', () => {
+    const told = (target: string): string[] =>
+      dockerfileMistakes('FROM a AS base\nFROM b AS test', { context: '/', target, buildArguments: {} }).map(
+        ({ line, message }) => `${line} ${message}`,
+      );
+    expect(told('Test').concat(told('0'))).to.deep.equal([]);
+    expect(told('tset')).to.deep.equal(['1 it has no stage "tset"; did you mean "test"?']);
+    expect(told('none')).to.deep.equal(['1 it has no stage "none"; its stages are base, test']);
+  });
+
   it('name the images that they stand on and copy from, not their own stages', () => {
     const text = `FROM --platform=linux/amd64 golang:1.22 AS build
 FROM Build AS test
@@ -42,14 +157,25 @@ RUN --mount=type=bind,from=redis,target=/x true
     const text = 'ARG VERSION=16\nARG NAME="postgres"\nFROM ${NAME}:$VERSION\nARG VERSION=1\nFROM a:${OTHER:-2}';
     expect(imagesOf(text)).to.deep.equal(['3 postgres:16', '5 a:2']);
     expect(imagesOf(text, { VERSION: '17' })).to.deep.equal(['3 postgres:17', '5 a:2']);
+    expect(imagesOf('ARG A=1\nARG B=debian:${A}\nFROM $B\nFROM ${C}x\nFROM y${A:+z}${D-:2}')).to.deep.equal([
+      '3 debian:1',
+      '4 x',
+      '5 yz:2',
+    ]);
+    expect(imagesOf('FROM --platform=$BUILDPLATFORM a/$TARGETARCH')).to.deep.equal([
+      `1 a/${process.arch === 'x64' ? 'amd64' : process.arch}`,
+    ]);
+    expect(imagesOf('FROM Debian')).to.deep.equal([1, '"Debian" is no reference of a container image']);
+    expect(imagesOf('FROM a\nRUN tool --from=2020-01-01 --to=b')).to.deep.equal(['1 a']);
     expect(imagesOf('FROM a:$B')).to.deep.equal([1, 'FROM names its image by a variable without a value: a:$B']);
     expect(imagesOf('RUN a')).to.deep.equal([1, 'there is no FROM in it']);
     expect(imagesOf('\nFROM')).to.deep.equal([2, 'FROM names no image']);
   });
 
   it('lose what would be fetched, and keep their lines', () => {
-    const read = readDockerfile('# syntax=docker/dockerfile:1\nFROM a@b\nRUN c', {}, () => 'a:b');
-    expect(read).to.deep.equal({ images: [{ line: 2, reference: 'a@b' }], text: '#\nFROM a:b\nRUN c' });
+    const reference = `a@sha256:${'0'.repeat(64)}`;
+    const read = readDockerfile(`# syntax=docker/dockerfile:1\nFROM ${reference}\nRUN c`, {}, () => 'a:b');
+    expect(read).to.deep.equal({ images: [{ line: 2, reference }], text: '#\nFROM a:b\nRUN c' });
   });
 
   it('that fail are told with the line, the exit status and the last words of the step', () => {

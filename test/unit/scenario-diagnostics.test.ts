@@ -60,6 +60,54 @@ describe('scenario: mistakes and their places', () => {
     expect(told('{ a: }', ping).join('\n')).to.match(/no step creates the container web on a/);
   });
 
+  it('of a segment leave open what depends on it, and nothing else', () => {
+    const told = (segments: string, hosts = ''): string[] =>
+      lines(
+        loadScenarioText(
+          `scenario: lab
+title: A lab
+hosts: { a: { routes: [{ to: 10.9.0.0/24, via: 10.50.2.1 }], dns: { web.lab: b } }, b: ${hosts}}
+${segments}
+steps:
+  - { fault: { cut: { segment: hall, hosts: a }, name: pa } }
+`,
+          '/nowhere/lab.yaml',
+        ).diagnostics,
+      );
+    const sound = 'segments: { hall: { subnet: 10.50.2.0/24, hosts: { a: 10.50.2.2, b: 10.50.2.1 } } }';
+    expect(told(sound)).to.deep.equal([]);
+    expect(told(sound.replace('subnet:', 'subnets:'))).to.deep.equal([
+      '4:21 unknown key "subnets"; did you mean "subnet"?',
+    ]);
+    expect(told(sound.replace('hosts:', 'hostss:'))).to.deep.equal([
+      '4:43 unknown key "hostss"; did you mean "hosts"?',
+    ]);
+    expect(told(sound.replace('segments:', 'segmentz:'))).to.deep.equal([
+      '4:1 unknown key "segmentz"; did you mean "segments"?',
+    ]);
+    // What a sound part of the lab says is judged as ever.
+    expect(told(sound.replaceAll('hall', 'hull')).join('\n')).to.match(/no segment "hall" .*did you mean "hull"/);
+    expect(told(sound.replace('{ a: 10.50.2.2, b:', '{ b:')).join('\n')).to.match(/is on no segment of a, which is on/);
+    expect(told(sound.replace('subnet:', 'subnets:').replace('{ a: 10.50.2.2, b:', '{ b:')).join('\n')).to.match(
+      /is on no segment of a, which is on none/,
+    );
+  });
+
+  it('name one mistake where another word stands for a missing key', () => {
+    const told = (check: string): string[] =>
+      lines(
+        loadScenarioText(
+          `scenario: lab\ntitle: A lab\nhosts: { a: }\nsteps:\n  - { check: up, ${check} }\n`,
+          '/nowhere/lab.yaml',
+        ).diagnostics,
+      ).map((line) => line.replace(/; known here: .*/, ''));
+    expect(told('service: { name: ssh, on: a }')).to.deep.equal(['5:29 unknown key "name": write "unit"']);
+    // Two of them, a value that would not do, or nothing missing: each is told by itself.
+    expect(told('service: { name: ssh, kind: x, on: a }')).to.have.length(3);
+    expect(told('service: { name: [ssh], on: a }')).to.have.length(2);
+    expect(told('service: { unit: ssh, name: ssh, on: a }')).to.deep.equal(['5:40 unknown key "name"']);
+  });
+
   it('are sorted by place, and each is said once for all matrix combinations', () => {
     const { diagnostics } = validateText(
       lab('  - { run: x, on: nod1 }', 'matrix: { image: [debian-11, debian-12, debian-13] }\ntags: Bad\n'),

@@ -65,9 +65,23 @@ describe('Container images that a scenario names', () => {
     ]);
   });
 
+  it('are told of what is wrong with their Dockerfile, with its line, where the scenario names it', () => {
+    mkdirSync(join(folder, 'web'));
+    writeFileSync(join(folder, 'web/Dockerfile'), 'FROM busybox\nCOPI hour.sh /\n');
+    writeFileSync(join(folder, 'web/other'), 'FROM busybox\nCOPY minute.sh /\n');
+    expect(mistakes(scenario('images: { one: { build: ./web } }\n'))).to.deep.equal([
+      '3:25 web/Dockerfile:2: unknown instruction "COPI"; did you mean "COPY"?',
+    ]);
+    expect(mistakes(scenario('images: { one: { build: { context: ./web, dockerfile: other } } }\n'))).to.deep.equal([
+      '3:55 web/other:2: COPY takes "minute.sh", which is not in the directory of the build',
+    ]);
+    writeFileSync(join(folder, 'web/minute.sh'), '');
+    expect(mistakes(scenario('images: { one: { build: { context: ./web, dockerfile: other } } }\n'))).to.deep.equal([]);
+  });
+
   it('are built of a directory with a Dockerfile, or put together from packages', () => {
     mkdirSync(join(folder, 'web'));
-    writeFileSync(join(folder, 'web/Dockerfile'), 'FROM busybox');
+    writeFileSync(join(folder, 'web/Dockerfile'), 'FROM busybox AS t');
     const built = { from: 'build', context: join(folder, 'web'), dockerfile: join(folder, 'web/Dockerfile') };
     expect(
       wanted(

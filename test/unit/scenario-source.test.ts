@@ -44,6 +44,31 @@ describe('scenario: the text of a file', () => {
     ]);
   });
 
+  it('is told of a text that a comma cut off', () => {
+    const told = (body: string): string[] => {
+      const step = lab(`  - { check: c, ping: ${body} }`);
+      return lines(validateText(step).diagnostics).map((line) => line.replace(/^\S+ |; known here: [^;]*/g, ''));
+    };
+    const hint = '; a text with a comma needs quotes';
+    expect(told('{ from: node1, to: node2, name: Odyssey, Iliad }')).to.include(`unknown key "Iliad"${hint}`);
+    expect(told('{ from: node1, to: node2, name: a, Iliad, Aeneid }')).to.include(`unknown key "Aeneid"${hint}`);
+    // With a value, after a text in quotes, or in a map of lines, it is a key.
+    for (const other of ['Odyssey, Iliad: 1', '"Odyssey", Iliad', 'Odyssey, Iliad:'])
+      expect(told(`{ from: node1, to: node2, name: ${other} }`)).to.include('unknown key "Iliad"');
+  });
+
+  it('is told of a comma that is missing between two keys', () => {
+    const told = (text: string): string[] => lines(readSource(text, 'lab.yaml').diagnostics);
+    const sentence = 'not YAML: block collections are not allowed within flow collections';
+    expect(told('a: { port: 81 expect: { b: c } }')).to.deep.equal([
+      `1:12 ${sentence}: is a comma missing before \`expect:\`?`,
+    ]);
+    expect(told('a: { text: two words expect: c }')).to.deep.equal([
+      `1:12 ${sentence}: is a comma missing before \`expect:\`?`,
+    ]);
+    expect(told('a: { port: - 81 }').join()).to.not.match(/comma/);
+  });
+
   it('must not hold control characters', () => {
     expect(lines(validateText('scenario: lab\ntitle: a\u0000b\n').diagnostics)).to.deep.equal([
       '2:9 the control character U+0000 has no place in a scenario',

@@ -73,10 +73,8 @@ function neededImages(
 ): WantedImage[] {
   const wanted = new Map<string, WantedImage>();
   for (const { reference: text, line } of images) {
-    const reference = parseReference(text);
+    const reference = parseReference(text)!;
     const at = `${shownFile}:${line}`;
-    if (reference === null)
-      throw new NetrigError('NETRIG_DOCKERFILE', `${at}: "${text}" is no reference of a container image`);
     const name = loadedName(reference);
     const explained = known.get(name);
     if (explained !== undefined) wanted.set(name, explained);

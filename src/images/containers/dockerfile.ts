@@ -1,3 +1,6 @@
+import { shown } from '../../language/wording.js';
+import { parseReference } from './reference.js';
+
 /** An instruction of a Dockerfile, its continuation lines joined. */
 export interface DockerfileInstruction {
   /** 1-based line where it begins. */
@@ -15,39 +18,128 @@ export interface DockerfileImage {
   reference: string;
 }
 
-/** Splits a Dockerfile into its instructions; parser directives and comments are left out. Never throws. */
+/** A here-document of an instruction: the line that ends it, and whether tabs may stand before that. */
+interface HereDocument {
+  end: string;
+  tabs: boolean;
+}
+
+/** The here-documents that an instruction begins (`RUN <<EOF`, `COPY <<-"a" /a`), in their order. */
+function hereDocuments(text: string): HereDocument[] {
+  if (!/^(?:ONBUILD\s+)?(?:ADD|COPY|RUN)\s/i.test(text)) return [];
+  return text.split(/\s+/).flatMap((word) => {
+    const [, dash, , end] = /^\d*<<(-?)(["']?)([^\s"'<]+)\2$/.exec(word) ?? [];
+    return end === undefined ? [] : [{ end, tabs: dash === '-' }];
+  });
+}
+
+/** The line on which the last here-document ends; `at` where one has no end, and so is none. */
+function lastHereLine(lines: readonly string[], at: number, documents: readonly HereDocument[]): number {
+  let last = at;
+  for (const { end, tabs } of documents) {
+    do last += 1;
+    while (last < lines.length && (tabs ? lines[last]!.replace(/^\t+/, '') : lines[last]) !== end);
+    if (last === lines.length) return at;
+  }
+  return last;
+}
+
+/** The sign that continues a line: directives stand before everything else, also before other comments. */
+function escapeSign(lines: readonly string[]): string {
+  for (const line of lines) {
+    const [, name, value] = /^#\s*([a-z][a-z0-9]*)\s*=\s*(.+?)\s*$/i.exec(line) ?? [];
+    if (name === undefined) break;
+    if (name.toLowerCase() === 'escape') return value === '`' ? '`' : '\\';
+  }
+  return '\\';
+}
+
+/** Lines of a Dockerfile; a byte order mark is none of its text. */
+function linesOf(text: string): string[] {
+  return text.replace(/^\ufeff/, '').split(/\r?\n/);
+}
+
+/** Splits a Dockerfile into its instructions; parser directives, comments and here-documents are left out. Never throws. */
 export function dockerfileInstructions(text: string): DockerfileInstruction[] {
-  const lines = text.split(/\r?\n/);
-  const escape = /^#\s*escape\s*=\s*`\s*$/im.test(lines.slice(0, 3).join('\n')) ? '`' : '\\';
+  const lines = linesOf(text);
+  const sign = escapeSign(lines);
+  /** The text of a line that goes on, as BuildKit's parser tells them; `null`: it does not. Two signs are one that is meant. */
+  const continued = (line: string): string | null => {
+    const bare = line.replace(/[ \t]+$/, '');
+    return bare.endsWith(sign) && bare.at(-2) !== sign ? bare.slice(0, -1) : null;
+  };
   const found: DockerfileInstruction[] = [];
   for (let at = 0; at < lines.length; at += 1) {
-    const first = lines[at]!;
-    if (/^\s*(?:#|$)/.test(first)) continue;
+    if (empty.test(lines[at]!)) continue;
     const line = at + 1;
-    let whole = first.trim();
-    // Comments and blank lines inside an instruction do not end it.
-    while (whole.endsWith(escape) && at + 1 < lines.length) {
-      at += 1;
-      if (!/^\s*(?:#|$)/.test(lines[at]!)) whole = `${whole.slice(0, -1)}${lines[at]!.trimEnd()}`;
+    let whole = '';
+    let next = lines[at]!.trimStart();
+    for (let more = continued(next); more !== null; more = continued(next)) {
+      whole += more;
+      // Comments and blank lines inside an instruction do not end it.
+      do at += 1;
+      while (at < lines.length && empty.test(lines[at]!));
+      next = lines[at] ?? '';
     }
+    whole = (whole + next).trim();
     const keyword = /^[A-Za-z]+/.exec(whole)?.[0].toUpperCase() ?? '';
     found.push({ line, keyword, text: whole });
+    at = lastHereLine(lines, at, hereDocuments(whole));
   }
   return found;
 }
 
-/** `$name`, `${name}` and `${name:-default}` by values; `null` where one has none. */
-function replaced(text: string, values: ReadonlyMap<string, string>): string | null {
-  let missing = false;
-  const out = text.replace(
-    /\$(?:\{(\w+)(?::-([^}]*))?\}|(\w+))/g,
-    (_, braced: string, fallback: string, bare: string) => {
-      const value = values.get(braced ?? bare) ?? fallback;
-      if (value === undefined) missing = true;
-      return value ?? '';
+/** A comment, or nothing. */
+const empty = /^\s*(?:#|$)/;
+
+/**
+ * `$name`, `${name}`, `${name:-default}` and `${name:+other}` by values, as BuildKit replaces them: a variable without a value is
+ * empty.
+ */
+function replaced(text: string, values: ReadonlyMap<string, string>): string {
+  return text.replace(
+    /\$(?:\{(\w+)(?:(:?)([-+])([^${}]*))?\}|(\w+))/g,
+    (_, braced: string, colon: string, sign: string, word: string, bare: string) => {
+      const value = values.get(braced ?? bare);
+      const set = value !== undefined && (colon !== ':' || value !== '');
+      if (sign === '+') return set ? word : '';
+      return set ? value : (word ?? '');
     },
   );
-  return missing ? null : out;
+}
+
+/** What `FROM` may name without an `ARG`. */
+function platformArguments(): [string, string][] {
+  const os = 'linux';
+  const arch = process.arch === 'x64' ? 'amd64' : process.arch;
+  return ['BUILD', 'TARGET'].flatMap((of): [string, string][] => [
+    [`${of}PLATFORM`, `${os}/${arch}`],
+    [`${of}OS`, os],
+    [`${of}ARCH`, arch],
+  ]);
+}
+
+/** The words of an instruction: the flags that stand directly behind its keyword, and the rest. */
+export function wordsOf({ text }: Pick<DockerfileInstruction, 'text'>): { flags: string[]; rest: string[] } {
+  const words = text.split(/\s+/).slice(1);
+  const first = words.findIndex((word) => !word.startsWith('--'));
+  const end = first < 0 ? words.length : first;
+  return { flags: words.slice(0, end), rest: words.slice(end) };
+}
+
+/** Stages and images that an instruction takes files from, as it names them: `COPY --from=`, `RUN --mount=…,from=`. */
+export function takenFrom(instruction: Pick<DockerfileInstruction, 'keyword' | 'text'>): string[] {
+  const { keyword } = instruction;
+  const flag = keyword === 'RUN' ? /^--mount=(?:\S*,)?from=([^,]+)/ : keyword === 'COPY' ? /^--from=(.+)/ : null;
+  if (flag === null) return [];
+  return wordsOf(instruction).flags.flatMap((word) => flag.exec(word)?.[1] ?? []);
+}
+
+function notAnImage(text: string, values: ReadonlyMap<string, string>): string {
+  const [, name] = /\$\{?(\w+)/.exec(text) ?? [];
+  return name !== undefined && !values.has(name)
+    ? `FROM names its image by a variable without a value: ${text}`
+    : `${shown(text)} is no reference of a container image`;
 }
 
 export type DockerfileRead = { images: DockerfileImage[]; text: string } | { problem: string; line: number };
@@ -62,36 +154,37 @@ export function readDockerfile(
   buildArguments: Readonly<Record<string, string>>,
   renamed: (reference: string) => string = (reference) => reference,
 ): DockerfileRead {
-  const values = new Map<string, string>();
+  const values = new Map(platformArguments());
   const stages = new Set<string>();
   const images: DockerfileImage[] = [];
-  const lines = text.split(/\r?\n/).map((line) => line.replace(/^#\s*syntax\s*=.*$/i, '#'));
+  const lines = linesOf(text).map((line) => line.replace(/^#\s*syntax\s*=.*$/i, '#'));
   let begun = false;
-  const need = (reference: string, line: number): void => {
-    if (reference === 'scratch' || /^\d+$/.test(reference) || stages.has(reference.toLowerCase())) return;
+  /** Answers whether it is the name of an image. */
+  const need = (reference: string, line: number): boolean => {
+    if (reference === 'scratch' || /^\d+$/.test(reference) || stages.has(reference.toLowerCase())) return true;
+    if (parseReference(reference) === null) return false;
     images.push({ line, reference });
     const name = renamed(reference);
     if (name !== reference) lines[line - 1] = lines[line - 1]!.replace(reference, name);
+    return true;
   };
   for (const { keyword, line, text: whole } of dockerfileInstructions(text)) {
-    const words = whole.split(/\s+/).slice(1);
+    const { rest } = wordsOf({ text: whole });
     if (keyword === 'ARG' && !begun) {
-      for (const word of words) {
+      for (const word of rest) {
         const [name = '', value] = word.split(/=(.*)/s);
-        const given = buildArguments[name] ?? value?.replace(/^(["'])(.*)\1$/, '$2');
+        const given = buildArguments[name] ?? (value && replaced(value.replace(/^(["'])(.*)\1$/, '$2'), values));
         if (given !== undefined) values.set(name, given);
       }
     } else if (keyword === 'FROM') {
       begun = true;
-      const [image, as, stage] = words.filter((word) => !word.startsWith('--'));
+      const [image, as, stage] = rest;
       if (image === undefined) return { problem: 'FROM names no image', line };
-      const reference = replaced(image, values);
-      if (reference === null) return { problem: `FROM names its image by a variable without a value: ${image}`, line };
-      need(reference, line);
+      if (!need(replaced(image, values), line)) return { problem: notAnImage(image, values), line };
       if (as?.toLowerCase() === 'as' && stage !== undefined) stages.add(stage.toLowerCase());
     } else
-      for (const [, reference] of whole.matchAll(/\s--(?:from=|mount=\S*\bfrom=)([^\s,]+)/g))
-        if (!reference!.includes('$')) need(reference!, line);
+      for (const reference of takenFrom({ keyword, text: whole }))
+        if (!reference.includes('$') && !need(reference, line)) return { problem: notAnImage(reference, values), line };
   }
   return begun ? { images, text: lines.join('\n') } : { problem: 'there is no FROM in it', line: 1 };
 }

@@ -1,6 +1,8 @@
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { containerImageRecipes } from '../../images/container-images.js';
 import type { ContainerImageSource } from '../../images/containers/container-archive.js';
+import { dockerfileMistakes, type DockerfileMistake } from '../../images/containers/dockerfile-mistakes.js';
 import {
   canonicalReference,
   engineName,
@@ -14,7 +16,7 @@ import { shown } from '../../language/wording.js';
 import type { Path } from '../diagnostic.js';
 import type { ImagesShape, ImageSourceShape } from '../image-sources.js';
 import type { ScenarioItem } from '../scenario.js';
-import { isDataMap, type Data, type DataMap } from '../source.js';
+import { isDataMap, maxFileBytes, type Data, type DataMap } from '../source.js';
 import type { DeclaredLab } from './hosts-and-segments.js';
 import { ownFileAt } from './own-files.js';
 import type { Reading } from './reading.js';
@@ -126,14 +128,34 @@ function buildSource(
     mistakes.report(filePath, `${join(context, dockerfile)} is a directory: name a Dockerfile`);
     return null;
   }
-  return {
+  const source = {
     from: 'build',
     context: directory.path,
     dockerfile: file.path,
     target: target ?? null,
     arguments: args,
     outside,
-  };
+  } as const;
+  for (const { line, message } of mistakesIn(source))
+    mistakes.report(filePath, `${join(context, dockerfile)}:${line}: ${message}`);
+  return source;
+}
+
+/** None of a file that cannot be read or is far too large for a Dockerfile: a build says so. */
+function mistakesIn({
+  dockerfile,
+  context,
+  target,
+  arguments: buildArguments,
+}: Extract<ContainerImageSource, { from: 'build' }>): DockerfileMistake[] {
+  let text;
+  try {
+    if (statSync(dockerfile).size > maxFileBytes) return [];
+    text = readFileSync(dockerfile, 'utf8');
+  } catch {
+    return [];
+  }
+  return dockerfileMistakes(text, { context, target, buildArguments });
 }
 
 function valueAt(data: Data, path: Path): Data | undefined {

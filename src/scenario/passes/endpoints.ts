@@ -25,7 +25,7 @@ export function placeChecks(data: DataMap, lab: DeclaredLab, report: Report, giv
   const places = knownPlaces(data, lab);
   return {
     endpoint: endpointCheck(places, lab, report, given),
-    addressOn: addressOnCheck(places, lab, report, { given, segments: data.segments }),
+    addressOn: addressOnCheck(places, lab, report, given),
   };
 }
 
@@ -39,7 +39,7 @@ function addressOnCheck(
   places: KnownPlaces,
   lab: DeclaredLab,
   report: Report,
-  { given, segments }: { given: boolean; segments: Data | undefined },
+  given: boolean,
 ): PlaceChecks['addressOn'] {
   const networks = new Set(
     ['bridge', 'host'].concat([...lab.hosts.values()].flatMap((host) => Object.keys(host.docker?.networks ?? {}))),
@@ -57,7 +57,7 @@ function addressOnCheck(
     }
     if (given || lab.segments.has(name) || networks.has(name) || places.mentionedAnywhere(name)) return;
     // A host or segment with a mistake of its own may have it.
-    if (!hostsSound(lab) || (isDataMap(segments) && Object.hasOwn(segments, name))) return;
+    if (!hostsSound(lab) || lab.segmentNames === null || lab.segmentNames.has(name)) return;
     const known = [...lab.segments.keys(), ...networks];
     report(path, () => `no segment and no network ${shown(name)} in this scenario${suggestion(name, known)}`);
   };

@@ -26,12 +26,16 @@ export interface DeclaredLab {
   hostNames: ReadonlySet<string>;
   hosts: ReadonlyMap<string, HostShape>;
   segments: ReadonlyMap<string, SegmentShape>;
+  /** Segments that are declared, also those with mistakes of their own; `null` where their names are not known either. */
+  segmentNames: ReadonlySet<string> | null;
   /** The image of every host that has no mistake about it. */
   images: ReadonlyMap<string, string>;
   /** What hosts have from the start, by host, as far as it is there. */
   files: ReadonlyMap<string, HostFilePlan[]>;
   /** The root file systems that hosts are made of in place of an image, as far as they are there. */
   roots: ReadonlyMap<string, NonNullable<HostPlan['root']>>;
+  /** Whether all of a host's addresses are known: no segment with mistakes may have it, too. */
+  addressesKnown(host: string): boolean;
   /** Whether a host has an engine, as far as its image is known. */
   hasEngine(host: string): boolean;
 }
@@ -55,6 +59,7 @@ export function declaredLab(reading: Reading): DeclaredLab {
   const hostNames = new Set(isDataMap(data.hosts) ? Object.keys(data.hosts) : []);
   const hosts = readHosts(data, mistakes);
   const segments = readSegments(data.segments ?? {}, hostNames, mistakes);
+  const segmentNames = declaredSegments(data);
   const images = hostImages(hosts, matrix, mistakes.report);
   const hasEngine = (name: string): boolean => {
     const host = hosts.get(name);
@@ -64,11 +69,19 @@ export function declaredLab(reading: Reading): DeclaredLab {
   };
   const roots = new Map([...hosts].flatMap(([name, host]) => rootOf(reading, name, host)));
   const files = new Map([...hosts].map(([name, host]) => [name, filesOf(reading, name, host)] as const));
-  const lab = { hostNames, hosts, segments, images, files, roots, hasEngine };
+  const partly = partlyKnown(segments, segmentNames, data.segments);
+  const addressesKnown = (name: string): boolean => partly !== null && !partly.has(name);
+  const lab = { hostNames, hosts, segments, segmentNames, addressesKnown, images, files, roots, hasEngine };
   checkNetworks(lab, mistakes);
   checkRecords(lab, mistakes.report);
   checkUplinks(lab, data.outside === true, mistakes);
   return lab;
+}
+
+function declaredSegments(data: DataMap): ReadonlySet<string> | null {
+  const misspelt = Object.keys(data).some((key) => !topKeys.includes(key) && nearest(key, topKeys) === 'segments');
+  if (data.segments === undefined) return misspelt ? null : new Set();
+  return isDataMap(data.segments) ? new Set(Object.keys(data.segments)) : null;
 }
 
 function rootOf(reading: Reading, name: string, host: HostShape): [string, NonNullable<HostPlan['root']>][] {
@@ -187,11 +200,30 @@ function checkUplinks(lab: DeclaredLab, outside: boolean, mistakes: Mistakes): v
   }
 }
 
+/** Hosts that may be on a segment with mistakes of its own: with which address is not known. `null`: any host may be. */
+function partlyKnown(
+  segments: ReadonlyMap<string, SegmentShape>,
+  segmentNames: ReadonlySet<string> | null,
+  shapes: Data | undefined,
+): ReadonlySet<string> | null {
+  if (segmentNames === null) return null;
+  const found = new Set<string>();
+  for (const name of segmentNames) {
+    if (segments.has(name)) continue;
+    const shape = isDataMap(shapes) ? shapes[name] : undefined;
+    const hosts = isDataMap(shape) ? shape.hosts : undefined;
+    if (Array.isArray(hosts)) hosts.forEach((host) => found.add(String(host)));
+    else if (isDataMap(hosts)) Object.keys(hosts).forEach((host) => found.add(host));
+    else return null;
+  }
+  return found;
+}
+
 function checkNetworks(lab: DeclaredLab, mistakes: Mistakes): void {
   const segments = networksOf(lab);
   for (const [name, host] of lab.hosts) {
     const networks = { name, host, segments: segments.get(name)! };
-    mistakes.tell(routeProblems(networks));
+    mistakes.tell(routeProblems({ ...networks, allKnown: lab.addressesKnown(name) }));
     mistakes.tell(dockerProblems(networks));
     if (host.docker !== undefined && !lab.hasEngine(name))
       mistakes.report(['hosts', name, 'docker'], `${name} has no engine${whyNoEngine(host)}`, 'key');

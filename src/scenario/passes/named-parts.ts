@@ -11,8 +11,9 @@ export function checkParts(lab: DeclaredLab, report: Report, parts: readonly Nam
   for (const { sort, name, path, on } of parts) {
     const at = [...item, ...path];
     if (sort === 'segment') {
-      if (!lab.segments.has(name))
-        report(at, () => `no segment ${shown(name)} in this scenario${suggestion(name, [...lab.segments.keys()])}`);
+      // A segment with a mistake of its own is there all the same.
+      if (lab.segmentNames !== null && !lab.segmentNames.has(name))
+        report(at, () => `no segment ${shown(name)} in this scenario${suggestion(name, lab.segmentNames ?? [])}`);
       continue;
     }
     const segment = on === undefined ? undefined : lab.segments.get(on);
