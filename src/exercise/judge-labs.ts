@@ -16,7 +16,7 @@ export function brokenOf(ran: Ran): string | null {
   }
   const all = [...ran.outcomes.values()];
   if (all.some(({ verdict }) => ['pass', 'fail', 'inconclusive'].includes(verdict))) return null;
-  return all.find(({ verdict }) => verdict === 'error')?.reason ?? all[0]?.reason ?? 'nothing ran';
+  return ran.broke ?? all.find(({ verdict }) => verdict === 'error')?.reason ?? all[0]?.reason ?? 'nothing ran';
 }
 
 /** Steps that failed: whatever comes after them was not looked at. */

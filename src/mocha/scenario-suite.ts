@@ -44,6 +44,12 @@ function failureOf(scenario: Scenario, title: string, line: number, outcome: Out
   return error;
 }
 
+function labFailure(scenario: Scenario, message: string): Error {
+  const error = new Error(message);
+  error.stack = `${error.name}: ${message}\n    at ${scenario.id} (${scenario.file}:1:1)`;
+  return error;
+}
+
 function defineScenario(scenario: Scenario, options: SuiteOptions): void {
   describe(suiteTitle(scenario), function suite() {
     this.timeout(0);
@@ -81,10 +87,13 @@ function defineScenario(scenario: Scenario, options: SuiteOptions): void {
       started();
     });
 
+    /** Whether a test has failed by an error, and so may have told that of the lab. */
+    let erred = false;
     for (const item of itemsOf(scenario)) {
       const title = testTitle(item);
       it(title, async function test() {
         const outcome = await started().perform(item.id);
+        erred ||= outcome.verdict === 'error';
         if (outcome.verdict === 'skipped') {
           this.test!.title = `${title} (skipped: ${outcome.reason})`;
           this.skip();
@@ -97,7 +106,12 @@ function defineScenario(scenario: Scenario, options: SuiteOptions): void {
       });
     }
 
-    after(() => run?.finish());
+    after('the lab came up, and is gone', async () => {
+      await run?.finish();
+      const broke = run?.broke() ?? null;
+      // Its items were skipped, and that fails nothing by itself.
+      if (broke !== null && !erred) throw labFailure(scenario, broke);
+    });
   });
 }
 

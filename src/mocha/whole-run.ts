@@ -50,6 +50,7 @@ async function begunIn(dir: string): Promise<{ begun: Set<string>; red: boolean 
   for await (const event of readEvents(join(dir, eventLogName), () => undefined)) {
     if (event.type === 'scenario:start') begun.add(event.scenario);
     if (event.type === 'item:end') red ||= !['pass', 'skipped'].includes(event.outcome.verdict);
+    if (event.type === 'scenario:end') red ||= event.error !== undefined;
   }
   return { begun, red };
 }

@@ -8,6 +8,8 @@ import type { MutantResult, SubjectResult, Witness } from './subject.js';
 export interface Ran {
   items: readonly ScenarioItem[];
   outcomes: Map<string, Outcome>;
+  /** Why its lab did not come up, died or could not be taken down; `null`: none of it. */
+  broke: string | null;
   durationMs: number;
 }
 
@@ -20,6 +22,8 @@ export function verdictOf(ran: Ran): SubjectResult['original'] {
   const checks = ran.items.filter((item) => item.kind === 'check');
   const passed = checks.filter((item) => ran.outcomes.get(item.id)?.verdict === 'pass').length;
   const worst = worstVerdict([...ran.outcomes.values()].map((outcome) => outcome.verdict));
+  if (ran.broke !== null && worst === 'skipped')
+    return { verdict: 'error', reason: ran.broke, durationMs: ran.durationMs, checks: passed };
   // Steps alone prove nothing.
   const verdict = worst === 'pass' && passed === 0 ? 'skipped' : worst;
   const item = ran.items.find((one) => ran.outcomes.get(one.id)?.verdict === verdict);
@@ -56,9 +60,9 @@ export function judge(mutation: Mutation, ran: Ran, original: Scenario): MutantR
     } else if (outcome && outcome.verdict !== 'pass' && outcome.verdict !== 'skipped')
       stopped ??= `${item.title}: ${outcome.reason}`;
   }
-  // A lab that cannot be had (a capability) leaves everything skipped.
+  // A lab that does not come up, or cannot be had (a capability), leaves everything skipped.
   if (noticedBy.length === 0 && ![...ran.outcomes.values()].some((outcome) => outcome.verdict === 'pass'))
-    stopped ??= [...ran.outcomes.values()][0]?.reason ?? 'nothing ran';
+    stopped ??= ran.broke ?? [...ran.outcomes.values()][0]?.reason ?? 'nothing ran';
   const fate = noticedBy.length > 0 ? 'noticed' : stopped !== null ? 'stopped' : 'survived';
   return { ...what, fate, noticedBy, reason: fate === 'stopped' ? (stopped ?? '') : '', durationMs: ran.durationMs };
 }

@@ -63,7 +63,7 @@ export async function runOnce(scenario: Scenario, dir: string, options: RunOnceO
     log.emit({ type: 'run:end', durationMs: performance.now() - begin, interrupted: options.signal.aborted });
     log.close();
   }
-  return { items: run.items, outcomes, durationMs: performance.now() - begin };
+  return { items: run.items, outcomes, broke: run.broke(), durationMs: performance.now() - begin };
 }
 
 /**

@@ -1,4 +1,4 @@
-import { countedVerdict, isWarning } from './run-model.js';
+import { countedVerdict, isWarning, tellerOf, type CodedProblem } from './run-model.js';
 import { existsSync } from 'node:fs';
 import { mkdir, rm, stat } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -218,6 +218,28 @@ function writePhase({ runtime, scope }: Writing, phase: AttemptResult['phases'][
   runtime.stopFixture(fixture, { stop: start + (phase.durationMs ?? 0) });
 }
 
+/** A lab that broke where no item says so: as a test, since the items that were skipped because of it make nothing red. */
+function writeBrokenLab({ runtime, scope, model, scenario, attempt }: Writing, error: CodedProblem): void {
+  const at = ms(attempt.endedAt ?? attempt.startedAt);
+  const root = runtime.startTest(
+    {
+      name: 'The lab',
+      fullName: `${scenario.id}: lab`,
+      titlePath: [...fileOf(model, scenario).split('/'), scenario.id],
+      start: at,
+      labels: [{ name: LabelName.SUITE, value: oneLine(scenario.id) }],
+    },
+    [scope],
+  );
+  runtime.updateTest(root, (result) => {
+    result.status = statusOf.error;
+    result.statusDetails = { message: neutralise(`${error.code}: ${error.message}`) };
+    result.stage = Stage.FINISHED;
+  });
+  runtime.stopTest(root, { stop: at });
+  runtime.writeTest(root);
+}
+
 /** What belongs to no item: an error of the lab, commands outside of steps and checks. */
 function writeOutside({ runtime, scope, attempt }: Writing): void {
   const { error, transcripts } = attempt;
@@ -242,6 +264,7 @@ function writeAttempt(attemptOf: Omit<Writing, 'scope'>): void {
   const writing: Writing = { ...attemptOf, scope };
   const names = uniqueNames(attempt.items);
   for (const item of attempt.items) writeItem(writing, item, names.get(item.id) ?? item.title);
+  if (attempt.error && !tellerOf(attempt)) writeBrokenLab(writing, attempt.error);
   for (const phase of attempt.phases) writePhase(writing, phase);
   writeOutside(writing);
   runtime.writeScope(scope);

@@ -7,7 +7,7 @@ import { writeWhole, type ReportFormat } from './format.js';
 import { findings, type ItemResult, type RunModel, type ScenarioResult } from './model.js';
 import { summaryMarkdown } from './summary.js';
 import { neutralise, oneLine } from './terminal-text.js';
-import { isWarning, tellerOf } from './run-model.js';
+import { brokenLabs, isWarning } from './run-model.js';
 import { causeAndReason, cutMiddle, verdictText } from './wording.js';
 
 /** GitHub shows ten errors and ten warnings a step; more are only lines in its log. */
@@ -70,13 +70,11 @@ export function githubAnnotations(model: RunModel, checkout: string): string[] {
       .map((item) => annotation('warning', checkout, scenario, item, 'flaky: another attempt came to another verdict')),
   );
   // Where an item has its words, they stand at that item's line.
-  const broken = model.scenarios.flatMap(({ id, last }) =>
-    last.error && !tellerOf(last)
-      ? [
-          `::error title=${commandProperty(oneLine(id))}::${commandData(neutralise(`${last.error.code}: ${last.error.message}`))}`,
-        ]
-      : [],
-  );
+  const broken = brokenLabs(model).map(({ scenario, error }) => {
+    const place = `file=${commandProperty(oneLine(fileIn(checkout, scenario)))}`;
+    const title = `title=${commandProperty(oneLine(scenario.id))}`;
+    return `::error ${place},${title}::${commandData(neutralise(`${error.code}: ${error.message}`))}`;
+  });
   return [...[...broken, ...errors].slice(0, annotationLimit), ...flaky.slice(0, annotationLimit)];
 }
 
@@ -122,19 +120,30 @@ const severities: Record<Verdict, string> = {
   skipped: 'info',
 };
 
+/** The same finding in two pipelines has the same one, so that GitLab can tell new ones from known ones. */
+function fingerprint(...parts: string[]): string {
+  return createHash('sha256').update(parts.join('\0')).digest('hex');
+}
+
 /** What did not pass, in the format of GitLab's code quality reports, which merge requests show at the lines of the files. */
 export function codeQuality(model: RunModel, checkout: string): object[] {
-  return findings(model).map(({ scenario, item }) => ({
+  const broken = brokenLabs(model).map(({ scenario, error }) => ({
+    type: 'issue',
+    check_name: 'netrig.lab',
+    description: `${error.code}: ${oneLine(cutMiddle(error.message, reasonLimit))}`,
+    severity: severities.error,
+    fingerprint: fingerprint(scenario.id, 'lab', error.code),
+    location: { path: fileIn(checkout, scenario), lines: { begin: 1 } },
+  }));
+  const found = findings(model).map(({ scenario, item }) => ({
     type: 'issue',
     check_name: `netrig.${item.type}`,
     description: `${oneLine(item.title)}: ${item.outcome.verdict}: ${oneLine(cutMiddle(causeAndReason(item), reasonLimit))}`,
     severity: isWarning(item) ? 'info' : severities[item.outcome.verdict],
-    // The same finding in two pipelines has the same one, so that GitLab can tell new ones from known ones.
-    fingerprint: createHash('sha256')
-      .update([scenario.id, item.kind, item.title, item.outcome.verdict, item.outcome.cause ?? ''].join('\0'))
-      .digest('hex'),
+    fingerprint: fingerprint(scenario.id, item.kind, item.title, item.outcome.verdict, item.outcome.cause ?? ''),
     location: { path: fileIn(checkout, scenario), lines: { begin: item.line } },
   }));
+  return [...broken, ...found];
 }
 
 export const codeQualityFormat: ReportFormat = {

@@ -121,9 +121,12 @@ function tellEvent(telling: Telling, event: RunEvent): void {
     case 'scenario:end': {
       const { error } = event;
       const told = error && scenarios.get(event.scenario)?.errors.some((reason) => reason.includes(error.message));
+      // Before those that were skipped because of it.
       if (error && !told)
-        sayOf(telling, event.t, event.scenario, [style.colour.red(inShort(`${error.code}: ${error.message}`, style))]);
-      else tellSkipped(telling, event.scenario);
+        sayBelow(telling, event.t, event.scenario, [
+          style.colour.red(inShort(`${error.code}: ${error.message}`, style)),
+        ]);
+      tellSkipped(telling, event.scenario);
       scenarios.delete(event.scenario);
       telling.area.print([]);
       telling.area.refresh();

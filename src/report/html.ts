@@ -270,6 +270,15 @@ function seeTeller(attempt: AttemptResult, scenarioIndex: number): string | null
   return `see <a href="#${anchorOf(scenarioIndex, attempt.items.indexOf(teller))}">${escLine(teller.title)}</a>`;
 }
 
+/** Where the words of a lab's error stand in full. */
+function seeLabError(model: RunModel, { id, last }: ScenarioResult, scenarioIndex: number): string {
+  const error = last.error!;
+  const above = model.problems.some(
+    ({ code, message }) => code === error.code && message === `${id}: ${error.message}`,
+  );
+  return seeTeller(last, scenarioIndex) ?? (above ? 'see <a href="#problems">above</a>' : esc(error.message));
+}
+
 function problemHtml(model: RunModel, { code, message, told }: RunProblem): string {
   const index = model.scenarios.findIndex(({ id }) => id === told?.scenario);
   const see = index === -1 ? null : seeTeller(model.scenarios[index]!.last, index);
@@ -326,7 +335,7 @@ function scenarioHtml(model: RunModel, scenario: ScenarioResult, index: number):
     `<section class="card scenario ${scenario.verdict}" id="s${index}" aria-labelledby="s${index}-h"><header><h2 id="s${index}-h">${badge(scenario.verdict)}${escLine(scenario.title || scenario.id)}</h2><span class="took">${formatDuration(last.durationMs)}</span></header>` +
     `<p class="about">${about.join(' <span aria-hidden="true">·</span> ')}</p>` +
     `${scenario.description === '' ? '' : `<p class="description">${esc(scenario.description)}</p>`}${scenario.text === '' ? '' : textHtml(scenario.text)}` +
-    `${last.error ? `<p class="why"><b>${escLine(last.error.code)}</b> ${seeTeller(last, index) ?? esc(last.error.message)}</p>` : ''}` +
+    `${last.error ? `<p class="why"><b>${escLine(last.error.code)}</b> ${seeLabError(model, scenario, index)}</p>` : ''}` +
     `${svg === '' ? '' : `<figure class="scroll" tabindex="0" aria-label="Drawing of the lab">${svg}</figure>${labTables(scenario)}`}` +
     `${timeBar(last)}<h3>Steps and checks${scenario.flaky ? ' · flaky' : ''}</h3>` +
     `${model.scenarios.length > 1 ? `<p class="dim">${totalsLine(last.totals)}</p>` : ''}<ol class="items${last.items.length > manyItems ? ' many' : ''}">${items.join('')}</ol><p class="empty" hidden>Nothing here fits the filter.</p>${extra}</section>`

@@ -138,7 +138,7 @@ function modelOf(seen: Seen, tornLines: number): RunModel {
     ...labProblems(scenarios),
     ...neverStarted(seen),
     ...recordProblems(seen, state, tornLines),
-    ...uncountedFailures(end?.failures ?? 0, sums.totals),
+    ...uncountedFailures(end?.failures ?? 0, sums.totals, scenarios),
   ];
   if (state === 'interrupted' && !problems.some((p) => p.code === 'NETRIG_INTERRUPTED'))
     problems.push({ code: 'NETRIG_INTERRUPTED', message: errorCatalogue.NETRIG_INTERRUPTED.meaning });
@@ -237,9 +237,10 @@ function neverBegan(seen: Seen): [string, OpenAttempt[]][] {
   });
 }
 
-/** Mocha counts every test that failed: where no item of the record did, something failed that the record does not know. */
-function uncountedFailures(failures: number, totals: Totals): CodedProblem[] {
+/** Mocha counts every test that failed: where no item of the record did, and no lab, something failed that the record does not know. */
+function uncountedFailures(failures: number, totals: Totals, scenarios: readonly ScenarioResult[]): CodedProblem[] {
   if (failures === 0 || totals.fail + totals.inconclusive + totals.error > 0) return [];
+  if (scenarios.some(({ last }) => last.error !== null)) return [];
   const what = failures === 1 ? '1 failure' : `${failures} failures`;
   return [{ code: 'NETRIG_INTERNAL', message: `Mocha counted ${what} that the record does not show` }];
 }

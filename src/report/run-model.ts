@@ -149,6 +149,15 @@ export function tellerOf({ error, items }: Pick<AttemptResult, 'error' | 'items'
     : items.find(({ outcome }) => outcome.verdict === 'error' && outcome.reason.includes(error.message));
 }
 
+/** Labs with an error that no item has the words of: they did not come up, or could not be taken down. */
+export function brokenLabs(model: Pick<RunModel, 'scenarios'>): { scenario: ScenarioResult; error: CodedProblem }[] {
+  return model.scenarios.flatMap((scenario) => {
+    const { error } = scenario.last;
+    if (error === null || error.code === 'NETRIG_INTERRUPTED' || tellerOf(scenario.last) !== undefined) return [];
+    return [{ scenario, error }];
+  });
+}
+
 /** For each finding that only says what an earlier one said already, the place of that one in the list; else `null`. */
 export function saidBefore(list: readonly { item: ItemResult }[]): (number | null)[] {
   const first = new Map<string, number>();

@@ -2,7 +2,7 @@ import { relative, sep } from 'node:path';
 import { formatDuration } from '../model/duration.js';
 import type { Transcript } from '../model/events.js';
 import type { Measure, Outcome, Verdict } from '../model/verdict.js';
-import { isWarning } from './run-model.js';
+import { brokenLabs, isWarning } from './run-model.js';
 import type { ItemResult, RunModel, ScenarioResult, Totals } from './model.js';
 
 /** A sign a verdict, so that nothing depends on colour. */
@@ -120,10 +120,12 @@ export function measureValue({ value, unit }: Measure): string {
 /** One sentence that says how the run went, for headings. */
 export function headline(model: RunModel): string {
   const { totals, checks } = model;
+  const labs = brokenLabs(model).length;
   const bad = [
     totals.fail > 0 ? `${totals.fail} failed` : '',
     totals.error > 0 ? (totals.error === 1 ? '1 error' : `${totals.error} errors`) : '',
     totals.inconclusive > 0 ? `${totals.inconclusive} inconclusive` : '',
+    labs > 0 ? (labs === 1 ? '1 lab broke' : `${labs} labs broke`) : '',
   ].filter((part) => part !== '');
   if (model.state === 'interrupted') return `Interrupted${bad.length > 0 ? `: ${bad.join(', ')}` : ''}`;
   if (bad.length > 0) return bad.join(', ').replace(/^\w/, (letter) => letter.toUpperCase());

@@ -63,6 +63,8 @@ export interface ScenarioRun {
   leave(): Promise<void>;
   /** Keeps what is worth keeping, takes the lab down, reports what was never asked for. Safe to call twice. */
   finish(): Promise<void>;
+  /** The error of the lab, in whole sentences, that ended the scenario; `null` for none. */
+  broke(): string | null;
   /** The lab, once it is up: for callers that keep it. */
   lab(): RunningLab | null;
   /** The connections to its hosts, once it is up. */
@@ -135,9 +137,9 @@ async function prepareFor(course: Course, item: ScenarioItem): Promise<Outcome |
   const { lab, options, items, outcomes, signal } = course;
   const firstItem = lab.starting === null;
   await lab.ready();
-  lab.look();
-  // The first item carries the lab's error; the others say that it is the reason.
-  if (lab.stopped !== null && firstItem && lab.error && !signal.aborted) return labBroken(lab.error);
+  const death = lab.look();
+  // A lab that was up and is no more; one that never came up is an error of the scenario, and nothing of its items was tried.
+  if (death !== null && firstItem && options.existing && !signal.aborted) return labBroken(death);
   if (lab.stopped === null && !stepsAreDone(options) && !options.checkOnly) {
     for (const before of items.slice(0, items.indexOf(item)))
       if (before.kind === 'step' && !before.last && !outcomes.has(before.id)) await performOne(course, before);
@@ -171,7 +173,7 @@ async function settleTheRest(course: Course): Promise<void> {
 /** Takes the lab down, or leaves it; the id of one that stays. */
 async function endLab(course: Course): Promise<string | null> {
   const { items, outcomes, lab, options, signal, plan } = course;
-  const asExpected = items.every((item) => isAsExpected(item, outcomes.get(item.id)!));
+  const asExpected = lab.error === null && items.every((item) => isAsExpected(item, outcomes.get(item.id)!));
   if (lab.running && options.keepOnFail && !asExpected && !signal.aborted && !lab.gone.aborted) {
     const { id } = lab.running;
     const look = `netrig ssh ${plan.hosts[0]?.name ?? 'HOST'} --lab ${id}`;
@@ -277,6 +279,7 @@ export function createScenarioRun(scenario: Scenario, given: ScenarioRunOptions)
     leave: () => queue.then(() => course.lab.leave()),
     perform,
     finish: () => (finishing ??= queue.then(() => finish(course, startedAt))),
+    broke: () => (lab.error === null || signal.aborted ? null : mask(`${labErrorText(lab.error)} (${lab.error.code})`)),
     lab: () => course.lab.running,
     session: () => course.lab.session,
   };

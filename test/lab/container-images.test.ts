@@ -126,7 +126,7 @@ steps:
     const changed = await call('run', 'lab.yaml');
     expect(changed.status).to.equal(3);
     expect(changed.stdout).to.match(
-      /lab\.yaml:4:\d+: archive saved:latest is sha256:\S+ now, and sha256:.*\(NETRIG_LOCK\)/,
+      /NETRIG_LOCK: images: lab\.yaml:4:\d+: archive saved:latest is sha256:\S+ now, and sha256:/,
     );
     second.remove();
     remove();
@@ -136,7 +136,7 @@ steps:
     const ended = await run(scenario(`${registry.address}/team/app:1`), {}, ['--offline']);
     expect(ended.status).to.equal(3);
     expect(ended.stdout).to.match(
-      /lab\.yaml:3:\d+: the container image .*team\/app:1: the cache does not have it.*\(NETRIG_OFFLINE\)/,
+      /NETRIG_OFFLINE: images: lab\.yaml:3:\d+: the container image .*team\/app:1: the cache does not have it/,
     );
     expect(cache.containers()).to.deep.equal([]);
   });
@@ -229,7 +229,9 @@ steps:
     ];
     const ended = await start('unshare', argv, { cwd: dir, env: cache.environment }).ended;
     expect(ended.status, ended.stdout + ended.stderr).to.equal(3);
-    expect(ended.stdout).to.match(/lab\.yaml:3:\d+: making the container image .*team\/app:1.*\(NETRIG_CACHE_FULL\)/);
+    expect(ended.stdout).to.match(
+      /NETRIG_CACHE_FULL: images: lab\.yaml:3:\d+: making the container image .*team\/app:1/,
+    );
     expect(ended.stdout).not.to.match(/^\.build-/m);
     remove();
   });
@@ -348,9 +350,15 @@ steps:
       const { dir, remove } = folder('RUN echo said && \\\n  exit 7');
       const ended = await runIn(dir).ended;
       expect(ended.status).to.equal(2);
-      expect(ended.stdout + ended.stderr).to.match(
-        /web\/Dockerfile:4: RUN echo said.*exited with 7 \(the image mine:latest of lab\.yaml:4:\d+\); it wrote: said.*\(NETRIG_DOCKERFILE\)/,
+      expect(ended.stdout).to.match(
+        /^NETRIG_DOCKERFILE: \w+: web\/Dockerfile:4: RUN echo said.*exited with 7 \(the image mine:latest of lab\.yaml:4:\d+\); it wrote: said/m,
       );
+      // Nothing of the lab was tried, and no step of it is to blame.
+      for (const { verdict, reason } of latestOutcomes(dir))
+        expect({ verdict, reason }).to.deep.equal({
+          verdict: 'skipped',
+          reason: 'the lab did not come up (NETRIG_DOCKERFILE)',
+        });
       expect(cache.containers()).to.deep.equal([]);
       remove();
     });

@@ -61,8 +61,8 @@ steps:
     const { dir, remove } = workDirectory({ 'lab.yaml': scenario('[dnsmaq-base]') });
     const run = await netrig(['run', 'lab.yaml'], { cwd: dir }).ended;
     expect(run.status).to.equal(2);
-    expect(run.stdout + run.stderr).to.match(
-      /no package "dnsmaq-base".*did you mean "dnsmasq-base".*\(NETRIG_PACKAGE_UNKNOWN\)/,
+    expect(run.stdout).to.match(
+      /^NETRIG_PACKAGE_UNKNOWN: .*lab\.yaml:\d+:\d+: .*no package "dnsmaq-base".*did you mean "dnsmasq-base"/m,
     );
     remove();
   });

@@ -107,14 +107,18 @@ describe('what labs of an exercise show', () => {
     expect(roundFlaws(exercise, rounds, seenIn, known)).to.deep.equal([]);
   });
   it('nothing, where a lab broke: neither that it is sound nor that it is not', () => {
-    const ran = (outcomes: [string, Outcome][]) => ({
+    const ran = (outcomes: [string, Outcome][], broke: string | null = null) => ({
       items: exercise.scenario.items,
       outcomes: new Map(outcomes),
+      broke,
       durationMs: 1,
     });
     expect(brokenOf(ran([['s01', { verdict: 'error', reason: 'no such host' }]]))).to.equal('answer: no such host');
     expect(brokenOf(ran([['c02', { verdict: 'skipped', reason: 'no kernel module' }]]))).to.equal('no kernel module');
     expect(brokenOf(ran([]))).to.equal('nothing ran');
+    const never: Outcome = { verdict: 'skipped', reason: 'the lab did not come up (NETRIG_NO_ROOT)' };
+    expect(brokenOf(ran([['s01', never]], 'Not root. (NETRIG_NO_ROOT)'))).to.equal('Not root. (NETRIG_NO_ROOT)');
+    expect(brokenOf(ran([['c02', { verdict: 'fail', reason: 'no' }]], 'The bridge br7 is left.'))).to.equal(null);
     expect(brokenOf(ran([['c02', { verdict: 'fail', reason: 'no' }]]))).to.equal(null);
     expect(names(failedSteps(ran([['s01', { verdict: 'fail', reason: 'no' }]]), 'Here'))).to.deep.equal([
       'step-fails:7',

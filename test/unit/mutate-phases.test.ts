@@ -38,7 +38,7 @@ function ran(...verdicts: (Verdict | null)[]): Ran {
     const verdict = verdicts[index] ?? null;
     return verdict === null ? [] : [[item.id, { verdict, reason: `it is ${verdict}` } as Outcome]];
   });
-  return { items: scenario.items, outcomes: new Map(outcomes), durationMs: 5 };
+  return { items: scenario.items, outcomes: new Map(outcomes), broke: null, durationMs: 5 };
 }
 
 describe('The phases of mutation', () => {

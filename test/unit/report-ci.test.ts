@@ -43,7 +43,7 @@ describe('report: CI systems', () => {
       checkout,
     );
     expect(lines).to.have.length(10);
-    expect(lines[0]).to.equal('::error title=lan::NETRIG_LAB_GONE: node1 is gone');
+    expect(lines[0]).to.equal('::error file=scenarios/lan.yaml,title=lan::NETRIG_LAB_GONE: node1 is gone');
   });
 
   it('a run that passed has no annotations', () => {

@@ -56,14 +56,32 @@ describe('The run of a scenario', () => {
     expect(outcomes['two']!.reason).to.contain('the step "second"');
   });
 
-  it('a lab that does not come up is the error of the first item, and the scenario ends with its code', async () => {
+  it('a lab that does not come up is an error of the scenario: no item of it was tried, and each says why', async () => {
     const provider = fakeProvider({
       preflight: () => Promise.reject(new NetrigError('NETRIG_NO_ROOT', 'Not root.')),
     });
-    const { all, events } = fakeRun(fakeScenario(text, {}), { provider });
-    expect(verdicts(await all())).to.deep.equal({ first: 'error', one: 'skipped', second: 'skipped', two: 'skipped' });
+    const { all, events, run } = fakeRun(fakeScenario(text, {}), { provider });
+    const outcomes = Object.values(await all());
+    expect(outcomes).to.deep.equal(
+      Array(4).fill({ verdict: 'skipped', reason: 'the lab did not come up (NETRIG_NO_ROOT)' }),
+    );
     const end = events.at(-1);
     expect(end?.type === 'scenario:end' && end.error?.code).to.equal('NETRIG_NO_ROOT');
+    expect(run.broke()).to.match(/^Not root\. .*\(NETRIG_NO_ROOT\)$/);
+  });
+
+  it('a lab that does not come up whole stays with --keep-on-fail', async () => {
+    let downs = 0;
+    const down = (): Promise<void> => Promise.resolve(void (downs += 1));
+    const provider = fakeProvider({ up: (plan) => Promise.resolve(fakeLab(plan, { down })) });
+    const connect = (): Promise<never> => Promise.reject(new NetrigError('NETRIG_SSH_CONNECT', 'No SSH to a.'));
+    for (const [keepOnFail, expected] of [
+      [true, 0],
+      [false, 1],
+    ] as const) {
+      await fakeRun(fakeScenario(text, {}), { provider, connect, keepOnFail }).all();
+      expect(downs).to.equal(expected);
+    }
   });
 
   it('a host that says nothing leaves a check inconclusive, and never is it asked again to make it green', async function () {
