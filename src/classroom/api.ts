@@ -287,6 +287,8 @@ export interface StepState {
 export interface RoundView {
   id: string;
   kind: 'try' | 'hand-in' | 'watch';
+  /** Tasks that it is about, as far as this person may know of them. */
+  tasks: string[];
   /** Rounds before this one; 0: it runs. */
   before: number;
   done: number;

@@ -139,6 +139,7 @@ function roomOf(options: ClassroomOptions, book: ClassBook, ending: AbortSignal)
       running: (key) => pool.running(key),
       session: (key) => room.places.session(key),
       onProgress: ({ person, exercise: id }) => changed(person, id),
+      onPutOff: (person, id) => room.typed(person, id),
     }),
     places: createPlaces((key) => pool.running(key), ownerOf),
     terminals: openTerminals(join(options.directory, 'terminals')),

@@ -28,12 +28,19 @@ export interface RoundsOptions {
   /** Connections to a lab's hosts that stay open between rounds. */
   session(key: string): Promise<LabSession>;
   onProgress(round: Round): void;
+  /** Nobody looked at it, since there was somebody who waits for a round: it may be tried again. */
+  onPutOff(person: string, exercise: string): void;
+  /** Default: `performOn`. */
+  perform?: typeof performOn;
 }
 
 /** Rounds of checks: each is asked for in the record, waits its turn, and is judged on the lab as it is then. */
 export interface Rounds {
   wake(): void;
-  /** Looks at tasks because something may have changed, where nobody waits for a round. Only what changed is written down. */
+  /**
+   * Looks at tasks because something may have changed, where nobody waits for a round. Only what changed is written down. Who asks
+   * for a round meanwhile goes first: this one is given up.
+   */
   watch(person: string, exercise: string, tasks: string[]): void;
   /** How many come before it, and how far it is. */
   standing(round: Round): { before: number; done: number };
@@ -151,8 +158,17 @@ export function createRounds(options: RoundsOptions): Rounds {
 
 interface Under {
   round: Round;
+  /** Gives it up. */
+  abort: AbortController;
   done: number;
   over: Promise<void>;
+}
+
+/** Ends what nobody asked for; answers whether it was that, and is ended now. */
+function giveUp({ round, abort }: Under): boolean {
+  if (round.kind !== 'watch' || abort.signal.aborted) return false;
+  abort.abort();
+  return true;
 }
 
 function unasked(person: string, exercise: string, tasks: string[]): Round {
@@ -186,43 +202,57 @@ class RoundQueue implements Rounds {
     return [...this.book.state.waiting].filter((round) => !this.under.has(round.id));
   }
 
-  /** Whether the lab is in use, or not whole just now. */
-  private busy({ person, exercise }: Round): boolean {
-    if (workOf(this.book.state, person, exercise).resetting !== null) return true;
-    return [...this.under.values()].some(({ round }) => round.person === person && round.exercise === exercise);
+  /** Whether the lab is not whole just now. */
+  private resetting({ person, exercise }: Round): boolean {
+    return workOf(this.book.state, person, exercise).resetting !== null;
+  }
+
+  /** What is under way on the same lab. */
+  private inTheWay({ person, exercise }: Round): Under | undefined {
+    return [...this.under.values()].find(({ round }) => round.person === person && round.exercise === exercise);
   }
 
   wake(): void {
     if (this.closed) return;
     for (const round of this.waiting()) {
-      if (this.under.size >= this.options.atOnce) return;
-      if (!this.busy(round)) this.run(round, (entry) => this.judge(round, entry));
+      if (this.resetting(round)) continue;
+      const before = this.inTheWay(round);
+      const full = this.under.size >= this.options.atOnce;
+      if (before) giveUp(before);
+      else if (!full) this.run(round, (entry) => this.judge(round, entry));
+      // What nobody waits for makes room; what comes next wakes this again.
+      else if (![...this.under.values()].some(giveUp)) return;
     }
   }
 
   watch(person: string, exercise: string, tasks: string[]): void {
+    if (this.closed) return;
     const round = unasked(person, exercise, tasks);
-    if (this.closed || this.under.size >= this.options.atOnce || this.busy(round) || this.waiting().length > 0) return;
-    this.run(round, () => this.see(round).catch(() => undefined));
+    const full = this.under.size >= this.options.atOnce || this.waiting().length > 0;
+    if (full || this.resetting(round) || this.inTheWay(round)) return this.options.onPutOff(person, exercise);
+    this.run(round, (entry) => this.see(round, entry));
   }
 
   private run(round: Round, work: (entry: Under) => Promise<void>): void {
-    const entry: Under = { round, done: 0, over: Promise.resolve() };
+    const entry: Under = { round, abort: new AbortController(), done: 0, over: Promise.resolve() };
     this.under.set(round.id, entry);
     entry.over = work(entry)
       .catch(async (error: unknown) => {
-        if (!this.abort.signal.aborted)
+        if (!this.abort.signal.aborted && round.kind !== 'watch')
           await this.book.append({ type: 'round:broken', round: round.id, message: messageOf(error) });
       })
       .finally(() => {
         this.under.delete(round.id);
+        if (entry.abort.signal.aborted && !this.closed) this.options.onPutOff(round.person, round.exercise);
         this.wake();
       });
   }
 
   /** What the tasks of a round come to; `null` where the class ends meanwhile, or the lab is another by then. */
-  private async look(round: Round, onDone: () => void): Promise<Record<string, JudgedTask> | null> {
-    const { options, abort } = this;
+  private async look(entry: Under, onDone: () => void): Promise<Record<string, JudgedTask> | null> {
+    const { options } = this;
+    const { round } = entry;
+    const signal = AbortSignal.any([this.abort.signal, entry.abort.signal]);
     const labNow = (): string | null => workOf(this.book.state, round.person, round.exercise).lab;
     const key = labNow();
     if (key === null) throw new Error('There is no lab to look at.');
@@ -231,13 +261,14 @@ class RoundQueue implements Rounds {
     const wanted = new Set(round.tasks);
     const directory = join(options.directory, round.id);
     try {
-      const outcomes = await performOn(lab, exercise, (item) => item.kind === 'check' && wanted.has(item.id), {
+      const perform = options.perform ?? performOn;
+      const outcomes = await perform(lab, exercise, (item) => item.kind === 'check' && wanted.has(item.id), {
         directory,
-        signal: abort.signal,
+        signal,
         session: await options.session(key),
         onDone,
       });
-      if (abort.signal.aborted || labNow() !== key) return null;
+      if (signal.aborted || labNow() !== key) return null;
       return Object.fromEntries(
         [...outcomes].map(([id, { outcome, durationMs }]) => [id, judgedTask(outcome, durationMs)]),
       );
@@ -247,7 +278,7 @@ class RoundQueue implements Rounds {
   }
 
   private async judge(round: Round, entry: Under): Promise<void> {
-    const results = await this.look(round, () => {
+    const results = await this.look(entry, () => {
       entry.done += 1;
       this.options.onProgress(round);
     });
@@ -255,9 +286,9 @@ class RoundQueue implements Rounds {
     else if (!this.abort.signal.aborted) throw new Error('The lab was replaced while it was looked at.');
   }
 
-  private async see(round: Round): Promise<void> {
+  private async see(round: Round, entry: Under): Promise<void> {
     const { person, exercise } = round;
-    const results = (await this.look(round, () => undefined)) ?? {};
+    const results = (await this.look(entry, () => undefined)) ?? {};
     const before = workOf(this.book.state, person, exercise).tasks;
     const changed = Object.entries(results).filter(([task, { verdict }]) => before[task]?.verdict !== verdict);
     if (changed.length > 0)
@@ -267,7 +298,9 @@ class RoundQueue implements Rounds {
   standing(round: Round): { before: number; done: number } {
     const running = this.under.get(round.id);
     if (running) return { before: 0, done: running.done };
-    return { before: this.under.size + this.waiting().findIndex(({ id }) => id === round.id), done: 0 };
+    // What nobody asked for is before nobody.
+    const asked = [...this.under.values()].filter((one) => one.round.kind !== 'watch').length;
+    return { before: asked + this.waiting().findIndex(({ id }) => id === round.id), done: 0 };
   }
 
   async close(): Promise<void> {

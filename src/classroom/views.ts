@@ -106,14 +106,20 @@ export function nextHint(check: GradedCheck, work: Work): string | null {
   return null;
 }
 
-export function roundView(round: Round, standing: { before: number; done: number }, shownTasks: number): RoundView {
+/** @param shown Tasks that the person may know of: how many hidden ones there are is nobody's business. */
+export function roundView(
+  round: Round,
+  standing: { before: number; done: number },
+  shown: readonly string[],
+): RoundView {
+  const tasks = round.tasks.filter((task) => shown.includes(task));
   return {
     id: round.id,
     kind: round.kind,
+    tasks,
     before: standing.before,
-    // How many hidden tasks there are is nobody's business.
-    done: Math.min(standing.done, shownTasks),
-    of: Math.min(round.tasks.length, shownTasks),
+    done: Math.min(standing.done, tasks.length),
+    of: tasks.length,
   };
 }
 

@@ -143,11 +143,11 @@ function labView(room: Room, work: Work): LabView {
   return work.failed === null ? { state: 'none' } : { state: 'failed', message: harmless(work.failed) };
 }
 
-function currentRound(room: Room, work: Work, tasks: number): RoundView | null {
+function currentRound(room: Room, work: Work, shown: readonly string[]): RoundView | null {
   const round = [...room.book.state.waiting].find(
     (one) => one.person === work.person && one.exercise === work.exercise,
   );
-  return round ? roundView(round, room.rounds.standing(round), tasks) : null;
+  return round ? roundView(round, room.rounds.standing(round), shown) : null;
 }
 
 export function helpView(room: Room, work: Work): HelpView | null {
@@ -229,7 +229,11 @@ export function workView(room: Room, person: string, id: string): WorkView {
     containers: work.lab === null ? [] : room.places.containers(work.lab),
     tasks,
     steps: stepStates(room, exercise, work),
-    round: currentRound(room, work, tasks.length),
+    round: currentRound(
+      room,
+      work,
+      tasks.map((task) => task.id),
+    ),
     startedAt: work.startedAt,
     closesAt: instant(closesAt(book.state, work, settings, exercise.timeMs)),
     handedIn: handInView(book.state, work, exercise, settings),

@@ -69,6 +69,7 @@ export function Task({ task, state, page, work, check }: TaskProps) {
   const verdict = state?.verdict ?? 'open';
   const { sign, word } = verdictWord(verdict, task.guard);
   const opened = state?.hintsOpened ?? [];
+  const asked = work.round?.tasks.includes(task.id) ? work.round : null;
   const openHint = (): void => {
     const request: HintRequest = { task: task.id };
     page.doing(
@@ -83,6 +84,9 @@ export function Task({ task, state, page, work, check }: TaskProps) {
         </span>{' '}
         {task.title} <span class="badge">{word}</span>{' '}
         {state !== undefined && state.since !== null && <small class="dim">{sinceWords(state.since)}</small>}
+        {asked !== null && (
+          <span class="badge checking">{asked.before > 0 ? 'waits to be checked' : 'being checked'} …</span>
+        )}
         {task.points !== null && (
           <span class="tag">
             {task.guard ? `costs ${count(task.points, 'point')} where broken` : count(task.points, 'point')}
