@@ -4,6 +4,7 @@ import type { PathEvidence } from '../facts/path.js';
 import type { ProbeContext } from '../places/context.js';
 import type { Vantage } from '../places/vantage.js';
 import type { ResolvedTarget } from '../probes/target.js';
+import { explainUnacknowledged } from './after-connection.js';
 import { explain, explainSilence, explainSuccess } from './explain.js';
 import { buildCase } from './follow.js';
 import type { Case } from './follow.js';
@@ -100,7 +101,10 @@ async function followPacket(context: ProbeContext, request: PacketRequest): Prom
   const observation = await observe(context, request);
   const seen = buildCase(observation, request.source, context.plan, request.target.owner?.label ?? null);
   if (!seen) return notLooked(observation.world.unlooked);
-  return explainCause(seen, request.cause);
+  const told = explainCause(seen, request.cause);
+  const silent = request.cause === 'timeout' && request.proto === 'tcp' && seen.fate.fate === 'answered';
+  if (!silent || told === null || told.rootCause !== null) return told;
+  return (await explainUnacknowledged(context, seen, told)) ?? told;
 }
 
 /** Follows a packet at once, whatever was found before; `null` where nothing certain can be said. Never rejects. */

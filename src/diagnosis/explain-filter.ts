@@ -88,6 +88,26 @@ export function droppedAround(
   return null;
 }
 
+/**
+ * A rule that dropped the word that a packet was too large (RFC 1191, RFC 8201), on its way to `to`. Of such a word nftables'
+ * trace shows too little to tell of which packet it speaks.
+ */
+export function droppedTooBig(c: Case, to: string): Finding | null {
+  const fits = new Set<string>();
+  for (const trace of c.world.traces) {
+    const space = trace.where;
+    const key = `${space.inode} ${trace.id}`;
+    const packet = trace.network && trace.transport ? readHeaders(trace.network, trace.transport) : null;
+    const six = packet?.dst.includes(':') === true;
+    const tooBig = packet?.proto === 'icmp' && (six ? packet.type === 2 : packet.type === 3 && packet.code === 4);
+    if (tooBig && packet.dst === to) fits.add(key);
+    if (trace.verdict !== 'drop' || !fits.has(key)) continue;
+    const dropped = droppedAt(trace, space, 'the word of it');
+    if (dropped) return dropped;
+  }
+  return null;
+}
+
 function droppedAt(trace: Trace, space: Space, name: string): Finding | null {
   const how = 'nftables traced the packet there.';
   const table = `${trace.family} ${trace.table}`;

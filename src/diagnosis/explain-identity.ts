@@ -12,13 +12,14 @@ type Place = { space: Space; link: Link };
 const pairsOf = (places: readonly Place[]): [Place, Place][] =>
   places.flatMap((one, at) => places.slice(at + 1).map((other): [Place, Place] => [one, other]));
 
-/** The addresses that the packet was sent to on its way, and its next hops', as far as neighbours were asked or are known. */
+/** The addresses that the packet was sent to on its way, its next hops' as far as neighbours were asked or are known, and its sender's. */
 function addressesOnWay(c: Case): string[] {
   const gateways = c.forward.flatMap(({ space, packet, way }) => {
     const found = way === 'out' ? lookup(space, { to: packet.dst, from: null, iif: null }) : null;
     return found?.found === 'route' && found.route.gateway !== null ? [found.route.gateway] : [];
   });
-  return [...new Set([c.address, ...c.forward.map(({ packet }) => packet.dst), ...gateways])];
+  const answered = c.forward.filter(({ packet }) => packet.around.length === 0).map(({ packet }) => packet.src);
+  return [...new Set([c.address, ...c.forward.map(({ packet }) => packet.dst), ...gateways, ...answered])];
 }
 
 /** Where two on one wire have the address that the packet is for, or that of a next hop; or where somebody else than its owner got it. */
@@ -100,6 +101,22 @@ function redirected(from: Space, { space: to, packet }: Step, route: Route, name
   );
 }
 
+/**
+ * Whose route it is that a packet goes by which its sender was told by a redirect: the gateway of the sender's own route, where
+ * that one's route leads to the same place still. `null`: the sender's, or nobody's any more.
+ */
+export function redirectedBy(c: Case, sender: Place | null, { space: at, packet }: Step): Place | null {
+  if (!sender) return null;
+  const sent = lookup(sender.space, { to: packet.dst, from: null, iif: null });
+  if (sent.found !== 'route' || sent.route.gateway === null || hasAddress(at, sent.route.gateway)) return null;
+  const router = holdersOf(c.world, sent.route.gateway).find(({ space }) => space !== at && space !== sender.space);
+  const on = router ? lookup(router.space, { to: packet.dst, from: null, iif: null }) : null;
+  if (!router || on?.found !== 'route' || on.refuses || on.route.dev !== router.link.name) return null;
+  return [on.route, ...on.route.hops].some(({ gateway }) => gateway !== null && hasAddress(at, gateway))
+    ? router
+    : null;
+}
+
 /** The sender's neighbour table leads to a namespace that does not have the address of the next hop. */
 export function takenForAnother(c: Case, sender: Step | null, at: Step, name: string): Finding | null {
   if (!sender) return null;
@@ -123,7 +140,7 @@ export function takenForAnother(c: Case, sender: Step | null, at: Step, name: st
         mend: `ip neigh del ${next} dev ${entry.dev}, on ${sender.space.label}`,
       },
     );
-  if (holder) return redirected(sender.space, at, sent.route, name);
+  if (holder) return redirectedBy(c, sender, at) ? null : redirected(sender.space, at, sent.route, name);
   if (sent.route.gateway !== null) return null;
   const has = at.space.links.flatMap((link) => link.addresses.filter((own) => own.scope === 'global'));
   const instead = has.map((own) => own.address).filter((address) => address.includes(':') === dst.includes(':'));

@@ -94,12 +94,51 @@ function noWay(c: Case, space: Space, found: Found, onward: Onward): Finding | n
       },
     );
   const off = to.includes(':') ? withoutIpv6(c, space)[0] : undefined;
-  return finding(space, 'no-route', `${space.label} has no route to ${to}${off ? `; ${off}` : ''}`, {
+  const own = off ? null : ownAddressMissing(c, space, to);
+  const why = off ?? own?.words;
+  return finding(space, 'no-route', `${space.label} has no route to ${to}${why ? `; ${why}` : ''}`, {
     evidence: [`No rule and table of ${space.label} has a route for ${to}.`],
     mend: off
       ? `sysctl -w ${off.replace(' is 1', '=0')} on ${space.label}, and its addresses again`
-      : `ip route add ${to} via GATEWAY, on ${space.label}`,
+      : (own?.mend ?? `ip route add ${to} via GATEWAY, on ${space.label}`),
   });
+}
+
+/**
+ * What a namespace's own addresses have to do with it that there is no route: an interface on a segment of the plan has none, or
+ * one whose prefix leaves out the part of the segment that the destination is in. `null`: nothing.
+ */
+export function ownAddressMissing(c: Case, space: Space, to: string): { words: string; mend: string } | null {
+  const six = to.includes(':');
+  const alike = (link: Link): Link['addresses'] =>
+    link.addresses.filter(({ address, scope }) => scope === 'global' && address.includes(':') === six);
+  const none = space.links.every((link) => link.name === 'lo' || alike(link).length === 0);
+  for (const link of space.links) {
+    const name = segmentOf(c.plan, space, link);
+    const segment = c.plan.segments.find((one) => one.name === name);
+    if (!segment || link.master !== null) continue;
+    const [of, length] = segment.subnet.split('/');
+    const prefix = Number(length);
+    const here = inSubnet(to, of!, prefix);
+    const own = alike(link);
+    if (own.length === 0 && (none || here)) {
+      const host = c.plan.hosts.find((one) => one.name === space.host);
+      const planned = host?.interfaces.find((one) => one.name === link.name && one.segment === name)?.address ?? null;
+      return {
+        words: `${link.name} of ${space.label} has no ${six ? 'IPv6' : 'IPv4'} address`,
+        mend: `ip addr add ${six || planned === null ? 'ADDRESS' : planned.split('/')[0]!}/${six ? 64 : prefix} dev ${link.name}, on ${space.label}, and its routes again`,
+      };
+    }
+    const narrow = here
+      ? own.find((one) => inSubnet(one.address, of!, prefix) && one.prefix > prefix && one.address !== to)
+      : undefined;
+    if (narrow)
+      return {
+        words: `${link.name} of ${space.label} has the address ${narrow.address}/${narrow.prefix}, and segment ${segment.name} is ${segment.subnet}`,
+        mend: `ip addr add ${narrow.address}/${prefix} dev ${link.name}, and ip addr del ${narrow.address}/${narrow.prefix} dev ${link.name}, on ${space.label}`,
+      };
+  }
+  return null;
 }
 
 /** What says that interfaces on segments of the plan have no IPv6, a clause each. */

@@ -8,6 +8,7 @@ import {
   filteredByReversePath,
   forwardingOff,
   numberOf,
+  ownAddressMissing,
   sentAstray,
   sentToNoRouter,
   tooBigOnWay,
@@ -22,7 +23,7 @@ import type { Case, Step } from './follow.js';
 import { finding, ownerWords } from './finding.js';
 import type { Finding } from './finding.js';
 import { inSubnet, isOwn } from './lookup.js';
-import { sharedAddress, sharedMac, takenForAnother } from './explain-identity.js';
+import { redirectedBy, sharedAddress, sharedMac, takenForAnother } from './explain-identity.js';
 import { holdersOf, linkNamed } from './world.js';
 import type { Link, Space } from './world.js';
 
@@ -178,9 +179,10 @@ function stoppedInside(
     ({ trace, role }) => trace.where === space && role === (forward ? 'forward' : 'reply') && trace.mark !== null,
   )?.trace.mark;
   const onward = onwardOf(c, { dst: after.dst, src: packet.src }, link.name, name, translated, mark ?? undefined);
-  const mistaken = translated ? null : takenForAnother(c, senderOf(steps, step), step, name);
+  const from = senderOf(steps, step);
+  const mistaken = translated ? null : takenForAnother(c, from, step, name);
   if (mistaken) return mistaken;
-  const sender = senderOf(steps, step);
+  const sender = redirectedBy(c, from, step) ?? from;
   const astray = sentAstray(c, sender, space, link, onward) ?? sentToNoRouter(c, sender, space, link, onward);
   return astray ?? forwardingOff(space, link, after.dst, name) ?? cannotSend(c, space, onward);
 }
@@ -250,11 +252,12 @@ function asWayBack(c: Case, steps: readonly Step[], stop: Finding, packet: Step[
       sentence: `${translator.label} passes it on with the address ${packet.src} of ${c.source.label}, which ${stop.at.label} has no route to, and translates it by no rule`,
       mend: `iptables -t nat -A POSTROUTING -s SUBNET ! -o BRIDGE -j MASQUERADE on ${translator.label}, or a route to ${packet.src} on ${stop.at.label}`,
     };
+  const own = ownAddressMissing(c, stop.at, packet.src);
   return {
     ...stop,
     rootCause: 'no-way-back',
-    sentence: `${stop.at.label} gets it, but has no route back to ${packet.src}`,
-    mend: `ip route add ${packet.src} via GATEWAY, on ${stop.at.label}`,
+    sentence: `${stop.at.label} gets it, but has no route back to ${packet.src}${own ? `; ${own.words}` : ''}`,
+    mend: own?.mend ?? `ip route add ${packet.src} via GATEWAY, on ${stop.at.label}`,
   };
 }
 
@@ -481,11 +484,18 @@ export function explainSuccess(c: Case): Diagnosis | null {
   };
 }
 
-/** The connection is taken, and the service behind it is not heard of. */
+/**
+ * The connection is taken, and the service behind it is not heard of; or the probe is answered now. What is on the way twice
+ * explains both: who spoke last gets it.
+ */
 export function explainSilence(c: Case): Diagnosis | null {
   const end = c.forward.findLast(({ way }) => way === 'in');
   const stop = end
-    ? (pausedThere(c, end.space) ?? linkDown(end, 'it') ?? stoppedProcess(c, end.space, end.packet))
+    ? (pausedThere(c, end.space) ??
+      linkDown(end, 'it') ??
+      stoppedProcess(c, end.space, end.packet) ??
+      sharedAddress(c) ??
+      sharedMac(c))
     : null;
   if (!end) return null;
   const sentence =

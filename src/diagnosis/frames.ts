@@ -17,6 +17,8 @@ export interface SeenPacket {
   seq?: number;
   ack?: number;
   flags?: number;
+  /** TCP: the largest segment that the sender of a SYN takes, where it says so (RFC 9293, 3.7.1). */
+  mss?: number;
   /** ICMP. */
   type?: number;
   code?: number;
@@ -77,6 +79,17 @@ interface Ends {
   around: SeenPacket['around'];
 }
 
+/** The option of that kind in a TCP header (RFC 9293, 3.1): its data, where it is there. */
+function tcpOption(data: Buffer, kind: number): Buffer | null {
+  const end = Math.min((data[12]! >> 4) * 4, data.length);
+  for (let at = 20; at + 1 < end && data[at] !== 0;) {
+    const length = data[at] === 1 ? 1 : data[at + 1]!;
+    if (data[at] === kind) return length > 2 && at + length <= end ? data.subarray(at + 2, at + length) : null;
+    at += Math.max(length, 1);
+  }
+  return null;
+}
+
 function readPorts(packet: SeenPacket, data: Buffer, tcp: boolean, quoted: boolean): SeenFrame {
   packet.proto = tcp ? 'tcp' : 'udp';
   packet.sport = data.readUInt16BE(0);
@@ -85,6 +98,8 @@ function readPorts(packet: SeenPacket, data: Buffer, tcp: boolean, quoted: boole
   if (tcp && data.length >= 14) {
     packet.ack = data.readUInt32BE(8);
     packet.flags = data[13]!;
+    const mss = (packet.flags & 0x02) === 0 ? null : tcpOption(data, 2);
+    if (mss?.length === 2) packet.mss = mss.readUInt16BE(0);
   }
   // A VXLAN header (RFC 7348): the I flag, reserved bits that are 0, and a network identifier, on whatever port.
   if (tcp || quoted || data.length < 16 + 14 || data.readUInt32BE(8) !== 0x08000000) return { packet };

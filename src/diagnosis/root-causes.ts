@@ -134,8 +134,10 @@ export const rootCauseCatalogue: Record<RootCause, RootCauseEntry> = {
   },
   mtu: {
     meaning: 'The packet is larger than a link on the way takes, and may not be fragmented.',
-    looksLike: '`too-big`; `timeout` for large packets only where the word about it is filtered.',
-    known: 'The size of the packet and the MTU of the interface that it should have left by.',
+    looksLike:
+      '`too-big`; `timeout` for large packets only where the word about it is filtered: a connection is taken, and then no page comes.',
+    known:
+      'The size of the packet and the MTU of the interface that it should have left by; of a connection, what was sent on it and is not acknowledged, and a packet of that size that is followed the same way.',
     mend: 'A larger MTU there, or a smaller one at the ends; let ICMP “fragmentation needed” pass.',
   },
   'forwarding-off': {

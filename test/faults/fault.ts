@@ -28,19 +28,36 @@ export interface Fault extends Change {
   fast?: true;
 }
 
-/** A lab that works, and what can be wrong in it. */
+/**
+ * What looks like a fault on the way and is none, or a failure that is not the network's: no cause may be said but `root`, which
+ * is why the check fails.
+ */
+export interface Harmless extends Change {
+  name: string;
+  check: Fault['check'];
+  verdict: 'pass' | 'fail';
+  root: RootCause | null;
+  /** What must stand in the sentence, where there is one. */
+  says?: RegExp;
+}
+
+/** A lab that works, what can be wrong in it, and what can't. */
 export interface Family {
   name: string;
   lab: string;
   /** What the kernel must have for it; see `netrig doctor`. */
   needs?: string[];
   faults: Fault[];
+  harmless?: Harmless[];
 }
 
 /** On one host. */
 export function on(host: string, plant: string, mend: string): Change {
   return { plant: { [host]: plant }, mend: { [host]: mend } };
 }
+
+/** Nothing is changed. */
+export const nothing: Change = { plant: {}, mend: {} };
 
 /** Several changes at once, undone in the same order. */
 export function all(...changes: Change[]): Change {

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import type { Lab } from '../../src/api/lab.js';
 import { families } from './faults.js';
-import { CannotPlant, labUp, plantAndAsk } from './plant.js';
+import { CannotPlant, askBesides, labUp, plantAndAsk } from './plant.js';
 import { missingHere } from './needs.js';
 
 /** Of all faults, how many must be named; nothing false may be said of any. */
@@ -42,6 +42,11 @@ describe('Planted faults', function () {
           if (!named) missed.push(`${family.name}, ${fault.name}: ${words}`);
         });
       }
+      for (const harmless of family.harmless ?? [])
+        it(`takes for no fault: ${harmless.name}`, async () => {
+          const words = await askBesides(lab!, harmless);
+          tell?.(`        ${harmless.root ?? '–'}: ${words}`);
+        });
     });
   }
   it(`are named in at least ${100 * share} of 100`, () => {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Lab } from '../../src/api/lab.js';
 import type { Outcome } from '../../src/model/verdict.js';
-import type { Commands, Family, Fault } from './fault.js';
+import type { Commands, Family, Fault, Harmless } from './fault.js';
 
 export async function labUp({ lab }: Family): Promise<Lab> {
   const dir = mkdtempSync(join(tmpdir(), 'netrig-faults-'));
@@ -72,4 +72,24 @@ export async function plantAndAsk(lab: Lab, fault: Fault): Promise<Told> {
   // A root cause that is another one than what was planted is something false.
   if (!named) expect(root, `said ${root}: ${words}`).to.equal(null);
   return { named, root, words: told.diagnosis?.sentence ?? words };
+}
+
+/** Makes the change, asks, takes it back. Throws where another verdict or another cause comes of it than there is. Answers what was said. */
+export async function askBesides(lab: Lab, harmless: Harmless): Promise<string> {
+  const { plant, then, mend, check, verdict, root, says } = { then: {}, ...harmless };
+  let told: Outcome;
+  try {
+    await apply(lab, plant);
+    await apply(lab, then);
+    told = await lab.check(...check);
+  } finally {
+    await apply(lab, mend);
+  }
+  const { reason, diagnosis } = told;
+  expect(told.verdict, reason).to.equal(verdict);
+  if (verdict === 'pass') expect(diagnosis ?? null, 'a check that passes has nothing to explain').to.equal(null);
+  const sentence = diagnosis?.sentence ?? reason;
+  expect(diagnosis?.rootCause ?? null, sentence).to.equal(root);
+  if (says) expect(sentence).to.match(says);
+  return sentence;
 }

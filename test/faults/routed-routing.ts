@@ -45,6 +45,19 @@ export const routing: Fault[] = [
     never: /forward|route of client to default leads/,
   },
   {
+    name: 'a redirect leads to a router that refuses',
+    ...all(
+      on('r1', 'ip route replace 10.2.0.0/24 via 10.1.0.40', 'ip route replace 10.2.0.0/24 via 10.9.0.2'),
+      on('client', 'ping -c 2 -i 0.2 -W 1 10.2.0.20 || :', 'ip route flush cache'),
+      sysctl('side', 'net.ipv4.ip_forward', 1, 0),
+      added('side', 'route', 'blackhole 10.2.0.20/32'),
+    ),
+    check: toWeb,
+    root: 'route-refuses',
+    says: /side has the route blackhole 10\.2\.0\.20/,
+    never: /redirect/,
+  },
+  {
     name: 'two routers send it to each other',
     ...added('r2', 'route', '10.2.0.20/32 via 10.9.0.1'),
     check: byPing,

@@ -1,16 +1,43 @@
 import { all, on, rule } from './fault.js';
 import type { Change, Fault } from './fault.js';
-import { byPing, toWeb } from './routed-checks.js';
+import { byPing, large, toWeb } from './routed-checks.js';
 
 const queue = (host: string, dev: string, words: string): Change =>
   on(host, `tc qdisc add dev ${dev} root ${words}`, `tc qdisc del dev ${dev} root`);
 
+/** Who was told of a small MTU, or took part in it, keeps that for minutes. */
+const forgotten: Change = all(
+  ...['client', 'server'].map((host) => on(host, 'true', 'ip route flush cache; ip -6 route flush cache')),
+);
+
 const mtu = (host: string, dev: string, bytes: number): Change =>
-  on(host, `ip link set ${dev} mtu ${bytes}`, `ip link set ${dev} mtu 1500`);
+  all(on(host, `ip link set ${dev} mtu ${bytes}`, `ip link set ${dev} mtu 1500`), forgotten);
 
 const big = (size: number, to = 'server'): Fault['check'] => ['ping', { from: 'client', to, size, df: true }];
 
 export const wires: Fault[] = [
+  {
+    name: 'large answers do not pass a router, whose word of it is dropped on its way',
+    ...all(mtu('r1', 'eth0', 1300), rule('r2', 'FORWARD -p icmp --icmp-type fragmentation-needed -j DROP')),
+    check: large,
+    root: 'mtu',
+    says: /large answers of server do not: a packet has 1500 bytes .*eth0 of r1 takes at most 1300; r2 drops the word of it: rule 1 of chain FORWARD/,
+    never: /the way there and back is free/,
+  },
+  {
+    name: 'large answers do not pass a router, which says nothing of it',
+    ...all(mtu('r1', 'eth0', 1300), rule('r1', 'OUTPUT -p icmp --icmp-type fragmentation-needed -j DROP')),
+    check: large,
+    root: 'mtu',
+    says: /large answers of server do not: .*eth0 of r1 takes at most 1300; r1 drops the word of it: rule 1 of chain OUTPUT/,
+  },
+  {
+    name: 'large requests do not pass a router, which says nothing of it',
+    ...all(mtu('r2', 'eth1', 1300), rule('r2', 'OUTPUT -p icmp --icmp-type fragmentation-needed -j DROP')),
+    check: ['http', { from: 'client', url: 'http://10.2.0.20/', method: 'PUT', send: 'x'.repeat(3000), wait: '2s' }],
+    root: 'mtu',
+    says: /large requests of client do not: .*eth1 of r2 takes at most 1300/,
+  },
   {
     name: 'a queue loses everything',
     ...queue('r2', 'eth1', 'netem loss 100%'),
@@ -51,17 +78,17 @@ export const wires: Fault[] = [
   },
   {
     name: 'a route has a small MTU',
-    ...on('client', 'ip route replace default via 10.1.0.1 mtu lock 1200', 'ip route replace default via 10.1.0.1'),
+    ...all(
+      on('client', 'ip route replace default via 10.1.0.1 mtu lock 1200', 'ip route replace default via 10.1.0.1'),
+      forgotten,
+    ),
     check: big(1400),
     root: 'mtu',
     says: /client .*1200/,
   },
   {
     name: 'an IPv6 packet is too large, and no word of it comes',
-    ...all(
-      on('r2', 'ip link set eth1 mtu 1300', 'ip link set eth1 mtu 1500'),
-      rule('r2', 'OUTPUT -p icmpv6 --icmpv6-type packet-too-big -j DROP', 'ip6tables'),
-    ),
+    ...all(mtu('r2', 'eth1', 1300), rule('r2', 'OUTPUT -p icmpv6 --icmpv6-type packet-too-big -j DROP', 'ip6tables')),
     check: big(1350, 'fd02::20'),
     root: 'mtu',
     says: /eth1 of r2 takes at most 1300/,

@@ -1,5 +1,7 @@
 import type { Family, Fault } from './fault.js';
+import { addresses } from './routed-addresses.js';
 import { filters } from './routed-filters.js';
+import { harmless } from './routed-harmless.js';
 import { overIpv6 } from './routed-ipv6.js';
 import { neighbours } from './routed-neighbours.js';
 import { routing } from './routed-routing.js';
@@ -54,8 +56,11 @@ steps:
     mode: "0755"
     content: |
       #!/bin/sh
+      read method path rest
       while read l && [ "\${#l}" -gt 1 ]; do :; done
-      printf 'HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nok'
+      body=ok
+      [ "$path" = /large ] && body=$(head -c 4000 /dev/zero | tr '\\0' x)
+      printf 'HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n%s' "\${#body}" "$body"
   - on: server
     write: /usr/local/bin/service
     mode: "0755"
@@ -482,5 +487,6 @@ const faults: Fault[] = [
 export const routed: Family = {
   name: 'routed',
   lab,
-  faults: [...faults, ...routing, ...filters, ...neighbours, ...wires, ...services, ...overIpv6],
+  faults: [...faults, ...routing, ...addresses, ...filters, ...neighbours, ...wires, ...services, ...overIpv6],
+  harmless,
 };

@@ -1,10 +1,13 @@
 import { expect } from 'chai';
+import type { ProbeContext } from '../../src/places/context.js';
 import type { Vantage } from '../../src/places/vantage.js';
 import type { LabPlan } from '../../src/plan/lab-plan.js';
 import { mtuProgram } from '../../src/checks/mtu.js';
+import { explainUnacknowledged, readConnected } from '../../src/diagnosis/after-connection.js';
 import { asTyped, mayMeet } from '../../src/diagnosis/explain-filter.js';
 import { explainCause } from '../../src/diagnosis/diagnose.js';
 import { explain, explainSuccess } from '../../src/diagnosis/explain.js';
+import { ownAddressMissing } from '../../src/diagnosis/explain-route.js';
 import { buildCase } from '../../src/diagnosis/follow.js';
 import { readFrame } from '../../src/diagnosis/frames.js';
 import { lookup } from '../../src/diagnosis/lookup.js';
@@ -286,6 +289,113 @@ describe('What stops a packet, by what was seen of it', () => {
     expect(explain(told(lost))!).to.include({ rootCause: 'no-route', sentence: 'router has no route to 10.2.0.20' });
   });
 
+  it('an address that is missing, or whose prefix leaves out the neighbour, where a route is missing', () => {
+    const bare = healthy();
+    bare['client']!.nics[0] = { name: 'eth0', mac: macs.client };
+    bare['client']!.routes = [];
+    bare['client']!.frames = bare['router']!.frames = bare['server']!.frames = [];
+    expect(explain(told(bare))!).to.include({
+      rootCause: 'no-route',
+      sentence: 'client has no route to 10.2.0.20; eth0 of client has no IPv4 address',
+      mend: 'ip addr add ADDRESS/24 dev eth0, on client, and its routes again',
+    });
+    const words = 'eth1 of router has the address 10.2.0.1/30, and segment right is 10.2.0.0/24';
+    const mend = 'ip addr add 10.2.0.1/24 dev eth1, and ip addr del 10.2.0.1/30 dev eth1, on router';
+    const narrow = stopsAtRouter(healthy());
+    narrow['router']!.nics[1]!.address = '10.2.0.1/30';
+    // The connected route of these tests has 24 bits, whatever the address has.
+    const seen = told(narrow);
+    const router = seen.world.spaces.find(({ label }) => label === 'router')!;
+    router.routes[4] = router.routes[4].filter(({ dst }) => dst !== '10.2.0.0');
+    expect(explain(seen)!).to.include({
+      rootCause: 'no-route',
+      sentence: `router has no route to 10.2.0.20; ${words}`,
+      mend,
+    });
+    // A port of a bridge has none, and another segment's has nothing to do with it.
+    expect(ownAddressMissing(seen, router, '10.66.0.1')).to.equal(null);
+    router.links[1]!.addresses = [];
+    expect(ownAddressMissing(seen, router, '10.66.0.1')).to.equal(null);
+    router.links[1]!.master = 'br0';
+    expect(ownAddressMissing(seen, router, '10.1.0.10')).to.equal(null);
+  });
+
+  it('the same on the way back', () => {
+    const hosts = healthy();
+    hosts['server']!.routes = [];
+    const seen = told(hosts);
+    seen.world.spaces.find(({ label }) => label === 'server')!.links[1]!.addresses = [];
+    expect(
+      ownAddressMissing(
+        seen,
+        seen.world.spaces.find(({ label }) => label === 'server')!,
+        '10.1.0.10',
+      )!.words,
+    ).to.equal('eth0 of server has no IPv4 address');
+  });
+
+  it('the route of a router that sends redirects for it, and the redirect only where no route says so any more', () => {
+    const astray = (route: string): Record<string, HostSpec> => {
+      const hosts = stopsAtRouter(healthy());
+      const other = '02:00:00:00:00:09';
+      hosts['router']!.routes = [{ dst: '10.2.0.20', gateway: route, dev: 'eth0' }];
+      hosts['router']!.frames = [];
+      hosts['other'] = {
+        nics: [{ name: 'eth0', mac: other, address: '10.1.0.30/24' }],
+        frames: [frame(2000, 2, 0, syn(macs.client, other))],
+      };
+      hosts['client']!.frames = [frame(1000, 2, 4, syn(macs.client, other))];
+      hosts['client']!.neigh!.push({ dst: '10.1.0.30', dev: 'eth0', lladdr: other, state: ['REACHABLE'] });
+      return hosts;
+    };
+    expect(explain(told(astray('10.1.0.30')))!).to.include({
+      rootCause: 'wrong-route',
+      sentence: "router's route to 10.2.0.20 leads to other, which is no router",
+    });
+    expect(explain(told(astray('10.1.0.77')))!.sentence).to.match(
+      /^client sends it to other \(10\.1\.0\.30\), as an ICMP redirect told it/,
+    );
+  });
+
+  it('an address that two have, also where the probe is answered when it is sent again', () => {
+    const hosts = healthy();
+    hosts['other'] = { nics: [{ name: 'eth0', mac: '02:00:00:00:00:09', address: '10.1.0.10/24' }] };
+    const twice = told(hosts, { fate: 'answered' });
+    twice.plan = { ...plan, hosts: [...plan.hosts, { ...plan.hosts[0]!, name: 'other' }] };
+    expect(explainCause(twice, 'timeout')!).to.include({
+      rootCause: 'address-twice',
+      sentence: 'client and other both have 10.1.0.10 on segment left',
+    });
+  });
+
+  it('what was sent on a connection and is not acknowledged, rather than that the way is free', async () => {
+    const hosts = healthy();
+    const answer = (from: string, to: string): string => tcp(from, to, ends[1], ends[0], [80, mark], 0x12);
+    hosts['server']!.frames!.push(frame(5000, 2, 4, answer(macs.server, macs.right)));
+    hosts['client']!.frames!.push(frame(7000, 2, 0, answer(macs.left, macs.client)));
+    const seen = told(hosts, { fate: 'answered' });
+    const plain = explainCause(seen, 'timeout')!;
+    const said = (at: string, queued: number): Promise<string | null> => {
+      const own: Record<string, string> = {
+        client: `FIN-WAIT-1 0 ${at === 'client' ? queued : 0} 10.1.0.10:40000 10.2.0.20:80\n`,
+        server: `LISTEN 0 9 0.0.0.0:80 0.0.0.0:*\nESTAB 0 ${at === 'server' ? queued : 0} [::ffff:10.2.0.20]:80 [::ffff:10.1.0.10]:40000\n`,
+      };
+      const host = (name: string): object => ({
+        name,
+        exec: () => Promise.resolve({ exitCode: 0, stdout: own[name] }),
+      });
+      const context = { plan, host, timeLeftMs: () => 1000 } as unknown as ProbeContext;
+      return explainUnacknowledged(context, seen, plain).then((found) => found?.sentence ?? null);
+    };
+    expect(await said('client', 74)).to.equal(
+      'the connection is taken, and what client sends on it then is lost: 74 bytes of it are not acknowledged by server',
+    );
+    expect(await said('server', 4000)).to.match(/what server sends on it then is lost: 4000 bytes .* by client$/);
+    // The end of a connection is acknowledged, too, and says nothing of a request.
+    expect(await said('client', 1)).to.equal(null);
+    expect(await said('nobody', 0)).to.equal(null);
+  });
+
   it('an interface that is down, rather than the route that went with it', () => {
     const hosts = stopsAtRouter(healthy());
     hosts['router']!.nics[1]!.flags = [];
@@ -546,6 +656,34 @@ describe('What a diagnosis reads', () => {
       { name: 'one', space: '0', text: 'a\nb' },
       { name: 'two', space: '7', text: 'xy' },
     ]);
+  });
+
+  it('the two ends of a connection, of either family', () => {
+    const lines = [
+      'ESTAB 0 36 10.0.0.1:22 10.0.0.9:51000',
+      'LISTEN 0 5 *:80 *:*',
+      'SYN-SENT 0 1 [fd01:0::1]:4000 [fd02::2]:80',
+      '',
+    ];
+    expect(readConnected(lines.join('\n'))).to.deep.equal([
+      { unacknowledged: 36, local: { address: '10.0.0.1', port: 22 }, peer: { address: '10.0.0.9', port: 51000 } },
+      { unacknowledged: 1, local: { address: 'fd01::1', port: 4000 }, peer: { address: 'fd02::2', port: 80 } },
+    ]);
+  });
+
+  it('the largest segment that a SYN asks for, and none of what is no SYN or is cut', () => {
+    const head = tcp(macs.client, macs.left, ...ends, [mark, 80], 0x02);
+    const read = (options: string, offset: string, flags = '02'): number | undefined => {
+      const data = Buffer.from(`${head.slice(0, 92)}${offset}${flags}${head.slice(96)}${options}`, 'hex');
+      const found = readFrame(data, 1);
+      return found && 'packet' in found ? found.packet.mss : undefined;
+    };
+    expect(read('020405b4', '60')).to.equal(1460);
+    expect(read('0101080a00000001000000000204 0514'.replace(' ', ''), '90')).to.equal(1300);
+    expect(read('020405b4', '60', '10')).to.equal(undefined);
+    expect(read('0204', '60')).to.equal(undefined);
+    expect(read('00020405', '60')).to.equal(undefined);
+    expect(read('', '50')).to.equal(undefined);
   });
 
   it('frames that are cut anywhere, without a throw', () => {
