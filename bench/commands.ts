@@ -5,12 +5,15 @@ import { accessOf } from '../src/providers/local/leftovers.js';
 import type { RunningLab } from '../src/providers/provider.js';
 import { planLab } from '../src/plan/plan.js';
 import { formatDiagnostics, loadScenarioFile } from '../src/scenario/load.js';
-import { benchImage } from './bare.js';
+import { benchImage, projectDirectory } from './bare.js';
 import { needPackages } from './debian-packages.js';
 import { withLab } from './lab.js';
 import { makeDirectory } from './leftovers.js';
 import { type Bench, type BenchContext, comparison, takeTurns } from './measure.js';
 import { runTimed } from './plain.js';
+
+/** Put together from the same modules as netrig's own programs are, and in the same way (`scripts/build-program.mjs`). */
+const twentyCommands = join(projectDirectory, 'dist', 'bench-program', 'bench', 'twenty-commands.js');
 
 const hostNames = ['one', 'two'];
 /** The first is not measured by itself: with it, Ansible opens its connections. */
@@ -130,16 +133,7 @@ export const commandsBench: Bench = {
         try {
           const pairs = await takeTurns(context.quick ? 3 : 9, context, {
             netrig: () =>
-              byNetrig(
-                [
-                  process.execPath,
-                  join(import.meta.dirname, 'twenty-commands.js'),
-                  file('commands.yaml'),
-                  lab.id,
-                  file('run'),
-                ],
-                context,
-              ),
+              byNetrig([process.execPath, twentyCommands, file('commands.yaml'), lab.id, file('run')], context),
             other: async () => {
               await endConnections();
               return byAnsible(['ansible-playbook', file('playbook.yaml')], env, context);

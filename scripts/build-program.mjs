@@ -1,15 +1,14 @@
 // The programs that netrig starts, from dist/src into dist/program: each with what it loads in a few files, where Node would
 // look for several hundred. That takes a third off the start of every command. The same modules stay in dist/src for those
 // who import netrig; both stand at the same depth, so that what they name beside themselves is found from either.
+// The bench's program of twenty commands is put together likewise, as what it stands for is.
 import { rmSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { root } from './setup.mjs';
 
-const from = join(root, 'dist', 'src');
-const to = join(root, 'dist', 'program');
-rmSync(to, { recursive: true, force: true });
+const dist = join(root, 'dist');
 
 /** Packages that every command loads. All others are loaded from where npm put them, by the commands that need them. */
 const bundled = new Set(['commander', 'ipaddr.js', 'picocolors', 'semver', 'yaml', 'zod']);
@@ -23,23 +22,30 @@ const others = {
   },
 };
 
-await build({
-  entryPoints: ['cli/main.js', 'holder/holder.js', 'classroom/keeper.js', 'mocha/register.js'].map((one) =>
-    join(from, one),
-  ),
-  outbase: from,
-  outdir: to,
-  chunkNames: 'parts/[name]-[hash]',
-  bundle: true,
-  splitting: true,
-  format: 'esm',
-  platform: 'node',
-  target: 'node20',
-  plugins: [others],
-  // What stands in the bundle and was written for `require` asks for Node's own modules by it.
-  banner: {
-    js: "import { createRequire as netrigCreateRequire } from 'node:module';\nconst require = netrigCreateRequire(import.meta.url);",
-  },
-  legalComments: 'linked',
-  logLevel: 'warning',
-});
+/** Puts the programs of one folder of dist together into another. */
+async function putTogether(folder, programs, into) {
+  const from = join(dist, folder);
+  const outdir = join(dist, into);
+  rmSync(outdir, { recursive: true, force: true });
+  await build({
+    entryPoints: programs.map((one) => join(from, one)),
+    outbase: from,
+    outdir,
+    chunkNames: 'parts/[name]-[hash]',
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    plugins: [others],
+    // What stands in the bundle and was written for `require` asks for Node's own modules by it.
+    banner: {
+      js: "import { createRequire as netrigCreateRequire } from 'node:module';\nconst require = netrigCreateRequire(import.meta.url);",
+    },
+    legalComments: 'linked',
+    logLevel: 'warning',
+  });
+}
+
+await putTogether('src', ['cli/main.js', 'holder/holder.js', 'classroom/keeper.js', 'mocha/register.js'], 'program');
+await putTogether('.', ['bench/twenty-commands.js'], 'bench-program');
