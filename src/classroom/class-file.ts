@@ -2,16 +2,13 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
 import { messageOf, NetrigError } from '../errors.js';
+import { feedbackLevels, type FeedbackLevel } from '../model/feedback.js';
 import { parseSize, type ResourceLimits } from '../model/size.js';
 import { formatDiagnostics, sortedDiagnostics, type Diagnostic } from '../scenario/diagnostic.js';
 import { check } from '../scenario/issues.js';
 import { shownPath } from '../scenario/shared-files.js';
 import { decodeSource, isDataMap, readSource, type SourceWording } from '../scenario/source.js';
 import { readRoster, type RosterRow } from './roster.js';
-
-/** How much a student is told of a task that did not pass, besides its verdict and the author's hints. */
-export const feedbackLevels = ['verdict', 'seen', 'way'] as const;
-export type FeedbackLevel = (typeof feedbackLevels)[number];
 
 export interface ClassExercise {
   /** For addresses and the record: as given, or the name of the file. */
@@ -23,7 +20,8 @@ export interface ClassExercise {
   closes: number | null;
   /** Until when hand-ins are taken after the end, and what their points are multiplied by. */
   late: { until: number; factor: number } | null;
-  feedback: FeedbackLevel;
+  /** `null`: as the exercise says. */
+  feedback: FeedbackLevel | null;
 }
 
 export interface ClassLimits {
@@ -97,9 +95,9 @@ const zExercise = z
       .describe('Hand-ins after the end: until when, and what their points are multiplied by.'),
     feedback: z
       .enum(feedbackLevels)
-      .default('seen')
+      .optional()
       .describe(
-        'What a student is told of a task that did not pass: its verdict alone, also what was expected and seen, or also the way of the packet up to where it was stopped.',
+        'What a student is told of a task that did not pass: its verdict alone, also what was expected and seen, or also the way of the packet up to where it was stopped. Default: what the exercise says, else `seen`.',
       ),
   })
   .superRefine(({ opens, closes, late }, context) => {
@@ -215,7 +213,7 @@ function exercisesOf(described: z.output<typeof zClass>, base: string, complain:
       opens: one.opens ?? null,
       closes: one.closes ?? null,
       late: one.late ?? null,
-      feedback: one.feedback,
+      feedback: one.feedback ?? null,
     };
   });
 }

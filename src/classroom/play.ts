@@ -59,6 +59,7 @@ export function guided(scenario: Scenario): Exercise {
     title: scenario.title,
     text: exercise?.text ?? scenario.description ?? '',
     timeMs: null,
+    feedback: exercise?.feedback ?? 'way',
     stages: exercise?.stages ?? [],
     checks,
     points: 0,
@@ -102,7 +103,7 @@ export function claimsOf(catalogue: Catalogue | null, covers: readonly string[])
 function givenOf(scenario: Scenario, id: string): GivenExercise {
   const exercise = guided(scenario);
   return {
-    settings: { id, file: scenario.file, opens: null, closes: null, late: null, feedback: 'way' },
+    settings: { id, file: scenario.file, opens: null, closes: null, late: null, feedback: null },
     example: exercise,
     personal: false,
     of: () => exercise,

@@ -5,11 +5,13 @@ import { messageOf } from '../errors.js';
 import { isVantage, parseEndpoint } from '../places/endpoint.js';
 import { encodeQuery } from '../probes/dns-message.js';
 import { resolveProbe } from '../probes/probe-ends.js';
+import { toldOf } from '../scenario/handed-out.js';
 import type { TraceRequest, TraceView } from './api.js';
 import { Refusal } from './problem.js';
-import type { Room } from './room.js';
+import { exerciseFor, type Room } from './room.js';
 import { workOf } from './state.js';
 import { harmless } from './views.js';
+import { mayTrace } from './work-view.js';
 
 /** Time for one trace, ms. */
 const traceMs = 20_000;
@@ -29,6 +31,9 @@ function probeOf({ tcp, udp, dns }: TraceRequest): Pick<PacketRequest, 'proto' |
 export async function tracePacketIn(room: Room, person: string, id: string, asked: TraceRequest): Promise<TraceView> {
   const { lab } = workOf(room.book.state, person, id);
   if (lab === null) throw new Refusal('not-now', 'There is no lab; start one.');
+  const exercise = exerciseFor(room, id, person);
+  if (!mayTrace(room, exercise))
+    throw new Refusal('not-allowed', 'The way of a packet is yours to find in this exercise.');
   const probe = probeOf(asked);
   const session = await room.places.session(lab);
   const context = session.context({
@@ -46,13 +51,14 @@ export async function tracePacketIn(room: Room, person: string, id: string, aske
     const seen = { cause: 'timeout' as const, answeredBy: null, path: null };
     const { trace } = await tracePacket(context, { source: ends.source, target: ends.target, ...probe, ...seen });
     const answered = trace.fate === 'answered';
+    const mend = trace.diagnosis?.mend;
     const sentence = answered ? 'It was answered.' : (trace.diagnosis?.sentence ?? trace.fate);
     return {
       answered,
       sentence: harmless(sentence),
       way: trace.way.map(({ rules: _rules, ...hop }) => hop),
       back: trace.back.map(({ rules: _rules, ...hop }) => hop),
-      mend: trace.diagnosis?.mend ? harmless(trace.diagnosis.mend) : null,
+      mend: mend && toldOf(exercise.scenario) === null ? harmless(mend) : null,
     };
   } catch (error) {
     if (error instanceof Refusal) throw error;

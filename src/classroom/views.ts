@@ -1,7 +1,8 @@
 import { hintFor } from '../exercise/grade.js';
 import { isShown, type Exercise, type GradedCheck } from '../exercise/exercise.js';
 import type { TaskVerdict, Feedback, HandInView, RoundView, TaskState, TaskView } from './api.js';
-import type { ClassExercise, FeedbackLevel } from './class-file.js';
+import { withoutWhy, type FeedbackLevel } from '../model/feedback.js';
+import type { ClassExercise } from './class-file.js';
 import type { JudgedTask } from './events.js';
 import { bestOf, gradedHandIns } from './grades.js';
 import { outcomeOf } from './rounds.js';
@@ -47,13 +48,6 @@ function verdictOf(judged: JudgedTask | undefined): TaskVerdict {
   return judged?.verdict ?? 'open';
 }
 
-/** What was seen, without what netrig found out of it: that is the student's to find. */
-function withoutWhy({ reason, why }: JudgedTask): string {
-  if (!why || why.sentence === '') return reason;
-  const at = reason.lastIndexOf(why.sentence);
-  return at <= 0 ? reason : reason.slice(0, at).replace(/[;\s]+$/, '');
-}
-
 /** What a student is told of a task that did not pass. Of what could not be judged, why. */
 export function feedbackOf(
   judged: JudgedTask | undefined,
@@ -65,7 +59,7 @@ export function feedbackOf(
   const seen = level !== 'verdict' || judged.verdict !== 'fail';
   const hint = hintFor(check, outcomeOf(judged));
   return {
-    reason: seen ? harmless(level === 'way' ? judged.reason : withoutWhy(judged)) : null,
+    reason: seen ? harmless(level === 'way' ? judged.reason : withoutWhy(judged.reason, judged.why?.sentence)) : null,
     expected: seen && judged.expected !== undefined ? harmless(judged.expected) : null,
     seen: seen && judged.actual !== undefined ? harmless(judged.actual) : null,
     cause: seen ? (judged.cause ?? null) : null,

@@ -2,6 +2,7 @@ import type { Exercise } from '../exercise/exercise.js';
 import { topologyOf } from '../run/planned-items.js';
 import { planLab } from '../plan/plan.js';
 import { textHtml } from '../report/text-html.js';
+import { toldOf } from '../scenario/handed-out.js';
 import type { StepItem } from '../scenario/scenario.js';
 import type {
   ExerciseSummary,
@@ -120,7 +121,7 @@ export function exerciseView(room: Room, id: string, person: string): ExerciseVi
       try: true,
       handIn: !room.solo,
       steps: room.solo,
-      trace: room.solo,
+      trace: mayTrace(room, exercise),
       help: !room.solo,
       resetHost: room.resetsHosts,
     },
@@ -194,12 +195,23 @@ function stepStates(room: Room, exercise: Exercise, work: Work): StepState[] {
   });
 }
 
+/** Whether somebody who is alone with it may know all that is found out: of their own file, not of one they were given. */
+function tellsAll(room: Room, { scenario }: Exercise): boolean {
+  return room.solo && toldOf(scenario) === null;
+}
+
+/** Whether a person may send packets and see their way. */
+export function mayTrace(room: Room, { scenario }: Exercise): boolean {
+  return room.solo && [null, 'way'].includes(toldOf(scenario));
+}
+
 function taskStates(room: Room, exercise: Exercise, work: Work): TaskState[] {
-  const level = room.solo ? 'way' : givenExercise(room, work.exercise).settings.feedback;
+  const all = tellsAll(room, exercise);
+  const level = all ? 'way' : (givenExercise(room, work.exercise).settings.feedback ?? exercise.feedback);
   return shownChecks(exercise, work.handIns.length > 0).map((check) => {
     const state = taskState(check, work, level);
     const why = work.tasks[check.id]?.last.why;
-    if (!room.solo || !state.feedback || !why) return state;
+    if (!all || !state.feedback || !why) return state;
     const diagnosis = { sentence: harmless(why.sentence), mend: why.mend === null ? null : harmless(why.mend) };
     return { ...state, feedback: { ...state.feedback, diagnosis } };
   });

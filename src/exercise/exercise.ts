@@ -1,5 +1,7 @@
+import type { FeedbackLevel } from '../model/feedback.js';
 import { planLab } from '../plan/plan.js';
 import type { CheckShown } from '../scenario/exercise-schema.js';
+import { defaultFeedback } from '../scenario/handed-out.js';
 import type { CheckItem, ExerciseStage, Scenario } from '../scenario/scenario.js';
 import type { ParameterDeclarations, ParameterValues } from '../scenario/parameters.js';
 
@@ -36,6 +38,8 @@ export interface Exercise {
   text: string;
   /** ms; `null`: no limit. */
   timeMs: number | null;
+  /** What students are told of a task that did not pass, where their class says nothing else. */
+  feedback: FeedbackLevel;
   stages: readonly Stage[];
   checks: readonly GradedCheck[];
   /** What all tasks together are worth; guards earn nothing. */
@@ -73,6 +77,7 @@ export function exerciseOf(scenario: Scenario): Exercise | null {
     title: scenario.title,
     text: exercise.text,
     timeMs: exercise.timeMs,
+    feedback: exercise.feedback ?? defaultFeedback,
     stages: exercise.stages,
     checks,
     points: checks.reduce((sum, check) => sum + (check.guard ? 0 : check.points), 0),

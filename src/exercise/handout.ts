@@ -2,6 +2,7 @@ import { readFileSync, realpathSync } from 'node:fs';
 import path from 'node:path';
 import { stringify } from 'yaml';
 import { messageOf, NetrigError } from '../errors.js';
+import type { FeedbackLevel } from '../model/feedback.js';
 import { locateOwn } from '../language/own-path.js';
 import { composeScenario } from '../scenario/compose.js';
 import { formatDiagnostics, loadScenarioText } from '../scenario/load.js';
@@ -25,6 +26,8 @@ export interface HandoutSource {
   file: string;
   /** With the values of the student, where each has other ones. */
   exercise: Exercise;
+  /** What the file tells of a task that did not pass; default: what the exercise says. */
+  feedback?: FeedbackLevel;
   /** Written into the handout in place of the parameters; `null`: it keeps them, and everybody has the example's. */
   values: ParameterValues | null;
 }
@@ -66,11 +69,12 @@ function readText(file: string): string {
   }
 }
 
-/** The exercise's own keys, its text in them. */
-function exerciseKeys(data: Data, file: string): Data {
-  if (!isDataMap(data) || !isDataMap(data['text'])) return data;
-  const name = data['text']['file'];
-  return { ...data, text: readText(path.join(path.dirname(file), String(name))) };
+/** The exercise's own keys, its text in them, and what is told of its tasks. */
+function exerciseKeys(data: Data, file: string, feedback: FeedbackLevel): Data {
+  if (!isDataMap(data)) return data;
+  const { text } = data;
+  const own = isDataMap(text) ? readText(path.join(path.dirname(file), String(text['file']))) : text!;
+  return { ...data, text: own, feedback, handout: true };
 }
 
 /** Declared values that nothing names any more would be mistakes. */
@@ -81,11 +85,11 @@ function usedOnly(declared: Data | undefined, rest: Map): Data | undefined {
   return used.length === 0 ? undefined : Object.fromEntries(used);
 }
 
-function handedOutData({ text, file, exercise, values }: HandoutSource): Map {
+function handedOutData({ text, file, exercise, feedback = exercise.feedback, values }: HandoutSource): Map {
   const { parameters, vars, steps, exercise: keys, ...top } = composedData(text, file);
   const kept = Object.fromEntries(Object.entries(top).filter(([key]) => !leftOut.has(key) && !key.startsWith('x-')));
   const items = (Array.isArray(steps) ? steps : []).filter((item) => isHandedOut(item, exercise)).map(withoutCourse);
-  const rest: Map = { ...kept, exercise: exerciseKeys(keys!, file), steps: items };
+  const rest: Map = { ...kept, exercise: exerciseKeys(keys!, file, feedback), steps: items };
   const all: Map = { ...(isDataMap(vars) ? vars : {}), ...(values ?? {}) };
   const own = usedOnly(all, { ...rest, vars: all });
   const drawn = values === null ? usedOnly(parameters, { ...rest, vars: all }) : undefined;

@@ -3,6 +3,7 @@ import type { EmitEvent } from '../model/events.js';
 import type { LabRecord } from '../providers/provider.js';
 import { providerNamed } from '../providers/registry.js';
 import { createScenarioRun } from '../run/scenario-run.js';
+import { toldOf } from '../scenario/handed-out.js';
 import type { Scenario } from '../scenario/scenario.js';
 
 /** The scenario that a lab was brought up from, as its file has it now. @throws NETRIG_USAGE. */
@@ -37,7 +38,7 @@ export async function checkLab(record: LabRecord, scenario: Scenario, options: C
   const { emit, runDir, signal, only } = options;
   const provider = providerNamed(record.provider);
   const existing = await provider.attach(record);
-  const run = createScenarioRun(scenario, { provider, emit, runDir, signal, existing });
+  const run = createScenarioRun(scenario, { provider, emit, runDir, signal, existing, tell: toldOf(scenario) });
   for (const item of run.items) {
     if (item.kind === 'step' || only === null || only.test(`${scenario.id}: ${scenario.title} ${item.title}`))
       await run.perform(item.id);

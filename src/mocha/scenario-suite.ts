@@ -9,6 +9,7 @@ import { itemsOf } from '../run/planned-items.js';
 import { createScenarioRun, isAsExpected, type ScenarioRun } from '../run/scenario-run.js';
 import type { RunSettings } from '../run/run-settings.js';
 import { formatDiagnostics, loadScenarioFileSync } from '../scenario/load.js';
+import { toldOf } from '../scenario/handed-out.js';
 import type { Scenario } from '../scenario/scenario.js';
 import { isSelected, suiteTitle, testTitle } from './selection.js';
 
@@ -72,6 +73,7 @@ function defineScenario(scenario: Scenario, options: SuiteOptions): void {
         keepOnFail: settings.keepOnFail,
         isolation: wishFor(settings.isolation, scenario.file),
         checkOnly: settings.checkOnly,
+        tell: toldOf(scenario),
         ...(settings.bail ? { notAskedFor: 'the run stopped at the first check that did not pass (--bail)' } : {}),
         ...(settings.keepOnFail
           ? {

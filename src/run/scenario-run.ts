@@ -1,5 +1,6 @@
 import { NetrigError } from '../errors.js';
 import type { EmitEvent } from '../model/events.js';
+import { toldAs, type FeedbackLevel } from '../model/feedback.js';
 import type { SavedValue } from '../model/saved.js';
 import type { Outcome } from '../model/verdict.js';
 import type { LabPlan } from '../plan/lab-plan.js';
@@ -33,6 +34,8 @@ export interface ScenarioRunOptions {
   isolation?: IsolationWish;
   /** Steps whose failure stops nothing: an answer that somebody gives is judged by the checks alone. Default: none. */
   mayFail?: (item: StepItem) => boolean;
+  /** Whoever reads of the run may know no more of its checks than that; default: all. */
+  tell?: FeedbackLevel | null;
   /** Why items that were never asked for were not run; default: not selected. */
   notAskedFor?: string;
   /** Nothing is provisioned, steps are not applied, and checks that may change something are left out. */
@@ -78,7 +81,8 @@ export function isAsExpected(item: ScenarioItem, { verdict }: Outcome): boolean 
 }
 
 function settle(course: Course, item: ScenarioItem, { outcome: seen, attempts, durationMs }: Timed): Outcome {
-  const outcome = course.mask(seen);
+  const { tell } = course.options;
+  const outcome = course.mask(tell && item.kind === 'check' ? toldAs(seen, tell) : seen);
   course.outcomes.set(item.id, outcome);
   course.emit({ type: 'item:end', scenario: course.scenario.id, item: item.id, outcome, attempts, durationMs });
   return outcome;

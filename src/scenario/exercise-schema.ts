@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { oneOrMany, zAddress, zCidr, zDuration } from '../language/fields.js';
 import { shown, suggestion } from '../language/wording.js';
 import { hostCapacity, parseCidr } from '../model/cidr.js';
+import { feedbackLevels } from '../model/feedback.js';
 import { causes, rootCauses } from '../model/verdict.js';
 
 /** The part of the language that makes an exercise of a scenario; `schema.ts` joins it to the rest. */
@@ -71,6 +72,18 @@ export const zExercise = z
       )
       .describe('What the student is to do: Markdown, or `{ file: NAME.md }` for a file beside the scenario.'),
     time: zDuration.optional().describe('How long a student has. Default: no limit.'),
+    feedback: z
+      .enum(feedbackLevels)
+      .optional()
+      .describe(
+        'What students are told of a task that did not pass: `verdict`, `seen` (also what was expected and seen), or `way` (also the way of the packet up to where it was stopped). A class may say otherwise. Default: `seen`.',
+      ),
+    handout: z
+      .literal(true)
+      .optional()
+      .describe(
+        'The file was handed out to students: `netrig run`, `check`, `play` and `trace` tell of it what `feedback` lets be known, and not what would mend it. `netrig class handout` writes it.',
+      ),
     stages: z
       .record(zStageName, zStage)
       .refine((stages) => Object.keys(stages).length > 0, { error: 'name at least one stage' })

@@ -1,3 +1,4 @@
+import type { FeedbackLevel } from '../model/feedback.js';
 import type { ResourceLimits } from '../model/size.js';
 import type { OwnFolders } from '../language/own-path.js';
 import type { HostFilePlan, HostPlan } from '../plan/lab-plan.js';
@@ -107,6 +108,10 @@ export interface ScenarioExercise {
   text: string;
   /** ms that a student has; `null`: no limit. */
   timeMs: number | null;
+  /** What students are told of a task that did not pass; `null`: its author says nothing of it. */
+  feedback: FeedbackLevel | null;
+  /** The file is one that students were given. */
+  handout: boolean;
   /** In their order; empty: it has none. */
   stages: ExerciseStage[];
   /** What is drawn for each student. */

@@ -152,6 +152,12 @@ describe('docs/teaching.md', function () {
     expect(up.status, up.stderr).to.equal(0);
     const looked = await netrig(['check'], { cwd: dir, env }).ended;
     expect(looked.stdout, looked.stderr).to.match(/1 passed, 1 failed/);
+    expect(looked.stdout, 'what was seen, and neither why nor what mends it')
+      .to.match(/does not answer client/)
+      .and.not.match(/drops it|mend|iptables -[DI]/);
+    const traced = await netrig(['trace', 'client', 'server', '--tcp', '8080'], { cwd: dir, env }).ended;
+    expect(traced.status, traced.stdout).to.equal(2);
+    expect(traced.stderr).to.match(/yours to find/);
     expect((await netrig(['down', up.stdout.trim()], { cwd: dir, env }).ended).status).to.equal(0);
 
     const port = /on port (\d+)/.exec(readFileSync(join(dir, 'home/zoe/README.md'), 'utf8'))![1]!;

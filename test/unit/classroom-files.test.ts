@@ -80,7 +80,7 @@ describe('The file of a class', () => {
     expect(found!.limits).to.include({ labs: 30, starting: 2, rounds: 2, reserve: 1 });
     expect(found!.listen).to.include({ host: '127.0.0.1', port: 8480 });
     expect(found!.teachers).to.deep.equal([{ id: 'teacher-1', name: 'Teacher' }]);
-    expect(found!.exercises[0]).to.include({ id: 'a', file: join(base, 'a.yaml'), feedback: 'seen', closes: null });
+    expect(found!.exercises[0]).to.include({ id: 'a', file: join(base, 'a.yaml'), feedback: null, closes: null });
   });
 
   it('says every mistake with its place', () => {

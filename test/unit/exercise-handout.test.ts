@@ -5,6 +5,7 @@ import { toldOfExercise } from '../../src/cli/commands/up.js';
 import { exerciseOf } from '../../src/exercise/exercise.js';
 import { handoutOf, type Handout } from '../../src/exercise/handout.js';
 import { loadScenarioText } from '../../src/scenario/load.js';
+import { toldOf } from '../../src/scenario/handed-out.js';
 import type { ParameterValues } from '../../src/scenario/parameters.js';
 import { lab, root } from './scenario-fixtures.js';
 
@@ -48,6 +49,18 @@ describe('A handout of an exercise', () => {
     expect(diagnostics).to.deep.equal([]);
     expect(exerciseOf(scenarios[0]!)!.text).to.equal('Open 8123.');
     expect(readme).to.contain('Open 8123.');
+  });
+
+  it('tells as much of its tasks as the exercise says, or its class', () => {
+    const read = (one: Handout) => loadScenarioText(one.scenario, '/home/ann/lab.yaml').scenarios[0]!;
+    const text = lab(steps, head('"Open ${port}."'));
+    expect(toldOf(read(made(text)))).to.equal('seen');
+    expect(toldOf(read(made(text.replace('exercise: {', 'exercise: { feedback: verdict,'))))).to.equal('verdict');
+    const { scenarios } = loadScenarioText(text, '/labs/lab.yaml');
+    expect(toldOf(scenarios[0]!), 'the author is told all').to.equal(null);
+    const exercise = exerciseOf(scenarios[0]!)!;
+    const given = handoutOf({ text, file: '/labs/lab.yaml', exercise, values: null, feedback: 'way' });
+    expect(toldOf(read(given))).to.equal('way');
   });
 
   it('leaves out what only the solution had a use for', () => {

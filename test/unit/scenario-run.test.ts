@@ -49,6 +49,73 @@ describe('The run of a scenario', () => {
     expect(outcomes['one']!.reason).to.contain('here it is 20.10.24');
   });
 
+  describe('of which only a part may be told', () => {
+    const diagnosis = {
+      sentence: 'b drops it: rule 1 of chain INPUT',
+      rootCause: 'filtered' as const,
+      way: [{ place: 'b', in: 'eth0', out: null, did: 'dropped', state: 'broken' as const }],
+      back: [],
+      evidence: ['-A INPUT -j DROP'],
+      mend: 'iptables -D INPUT 1',
+      unlooked: [],
+    };
+    const failed: Outcome = {
+      ...timedOut,
+      reason: `No answer; ${diagnosis.sentence}`,
+      expected: 'an answer',
+      actual: 'none',
+      output: [{ title: 'rules', text: '-A INPUT -j DROP' }],
+      controls: [{ title: 'b pings itself', held: false, seen: 'DROP' }],
+      diagnosis,
+    };
+    const run = async (tell: 'verdict' | 'seen' | 'way' | null) => {
+      const scenario = fakeScenario(text, {
+        checks: {
+          one: async (context) => {
+            await context.host('a').exec('iptables -S');
+            return failed;
+          },
+        },
+      });
+      const { all, events } = fakeRun(scenario, { tell });
+      const { one, two } = await all();
+      const commands = events.filter((event) => event.type === 'command' && event.item === 'c02').length;
+      return { one: one!, two: two!, record: JSON.stringify(events), commands };
+    };
+
+    it('has neither in its outcomes nor in its record what mends something', async () => {
+      for (const tell of ['verdict', 'seen', 'way'] as const) {
+        const { one, record } = await run(tell);
+        expect(one.verdict).to.equal('fail');
+        for (const secret of ['iptables -D', 'INPUT -j DROP', 'pings itself'])
+          expect(record, tell).not.to.contain(secret);
+      }
+      expect((await run(null)).record)
+        .to.contain('iptables -D')
+        .and.contain('INPUT -j DROP');
+    });
+
+    it('says what was expected and seen, the way, or the verdict alone', async () => {
+      const way = await run('way');
+      expect(way.one).to.deep.include({ cause: 'timeout', reason: failed.reason, expected: 'an answer' });
+      expect(way.one.diagnosis).to.deep.include({ way: diagnosis.way, mend: null, evidence: [] });
+      const seen = await run('seen');
+      expect(seen.one).to.deep.equal({
+        verdict: 'fail',
+        cause: 'timeout',
+        reason: 'No answer',
+        expected: 'an answer',
+        actual: 'none',
+      });
+      expect(seen.record).not.to.contain('filtered').and.not.to.contain('drops it');
+      const verdict = await run('verdict');
+      expect(verdict.one).to.deep.equal({ verdict: 'fail', reason: 'It is not so.' });
+      expect(verdict.two).to.include({ verdict: 'pass' });
+      expect(verdict.record).not.to.contain('timeout');
+      expect([seen.commands, verdict.commands]).to.deep.equal([1, 0]);
+    });
+  });
+
   it('a step that fails ends it, and says so of what comes after', async () => {
     const scenario = fakeScenario(text, { steps: { second: () => ({ verdict: 'fail', reason: 'No.' }) } });
     const outcomes = await fakeRun(scenario).all();

@@ -5,6 +5,7 @@ import { loadClass } from '../../classroom/class-file.js';
 import { NetrigError } from '../../errors.js';
 import type { Exercise } from '../../exercise/exercise.js';
 import { handoutOf, type Handout } from '../../exercise/handout.js';
+import type { FeedbackLevel } from '../../model/feedback.js';
 import { exitStatus } from '../../model/verdict.js';
 import type { ParameterValues } from '../../scenario/parameters.js';
 import type { ClassHandoutFlags } from '../flags.js';
@@ -15,13 +16,14 @@ import { print } from '../terminal.js';
 interface Recipient {
   folder: string;
   exercise: Exercise;
+  feedback: FeedbackLevel;
   values: ParameterValues | null;
 }
 
 /** Everybody gets the same, or each student of a class what was drawn for them. */
 async function recipientsOf(file: string, classFile: string | undefined): Promise<Recipient[]> {
   const example = await exerciseIn(file);
-  if (classFile === undefined) return [{ folder: '.', exercise: example, values: null }];
+  if (classFile === undefined) return [{ folder: '.', exercise: example, feedback: example.feedback, values: null }];
   const found = loadClass(classFile);
   const exercises = drawExercises(found);
   const given = exercises.find(({ settings }) => settings.file === path.resolve(file));
@@ -31,7 +33,8 @@ async function recipientsOf(file: string, classFile: string | undefined): Promis
     });
   return found.students.map(({ id }) => {
     const exercise = given.of(id);
-    return { folder: id.replace(/[^A-Za-z0-9._@+-]+/g, '_'), exercise, values: exercise.values };
+    const feedback = given.settings.feedback ?? exercise.feedback;
+    return { folder: id.replace(/[^A-Za-z0-9._@+-]+/g, '_'), exercise, feedback, values: exercise.values };
   });
 }
 
@@ -53,9 +56,9 @@ export async function handout(file: string, directory: string, flags: ClassHando
   const recipients = await recipientsOf(file, flags.class);
   const text = readFileSync(absolute, 'utf8');
   // All of them before the first is written.
-  const handouts = recipients.map(({ folder, exercise, values }) => ({
+  const handouts = recipients.map(({ folder, exercise, feedback, values }) => ({
     folder,
-    made: handoutOf({ text, file: absolute, exercise, values }),
+    made: handoutOf({ text, file: absolute, exercise, feedback, values }),
   }));
   for (const { folder, made } of handouts)
     write(path.resolve(directory, folder), path.basename(file), path.join(directory, folder), made);

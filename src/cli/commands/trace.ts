@@ -8,14 +8,18 @@ import { NetrigError } from '../../errors.js';
 import { placeNamed } from '../../labs/exec.js';
 import { findRunningLab } from '../../labs/find.js';
 import { nearest, nearestFirst } from '../../language/wording.js';
+import type { FeedbackLevel } from '../../model/feedback.js';
 import { exitStatus } from '../../model/verdict.js';
 import type { ProbeContext } from '../../places/context.js';
 import { parseEndpoint } from '../../places/endpoint.js';
 import { encodeQuery } from '../../probes/dns-message.js';
 import { resolveProbe } from '../../probes/probe-ends.js';
+import type { RunningLab } from '../../providers/provider.js';
 import { oneLine } from '../../report/terminal-text.js';
 import { wayLine } from '../../report/way.js';
 import { onInterrupt } from '../../run/interrupt.js';
+import { toldOf } from '../../scenario/handed-out.js';
+import { loadScenarioFileSync } from '../../scenario/load.js';
 import { openSession } from '../../session/session.js';
 import type { LabSession } from '../../session/session.js';
 import type { TraceFlags, WatchFlags } from '../program.js';
@@ -78,6 +82,34 @@ function show(trace: PacketTrace): void {
   print`${joined(lines, '\n')}`;
 }
 
+/**
+ * How much may be told of packets in a lab that came up from a file that students were given; `null`: all.
+ *
+ * @throws NETRIG_USAGE where their way is not.
+ */
+function mayFollow({ record }: RunningLab): FeedbackLevel | null {
+  if (!record.scenarioFile) return null;
+  let told: FeedbackLevel | null = null;
+  try {
+    const { scenarios } = loadScenarioFileSync(record.scenarioFile, { provider: record.provider });
+    const scenario = scenarios.find(({ id }) => id === record.title);
+    told = scenario ? toldOf(scenario) : null;
+  } catch {
+    // A file that is gone, or is another one by now, says nothing.
+  }
+  if (told === null || told === 'way') return told;
+  throw new NetrigError('NETRIG_USAGE', 'The way of a packet is yours to find in this exercise.', {
+    hint: 'Its checks say what was seen (`netrig check`); `netrig capture` shows the packets of an interface.',
+  });
+}
+
+/** The trace without what mends it. */
+function asTold(trace: PacketTrace, told: FeedbackLevel | null): PacketTrace {
+  return told === null || !trace.diagnosis
+    ? trace
+    : { ...trace, diagnosis: { ...trace.diagnosis, mend: null, evidence: [] } };
+}
+
 /** A lab's session with both ends of the packet that is to be sent. */
 async function requestFor(
   from: string,
@@ -110,16 +142,19 @@ async function requestFor(
 
 /** `netrig trace`: the way of one packet through a lab that is up, hop by hop. Ends with 1 when it was not answered. */
 export async function trace(from: string, to: string, flags: TraceFlags): Promise<number> {
-  const session = openSession(await findRunningLab(flags.lab));
+  const lab = await findRunningLab(flags.lab);
+  const told = mayFollow(lab);
+  const session = openSession(lab);
   const interrupt = onInterrupt(() => undefined);
   try {
     const { context, request } = await requestFor(from, to, flags, session, interrupt.signal);
-    const { trace: told, pcap } = await tracePacket(context, request);
+    const { trace: found, pcap } = await tracePacket(context, request);
     if (interrupt.signal.aborted) return exitStatus.interrupted;
     if (flags.pcap !== undefined) writeFileSync(flags.pcap, pcap());
-    if (flags.json) printJson(told);
-    else show(told);
-    return told.fate === 'answered' ? exitStatus.passed : exitStatus.failed;
+    const shown = asTold(found, told);
+    if (flags.json) printJson(shown);
+    else show(shown);
+    return shown.fate === 'answered' ? exitStatus.passed : exitStatus.failed;
   } finally {
     interrupt.dispose();
     await session.close();
@@ -141,7 +176,9 @@ const watchPauseMs = 1000;
  * Ctrl-C ends it.
  */
 export async function watch(from: string, to: string, flags: WatchFlags): Promise<number> {
-  const session = openSession(await findRunningLab(flags.lab));
+  const lab = await findRunningLab(flags.lab);
+  const told = mayFollow(lab);
+  const session = openSession(lab);
   const interrupt = onInterrupt(() => undefined);
   const { signal } = interrupt;
   let last = '';
@@ -149,11 +186,12 @@ export async function watch(from: string, to: string, flags: WatchFlags): Promis
     for (let sent = 0; !signal.aborted && (flags.count === undefined || sent < flags.count); sent += 1) {
       // Both ends are looked up each time: containers come and go.
       const { context, request } = await requestFor(from, to, flags, session, signal);
-      const { trace: told } = await tracePacket(context, request);
-      const line = watchLine(told);
+      const { trace: found } = await tracePacket(context, request);
+      const shown = asTold(found, told);
+      const line = watchLine(shown);
       if (!signal.aborted && line.text !== last) {
         last = line.text;
-        if (flags.json) printJson({ time: new Date().toISOString(), ...told });
+        if (flags.json) printJson({ time: new Date().toISOString(), ...shown });
         else print`${out.dim(new Date().toLocaleTimeString('en-GB'))}  ${line}`;
       }
       await delay(watchPauseMs, undefined, { signal }).catch(() => undefined);

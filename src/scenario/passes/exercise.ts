@@ -40,6 +40,8 @@ export function readExercise(
   return {
     text: textOf(reading, shape.text, file).trim(),
     timeMs: shape.time ?? null,
+    feedback: shape.feedback ?? null,
+    handout: shape.handout ?? false,
     stages,
     ...reading.parameters,
   };
