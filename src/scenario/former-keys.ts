@@ -110,15 +110,17 @@ export const renamings: readonly Renaming[] = [
   to('arp', 'expect.none', 'expect.absent'),
 ];
 
+const renamingsByKind = new Map<string | null, Renaming[]>();
+for (const renaming of renamings)
+  renamingsByKind.set(renaming.kind, [...(renamingsByKind.get(renaming.kind) ?? []), renaming]);
+
 /** The renamings that a kind’s body, or for `null` a file, is in need of. */
 export function neededRenamings(kind: string | null, body: Data | undefined): { path: string[]; renaming: Renaming }[] {
-  return renamings
-    .filter((renaming) => renaming.kind === kind)
-    .flatMap((renaming) =>
-      placesOf(body, renaming.former).flatMap(({ path, value }) =>
-        renaming.when === undefined || renaming.when(value) ? [{ path, renaming }] : [],
-      ),
-    );
+  return (renamingsByKind.get(kind) ?? []).flatMap((renaming) =>
+    placesOf(body, renaming.former).flatMap(({ path, value }) =>
+      renaming.when === undefined || renaming.when(value) ? [{ path, renaming }] : [],
+    ),
+  );
 }
 
 function placesOf(

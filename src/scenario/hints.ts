@@ -30,16 +30,22 @@ export interface HintSubject {
   used: ReadonlySet<string>;
 }
 
-/** Every text and number below a value, with its path. */
-function* leaves(value: Data | undefined, path: Path = []): Generator<{ path: Path; value: string | number }> {
-  if (Array.isArray(value)) {
-    for (const [index, one] of value.entries()) yield* leaves(one, [...path, index]);
-  } else if (isDataMap(value)) {
-    for (const [key, one] of Object.entries(value)) {
-      yield { path: [...path, key], value: key };
-      yield* leaves(one, [...path, key]);
+interface Leaf {
+  path: Path;
+  value: string | number;
+}
+
+/** Every key, text and number below a value, with its path. */
+function leaves(value: Data | undefined, path: Path = [], found: Leaf[] = []): Leaf[] {
+  if (Array.isArray(value)) value.forEach((one, index) => leaves(one, [...path, index], found));
+  else if (isDataMap(value))
+    for (const key of Object.keys(value)) {
+      const below = [...path, key];
+      found.push({ path: below, value: key });
+      leaves(value[key], below, found);
     }
-  } else if (typeof value === 'string' || typeof value === 'number') yield { path, value };
+  else if (typeof value === 'string' || typeof value === 'number') found.push({ path, value });
+  return found;
 }
 
 const isBelow = (path: Path, base: Path): boolean => base.every((part, index) => path[index] === part);
@@ -68,7 +74,7 @@ function unusedValues({ data, scenarios }: HintSubject, tell: Tell): void {
 /** Files that come onto hosts, and Dockerfiles, may name images, too, and are not read. */
 const carriesFiles = (all: readonly DataMap[]): boolean =>
   all.some((data) =>
-    [...leaves(data)].some(
+    leaves(data).some(
       ({ path, value }) => path.at(-1) === value && /^(?:files|copy|build|compose)$/.test(String(value)),
     ),
   );
@@ -76,7 +82,7 @@ const carriesFiles = (all: readonly DataMap[]): boolean =>
 function unusedImages({ data, replaced }: HintSubject, tell: Tell): void {
   if (data.images === undefined || carriesFiles(replaced)) return;
   const texts = replaced.flatMap((one) =>
-    [...leaves(one)].flatMap(({ path, value }) => (path[0] === 'images' ? [] : [String(value)])),
+    leaves(one).flatMap(({ path, value }) => (path[0] === 'images' ? [] : [String(value)])),
   );
   const told = (name: string, path: Path, at: 'key' | 'value'): void => {
     // A shell may put a name together: its last part alone is looked for, without a tag.
@@ -100,25 +106,28 @@ function withoutCheck({ scenarios }: HintSubject, tell: Tell): void {
 /** Up to here ports go by the names of their services, too (RFC 6335, section 6). */
 const lastWellKnown = 1023;
 
-/** Whether a text has the number, alone or as one of a range such as `8080-8090`. */
-function speaksOf(text: string, port: number): boolean {
-  const ranges = [...text.matchAll(/(\d+)[-:](\d+)/g)];
-  return (
-    new RegExp(`(?<!\\d)${port}(?!\\d)`).test(text) ||
-    ranges.some(([, low, high]) => Number(low) <= port && port <= Number(high))
-  );
+/** Asks texts whether they have the number, alone or as one of a range such as `8080-8090`. */
+function speaksOf(port: number): (text: string) => boolean {
+  const alone = new RegExp(`(?<!\\d)${port}(?!\\d)`);
+  return (text) => {
+    if (alone.test(text)) return true;
+    const ranges = [...text.matchAll(/(\d+)[-:](\d+)/g)];
+    return ranges.some(([, low, high]) => Number(low) <= port && port <= Number(high));
+  };
 }
 
 function unheardPorts({ replaced }: HintSubject, tell: Tell): void {
   for (const data of replaced) {
-    const all = [...leaves(data)];
+    let all: Leaf[] | undefined;
     for (const [index, item] of (Array.isArray(data.steps) ? data.steps : []).entries()) {
       const port = isDataMap(item) && isDataMap(item.port) ? item.port : null;
       const number = port?.port;
       if (typeof number !== 'number' || number <= lastWellKnown || !isDataMap(port?.expect)) continue;
       if (![port.expect.fails].flat().includes('refused')) continue;
       const path = ['steps', index];
-      if (!all.some((leaf) => !isBelow(leaf.path, path) && speaksOf(String(leaf.value), number)))
+      all ??= leaves(data);
+      const speaks = speaksOf(number);
+      if (!all.some((leaf) => !isBelow(leaf.path, path) && speaks(String(leaf.value))))
         tell(
           'port-unheard',
           [...path, 'port', 'port'],

@@ -2,6 +2,7 @@ import { Composer, isAlias, isMap, isScalar, isSeq, Lexer, LineCounter, Parser }
 import type { Alias, Document, Node, Pair, YAMLError } from 'yaml';
 import { formatPath } from './diagnostic.js';
 import type { Diagnostic, Path, Stretch } from './diagnostic.js';
+import { readPlainYaml } from './plain-yaml.js';
 import type { SourcePlace } from './scenario.js';
 import { shown } from '../language/wording.js';
 
@@ -23,7 +24,7 @@ const maxDepth = 64;
 /** Values that aliases may add to a file before it is taken for one that wants to exhaust memory. */
 const maxAliasedValues = 10_000;
 
-interface EntryPlaces {
+export interface EntryPlaces {
   key: Stretch | null;
   value: Stretch;
   /** The scalar as it stands in the file, where that differs from its value: `20.10`. */
@@ -31,6 +32,9 @@ interface EntryPlaces {
   /** Whether it is most likely the rest of the text before it, cut off by a comma: `b` of `{ text: a, b }`. */
   cutOff?: boolean;
 }
+
+/** Of each map and list the places of its entries. */
+export type Places = WeakMap<object, Map<string | number, EntryPlaces>>;
 
 /** A YAML text as data, with the place of every key and value. */
 export interface ScenarioSource {
@@ -235,6 +239,8 @@ export function readSource(input: string, file: string, wording: SourceWording =
     return unusable();
   }
 
+  const plain = readPlainYaml(text);
+  if (plain !== null) return sourceOf(reading, plain.data, plain.places, diagnostics, true);
   const documents = compose(reading, complain);
   if (documents === null) return unusable();
   const document = documents[0];
@@ -272,7 +278,7 @@ export function readSource(input: string, file: string, wording: SourceWording =
   if (!usable || document === undefined || diagnostics.some((one) => one.message.startsWith('the file is empty')))
     return unusable();
 
-  const places = new WeakMap<object, Map<string | number, EntryPlaces>>();
+  const places: Places = new WeakMap();
   const state = { broken: false };
   const data = toData(document, places, complain, state);
   if (state.broken) return unusable();
@@ -308,7 +314,7 @@ function compose(reading: Reading, complain: Complain): Document.Parsed[] | null
 
 /** What is known while a document becomes data. */
 interface Conversion {
-  readonly places: WeakMap<object, Map<string | number, EntryPlaces>>;
+  readonly places: Places;
   readonly complain: Complain;
   readonly state: { broken: boolean };
   readonly anchors: Map<string, Node>;
@@ -320,12 +326,7 @@ interface Conversion {
   exhausted: boolean;
 }
 
-function toData(
-  document: Document.Parsed,
-  places: WeakMap<object, Map<string | number, EntryPlaces>>,
-  complain: Complain,
-  state: { broken: boolean },
-): Data {
+function toData(document: Document.Parsed, places: Places, complain: Complain, state: { broken: boolean }): Data {
   const conversion: Conversion = {
     places,
     complain,
@@ -478,7 +479,7 @@ function spelling(node: unknown): string | null {
 function sourceOf(
   reading: Reading,
   data: Data,
-  places: WeakMap<object, Map<string | number, EntryPlaces>>,
+  places: Places,
   diagnostics: Diagnostic[],
   usable: boolean,
 ): ScenarioSource {

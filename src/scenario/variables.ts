@@ -117,6 +117,8 @@ export function replaceVariables(
 
   const walk = (value: Data, path: Path): Data => {
     if (typeof value === 'string') return replaceText(value, path);
+    // Most items refer to nothing.
+    if (path.length === 2 && !refers(value)) return value;
     if (Array.isArray(value)) return value.map((item, index) => walk(item, [...path, index]));
     if (!isDataMap(value)) return value;
     const out = Object.create(null) as DataMap;
@@ -133,6 +135,14 @@ export function replaceVariables(
   };
 
   return walk(data, []);
+}
+
+/** Whether `${` stands anywhere in a value. */
+function refers(value: Data): boolean {
+  if (typeof value === 'string') return value.includes('${');
+  if (Array.isArray(value)) return value.some(refers);
+  if (!isDataMap(value)) return false;
+  return Object.keys(value).some((key) => key.includes('${') || refers(value[key]!));
 }
 
 function unknownVariable(name: string, declared: readonly string[]): string {

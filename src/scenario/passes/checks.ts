@@ -13,6 +13,7 @@ import type { DataMap } from '../source.js';
 import { coveredItems } from './covered-items.js';
 import type { PlaceChecks } from './endpoints.js';
 import type { DeclaredLab } from './hosts-and-segments.js';
+import { parseFrame } from './frame.js';
 import { itemId } from './items.js';
 import { checkDuration, limits } from './limits.js';
 import type { Report } from './mistakes.js';
@@ -20,6 +21,7 @@ import { pick } from './reading.js';
 import type { ItemPlace, Reading } from './reading.js';
 import { holdsSample } from '../saved-values.js';
 import { checkParts } from './named-parts.js';
+import { kindsByName, kindsIn } from './kind-names.js';
 import { parseLateSpec } from './late-spec.js';
 import { seeWhen, whenOf } from './when.js';
 
@@ -33,9 +35,11 @@ export function readCheck(
   const { mistakes } = reading;
   const before = mistakes.found;
   const kind = kindOf(reading, item, path);
-  const frame = mistakes.parse(
-    zCheckFrame as z.ZodType<CheckFrame>,
-    { check: 'untitled', ...pick(item, (key) => checkFrameKeys.has(key)) },
+  const own = pick(item, (key) => checkFrameKeys.has(key));
+  const frame = parseFrame<CheckFrame>(
+    mistakes,
+    zCheckFrame,
+    'check' in own ? own : { check: 'untitled', ...own },
     path,
   );
   reportForeign(reading, item, path, kind);
@@ -106,7 +110,7 @@ function gradingOf(frame: CheckFrame): Grading {
 
 /** The kind of a check. Says where its title is missing and where it has more than one kind. */
 function kindOf({ kinds, mistakes }: Reading, item: DataMap, path: Path): CheckKind | undefined {
-  const [kind, ...others] = kinds.checks.filter((one) => one.name in item);
+  const [kind, ...others] = kindsIn(item, kindsByName(kinds).checks);
   if (!('check' in item))
     mistakes.report([...path, kind!.name], 'a check needs a title: add `check: what must be true`', 'key');
   for (const other of others)
@@ -120,8 +124,10 @@ function kindOf({ kinds, mistakes }: Reading, item: DataMap, path: Path): CheckK
 
 /** Keys beside the kind's that have no place there. */
 function reportForeign({ kinds, mistakes }: Reading, item: DataMap, path: Path, kind: CheckKind | undefined): void {
-  const names = kinds.checks.map((one) => one.name);
-  const rest = Object.keys(item).filter((key) => !checkFrameKeys.has(key) && !names.includes(key));
+  const { checks, steps } = kindsByName(kinds);
+  const rest = Object.keys(item).filter((key) => !checkFrameKeys.has(key) && !checks.has(key));
+  if (kind !== undefined && rest.length === 0) return;
+  const names = [...checks.keys()];
   const known = kind === undefined ? [...names, ...checkFrameKeys] : [...checkFrameKeys];
   const otherwise =
     kind === undefined ? `; kinds of checks are ${names.join(', ')}` : `; known here: ${known.join(', ')}`;
@@ -133,7 +139,7 @@ function reportForeign({ kinds, mistakes }: Reading, item: DataMap, path: Path, 
           ? '`role` belongs to steps: a check is graded by its `points`'
           : key === 'on'
             ? '`on` belongs to steps: a check says inside its kind where it looks from'
-            : kinds.steps.some((one) => one.name === key)
+            : steps.has(key)
               ? `\`${key}\` is a kind of step: make an item of its own without \`check:\``
               : `unknown key ${shown(key)}${suggestion(key, known) || otherwise}`;
     mistakes.report([...path, key], message, 'key');

@@ -8,6 +8,7 @@ import { readCheck } from './checks.js';
 import { placeChecks } from './endpoints.js';
 import { missingTop } from './hosts-and-segments.js';
 import type { DeclaredLab } from './hosts-and-segments.js';
+import { kindsByName, kindsIn } from './kind-names.js';
 import { limits, withinLimit } from './limits.js';
 import type { Report } from './mistakes.js';
 import type { ItemPlace, Reading } from './reading.js';
@@ -111,8 +112,7 @@ function checkTitles(items: readonly ScenarioItem[], report: Report): void {
 
 /** Whether an item is a step or a check; `null`, with a mistake told, where it is neither or both. */
 function sortOf({ kinds, mistakes }: Reading, item: Data, path: Path): 'step' | 'check' | null {
-  const stepNames = kinds.steps.map((kind) => kind.name);
-  const checkNames = kinds.checks.map((kind) => kind.name);
+  const { steps, checks } = kindsByName(kinds);
   if (!isDataMap(item)) {
     mistakes.report(path, `expected a step (\`run: …\`) or a check (\`check: …\`), got ${shown(item)}`);
     return null;
@@ -121,8 +121,8 @@ function sortOf({ kinds, mistakes }: Reading, item: Data, path: Path): 'step' | 
     mistakes.report([...path, 'check'], 'an item is a step or a check, not both: make two items of it', 'key');
     return null;
   }
-  const isStep = !('check' in item) && ('step' in item || stepNames.some((name) => name in item));
-  const isCheck = !isStep && ('check' in item || checkNames.some((name) => name in item));
+  const isStep = !('check' in item) && ('step' in item || kindsIn(item, steps).length > 0);
+  const isCheck = !isStep && ('check' in item || kindsIn(item, checks).length > 0);
   if (isCheck && path[0] === 'finally') {
     mistakes.report(path, 'steps only stand in `finally`: what must be true is checked in `steps`');
     return null;
@@ -130,6 +130,7 @@ function sortOf({ kinds, mistakes }: Reading, item: Data, path: Path): 'step' | 
   if (isStep) return 'step';
   if (isCheck) return 'check';
 
+  const [stepNames, checkNames] = [[...steps.keys()], [...checks.keys()]];
   const known = ['step', 'check', ...stepNames, ...checkNames];
   const typo = Object.keys(item).find(
     (key) => !stepFrameKeys.has(key) && !checkFrameKeys.has(key) && nearest(key, known) !== null,

@@ -2,6 +2,7 @@ import { existsSync, realpathSync } from 'node:fs';
 import path from 'node:path';
 import { locateOwn, type OwnFile, type OwnFolders } from '../../language/own-path.js';
 import type { Path } from '../diagnostic.js';
+import type { ScenarioSource } from '../source.js';
 import type { Reading } from './reading.js';
 
 type OwnReading = Pick<Reading, 'source' | 'absoluteFile' | 'mistakes'>;
@@ -15,14 +16,24 @@ function realOf(file: string): string {
   }
 }
 
+/** Of each source, by the file that a part of it stands in: every step asks. */
+const foldersOf = new WeakMap<ScenarioSource, Map<string | undefined, OwnFolders>>();
+
 /** The folders by which own files named at a place are found: names in a shared file begin at its folder. */
 export function foldersAt({ source, absoluteFile }: Pick<OwnReading, 'source' | 'absoluteFile'>, at: Path): OwnFolders {
   const { file } = source.place(at);
-  const real = realOf(absoluteFile);
-  return {
-    from: path.dirname(file === undefined ? real : realOf(path.resolve(file))),
-    root: path.dirname(real),
-  };
+  const known = foldersOf.get(source) ?? new Map<string | undefined, OwnFolders>();
+  foldersOf.set(source, known);
+  let folders = known.get(file);
+  if (folders === undefined) {
+    const real = realOf(absoluteFile);
+    folders = {
+      from: path.dirname(file === undefined ? real : realOf(path.resolve(file))),
+      root: path.dirname(real),
+    };
+    known.set(file, folders);
+  }
+  return folders;
 }
 
 /**

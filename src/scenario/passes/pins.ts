@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { messageOf } from '../../errors.js';
 import { lockFileOf, parsePins } from '../../images/lock-file.js';
@@ -14,6 +14,8 @@ export function pinsBeside({ absoluteFile, mistakes }: Pick<Reading, 'absoluteFi
   };
   let text: string;
   try {
+    // Most scenarios have none, and an error takes longer to make than this question.
+    if (statSync(file, { throwIfNoEntry: false }) === undefined) return null;
     text = readFileSync(file, 'utf8');
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : '';

@@ -12,6 +12,7 @@ import { checkFrameKeys, stepFrameKeys, zStepFrame } from '../schema.js';
 import type { StepFrame } from '../schema.js';
 import { isDataMap } from '../source.js';
 import type { DataMap } from '../source.js';
+import { parseFrame } from './frame.js';
 import { hostHint } from './hosts-and-segments.js';
 import type { DeclaredLab } from './hosts-and-segments.js';
 import { itemId } from './items.js';
@@ -20,6 +21,7 @@ import type { Mistakes, Report } from './mistakes.js';
 import { foldersAt, ownFileAt } from './own-files.js';
 import { pick } from './reading.js';
 import type { ItemPlace, Reading } from './reading.js';
+import { kindsByName, kindsIn } from './kind-names.js';
 import { parseLateSpec } from './late-spec.js';
 import { seeWhen, whenOf } from './when.js';
 
@@ -34,7 +36,7 @@ export function readStep(
   const own = kindsOf(reading, item);
   const kind = own[0];
   const frameData = pick(item, (key) => stepFrameKeys.has(key));
-  const frame = mistakes.parse(zStepFrame as z.ZodType<StepFrame>, frameData, path);
+  const frame = parseFrame<StepFrame>(mistakes, zStepFrame, frameData, path);
   if (kind === undefined) {
     reportNoKind(reading, item, path);
     return null;
@@ -85,7 +87,8 @@ export function readStep(
 
 /** The kinds whose keys an item has; the first is the one it is. */
 function kindsOf({ kinds }: Reading, item: DataMap): StepKind[] {
-  const marked = kinds.steps.filter((kind) => kind.name in item);
+  const marked = kindsIn(item, kindsByName(kinds).steps);
+  if (marked.length < 2) return marked;
   // A key of one kind may bear the name of another.
   const own = marked.filter((kind) => !marked.some((other) => other !== kind && kind.name in other.schema.shape));
   return own.length > 0 ? own : marked.slice(0, 1);
@@ -111,6 +114,7 @@ function reportNoKind({ kinds, mistakes }: Reading, item: DataMap, path: Path): 
 
 /** Keys that have no place in this step although the language knows them; they are told here. */
 function reportForeign({ kinds, mistakes }: Reading, item: DataMap, path: Path, own: StepKind[]): Set<string> {
+  const { checks } = kindsByName(kinds);
   const [kind, ...others] = own;
   const foreign = new Set(others.map((other) => other.name));
   for (const other of others)
@@ -121,7 +125,7 @@ function reportForeign({ kinds, mistakes }: Reading, item: DataMap, path: Path, 
     );
   for (const key of Object.keys(item)) {
     if (stepFrameKeys.has(key) || key in kind!.schema.shape) continue;
-    const isCheck = kinds.checks.some((check) => check.name === key);
+    const isCheck = checks.has(key);
     if (!checkFrameKeys.has(key) && !isCheck) continue;
     foreign.add(key);
     const message = !checkFrameKeys.has(key)
