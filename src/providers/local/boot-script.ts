@@ -341,10 +341,10 @@ if [ "$NETRIG_INIT" = systemd ]; then
   fi
 fi
 # containerd looks whether there is garbage after fifty times what it took to collect it. On a file system in memory that is
-# a hundredth of a second, for ever: by this it is two seconds.
+# a hundredth of a second, for ever: by this it is minutes.
 if [ "$NETRIG_ENGINE" != no ] && [ -z "$NETRIG_TOOLS" ] && [ -f /etc/containerd/config.toml ]; then
   grep -q gc.v1.scheduler /etc/containerd/config.toml ||
-    printf '\n[plugins."io.containerd.gc.v1.scheduler"]\n  pause_threshold = 0.0001\n' >>/etc/containerd/config.toml
+    printf '\n[plugins."io.containerd.gc.v1.scheduler"]\n  pause_threshold = 0.000001\n' >>/etc/containerd/config.toml
 fi
 `;
 
