@@ -1,3 +1,4 @@
+import { useEffect, useRef, useState } from 'preact/hooks';
 import type { ClassView, StudentRow } from '../../classroom/api.js';
 import { count, standing, verdictWord } from '../words.js';
 
@@ -58,68 +59,110 @@ export interface ClassTableProps {
   choose(chosen: Chosen): void;
 }
 
-/** A row a student, a column a task: live. */
+/** Whether a table is wider than its place: what is beyond has to be said. */
+function useTooWide(): { place: { current: HTMLDivElement | null }; tooWide: boolean } {
+  const place = useRef<HTMLDivElement>(null);
+  const [tooWide, setTooWide] = useState(false);
+  useEffect(() => {
+    const [box, table] = [place.current, place.current?.querySelector('table')];
+    if (!box || !table) return undefined;
+    const watcher = new ResizeObserver(() => setTooWide(table.offsetWidth > box.clientWidth + 1));
+    watcher.observe(box);
+    watcher.observe(table);
+    return () => watcher.disconnect();
+  }, []);
+  return { place, tooWide };
+}
+
+/**
+ * A row a student, a column a task: live. Where it fits, it scrolls with the page and its headings stay in sight; where it does
+ * not, it scrolls by itself, and says so.
+ */
 export function ClassTable({ view, exercise, chosen, choose }: ClassTableProps) {
+  const { place, tooWide } = useTooWide();
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label="Students and tasks">
-      <table class="class">
-        <thead>
-          <tr>
-            <th scope="col">Student</th>
-            <th scope="col">State</th>
-            {exercise.tasks.map(({ id, title, guard, hidden }) => (
-              <th scope="col" key={id} title={title}>
-                {title.length > 24 ? `${title.slice(0, 23)}…` : title}
-                {hidden && <small> (hidden)</small>}
-                {guard && <small> (must stay so)</small>}
-              </th>
-            ))}
-            <th scope="col" class="num">
-              Points
+    <>
+      {tooWide && (
+        <p class="dim">
+          {`The table is wider than the window: scroll it sideways for all ${count(exercise.tasks.length, 'task')}. Names and points stay in sight.`}
+        </p>
+      )}
+      <div
+        class={tooWide ? 'class-table wide' : 'class-table'}
+        ref={place}
+        tabIndex={tooWide ? 0 : -1}
+        role="region"
+        aria-label="Students and tasks"
+      >
+        <Table view={view} exercise={exercise} chosen={chosen} choose={choose} />
+      </div>
+    </>
+  );
+}
+
+function Table({ view, exercise, chosen, choose }: ClassTableProps) {
+  return (
+    <table class="class">
+      <thead>
+        <tr>
+          <th scope="col">Student</th>
+          <th scope="col">State</th>
+          {exercise.tasks.map(({ id, title, guard, hidden }) => (
+            <th scope="col" key={id} title={title} class="task-name">
+              <span>{title}</span>
+              {hidden && <small> (hidden)</small>}
+              {guard && <small> (must stay so)</small>}
             </th>
-          </tr>
-        </thead>
-        <tbody>
-          {inOrder(view.students, exercise.id).map((row) => {
-            const work = workAt(row, exercise.id);
-            const { id, name } = row.person;
+          ))}
+          <th scope="col" class="num">
+            Points
+          </th>
+        </tr>
+      </thead>
+      <tbody>
+        {inOrder(view.students, exercise.id).map((row) => {
+          const work = workAt(row, exercise.id);
+          const { id, name } = row.person;
+          return (
+            <tr key={id} class={work?.help ? 'asks' : ''}>
+              <th scope="row">
+                <button
+                  type="button"
+                  title={name}
+                  aria-pressed={chosen?.person === id}
+                  onClick={() => choose({ person: id, exercise: exercise.id })}
+                >
+                  <span>{name}</span>
+                </button>
+              </th>
+              <td>
+                {standing(row, work)}
+                {work !== undefined && work.others.length > 0 && <OthersTag others={work.others} />}
+              </td>
+              {exercise.tasks.map((task) => (
+                <TaskCell key={task.id} work={work} id={task.id} guard={task.guard} />
+              ))}
+              <td class="num">{work === undefined ? '–' : `${work.points} / ${work.of}`}</td>
+            </tr>
+          );
+        })}
+      </tbody>
+      <tfoot>
+        <tr>
+          <th scope="row">Done</th>
+          <td />
+          {exercise.tasks.map(({ id, guard }) => {
+            const done = view.students.filter((row) => workAt(row, exercise.id)?.tasks[id]?.verdict === 'pass').length;
             return (
-              <tr key={id} class={work?.help ? 'asks' : ''}>
-                <th scope="row">
-                  <button
-                    type="button"
-                    aria-pressed={chosen?.person === id}
-                    onClick={() => choose({ person: id, exercise: exercise.id })}
-                  >
-                    {name}
-                  </button>
-                </th>
-                <td>
-                  {standing(row, work)}
-                  {work !== undefined && work.others.length > 0 && <OthersTag others={work.others} />}
-                </td>
-                {exercise.tasks.map((task) => (
-                  <TaskCell key={task.id} work={work} id={task.id} guard={task.guard} />
-                ))}
-                <td class="num">{work === undefined ? '–' : `${work.points} / ${work.of}`}</td>
-              </tr>
+              <td
+                key={id}
+                title={guard ? 'It holds for so many' : 'So many have done it'}
+              >{`${done} of ${view.students.length}`}</td>
             );
           })}
-        </tbody>
-        <tfoot>
-          <tr>
-            <th scope="row">Done</th>
-            <td />
-            {exercise.tasks.map(({ id, guard }) => {
-              const done = view.students.filter(
-                (row) => workAt(row, exercise.id)?.tasks[id]?.verdict === 'pass',
-              ).length;
-              return <td key={id}>{`${guard ? 'holds for ' : ''}${done} of ${view.students.length}`}</td>;
-            })}
-            <td />
-          </tr>
-        </tfoot>
-      </table>
-    </div>
+          <td />
+        </tr>
+      </tfoot>
+    </table>
   );
 }

@@ -1,0 +1,86 @@
+import { join } from 'node:path';
+import { expect } from 'chai';
+import type { Browser, Page } from 'playwright-core';
+import { beyondWindow, noBrowser, obstacles, openBrowser, patience, watchPage } from './browser.js';
+import { tryClass, type TriedClass } from './class-client.js';
+import { missing } from './local-labs.js';
+import { root } from './netrig-command.js';
+
+/** Ten tasks; nobody needs a lab to stand in the table. */
+const exercise = join(root, 'test', 'fixtures', 'class', 'engines.yaml');
+const students = Array.from({ length: 30 }, (_, at) => `student-${String(at + 1).padStart(2, '0')}`);
+const names = { 'student-07': 'Maximiliane von Hohenlohe-Schillingsfürst' };
+const lacking = missing ?? noBrowser;
+
+/** Whether the middle of what a selector finds is what one sees there, each of them. */
+const inSight = (
+  selector: string,
+): string => `[...document.querySelectorAll(${JSON.stringify(selector)})].map((one) => {
+  const box = one.getBoundingClientRect();
+  const there = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+  return there !== null && (one.contains(there) || there.contains(one));
+})`;
+
+(lacking ? describe.skip : describe)(
+  `A teacher’s table of thirty students and ten tasks${lacking ? ` (needs ${lacking})` : ''}`,
+  function () {
+    this.timeout(240_000);
+    const complaints: string[] = [];
+    let tried: TriedClass;
+    let browser: Browser;
+    let page: Page;
+
+    before(async () => {
+      tried = tryClass(students, 'limits: { reserve: 0 }', `exercises: [{ file: ${exercise} }]`, names);
+      const { url } = await tried.start();
+      browser = await openBrowser();
+      page = await (await browser.newContext({ viewport: { width: 1280, height: 800 } })).newPage();
+      watchPage(page, complaints);
+      await page.goto(`${url}/join#${tried.codes().get('teacher-1')!}`);
+      await page.getByRole('row').nth(30).waitFor({ timeout: patience });
+    });
+
+    after(async () => {
+      await browser?.close();
+      const { status, stderr } = await tried.run('stop');
+      expect(status, stderr).to.equal(0);
+      tried.remove();
+    });
+
+    it('has everything side by side in a window of 1280 px', async () => {
+      expect(await page.evaluate('document.querySelector("table.class").offsetWidth')).to.be.at.most(1280);
+      expect(await page.getByText('wider than the window').count()).to.equal(0);
+      expect(await page.evaluate(inSight('table.class thead th'))).to.deep.equal(Array(13).fill(true));
+      const cut =
+        '[...document.querySelectorAll("table.class th *")].filter((one) => one.scrollHeight > one.clientHeight + 2).map((one) => one.textContent)';
+      expect(await page.evaluate(cut), 'no name or title is cut off').to.deep.equal([]);
+      expect(await beyondWindow(page)).to.deep.equal([]);
+      expect(await obstacles(page)).to.deep.equal([]);
+    });
+
+    it('keeps its headings in sight down to the last student', async () => {
+      await page.evaluate(
+        'document.querySelector("table.class tfoot").scrollIntoView({ behavior: "instant", block: "end" })',
+      );
+      expect(await page.evaluate('scrollY')).to.be.greaterThan(0);
+      expect(await page.evaluate(inSight('table.class thead th'))).to.deep.equal(Array(13).fill(true));
+    });
+
+    it('says where it is wider than the window, and keeps names and points in sight', async () => {
+      await page.setViewportSize({ width: 700, height: 800 });
+      await page.getByText('wider than the window: scroll it sideways for all 10 tasks').waitFor({ timeout: patience });
+      await page.evaluate(
+        'scrollTo({ top: 0, behavior: "instant" }); document.querySelector(".class-table").scrollTo({ left: 300, top: 400, behavior: "instant" })',
+      );
+      expect(await page.evaluate('document.querySelector(".class-table").scrollLeft')).to.equal(300);
+      expect(
+        await page.evaluate(inSight('table.class thead th:first-child, table.class thead th:last-child')),
+      ).to.deep.equal([true, true]);
+      const row = 'table.class tbody tr:nth-child(16)';
+      expect(await page.evaluate(inSight(`${row} th, ${row} td:last-child`))).to.deep.equal([true, true]);
+      expect(await beyondWindow(page)).to.deep.equal([]);
+      expect(await obstacles(page)).to.deep.equal([]);
+      expect(complaints).to.deep.equal([]);
+    });
+  },
+);
