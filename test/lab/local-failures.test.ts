@@ -62,7 +62,7 @@ const longMs = 600_000;
     for (const directory of [
       'bin',
       'sbin',
-      'usr/bin',
+      'lib/systemd',
       'etc/ssh',
       'root',
       'proc',
@@ -75,7 +75,7 @@ const longMs = 600_000;
     ])
       mkdirSync(join(root, directory), { recursive: true });
     copyFileSync(join(debian.root, 'bin/busybox'), join(root, 'bin/busybox'));
-    const programs = { 'sbin/ip': 'exit 0', 'usr/bin/env': script };
+    const programs = { 'sbin/ip': 'exit 0', 'lib/systemd/systemd': script };
     for (const [path, text] of Object.entries(programs)) {
       writeFileSync(join(root, path), `#!/bin/busybox sh\n${text}\n`);
       chmodSync(join(root, path), 0o755);

@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { identify, ownIdentity } from '../../src/lab/process.js';
 import { wishFor } from '../../src/providers/isolation-wish.js';
-import { bootScript, enterScript, enterUsersScript, provideScript } from '../../src/providers/local/boot-script.js';
+import { bootActions, bootEnvironment, type BootPlan, restartActions } from '../../src/providers/local/boot-actions.js';
 import { openConsoleLog } from '../../src/providers/local/console.js';
 import { holdFile } from '../../src/providers/local/host-file.js';
 import {
@@ -210,25 +210,76 @@ describe('the isolation of a lab', () => {
   });
 });
 
-describe('the scripts that make a host', () => {
-  it('are in the shell’s grammar', () => {
-    const scripts = [
-      bootScript('users'),
-      bootScript('none'),
-      enterScript('users'),
-      enterScript('none'),
-      provideScript,
-      enterUsersScript,
-    ];
-    for (const script of scripts) {
-      const { status, stderr } = spawnSync('sh', ['-n'], { input: script, encoding: 'utf8' });
-      expect(status, stderr).to.equal(0);
-    }
+describe('what makes a host', () => {
+  const plan: BootPlan = {
+    name: 'h1',
+    init: 'systemd',
+    engine: true,
+    image: { root: '/images/one/root', layers: ['/images/layer,a'] },
+    users: { firstId: 1_900_000_000, overlay: 'host' },
+    joined: ['/sys/fs/cgroup/memory/lab/h1'],
+    mount: '/labs/one/root',
+    disk: 1 << 30,
+    machineId: '0123456789abcdef0123456789abcdef',
+    cgroups: { view: 'hybrid', hierarchies: [{ name: 'memory', options: 'memory' }], unified: true },
+    dockerData: '/images/one/docker',
+  };
+  const notIsolated: BootPlan = { ...plan, users: null };
+  const foreign: BootPlan = {
+    ...plan,
+    engine: false,
+    image: { ...plan.image, foreign: { tools: '/images/tools', systemd: null } },
+  };
+  const keys = {
+    hostPrivateKey: 'the-host-key\n',
+    hostPublicKey: 'the-public-key',
+    hostPublicKeyLine: 'ssh-ed25519 the-public-key',
+    privateKey: 'the-login-key',
+    publicKeyLine: 'ssh-ed25519 the-login-key',
+  };
+
+  it('has its shells in the shell’s grammar', () => {
+    let shells = 0;
+    for (const one of [plan, notIsolated, foreign])
+      for (const actions of [bootActions(one), restartActions(one)])
+        actions.forEach((word, at) => {
+          if (word !== '-c' && word !== '-euc') return;
+          const { status, stderr } = spawnSync('sh', ['-n'], { input: actions[at + 1]!, encoding: 'utf8' });
+          expect(status, stderr).to.equal(0);
+          shells += 1;
+        });
+    expect(shells).to.be.greaterThan(5);
     expect(identify(process.pid)).not.to.equal(null);
   });
 
-  it('of an isolated host make no device and write nothing to the machine’s own /proc or /sys', () => {
-    expect(bootScript('users')).not.to.match(/mknod (?!-m 600 dev\/kmsg p)/);
-    expect(bootScript('none')).to.match(/mknod dev\/null c 1 3/);
+  it('is done by root of the machine before the host’s user namespace is entered, and not after', () => {
+    const actions = bootActions(plan);
+    const entered = actions.indexOf('root');
+    expect(actions.slice(entered - 3, entered)).to.deep.equal(['enter', String(0x10000000), '=']);
+    for (const privileged of ['join', 'node', 'bind', 'filter'])
+      expect(actions.lastIndexOf(privileged), privileged).to.be.within(0, entered - 1);
+    // What is asked for at the end of its parent is so again after the change of ids.
+    expect(actions[entered + 1]).to.equal('die');
+    expect(bootActions(notIsolated)).not.to.include.members(['users', 'filter']);
+    expect(bootActions(notIsolated).join(' ')).to.contain('node 666 1 3 dev/null');
+  });
+
+  it('has no key in its arguments, which everybody on the machine can read', () => {
+    for (const one of [plan, notIsolated, foreign])
+      for (const actions of [bootActions(one), restartActions(one)])
+        expect(actions.filter((word) => word.includes('-key'))).to.deep.equal([]);
+    expect(bootEnvironment(plan, keys, ['a', 'b'])).to.include({
+      NETRIG_HOST_KEY: 'the-host-key\n',
+      NETRIG_LOGIN_KEY: 'ssh-ed25519 the-login-key\n',
+      NETRIG_DOCKER_DATA: '../data',
+      NETRIG_BOUND_LAYERS: 'a b',
+    });
+  });
+
+  it('is another process for each command only where it must be: its addresses, and the engine’s data', () => {
+    const commands = (one: BootPlan): number => bootActions(one).filter((word) => word === 'run').length;
+    const bare = { ...plan, engine: false, dockerData: null };
+    expect(commands(plan) - commands(bare)).to.equal(2);
+    expect(bootActions(bare).filter((word) => word === 'sh')).to.deep.equal([]);
   });
 });

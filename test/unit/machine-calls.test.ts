@@ -24,7 +24,7 @@ describe('the program of system calls that make a host', () => {
   it('makes files, with the modes that are asked for, and keeps secrets out of arguments and of what follows', () => {
     const actions = [
       ...['cd', directory, 'mkdir', '710', 'inner', 'touch', 'inner/empty', 'link', 'empty', 'inner/link'],
-      ...['write', '600', 'NETRIG_KEY', 'inner/key', 'forget'],
+      ...['secret', '600', 'NETRIG_KEY', 'inner/key', 'forget'],
       ...['--', 'sh', '-c', 'echo "${NETRIG_KEY-forgotten} $(umask)"'],
     ];
     const { stdout, stderr } = run(actions, { NETRIG_KEY: 'secret\n' });

@@ -81,9 +81,9 @@ const serve: readonly string[] = [
   ...mountAction('tmpfs', 'tmp', 'tmp', 'mode=1777,nosuid,nodev,size=64m'),
   ...['sshd', 'lock', 'machine'].flatMap((name) => ['mkdir', '755', `run/${name}`]),
   ...['mkdir', '700', 'run/netrig'],
-  ...['write', '600', 'NETRIG_HOST_KEY', 'run/netrig/host_key'],
-  ...['write', '600', 'NETRIG_LOGIN_KEY', 'run/netrig/login_key.pub'],
-  ...['write', '600', 'NETRIG_SSHD_CONFIG', 'run/netrig/sshd_config'],
+  ...['secret', '600', 'NETRIG_HOST_KEY', 'run/netrig/host_key'],
+  ...['secret', '600', 'NETRIG_LOGIN_KEY', 'run/netrig/login_key.pub'],
+  ...['secret', '600', 'NETRIG_SSHD_CONFIG', 'run/netrig/sshd_config'],
   ...['pivot', '.', 'run/machine', 'cd', '/', 'umount', detach, '/run/machine', 'rmdir', '/run/machine'],
   'forget',
   // The shell stays: it reaps what commands leave behind.

@@ -1,7 +1,7 @@
 import { outerIds } from '../../lab/outer-users.js';
 import type { ProcessIdentity } from '../../lab/process.js';
 import { findProgram } from '../shared/command.js';
-import type { Isolation } from './boot-script.js';
+import type { Isolation } from './boot-actions.js';
 import { filterAction, machineCalls } from './machine-calls.js';
 
 /**

@@ -9,22 +9,11 @@ import type { OutsideFiles } from '../../images/outside-files.js';
 import { orderKey } from '../../images/made-to-order.js';
 import { ownRootWords } from '../../lab/own-root.js';
 import type { Ledger } from '../../lab/ledger.js';
-import { outerIds } from '../../lab/outer-users.js';
 import { identify, type ProcessIdentity, signalProcess, waitUntilGone } from '../../lab/process.js';
 import { consoleLog } from '../../lab/store.js';
 import type { HostPlan } from '../../plan/lab-plan.js';
 import type { LabKeys } from '../../ssh/keys.js';
-import {
-  type Isolation,
-  bootScript,
-  enterScript,
-  enterUsersScript,
-  treeEnvironment,
-  provideScript,
-  reenterScript,
-  restartedBootScript,
-  restartScript,
-} from './boot-script.js';
+import { bootActions, bootEnvironment, type BootPlan, restartActions } from './boot-actions.js';
 import {
   type CgroupLayout,
   delegateGroups,
@@ -37,7 +26,7 @@ import {
   thaw,
   viewFor,
 } from './cgroups.js';
-import { findProgram, machineEnvironment } from '../shared/command.js';
+import { findProgram } from '../shared/command.js';
 import {
   type ConsoleLog,
   copyToConsole,
@@ -52,12 +41,11 @@ import { type HostLimits, requireLimits, setLimits } from './limits.js';
 import { textInImage } from './own-files.js';
 import { ownFilesArchive } from '../shared/own-files.js';
 import type { HostIsolation } from './isolation.js';
-import { filterAction, machineCalls } from './machine-calls.js';
+import { machineCalls } from './machine-calls.js';
 import { type SegmentSpace } from './segments.js';
 import { addressLines } from '../shared/address-lines.js';
 import { type HostAccess, waitForSshd } from './transport.js';
 import { startUplink, uplinkLines } from './uplink.js';
-import { makeUsers, type UserSpace } from './users.js';
 
 /** What all hosts of one lab have in common. */
 export interface LabSite {
@@ -83,7 +71,7 @@ export interface LabSite {
 
 export interface BootedHost {
   access: HostAccess;
-  /** The \`unshare\` whose end is the host's. */
+  /** The process whose end is the host's. */
   guard: ProcessIdentity;
   /** What its way to the outside is made of. */
   uplink: ProcessIdentity[];
@@ -163,68 +151,27 @@ export function busyboxOf(image: HostImage): string {
   });
 }
 
-const pathOf = (program: string): string => findProgram(program) ?? program;
-
-/** How a host's own processes make the system calls of `machine-calls.ts`, and are bound by its filter. */
-function callsEnvironment(): Record<string, string> {
-  const [perl, , program] = machineCalls;
+/** What the boot of a host needs to know of it. Throws NETRIG_IMAGE_BUILD where its image has no busybox. */
+function bootPlan(site: LabSite, index: number, host: HostPlan, image: HostImage, groups: HostGroups): BootPlan {
+  busyboxOf(image);
+  const { isolation, layout } = site;
+  const range = site.ids[index];
   return {
-    NETRIG_PERL: pathOf(perl),
-    NETRIG_CALLS: program,
-    NETRIG_FILTER: filterAction().join(' '),
-    NETRIG_NSENTER: pathOf('nsenter'),
-  };
-}
-
-/** What the scripts of an isolated host know more than those of another. */
-function usersEnvironment(overlay: 'host' | 'root', users: UserSpace): Record<string, string> {
-  return {
-    ...callsEnvironment(),
-    NETRIG_USERS: `/proc/${users.holder.pid}/ns/user`,
-    NETRIG_SHIFTED: outerIds() === null ? `/proc/${users.holder.pid}/ns/user` : '-',
-    NETRIG_FIRST_ID: String(users.firstId),
-    NETRIG_OVERLAY: overlay,
-    NETRIG_PROVIDE: provideScript,
-    NETRIG_ENTER_USERS: enterUsersScript,
-  };
-}
-
-/** The namespaces of one boot, beside that of its mounts. */
-const unshared = (host: HostPlan): string => `--pid --uts --ipc --net${host.init === 'systemd' ? ' --cgroup' : ''}`;
-
-function restartEnvironment(mode: Isolation, host: HostPlan): Record<string, string> {
-  return {
-    ...callsEnvironment(),
-    NETRIG_BOOT: restartedBootScript(mode),
-    NETRIG_REENTER: reenterScript,
-    NETRIG_UNSHARE: unshared(host),
-  };
-}
-
-function environment(site: LabSite, host: HostPlan, image: HostImage, users: UserSpace | null): Record<string, string> {
-  const { hierarchies, unified } = site.layout;
-  return {
-    PATH: machineEnvironment['PATH'] ?? '',
-    NETRIG_HOST: host.name,
-    NETRIG_INIT: host.init,
-    NETRIG_ENGINE: host.engine ? 'yes' : 'no',
-    NETRIG_SETPRIV: pathOf('setpriv'),
-    NETRIG_BUSYBOX: busyboxOf(image),
-    NETRIG_BOOT: bootScript(site.isolation.mode),
-    NETRIG_MOUNT: join(site.directory, 'root'),
-    NETRIG_HOST_KEY: site.keys.hostPrivateKey.trimEnd(),
-    NETRIG_HOST_KEY_PUBLIC: site.keys.hostPublicKeyLine,
-    NETRIG_LOGIN_KEY: site.keys.publicKeyLine,
-    ...treeEnvironment(image),
-    NETRIG_SIZE: String(site.limits(host).disk),
-    NETRIG_UNSHARE: `--mount ${unshared(host)}`,
-    NETRIG_CGROUP: viewFor(site.layout, image.cgroup) ?? 'hybrid',
-    NETRIG_HIERARCHIES: hierarchies.map((one) => `${basename(one.mountPoint)}=${one.options}`).join(' '),
-    NETRIG_UNIFIED: unified === null ? '' : 'yes',
-    NETRIG_DOCKER_DATA: host.engine && host.init === 'systemd' ? (image.dockerData ?? '') : '',
-    NETRIG_BOUND_LAYERS: (site.boundLayers.get(orderKey(host)) ?? []).join(' '),
-    NETRIG_MACHINE_ID: randomBytes(16).toString('hex'),
-    ...(users === null || site.isolation.mode === 'none' ? {} : usersEnvironment(site.isolation.overlay, users)),
+    name: host.name,
+    init: host.init,
+    engine: host.engine,
+    image,
+    users: isolation.mode === 'none' || !range ? null : { firstId: range.first, overlay: isolation.overlay },
+    joined: groups.joined,
+    mount: join(site.directory, 'root'),
+    disk: site.limits(host).disk,
+    machineId: randomBytes(16).toString('hex'),
+    cgroups: {
+      view: viewFor(layout, image.cgroup) ?? 'hybrid',
+      hierarchies: layout.hierarchies.map((one) => ({ name: basename(one.mountPoint), options: one.options })),
+      unified: layout.unified !== null,
+    },
+    dockerData: host.engine && host.init === 'systemd' ? image.dockerData : null,
   };
 }
 
@@ -256,7 +203,6 @@ interface Attempt {
   output: Readable | null;
   access: HostAccess | null;
   kernelLog: KernelLogReader | null;
-  users: UserSpace | null;
   uplink: ProcessIdentity[];
 }
 
@@ -283,7 +229,6 @@ export async function bootHost(
     output: null,
     access: null,
     kernelLog: null,
-    users: null,
     uplink: [],
   };
   const failed = new AbortController();
@@ -293,11 +238,7 @@ export async function bootHost(
     makeHostGroups(made.groups);
     requireLimits(host.name, host.limits, setLimits(made.groups.limited, site.limits(host)));
     const range = site.ids[index];
-    if (range) {
-      if (!options.disk)
-        made.users = await makeUsers(range.first, (identity) => own(site, made, `users of ${host.name}`, identity));
-      delegateGroups(made.groups, view, range.first);
-    }
+    if (range) delegateGroups(made.groups, view, range.first);
     return await bringUp(site, index, { host, image, again: options.again, disk: options.disk }, made, {
       failed,
       stop,
@@ -350,19 +291,15 @@ async function bringUp(
   // What a host that is started again had is on its disk.
   const textOf = (path: string): string => textInImage(image, path);
   const files = disk ? null : await ownFilesArchive(host, textOf, site.outside.get(host.image));
-  const { mode } = site.isolation;
-  const env = {
-    ...environment(site, host, image, made.users),
-    ...(disk ? restartEnvironment(mode, host) : {}),
-  };
-  const script = disk ? restartScript(mode) : enterScript(mode);
+  const plan = bootPlan(site, index, host, image, made.groups);
   // In the order of `keptDescriptors`.
   const keptFiles = disk ? [disk.mount, disk.root, ...(disk.users === null ? [] : [disk.users])] : [];
+  const [perl, ...calls] = machineCalls;
+  const actions = disk ? restartActions(plan) : bootActions(plan);
   // A session of its own: Ctrl-C at the terminal is for netrig, not for the PID 1 of each host.
-  const shell = [env['NETRIG_BUSYBOX'] ?? '', 'sh', '-c', script, 'netrig-enter', ...made.groups.joined, '--'];
-  const [program = '', ...words] = [...ownRootWords(), ...shell];
+  const [program = '', ...words] = [...ownRootWords(), findProgram(perl) ?? perl, ...calls, ...actions];
   const child = spawn(program, words, {
-    env,
+    env: bootEnvironment(plan, site.keys, site.boundLayers.get(orderKey(host)) ?? []),
     stdio: ['pipe', 'pipe', 'ignore', 'pipe', ...keptFiles],
     detached: true,
   });
@@ -392,8 +329,6 @@ async function bringUp(
   const pid1 = said ? identify(Number(said[1])) : null;
   if (!pid1) throw await Promise.race([stopped, Promise.resolve(new BootFailure('its namespaces could not be made'))]);
   own(site, made, host.name, pid1);
-  // From here on the host's own processes keep its user namespace.
-  made.users?.end();
   await Promise.race([site.segments.wire(index, host, pid1.pid, again), stopped]);
   if (host.outside)
     made.uplink = await Promise.race([

@@ -2,15 +2,14 @@ import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, 
 import { dirname, join } from 'node:path';
 import { messageOf, NetrigError } from '../../errors.js';
 import type { IsolationWish } from '../provider.js';
-import { findProgram, machineEnvironment, runCommand } from '../shared/command.js';
-import { enterUsersScript, provideScript, treeEnvironment } from './boot-script.js';
+import { findProgram, runCommand } from '../shared/command.js';
+import { enterUsers, provideActions } from './boot-actions.js';
 import { cgroupLayout } from './cgroups.js';
 import { giveBack, takeRanges } from './id-ranges.js';
 import { filterAction, machineCalls } from './machine-calls.js';
 import { ownRootWords } from '../../lab/own-root.js';
 import { outerIds } from '../../lab/outer-users.js';
 import { isAlive, ownIdentity } from '../../lab/process.js';
-import { makeUsers } from './users.js';
 
 /** Who mounts the overlay of an isolated host: the host itself, or, on older kernels, root of the machine for it. */
 export type OverlayMaker = 'host' | 'root';
@@ -79,35 +78,15 @@ export async function tryOverlay(directory: string, overlay: OverlayMaker): Prom
     writeFileSync(join(image, 'old', 'file'), '');
     if (outerIds() !== null)
       for (const path of ['old/file', 'old', 'mnt', '.']) chownSync(join(image, path), range!.first, range!.first);
-    const users = await makeUsers(range!.first, () => undefined);
-    const [perl, , calls] = machineCalls;
-    const environment = {
-      ...machineEnvironment,
-      ...treeEnvironment({ root: image, layers: [] }),
-      NETRIG_DOCKER_DATA: '',
-      NETRIG_USERS: `/proc/${users.holder.pid}/ns/user`,
-      NETRIG_SHIFTED: outerIds() === null ? `/proc/${users.holder.pid}/ns/user` : '-',
-      NETRIG_FIRST_ID: String(range!.first),
-      NETRIG_OVERLAY: overlay,
-      NETRIG_SIZE: '1m',
-      NETRIG_PERL: findProgram(perl) ?? perl,
-      NETRIG_CALLS: calls,
-      NETRIG_FILTER: filterAction().join(' '),
-      NETRIG_BUSYBOX: 'env',
-      NETRIG_NSENTER: findProgram('nsenter') ?? 'nsenter',
-      NETRIG_SETPRIV: findProgram('setpriv') ?? 'setpriv',
-      NETRIG_UNSHARE: '--mount --pid --uts --ipc --net --cgroup',
-      NETRIG_ENTER_USERS: enterUsersScript,
-      NETRIG_INNER: '/usr/bin/env',
-      NETRIG_BOOT: probeBoot(overlay),
-    };
-    const shell = ['unshare', '--mount', '--propagation', 'private', 'sh', '-c', provideScript];
-    const [program = '', ...words] = [...ownRootWords(), ...shell];
-    const result = await runCommand([program, ...words], {
-      timeoutMs: 15_000,
-      env: environment,
-    });
-    users.end();
+    const users = { firstId: range!.first, overlay };
+    const actions = [
+      ...provideActions({ image: { root: image, layers: [] }, users, dockerData: null, disk: 2 ** 20 }),
+      ...enterUsers(['pid', 'uts', 'ipc', 'net', 'cgroup']),
+      ...['--', 'sh', '-c', probeBoot(overlay)],
+    ];
+    const [perl, ...calls] = machineCalls;
+    const [program = '', ...words] = [...ownRootWords(), findProgram(perl) ?? perl, ...calls, ...actions];
+    const result = await runCommand([program, ...words], { timeoutMs: 15_000 });
     if (result.stdout.trimEnd().endsWith('works')) return null;
     return (result.stdout.trim() || result.stderr.trim() || `exit status ${result.exitCode}`).split('\n').at(-1)!;
   } finally {

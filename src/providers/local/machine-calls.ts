@@ -6,12 +6,12 @@ import { filterArguments } from './seccomp.js';
  */
 const generic = {
   ...{ mount: 40, umount2: 39, pivot_root: 41, unshare: 97, setns: 268, prctl: 167, mknodat: 33 },
-  ...{ setgroups: 159, setresgid: 149, setresuid: 147 },
+  ...{ setgroups: 159, setresgid: 149, setresuid: 147, capset: 91, sethostname: 161 },
 };
 const numbers: Partial<Record<NodeJS.Architecture, typeof generic>> = {
   x64: {
     ...{ mount: 165, umount2: 166, pivot_root: 155, unshare: 272, setns: 308, prctl: 157, mknodat: 259 },
-    ...{ setgroups: 116, setresgid: 119, setresuid: 117 },
+    ...{ setgroups: 116, setresgid: 119, setresuid: 117, capset: 126, sethostname: 170 },
   },
   arm64: generic,
   riscv64: generic,
@@ -40,8 +40,19 @@ function perlNumbers(architecture: NodeJS.Architecture): string {
  * - `fork`: goes on in a child, which is killed when this one ends; this one ends as the child did.
  * - `mount TYPE SOURCE TARGET FLAGS DATA`, `umount FLAGS TARGET`, `pivot ROOT OLD`.
  * - `proc PIDNS TARGET`: a proc file system that shows the processes of that pid namespace.
- * - `cd`, `rmdir`, `touch PATH`; `mkdir MODE PATH`, `node MODE MAJOR MINOR PATH`, `link TARGET PATH`.
- * - `write MODE VARIABLE PATH`: a file with the text of an environment variable: arguments can be read by everybody on a machine,
+ * - `users FIRST COUNT`: a user namespace in which 0 is the machine's id FIRST, and so on. It is `=` where a user namespace is asked
+ *   for. It is made by that id, not by root: what the kernel counts for each user (inotify instances, keys, namespaces) is counted
+ *   for the maker, so a host that uses its share up leaves that of root and of other hosts alone. CAP_SYS_ADMIN goes along because
+ *   AppArmor, where it restricts user namespaces, asks for it; it is gone once the namespace is made.
+ * - `back COUNT MOUNTS ROOT`: into the mount namespace and to the root of those descriptors; closes all that are given. `clear PATTERN`: unmounts all but those.
+ * - `run COUNT WORDS`: a command. `errors`: they go where the output goes. `hostname NAME`.
+ * - `made`: tells descriptor 3 this process's pid. `addresses IP TAR`: reads lines for `ip -batch`, then `go`, or `files` and an
+ *   archive of files; then tells descriptor 3 `ready`.
+ * - `streams output`, `streams none`: what follows has no input and no descriptor 3; with `none`, no output, too.
+ * - `reap`: what follows ignores SIGCHLD, with which the kernel reaps its children (sigaction(2)).
+ * - `environment COUNT WORDS`: what follows has this one and no other.
+ * - `cd`, `rmdir`, `remove`, `touch PATH`; `mkdirs MODE PATH`; `own ID PATH`; `pipe MODE PATH`; `write MODE TEXT PATH`; `mkdir MODE PATH`, `node MODE MAJOR MINOR PATH`, `link TARGET PATH`.
+ * - `secret MODE VARIABLE PATH`: a file with the text of an environment variable: arguments can be read by everybody on a machine,
  *   and some files are keys. `forget`: what follows has no variable that begins with `NETRIG_`.
  *
  * It ends with status 70 and a sentence on standard error when one of them fails. Numbers from 424 on are the same on all
@@ -60,10 +71,28 @@ sub make {
   syscall($number{$name}, @words) >= 0 or failed($what);
 }
 sub die_with_parent { make('a signal at the end of the parent', 'prctl', 1, 9, 0, 0, 0) }
+my $users;
+sub namespace {
+  my ($path) = @_;
+  return $users if $path eq '=';
+  open(my $namespace, '<', $path) or failed($path);
+  return $namespace;
+}
 sub enter {
   my ($flags, $path) = @_;
-  open(my $namespace, '<', $path) or failed($path);
-  make("entering $path", 'setns', fileno($namespace), $flags + 0);
+  make("entering $path", 'setns', fileno(namespace($path)), $flags + 0);
+}
+sub ran {
+  my $child = fork();
+  failed('fork') if !defined $child;
+  if (!$child) { exec { $_[0] } @_ or failed($_[0]) }
+  waitpid($child, 0);
+  exit($? >> 8 || 70) if $?;
+}
+sub told {
+  # A copy that is closed at once: what follows has the descriptor, or not, as it is told.
+  open(my $holder, '>&', 3) or failed('descriptor 3');
+  syswrite($holder, "$_[0]\n");
 }
 sub mounted {
   my ($type, $source, $target, $flags, $data) = @_;
@@ -80,10 +109,10 @@ my %act = (
   join => sub { my ($directory) = words(1); joined($directory) or failed("joining $directory") },
   'try-join' => sub { joined(shift @ARGV) },
   bind => sub {
-    my ($users, $source, $target) = words(3);
+    my ($owners, $source, $target) = words(3);
     my ($flags, $users_number, $namespace) = (1 | 4, 0);
-    if ($users ne '-') {
-      open($namespace, '<', $users) or failed($users);
+    if ($owners ne '-') {
+      $namespace = namespace($owners);
       ($flags, $users_number) = ($flags | 0x100000, fileno($namespace));
     }
     my $tree = syscall(428, -100, $source, 0x80001);
@@ -111,6 +140,35 @@ my %act = (
     my ($number, $code) = (shift @ARGV, pack('H*', shift @ARGV));
     my $filter = pack('S x6 P', length($code) / 8, $code);
     failed('the system call filter') if syscall($number + 0, 1, 4, $filter) < 0;
+  },
+  users => sub {
+    my ($first, $count) = map { $_ + 0 } words(2);
+    pipe(my $is_made, my $made) && pipe(my $may_end, my $end) or failed('pipe');
+    my $child = fork();
+    failed('fork') if !defined $child;
+    if (!$child) {
+      close($end);
+      make('PR_SET_KEEPCAPS', 'prctl', 8, 1, 0, 0, 0);
+      make('no further groups', 'setgroups', 0, 0);
+      make("group $first", 'setresgid', $first, $first, $first);
+      make("user $first", 'setresuid', $first, $first, $first);
+      # Version 3; effective, permitted and inheritable, of 64 bits each: CAP_SYS_ADMIN.
+      my ($header, $sets) = (pack('L l', 0x20080522, 0), pack('L6', 1 << 21, 1 << 21, 0, 0, 0, 0));
+      make('capset', 'capset', $header, $sets);
+      make('a user namespace', 'unshare', 0x10000000);
+      syswrite($made, '.');
+      sysread($may_end, my $nothing, 1);
+      exit 0;
+    }
+    close($made);
+    if (!sysread($is_made, my $dot, 1)) { waitpid($child, 0); exit 70 }
+    for my $map ('uid_map', 'gid_map') {
+      open(my $file, '>', "/proc/$child/$map") or failed($map);
+      syswrite($file, "0 $first $count") or failed($map);
+    }
+    open($users, '<', "/proc/$child/ns/user") or failed('the user namespace');
+    close($end);
+    waitpid($child, 0);
   },
   unshare => sub { make('new namespaces', 'unshare', shift(@ARGV) + 0) },
   enter => sub { enter(words(2)) },
@@ -153,21 +211,89 @@ my %act = (
     make($path, 'mknodat', -100, $path, 0020000, $major * 256 + $minor);
     chmod(oct($mode), $path) or failed($path);
   },
-  write => sub {
-    my ($mode, $variable, $path) = words(3);
-    umask(0777 & ~oct($mode));
-    open(my $file, '>', $path) or failed($path);
-    umask(0022);
-    (print {$file} $ENV{$variable}) && close($file) or failed($path);
+  pipe => sub { my ($mode, $path) = words(2); make($path, 'mknodat', -100, $path, 0010000 | oct($mode), 0) },
+  mkdirs => sub {
+    my ($mode, $path) = words(2);
+    for (my $at = index($path, '/', 1); $at > 0; $at = index($path, '/', $at + 1)) { mkdir(substr($path, 0, $at)) }
+    return if -d $path;
+    mkdir($path) && chmod(oct($mode), $path) or failed($path);
   },
+  own => sub { my ($id, $path) = words(2); chown($id, $id, $path) or failed($path) },
+  remove => sub { my ($path) = words(1); unlink($path) or $! == 2 or failed($path) },
+  write => sub { my ($mode, $text, $path) = words(3); written(oct($mode), $text, $path) },
+  secret => sub { my ($mode, $variable, $path) = words(3); written(oct($mode), $ENV{$variable}, $path) },
   touch => sub { my ($path) = words(1); open(my $file, '>>', $path) or failed($path) },
+  hostname => sub { my ($name) = words(1); make('the host name', 'sethostname', $name, length($name)) },
+  clear => sub {
+    my ($kept) = words(1);
+    open(my $mounts, '<', 'proc/self/mountinfo') or failed('proc/self/mountinfo');
+    my @targets = map { (split / /)[4] } <$mounts>;
+    close($mounts);
+    for my $target (reverse @targets) {
+      # Blanks are octal codes.
+      $target =~ s/\\([0-7]{3})/chr(oct($1))/ge;
+      syscall($number{umount2}, $target, 2) if $target !~ /^(?:$kept)$/;
+    }
+  },
+  back => sub {
+    my @kept = words(shift @ARGV);
+    my ($space, $tree) = map { open(my $handle, '<', "/proc/self/fd/$_") or failed("descriptor $_"); $handle } @kept[0, 1];
+    make('its mounts', 'setns', fileno($space), 0x20000);
+    chdir($tree) && chroot('.') or failed('its root');
+    for my $number (@kept) { drop($number) }
+  },
+  errors => sub { open(STDERR, '>&', \*STDOUT) or failed('standard error') },
+  made => sub {
+    # proc is still the machine's: it has this process under the pid by which the machine knows it.
+    my ($pid) = split / /, readlink('/proc/self');
+    told("made $pid");
+  },
+  run => sub { ran(words(shift @ARGV)) },
+  addresses => sub {
+    my ($ip, $tar) = words(2);
+    my ($line, $text) = ('', '');
+    for (;;) {
+      # Byte by byte: what comes after these lines is not for us.
+      if (!sysread(STDIN, my $byte, 1)) { print STDERR "the holder ended\n"; exit 70 }
+      elsif ($byte ne "\n") { $line .= $byte }
+      elsif ($line eq 'go' || $line eq 'files') { last }
+      else { $text .= "$line\n"; $line = '' }
+    }
+    # What the lab brings along, before anything of the host runs.
+    ran($tar, qw(--extract --same-permissions --numeric-owner --no-overwrite-dir --keep-directory-symlink --directory=/ --file=-)) if $line eq 'files';
+    local $SIG{PIPE} = 'IGNORE';
+    open(my $batch, '|-', $ip, '-batch', '-') or failed($ip);
+    print {$batch} $text;
+    close($batch) or exit($? >> 8 || 70);
+    told('ready');
+  },
+  streams => sub {
+    my ($which) = words(1);
+    open(STDIN, '<', '/dev/null') or failed('/dev/null');
+    if ($which eq 'none') { open(STDOUT, '>', '/dev/null') && open(STDERR, '>', '/dev/null') or failed('/dev/null') }
+    drop(3);
+  },
+  reap => sub { $SIG{CHLD} = 'IGNORE' },
+  environment => sub { %ENV = map { split(/=/, $_, 2) } words(shift @ARGV) },
   forget => sub { delete @ENV{grep { /^NETRIG_/ } keys %ENV} },
   link => sub { my ($target, $path) = words(2); symlink($target, $path) or failed($path) },
 );
+sub drop {
+  my ($number) = @_;
+  open(my $handle, '<&=', $number) or return;
+  close($handle);
+}
 sub joined {
   my ($directory) = @_;
   open(my $tasks, '>', "$directory/cgroup.procs") or return 0;
   return syswrite($tasks, '0');
+}
+sub written {
+  my ($mode, $text, $path) = @_;
+  umask(0777 & ~$mode);
+  open(my $file, '>', $path) or failed($path);
+  umask(0022);
+  (print {$file} $text) && close($file) or failed($path);
 }
 umask(0022);
 while (defined(my $action = shift @ARGV)) {
@@ -233,3 +359,6 @@ export function enterAction(kind: keyof typeof namespaceFlags, file: string): st
 
 /** The flag of `umount` for what is in use still: MNT_DETACH. */
 export const detach = '2';
+
+/** The action that runs a command to its end, which must be a good one. */
+export const runAction = (...words: readonly string[]): string[] => ['run', String(words.length), ...words];

@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import { isAlive, type ProcessIdentity } from '../../lab/process.js';
-import type { Isolation } from './boot-script.js';
+import type { Isolation } from './boot-actions.js';
 import { holdFile } from './host-file.js';
 import { serveArgv } from './brought-tools.js';
 import { enterCommand } from './enter.js';
