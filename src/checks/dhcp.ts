@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { diagnose } from '../diagnosis/diagnose.js';
 import { zDuration, zEndpoint, zInterfaceName } from '../language/fields.js';
 import type { Outcome } from '../model/verdict.js';
 import { discoverDhcp } from '../probes/dhcp-discover.js';
@@ -8,7 +9,7 @@ import { aloneWhenAbsent, claims, zCount } from '../judging/claims.js';
 import { judgeEachEntry } from '../judging/entries.js';
 import { describeWanted } from '../judging/finding.js';
 import { absent, zMatcher } from '../judging/match.js';
-import { fail, inconclusive } from '../judging/outcome.js';
+import { fail, inconclusive, withDiagnosis } from '../judging/outcome.js';
 import { placeAt } from '../judging/place.js';
 import { defineCheck, looksOnly } from './kind.js';
 
@@ -55,8 +56,10 @@ async function run(spec: Spec, context: ProbeContext): Promise<Outcome> {
   const offers = firstOfEach(answer.offers);
   const { absent: none, count, ...wanted } = spec.expect;
   const what = `DHCP offer to ${spec.from} on ${spec.interface}`;
-  if (offers.length === 0 && !none)
-    return fail('no-answer', `nobody makes a ${what}`, { expected: describe(spec), actual: 'no offer' });
+  if (offers.length === 0 && !none) {
+    const failed = fail('no-answer', `nobody makes a ${what}`, { expected: describe(spec), actual: 'no offer' });
+    return withDiagnosis(failed, await diagnose(context, { source: place, device: spec.interface }));
+  }
   const outcome = judgeEachEntry({
     what,
     found: offers,

@@ -8,6 +8,8 @@ import { explainUnacknowledged } from './after-connection.js';
 import { explain, explainSilence, explainSuccess } from './explain.js';
 import { buildCase } from './follow.js';
 import type { Case } from './follow.js';
+import { explainLease } from './leases.js';
+import type { LeaseRequest } from './leases.js';
 import { explainName } from './names.js';
 import type { NameRequest } from './names.js';
 import { observe } from './observe.js';
@@ -34,8 +36,8 @@ export interface PacketRequest {
   path: PathEvidence | null;
 }
 
-/** What is to be explained: a packet, or a name that did not resolve. */
-export type DiagnosisRequest = PacketRequest | NameRequest;
+/** What is to be explained: a packet, a name that did not resolve, or an address that nobody offered. */
+export type DiagnosisRequest = PacketRequest | NameRequest | LeaseRequest;
 
 /** What was found in a lab since something last changed it. */
 const madeBefore = new WeakMap<LabPlan, Map<string, Promise<Diagnosis | null>>>();
@@ -43,6 +45,7 @@ const madeBefore = new WeakMap<LabPlan, Map<string, Promise<Diagnosis | null>>>(
 function keyOf(request: DiagnosisRequest): string {
   if ('name' in request)
     return ['name', request.source.label, request.name, request.server ?? '', request.port ?? ''].join(' ');
+  if ('device' in request) return ['lease', request.source.label, request.device].join(' ');
   const { source, target, proto, port, fromPort, size, df, cause } = request;
   const shape = [proto, port ?? '', fromPort ?? '', size ?? '', df ? 'df' : '', cause === 'present' ? 'through' : ''];
   return [source.label, target.address, ...shape].join(' ');
@@ -72,7 +75,7 @@ const ofTheWay: readonly RootCause[] = [
 
 /** The way of a packet without what differs from packet to packet; `null` where no two packets are alike. */
 function wayKeyOf(request: DiagnosisRequest): string | null {
-  return 'name' in request || request.cause === 'present'
+  return 'name' in request || 'device' in request || request.cause === 'present'
     ? null
     : `way ${request.source.label} ${request.target.address}`;
 }
@@ -107,6 +110,11 @@ async function followPacket(context: ProbeContext, request: PacketRequest): Prom
   return (await explainUnacknowledged(context, seen, told)) ?? told;
 }
 
+function explainRequest(context: ProbeContext, request: DiagnosisRequest): Promise<Diagnosis | null> {
+  if ('name' in request) return explainName(context, request);
+  return 'device' in request ? explainLease(context, request) : followPacket(context, request);
+}
+
 /** Follows a packet at once, whatever was found before; `null` where nothing certain can be said. Never rejects. */
 export function diagnoseNow(context: ProbeContext, request: PacketRequest): Promise<Diagnosis | null> {
   return followPacket(context, request).catch(() => null);
@@ -128,10 +136,7 @@ export async function diagnose(context: ProbeContext, request: DiagnosisRequest)
   madeBefore.set(context.plan, before);
   const way = wayKeyOf(request);
   const known = way === null ? undefined : before.get(way);
-  const found =
-    before.get(key) ??
-    known ??
-    ('name' in request ? explainName(context, request) : followPacket(context, request)).catch(() => null);
+  const found = before.get(key) ?? known ?? explainRequest(context, request).catch(() => null);
   before.set(key, found);
   const { rootCause } = (await found) ?? { rootCause: null };
   if (way !== null && rootCause !== null && ofTheWay.includes(rootCause)) before.set(way, found);

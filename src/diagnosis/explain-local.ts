@@ -19,11 +19,15 @@ const ago = (time: string | null): string => {
   return ms > 0 && ms < 3_600_000 ? `, ${Math.round(ms / 1000)} s ago` : '';
 };
 
-function stoppedWords({ name, status, exitCode, finishedAt }: EngineContainer, host: string): string {
+function stoppedWords({ name, status, exitCode, error, finishedAt }: EngineContainer, host: string): string {
+  const why = error === null ? '' : `: the engine could not start it: ${error}`;
   return status === 'exited'
-    ? `${name} on ${host} is not running (exited with status ${exitCode ?? '?'}${ago(finishedAt)})`
-    : `${name} on ${host} is not running (${status})`;
+    ? `${name} on ${host} is not running (exited with status ${exitCode ?? '?'}${ago(finishedAt)})${why}`
+    : `${name} on ${host} is not running (${status})${why}`;
 }
+
+const startAgain = ({ name, error }: EngineContainer, host: string): string =>
+  `${error === null ? '' : 'mend what the engine says, then '}docker start ${name}, on ${host}`;
 
 /** So soon after its last start nobody can say that a container runs, ms: the engine waits up to a minute between starts. */
 const justStartedMs = 10_000;
@@ -86,7 +90,7 @@ function stoppedPublisher(c: Case, space: Space, port: number, proto: string): F
     space,
     'container-not-running',
     `${stoppedWords(one, space.host)}; it publishes ${port}, so nobody listens there`,
-    { mend: `docker start ${one.name}, on ${space.host}` },
+    { mend: startAgain(one, space.host) },
   );
 }
 
@@ -105,9 +109,7 @@ export function stoppedOwner(c: Case, address: string): Finding | null {
         space,
         'container-not-running',
         `${stoppedWords(own, host)}; it is to have the address ${address}`,
-        {
-          mend: `docker start ${own.name}, on ${host}`,
-        },
+        { mend: startAgain(own, host) },
       );
   }
   return null;

@@ -97,21 +97,36 @@ function nobodyHas(c: Case, hop: NextHop): Finding {
   );
 }
 
+/** The network of an engine that an interface of its host is the bridge of, with its address there, in words. */
+function engineNetwork(c: Case, space: Space, link: Link): string | null {
+  const networks = (space.kind === 'host' && c.world.engines.get(space.host)?.networks) || [];
+  const own = networks.find(({ id, name }) => link.name === (name === 'bridge' ? 'docker0' : `br-${id.slice(0, 12)}`));
+  const [at] = link.addresses;
+  return own ? `network ${own.name} of the engine${at ? `, where it has ${at.address}/${at.prefix}` : ''}` : null;
+}
+
 /** Somebody has it, but elsewhere than the sender looks. */
-function elsewhere(c: Case, hop: NextHop, holder: { space: Space; link: Link }): Finding | null {
+export function elsewhere(c: Case, hop: NextHop, holder: { space: Space; link: Link }): Finding | null {
   const { space, link, address, route } = hop;
-  if (sameSegment(c.plan, { space, link }, holder) !== false) return null;
-  const [here, there] = [segmentOf(c.plan, space, link), segmentOf(c.plan, holder.space, holder.link)];
+  const network = engineNetwork(c, space, link);
+  const same =
+    network === null
+      ? sameSegment(c.plan, { space, link }, holder)
+      : sameWire(c.world, c.plan, { space, link }, holder);
+  const there = segmentOf(c.plan, holder.space, holder.link);
+  if (same !== false || (network !== null && there === null)) return null;
+  const here = network ?? `segment ${segmentOf(c.plan, space, link) ?? '?'}`;
+  const mend =
+    route !== null
+      ? `a gateway on ${here} for ${route}, on ${space.label}`
+      : network !== null
+        ? `another subnet for the network, one that no segment of the lab has: docker network create --subnet SUBNET, on ${space.label}`
+        : `a route to ${address} by a gateway, or a longer prefix of the address on ${link.name} of ${space.label}`;
   return finding(
     space,
     'wrong-route',
-    `${space.label} takes ${address} for a neighbour on ${link.name} (segment ${here ?? '?'}), but ${holder.space.label} has it on segment ${there ?? '?'}`,
-    {
-      mend:
-        route === null
-          ? `a route to ${address} by a gateway, or a longer prefix of the address on ${link.name} of ${space.label}`
-          : `a gateway on segment ${here ?? '?'} for ${route}, on ${space.label}`,
-    },
+    `${space.label} takes ${address} for a neighbour on ${link.name} (${here}), but ${holder.space.label} has it on segment ${there ?? '?'}`,
+    { mend },
   );
 }
 

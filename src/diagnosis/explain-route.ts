@@ -1,6 +1,6 @@
 import type { Case } from './follow.js';
 import { filteredByQueue, linkDown, lossAt } from './explain-link.js';
-import { isSilent, neighbourStop } from './explain-neighbour.js';
+import { elsewhere, isSilent, neighbourStop } from './explain-neighbour.js';
 import type { NextHop } from './explain-neighbour.js';
 import { finding } from './finding.js';
 import type { Finding } from './finding.js';
@@ -208,7 +208,10 @@ export function cannotSend(c: Case, space: Space, onward: Onward): Finding | nul
   const hop = hops.find((one) => hops.length > 1 && isSilent(c, one)) ?? hops[0];
   if (!hop) return null;
   const { link } = hop;
-  const down = linkDown({ space, link }, onward.name, c.world);
+  const holder = holdersOf(c.world, hop.address).find((one) => one.space !== space);
+  // An engine's bridge without containers has no carrier, and takes what its subnet covers all the same.
+  const astray = link.carrier || !link.up || !holder ? null : elsewhere(c, hop, holder);
+  const down = astray ?? linkDown({ space, link }, onward.name, c.world);
   if (down) return down;
   const big = tooBig(space, link, route, onward);
   if (big) return big;

@@ -22,7 +22,8 @@ import { hopsOf } from './follow.js';
 import type { Case, Step } from './follow.js';
 import { finding, ownerWords } from './finding.js';
 import type { Finding } from './finding.js';
-import { inSubnet, isOwn } from './lookup.js';
+import { elsewhere } from './explain-neighbour.js';
+import { inSubnet, isOwn, lookup } from './lookup.js';
 import { redirectedBy, sharedAddress, sharedMac, takenForAnother } from './explain-identity.js';
 import { holdersOf, linkNamed } from './world.js';
 import type { Link, Space } from './world.js';
@@ -429,11 +430,31 @@ function steeredBy(all: readonly TracedStation[]): string[] {
   });
 }
 
+/**
+ * The engine keeps its networks apart, and drops what a network of it is to get that has taken addresses of a segment: that it
+ * has them is what is wrong.
+ */
+function takenByEngine(c: Case, stop: Finding): Finding | null {
+  const { at } = stop;
+  if (stop.rootCause !== 'filtered' || !at || !stop.sentence.includes('DOCKER-ISOLATION')) return null;
+  const ends = [c.forward[0]?.packet.src, c.address].filter((address) => address !== undefined);
+  for (const address of ends) {
+    const way = lookup(at, { to: address, from: null, iif: null });
+    const link = way.found === 'route' && way.route.gateway === null ? linkNamed(at, way.route.dev) : null;
+    const holder = holdersOf(c.world, address).find(({ space }) => space !== at);
+    if (!link || !holder || !stop.sentence.includes(link.name)) continue;
+    const name = stop.sentence.includes('drops the answer') ? 'the answer' : 'it';
+    const taken = elsewhere(c, { space: at, link, address, route: null, translated: false, name }, holder);
+    if (taken) return { ...taken, evidence: [`${stop.sentence}.`, ...stop.evidence] };
+  }
+  return null;
+}
+
 /** What the observation of one probe says of it. Pure. */
 export function explain(c: Case): Diagnosis | null {
   const all = stations(c);
   const { stop: found, seen } = judgeStop(c, all);
-  const stop = found && { ...found, ...engineMeans(c, found) };
+  const stop = found && { ...found, ...(takenByEngine(c, found) ?? engineMeans(c, found)) };
   const way = hopsOf(c.forward, 'sent');
   const back = hopsOf(c.reply, 'answered');
   const evidence = [...(stop?.evidence ?? []), ...steeredBy(all)];

@@ -30,6 +30,18 @@ export interface NameRequest {
 /** What only a name server says. */
 const verdictsOfServers: readonly Cause[] = ['nxdomain', 'no-answer', 'servfail', 'dns-refused'];
 
+/** A container on a host. */
+interface Placed {
+  host: string;
+  one: EngineContainer;
+}
+
+/** What a server says that does not answer the question itself (RFC 1035, 4.1.1). */
+const saidBy: Partial<Record<Cause, string>> = {
+  servfail: 'fails to answer (SERVFAIL)',
+  'dns-refused': 'refuses to answer (REFUSED)',
+};
+
 /** Where the engine's embedded name server listens in every container's namespace. */
 const embedded = '127.0.0.11';
 
@@ -45,6 +57,14 @@ function called(container: EngineContainer, name: string): EngineContainer['netw
   return container.networks.filter(({ aliases }) => own || aliases.some((alias) => bare(alias) === name));
 }
 
+/** The container with the name, first of those on the asker's own host; and all that the engines of the lab have. */
+function ownerOf(world: World, { source, name }: NameRequest): { owner: Placed | undefined; known: Placed[] } {
+  const wanted = bare(name);
+  const known = [...world.engines].flatMap(([host, { containers }]) => containers.map((one) => ({ host, one })));
+  const named = known.filter(({ one }) => bare(one.name) === wanted || called(one, wanted).length > 0);
+  return { owner: named.find(({ host }) => host === source.endpoint.host) ?? named[0], known };
+}
+
 /** Who has the name, as the engines of the lab know it, for a container that asked its embedded server in vain. */
 function explainUnknown(world: World, request: NameRequest): Diagnosis | null {
   const { source, name } = request;
@@ -52,11 +72,7 @@ function explainUnknown(world: World, request: NameRequest): Diagnosis | null {
   const asker = source.container;
   if (!asker) return null;
   const mine = asker.networks.map((network) => network.name);
-  const known = [...world.engines].flatMap(([host, { containers }]) => containers.map((one) => ({ host, one })));
-  const owner =
-    known.find(
-      ({ host, one }) => host === source.endpoint.host && (bare(one.name) === wanted || called(one, wanted).length > 0),
-    ) ?? known.find(({ one }) => bare(one.name) === wanted || called(one, wanted).length > 0);
+  const { owner, known } = ownerOf(world, request);
   if (!owner) {
     const near = known.find(({ one }) => wanted.startsWith(`${bare(one.name)}.`));
     return near
@@ -163,10 +179,11 @@ async function knownElsewhere(
   const knows = others[at];
   if (!knows) return null;
   const holder = holdersOf(world, server ?? '')[0]?.space.label;
+  const said = saidBy[request.cause] ?? `does not know ${name}`;
   const asked =
     holder === undefined
       ? `${server ?? '?'}, which nobody has`
-      : `${holder} (${server ?? '?'}), which ${spoke ? `does not know ${name}` : 'is no name server'}`;
+      : `${holder} (${server ?? '?'}), which ${spoke ? said : 'is no name server'}`;
   return told(world, `${source.label} asks ${asked}; ${knows.label} (${knows.address}) knows ${name}`, {
     rootCause: 'resolver-wrong',
     evidence: [`${knows.address} answered ${source.label} for ${name}.`],
@@ -234,9 +251,25 @@ function explainLost(world: World, request: NameRequest, found: Diagnosis | null
       sentence: `the question to ${embedded} is not led to the engine: the rules of table nat that do so are gone in ${source.label}`,
       mend: `docker restart ${source.container?.name ?? 'CONTAINER'}, on ${source.endpoint.host}`,
     };
+  const asker = source.container;
+  if (server === embedded && asker && found.rootCause === null && !ownerOf(world, request).owner)
+    return {
+      ...found,
+      sentence: `no container is called ${request.name}, and whom the engine’s server ${embedded} asks in turn for a name that it does not know gives no answer`,
+      mend: `the name of a container on ${asker.networks.map((network) => network.name).join(', ') || 'a network'}, or a name server that answers, in the resolv.conf of ${source.endpoint.host}`,
+    };
+  // Whose service got the question is reached, whatever it made of it.
+  const end = found.way.at(-1);
+  const reached =
+    end !== undefined &&
+    holdersOf(world, server ?? '').some(
+      ({ space }) =>
+        space.label === end.place &&
+        space.listeners.some((one) => one.proto === 'udp' && one.port === (request.port ?? 53)),
+    );
   return {
     ...found,
-    rootCause: found.rootCause ?? 'resolver-unreachable',
+    rootCause: found.rootCause ?? (reached ? null : 'resolver-unreachable'),
     sentence: `the question to ${server ?? '?'}: ${found.sentence}`,
   };
 }

@@ -93,8 +93,14 @@ async function readyWithin(observers: readonly Observer[]): Promise<boolean[]> {
 /**
  * Sends the probe again, once, while all hosts of its way look for it in all their network namespaces. What is added to a host
  * for that is gone when this resolves.
+ *
+ * @param send what is sent, where it is no plain packet: with the ports of the request.
  */
-export async function observe(context: ProbeContext, request: PacketRequest): Promise<Observation> {
+export async function observe(
+  context: ProbeContext,
+  request: PacketRequest,
+  send?: () => Promise<ProbeFate>,
+): Promise<Observation> {
   const { source, target, proto } = request;
   const probe: MarkedProbe = {
     proto,
@@ -112,7 +118,7 @@ export async function observe(context: ProbeContext, request: PacketRequest): Pr
   const world = emptyWorld();
   world.unlooked.push(...left.map((host) => `${host}: the lab has more hosts than are looked at`));
   if (context.readOnly) world.unlooked.push('rules of nftables: nothing may be added to a host for a trace of them');
-  const fate = await sendMarked(context, source, probe);
+  const fate = await (send?.() ?? sendMarked(context, source, probe));
   // What the last frame sets off (an answer that is dropped, an error message) is still on its way.
   await new Promise((resolve) => setTimeout(resolve, limits.afterMs));
   await Promise.all(

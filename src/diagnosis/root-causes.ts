@@ -20,7 +20,7 @@ export const rootCauseCatalogue: Record<RootCause, RootCauseEntry> = {
   },
   'wrong-route': {
     meaning:
-      'A route leads to a next hop that does not lead there: a gateway that nobody has, a host that is no router, or a far address taken for a neighbour.',
+      'A route leads to a next hop that does not lead there: a gateway that nobody has, a host that is no router, or a far address taken for a neighbour, as by a network of an engine with addresses of a segment.',
     looksLike: '`host-unreachable` or `timeout`.',
     known:
       'The route of the host, and who in the lab has the next hop’s address, on which segment, with which routes of its own.',
@@ -179,8 +179,9 @@ export const rootCauseCatalogue: Record<RootCause, RootCauseEntry> = {
   },
   'nobody-listens': {
     meaning: 'The packet came to the host, and no process listens on that port.',
-    looksLike: '`refused`; `port-unreachable` for UDP.',
-    known: 'The refusal left that host, no rule rejected the packet, and the list of its sockets.',
+    looksLike: '`refused`; `port-unreachable` for UDP; `no-answer` of a `dhcp` check.',
+    known:
+      'The refusal left that host, no rule rejected the packet, and the list of its sockets; of a question for an address, who on the segment got it.',
     mend: 'Start the service, or ask the port that it has.',
   },
   'listens-elsewhere': {

@@ -1,4 +1,5 @@
 import { canonicalAddress, familyOf } from '../model/cidr.js';
+import { engineError } from '../places/vantage.js';
 import { readFrame } from './frames.js';
 import type { SeenFrame } from './frames.js';
 import type { Section } from './observer.js';
@@ -136,6 +137,8 @@ export interface EngineContainer {
   name: string;
   status: string;
   exitCode: number | null;
+  /** Why the engine could not start it the last time. */
+  error: string | null;
   finishedAt: string | null;
   startedAt: string | null;
   /** How often the engine started it again by itself. */
@@ -260,7 +263,8 @@ function readRoute(raw: Raw, family: 4 | 6): Route | null {
     gateway: via === null ? (hops[0]?.gateway ?? null) : canonical(via),
     metric: number(raw.metric) ?? 0,
     source: text(raw.prefsrc),
-    dead: flags.includes('dead') || flags.includes('linkdown'),
+    // One whose interface has no carrier (`linkdown`) is used all the same, unless ignore_routes_with_linkdown makes it dead, too.
+    dead: flags.includes('dead'),
     hops,
     mtu: number(metric.mtu),
   };
@@ -449,6 +453,7 @@ function readContainer(raw: Raw): EngineContainer {
     name: (text(raw.Name) ?? '').replace(/^\//, ''),
     status: state.Paused === true ? 'paused' : (text(state.Status) ?? ''),
     exitCode: number(state.ExitCode),
+    error: engineError(text(state.Error) ?? ''),
     finishedAt: text(state.FinishedAt),
     startedAt: text(state.StartedAt),
     restarts: number(raw.RestartCount) ?? 0,

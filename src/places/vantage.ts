@@ -138,11 +138,26 @@ export const enginesContainersArgv: readonly string[] = [
 /** Empty strings are the engine's way to say "none". */
 const orNull = (value: string | undefined): string | null => (value === undefined || value === '' ? null : value);
 
+/** The engine's word of why it could not start a container (`State.Error`), on one line of at most 200 characters, without ids; `null`: none. */
+export function engineError(text: string | undefined): string | null {
+  const line = (text ?? '')
+    .replace(/\s+/g, ' ')
+    .replace(/ \(?[0-9a-f]{64}\)?/g, '')
+    .trim();
+  return line === '' ? null : line.length > 200 ? `${line.slice(0, 199)}…` : line;
+}
+
 /** The part of the engine's answer (`GET /containers/NAME/json`, the same object as `docker inspect`) that probes read. */
 const zInspect = z.object({
   Id: z.string(),
   Name: z.string(),
-  State: z.object({ Status: z.string(), Running: z.boolean(), Pid: z.number(), ExitCode: z.number().optional() }),
+  State: z.object({
+    Status: z.string(),
+    Running: z.boolean(),
+    Pid: z.number(),
+    ExitCode: z.number().optional(),
+    Error: z.string().optional(),
+  }),
   HostConfig: z.object({ NetworkMode: z.string() }),
   Config: z.object({ Image: z.string(), Hostname: z.string() }),
   NetworkSettings: z.object({
@@ -183,7 +198,9 @@ export function readInspect(
     return { unreadable: `the engine's answer lacks ${parsed.error.issues[0]?.path.join('.') ?? 'fields'}` };
   const { Id, Name, State, HostConfig, Config, NetworkSettings } = parsed.data;
   if (!State.Running || State.Pid === 0) {
-    return { stopped: State.Status === 'exited' ? `exited with status ${State.ExitCode ?? 'unknown'}` : State.Status };
+    const how = State.Status === 'exited' ? `exited with status ${State.ExitCode ?? 'unknown'}` : State.Status;
+    const error = engineError(State.Error);
+    return { stopped: error === null ? how : `${how}; the engine could not start it: ${error}` };
   }
   const networks = Object.entries(NetworkSettings.Networks).map(([name, network]) => {
     const address = orNull(network.IPAddress);

@@ -1,5 +1,5 @@
-import { all, on, policy, removed, rule, within } from './fault.js';
-import type { Change, Fault } from './fault.js';
+import { all, nothing, on, policy, removed, rule, within } from './fault.js';
+import type { Change, Fault, Harmless } from './fault.js';
 
 const published: Fault['check'] = ['port', { from: 'client', to: 'server', port: 8080 }];
 const outward: Fault['check'] = ['ping', { from: 'server/app1', to: 'client' }];
@@ -28,6 +28,24 @@ const asks = (server: string): Change =>
   );
 
 export const more: Fault[] = [
+  {
+    name: 'a network of the engine has addresses of the client’s segment, and no container',
+    ...on('server', 'docker network create --subnet 10.1.0.0/28 clash', 'docker network rm clash'),
+    check: published,
+    root: 'wrong-route',
+    says: /server takes 10\.1\.0\.10 for a neighbour on br-\w+ \(network clash of the engine, where it has 10\.1\.0\.1\/28\), but client has it/,
+  },
+  {
+    name: 'a network of the engine has addresses of the client’s segment, and a container on it',
+    ...on(
+      'server',
+      'docker network create --subnet 10.1.0.0/28 clash; docker run -d --name clashing --network clash busybox sleep 86400; sleep 0.3',
+      'docker rm -f clashing; docker network rm clash',
+    ),
+    check: published,
+    root: 'wrong-route',
+    says: /server takes 10\.1\.0\.10 for a neighbour on br-\w+ \(network clash of the engine, where it has 10\.1\.0\.1\/28\), but client has it/,
+  },
   {
     name: 'the port is published at the loopback only',
     ...web1('-p 127.0.0.1:8080:80 web'),
@@ -93,7 +111,7 @@ export const more: Fault[] = [
     ),
     check: published,
     root: ['container-not-running', 'listens-elsewhere'],
-    says: /web1 on server is not running \(created\)|socat of server listens on 127\.0\.0\.1 port 8080 only/,
+    says: /web1 on server is not running \(created\): the engine could not start it: .*8080: bind: address already in use|socat of server listens on 127\.0\.0\.1 port 8080 only/,
   },
   {
     name: 'the engine is not running',
@@ -252,5 +270,55 @@ export const more: Fault[] = [
     check: byName,
     root: 'resolver-wrong',
     says: /app1/,
+  },
+];
+
+/** The port is closed, or the name is nobody's, whatever else is odd. */
+export const harmless: Harmless[] = [
+  {
+    name: 'a container of another port has ended, while the port is closed',
+    ...on('server', 'docker run --name ended -p 8090:80 busybox true', 'docker rm -f ended'),
+    check: ['port', { from: 'client', to: 'server', port: 8091 }],
+    verdict: 'fail',
+    root: 'nobody-listens',
+    says: /on server, nobody listens on tcp port 8091/,
+  },
+  {
+    name: 'DOCKER-USER drops another port, while the port is closed',
+    ...rule('server', 'DOCKER-USER -p tcp --dport 443 -j DROP'),
+    check: ['port', { from: 'client', to: 'server', port: 8091 }],
+    verdict: 'fail',
+    root: 'nobody-listens',
+    says: /on server, nobody listens on tcp port 8091/,
+  },
+  {
+    name: 'a port of a container that nobody listens on',
+    ...nothing,
+    check: ['port', { from: 'server/app1', to: 'server/app2', port: 81 }],
+    verdict: 'fail',
+    root: 'nobody-listens',
+    says: /on server\/app2, nobody listens on tcp port 81/,
+  },
+  {
+    name: 'a name that no engine has',
+    ...nothing,
+    check: ['dns', { from: 'server/app1', name: 'app9' }],
+    verdict: 'fail',
+    root: null,
+    says: /no container is called app9/,
+  },
+  {
+    name: 'a page that answers otherwise than is asked for',
+    ...nothing,
+    check: ['http', { from: 'client', url: 'http://10.2.0.20:8080/', expect: { status: 404 } }],
+    verdict: 'fail',
+    root: null,
+  },
+  {
+    name: 'networks that are kept apart, as must be',
+    ...nothing,
+    check: ['ping', { from: 'server/far', to: 'server/app2', expect: { fails: ['timeout'] } }],
+    verdict: 'pass',
+    root: null,
   },
 ];

@@ -1,4 +1,4 @@
-import { more } from './docker-more.js';
+import { harmless, more } from './docker-more.js';
 import type { Family, Fault } from './fault.js';
 
 const lab = `
@@ -188,4 +188,4 @@ const faults: Fault[] = [
   },
 ];
 
-export const docker: Family = { name: 'docker', lab, faults: [...faults, ...more] };
+export const docker: Family = { name: 'docker', lab, faults: [...faults, ...more], harmless };

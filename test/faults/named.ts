@@ -1,5 +1,5 @@
-import { on, policy, rule } from './fault.js';
-import type { Change, Family, Fault } from './fault.js';
+import { all, nothing, on, policy, rule } from './fault.js';
+import type { Change, Family, Fault, Harmless } from './fault.js';
 
 const lab = `
 scenario: faults-named
@@ -59,6 +59,12 @@ const asks = (server: string): Change => on('client', resolvConf('search lab', `
 const signal = (name: string): string =>
   `kill -${name} $(ss -Hlnup "src 0.0.0.0:53" | grep -o "pid=[0-9]*" | cut -d= -f2)`;
 
+/** On a host, another program in place of what answers at an address. */
+const inPlace = (address: string, command: string): string =>
+  `kill $(ss -Hlnup "src ${address}:53" | grep -o "pid=[0-9]*" | cut -d= -f2); for i in $(seq 100); do ss -Hlnu "src ${address}:53" | grep -q . || break; sleep 0.02; done; ${command} >/dev/null 2>&1 </dev/null & for i in $(seq 100); do ss -Hlnu "src ${address}:53" | grep -q . && break; sleep 0.02; done`;
+/** A server that knows nothing, and says of every name that it fails (rcode 2). */
+const fails = `sed s/0x8583/0x8582/ /usr/local/bin/answers >/run/fails; setsid perl /run/fails 10.2.0.54`;
+
 const faults: Fault[] = [
   {
     name: 'a router drops questions',
@@ -117,6 +123,16 @@ const faults: Fault[] = [
     says: /client asks r1 \(10\.1\.0\.1\), which is no name server; ns \(10\.2\.0\.53\)/,
   },
   {
+    name: 'the client asks a server that fails',
+    ...all(
+      asks('10.2.0.54'),
+      on('empty', `${inPlace('10.2.0.54', fails)}`, `${inPlace('10.2.0.54', 'setsid answers 10.2.0.54')}`),
+    ),
+    check: byName,
+    root: 'resolver-wrong',
+    says: /client asks empty \(10\.2\.0\.54\), which fails to answer \(SERVFAIL\); ns \(10\.2\.0\.53\) knows web\.lab/,
+  },
+  {
     name: 'the client asks nobody',
     ...asks('10.2.0.99'),
     check: byName,
@@ -171,4 +187,65 @@ const faults: Fault[] = [
   },
 ];
 
-export const named: Family = { name: 'named', lab, faults };
+/** What a name server says, or makes of a question, is not the network's. */
+const harmless: Harmless[] = [
+  {
+    name: 'a name that nobody has',
+    ...nothing,
+    check: ['dns', { from: 'client', name: 'nobody.lab', wait: '500ms' }],
+    verdict: 'fail',
+    root: null,
+    says: /nobody\.lab/,
+  },
+  {
+    name: 'a name that must not be there, and is not',
+    ...nothing,
+    check: ['dns', { from: 'client', name: 'nobody.lab', wait: '500ms', expect: { fails: ['nxdomain'] } }],
+    verdict: 'pass',
+    root: null,
+  },
+  {
+    name: 'a name that must not be there, and is',
+    ...nothing,
+    check: ['dns', { from: 'client', name: 'web.lab', wait: '500ms', expect: { fails: ['nxdomain'] } }],
+    verdict: 'fail',
+    root: null,
+  },
+  {
+    name: 'a name with another address than is asked for',
+    ...nothing,
+    check: ['dns', { from: 'client', name: 'web.lab', wait: '500ms', expect: { addresses: '10.2.0.81' } }],
+    verdict: 'fail',
+    root: null,
+    says: /10\.2\.0\.80/,
+  },
+  {
+    name: 'the one name server of a place fails, and no other knows the name',
+    ...all(
+      asks('10.2.0.54'),
+      on('empty', inPlace('10.2.0.54', fails), inPlace('10.2.0.54', 'setsid answers 10.2.0.54')),
+    ),
+    check: ['dns', { from: 'client', name: 'nobody.lab', wait: '500ms' }],
+    verdict: 'fail',
+    root: null,
+    says: /SERVFAIL/i,
+  },
+  {
+    name: 'a name server gets the question, and is silent, since whom it asks in turn is gone',
+    ...all(
+      asks('10.2.0.54'),
+      on(
+        'empty',
+        inPlace('10.2.0.54', 'setsid socat UDP4-LISTEN:53,bind=10.2.0.54,fork,reuseaddr UDP4:10.2.0.99:53'),
+        inPlace('10.2.0.54', 'setsid answers 10.2.0.54'),
+      ),
+      on('ns', signal('STOP'), signal('CONT')),
+    ),
+    check: byName,
+    verdict: 'fail',
+    root: null,
+    says: /the question to 10\.2\.0\.54: it came to empty, where socat listens on udp port 53, and socat sent no answer/,
+  },
+];
+
+export const named: Family = { name: 'named', lab, faults, harmless };

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
-import { endsOverAndOver } from '../../src/diagnosis/explain-local.js';
+import { endsOverAndOver, stoppedOwner } from '../../src/diagnosis/explain-local.js';
 import type { Case } from '../../src/diagnosis/follow.js';
+import { engineError } from '../../src/places/vantage.js';
 import type { EngineContainer } from '../../src/diagnosis/world.js';
 
 const ago = (ms: number): string => new Date(Date.now() - ms).toISOString();
@@ -12,6 +13,7 @@ function ofProbe(over: Partial<EngineContainer>, label = 'server', port = 8080):
     name: 'web',
     status: 'restarting',
     exitCode: 1,
+    error: null,
     finishedAt: ago(500),
     startedAt: ago(600),
     restarts: 4,
@@ -54,4 +56,28 @@ describe('diagnosis: a container that ends and is started again', () => {
     ['is another one than the container that got it', () => ofProbe({ published: [] }, 'server/other')],
   ] as const)
     it(`is not named where it ${what}`, () => expect(endsOverAndOver(seen())).to.equal(null));
+});
+
+describe('diagnosis: why an engine could not start a container', () => {
+  it('is said on one line, without ids, and not at length', () => {
+    const id = 'e595f366da7b9a9f8d9c4127e5e9965ccce570596b0644d5c17a09ba23b195b7';
+    expect(engineError(`endpoint web (${id}): bind:\n address in use`)).to.equal('endpoint web: bind: address in use');
+    expect(engineError('x'.repeat(500))).to.have.length(200);
+    expect(engineError('')).to.equal(null);
+    expect(engineError(undefined)).to.equal(null);
+  });
+
+  it('stands with the container that is to have the address', () => {
+    const seen = ofProbe({
+      status: 'created',
+      error: 'address already in use',
+      networks: [{ name: 'lan', id: 'n', address: '172.18.0.2', address6: '', aliases: [] }],
+    });
+    seen.world.spaces = [];
+    const found = stoppedOwner(seen, '172.18.0.2')!;
+    expect(found.sentence).to.equal(
+      'web on server is not running (created): the engine could not start it: address already in use; it is to have the address 172.18.0.2',
+    );
+    expect(found.mend).to.equal('mend what the engine says, then docker start web, on server');
+  });
 });

@@ -10,6 +10,7 @@ import { explain, explainSuccess } from '../../src/diagnosis/explain.js';
 import { ownAddressMissing } from '../../src/diagnosis/explain-route.js';
 import { buildCase } from '../../src/diagnosis/follow.js';
 import { readFrame } from '../../src/diagnosis/frames.js';
+import { explainNoOffer } from '../../src/diagnosis/leases.js';
 import { lookup } from '../../src/diagnosis/lookup.js';
 import { observerProgram, readSections } from '../../src/diagnosis/observer.js';
 import type { Section } from '../../src/diagnosis/observer.js';
@@ -318,6 +319,21 @@ describe('What stops a packet, by what was seen of it', () => {
     expect(ownAddressMissing(seen, router, '10.66.0.1')).to.equal(null);
     router.links[1]!.master = 'br0';
     expect(ownAddressMissing(seen, router, '10.1.0.10')).to.equal(null);
+  });
+
+  it('a route whose interface has no carrier is used all the same, unless the kernel says that it is dead', () => {
+    const world = emptyWorld();
+    const routes = [
+      { dst: 'default', gateway: '10.1.0.1', dev: 'eth0' },
+      { dst: '10.2.0.0/24', dev: 'br0', flags: ['linkdown'] },
+      { dst: '10.3.0.0/24', dev: 'br0', flags: ['dead', 'linkdown'] },
+    ];
+    addToWorld(world, 'client', sectionsOf({ nics: [], routes }));
+    const by = (to: string): string | null => {
+      const found = lookup(world.spaces[0]!, { to, from: null, iif: null });
+      return found.found === 'route' ? found.route.dev : null;
+    };
+    expect(['10.2.0.9', '10.3.0.9'].map(by)).to.deep.equal(['br0', 'eth0']);
   });
 
   it('the same on the way back', () => {
@@ -634,6 +650,96 @@ describe('What stops a packet, by what was seen of it', () => {
     const hosts = stopsAtRouter(healthy());
     hosts['router']!.sysctl = ['ipv4/ip_forward\t0', 'ipv4/conf/eth0/forwarding\t0'];
     expect(explainCause(told(hosts), 'wrong-answer')!.rootCause).to.equal('forwarding-off');
+  });
+});
+
+describe('Why nobody offers an address', () => {
+  const everybody = 'ff:ff:ff:ff:ff:ff';
+  /** A datagram from one port of DHCP to the other. */
+  function datagram(srcMac: string, src: string, from: number, to: number): string {
+    const data = Buffer.alloc(60);
+    data.set([...macOf(everybody), ...macOf(srcMac), 0x08, 0x00, 0x45, 0, 0, 46, 0, 0, 0, 0, 64, 17, 0, 0], 0);
+    data.set([...bytesOf(src), ...bytesOf('255.255.255.255')], 26);
+    data.writeUInt16BE(from, 34);
+    data.writeUInt16BE(to, 36);
+    data.writeUInt16BE(26, 38);
+    return data.toString('hex');
+  }
+  const question = datagram(macs.client, '0.0.0.0', 68, 67);
+  const segment = (): Record<string, HostSpec> => ({
+    client: { nics: [{ name: 'eth0', mac: macs.client }], frames: [frame(1000, 2, 4, question)] },
+    router: {
+      nics: [{ name: 'eth0', mac: macs.left, address: '10.1.0.1/24' }],
+      listen: ['udp UNCONN 0 0 0.0.0.0:67 0.0.0.0:* users:(("dhcpd",pid=9,fd=3))'],
+      frames: [frame(2000, 2, 0, question)],
+    },
+    server: { nics: [{ name: 'eth0', mac: macs.server, address: '10.2.0.20/24' }] },
+  });
+  function said(
+    hosts: Record<string, HostSpec>,
+    fate: ProbeFate = { fate: 'silent' },
+  ): ReturnType<typeof explainNoOffer> {
+    const world = emptyWorld();
+    for (const [host, spec] of Object.entries(hosts)) addToWorld(world, host, sectionsOf(spec));
+    const probe = {
+      ...{ proto: 'udp' as const, address: '255.255.255.255', port: 67, mark: 68, waitMs: 1, size: 56, df: false },
+      payload: Buffer.alloc(0),
+    };
+    const source = {
+      label: 'client',
+      endpoint: { kind: 'host', host: 'client' },
+      container: null,
+    } as unknown as Vantage;
+    return explainNoOffer(buildCase({ world, probe, fate }, source, plan)!);
+  }
+
+  it('names no cause where a server got the question, and says which', () => {
+    expect(said(segment())!).to.include({
+      rootCause: null,
+      sentence: 'the question came to router, where dhcpd listens on udp port 67, and no offer came of it',
+    });
+    expect(said(segment(), { fate: 'answered' })).to.equal(null);
+  });
+
+  it('nobody who listens, and the server that is on another segment', () => {
+    const hosts = segment();
+    hosts['server']!.listen = hosts['router']!.listen!;
+    hosts['router']!.listen = [];
+    expect(said(hosts)!).to.include({
+      rootCause: 'nobody-listens',
+      sentence:
+        'the question came to router, and it does not listen on udp port 67, where servers and relays of DHCP do; server does, and did not get it',
+      mend: 'a relay on this segment that passes questions on to server, or server on this segment',
+    });
+    hosts['server']!.listen = [];
+    expect(said(hosts)!.sentence).to.match(/where servers and relays of DHCP do$/);
+  });
+
+  it('a server of another interface, and one whose interface is down', () => {
+    const other = segment();
+    other['router']!.listen = ['udp UNCONN 0 0 0.0.0.0%eth1:67 0.0.0.0:* users:(("dhcpd",pid=9,fd=3))'];
+    expect(said(other)!).to.include({
+      rootCause: 'listens-elsewhere',
+      sentence: 'router got the question by eth0, and dhcpd there listens on udp port 67 of interface eth1 only',
+    });
+    const down = segment();
+    down['router']!.nics[0]!.flags = [];
+    down['router']!.frames = [];
+    expect(said(down)!).to.include({
+      rootCause: 'link-down',
+      sentence: 'eth0 of router is down, so the question cannot pass',
+    });
+  });
+
+  it('an offer that is lost on its way, and a question that nobody got', () => {
+    const lost = segment();
+    lost['router']!.frames!.push(frame(3000, 2, 4, datagram(macs.left, '10.1.0.1', 67, 68)));
+    expect(said(lost)!).to.include({ rootCause: null, sentence: 'the offer was last seen at eth0 of router' });
+    const alone = segment();
+    alone['router']!.frames = [];
+    expect(said(alone)!.sentence).to.equal('the question left client, and came to no other place of the lab');
+    alone['client']!.frames = [];
+    expect(said(alone)).to.equal(null);
   });
 });
 
