@@ -16,8 +16,11 @@ import {
   outsideHosts,
 } from './wording.js';
 
-// The package's CommonJS build and its type file disagree about the default export; `require` gives what is really there.
-const junit = createRequire(import.meta.url)('junit-report-builder') as Builder;
+/**
+ * Loaded when it is needed: a run would wait for its modules before it begins. The package's CommonJS build and its type file
+ * disagree about the default export; `require` gives what is really there.
+ */
+const junit = (): Builder => createRequire(import.meta.url)('junit-report-builder') as Builder;
 
 /** Characters of output kept a command: CI systems hold the whole file in memory. */
 const outputLimit = 4000;
@@ -135,7 +138,9 @@ function addCase(
  * reason. A lab that broke is a case of its own, so that a suite can't look whole without its items.
  */
 export function junitXml(model: RunModel): string {
-  const builder = junit.newBuilder().name(xmlText(`netrig ${model.netrig}`.trim()));
+  const builder = junit()
+    .newBuilder()
+    .name(xmlText(`netrig ${model.netrig}`.trim()));
   for (const scenario of model.scenarios) {
     const { last } = scenario;
     const suite = builder
