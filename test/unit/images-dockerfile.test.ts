@@ -102,20 +102,30 @@ describe('Dockerfiles', () => {
         'COPY *.none /x/',
         'COPY $NONE ${NONE} /x/',
         'COPY --from=b none /x',
-        'COPY --parents none /x',
         'COPY link/none /x',
         'ADD https://example.org/none /x',
         'ADD git@example.org:none.git /x',
         'ADD github.com/moby/none /x',
-        'ADD --keep-git-dir none /x',
-        'COPY --exclude=*.x none /x',
         'COPY none\\ 1 /x',
-        'COPY <<EOF /x\nnone\nEOF',
         'COPY "no ne" /x',
         'RUN COPY none /x',
         'COPY',
       ])
         expect(told(`FROM a\n${line}`), line).to.deep.equal([]);
+    });
+
+    it('are told of what is newer than the engine that builds, whichever stage it is in', () => {
+      expect(told('FROM a\nRUN <<EOF\nnone\nEOF\nFROM b\nCOPY <<EOF /x\nnone\nEOF')).to.deep.equal([
+        '2 here-documents (`<<`) are newer than Docker 20.10, which builds it: join the commands by `&& \\`',
+        '6 here-documents (`<<`) are newer than Docker 20.10, which builds it: put the text into a file beside the Dockerfile',
+      ]);
+      expect(told('FROM a\nCOPY --link --form=b c /d\nADD --keep-git-dir=true e /f\nFROM b')).to.deep.equal([
+        '2 Docker 20.10, which builds it, knows no flag `--link` of COPY',
+        '2 Docker 20.10, which builds it, knows no flag `--form` of COPY; did you mean "from"?',
+        '3 Docker 20.10, which builds it, knows no flag `--keep-git-dir` of ADD',
+      ]);
+      expect(told('FROM --platform=$X a\nRUN --mount=type=cache,target=/x --network=none b --link')).to.deep.equal([]);
+      expect(told('FROM a\nCOPY --chmod=1 --chown=2 hour.sh /x\nHEALTHCHECK --interval=1s CMD x')).to.deep.equal([]);
     });
 
     it('are told of the stages that are built', () => {

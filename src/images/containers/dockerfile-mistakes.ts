@@ -37,6 +37,33 @@ const keywords: readonly string[] = [
   'WORKDIR',
 ];
 
+/** Flags that the engine knows which builds Dockerfiles: BuildKit of Docker 20.10. Seen there: others are parse errors. */
+const knownFlags: Readonly<Record<string, readonly string[]>> = {
+  ADD: ['chmod', 'chown'],
+  COPY: ['chmod', 'chown', 'from'],
+  FROM: ['platform'],
+  RUN: ['mount', 'network', 'security'],
+};
+
+/** What came into Dockerfiles after the engine that builds them: each is an error wherever it stands. */
+function tooNew(instruction: DockerfileInstruction): DockerfileMistake[] {
+  const { line, keyword, here } = instruction;
+  if (here)
+    return [
+      {
+        line,
+        message: `here-documents (\`<<\`) are newer than Docker 20.10, which builds it: ${keyword === 'RUN' ? 'join the commands by `&& \\`' : 'put the text into a file beside the Dockerfile'}`,
+      },
+    ];
+  const known = knownFlags[keyword];
+  return wordsOf(instruction).flags.flatMap((flag) => {
+    const [, name] = /^--([a-z][a-z-]*)(?:=|$)/.exec(flag) ?? [];
+    if (known === undefined || name === undefined || known.includes(name)) return [];
+    const guess = suggestion(name, known);
+    return [{ line, message: `Docker 20.10, which builds it, knows no flag \`--${name}\` of ${keyword}${guess}` }];
+  });
+}
+
 /** Instructions of a stage, with the names and numbers of stages that it stands on or takes from. */
 interface Stage {
   name: string | null;
@@ -88,8 +115,8 @@ const uncertain = /["'`\\$<>[\]*?:@#]|^github\.com\/|\.git$/;
 function sourcesOf(instruction: DockerfileInstruction): string[] {
   if (instruction.keyword !== 'COPY' && instruction.keyword !== 'ADD') return [];
   const { flags, rest } = wordsOf(instruction);
-  // Another place to take from, or another way to read the names.
-  if (!flags.every((flag) => /^--(?:chown|chmod)=|^--link$/.test(flag))) return [];
+  // Another place to take from.
+  if (!flags.every((flag) => /^--(?:chown|chmod)=/.test(flag))) return [];
   if (rest[0]?.startsWith('[') === true) return listOf(rest.join(' ')).slice(0, -1).filter(certain);
   // A quote may hold a blank, and then the words are others.
   return rest.some((word) => /["'`\\]/.test(word)) ? [] : rest.slice(0, -1).filter(certain);
@@ -122,7 +149,7 @@ function isMissing(context: string, source: string): boolean {
 }
 
 /**
- * What would keep a build from succeeding whatever it meets: unknown instructions, files that `COPY` and `ADD` name and that the
+ * What would keep a build from succeeding whatever it meets: unknown instructions, what is newer than the engine that builds them, files that `COPY` and `ADD` name and that the
  * context does not have, `FROM` without an image, a `target` that is no stage. Where variables, patterns, links or the stages that are built leave it open,
  * nothing is said. In the order of the lines.
  */
@@ -147,6 +174,8 @@ export function dockerfileMistakes(
   });
   // With a word that says nothing, where a stage begins is not known either.
   if (unknown.length > 0) return unknown;
+  const newer = instructions.flatMap(tooNew);
+  if (newer.length > 0) return newer;
   const read = readDockerfile(text, buildArguments);
   if ('problem' in read) return [{ line: read.line, message: read.problem }];
   const stages = stagesOf(instructions);

@@ -9,6 +9,8 @@ export interface DockerfileInstruction {
   keyword: string;
   /** As it stands in the file. */
   text: string;
+  /** Here-documents follow it. */
+  here?: true;
 }
 
 /** An image that a Dockerfile stands on or copies from. */
@@ -83,8 +85,9 @@ export function dockerfileInstructions(text: string): DockerfileInstruction[] {
     }
     whole = (whole + next).trim();
     const keyword = /^[A-Za-z]+/.exec(whole)?.[0].toUpperCase() ?? '';
-    found.push({ line, keyword, text: whole });
-    at = lastHereLine(lines, at, hereDocuments(whole));
+    const last = lastHereLine(lines, at, hereDocuments(whole));
+    found.push({ line, keyword, text: whole, ...(last > at ? { here: true as const } : {}) });
+    at = last;
   }
   return found;
 }
