@@ -1,15 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf, NetrigError } from '../errors.js';
 import { isAlive, ownIdentity, signalProcess, waitUntilGone, type ProcessIdentity } from '../lab/process.js';
@@ -25,6 +15,7 @@ import type { Room } from './room.js';
 import { hashOf, newCode, normalCode } from './secrets.js';
 import { serveClass } from './server.js';
 import { stateOf } from './state.js';
+import { makeDirectorySync } from '../model/directory.js';
 
 /** Where a class of that name keeps everything. */
 export function classDirectory(name: string): string {
@@ -134,7 +125,7 @@ export function drawnExercises(file: ClassFile): GivenExercise[] {
 /** The same, for whoever comes first: what the values are drawn with is made, and the class has the same when it starts. */
 export function drawExercises(file: ClassFile): GivenExercise[] {
   const directory = classDirectory(file.name);
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  makeDirectorySync(directory, 0o700);
   return exercisesOf(file, directory);
 }
 
@@ -199,7 +190,7 @@ export interface StartedClass {
  */
 export async function startClass(file: ClassFile, options: StartOptions): Promise<StartedClass> {
   const directory = classDirectory(file.name);
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  makeDirectorySync(directory, 0o700);
   const exercises = exercisesOf(file, directory);
   hold(directory, file.file);
   const free = (): void => rmSync(join(directory, holdingName), { force: true });

@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '../errors.js';
 import type { ResourceLimits } from '../model/size.js';
@@ -19,6 +18,7 @@ import { workOf } from './state.js';
 import { openTerminals } from './terminals.js';
 import { askRound } from './student.js';
 import { closesAt, isOpen } from './timing.js';
+import { makeDirectorySync } from '../model/directory.js';
 
 export interface ClassroomOptions {
   title: string;
@@ -54,7 +54,7 @@ const betweenWatchesMs = 12_000;
 const placesMs = 4000;
 
 export function createClassroom(options: ClassroomOptions): Classroom {
-  for (const part of ['casts', 'rounds']) mkdirSync(join(options.directory, part), { recursive: true, mode: 0o700 });
+  for (const part of ['casts', 'rounds']) makeDirectorySync(join(options.directory, part), 0o700);
   const book = openBook(openRecord(join(options.directory, recordName)));
   const ending = new AbortController();
   const room = roomOf(options, book, ending.signal);

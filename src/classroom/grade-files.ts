@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { neutralise } from '../report/terminal-text.js';
 import {
@@ -11,6 +11,7 @@ import {
   type GradingOptions,
 } from './grades.js';
 import { writeCsv } from './csv.js';
+import { makeDirectorySync } from '../model/directory.js';
 
 function escaped(text: string): string {
   return neutralise(text).replace(/[&<>"']/g, (sign) => `&#${sign.charCodeAt(0)};`);
@@ -84,7 +85,7 @@ export function undecidedCsv(options: GradingOptions): string {
  * `gradescope/EXERCISE/ID/results.json`.
  */
 export function writeGrades(directory: string, options: GradingOptions): void {
-  mkdirSync(join(directory, 'students'), { recursive: true, mode: 0o700 });
+  makeDirectorySync(join(directory, 'students'), 0o700);
   const write = (file: string, text: string): void => writeFileSync(join(directory, file), text, { mode: 0o600 });
   write('wide.csv', wideCsv(options));
   write('long.csv', longCsv(options));
@@ -98,7 +99,7 @@ export function writeGrades(directory: string, options: GradingOptions): void {
     for (const one of own) {
       const { of } = options.exercises.find(({ settings }) => settings.id === one.exercise)!;
       const folder = join('gradescope', one.exercise, fileName(student.id));
-      mkdirSync(join(directory, folder), { recursive: true, mode: 0o700 });
+      makeDirectorySync(join(directory, folder), 0o700);
       write(join(folder, 'results.json'), `${JSON.stringify(gradescopeResults(one, of(student.id)), null, 2)}\n`);
     }
   }

@@ -1,10 +1,11 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isShown } from '../exercise/exercise.js';
 import { sumSentence, type CheckGrade } from '../exercise/grade.js';
 import type { GradedHandIn as GradedFiles } from '../exercise/grade-hand-ins.js';
 import { writeCsv } from './csv.js';
 import { gradescopeResults, type Graded } from './grades.js';
+import { makeDirectorySync } from '../model/directory.js';
 
 /** What a person has to look at before the sheet is final, one sentence each; empty: nothing. */
 export function openQuestions({ problems, grade, failed, others }: GradedFiles): string[] {
@@ -92,7 +93,7 @@ export function handInResults({ handIn, exercise, grade, problems }: GradedFiles
 /** Writes the sheet of a folder of hand-ins: `wide.csv`, `long.csv`, and `gradescope/STUDENT/results.json`. */
 export function writeSheet(directory: string, graded: readonly GradedFiles[]): void {
   const write = (file: string, text: string): void => {
-    mkdirSync(join(directory, file, '..'), { recursive: true, mode: 0o700 });
+    makeDirectorySync(join(directory, file, '..'), 0o700);
     writeFileSync(join(directory, file), text, { mode: 0o600 });
   };
   write('wide.csv', handInsWide(graded));

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { NetrigError } from '../errors.js';
 import { exerciseOf, type Exercise, type GradedCheck } from '../exercise/exercise.js';
@@ -16,6 +16,7 @@ import { hold, release } from './class.js';
 import { hashOf, newCode, normalCode } from './secrets.js';
 import { serveClass } from './server.js';
 import { wantLab } from './student.js';
+import { makeDirectorySync } from '../model/directory.js';
 
 const noLimits: ResourceLimits = { memory: null, pids: null, cpus: null, disk: null };
 
@@ -136,7 +137,7 @@ export async function startPlay(file: string, scenarios: readonly Scenario[], op
   const first = scenarios[0];
   if (!first) throw new NetrigError('NETRIG_USAGE', `${file} has no scenario to play.`);
   const directory = playDirectory(file);
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  makeDirectorySync(directory, 0o700);
   hold(directory, file);
   try {
     const classroom = createClassroom({

@@ -1,7 +1,8 @@
-import { closeSync, fdatasync, fsyncSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, fdatasync, fsyncSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { messageOf, NetrigError } from '../errors.js';
 import type { ClassEvent, ClassEventBody } from './events.js';
+import { makeDirectorySync } from '../model/directory.js';
 
 /** What happened in a class, in order; nothing in it is ever changed. */
 export interface ClassRecord {
@@ -86,7 +87,7 @@ function recordError(file: string, error: unknown): NetrigError {
 
 function openFile(file: string): number {
   try {
-    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+    makeDirectorySync(dirname(file), 0o700);
     return openSync(file, 'a+', 0o600);
   } catch (error) {
     throw recordError(file, error);

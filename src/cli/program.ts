@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { commandTable, type CommandGroup, type CommandRow, type OptionRow } from './command-table.js';
+import { NetrigError } from '../errors.js';
 import type { Handlers } from './flags.js';
 
 export type * from './flags.js';
@@ -22,6 +23,18 @@ function addWords(command: Command, { summary, description }: CommandRow | Comma
   return command.summary(summary).description(description);
 }
 
+/**
+ * An empty argument is a variable that was not set, too: as a path it would be the working directory with all that is in it. A
+ * command for a host may have any arguments.
+ */
+function refuseEmpty(row: CommandRow, values: readonly unknown[]): void {
+  for (const [index, { name }] of (row.arguments ?? []).entries())
+    if (!name.startsWith('<command') && [values[index]].flat().includes(''))
+      throw new NetrigError('NETRIG_USAGE', `argument '${name.replace(/[<>[\].]/g, '')}' is empty.`, {
+        hint: `\`netrig ${row.name} --help\` says what there is.`,
+      });
+}
+
 /** @param act Called with the command's arguments, then its options' values. */
 function addCommand(parent: Command, row: CommandRow, act: (values: unknown[]) => Promise<void>): void {
   const command = addWords(parent.command(row.name), row);
@@ -29,7 +42,10 @@ function addCommand(parent: Command, row: CommandRow, act: (values: unknown[]) =
   for (const option of Object.values<OptionRow>(row.options)) command.addOption(optionOf(option));
   if (row.passThrough) command.passThroughOptions();
   // Commander appends itself after the declared arguments and flags.
-  command.action(async (...values: unknown[]) => act(values.slice(0, -1)));
+  command.action(async (...values: unknown[]) => {
+    refuseEmpty(row, values);
+    await act(values.slice(0, -1));
+  });
 }
 
 /**

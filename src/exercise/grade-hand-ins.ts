@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { doInJobs } from '../mutate/jobs.js';
 import { openDirectory, runOnce, type RunOnceOptions } from '../mutate/run-once.js';
@@ -9,6 +9,7 @@ import { grade, type Grade } from './grade.js';
 import { commonText, type Exercise } from './exercise.js';
 import type { HandIn } from './hand-ins.js';
 import { brokenOf, seenOf } from './judge-labs.js';
+import { makeDirectory } from '../model/directory.js';
 
 /** What one hand-in came to. */
 export interface GradedHandIn {
@@ -60,7 +61,7 @@ async function gradeOne(handIn: HandIn, dir: string, options: GradeOptions): Pro
     durationMs: 0,
   };
   if (graded.problems.length > 0) return graded;
-  await mkdir(dir, { recursive: true });
+  await makeDirectory(dir);
   const own = new Set(handIn.steps.map(({ id }) => id));
   const ran = await runOnce(withAnswer(exercise.scenario, handIn), dir, {
     ...options,

@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isMap } from 'yaml';
 import { ScenarioSource } from '../mutate/draft.js';
@@ -20,6 +20,7 @@ import type { Proof, ProofLab, ProofLine } from './proof.js';
 import { stageByStage } from './rounds.js';
 import { staticFlaws } from './static-flaws.js';
 import { atStart, whenSolved } from './views.js';
+import { makeDirectory } from '../model/directory.js';
 
 /** A file with an exercise, to be proven. */
 export interface ProofSubject {
@@ -152,7 +153,7 @@ class Work {
 
   private async run(name: string, scenario: Scenario, stopAt: RunOnceOptions['stopAt'] = null): Promise<Ran | null> {
     const dir = join(this.base, this.subject.exercise.id.replace(/[^A-Za-z0-9._-]+/g, '-'), name);
-    await mkdir(dir, { recursive: true });
+    await makeDirectory(dir);
     const ran = await runOnce(scenario, dir, { ...this.options, stopAt });
     if (this.options.keep === null) await rm(dir, { recursive: true, force: true });
     return this.options.signal.aborted ? null : ran;

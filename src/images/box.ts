@@ -1,4 +1,4 @@
-import { chmod, lstat, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, lstat, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { NetrigError } from '../errors.js';
 import { outerIds } from '../lab/outer-users.js';
@@ -31,6 +31,7 @@ import {
   type ImageOptions,
 } from './store.js';
 import { noteUse } from './use.js';
+import { makeDirectory } from '../model/directory.js';
 
 /** A Vagrant box of netrig's own: a host image with a kernel, on a disk that boots. */
 export interface VagrantBox {
@@ -231,7 +232,7 @@ export async function buildBox(
   const progress = (text: string): void =>
     options.progress(`${prefix}${image}: ${text} (${formatDuration(performance.now() - started)})`);
   try {
-    await mkdir(images, { recursive: true });
+    await makeDirectory(images);
   } catch (error) {
     throw codedOrBuild(error, prefix + image, images);
   }

@@ -9,6 +9,7 @@ import { codedIfNoSpace } from './build-failure.js';
 import { takeLock } from './lock.js';
 import { diskUsage, formatBytes, imagesDirectory, removeTree, type ImageOptions } from './store.js';
 import { noteUse, userOf } from './use.js';
+import { makeDirectory } from '../model/directory.js';
 
 /**
  * Things of the cache beside host images: built once from what their key stands for, then only read. An entry is a
@@ -113,7 +114,7 @@ export async function ensureEntry<Facts>(
   const known = await findEntry<Facts>(name);
   if (known !== null) return known;
   const room = cacheRoom(name.room);
-  await mkdir(room, { recursive: true });
+  await makeDirectory(room);
   const lock = await takeLock(join(room, `.lock-${name.name}-${name.key}`), {
     subject: build.subject,
     deadlineMs: lockDeadlineMs,
@@ -163,7 +164,7 @@ async function makeEntry<Facts>(
   const directory = join(room, `.build-${suffix}-${process.pid}-${randomBytes(3).toString('hex')}`);
   const logFile = join(dirname(room), 'logs', `${name.room}-${name.name}.log`);
   await mkdir(directory, { mode: 0o755 });
-  await mkdir(dirname(logFile), { recursive: true });
+  await makeDirectory(dirname(logFile));
   const log = createWriteStream(logFile);
   // a full disk shows in the work itself; the log must not bring the process down
   log.on('error', () => undefined);

@@ -4,7 +4,6 @@ import {
   access,
   constants,
   lstat,
-  mkdir,
   readdir,
   readFile,
   rename,
@@ -36,6 +35,8 @@ import { giveToHosts } from './owners.js';
 import { findMirror } from './mirror.js';
 import { imageRecipe, recipeKey, requireHostImageRow, type ImageRecipe } from './recipe.js';
 import { noteUse, userOf } from './use.js';
+import { makeDirectory } from '../model/directory.js';
+import { asCoded } from '../model/refused-write.js';
 
 export interface ImageOptions {
   /** Aborting ends the build and leaves nothing of it; the promise rejects with NETRIG_INTERRUPTED. */
@@ -313,7 +314,7 @@ export async function buildHostImage(
   const calledAt = Date.now();
   const progress = (text: string): void => options.progress(`${name}: ${text}`);
   try {
-    await mkdir(images, { recursive: true });
+    await makeDirectory(images);
   } catch (error) {
     throw codedOrBuild(error, name, images);
   }
@@ -341,6 +342,8 @@ export async function buildHostImage(
 export function codedOrBuild(error: unknown, name: string, images: string): unknown {
   const coded = codedIfNoSpace(error, images);
   if (isNetrigError(coded)) return coded;
+  const refused = asCoded(error);
+  if (refused !== null) return refused;
   return new NetrigError('NETRIG_IMAGE_BUILD', `the image ${name} could not be made ready: ${messageOf(error)}`, {
     cause: error,
   });
@@ -428,8 +431,8 @@ export async function inBuildDirectory<T>(
   const images = imagesDirectory();
   const directory = join(images, `.build-${name}-${process.pid}-${randomBytes(3).toString('hex')}`);
   const logFile = join(dirname(images), 'logs', `image-${name}.log`);
-  await mkdir(join(directory, 'tmp'), { recursive: true });
-  await mkdir(dirname(logFile), { recursive: true });
+  await makeDirectory(join(directory, 'tmp'));
+  await makeDirectory(dirname(logFile));
   const log = createWriteStream(logFile);
   // a full disk shows in the build itself; the log must not bring the process down
   log.on('error', () => undefined);
@@ -548,7 +551,7 @@ export async function configure(
     }
   }
   for (const { unit, target } of recipe.enabled) {
-    await mkdir(join(units, `${target}.wants`), { recursive: true });
+    await makeDirectory(join(units, `${target}.wants`));
     const own = recipe.files.some((file) => file.path === `etc/systemd/system/${unit}`);
     await replaceLink(own ? `../${unit}` : `/lib/systemd/system/${unit}`, join(units, `${target}.wants`, unit));
   }
@@ -556,7 +559,7 @@ export async function configure(
   for (const [path, target] of Object.entries(recipe.links)) await replaceLink(target, join(root, path));
   for (const file of recipe.files) {
     const path = join(root, file.path);
-    await mkdir(dirname(path), { recursive: true });
+    await makeDirectory(dirname(path));
     // resolv.conf may be a symbolic link, and would be written through it
     await unlink(path).catch(() => undefined);
     await writeFile(path, file.content);

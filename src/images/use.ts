@@ -1,6 +1,7 @@
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { readdir, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { lifeOf, ownIdentity, ownPidSpace, type PidSpace, type ProcessIdentity } from '../lab/process.js';
+import { makeDirectory } from '../model/directory.js';
 
 /**
  * Which processes may have lab hosts that stand on an image. The kernel would let us delete the lower directory of a
@@ -18,7 +19,7 @@ export async function noteUse(imageDirectory: string): Promise<void> {
   const { pid, startTime } = ownIdentity();
   const { bootId, pidNamespace } = ownPidSpace();
   try {
-    await mkdir(users, { recursive: true });
+    await makeDirectory(users);
     await writeFile(join(users, [basename(imageDirectory), bootId, pidNamespace, pid, startTime].join('.')), '');
     await forgetTheDead(users);
   } catch (error) {

@@ -7,6 +7,7 @@ import { NetrigError } from '../errors.js';
 import type { LabRecord } from '../providers/provider.js';
 import { writeOwnFile } from './own-file.js';
 import { isAlive, type Life, lifeOf, ownIdentity, ownPidSpace } from './process.js';
+import { makeDirectorySync } from '../model/directory.js';
 
 const recordName = 'lab.json';
 const idPattern = /^[a-z0-9][a-z0-9-]{0,40}$/;
@@ -51,7 +52,7 @@ function writeAtomically(directory: string, record: LabRecord): void {
 /** Makes the lab's directory, readable to its owner only, with the record in it. Throws when the id is taken. */
 export function createRecord(record: LabRecord): string {
   const directory = labDirectory(record.id);
-  mkdirSync(labsDirectory(), { recursive: true, mode: 0o700 });
+  makeDirectorySync(labsDirectory(), 0o700);
   const { pid, startTime } = ownIdentity();
   const unfinished = join(labsDirectory(), `.new-${pid}-${startTime}-${record.id}`);
   mkdirSync(unfinished, { mode: 0o700 });
@@ -162,7 +163,7 @@ export function strayDirectories(): string[] {
 /** Keeps the console of a host that did not boot, after its lab is gone; the newest twenty are kept. Answers the path. */
 export function keepLog(id: string, host: string, text: string): string {
   const directory = join(netrigState(), 'logs');
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  makeDirectorySync(directory, 0o700);
   const path = join(directory, `${id}-${host}.console`);
   writeOwnFile(path, text);
   const ages = entriesOf(directory).map((name) => {

@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../errors.js';
 import { loadScenarioText } from '../scenario/load.js';
@@ -11,6 +11,7 @@ import type { Mutation } from './mutation.js';
 import { likeliestFirst, shuffled, type Entry } from './order.js';
 import { openDirectory, runOnce, type RunOnceOptions } from './run-once.js';
 import { countFates, type MutantResult, type MutateResult, type Subject, type SubjectResult } from './subject.js';
+import { makeDirectory } from '../model/directory.js';
 
 export interface MutateOptions {
   /** Over what the scenarios ask for; default: as the file says, else `local`. */
@@ -121,7 +122,7 @@ class Work {
 async function runOriginal(work: Work, base: string, options: MutateOptions): Promise<void> {
   const { scenario, text } = work.subject;
   const dir = join(base, folderOf(scenario.id, 'original'));
-  await mkdir(dir, { recursive: true });
+  await makeDirectory(dir);
   const ran = await runOnce(scenario, dir, { ...options, stopAt: null });
   if (options.signal.aborted) return;
   work.result.original = verdictOf(ran);
@@ -176,7 +177,7 @@ async function runMutant(work: Work, mutation: Mutation, base: string, options: 
     const { text: _, ...what } = mutation;
     return settle({ ...what, fate: 'refused', noticedBy: [], reason: mutant.refused, durationMs: 0 });
   }
-  await mkdir(dir, { recursive: true });
+  await makeDirectory(dir);
   await writeFile(join(dir, 'scenario.yaml'), mutant.text);
   const ran = await runOnce(mutant.scenario, dir, { ...options, stopAt: options.bail ? isRedCheck : null });
   if (options.keep === null) await rm(dir, { recursive: true, force: true });

@@ -1,6 +1,7 @@
-import { mkdir, rm, stat } from 'node:fs/promises';
+import { rm, stat } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { makeDirectory } from '../model/directory.js';
 import type { ReportFormat } from './format.js';
 import { neutralise } from './terminal-text.js';
 
@@ -14,7 +15,7 @@ export const allureResultsFormat: ReportFormat = {
   async write(model, dir) {
     const resultsDir = join(dir, resultsName);
     await rm(resultsDir, { recursive: true, force: true });
-    await mkdir(resultsDir, { recursive: true, mode: 0o700 });
+    await makeDirectory(resultsDir, 0o700);
     // Loaded when it is needed: few runs write Allure's files, and all would wait for its modules before they begin.
     const { writeAllureResults } = await import('./allure-results.js');
     writeAllureResults(model, dir, resultsDir);

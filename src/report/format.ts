@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { makeDirectory } from './directory.js';
+import { makeDirectory } from '../model/directory.js';
 import type { RunModel } from './model.js';
 
 /** What a report format left in the run's directory. */

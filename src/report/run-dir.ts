@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, rename, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf, NetrigError } from '../errors.js';
-import { makeDirectory } from './directory.js';
+import { makeDirectory } from '../model/directory.js';
 
 export interface RunDir {
   /** `20261104T101112.345Z-3f9a`: UTC time, so that names sort by age, and a random part for runs of the same moment. */

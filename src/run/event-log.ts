@@ -1,10 +1,11 @@
-import { closeSync, mkdirSync, openSync, watch, writeSync, type FSWatcher } from 'node:fs';
+import { closeSync, openSync, watch, writeSync, type FSWatcher } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf, NetrigError } from '../errors.js';
 import type { RunEvent, RunEventBody } from '../model/events.js';
 import { eventOf } from './event-shape.js';
 import { maskOf } from './mask.js';
+import { makeDirectorySync } from '../model/directory.js';
 
 /** The name of the record inside a run's directory. */
 export const eventLogName = 'run.jsonl';
@@ -113,7 +114,7 @@ export function openEventLog(dir: string, options: { warn?: (text: string) => vo
 
 function openForAppending(dir: string, file: string): number {
   try {
-    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    makeDirectorySync(dir, 0o700);
     // All output of a lab is in it: for its owner only.
     return openSync(file, 'a', 0o600);
   } catch (error) {

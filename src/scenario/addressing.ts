@@ -30,7 +30,11 @@ export function subnetProblem(text: string): string | null {
   if (subnet.prefix === 0) return `${text} is every address there is`;
   const range = ipaddr.parse(network).range();
   if (['loopback', 'multicast', 'unspecified', 'broadcast'].includes(range))
-    return `${text} is in a ${range} range, where no host can live`;
+    return `${text} is in ${range === 'unspecified' ? 'an' : 'a'} ${range} range, where no host can live`;
+  if (subnet.family === 6 && range === 'linkLocal')
+    return `${text} is link-local: each interface has an address of its own there, and none is found without the name of an interface; take one of fd00::/8`;
+  if (range === 'ipv4Mapped')
+    return `${text} is how programs write IPv4 addresses, and nothing is sent to it: write the IPv4 subnet`;
   return null;
 }
 

@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ProbeContext, ProbeExecOptions, ProbeHost } from '../places/context.js';
 import { NetrigError } from '../errors.js';
@@ -12,6 +12,7 @@ import { formatDuration } from '../model/duration.js';
 import { quoteArgv } from '../ssh/quote.js';
 import { sizeOf } from '../ssh/tree.js';
 import type { ExecResult, HostConnection, SshTarget } from '../ssh/ssh.js';
+import { makeDirectory } from '../model/directory.js';
 
 export type RecordTranscript = (transcript: Transcript) => void;
 
@@ -292,7 +293,7 @@ async function keepFile(
   if (!files) return { title, file: '', mime };
   const { runDir, folder } = files;
   const safe = name.replace(/[^A-Za-z0-9._-]+/g, '-').slice(-80);
-  await mkdir(join(runDir, 'files', folder), { recursive: true });
+  await makeDirectory(join(runDir, 'files', folder));
   // Other attempts at the item, other processes of the host and earlier runs of the scenario keep theirs in this folder.
   for (let number = 1; ; number += 1) {
     const file = join('files', folder, `${number}-${safe}`);

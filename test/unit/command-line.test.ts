@@ -76,7 +76,9 @@ describe('The command line', function () {
     ],
     [['init', '/proc/x'], 2, /\/proc\/x.* cannot be made: .*\(NETRIG_USAGE\)/],
     [['init', '/proc/x/y.yaml'], 2, /\/proc\/x cannot be made: .*\(NETRIG_USAGE\)/],
-    [['down', ''], 2, /An empty text is no lab’s id.*\(NETRIG_LAB_UNKNOWN\)/],
+    [['down', ''], 2, /argument 'labs' is empty\. \(NETRIG_USAGE\)\n.*netrig down --help/],
+    [['run', 'one.yaml', ''], 2, /argument 'paths' is empty\. \(NETRIG_USAGE\)/],
+    [['up', ''], 2, /argument 'file' is empty\. \(NETRIG_USAGE\)/],
     [
       ['exec', '-l', '', 'a', '--', 'true'],
       2,

@@ -93,6 +93,27 @@ steps:
     );
   });
 
+  it('of a subnet say why no host can be found in it', () => {
+    const told = (subnet: string, address: string): string[] =>
+      lines(
+        loadScenarioText(
+          `scenario: lab\ntitle: A lab\nhosts: { a: }\nsegments: { s: { subnet: "${subnet}", hosts: { a: "${address}" } } }\nsteps:\n  - { check: up, ping: { from: a, to: a } }\n`,
+          '/nowhere/lab.yaml',
+        ).diagnostics,
+      );
+    // Seen on a lab: nobody is reached at such an address without the name of an interface.
+    expect(told('fe80::/64', 'fe80::1').join('\n')).to.match(
+      /^4:26 fe80::\/64 is link-local: .*; take one of fd00::\/8/,
+    );
+    expect(told('::ffff:10.0.0.0/120', '::ffff:10.0.0.1').join('\n')).to.match(/write the IPv4 subnet/);
+    for (const [subnet, address] of [
+      ['169.254.0.0/16', '169.254.1.1'],
+      ['240.0.0.0/24', '240.0.0.1'],
+      ['fd00::/64', 'fd00::1'],
+    ] as const)
+      expect(told(subnet, address)).to.deep.equal([]);
+  });
+
   it('name one mistake where another word stands for a missing key', () => {
     const told = (check: string): string[] =>
       lines(

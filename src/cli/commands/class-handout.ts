@@ -1,4 +1,4 @@
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { drawExercises } from '../../classroom/class.js';
 import { loadClass } from '../../classroom/class-file.js';
@@ -11,6 +11,7 @@ import type { ParameterValues } from '../../scenario/parameters.js';
 import type { ClassHandoutFlags } from '../flags.js';
 import { exerciseIn } from '../exercise-in.js';
 import { print } from '../terminal.js';
+import { makeDirectorySync } from '../../model/directory.js';
 
 /** Whose handout it is; `folder`: below the directory of all. */
 interface Recipient {
@@ -39,7 +40,7 @@ async function recipientsOf(file: string, classFile: string | undefined): Promis
 }
 
 function write(directory: string, name: string, folder: string, { scenario, readme, files }: Handout): void {
-  mkdirSync(directory, { recursive: true });
+  makeDirectorySync(directory);
   writeFileSync(path.join(directory, name), scenario);
   writeFileSync(path.join(directory, 'README.md'), readme);
   for (const { from, to } of files) cpSync(from, path.join(directory, to), { recursive: true, dereference: true });

@@ -1,7 +1,7 @@
 import { access, writeFile } from 'node:fs/promises';
 import { dirname, isAbsolute, join, relative } from 'node:path';
 import { messageOf, NetrigError } from '../../errors.js';
-import { makeDirectory } from '../../report/directory.js';
+import { makeDirectory } from '../../model/directory.js';
 import { exitStatus } from '../../model/verdict.js';
 import { print } from '../terminal.js';
 

@@ -1,7 +1,8 @@
-import { mkdirSync, readFileSync, renameSync } from 'node:fs';
+import { readFileSync, renameSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { writeOwnFile } from '../../lab/own-file.js';
 import { labsDirectory } from '../../lab/store.js';
+import { makeDirectorySync } from '../../model/directory.js';
 
 /** Where it stands which engines this user's labs were on: a sweep asks those, and no other. */
 function file(): string {
@@ -20,7 +21,7 @@ export function usedEndpoints(): string[] {
 
 function write(uris: readonly string[]): void {
   const path = file();
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  makeDirectorySync(dirname(path), 0o700);
   const temporary = `${path}.${process.pid}`;
   writeOwnFile(temporary, `${JSON.stringify(uris)}\n`);
   renameSync(temporary, path);

@@ -5,6 +5,7 @@ import { writeOwnFile } from '../../lab/own-file.js';
 import { outerIds } from '../../lab/outer-users.js';
 import { isSurelyDead, ownIdentity, ownPidSpace, type PidSpace, type ProcessIdentity } from '../../lab/process.js';
 import { runCommand } from '../shared/command.js';
+import { makeDirectorySync } from '../../model/directory.js';
 
 /** Ids that one host has: 0 to 65535, as a machine of its own would. */
 export const idsPerHost = 65_536;
@@ -138,7 +139,7 @@ export async function takeRanges(count: number, directory = idsDirectory): Promi
 export const sharedRange: IdRange = { first: 1, lock: null };
 
 async function takeLocked(count: number, directory: string): Promise<IdRange[]> {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  makeDirectorySync(directory, 0o700);
   const owner = ownerName(ownIdentity(), ownPidSpace());
   const { users, groups } = givenIds();
   const possible = possibleRanges(users, groups);

@@ -10,6 +10,7 @@ import { filterAction, machineCalls } from './machine-calls.js';
 import { ownRootWords } from '../../lab/own-root.js';
 import { outerIds } from '../../lab/outer-users.js';
 import { isAlive, ownIdentity } from '../../lab/process.js';
+import { makeDirectorySync } from '../../model/directory.js';
 
 /** Who mounts the overlay of an isolated host: the host itself, or, on older kernels, root of the machine for it. */
 export type OverlayMaker = 'host' | 'root';
@@ -128,7 +129,7 @@ export function probeIsolation(directory: string): Promise<IsolationProbe> {
 async function probeOnce(directory: string): Promise<IsolationProbe> {
   if (filterAction().length === 0)
     return { works: false, why: `the numbers of the system calls of ${process.arch} are not known` };
-  mkdirSync(directory, { recursive: true });
+  makeDirectorySync(directory);
   const why = await tryOverlay(directory, 'host');
   if (why === null) return { works: true, overlay: 'host' };
   return (await tryOverlay(directory, 'root')) === null ? { works: true, overlay: 'root' } : { works: false, why };

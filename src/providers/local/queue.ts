@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { NetrigError } from '../../errors.js';
@@ -9,6 +9,7 @@ import { labsDirectory } from '../../lab/store.js';
 import { formatDuration } from '../../model/duration.js';
 import { formatSize } from '../../model/size.js';
 import type { Kept } from './room.js';
+import { makeDirectorySync } from '../../model/directory.js';
 
 /** What a lab takes of the machine before it does anything. */
 export interface Need {
@@ -207,7 +208,7 @@ function standing(need: Need, lack: string | null, ahead: readonly Ticket[], pat
  */
 export async function takePlace(need: Need, options: QueueOptions): Promise<Place> {
   const { signal, tell, room, directory = queueDirectory(), patienceMs = defaultPatienceMs } = options;
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  makeDirectorySync(directory, 0o700);
   const { pid, startTime } = ownIdentity();
   const { bootId, pidNamespace } = ownPidSpace();
   const asked = process.hrtime.bigint();

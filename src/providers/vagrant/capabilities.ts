@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { messageOf } from '../../errors.js';
 import { findBox } from '../../images/box.js';
@@ -16,6 +16,7 @@ import {
   machinesDirectory,
   machineTarget,
 } from './machines.js';
+import { makeDirectorySync } from '../../model/directory.js';
 
 const probeMs = 120_000;
 const probeImage = 'debian-12';
@@ -45,7 +46,7 @@ export async function probeMachine(machines: Machines, index: number, box: strin
   try {
     const result = await connection.exec(guestProbes(), { timeoutMs: probeMs });
     const file = keptProbes(box);
-    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+    makeDirectorySync(dirname(file), 0o700);
     if (/^namespaces have$/m.test(result.stdout)) writeFileSync(file, result.stdout);
     return result.stdout;
   } finally {

@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { NetrigError } from '../../errors.js';
 import { identify, isAlive, type ProcessIdentity, signalProcess, waitUntilGone } from '../../lab/process.js';
 import { machineEnvironment } from '../shared/command.js';
+import { makeDirectorySync } from '../../model/directory.js';
 
 /** A libvirtd of netrig's own, with all its machines, in namespaces that end with this process. */
 export interface PrivateLibvirtd {
@@ -106,7 +107,7 @@ export async function startLibvirtd(directory: string, signal: AbortSignal): Pro
     'cache/qemu',
     'log/qemu',
   ])
-    mkdirSync(join(state, path), { recursive: true, mode: 0o700 });
+    makeDirectorySync(join(state, path), 0o700);
   writeFileSync(join(state, 'etc/qemu.conf'), qemuConfiguration);
   writeFileSync(join(state, 'etc/libvirtd.conf'), libvirtdConfiguration);
   const log = join(state, 'libvirtd.log');

@@ -48,6 +48,7 @@ import { deleteBoxVolumes } from './pool.js';
 import { findMachineProcess, type MachineAccess, openTransport } from './transport.js';
 import { plugUplink } from './uplink.js';
 import { type LabShape, managementNetwork, type VagrantPlan, vagrantPlan } from './vagrant-plan.js';
+import { makeDirectorySync } from '../../model/directory.js';
 
 /**
  * Machines that are up, for labs of one shape: one lab at a time, each from the snapshot that was taken when they were new.
@@ -348,7 +349,7 @@ export function machineTarget(machines: Machines, index: number, host: string): 
 export async function bringMachines(shape: LabShape, backend: Backend, options: BringOptions): Promise<Machines> {
   const { signal, progress } = options;
   const root = machinesDirectory();
-  mkdirSync(root, { recursive: true, mode: 0o700 });
+  makeDirectorySync(root, 0o700);
   const boxes = await boxesOf(shape, backend, options);
   const { machines, record } = describeMachines(root, shape, backend, boxes, options);
   hold(machines);
