@@ -140,7 +140,7 @@ steps:
   });
 
   it('have a place inside the file wherever it is cut off or damaged', function () {
-    this.timeout(20_000);
+    this.timeout(120_000);
     const whole = readFileSync(path.join(fixtures, 'good/whole.yaml'), 'utf8');
     const junk = ['\t', '"', ': ', '- ', '{', '}', '&a ', '*a', '!', '${x}', '\r\n', '#', '\u4e2d', '<<: 1\n', '%'];
     let broken = 0;
