@@ -26,14 +26,14 @@ function margins(screen: Terminal, inner: Inner): string {
 }
 
 /**
- * A text that draws the screen on a terminal that was reset, with the lines above it: what follows in the output then has the
+ * A text that draws the screen on a terminal that was reset, with so many lines above it: what follows in the output then has the
  * same effect there as here.
  */
-export function screenText(screen: Terminal, serializer: SerializeAddon): string {
+export function screenText(screen: Terminal, serializer: SerializeAddon, above: number): string {
   const inner = screen as unknown as Inner;
   const encoding = mouseEncodings[inner._core?.coreMouseService?.activeEncoding ?? ''];
   return [
-    serializer.serialize(),
+    serializer.serialize({ scrollback: above }),
     margins(screen, inner),
     encoding === undefined ? '' : `\u001b[?${encoding}h`,
     inner._core?.coreService?.isCursorHidden === true ? '\u001b[?25l' : '',

@@ -28,8 +28,9 @@ const mostSkipped = 3 * 1024 * 1024;
 const throughMs = 25;
 /** Between two looks at whether the disk takes more of a recording, ms. */
 const diskMs = 50;
-/** Lines above the screen. */
+/** Lines above the screen; and those that a page gets of them at once when a flood was interrupted: the rest is the flood's. */
 const scrollback = 2000;
+const linesAfterFlood = 300;
 
 const newPace = createPaces();
 
@@ -99,8 +100,11 @@ function append(kept: Kept, bytes: Buffer): void {
 }
 
 function keep(kept: Kept, bytes: Buffer): void {
-  append(kept, bytes);
-  kept.end += bytes.length;
+  const beyond = Math.max(0, bytes.length - keptBytes);
+  kept.end += beyond;
+  // What is no more than the end of it is not to hold all of it.
+  append(kept, beyond > 0 ? Buffer.from(bytes.subarray(beyond)) : bytes);
+  kept.end += bytes.length - beyond;
   while (kept.blocks.length > 1 && kept.end - kept.blocks[1]!.at >= keptBytes) kept.blocks.shift();
   kept.start = kept.blocks[0]!.at;
 }
@@ -177,7 +181,7 @@ class HeldTerminal implements Shell {
     }
   }
 
-  private draw(viewer: Viewer): void {
+  private draw(viewer: Viewer, above = scrollback): void {
     if (viewer.drawing || viewer.unseen !== null) return;
     viewer.drawing = true;
     // What was written before is on the screen when this comes back; what comes later is not.
@@ -187,14 +191,14 @@ class HeldTerminal implements Shell {
       viewer.next = at;
       viewer.acked = at;
       viewer.unseen = at;
-      this.show(viewer.watcher, at, reopened);
+      this.show(viewer.watcher, at, reopened, above);
       this.send(viewer);
     });
   }
 
-  private show(watcher: Watcher, at: number, reopened: string): void {
+  private show(watcher: Watcher, at: number, reopened: string, above: number): void {
     const { cols, rows } = this.screen;
-    watcher.screen(at, { cols, rows }, screenText(this.screen, this.serializer) + reopened);
+    watcher.screen(at, { cols, rows }, screenText(this.screen, this.serializer, above) + reopened);
   }
 
   /** How long the program has to wait, ms: for somebody who looks to take more, or because it writes too much. */
@@ -242,7 +246,10 @@ class HeldTerminal implements Shell {
   /** Pages get nothing until what was on its way is through, and then the screen. */
   private skip(): void {
     const timer = this.skipping?.timer ?? setTimeout(() => this.through(), throughMs);
-    this.skipping = { left: mostSkipped, timer };
+    // What came already is taken in one piece, and is not of what is still on its way.
+    this.skipping = { left: Infinity, timer };
+    this.remote.output.read();
+    this.skipping.left = mostSkipped;
     this.flow();
   }
 
@@ -258,8 +265,9 @@ class HeldTerminal implements Shell {
     clearTimeout(this.skipping.timer);
     this.skipping = null;
     for (const viewer of this.viewers) {
-      if (viewer.next !== this.kept.end) viewer.next = null;
-      this.send(viewer);
+      if (viewer.next === this.kept.end) continue;
+      viewer.next = null;
+      this.draw(viewer, linesAfterFlood);
     }
     this.flow();
   }
@@ -285,7 +293,7 @@ class HeldTerminal implements Shell {
     this.drawing.after(() => {
       for (const { watcher, next } of this.viewers) {
         // Who had not everything yet is shown how it ended.
-        if (next !== this.kept.end) this.show(watcher, this.kept.end, '');
+        if (next !== this.kept.end) this.show(watcher, this.kept.end, '', scrollback);
         watcher.ended(status);
       }
       this.viewers.clear();
@@ -327,8 +335,9 @@ class HeldTerminal implements Shell {
   }
 
   input(bytes: Buffer, taken: () => void = () => undefined): void {
-    if (interruptsProgram(bytes) && !this.ended && this.behind) this.skip();
+    const skips = interruptsProgram(bytes) && !this.ended && this.behind;
     this.typing.add(bytes, taken);
+    if (skips) this.skip();
   }
 
   resize(wanted: TerminalSize): void {

@@ -1,3 +1,5 @@
+import { isAscii } from 'node:buffer';
+
 /**
  * Where a terminal stands in what it reads, by the states of ECMA-48 parsers: in the midst of an escape sequence (`escape`, or
  * `designation` behind its intermediate signs), of a control sequence, or of a string for the terminal itself.
@@ -59,6 +61,11 @@ export class Unfinished {
   }
 
   take(bytes: Uint8Array): void {
+    // A flood is of that kind mostly, and is not looked at sign by sign.
+    if (this.state === 'ground' && this.missing === 0 && isAscii(bytes) && !bytes.includes(esc)) {
+      this.length = 0;
+      return;
+    }
     for (const byte of bytes) {
       // Most of what programs write.
       if (this.state === 'ground' && this.missing === 0 && byte < 0x80 && byte !== esc) this.length = 0;

@@ -49,6 +49,7 @@ class Page {
 
   join(shell: Shell, from: number | null): void {
     this.watching?.stop();
+    this.next = from;
     let here = true;
     const watching = shell.watch(
       {
@@ -237,6 +238,28 @@ describe('The screen of a terminal, for a page that comes at any moment', functi
     );
     expect(got).to.equal(text);
     expect(calls).to.be.at.most(4);
+    program.exit(0);
+  });
+});
+
+describe('A page behind a flood that is interrupted', () => {
+  it('gets the prompt at once, with the last lines of the flood, and goes on without a gap', async () => {
+    const program = { ...remote(), output: new PassThrough({ readableHighWaterMark: 4 * 1024 * 1024 }) };
+    const shell = holdShell(program, size, null, () => undefined);
+    const page = new Page();
+    page.join(shell, 0);
+    for (let line = 0; line < 3000; line += 1) program.output.write(`${'x'.repeat(990)}${line}\r\n`);
+    for (let tries = 0; tries < 400 && !program.output.isPaused(); tries += 1) await delay(5);
+    expect(program.output.readableLength, 'what waits to be read').to.be.greaterThan(1024 * 1024);
+    shell.input(Buffer.from('\u0003'));
+    expect(program.output.readableLength).to.equal(0);
+    program.output.write('^C\r\nPROMPT');
+    for (let tries = 0; tries < 400 && page.screens === 0; tries += 1) await delay(5);
+    expect(await seen(page.screen)).to.match(/x2999\n\^C\nPROMPT\nnormal at 6,/);
+    program.output.write('> on');
+    for (let tries = 0; tries < 400 && !(await seen(page.screen)).includes('PROMPT> on'); tries += 1) await delay(5);
+    expect(await seen(page.screen)).to.contain('PROMPT> on');
+    expect(page.screens).to.equal(1);
     program.exit(0);
   });
 });

@@ -192,6 +192,7 @@ describe('A shell that is held for pages', function () {
     expect(page.text).to.match(/\^C\r\n\$ $/);
     // The page that had taken nothing yet has the end, and nothing between.
     expect(page.next).to.be.greaterThan(written);
+    expect(shell.held).to.be.at.most(1024 * 1024 + 65_536);
     expect(page.gaps).to.equal(0);
     output.write('calm');
     await delay(20);
