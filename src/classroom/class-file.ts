@@ -231,13 +231,17 @@ function idOf(file: string): string {
 
 /** The students, and what is wrong with the roster, at its own lines. */
 function rosterOf(file: string, complain: Complain): { students: RosterRow[]; mistakes: Diagnostic[] } {
-  let text: string;
+  let bytes: Buffer;
   try {
-    text = readFileSync(file, 'utf8');
+    bytes = readFileSync(file);
   } catch (error) {
     complain(['roster'], `the roster cannot be read: ${messageOf(error)}`);
     return { students: [], mistakes: [] };
   }
+  // What a table program writes in the encoding of its machine would give persons other names.
+  const decoded = decodeSource(bytes, shownPath(file));
+  if (!('text' in decoded)) return { students: [], mistakes: decoded.diagnostics };
+  const { text } = decoded;
   const { rows, mistakes } = readRoster(text);
   return {
     students: rows,

@@ -29,6 +29,16 @@ export function takenUntil(
   return Math.max(closes, settings.late.until);
 }
 
+/** Why nobody can begin an exercise any more, for whoever starts the class; `null`: they can. */
+export function overWords(
+  { id, closes, late }: Pick<ClassExercise, 'id' | 'closes' | 'late'>,
+  now: number,
+): string | null {
+  const until = late?.until ?? closes;
+  if (until === null || now <= until) return null;
+  return `${id} closed at ${new Date(until).toISOString()}: nobody can begin it or hand it in. Change its dates, or give more time on the teacher’s page.`;
+}
+
 export function isOpen(settings: Pick<ClassExercise, 'opens'>, now: number): boolean {
   return settings.opens === null || now >= settings.opens;
 }

@@ -9,6 +9,7 @@ import { endingWords } from '../../src/cli/commands/class.js';
 import { printError } from '../../src/cli/print-error.js';
 import { readCsv, writeCsv } from '../../src/classroom/csv.js';
 import { readRoster } from '../../src/classroom/roster.js';
+import { overWords } from '../../src/classroom/timing.js';
 import { codeFrame } from '../../src/scenario/diagnostic.js';
 import { createTickets, hashOf, newCode, normalCode } from '../../src/classroom/secrets.js';
 
@@ -62,6 +63,18 @@ describe('The roster', () => {
   });
 });
 
+describe('Dates of an exercise', () => {
+  it('that are over are told to whoever starts the class', () => {
+    const at = Date.parse('2026-01-02T00:00:00Z');
+    const late = { until: at + 1000, factor: 0.5 };
+    expect(overWords({ id: 'door', closes: at, late: null }, at)).to.equal(null);
+    expect(overWords({ id: 'door', closes: null, late: null }, at)).to.equal(null);
+    expect(overWords({ id: 'door', closes: at, late: null }, at + 1)).to.match(/^door closed at 2026-01-02T00:00:00/);
+    expect(overWords({ id: 'door', closes: at, late }, at + 1)).to.equal(null);
+    expect(overWords({ id: 'door', closes: at, late }, at + 1001)).to.match(/^door closed at 2026-01-02T00:00:01/);
+  });
+});
+
 describe('The file of a class', () => {
   let base: string;
   before(() => {
@@ -73,6 +86,15 @@ describe('The file of a class', () => {
   const head = 'class: demo\nroster: roster.csv\n';
   const messages = (text: string): string[] =>
     read(text).diagnostics.map(({ line, column, message }) => `${line}:${column} ${message}`);
+
+  it('takes no roster whose names would be others: what is not UTF-8 is told with its place', () => {
+    writeFileSync(join(base, 'latin1.csv'), Buffer.from('id,name\nada,Ada\njo,J\xf6rg\n', 'latin1'));
+    const { class: found, diagnostics } = read('class: demo\nroster: latin1.csv\nexercises: [{ file: a.yaml }]\n');
+    expect(found).to.equal(null);
+    expect(diagnostics.map(({ line, message }) => `${line} ${message}`)).to.deep.equal([
+      '3 the file is not UTF-8: byte 0xf6 stands for nothing here',
+    ]);
+  });
 
   it('has defaults for all that is not said', () => {
     const { class: found, diagnostics } = read(`${head}exercises: [{ file: a.yaml }]\n`);

@@ -167,8 +167,8 @@ describe('The screen of a terminal, for a page that comes at any moment', functi
       }),
       { numRuns: 120 },
     );
-    expect(loaded).to.be.greaterThan(40);
-    expect(returned).to.be.greaterThan(40);
+    expect(loaded).to.be.greaterThan(0);
+    expect(returned).to.be.greaterThan(0);
   });
 
   for (const [what, before, after] of [

@@ -6,6 +6,7 @@ import { gradeClass } from '../../classroom/grades.js';
 import { believedOf } from '../../exercise/believed.js';
 import { believedLine } from '../../exercise/proof-page.js';
 import { rehearse as rehearseClass, type Rehearsal } from '../../classroom/rehearse.js';
+import { overWords } from '../../classroom/timing.js';
 import { NetrigError } from '../../errors.js';
 import { formatDuration } from '../../model/duration.js';
 import { netrigVersion } from '../../model/version.js';
@@ -30,9 +31,12 @@ export async function start(file: string, flags: { newLinks?: boolean }): Promis
     warn: (text) => note(text),
   });
   print`${started.url}`;
-  for (const { settings, example } of started.room.exercises.values())
+  for (const { settings, example } of started.room.exercises.values()) {
+    const over = overWords(settings, Date.now());
+    if (over !== null) tell`${err.yellow(over)}`;
     for (const one of believedOf(example))
       tell`${err.yellow(believedLine({ file: relative(process.cwd(), settings.file) }, one))}`;
+  }
   for (const { name, role, code } of started.links) if (role === 'teacher') tell`${name}: ${started.url}/join#${code}`;
   if (started.linksFile !== null)
     tell`${err.dim('links of all who have none yet, once and nowhere else:')} ${started.linksFile}`;
