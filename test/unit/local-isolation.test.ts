@@ -282,4 +282,13 @@ describe('what makes a host', () => {
     expect(commands(plan) - commands(bare)).to.equal(2);
     expect(bootActions(bare).filter((word) => word === 'sh')).to.deep.equal([]);
   });
+
+  it('begins the first sshd of a light host itself, the first time and again, once the host has its addresses', () => {
+    const light: BootPlan = { ...plan, init: 'light', engine: false, dockerData: null };
+    for (const actions of [bootActions(light), restartActions(light)]) {
+      expect(actions.indexOf('serve')).to.be.greaterThan(actions.indexOf('addresses'));
+      expect(actions.slice(-3)).to.deep.equal(['--', 'sleep', 'infinity']);
+    }
+    for (const actions of [bootActions(plan), restartActions(plan)]) expect(actions).not.to.include('serve');
+  });
 });

@@ -16,8 +16,8 @@ describe('the program of system calls that make a host', () => {
   beforeEach(() => void (directory = mkdtempSync(join(tmpdir(), 'netrig-calls-'))));
   afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
-  it('is one that perl finds nothing wrong with', () => {
-    const { stderr, status } = spawnSync(perl, ['-wc', ...words.slice(0, 2)], { encoding: 'utf8' });
+  it('is one that perl finds nothing wrong with, however strictly it looks', () => {
+    const { stderr, status } = spawnSync(perl, ['-Mstrict', '-wc', ...words.slice(0, 2)], { encoding: 'utf8' });
     expect([status, stderr]).to.deep.equal([0, '-e syntax OK\n']);
   });
 
@@ -46,6 +46,17 @@ describe('the program of system calls that make a host', () => {
   it('ends as its child does, be it by a signal', () => {
     expect(run(['fork', '--', 'sh', '-c', 'exit 7']).status).to.equal(7);
     expect(run(['fork', '--', 'sh', '-c', 'kill -9 $$']).signal).to.equal('SIGKILL');
+  });
+
+  it('begins what serves a stream, with nothing of its own environment', () => {
+    const served = ['serve', '3', 'sh', '-c', 'echo "served ${NETRIG_KEY-nothing}"'];
+    const { output, status } = spawnSync(perl, [...words, ...served, 'streams', 'output', '--', 'sh', '-c', 'wait'], {
+      encoding: 'utf8',
+      env: { PATH: '/usr/bin:/bin', NETRIG_KEY: 'secret' },
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
+    });
+    expect(status).to.equal(0);
+    expect(output.slice(1)).to.deep.equal(['', '', '', 'served nothing\n']);
   });
 
   it('is given the flags of the kernel', () => {

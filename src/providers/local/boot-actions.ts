@@ -2,7 +2,7 @@ import type { HostImage } from '../../images/host-image.js';
 import { outerIds } from '../../lab/outer-users.js';
 import type { LabKeys } from '../../ssh/keys.js';
 import { machineEnvironment } from '../shared/command.js';
-import { laySshdDown, layToolsDown, toolsBin } from './brought-tools.js';
+import { laySshdDown, layToolsDown, serveStandardArgv, toolsBin } from './brought-tools.js';
 import { deviceActions, deviceNumbers, devicesHere, nodeName } from './devices.js';
 import { idsPerHost } from './id-ranges.js';
 import {
@@ -20,7 +20,8 @@ import { toolsPlace } from './tools-place.js';
  * What turns fresh namespaces into a host, as actions of `machine-calls.ts`: one process from the machine's root to the host's
  * init. Where a shell is needed it is the static busybox of the host's own image, which has mount, mkdir and the like built in.
  *
- * Descriptors: 0 is a pipe that says when to go on, 1 goes to the console log, 3 is a pipe for what the holder must know.
+ * Descriptors: 0 is a pipe that says when to go on, 1 goes to the console log, 3 is a pipe for what the holder must know, 4 is, of a
+ * light host, the stream that its first sshd serves.
  */
 
 /** `users`: root in the host is an unprivileged id of the machine. `none`: root in the host is root of the machine. */
@@ -387,7 +388,10 @@ function ownTree({ name, init, engine, image, machineId }: BootPlan): string[] {
 
 const systemPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-const ownEnvironment = (words: readonly string[]): string[] => ['environment', String(words.length), ...words];
+const counted = (words: readonly string[]): string[] => [String(words.length), ...words];
+
+/** One sshd, for the connection that its standard input and output are. */
+const lightSshd = ['/bin/sh', '-c', 'exec /usr/sbin/sshd -i -e 2>>/var/log/sshd.log'];
 
 /** Its addresses and its files, when the holder sends them, and its init. */
 function startInit({ name, init, image }: BootPlan): string[] {
@@ -403,9 +407,10 @@ function startInit({ name, init, image }: BootPlan): string[] {
     ...['hostname', name],
     ...(init === 'systemd' ? [] : ['mkdirs', '755', '/run/sshd']),
     ...['addresses', ...(foreign ? [`${toolsBin}/ip`, `${toolsBin}/tar`] : ['/sbin/ip', '/bin/tar'])],
+    ...(init === 'systemd' ? [] : ['serve', ...counted(foreign ? serveStandardArgv : lightSshd)]),
     ...['streams', init === 'systemd' ? 'output' : 'none'],
     ...(init === 'systemd' ? [] : ['reap']),
-    ...ownEnvironment(variables),
+    ...['environment', ...counted(variables)],
     '--',
     ...(init === 'systemd' ? [systemd, '--system', '--log-target=journal-or-kmsg', '--show-status=0'] : stays),
   ];
@@ -431,7 +436,7 @@ export function bootActions(plan: BootPlan): string[] {
 }
 
 /** How `restartActions` get what is left of the host: its mount namespace, its root directory, its user namespace. */
-export const keptDescriptors = { mount: 4, root: 5, users: 6 } as const;
+export const keptDescriptors = { mount: 5, root: 6, users: 7 } as const;
 
 /** What of the mounts of an earlier boot stays. What a boot mounts goes with it; layers of the engine that are bound from the image belong to the disk. */
 function staying(isolated: boolean): string {

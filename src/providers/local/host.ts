@@ -300,10 +300,12 @@ async function bringUp(
   const [program = '', ...words] = [...ownRootWords(), findProgram(perl) ?? perl, ...calls, ...actions];
   const child = spawn(program, words, {
     env: bootEnvironment(plan, site.keys, site.boundLayers.get(orderKey(host)) ?? []),
-    stdio: ['pipe', 'pipe', 'ignore', 'pipe', ...keptFiles],
+    // The fourth, where there is one, is a socket in both directions.
+    stdio: ['pipe', 'pipe', 'ignore', 'pipe', host.init === 'light' ? 'pipe' : 'ignore', ...keptFiles],
     detached: true,
   });
-  const [stdin, output, , pipe] = child.stdio;
+  const [stdin, output, , pipe, served] = child.stdio;
+  served?.on('error', () => undefined);
   if (!stdin || !output || !pipe) throw new NetrigError('NETRIG_INTERNAL', 'A host was started without its pipes.');
   made.output = output;
   copyToConsole(output, made.console);
@@ -348,7 +350,7 @@ async function bringUp(
     ...(image.foreign ? { tools: true } : {}),
   };
   made.kernelLog = readKernelLog(made.access, made.console);
-  const first = await waitForSshd(made.access, stop);
+  const first = await waitForSshd(made.access, stop, served as Duplex | null);
   made.kernelLog?.hide();
   const closeConsole = (): void => {
     made.kernelLog?.close();

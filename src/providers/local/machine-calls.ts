@@ -37,7 +37,7 @@ function perlNumbers(architecture: NodeJS.Architecture): string {
  *   cost hosts the speed that the machine has.
  * - `unshare FLAGS`, `enter FLAGS FILE`: new namespaces, or those of a file. `root`: as user and group 0, without further groups.
  * - `die`: is killed when its parent ends. Whatever changes the ids takes that back.
- * - `fork`: goes on in a child, which is killed when this one ends; this one ends as the child did.
+ * - `fork`: goes on in a child, which is killed when this one ends; this one closes descriptor 4 and ends as the child did.
  * - `mount TYPE SOURCE TARGET FLAGS DATA`, `umount FLAGS TARGET`, `pivot ROOT OLD`.
  * - `proc PIDNS TARGET`: a proc file system that shows the processes of that pid namespace.
  * - `users FIRST COUNT`: a user namespace in which 0 is the machine's id FIRST, and so on. It is `=` where a user namespace is asked
@@ -48,7 +48,8 @@ function perlNumbers(architecture: NodeJS.Architecture): string {
  * - `run COUNT WORDS`: a command. `errors`: they go where the output goes. `hostname NAME`.
  * - `made`: tells descriptor 3 this process's pid. `addresses IP TAR`: reads lines for `ip -batch`, then `go`, or `files` and an
  *   archive of files; then tells descriptor 3 `ready`.
- * - `streams output`, `streams none`: what follows has no input and no descriptor 3; with `none`, no output, too.
+ * - `serve COUNT WORDS`: begins a command whose input and output are descriptor 4, and has an environment of its own.
+ * - `streams output`, `streams none`: what follows has no input and no descriptors 3 and 4; with `none`, no output, too.
  * - `reap`: what follows ignores SIGCHLD, with which the kernel reaps its children (sigaction(2)).
  * - `environment COUNT WORDS`: what follows has this one and no other.
  * - `cd`, `rmdir`, `remove`, `touch PATH`; `mkdirs MODE PATH`; `own ID PATH`; `pipe MODE PATH`; `write MODE TEXT PATH`; `mkdir MODE PATH`, `node MODE MAJOR MINOR PATH`, `link TARGET PATH`.
@@ -59,7 +60,6 @@ function perlNumbers(architecture: NodeJS.Architecture): string {
  * 64-bit architectures (include/uapi/asm-generic/unistd.h): open_tree 428, move_mount 429, pidfd_open 434, mount_setattr 442.
  */
 const program = String.raw`
-use strict;
 my $none = '';
 my %number = (${perlNumbers(process.arch)});
 sub failed { my ($what) = @_; print STDERR "$what: $!\n"; exit 70 }
@@ -181,7 +181,7 @@ my %act = (
   fork => sub {
     my $child = fork();
     failed('fork') if !defined $child;
-    ended_as($child) if $child;
+    if ($child) { drop(4); ended_as($child) }
     die_with_parent();
   },
   mount => sub { mounted(words(5)) },
@@ -272,6 +272,20 @@ my %act = (
     open(STDIN, '<', '/dev/null') or failed('/dev/null');
     if ($which eq 'none') { open(STDOUT, '>', '/dev/null') && open(STDERR, '>', '/dev/null') or failed('/dev/null') }
     drop(3);
+    drop(4);
+  },
+  serve => sub {
+    my @words = words(shift @ARGV);
+    my $child = fork();
+    failed('fork') if !defined $child;
+    if (!$child) {
+      open(STDIN, '<&', 4) && open(STDOUT, '>&', 4) or failed('descriptor 4');
+      drop(3);
+      drop(4);
+      %ENV = (PATH => '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin');
+      exec { $words[0] } @words or failed($words[0]);
+    }
+    drop(4);
   },
   reap => sub { $SIG{CHLD} = 'IGNORE' },
   environment => sub { %ENV = map { split(/=/, $_, 2) } words(shift @ARGV) },

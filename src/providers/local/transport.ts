@@ -93,12 +93,17 @@ async function speaks(stream: Duplex, signal: AbortSignal): Promise<boolean> {
 
 /**
  * Waits until the host's sshd has said its first line, which its banner shows, and answers that very stream with the line
- * put back, so that the first connection is not lost for the question. Rejects when `signal` aborts or the host ends.
+ * put back, so that the first connection is not lost for the question. `served`: a stream that an sshd of the host serves already.
+ * Rejects when `signal` aborts or the host ends.
  */
-export async function waitForSshd(access: HostAccess, signal: AbortSignal): Promise<Duplex> {
-  for (;;) {
+export async function waitForSshd(
+  access: HostAccess,
+  signal: AbortSignal,
+  served: Duplex | null = null,
+): Promise<Duplex> {
+  for (let given = served; ; given = null) {
     signal.throwIfAborted();
-    const stream = await openTransport(access, signal).catch(() => null);
+    const stream = given ?? (await openTransport(access, signal).catch(() => null));
     if (stream) {
       if (await speaks(stream, signal)) return stream;
       stream.destroy();

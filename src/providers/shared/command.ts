@@ -16,8 +16,19 @@ export const machineEnvironment: NodeJS.ProcessEnv = {
   PATH: `${process.env['PATH'] ?? '/usr/bin:/bin'}:/usr/sbin:/sbin`,
 };
 
-/** Where a program is found, or `null`. */
+const found = new Map<string, string>();
+
+/** Where a program is found, or `null`; asked of the file system until it is there. */
 export function findProgram(name: string): string | null {
+  const key = `${name} ${machineEnvironment['PATH']}`;
+  const before = found.get(key);
+  if (before !== undefined) return before;
+  const path = lookFor(name);
+  if (path !== null) found.set(key, path);
+  return path;
+}
+
+function lookFor(name: string): string | null {
   for (const directory of machineEnvironment['PATH']?.split(':') ?? []) {
     const path = join(directory, name);
     try {
