@@ -94,16 +94,27 @@ async function main(): Promise<number> {
   return status;
 }
 
-// A reader that went away (`netrig ps | head -1`) is no error of ours.
-for (const stream of [process.stdout, process.stderr]) {
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(exitStatus.passed);
-    throw error;
-  });
-}
+/** Commands that are there for their reader alone; what others do they do to the end, and their status says how it went. */
+const endWithTheirReader = new Set(['capture', 'exec', 'trace', 'watch']);
+
+// A reader that went away (`netrig ps | head -1`) is no error of ours: a lab that is up then is still taken down as ever.
+let unwritten: Error | null = null;
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') unwritten ??= Object.assign(error, { path: 'Standard output' });
+  else if (endWithTheirReader.has(process.argv[2] ?? '')) process.exit(exitStatus.passed);
+});
+// Where nobody hears what went wrong, the status says it.
+process.stderr.on('error', () => undefined);
 
 // Sockets to hosts that are gone may linger; the command is over when its work is, and all its words are out.
 const status = await main();
 const { allWritten } = await import('./terminal.js');
 await allWritten();
-process.exit(process.exitCode === undefined || process.exitCode === 0 ? status : Number(process.exitCode));
+let own = process.exitCode === undefined || process.exitCode === 0 ? status : Number(process.exitCode);
+if (unwritten !== null) {
+  const { printError } = await import('./print-error.js');
+  const said = printError(unwritten);
+  if (own === exitStatus.passed) own = said;
+  await allWritten();
+}
+process.exit(own);

@@ -67,6 +67,24 @@ describe('The command line', function () {
     expect(stderr).to.match(/\n\d+ mistakes in 3 of 3 files\n$/);
   });
 
+  it('goes on where its reader is gone, and its status says how it went', () => {
+    writeFileSync(join(dir, 'bad.yaml'), oneHost.replace('ping', 'pink'));
+    const program = join(root, 'dist', 'program', 'cli', 'main.js');
+    const status = (command: string): { status: number | null; stderr: string } =>
+      spawnSync('bash', ['-c', `set -o pipefail; ${command}`, 'bash', process.execPath, program], {
+        cwd: dir,
+        env: { ...process.env, XDG_STATE_HOME: join(dir, 'state') },
+        encoding: 'utf8',
+      });
+    expect(status('{ sleep 0.5; "$@" validate bad.yaml; } 2>&1 | true').status).to.equal(2);
+    expect(status('{ sleep 0.5; "$@" validate one.yaml; } 2>&1 | true').status).to.equal(0);
+    const full = status('"$@" validate one.yaml >/dev/full');
+    expect(full.stderr).to.match(
+      /^netrig: Standard output could not be written: no space is left there\. \(NETRIG_WRITE\)\n/,
+    );
+    expect(full.status).to.equal(3);
+  });
+
   for (const [args, status, words] of [
     [['run', 'one.yaml', '--reporter', 'nope'], 2, /Mocha knows no reporter "nope".*\(NETRIG_USAGE\)\n.*spec/],
     [
