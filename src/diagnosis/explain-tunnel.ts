@@ -3,6 +3,7 @@ import { asTyped, countedDrop, droppedAround } from './explain-filter.js';
 import { ruleWords } from './rules.js';
 import { finding } from './finding.js';
 import type { Finding } from './finding.js';
+import { inSubnet } from './lookup.js';
 import { holdersOf } from './world.js';
 import type { Link, Space } from './world.js';
 
@@ -84,12 +85,38 @@ function endNowhere({ space, link }: Vxlan): Finding | null {
   );
 }
 
+/** Why an engine was not told where the others of an overlay network are. */
+interface Untold {
+  words: string;
+  mend: string;
+}
+
 /** Engines tell each other over port 7946 whom an overlay network has, and where; a rule of a host that drops that. */
-function gossipFiltered(c: Case): string | null {
+function gossipFiltered(c: Case): Untold | null {
   for (const space of c.world.spaces.filter(({ kind }) => kind === 'host'))
     for (const rule of space.nft.rules.values())
       if (/\b7946\b/.test(rule.text) && /-j (?:DROP|REJECT)|\b(?:drop|reject)\b/.test(rule.text))
-        return `engines tell each other over port 7946 who is where, and ${space.label} has ${ruleWords({ ...rule, text: asTyped(rule.text) })}`;
+        return {
+          words: `engines tell each other over port 7946 who is where, and ${space.label} has ${ruleWords({ ...rule, text: asTyped(rule.text) })}`,
+          mend: 'let TCP and UDP port 7946 pass between the engines',
+        };
+  return null;
+}
+
+/** An engine that tells the others an address of its own that no segment has, so that they send nothing to it, nor hear of it. */
+function strangeAdvertised(c: Case): Untold | null {
+  for (const [host, { advertised }] of c.world.engines) {
+    if (!advertised) continue;
+    const planned = c.plan.segments.some(({ subnet }) => {
+      const [of, length] = subnet.split('/');
+      return inSubnet(advertised, of!, Number(length));
+    });
+    if (!planned)
+      return {
+        words: `the engine of ${host} tells the others the address ${advertised}, which is on no segment of the lab`,
+        mend: `--cluster-advertise of the engine, or --advertise-addr of its swarm, with the address of ${host} on the segment between the engines`,
+      };
+  }
   return null;
 }
 
@@ -114,18 +141,15 @@ export function lostInTunnel(
   const remote = remoteOf(space, link, mac);
   const everybody = isGroup(mac);
   const whom = mac === null || everybody ? 'what is for everybody' : mac;
-  const untold = remote === null && space.kind === 'engine' ? gossipFiltered(c) : null;
+  const untold = space.kind === 'engine' ? (gossipFiltered(c) ?? strangeAdvertised(c)) : null;
   if (remote === null)
     return finding(
       space,
       'tunnel-mismatch',
-      `${link.name} of ${space.label} has no forwarding entry for ${whom}, so ${name} goes into the tunnel and to nobody${untold === null ? '' : `; ${untold}`}`,
+      `${link.name} of ${space.label} has no forwarding entry for ${whom}, so ${name} goes into the tunnel and to nobody${untold === null ? '' : `; ${untold.words}`}`,
       {
         evidence: [`bridge fdb of ${space.label} has no remote for ${whom} and none for all others on ${link.name}.`],
-        mend:
-          untold !== null
-            ? 'let TCP and UDP port 7946 pass between the engines'
-            : `bridge fdb append 00:00:00:00:00:00 dev ${link.name} dst REMOTE, on ${space.label}`,
+        mend: untold?.mend ?? `bridge fdb append 00:00:00:00:00:00 dev ${link.name} dst REMOTE, on ${space.label}`,
       },
     );
   if (holdersOf(c.world, remote).length > 0 || c.world.unlooked.length > 0 || /^(?:22[4-9]|23\d)\.|^ff/.test(remote))

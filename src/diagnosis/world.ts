@@ -154,6 +154,8 @@ export interface Engine {
   running: boolean;
   containers: EngineContainer[];
   networks: EngineNetwork[];
+  /** The address that it tells other engines of its own; absent or `null`: none, or not known. */
+  advertised?: string | null;
 }
 
 export interface EngineNetwork {
@@ -515,6 +517,13 @@ function readSighting(line: string, spaces: ReadonlyMap<string, Space>): Sightin
   };
 }
 
+/** The address by which an engine is known to others of its overlay networks: `ClusterAdvertise`, or that of its node in a swarm. */
+function readAdvertised(info: string | undefined): string | null {
+  const [raw] = json(info === undefined || info.trim() === '' ? undefined : `[${info}]`);
+  const said = text(raw?.ClusterAdvertise)?.replace(/:\d+$/, '') ?? text(object(raw?.Swarm).NodeAddr);
+  return said !== null && said !== undefined && familyOf(said) !== 0 ? canonical(said) : null;
+}
+
 /** What the observers of all hosts printed, as one world. `addToWorld` is called once for each host. */
 export function emptyWorld(): World {
   return { spaces: [], engines: new Map(), sightings: [], traces: [], unlooked: [] };
@@ -531,7 +540,12 @@ export function addToWorld(world: World, host: string, sections: readonly Sectio
     .split('\n')
     .flatMap((line) => (line.trim() === '' ? [] : json(`[${line}]`).map(readContainer)));
   if (common.has('containers'))
-    world.engines.set(host, { running: true, containers, networks: json(common.get('networks')).map(readNetwork) });
+    world.engines.set(host, {
+      running: true,
+      containers,
+      networks: json(common.get('networks')).map(readNetwork),
+      advertised: readAdvertised(common.get('info')),
+    });
   else if (common.has('kept'))
     world.engines.set(host, {
       running: false,

@@ -123,4 +123,39 @@ const faults: Fault[] = [
   },
 ];
 
+const listening = (port: number): string =>
+  `ss -Hlntp "sport = :${port}" | grep -o "pid=[0-9]*" | head -1 | cut -d= -f2`;
+const untilConsul =
+  'for i in $(seq 300); do curl -sf http://127.0.0.1:8500/v1/status/leader | grep -q 8300 && break; sleep 0.1; done';
+
+/** The engine of a node says another address of its own to the others; its container with it. */
+const advertised = (was: string, is: string): string =>
+  `sed -i s/cluster-advertise=${was}:/cluster-advertise=${is}:/ /etc/systemd/system/docker.service.d/cluster.conf; systemctl daemon-reload; systemctl restart docker; for i in $(seq 20); do docker start two && break; sleep 0.5; done; sleep 2`;
+
+faults.push(
+  {
+    name: 'Consul of a node is gone, and a container of the overlay was to start again',
+    ...on(
+      'node2',
+      `kill -KILL $(${listening(8500)}); docker restart -t 0 two || true`,
+      `setsid consul agent -node node2 -data-dir /opt/consul -bind 10.10.10.12 -retry-join 10.10.10.11 -retry-interval 1s >/dev/null 2>&1 </dev/null & ${untilConsul}; for i in $(seq 20); do docker start two && break; sleep 0.5; done; sleep 1`,
+    ),
+    check: overlay,
+    root: null,
+    says: /node2\/two is not running: .*the engine could not start it: .*(?:8500|network|store|consul)/i,
+  },
+  {
+    name: 'an engine says a wrong address of its own to the others',
+    plant: { node2: `ip addr add 10.99.0.2/32 dev eth0; ${advertised('eth0', '10.99.0.2')}` },
+    mend: {
+      node2: `${advertised('10.99.0.2', 'eth0')}; ip addr del 10.99.0.2/32 dev eth0`,
+      // It keeps what it was told of the other's containers.
+      node1: 'systemctl restart docker; docker start one; sleep 2',
+    },
+    check: overlay,
+    root: 'tunnel-mismatch',
+    says: /(?:the engine of node2 tells the others the address|remote) 10\.99\.0\.2/,
+  },
+);
+
 export const consul: Family = { name: 'consul', lab, faults };

@@ -7,6 +7,13 @@ const inTwo = (bad: string, good: string): ReturnType<typeof on> =>
 
 export const more: Fault[] = [
   {
+    name: 'the sender’s parent interface is down',
+    ...on('server1', 'ip link set eth0 down', 'ip link set eth0 up; sleep 0.3'),
+    check: onWire,
+    root: ['link-down', 'no-carrier'],
+    says: /eth0 of server1(?:\/one)? (?:is down|has no carrier)/,
+  },
+  {
     name: 'the container’s interface is down',
     ...inTwo('ip link set eth0 down', 'ip link set eth0 up'),
     check: onWire,

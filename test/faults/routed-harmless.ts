@@ -119,6 +119,16 @@ export const harmless: Harmless[] = [
     /the connection is taken, and what client sends on it then is lost: \d+ bytes of it are not acknowledged by server/,
   ),
   own(
+    'a policy of IPsec blocks, of which no table of rules tells',
+    on(
+      'r2',
+      'ip xfrm policy add src 10.1.0.0/24 dst 10.2.0.0/24 dir fwd action block',
+      'ip xfrm policy del src 10.1.0.0/24 dst 10.2.0.0/24 dir fwd',
+    ),
+    byPing,
+    /it came to r2 by eth0, and was not seen any further/,
+  ),
+  own(
     'a service that takes longer than is waited',
     on(
       'server',

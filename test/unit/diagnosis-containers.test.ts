@@ -2,7 +2,10 @@ import { expect } from 'chai';
 import { endsOverAndOver, stoppedOwner } from '../../src/diagnosis/explain-local.js';
 import type { Case } from '../../src/diagnosis/follow.js';
 import { engineError } from '../../src/places/vantage.js';
-import type { EngineContainer } from '../../src/diagnosis/world.js';
+import { lostInTunnel } from '../../src/diagnosis/explain-tunnel.js';
+import type { Section } from '../../src/diagnosis/observer.js';
+import { addToWorld, emptyWorld } from '../../src/diagnosis/world.js';
+import type { EngineContainer, Link, Space } from '../../src/diagnosis/world.js';
 
 const ago = (ms: number): string => new Date(Date.now() - ms).toISOString();
 
@@ -79,5 +82,35 @@ describe('diagnosis: why an engine could not start a container', () => {
       'web on server is not running (created): the engine could not start it: address already in use; it is to have the address 172.18.0.2',
     );
     expect(found.mend).to.equal('mend what the engine says, then docker start web, on server');
+  });
+});
+
+describe('diagnosis: what an engine tells other engines of itself', () => {
+  const advertisedBy = (info: string): string | null | undefined => {
+    const world = emptyWorld();
+    const at = (name: string, text: string): Section => ({ name, space: '0', text });
+    addToWorld(world, 'node', [at('spaces', '1\thost\t-\t1\n'), at('containers', '[]'), at('info', info)]);
+    return world.engines.get('node')!.advertised;
+  };
+
+  it('is the address of its store’s cluster, or of its swarm, or none', () => {
+    expect(advertisedBy('{"ClusterAdvertise":"10.99.0.2:2375","Swarm":{"NodeAddr":""}}')).to.equal('10.99.0.2');
+    expect(advertisedBy('{"Swarm":{"NodeAddr":"192.168.10.129"}}')).to.equal('192.168.10.129');
+    for (const info of ['{"Swarm":{"NodeAddr":""}}', '{}', '', 'cut {']) expect(advertisedBy(info)).to.equal(null);
+  });
+
+  it('is said where a tunnel has no entry, if no segment has it', () => {
+    const link = { name: 'vxlan0', kind: 'vxlan', data: {} } as unknown as Link;
+    const space = { label: 'node1/netns:1-ov', kind: 'engine', host: 'node1', forwards: [] } as unknown as Space;
+    const said = (advertised: string): string => {
+      const engines = new Map([['node2', { running: true, containers: [], networks: [], advertised }]]);
+      const plan = { segments: [{ name: 'lan', subnet: '10.10.10.0/24' }] };
+      const c = { plan, world: { spaces: [], engines, unlooked: [] } } as unknown as Case;
+      return lostInTunnel(c, { space, link, mac: '02:42:0a:00:00:03' }, 'it')!.sentence;
+    };
+    expect(said('10.99.0.2')).to.match(
+      /; the engine of node2 tells the others the address 10\.99\.0\.2, which is on no segment/,
+    );
+    expect(said('10.10.10.12')).to.match(/goes into the tunnel and to nobody$/);
   });
 });

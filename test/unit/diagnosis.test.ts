@@ -9,6 +9,7 @@ import { explainCause } from '../../src/diagnosis/diagnose.js';
 import { explain, explainSuccess } from '../../src/diagnosis/explain.js';
 import { ownAddressMissing } from '../../src/diagnosis/explain-route.js';
 import { buildCase } from '../../src/diagnosis/follow.js';
+import type { Case } from '../../src/diagnosis/follow.js';
 import { readFrame } from '../../src/diagnosis/frames.js';
 import { explainNoOffer } from '../../src/diagnosis/leases.js';
 import { lookup } from '../../src/diagnosis/lookup.js';
@@ -443,6 +444,33 @@ describe('What stops a packet, by what was seen of it', () => {
     expect(explain(told(hosts))!.sentence).to.equal(
       'router drops it: rule 2 of chain FORWARD (filter), `-p tcp --dport 80 -j DROP`',
     );
+  });
+
+  it('a network of an engine that has addresses of a segment, rather than the rule that keeps such networks apart', () => {
+    const bridge = 'br-0123456789ab';
+    const rules = (packets: number): string =>
+      `# legacy ip\n*filter\n:DOCKER-ISOLATION-STAGE-2 - [0:0]\n[${packets}:0] -A DOCKER-ISOLATION-STAGE-2 -o ${bridge} -j DROP\nCOMMIT\n`;
+    const seen = (address: string): Case => {
+      const hosts = stopsAtRouter(healthy());
+      hosts['router']!.save = [rules(0), rules(1)];
+      hosts['router']!.nics.push({ name: bridge, mac: '02:00:00:00:00:08', address, kind: 'bridge' });
+      const c = told(hosts);
+      const network = {
+        id: '0123456789abcdef',
+        name: 'clash',
+        driver: 'bridge',
+        internal: false,
+        icc: true,
+        masquerade: true,
+      };
+      c.world.engines.set('router', { running: true, containers: [], networks: [network] });
+      return c;
+    };
+    expect(explain(seen('10.2.0.1/27'))!).to.include({
+      rootCause: 'wrong-route',
+      sentence: `router takes 10.2.0.20 for a neighbour on ${bridge} (network clash of the engine, where it has 10.2.0.1/27), but server has it on segment right`,
+    });
+    expect(explain(seen('10.77.0.1/24'))!.rootCause).to.equal('filtered');
   });
 
   it('an answer that has no route back', () => {
