@@ -35,7 +35,7 @@ interface Taking {
 
 function realOf(file: string): string {
   try {
-    return realpathSync(file);
+    return realpathSync.native(file);
   } catch {
     return file;
   }

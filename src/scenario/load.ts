@@ -226,7 +226,7 @@ export async function findScenarioFiles(paths: readonly string[]): Promise<strin
     const files = kind.isDirectory() ? filesBelow(absolute) : [absolute];
     if (files.length === 0) throw new NetrigError('NETRIG_NO_SCENARIO', `${given} holds no .yaml file.`);
     for (const file of files) {
-      const real = realpathSync(file);
+      const real = realpathSync.native(file);
       if (!found.has(real)) found.set(real, file);
     }
   }

@@ -197,7 +197,7 @@ export function fileBelow(
   const inside = (file: string): boolean => file.startsWith(root.endsWith(path.sep) ? root : root + path.sep);
   if (!inside(wanted)) return { message: outside };
   try {
-    const file = realpathSync(wanted);
+    const file = realpathSync.native(wanted);
     return inside(file) ? { file } : { message: outside };
   } catch {
     return { message: `there is no file ${shownPath(wanted)}` };
@@ -318,7 +318,7 @@ export function withSharedFiles(
 /** A file with all links resolved; a text may be validated under the name of a file that is not there. */
 export function realOf(file: string): string {
   try {
-    return realpathSync(file);
+    return realpathSync.native(file);
   } catch {
     return file;
   }

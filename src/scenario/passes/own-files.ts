@@ -10,7 +10,7 @@ type OwnReading = Pick<Reading, 'source' | 'absoluteFile' | 'mistakes'>;
 /** A text may be validated under the name of a file that is not there. */
 function realOf(file: string): string {
   try {
-    return realpathSync(file);
+    return realpathSync.native(file);
   } catch {
     return file;
   }
