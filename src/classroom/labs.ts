@@ -90,10 +90,16 @@ class Labs implements LabPool {
   private readonly ending = new Map<string, Promise<void>>();
   private readonly timer: NodeJS.Timeout;
   private closed = false;
+  /** Something could not be written down: it is tried again a little later. */
+  private behind = false;
 
   constructor(private readonly options: LabPoolOptions) {
     this.timer = setInterval(() => {
-      if (!this.closed) this.look();
+      if (this.closed) return;
+      this.look();
+      if (!this.behind) return;
+      this.behind = false;
+      this.wake();
     }, lookMs).unref();
   }
 
@@ -130,6 +136,10 @@ class Labs implements LabPool {
   private make(exercise: string, person: string | null, stage: string | null): void {
     const key = randomBytes(6).toString('hex');
     void this.book.append({ type: 'lab:making', key, exercise, person, stage });
+    if (!this.book.state.labs.has(key)) {
+      this.behind = true;
+      return;
+    }
     const entry: Making = { what: 'waits to be booted', abort: new AbortController(), done: Promise.resolve() };
     this.making.set(key, entry);
     entry.done = this.bring(key, exercise, person, stage, entry)
@@ -163,7 +173,11 @@ class Labs implements LabPool {
         options.onProgress(person, exercise);
       },
     });
-    await this.book.append({ type: 'lab:made', key, lab });
+    await this.book.append({ type: 'lab:made', key, lab }).catch(async (error: unknown) => {
+      // What is not written down is nobody's.
+      await this.remove(readRecord(lab));
+      throw error;
+    });
   }
 
   /** A lab that is ready goes to the first who waits for such a one. */
@@ -174,7 +188,9 @@ class Labs implements LabPool {
         continue;
       }
       const lab = this.free().find((one) => fits(one, work));
-      if (lab) void this.book.append({ type: 'lab:given', key: lab.key, person: work.person });
+      if (!lab) continue;
+      void this.book.append({ type: 'lab:given', key: lab.key, person: work.person });
+      if (work.lab === null) this.behind = true;
     }
   }
 
@@ -227,10 +243,15 @@ class Labs implements LabPool {
   end(key: string, why: string): Promise<void> {
     let over = this.ending.get(key);
     if (!over) {
-      over = this.endNow(key, why).finally(() => {
-        this.ending.delete(key);
-        this.wake();
-      });
+      over = this.endNow(key, why)
+        .catch((error: unknown) => {
+          this.behind = true;
+          this.options.warn(messageOf(error));
+        })
+        .finally(() => {
+          this.ending.delete(key);
+          if (!this.behind) this.wake();
+        });
       this.ending.set(key, over);
     }
     return over;

@@ -1,4 +1,4 @@
-import { closeSync, fdatasync, fsyncSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, fdatasync, fstatSync, fsyncSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { messageOf, NetrigError } from '../errors.js';
 import type { ClassEvent, ClassEventBody } from './events.js';
@@ -11,6 +11,8 @@ export interface ClassRecord {
   /**
    * Appends an event. What it returns is taken into the state at once; `kept` resolves when the disk has it, so that an answer
    * that waits for it is true after a loss of power, too.
+   *
+   * @throws NETRIG_CLASS_RECORD where it cannot be written, and nothing of it is: once there is space again, the next one is.
    */
   append(event: ClassEventBody): { event: ClassEvent; kept: Promise<void> };
   /** Resolves when all that was appended is on the disk. */
@@ -21,12 +23,14 @@ export interface ClassRecord {
 /**
  * Opens the record for appending. A last line that is not whole was never acknowledged to anybody, and is cut off.
  *
+ * @param write Puts a line at the end of the file; throws where the disk does not take all of it. Default: write(2).
  * @throws NETRIG_CLASS_RECORD where it cannot be opened, or a line before the last one is no event.
  */
-export function openRecord(file: string): ClassRecord {
+export function openRecord(file: string, write: typeof writeWhole = writeWhole): ClassRecord {
   const fd = openFile(file);
   const before = readWhole(file, fd);
   let number = before.at(-1)?.n ?? 0;
+  let length = fstatSync(fd).size;
   let unsynced: (() => void)[] = [];
   let syncing: Promise<void> | null = null;
   let failure: NetrigError | null = null;
@@ -56,13 +60,16 @@ export function openRecord(file: string): ClassRecord {
     before,
     append(body) {
       if (failure) throw failure;
-      const event: ClassEvent = { v: 1, n: (number += 1), t: new Date().toISOString(), ...body };
+      const event: ClassEvent = { v: 1, n: number + 1, t: new Date().toISOString(), ...body };
+      const line = Buffer.from(`${JSON.stringify(event)}\n`);
       try {
-        writeWhole(fd, `${JSON.stringify(event)}\n`);
+        write(fd, line);
       } catch (error) {
-        failure = recordError(file, error);
-        throw failure;
+        failure = takenBack(fd, length) ? null : recordError(file, error);
+        throw recordError(file, error);
       }
+      number += 1;
+      length += line.length;
       const kept = new Promise<void>((resolve, reject) => unsynced.push(() => (failure ? reject(failure) : resolve())));
       kept.catch(() => undefined);
       sync();
@@ -94,9 +101,18 @@ function openFile(file: string): number {
   }
 }
 
+/** Whether a line of which the disk took a part is away again. */
+function takenBack(fd: number, length: number): boolean {
+  try {
+    ftruncateSync(fd, length);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** All of it in one call of write(2) but where the kernel takes less. */
-function writeWhole(fd: number, line: string): void {
-  const bytes = Buffer.from(line);
+function writeWhole(fd: number, bytes: Buffer): void {
   for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done);
 }
 

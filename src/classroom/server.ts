@@ -7,7 +7,7 @@ import rateLimit from '@fastify/rate-limit';
 import files from '@fastify/static';
 import websocket from '@fastify/websocket';
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import { messageOf, NetrigError } from '../errors.js';
+import { isNetrigError, messageOf, NetrigError } from '../errors.js';
 import { socketProtocol } from './api.js';
 import { isLoopback, type ClassListen } from './class-file.js';
 import { personOf } from './persons.js';
@@ -76,6 +76,9 @@ function guard(origins: ReadonlySet<string>): (request: FastifyRequest) => Promi
   };
 }
 
+const notWritten =
+  'The machine of the class cannot write anything down just now, so nothing of it was done. Tell your teacher, and try again.';
+
 function answerProblem(error: unknown, reply: FastifyReply, warn: (text: string) => void): void {
   const { statusCode, message } = error as { statusCode?: number; message?: string };
   if (error instanceof Refusal) void reply.code(error.status).send({ code: error.code, message: error.message });
@@ -83,7 +86,10 @@ function answerProblem(error: unknown, reply: FastifyReply, warn: (text: string)
     void reply.code(429).send({ code: 'too-many', message: 'Too many requests; wait a minute.', retryAfter: 60 });
   else if (statusCode !== undefined && statusCode >= 400 && statusCode < 500)
     void reply.code(statusCode).send({ code: 'not-valid', message: message ?? 'The request is not valid.' });
-  else {
+  else if (isNetrigError(error, 'NETRIG_CLASS_RECORD')) {
+    warn(`${error.message} ${error.hint}`);
+    void reply.code(500).send({ code: 'failed', message: notWritten });
+  } else {
     warn(messageOf(error));
     void reply.code(500).send({ code: 'failed', message: 'Something went wrong here; it was written down.' });
   }

@@ -1,4 +1,4 @@
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -64,6 +64,34 @@ describe('The record of a class', () => {
     expect(() => openRecord(file)).to.throw(/record\.jsonl:2: /);
     writeFileSync(file, `${lines[0]}\n{"v":1\n`);
     expect(() => openRecord(file)).to.throw(/record\.jsonl:2: /);
+  });
+
+  it('takes back a line of which the disk took a part, and goes on once there is room again', async () => {
+    let room = false;
+    const record = openRecord(file, (fd, bytes) => {
+      writeSync(fd, bytes, 0, room ? bytes.length : 10);
+      if (!room) throw new Error('ENOSPC: no space left on device, write');
+    });
+    const book = openBook(record);
+    const told: string[] = [];
+    book.onEvent((event) => told.push(event.type));
+    const kept = (person: string): Promise<string> =>
+      book.append(wanted(person)).then(
+        () => 'kept',
+        (error: Error) => error.message,
+      );
+    expect(await kept('ada')).to.match(/record\.jsonl cannot be written: ENOSPC/);
+    // Whoever does not wait for it is not ended by it.
+    void book.append(wanted('ada'));
+    expect(book.state.works.size).to.equal(0);
+    expect(told).to.deep.equal([]);
+    room = true;
+    expect(await kept('bob')).to.equal('kept');
+    await book.close();
+    const again = openRecord(file);
+    expect(again.before.map((event) => event.type === 'lab:wanted' && event.person)).to.deep.equal(['bob']);
+    expect(told).to.deep.equal(['lab:wanted']);
+    await again.close();
   });
 
   it('tells a person apart who begins anew: what was seen of the lab before is gone, hand-ins stay', async () => {
