@@ -26,6 +26,8 @@ const patienceMs = 10_000;
 const mostSkipped = 3 * 1024 * 1024;
 /** Nothing comes for so long: what was on its way is through, ms. */
 const throughMs = 25;
+/** Between two changes of size, ms: each lays all lines out anew, and a page may ask for thousands. */
+const resizeMs = 500;
 /** Between two looks at whether the disk takes more of a recording, ms. */
 const diskMs = 50;
 /** Lines above the screen; and those that a page gets of them at once when a flood was interrupted: the rest is the flood's. */
@@ -147,6 +149,9 @@ class HeldTerminal implements Shell {
   /** What pages are not shown of a program that was interrupted. */
   private skipping: { left: number; timer: NodeJS.Timeout } | null = null;
   private ended = false;
+  /** The size that was asked for last, and the time until the next change of it. */
+  private wanted: TerminalSize;
+  private sizing: NodeJS.Timeout | null = null;
 
   constructor(
     private readonly remote: RemoteTerminal,
@@ -154,6 +159,7 @@ class HeldTerminal implements Shell {
     private readonly cast: Cast | null,
     onEnd: (status: number | null) => void,
   ) {
+    this.wanted = current;
     this.screen = new xterm.Terminal({ ...current, scrollback, allowProposedApi: true, logLevel: 'off' });
     this.screen.loadAddon(this.serializer as unknown as Parameters<typeof this.screen.loadAddon>[0]);
     this.drawing = createDrawing(this.screen, scrollback, () => this.flow());
@@ -289,6 +295,7 @@ class HeldTerminal implements Shell {
     this.pace.end();
     this.typing.end();
     if (this.skipping) clearTimeout(this.skipping.timer);
+    if (this.sizing) clearTimeout(this.sizing);
     this.cast?.close();
     this.drawing.after(() => {
       for (const { watcher, next } of this.viewers) {
@@ -341,7 +348,12 @@ class HeldTerminal implements Shell {
   }
 
   resize(wanted: TerminalSize): void {
-    if (this.ended || (wanted.cols === this.current.cols && wanted.rows === this.current.rows)) return;
+    this.wanted = wanted;
+    if (this.ended || this.sizing || (wanted.cols === this.current.cols && wanted.rows === this.current.rows)) return;
+    this.sizing = setTimeout(() => {
+      this.sizing = null;
+      this.resize(this.wanted);
+    }, resizeMs);
     this.current = wanted;
     this.remote.resize(wanted);
     this.drawing.resize(wanted);

@@ -217,6 +217,22 @@ describe('The screen of a terminal, for a page that comes at any moment', functi
     program.exit(0);
   });
 
+  it('has the size that was asked for last, and lays its lines out for few of thousands', async () => {
+    const asked: TerminalSize[] = [];
+    const program = { ...remote(), resize: (wanted: TerminalSize) => void asked.push(wanted) };
+    const shell = holdShell(program, size, null, () => undefined);
+    for (let time = 0; time < 5000; time += 1) shell.resize({ cols: 20 + (time % 400), rows: 6 });
+    shell.resize({ cols: 77, rows: 7 });
+    expect(asked).to.deep.equal([{ cols: 21, rows: 6 }]);
+    for (let tries = 0; tries < 1000 && asked.length < 2; tries += 1) await delay(5);
+    expect(asked).to.deep.equal([
+      { cols: 21, rows: 6 },
+      { cols: 77, rows: 7 },
+    ]);
+    expect(shell.size).to.deep.equal({ cols: 77, rows: 7 });
+    program.exit(0);
+  });
+
   it('keeps what is written a byte at a time in a few blocks, each byte once', async () => {
     const program = remote();
     const shell = holdShell(program, size, null, () => undefined);
