@@ -59,6 +59,18 @@ describe('the program of system calls that make a host', () => {
     expect(output.slice(1)).to.deep.equal(['', '', '', 'served nothing\n']);
   });
 
+  it('goes by what the program says that gets the addresses, be it one that reads nothing', () => {
+    const addressed = (program: string) =>
+      spawnSync(perl, [...words, 'addresses', program, '/bin/tar', '--', '/bin/echo', 'on'], {
+        encoding: 'utf8',
+        // More than fits into a pipe that nobody reads.
+        input: `${'link set dev lo up\n'.repeat(10_000)}go\n`,
+        stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
+      });
+    expect(addressed('/bin/true').output.slice(1)).to.deep.equal(['on\n', '', 'ready\n']);
+    expect(addressed('/bin/false')).to.deep.include({ status: 1, stdout: '' });
+  });
+
   it('is given the flags of the kernel', () => {
     expect(mountAction('tmpfs', 'a', 'b', 'mode=755,nosuid,noexec,size=1m')).to.deep.equal([
       'mount',

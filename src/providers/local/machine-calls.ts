@@ -89,6 +89,23 @@ sub ran {
   waitpid($child, 0);
   exit($? >> 8 || 70) if $?;
 }
+# Its own word counts: it may end well without having read everything, which perl's close of a pipe takes for a failure.
+sub fed {
+  my ($text, @words) = @_;
+  pipe(my $read, my $write) or failed('pipe');
+  my $child = fork();
+  failed('fork') if !defined $child;
+  if (!$child) {
+    open(STDIN, '<&', $read) or failed('standard input');
+    exec { $words[0] } @words or failed($words[0]);
+  }
+  close($read);
+  local $SIG{PIPE} = 'IGNORE';
+  print {$write} $text;
+  close($write);
+  waitpid($child, 0);
+  exit($? >> 8 || 70) if $?;
+}
 sub told {
   # A copy that is closed at once: what follows has the descriptor, or not, as it is told.
   open(my $holder, '>&', 3) or failed('descriptor 3');
@@ -261,10 +278,7 @@ my %act = (
     }
     # What the lab brings along, before anything of the host runs.
     ran($tar, qw(--extract --same-permissions --numeric-owner --no-overwrite-dir --keep-directory-symlink --directory=/ --file=-)) if $line eq 'files';
-    local $SIG{PIPE} = 'IGNORE';
-    open(my $batch, '|-', $ip, '-batch', '-') or failed($ip);
-    print {$batch} $text;
-    close($batch) or exit($? >> 8 || 70);
+    fed($text, $ip, '-batch', '-');
     told('ready');
   },
   streams => sub {
