@@ -140,6 +140,8 @@ function yamlSentence(error: YAMLError, text: string): string {
     return 'the keys of one map must start in the same column';
   if (error.message.startsWith('All sequence items must start at the same column'))
     return 'the items of one list must start in the same column';
+  if (error.message.startsWith('Sequence item without - indicator'))
+    return 'this line is indented otherwise than the keys of the item above it: they start in one column';
   const comma = error.code === 'BLOCK_IN_FLOW' ? forgottenComma(text, error.pos[0]) : '';
   return `not YAML: ${lowerFirst(error.message)}${comma}`;
 }

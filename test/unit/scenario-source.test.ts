@@ -69,6 +69,12 @@ describe('scenario: the text of a file', () => {
     expect(told('a: { port: - 81 }').join()).to.not.match(/comma/);
   });
 
+  it('is told of a key that is indented less than those of its item', () => {
+    expect(lines(readSource('steps:\n  - check: one\n   ping: { from: a }\n', 'lab.yaml').diagnostics)).to.deep.equal([
+      '3:1 this line is indented otherwise than the keys of the item above it: they start in one column',
+    ]);
+  });
+
   it('must not hold control characters', () => {
     expect(lines(validateText('scenario: lab\ntitle: a\u0000b\n').diagnostics)).to.deep.equal([
       '2:9 the control character U+0000 has no place in a scenario',
