@@ -14,7 +14,8 @@ import { parseRecord } from './record.js';
 import type { Room } from './room.js';
 import { hashOf, newCode, normalCode } from './secrets.js';
 import { serveClass } from './server.js';
-import { stateOf } from './state.js';
+import { applyEvent, stateOf, type ClassState } from './state.js';
+import { editedSentences, hasOtherTasks, knownTasks } from './tasks.js';
 import { makeDirectorySync } from '../model/directory.js';
 
 /** Where a class of that name keeps everything. */
@@ -282,12 +283,30 @@ export async function stopClass(file: ClassFile, options: { warn(text: string): 
 }
 
 /** Grades from the record alone, with points and tasks as the files have them now. @throws NETRIG_CLASS_RUNNING, NETRIG_CLASS_RECORD. */
-export function recordedGrades(file: ClassFile): GradingOptions {
+export function recordedGrades(file: ClassFile): GradingOptions & { exercises: readonly GivenExercise[] } {
   const directory = classDirectory(file.name);
   const path = join(directory, recordName);
   if (!existsSync(path)) throw neverStarted(file);
   const text = readFileSync(path, 'utf8');
   // A class that runs may be writing its last line just now.
   const state = stateOf(parseRecord(text.slice(0, text.lastIndexOf('\n') + 1), path));
-  return { state, students: file.students, exercises: exercisesOf(file, directory) };
+  const exercises = exercisesOf(file, directory);
+  for (const { settings, example } of exercises) {
+    const tasks = knownTasks(example);
+    // As the class itself writes it down when it starts: here nothing is written.
+    if (hasOtherTasks(state, settings.id, tasks))
+      applyEvent(state, { v: 1, n: state.n, t: '', type: 'exercise:tasks', exercise: settings.id, tasks });
+  }
+  return { state, students: file.students, exercises };
+}
+
+/** What editing exercises did to hand-ins of before, for the teacher. */
+export function editedSince({
+  state,
+  exercises,
+}: {
+  state: ClassState;
+  exercises: readonly GivenExercise[];
+}): string[] {
+  return exercises.flatMap((given) => editedSentences(state, given));
 }

@@ -15,6 +15,7 @@ import { exerciseFor, type Room } from './room.js';
 import { createRounds } from './rounds.js';
 import { advanceStage } from './stages.js';
 import { workOf } from './state.js';
+import { hasOtherTasks, knownTasks } from './tasks.js';
 import { openTerminals } from './terminals.js';
 import { askRound } from './student.js';
 import { closesAt, isOpen } from './timing.js';
@@ -56,6 +57,11 @@ const placesMs = 4000;
 export function createClassroom(options: ClassroomOptions): Classroom {
   for (const part of ['casts', 'rounds']) makeDirectorySync(join(options.directory, part), 0o700);
   const book = openBook(openRecord(join(options.directory, recordName)));
+  for (const { settings, example } of options.exercises) {
+    const tasks = knownTasks(example);
+    if (hasOtherTasks(book.state, settings.id, tasks))
+      void book.append({ type: 'exercise:tasks', exercise: settings.id, tasks });
+  }
   const ending = new AbortController();
   const room = roomOf(options, book, ending.signal);
   const watching = watcherOf(room);

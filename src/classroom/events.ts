@@ -1,3 +1,4 @@
+import type { KnownTask } from './tasks.js';
 import type { Cause, Hop, RootCause, Verdict } from '../model/verdict.js';
 
 /** What of an outcome is kept for a class: enough for feedback, and to judge a grade by. */
@@ -22,6 +23,8 @@ export type RoundKind = 'try' | 'hand-in' | 'watch';
 export type ClassEventBody =
   | { type: 'class:started'; class: string; netrig: string; pid: number }
   | { type: 'class:ended' }
+  /** From here on, ids of that exercise's tasks mean these: written whenever they are others than before. */
+  | { type: 'exercise:tasks'; exercise: string; tasks: KnownTask[] }
   /** A person of the roster, or who came by themselves. */
   | { type: 'person:known'; person: string; name: string; role: 'student' | 'teacher' | 'solo' }
   /** `code` is a hash; the one before it is not good any more. */

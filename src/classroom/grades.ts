@@ -5,6 +5,7 @@ import { othersSentence, othersValuesOf, type DrawnExercise, type FoundValue } f
 import { outcomeOf } from './rounds.js';
 import type { ClassState, Round, Work } from './state.js';
 import { workOf } from './state.js';
+import { goneTitle } from './tasks.js';
 import { closesAt } from './timing.js';
 import { writeCsv } from './csv.js';
 
@@ -37,6 +38,8 @@ export interface GradedHandIn {
   /** Tasks that a person has to decide on. */
   undecided: string[];
   tasks: GradedTask[];
+  /** What was judged then, and is no task of the exercise any more: it counts for nothing. */
+  gone: { title: string; verdict: string; reason: string }[];
 }
 
 export interface Graded {
@@ -53,6 +56,8 @@ export interface Graded {
 function round2(points: number): number {
   return Math.round(points * 100) / 100;
 }
+
+const notThere = 'the exercise did not have this task when it was handed in';
 
 /** Grades one hand-in from what was recorded of it, with what teachers decided since. */
 export function gradeHandIn(
@@ -88,8 +93,13 @@ export function gradeHandIn(
         of: check.guard ? 0 : check.points,
         guard: check.guard,
         shown: isShown(check, true),
-        reason,
+        reason: verdict === null && !round.tasks.includes(check.id) ? notThere : reason,
       };
+    }),
+    gone: round.tasks.flatMap((task) => {
+      const title = goneTitle(state, round.exercise, task);
+      const judged = round.results[task];
+      return title === null ? [] : [{ title, verdict: judged?.verdict ?? 'open', reason: judged?.reason ?? '' }];
     }),
   };
 }
@@ -194,21 +204,26 @@ export function othersCsv(options: GradingOptions): string {
 /** One row a task of the hand-in that counts. */
 export function longCsv(options: GradingOptions): string {
   const names = new Map(options.students.map(({ id, name }) => [id, name]));
-  const rows = gradeClass(options).flatMap(({ person, exercise, best }) =>
-    (best?.tasks ?? []).map((one) => [
+  const rows = gradeClass(options).flatMap(({ person, exercise, best }) => {
+    if (!best) return [];
+    const row = (one: Pick<GradedTask, 'title' | 'verdict' | 'reason'> & Partial<GradedTask>) => [
       person,
       names.get(person) ?? '',
       exercise,
-      one.task,
+      one.task ?? '',
       one.title,
       one.verdict,
-      one.points,
-      one.of,
-      best!.at,
-      best!.late ? 'late' : 'in time',
+      one.points ?? null,
+      one.of ?? null,
+      best.at,
+      best.late ? 'late' : 'in time',
       one.reason,
-    ]),
-  );
+    ];
+    const gone = best.gone.map((one) =>
+      row({ ...one, reason: `no task of the exercise any more; then: ${one.reason}` }),
+    );
+    return [...best.tasks.map(row), ...gone];
+  });
   const head = ['id', 'name', 'exercise', 'task', 'title', 'verdict', 'points', 'of', 'handed in', 'time', 'seen'];
   return writeCsv([head, ...rows]);
 }

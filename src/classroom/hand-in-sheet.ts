@@ -81,6 +81,7 @@ export function handInResults({ handIn, exercise, grade, problems }: GradedFiles
       sum: sumSentence(grade.checks),
       undecided: grade.undecided.map(({ check }) => check.id),
       tasks: grade.checks.map(gradedTask),
+      gone: [],
     },
     handIns: 1,
     of: exercise.points,

@@ -1,5 +1,6 @@
 import type { Verdict } from '../model/verdict.js';
 import type { ClassEvent, JudgedTask, RoundKind } from './events.js';
+import { takeTasks, type KnownTask } from './tasks.js';
 import { isSameValue, mostFound, type FoundValue } from './others-values.js';
 
 export interface PersonState {
@@ -102,6 +103,10 @@ export interface ClassState {
   messages: { id: string; at: string; from: string; to: 'all' | string[]; text: string }[];
   /** Minutes that everybody got, by exercise. */
   moreForAll: Map<string, number>;
+  /** By exercise: the tasks that it has, and those that it had once. */
+  tasks: Map<string, KnownTask[]>;
+  /** Exercises of whose tasks the record had nothing but their places when they were first written down. */
+  byPlace: Set<string>;
   /** Number of the last event. */
   n: number;
 }
@@ -117,6 +122,8 @@ export function emptyState(): ClassState {
     typing: new Map(),
     messages: [],
     moreForAll: new Map(),
+    tasks: new Map(),
+    byPlace: new Set(),
     n: 0,
   };
 }
@@ -166,6 +173,9 @@ type Reducers = { [Type in ClassEvent['type']]: (state: ClassState, event: Of<Ty
 const reducers: Reducers = {
   'class:started': () => undefined,
   'class:ended': () => undefined,
+  'exercise:tasks'(state, { exercise, tasks }) {
+    takeTasks(state, exercise, tasks);
+  },
   'person:known'(state, { person, name, role }) {
     const before = state.persons.get(person);
     state.persons.set(person, { id: person, code: null, joined: false, ...before, name, role });
@@ -358,6 +368,8 @@ export function stateOf(events: Iterable<ClassEvent>): ClassState {
 /** Works that an event changes, as `person` and `exercise`; `all`: any may be. */
 export function touched(state: ClassState, event: ClassEvent): 'all' | { person: string; exercise: string | null }[] {
   switch (event.type) {
+    case 'exercise:tasks':
+      return 'all';
     case 'message:sent':
     case 'time:given':
       return event.to === 'all' ? 'all' : event.to.map((person) => ({ person, exercise: null }));

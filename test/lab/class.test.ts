@@ -1,11 +1,12 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { Client, Refused, tryClass, type TriedClass } from './class-client.js';
 import { missing } from './local-labs.js';
 import { root, type Started } from './netrig-command.js';
 
-const exercises = `exercises: [{ file: ${join(root, 'test/fixtures/class/forward.yaml')}, feedback: seen }]`;
+const forward = readFileSync(join(root, 'test/fixtures/class/forward.yaml'), 'utf8');
 const limits = 'limits: { labs: 4, starting: 2, reserve: 0 }';
 
 async function refusal(work: Promise<unknown>): Promise<string> {
@@ -26,8 +27,13 @@ async function refusal(work: Promise<unknown>): Promise<string> {
   let bob: Client;
   let teacher: Client;
 
+  // Its own, which is edited while the class goes on.
+  const folder = mkdtempSync(join(tmpdir(), 'ntre-'));
+  const file = join(folder, 'forward.yaml');
+
   before(async () => {
-    tried = tryClass(['ada', 'bob', 'eve'], limits, exercises);
+    writeFileSync(file, forward);
+    tried = tryClass(['ada', 'bob', 'eve'], limits, `exercises: [{ file: ${file}, feedback: seen }]`);
     running = await tried.start();
     const codes = tried.codes();
     [ada, bob, teacher] = [new Client(running.url), new Client(running.url), new Client(running.url)];
@@ -40,6 +46,7 @@ async function refusal(work: Promise<unknown>): Promise<string> {
     const { status, stderr } = await tried.run('stop');
     expect(status, stderr).to.equal(0);
     tried.remove();
+    rmSync(folder, { recursive: true, force: true });
   });
 
   it('gives a lab, judges it as it is, and hands it in for points', async () => {
@@ -148,6 +155,28 @@ async function refusal(work: Promise<unknown>): Promise<string> {
     expect(after.told.some(({ type }) => type === 'screen')).to.equal(false);
     expect(after.gaps).to.equal(0);
     await after.close();
+  });
+
+  it('knows its tasks after their file was edited, and gives a new one to nobody', async () => {
+    const before = await ada.work();
+    running.child.kill('SIGKILL');
+    await running.ended;
+    const more = '  - { step: something more, on: left, run: "true" }\n';
+    const added = '  - { check: a task that is new, points: 2, stage: check, command: { on: left, run: "true" } }\n';
+    writeFileSync(file, forward.replace('steps:\n', `steps:\n${more}${added}`));
+    running = await tried.start();
+    for (const client of [ada, bob, teacher]) Object.assign(client, { url: running.url });
+    expect(running.output()).to.match(/the task “a task that is new” was not there in 1 of 1 hand-in;/);
+    const { tasks } = await ada.view();
+    const work = await ada.work();
+    const titles = new Map(tasks.map(({ id, title }) => [id, title]));
+    expect(titles.get('c05')).to.equal('left reaches right');
+    const verdicts = Object.fromEntries(work.tasks.map(({ id, verdict }) => [titles.get(id), verdict]));
+    expect(verdicts).to.include({ 'a task that is new': 'open', 'left reaches right': 'pass' });
+    expect(before.tasks[0]).to.include({ id: 'c03', verdict: 'pass' });
+    expect(work.handedIn!.counts).to.include({ points: 6, undecided: 1 });
+    // The file of before gives the grades of before.
+    writeFileSync(file, forward);
   });
 
   it('tells the teacher of those who ask for help, and students of messages and more time', async () => {

@@ -1,5 +1,5 @@
 import { relative, resolve } from 'node:path';
-import { classDirectory, holderOf, recordedGrades, startClass, stopClass } from '../../classroom/class.js';
+import { classDirectory, editedSince, holderOf, recordedGrades, startClass, stopClass } from '../../classroom/class.js';
 import { loadClass, type ClassFile } from '../../classroom/class-file.js';
 import { writeGrades } from '../../classroom/grade-files.js';
 import { gradeClass } from '../../classroom/grades.js';
@@ -37,6 +37,9 @@ export async function start(file: string, flags: { newLinks?: boolean }): Promis
     for (const one of believedOf(example))
       tell`${err.yellow(believedLine({ file: relative(process.cwd(), settings.file) }, one))}`;
   }
+  const { room } = started;
+  for (const one of editedSince({ state: room.book.state, exercises: [...room.exercises.values()] }))
+    tell`${err.yellow(one)}`;
   for (const { name, role, code } of started.links) if (role === 'teacher') tell`${name}: ${started.url}/join#${code}`;
   if (started.linksFile !== null)
     tell`${err.dim('links of all who have none yet, once and nowhere else:')} ${started.linksFile}`;
@@ -106,6 +109,7 @@ export async function regrade(file: string, flags: { output: string; json?: bool
   const grading = recordedGrades(loadClass(file));
   const directory = resolve(flags.output);
   writeGrades(directory, grading);
+  for (const one of editedSince(grading)) tell`${err.yellow(one)}`;
   const graded = gradeClass(grading);
   if (flags.json) printJson(graded);
   else {
