@@ -247,6 +247,7 @@ function proberOf(context: ProbeContext, spec: ReachSpec, may: boolean, sent: Re
         : await send(source, target)
       ).sighting,
     author: null,
+    hint: `check that pair by kind ${spec.by === 'ping' ? 'ping' : 'port'}, with a \`control\` that goes the same way`,
     needsTarget: true,
     waitMs: spec.wait,
     diagnosed: 'never',

@@ -154,10 +154,9 @@ export function droppedByRule(
   const typed = { ...rule, text: asTyped(rule.text) };
   const verb = rejecting.test(rule.text) ? 'rejects' : 'drops';
   const met = packet === null ? '' : ` It met a packet from ${packet.src} to ${packet.dst}.`;
-  return finding(space, 'filtered', `${space.label} ${verb} ${names[role as Role] ?? role}: ${ruleWords(typed)}`, {
-    evidence: [`${how}${met}`],
-    mend: mendRule(rule, space),
-  });
+  const sentence = `${space.label} ${verb} ${names[role as Role] ?? role}: ${ruleWords(typed)}`;
+  const more = { evidence: [`${how}${met}`], mend: mendRule(rule, space) };
+  return { ...finding(space, 'filtered', sentence, more), rule: typed.text };
 }
 
 /** What an engine means by a rule of its own that drops, where the rule names the bridge of one of its networks. */

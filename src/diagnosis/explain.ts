@@ -465,6 +465,7 @@ export function explain(c: Case): Diagnosis | null {
     return {
       sentence: stop.sentence,
       rootCause: stop.rootCause,
+      ...(stop.rule === undefined ? {} : { rule: stop.rule }),
       way: onBack ? way : withBreak(way, stop.at),
       back: onBack ? withBreak(back, stop.at) : back,
       ...base,

@@ -11,6 +11,8 @@ export interface Finding {
   mend: string | null;
   /** Where it is stopped. */
   at: Space | null;
+  /** The rule that stopped it, in the words of its tool. */
+  rule?: string;
 }
 
 export function finding(

@@ -38,6 +38,8 @@ export interface ControlRequest {
   needsTarget?: boolean;
   /** Sends the probe once more and follows it: where it was lost, and why. */
   followed?: () => Promise<Diagnosis | null>;
+  /** What a reader can do where no control is found; by default, name one. */
+  hint?: string;
 }
 
 function fromSighting(title: string, sighting: Sighting): Control {
@@ -237,7 +239,7 @@ export async function networkControls(request: ControlRequest): Promise<Control[
       {
         title: `the owner of ${target.address} answers itself`,
         held: false,
-        seen: 'nobody in the lab is known to own it; name a `control` that reaches it',
+        seen: `nobody in the lab is known to own it; ${request.hint ?? 'name a `control` that reaches it'}`,
       },
     ];
   const alive = await targetAlive(request, owner);

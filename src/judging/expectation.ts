@@ -25,7 +25,7 @@ export const zControl = z
     to: zTarget.optional().describe('What it is sent to; the check’s own target where left out.'),
   })
   .describe(
-    'A probe that must succeed for `fails` to count. Without one, the target must answer itself, and the way there must be shown to carry packets: by any other answer of the target, by the probe coming in at it, by a rule of the router in between that dropped it, or by what else that router carries.',
+    'A probe that must succeed for `fails` to count. Without one, the target must answer itself, and the way there must be shown to carry packets: by any other answer of the target, by the probe coming in at it and its answer having a way back, by a rule of the router in between that dropped it, or by what else that router carries.',
   );
 export type ControlSpec = z.infer<typeof zControl>;
 

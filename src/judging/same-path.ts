@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { addressesOf } from '../model/planned-addresses.js';
-import type { Control } from '../model/verdict.js';
+import type { Control, Diagnosis } from '../model/verdict.js';
 import { contains, familyOf, parseCidr } from '../model/cidr.js';
 import { rulesThatDropped } from '../facts/drop-counters.js';
 import { holdersOf, surveyAddresses } from '../facts/holders.js';
@@ -20,6 +20,7 @@ import type { ResolvedTarget } from '../probes/target.js';
 import { quoteArg, quoteArgv } from '../ssh/quote.js';
 import type { Sighting } from './expectation.js';
 import { isOwnersMac } from './identity.js';
+import { brokenWay, noWayBack } from './way-back.js';
 
 /** What goes over the path whose state is asked. */
 export interface PathRequest {
@@ -31,6 +32,10 @@ export interface PathRequest {
   service: Service | null;
   /** Sends the very probe again. */
   send: (from: Vantage, to: ResolvedTarget) => Promise<Sighting>;
+  /** Sends the probe once more and follows it: where it was lost, and why. */
+  followed?: () => Promise<Diagnosis | null>;
+  /** What a reader can do where nothing shows that the way carries packets; by default, name a control. */
+  hint?: string;
 }
 
 export interface Service {
@@ -139,7 +144,7 @@ function senders({ source, path }: PathRequest): string[] {
 }
 
 /** The very probe comes in at the target, whose own business it then is not to answer. */
-async function arrives(request: PathRequest, owner: Vantage): Promise<string | null> {
+async function arrives(request: PathRequest, owner: Vantage): Promise<{ from: string } | null> {
   const { context, source, target, service } = request;
   if (!service) return null;
   const seen = await sawArrive(
@@ -148,7 +153,15 @@ async function arrives(request: PathRequest, owner: Vantage): Promise<string | n
     { address: target.address, proto: service.proto, port: service.port, from: senders(request) },
     () => request.send(source, target),
   );
-  return seen !== null && 'from' in seen ? `the probe comes in at ${owner.label}` : null;
+  return seen !== null && 'from' in seen ? seen : null;
+}
+
+/** ms that must be left for the probe to be followed once more. */
+const followingMs = 12_000;
+
+/** What following the probe says; `null`: nothing, or there is no time for it. */
+async function followOnce({ context, followed }: PathRequest): Promise<Diagnosis | null> {
+  return followed && context.timeLeftMs() > followingMs ? await followed() : null;
 }
 
 /** Hosts of the lab that lie beyond the source's own wires, other than those named. */
@@ -165,6 +178,8 @@ function beyond(survey: Survey, request: PathRequest, besides: readonly string[]
     .filter((one) => source.container !== null || !near.some((subnet) => contains(parseCidr(subnet)!, one)))
     .slice(0, 4);
 }
+
+const hintOf = ({ hint }: PathRequest): string => hint ?? 'name a `control` that goes the same way';
 
 /** Somebody else whom the source reaches through the same router. */
 async function forwardsToOthers(
@@ -199,12 +214,23 @@ async function forwardsToOthers(
   return null;
 }
 
+/** Whether a rule, in the words of iptables or nft, drops some packets and not all. */
+function chooses(rule: string): boolean {
+  const rest = rule
+    .replace(/-j .*$/, '')
+    .replace(/-m comment --comment (?:"(?:[^"\\]|\\.)*"|\S+)/g, '')
+    .replace(/\b(?:log|comment)\b(?: (?:prefix|level|group|flags))?(?: "[^"]*"| \w+)?/g, '')
+    .replace(/\bmeta nftrace set \d+|\bcounter(?: packets \d+ bytes \d+)?/g, '')
+    .replace(/\b(?:drop|reject\b.*)$/, '');
+  return rest.trim() !== '';
+}
+
 /** The router in between is a host of the lab: it carries other packets of the source, or a rule of its own drops this one. */
 async function routerWorks(request: PathRequest, owner: Vantage): Promise<{ held: boolean; seen: string }> {
   const { context, source, target, path } = request;
   const gateway = path?.route && 'gateway' in path.route ? path.route.gateway : null;
   const no = (seen: string): { held: boolean; seen: string } => ({ held: false, seen });
-  const hint = 'name a `control` that goes the same way';
+  const hint = hintOf(request);
   if (gateway === null) return no(`nothing of ${source.label} comes in at ${owner.label}: ${hint}`);
   const survey = await surveyAddresses(context);
   const holders = holdersOf(survey, gateway);
@@ -216,6 +242,13 @@ async function routerWorks(request: PathRequest, owner: Vantage): Promise<{ held
     request.send(source, target),
   );
   if (dropped !== null && dropped.length > 0) return { held: true, seen: `${router.label} drops it by ${dropped[0]}` };
+  const found = await followOnce(request);
+  const lost = found?.way.find(({ state }) => state === 'broken')?.place;
+  // A policy, or a rule that drops whatever it meets, is as good as a router that forwards nothing.
+  if (found?.rootCause === 'filtered' && lost === router.label && found.rule !== undefined && chooses(found.rule))
+    return { held: true, seen: found.sentence };
+  const broken = brokenWay(found);
+  if (broken !== null) return no(`${broken}: ${hint}`);
   const others = await forwardsToOthers(
     request,
     gateway,
@@ -294,7 +327,7 @@ async function wireCarries(request: PathRequest, owner: Vantage): Promise<{ held
 
 /**
  * That the way from source to target carries packets, shown over the same path: any other answer of the target, the very probe
- * coming in at it, a rule of the router in between that dropped it, or other packets of the source that this router carries while
+ * coming in at it (and its answer having a way back), a rule of the router in between that dropped it, or other packets of the source that this router carries while
  * it reaches the target itself. Rejects only with NETRIG_SSH_*.
  */
 export async function pathControl(request: PathRequest, owner: Vantage): Promise<Control> {
@@ -309,6 +342,11 @@ export async function pathControl(request: PathRequest, owner: Vantage): Promise
   const answer = await anyAnswer(request, owner);
   if (answer !== null) return { title, held: true, seen: answer };
   const arrived = await arrives(request, owner);
-  if (arrived !== null) return { title, held: true, seen: arrived };
-  return { title, ...(await routerWorks(request, owner)) };
+  if (arrived === null) return { title, ...(await routerWorks(request, owner)) };
+  const seen = `the probe comes in at ${owner.label}`;
+  const broken =
+    (await noWayBack(request.context, owner, target.address, arrived.from)) ?? brokenWay(await followOnce(request));
+  return broken === null
+    ? { title, held: true, seen }
+    : { title, held: false, seen: `${seen}, but ${broken}: ${hintOf(request)}` };
 }

@@ -142,6 +142,8 @@ export interface Diagnosis {
   way: Hop[];
   /** The way of the answer. */
   back: Hop[];
+  /** The rule that stopped it, in the words of its tool; left out where a policy, or something else, did. */
+  rule?: string;
   /** What was seen that shows it, a sentence each. */
   evidence: string[];
   /** How to mend it; `null` where nothing certain can be said. */

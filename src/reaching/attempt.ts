@@ -45,6 +45,8 @@ export interface Prober {
   /** The probe as a person would type it at the source; left out where there is no short way to. */
   again?: (source: Vantage, target: ResolvedTarget) => string | null;
   author: ControlSpec | null;
+  /** What a reader can do where no control is found, of a kind that takes none. */
+  hint?: string;
   /** A negative is worth nothing while the target does not answer itself, also where it refused. */
   needsTarget?: boolean;
   /** Default `each`. `never`: whoever judges many pairs has one of them explained. */
@@ -75,6 +77,7 @@ export function judgeSent(context: ProbeContext, prober: Prober, ends: Ends, sen
         answeredBy,
         path,
         author: prober.author,
+        ...(prober.hint === undefined ? {} : { hint: prober.hint }),
         service,
         needsTarget: prober.needsTarget ?? false,
         followed: () => diagnoseNow(context, requestOf(prober, ends, sent, cause)),

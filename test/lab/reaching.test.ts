@@ -94,6 +94,50 @@ describe('reaching, on a real router', function () {
         groups: { a: ['guest'], b: ['db'] },
       });
     }));
+  it('which proves nothing where its answers have no way back', async () => {
+    for (const [on, change, back, why] of [
+      [
+        'db',
+        'ip route add blackhole 10.1.0.0/24',
+        'ip route del blackhole 10.1.0.0/24',
+        /it has a blackhole route there/,
+      ],
+      [
+        'db',
+        'ip route add 10.1.0.0/24 via 10.2.0.66',
+        'ip route del 10.1.0.0/24',
+        /the gateway 10\.2\.0\.66 on eth0 answers no ARP request/,
+      ],
+      [
+        'router',
+        'ip route add unreachable 10.1.0.10',
+        'ip route del unreachable 10.1.0.10',
+        /comes in at db, but .*router has the route unreachable 10\.1\.0\.10/,
+      ],
+    ] as const)
+      await during(on, [change, back], async () => {
+        await comesTo({ verdict: 'inconclusive', reason: why }, portCheck, closed);
+      });
+  });
+  it('it passes by a rule of nftables, with a counter or without, that dropped the very probe', async () => {
+    const chain = "nft add table inet f && nft add chain inet f onward '{ type filter hook forward priority 0; }'";
+    for (const rule of ['ip saddr 10.1.0.10 drop', 'iifname eth0 oifname eth1 counter drop'])
+      await during(
+        'router',
+        [`${chain} && nft add rule inet f onward ${rule}`, 'nft delete table inet f'],
+        async () => {
+          const outcome = await comesTo({ verdict: 'pass', cause: 'timeout' }, portCheck, closed);
+          expect(JSON.stringify(outcome.controls)).to.match(/router drops it: rule 1 of chain onward \(inet f\)/);
+        },
+      );
+    await during(
+      'router',
+      [`${chain} && nft add rule inet f onward counter drop`, 'nft delete table inet f'],
+      async () => {
+        await comesTo({ verdict: 'inconclusive', reason: /nothing shows that the gateway/ }, portCheck, closed);
+      },
+    );
+  });
   it('and by another port that is refused', () => {
     const rule = 'INPUT -i eth0 -p tcp --dport 5432 -j DROP';
     return during('db', [`iptables -A ${rule}`, `iptables -D ${rule}`], async () => {

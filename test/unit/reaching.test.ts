@@ -74,6 +74,15 @@ const shut: Row[] = [
   { at: 'guest', tool: 'fping', about: DB, says: fpingSilent(DB) },
   lost,
 ];
+/** The look-up of the database's way back to the guest. */
+const wayBack = (says: Row['says']): Row => ({
+  at: 'db',
+  tool: 'ip',
+  when: ({ argv }) => argv.includes('get') && argv.includes('10.1.0.10'),
+  says,
+});
+const neighbourState = (dst: string, state: string): string => JSON.stringify([{ dst, dev: 'eth0', state: [state] }]);
+let looks = 0;
 const web = { at: 'db', tool: 'perl', about: DB, port: 5432, says: 'open 0.1' } satisfies Row;
 const fromRouter = { ...web, at: 'router' };
 let reads = 0;
@@ -250,6 +259,70 @@ const cases: Case[] = [
     title: 'nothing comes back, but the probe comes in',
     lab: routed,
     said: [...shut.slice(0, 3), web],
+    kind: port,
+    spec: { from: 'guest', to: 'db', port: 5432, expect: { fails: 'timeout' } },
+    is: 'pass',
+    held: /comes in at db/,
+  },
+  ...[
+    { words: 'Invalid argument', why: /db can send no answer to 10\.1\.0\.10: it has a blackhole route there/ },
+    { words: 'No route to host', why: /it has an unreachable route there/ },
+    { words: 'Permission denied', why: /it has a route there that prohibits it/ },
+    { words: 'Network is unreachable', why: /it has no route there/ },
+  ].map(({ words, why }): Case => ({
+    title: `the probe comes in, and no answer can leave: ${words}`,
+    lab: routed,
+    said: [...shut.slice(0, 3), web, wayBack({ stderr: `RTNETLINK answers: ${words}\n`, exitCode: 2 })],
+    kind: port,
+    spec: { from: 'guest', to: 'db', port: 5432, expect: { fails: 'timeout' } },
+    is: 'inconclusive',
+    broken: why,
+  })),
+  {
+    title: 'the probe comes in, and the way back leads to a gateway that nobody is',
+    lab: routed,
+    said: [
+      ...shut.slice(0, 3),
+      web,
+      wayBack(JSON.stringify([{ dst: '10.1.0.10', gateway: '10.2.0.66', dev: 'eth0', prefsrc: DB, flags: [] }])),
+      { at: 'db', tool: 'ip', about: 'neigh', says: neighbourState('10.2.0.66', 'FAILED') },
+    ],
+    kind: port,
+    spec: { from: 'guest', to: 'db', port: 5432, expect: { fails: 'timeout' } },
+    is: 'inconclusive',
+    broken: /comes in at db, but .*the gateway 10\.2\.0\.66 on eth0 answers no ARP request: name a `control`/,
+  },
+  {
+    title: 'the gateway of the way back did not answer once, and does now',
+    lab: routed,
+    said: [
+      ...shut.slice(0, 3),
+      web,
+      {
+        at: 'db',
+        tool: 'ip',
+        about: 'neigh',
+        says: () => neighbourState('10.2.0.1', (looks += 1) === 1 ? 'FAILED' : 'REACHABLE'),
+      },
+    ],
+    kind: port,
+    spec: { from: 'guest', to: 'db', port: 5432, expect: { fails: 'timeout' } },
+    is: 'pass',
+    held: /comes in at db/,
+  },
+  {
+    title: 'the address that is probed is not among those that answers are sent with',
+    lab: routed,
+    said: [
+      ...shut.slice(0, 3),
+      web,
+      {
+        at: 'db',
+        tool: 'ip',
+        when: ({ argv }) => argv.includes('get') && argv.includes('from'),
+        says: { stderr: 'RTNETLINK answers: Invalid argument\n', exitCode: 2 },
+      },
+    ],
     kind: port,
     spec: { from: 'guest', to: 'db', port: 5432, expect: { fails: 'timeout' } },
     is: 'pass',
