@@ -12,6 +12,8 @@ import { observe } from './observe.js';
 
 /** A socket of TCP that has a peer. */
 export interface Connected {
+  /** As ss(8) writes it: `ESTAB`, `FIN-WAIT-1`, … */
+  state: string;
   /** Bytes that were sent and not acknowledged, or wait to be sent. */
   unacknowledged: number;
   local: { address: string; port: number };
@@ -31,9 +33,11 @@ function endOf(text: string | undefined): { address: string; port: number } | nu
 /** Reads `ss -H -a -n -t`: state, queues, and the two ends in fixed columns (ss(8)). Sockets without a peer are left out. */
 export function readConnected(text: string): Connected[] {
   return text.split('\n').flatMap((line) => {
-    const [, , queued, own, other] = line.trim().split(/\s+/);
+    const [state, , queued, own, other] = line.trim().split(/\s+/);
     const [local, peer] = [endOf(own), endOf(other)];
-    return local && peer && /^\d+$/.test(queued ?? '') ? [{ unacknowledged: Number(queued), local, peer }] : [];
+    return local && peer && /^\d+$/.test(queued ?? '')
+      ? [{ state: state!, unacknowledged: Number(queued), local, peer }]
+      : [];
   });
 }
 
@@ -66,7 +70,8 @@ function directionsOf(c: Case): Direction[] {
       what: 'requests',
       from: c.source.label,
       to: first.packet.dst,
-      isOf: ({ peer }) => peer.address === first.packet.dst && peer.port === (first.packet.dport ?? dport),
+      isOf: ({ local, peer }) =>
+        local.port !== c.mark && peer.address === first.packet.dst && peer.port === (first.packet.dport ?? dport),
       steps: c.forward,
       largest: largest(first.link, came.packet.mss),
     },
@@ -74,7 +79,7 @@ function directionsOf(c: Case): Direction[] {
       what: 'answers',
       from: end.space.label,
       to: src,
-      isOf: ({ local, peer }) => local.port === dport && peer.address === src,
+      isOf: ({ local, peer }) => local.port === dport && peer.address === src && peer.port !== end.packet.sport,
       steps: c.reply,
       largest: largest(answer.link, end.packet.mss),
     },
@@ -88,7 +93,10 @@ async function placeOf(context: ProbeContext, label: string): Promise<Vantage | 
   return isVantageProblem(place) ? null : place;
 }
 
-/** The most that a place has sent on such a connection without a word that it came. */
+/**
+ * What a place has sent on such connections without a word that it came; the least, where there are several. Nobody says which
+ * of them was the probe's: what an earlier one left behind must not be taken for it.
+ */
 async function unacknowledgedBy(context: ProbeContext, place: Vantage, isOf: Direction['isOf']): Promise<number> {
   const from = beside(place);
   const listed = await from.host.exec(from.enter(['ss', '-H', '-a', '-n', '-t']), {
@@ -96,7 +104,9 @@ async function unacknowledgedBy(context: ProbeContext, place: Vantage, isOf: Dir
     signal: context.signal,
   });
   const own = listed.exitCode === 0 ? readConnected(listed.stdout).filter(isOf) : [];
-  return Math.max(0, ...own.map(({ unacknowledged }) => unacknowledged));
+  // One in TIME-WAIT has ended as it should.
+  const open = own.filter(({ state }) => state !== 'TIME-WAIT').map(({ unacknowledged }) => unacknowledged);
+  return open.length === 0 ? 0 : Math.min(...open);
 }
 
 /**

@@ -392,9 +392,9 @@ describe('What stops a packet, by what was seen of it', () => {
     hosts['client']!.frames!.push(frame(7000, 2, 0, answer(macs.left, macs.client)));
     const seen = told(hosts, { fate: 'answered' });
     const plain = explainCause(seen, 'timeout')!;
-    const said = (at: string, queued: number): Promise<string | null> => {
+    const said = (at: string, queued: number, besides = ''): Promise<string | null> => {
       const own: Record<string, string> = {
-        client: `FIN-WAIT-1 0 ${at === 'client' ? queued : 0} 10.1.0.10:40000 10.2.0.20:80\n`,
+        client: `FIN-WAIT-1 0 ${at === 'client' ? queued : 0} 10.1.0.10:40000 10.2.0.20:80\n${besides}\n`,
         server: `LISTEN 0 9 0.0.0.0:80 0.0.0.0:*\nESTAB 0 ${at === 'server' ? queued : 0} [::ffff:10.2.0.20]:80 [::ffff:10.1.0.10]:40000\n`,
       };
       const host = (name: string): object => ({
@@ -411,6 +411,11 @@ describe('What stops a packet, by what was seen of it', () => {
     // The end of a connection is acknowledged, too, and says nothing of a request.
     expect(await said('client', 1)).to.equal(null);
     expect(await said('nobody', 0)).to.equal(null);
+    // Another connection, of which all came: nobody says which of the two was the probe's.
+    expect(await said('client', 74, 'FIN-WAIT-2 0 0 10.1.0.10:40001 10.2.0.20:80')).to.equal(null);
+    // One that has ended as it should, and the one that was followed, which is not the check's.
+    expect(await said('client', 74, 'TIME-WAIT 0 0 10.1.0.10:40001 10.2.0.20:80')).not.to.equal(null);
+    expect(await said('client', 74, `FIN-WAIT-2 0 0 10.1.0.10:${mark} 10.2.0.20:80`)).not.to.equal(null);
   });
 
   it('an interface that is down, rather than the route that went with it', () => {
@@ -800,8 +805,18 @@ describe('What a diagnosis reads', () => {
       '',
     ];
     expect(readConnected(lines.join('\n'))).to.deep.equal([
-      { unacknowledged: 36, local: { address: '10.0.0.1', port: 22 }, peer: { address: '10.0.0.9', port: 51000 } },
-      { unacknowledged: 1, local: { address: 'fd01::1', port: 4000 }, peer: { address: 'fd02::2', port: 80 } },
+      {
+        state: 'ESTAB',
+        unacknowledged: 36,
+        local: { address: '10.0.0.1', port: 22 },
+        peer: { address: '10.0.0.9', port: 51000 },
+      },
+      {
+        state: 'SYN-SENT',
+        unacknowledged: 1,
+        local: { address: 'fd01::1', port: 4000 },
+        peer: { address: 'fd02::2', port: 80 },
+      },
     ]);
   });
 
