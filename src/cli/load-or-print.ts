@@ -1,6 +1,12 @@
 import { NetrigError } from '../errors.js';
 import { suggestion } from '../language/wording.js';
-import { formatDiagnostics, loadScenarioFiles, type LoadedScenario, type LoadOptions } from '../scenario/load.js';
+import {
+  distinctDiagnostics,
+  formatDiagnostics,
+  loadScenarioFiles,
+  type LoadedScenario,
+  type LoadOptions,
+} from '../scenario/load.js';
 import { isDataMap } from '../scenario/source.js';
 import { alreadyHarmless, err, errIsColoured, tell } from './terminal.js';
 
@@ -15,11 +21,11 @@ export async function loadOrPrint(
   { hints = false } = {},
 ): Promise<LoadedScenario[]> {
   const loaded = await loadScenarioFiles(files, options);
-  const diagnostics = loaded.flatMap((one) => one.diagnostics);
+  const diagnostics = distinctDiagnostics(loaded.flatMap((one) => one.diagnostics));
   if (diagnostics.length === 0) {
     refuseUnknownNames(loaded, options.matrix ?? {});
     if (hints)
-      for (const { file, line, column, message, hint } of loaded.flatMap((one) => one.hints))
+      for (const { file, line, column, message, hint } of distinctDiagnostics(loaded.flatMap((one) => one.hints)))
         tell`${err.yellow('hint:')} ${file}:${line}:${column}: ${message} ${err.dim(`[${hint ?? ''}]`)}`;
     return loaded;
   }
@@ -29,9 +35,9 @@ export async function loadOrPrint(
   });
 }
 
-/** `4 mistakes in 1 of 2 files`: files are scenarios; a mistake may stand in another file that one of them takes in. */
+/** `4 mistakes in 1 of 2 files`: files are scenarios; a mistake may stand in another file that several of them take in, and is one. */
 export function mistakeCount(loaded: readonly Pick<LoadedScenario, 'diagnostics'>[]): string {
-  const mistakes = loaded.reduce((sum, { diagnostics }) => sum + diagnostics.length, 0);
+  const mistakes = distinctDiagnostics(loaded.flatMap(({ diagnostics }) => diagnostics)).length;
   const bad = loaded.filter(({ diagnostics }) => diagnostics.length > 0).length;
   return `${mistakes} ${mistakes === 1 ? 'mistake' : 'mistakes'} in ${bad} of ${loaded.length} ${loaded.length === 1 ? 'file' : 'files'}`;
 }

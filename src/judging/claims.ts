@@ -90,8 +90,19 @@ export const zList = claimOf('list');
 export function claims<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
   return z
     .strictObject(shape)
-    .refine((claim) => Object.keys(claim).length > 0, {
-      error: 'says nothing: name what is expected, or leave it out for what is expected without it',
+    .check((check) => {
+      // Of several forms of a map zod would take the one whose only fault is an unknown key, and never look at the form whose
+      // key that is (`fails`): to it, an unknown key is no end of a form.
+      check.issues.forEach((issue, index) => {
+        if (issue.code === 'unrecognized_keys') check.issues[index] = { ...issue, continue: false };
+      });
+      if (check.issues.length === 0 && Object.keys(check.value).length === 0)
+        check.issues.push({
+          code: 'custom',
+          input: check.value,
+          continue: true,
+          message: 'says nothing: name what is expected, or leave it out for what is expected without it',
+        });
     })
     .meta({ minProperties: 1 });
 }

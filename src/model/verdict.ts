@@ -54,6 +54,28 @@ export const probeCauses = [
 ] as const satisfies readonly Cause[];
 export type ProbeCause = (typeof probeCauses)[number];
 
+/** What a probe met, for the page of reference. */
+export const probeCauseMeanings: Readonly<Record<ProbeCause, string>> = {
+  timeout: 'No answer came in time.',
+  refused: 'The answer is that nobody listens there: a TCP RST on connecting, or ICMP “port unreachable”.',
+  reset: 'A connection that stood was ended by a TCP RST.',
+  'no-route': 'The sender’s own kernel has no route, or a `blackhole` one: nothing was sent.',
+  'net-unreachable': 'A router has no route, or the packet’s TTL was used up (ICMP).',
+  'host-unreachable':
+    'Nobody on the last segment, or none that is the next hop, answers for the address (ICMP, or the sender’s own ARP or neighbour discovery).',
+  'port-unreachable': 'ICMP “port unreachable” on a `ping`.',
+  prohibited: 'ICMP “administratively prohibited”, or the sender’s own kernel does not let it out.',
+  'too-big': 'The packet is larger than the MTU on the way, and must not be cut up.',
+  'unknown-host':
+    'A name did not resolve, whatever the way: `fails: unknown-host` takes `nxdomain`, `servfail`, `dns-refused` and `no-answer`, too.',
+  nxdomain: 'The name server says that there is no such name.',
+  servfail: 'The name server says that it failed (SERVFAIL).',
+  'dns-refused': 'The name server does not answer this sender (REFUSED).',
+  'no-answer':
+    'There is an answer without what was asked for: a name without such a record, a connection that ends without a word.',
+  tls: 'The connection stands, and TLS over it does not.',
+};
+
 /** A probe that shows another probe could have succeeded. */
 export interface Control {
   /** What was tried, as a sentence: "node2/outsider pings its own address". */

@@ -88,6 +88,13 @@ function outsideNames(server: HostPlan, outside: readonly HostPlan[]): NonNullab
   });
 }
 
+/** Whether the host has a default route of that address's family. */
+function hasDefaultLike({ routes }: HostPlan, address: string): boolean {
+  return routes.some(
+    ({ to, via }) => (to === 'default' || parseCidr(to)?.prefix === 0) && familyOf(via) === familyOf(address),
+  );
+}
+
 /**
  * Hosts ask the name servers on their segments, which ask whoever stands for the outside there for its names; and they send to
  * that one what they have no other way for.
@@ -101,7 +108,7 @@ function askEachOther(hosts: HostPlan[]): void {
     const passesOn = host.records && !host.standsFor ? outsideNames(host, outside) : [];
     if (passesOn.length > 0) host.passesOn = passesOn;
     const [gateway] = neighbours(host, outside);
-    if (gateway !== undefined && !host.outside && !host.standsFor && !host.routes.some(({ to }) => to === 'default'))
+    if (gateway !== undefined && !host.outside && !host.standsFor && !hasDefaultLike(host, gateway.address))
       host.routes = [...host.routes, { to: 'default', via: gateway.address }];
   }
 }

@@ -1,3 +1,4 @@
+import type { CapabilityName } from '../model/capability.js';
 import type { EmitEvent } from '../model/events.js';
 import type { Fault } from '../model/fault.js';
 import type { SavedValue } from '../model/saved.js';
@@ -6,8 +7,8 @@ import type { SshTarget } from '../ssh/ssh.js';
 
 /** Something that a machine, an image or an engine can or cannot do. Found by doing it, never by looking at a name. */
 export interface Capability {
-  /** `kernel:vxlan`, `kernel:8021q`, `tool:mmdebstrap`, `root`, … */
-  name: string;
+  /** As a scenario’s `requires` has it. */
+  name: CapabilityName;
   have: boolean;
   /** One sentence: what was tried and what happened. */
   seen: string;

@@ -49,7 +49,7 @@ async function missingCapability(
   if (scenario.requires.length === 0) return null;
   const progress = (text: string): void => emit({ type: 'log', scenario: scenario.id, level: 'info', text });
   const capabilities = await provider.capabilities({ signal, progress });
-  const known = new Map(capabilities.map((capability) => [capability.name, capability]));
+  const known = new Map<string, (typeof capabilities)[number]>(capabilities.map((one) => [one.name, one]));
   for (const name of scenario.requires) {
     const capability = known.get(name);
     if (!capability) return `needs ${name}, which the ${provider.name} provider does not know`;

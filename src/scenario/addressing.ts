@@ -174,14 +174,22 @@ export interface HostNetworks {
   segments: { name: string; subnet: Cidr; address: string | null }[];
 }
 
+/** One destination, however it is written. */
+function destinationKey(to: string): string {
+  if (to === 'default') return '0.0.0.0/0';
+  const cidr = parseCidr(to);
+  return cidr === null ? to : `${canonicalAddress(cidr.address)}/${cidr.prefix}`;
+}
+
 /** Routes whose next hop the host cannot reach directly. `allKnown`: no segment with mistakes may have the host, too. */
 export function routeProblems({ name, host, segments, allKnown }: HostNetworks & { allKnown: boolean }): Problem[] {
   const problems: Problem[] = [];
   const seen = new Set<string>();
   host.routes.forEach((route, index) => {
     const at: Path = ['hosts', name, 'routes', index];
-    if (seen.has(route.to)) problems.push(value([...at, 'to'], `${name} has a route to ${route.to} already`));
-    seen.add(route.to);
+    const key = destinationKey(route.to);
+    if (seen.has(key)) problems.push(value([...at, 'to'], `${name} has a route to ${route.to} already`));
+    seen.add(key);
     const destination = parseCidr(route.to);
     if (destination !== null) {
       const network = networkAddress(destination);

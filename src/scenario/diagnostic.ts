@@ -37,17 +37,22 @@ export function formatPath(path: Path): string {
   return text;
 }
 
-/** Sorts by place and drops what is said twice about the same place (matrix instances repeat each other). */
-export function sortedDiagnostics(diagnostics: readonly Diagnostic[]): Diagnostic[] {
+/** Without what is said twice about the same place: instances of a matrix repeat each other, and scenarios that take in one file. */
+export function distinctDiagnostics(diagnostics: readonly Diagnostic[]): Diagnostic[] {
   const seen = new Set<string>();
-  return diagnostics
-    .filter((diagnostic) => {
-      const key = `${diagnostic.file}\0${diagnostic.line}:${diagnostic.column}\0${diagnostic.message}`;
-      if (seen.has(key)) return false;
-      seen.add(key);
-      return true;
-    })
-    .sort((a, b) => (a.file < b.file ? -1 : a.file > b.file ? 1 : a.line - b.line || a.column - b.column));
+  return diagnostics.filter((diagnostic) => {
+    const key = `${diagnostic.file}\0${diagnostic.line}:${diagnostic.column}\0${diagnostic.message}`;
+    if (seen.has(key)) return false;
+    seen.add(key);
+    return true;
+  });
+}
+
+/** Sorts by place and drops what is said twice about the same place. */
+export function sortedDiagnostics(diagnostics: readonly Diagnostic[]): Diagnostic[] {
+  return distinctDiagnostics(diagnostics).sort((a, b) =>
+    a.file < b.file ? -1 : a.file > b.file ? 1 : a.line - b.line || a.column - b.column,
+  );
 }
 
 /** A file's text must not reach the terminal as control sequences. */

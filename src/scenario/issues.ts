@@ -90,7 +90,7 @@ function branchMeant(all: readonly Issue[][], input: unknown): Issue[] | null {
     (issues) =>
       issues.length > 0 && issues.every((issue) => issue.path.length > 0 || issue.code === 'unrecognized_keys'),
   );
-  if (inside.length > 0) return inside.reduce((best, issues) => (issues.length < best.length ? issues : best));
+  if (inside.length > 0) return inside.reduce((best, issues) => (isNearer(issues, best) ? issues : best));
   // One word of several, or something else altogether: all of it is worth saying.
   if (branches.some((issues) => issues.some((issue) => issue.path.length === 0 && issue.code === 'invalid_value')))
     return null;
@@ -103,6 +103,25 @@ function branchMeant(all: readonly Issue[][], input: unknown): Issue[] | null {
   );
   if (matched.length > 0) return matched[0]!;
   return null;
+}
+
+/** Of two forms of a map, the one that knows more of its keys was meant, or else the one with less wrong. */
+function isNearer(issues: readonly Issue[], best: readonly Issue[]): boolean {
+  const [here, there] = [unknownKeys(issues).length, unknownKeys(best).length];
+  return here !== there ? here < there : mistakesOf(issues) < mistakesOf(best);
+}
+
+function unknownKeys(issues: readonly Issue[]): string[] {
+  return issues.flatMap((one) => (one.code === 'unrecognized_keys' && one.path.length === 0 ? one.keys : []));
+}
+
+/** A misspelt key is one mistake, and not two: the one that is unknown, and the one that is missing for it. */
+function mistakesOf(issues: readonly Issue[]): number {
+  const unknown = unknownKeys(issues);
+  const echoes = issues.filter(
+    ({ path }) => path.length === 1 && unknown.some((key) => nearest(key, [String(path[0])]) !== null),
+  );
+  return issues.length - echoes.length;
 }
 
 /** Where one value or a list of them may stand and no list stands, the list is not worth a word. */

@@ -26,7 +26,7 @@ import { decodeSource, maxFileBytes, readSource } from './source.js';
 import type { ScenarioSource } from './source.js';
 import { validateSource } from './validate.js';
 
-export { diagnosticsToJson, formatDiagnostics } from './diagnostic.js';
+export { diagnosticsToJson, distinctDiagnostics, formatDiagnostics } from './diagnostic.js';
 export type { Diagnostic, JsonDiagnostic } from './diagnostic.js';
 
 export interface LoadOptions {

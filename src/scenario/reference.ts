@@ -1,5 +1,7 @@
 import { hostImageRows } from '../images/host-image.js';
 import { parseVantage } from '../language/endpoint.js';
+import { capabilityMeanings, namedCapabilities } from '../model/capability.js';
+import { probeCauseMeanings, probeCauses } from '../model/verdict.js';
 import { plainJsonSchema } from './json-schema.js';
 import type { JsonSchema } from './json-schema.js';
 import { builtInKinds } from './kinds.js';
@@ -37,6 +39,13 @@ const sharedSections: Record<string, Section> = {
   FrameFields: { heading: 'Fields of an inner frame', word: 'fields of an inner frame' },
 };
 
+/** Words of which a section of the page has the whole list. */
+const listedWords: Record<string, string> = {
+  cause: 'Causes',
+  causes: 'Causes',
+  capability: 'Capabilities',
+};
+
 /** Definitions that need no section: the words for what they are say all. */
 const inWords: Record<string, string> = { Records: 'map to address, host or list of them' };
 
@@ -72,7 +81,10 @@ function typeText(node: JsonSchema): string {
   const inner = branches(node);
   if (inner.length === 1 && node.title === undefined)
     return typeText({ ...inner[0], ...(node.title === undefined ? {} : { title: node.title }) } as JsonSchema);
-  if (node.title !== undefined) return node.title;
+  if (node.title !== undefined) {
+    const heading = listedWords[node.title];
+    return heading === undefined ? node.title : `[${node.title}](#${anchor(heading)})`;
+  }
   if (inner.length > 1) return [...new Set(inner.map(typeText))].join(' or ');
   if (node.const !== undefined)
     return node.const === null ? '`~`' : `\`${JSON.stringify(node.const).replaceAll('"', '')}\``;
@@ -187,6 +199,18 @@ function without(object: JsonSchema, keys: readonly string[]): JsonSchema {
   };
 }
 
+function rowsOfWords<Word extends string>(
+  head: string,
+  words: readonly Word[],
+  meanings: Readonly<Record<Word, string>>,
+): string {
+  return [
+    `| ${head} | Meaning |`,
+    '|---|---|',
+    ...words.map((word) => `| \`${word}\` | ${cell(meanings[word])} |`),
+  ].join('\n');
+}
+
 /** The reference page of the language, from the definitions that also validate it. */
 export function scenarioReferenceMarkdown(kinds: Kinds = builtInKinds): string {
   const schema = plainJsonSchema(kinds);
@@ -213,6 +237,12 @@ export function scenarioReferenceMarkdown(kinds: Kinds = builtInKinds): string {
     valuesText,
     '### Variables',
     'A name declared in `vars` or `matrix` is used as `${name}` in any text of the file, not in keys. A text that is nothing but one reference takes the type of the variable, so `port: ${port}` is a number. Text for a shell (`run`, `start`, `content`, `command`, `stdin`) keeps every `${…}` that is not declared; anywhere else an undeclared one is a mistake. `$${name}` stands for a plain `${name}`.',
+    '### Causes',
+    'What a probe can meet, in `expect: { fails: … }` and in the hints of exercises. Of several, any will do: `fails: [timeout, host-unreachable]`.',
+    rowsOfWords('Cause', probeCauses, probeCauseMeanings),
+    '### Capabilities',
+    'What `requires` may name; `netrig doctor --provider NAME` says which of them are here. What the chosen provider or the machine lacks makes a scenario *skipped*; a name that no provider knows is a mistake in the file. Of machines that exist (`ssh`), also `machine:NAME`: it answers.',
+    rowsOfWords('Capability', namedCapabilities, capabilityMeanings),
     '### Host images',
     [
       '| Image | Docker Engine |',

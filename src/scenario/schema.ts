@@ -17,6 +17,8 @@ import {
   zSemverRange,
   zText,
 } from '../language/fields.js';
+import { isCapabilityName, namedCapabilities } from '../model/capability.js';
+import { familyOf } from '../model/cidr.js';
 import { uplink } from '../model/uplink.js';
 import { parseSize, type ResourceLimits } from '../model/size.js';
 import { zHostPath, zMode, zOwner, zOwnPath } from '../language/own-path.js';
@@ -272,15 +274,18 @@ const zDocker = z
     description: 'Networks and containers that the host’s engine has from the start, in Docker Compose’s vocabulary.',
   });
 
-const zRoute = z.strictObject({
-  to: z
-    .string({ error: (issue) => `expected a subnet in CIDR form or \`default\`, got ${shown(issue.input)}` })
-    .refine((text) => text === 'default' || zCidr.safeParse(text).success, {
-      error: (issue) => `expected a subnet in CIDR form or \`default\`, got ${shown(issue.input)}`,
-    })
-    .describe('Destination: a subnet in CIDR form, or `default`.'),
-  via: zAddress.describe('Address of the next hop, on a segment of the host.'),
-});
+const zRoute = z
+  .strictObject({
+    to: z
+      .string({ error: (issue) => `expected a subnet in CIDR form or \`default\`, got ${shown(issue.input)}` })
+      .refine((text) => text === 'default' || zCidr.safeParse(text).success, {
+        error: (issue) => `expected a subnet in CIDR form or \`default\`, got ${shown(issue.input)}`,
+      })
+      .describe('Destination: a subnet in CIDR form, or `default`: all of IPv4, or of IPv6 where `via` is of that.'),
+    via: zAddress.describe('Address of the next hop, on a segment of the host.'),
+  })
+  // `ip route show exact default` is of IPv4 whatever stands behind it: the other family's has a name of its own from here on.
+  .transform(({ to, via }) => ({ to: to === 'default' && familyOf(via) === 6 ? '::/0' : to, via }));
 
 const zSysctlName = z.string().regex(/^net(?:\.[A-Za-z0-9_-]+){1,8}$|^net(?:\/[A-Za-z0-9_.-]+){1,8}$/, {
   error: (issue) => `a host owns its \`net.…\` sysctls only, got ${shown(issue.input)}`,
@@ -500,6 +505,23 @@ const zCovers = oneOrMany(
     }),
 ).describe('Items of the catalogue: ids (`REQ-7`) and ranges (`REQ-7..REQ-12`).');
 
+/** What is no capability, with the one that was most likely meant, or those of its kind. */
+function noCapability(given: unknown): string {
+  if (typeof given !== 'string') return `expected a capability such as kernel:8021q, got ${shown(given)}`;
+  const near = suggestion(given, namedCapabilities);
+  if (near !== '') return `no provider knows the capability ${shown(given)}${near}`;
+  const kind = /^[a-z]+:/.exec(given)?.[0];
+  const alike = namedCapabilities.filter((name) => kind !== undefined && name.startsWith(kind));
+  const rest =
+    alike.length > 0 ? `there is ${alike.join(', ')}` : 'such are kernel:8021q and engine; `netrig doctor` names all';
+  return `no provider knows the capability ${shown(given)}; ${rest}`;
+}
+
+const zCapability = z
+  .string({ error: (issue) => noCapability(issue.input) })
+  .refine(isCapabilityName, { error: (issue) => noCapability(issue.input) })
+  .meta({ title: 'capability', examples: namedCapabilities });
+
 const zTag = z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/, {
   error: (issue) => `expected a tag of lower-case letters, digits and dashes, got ${shown(issue.input)}`,
 });
@@ -547,14 +569,10 @@ export const zTop = z.strictObject({
       'Items of the catalogue that the scenario proves: ids (`REQ-7`) and ranges (`REQ-7..REQ-12`). The catalogue is the file `items.yaml` beside the scenario or in a directory above it; without one, ids are free.',
     ),
   tags: oneOrMany(zTag).optional().describe('Words for `--tag`.'),
-  requires: oneOrMany(
-    z.string().regex(/^[a-z]+(?::[A-Za-z0-9_.-]+)?$/, {
-      error: (issue) => `expected a capability such as kernel:8021q, got ${shown(issue.input)}`,
-    }),
-  )
+  requires: oneOrMany(zCapability)
     .optional()
     .describe(
-      'Capabilities the scenario needs, such as `kernel:8021q`; where one is missing the scenario is skipped with that reason.',
+      'Capabilities the scenario needs, such as `kernel:8021q`; where one is missing the scenario is skipped with that reason. See [Capabilities](#capabilities).',
     ),
   provider: z
     .enum(providerNames, {

@@ -68,15 +68,25 @@ describe('What goes wrong, and what netrig says', function () {
     remove();
   });
 
+  it('a capability that nobody knows: a mistake of the file, with the one that was meant', async () => {
+    const { status, output, remove } = await run(
+      `requires: [kernel:vxlann]\n${header('misspelt', light)}  - check: x\n    ping: { from: a, to: b }\n`,
+    );
+    expect(status, output).to.equal(2);
+    expect(output).to.match(/:1:12: no provider knows the capability "kernel:vxlann"; did you mean "kernel:vxlan"/);
+    remove();
+  });
+
   it('something this machine cannot do: skipped with the capability named, and not green', async () => {
+    // Of another provider's: this one never has it.
     const { status, output, dir, remove } = await run(
-      `requires: [kernel:no-such-thing]\n${header('not-here', light)}  - check: x\n    ping: { from: a, to: b }\n`,
+      `requires: [machine:no-such-thing]\n${header('not-here', light)}  - check: x\n    ping: { from: a, to: b }\n`,
     );
     expect(
       latestOutcomes(dir).map((one) => one.verdict),
       output,
     ).to.deep.equal(['skipped']);
-    expect(latestOutcomes(dir)[0]!.reason).to.contain('kernel:no-such-thing');
+    expect(latestOutcomes(dir)[0]!.reason).to.contain('machine:no-such-thing');
     expect(status).to.equal(1);
     remove();
   });

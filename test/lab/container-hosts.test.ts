@@ -363,7 +363,7 @@ const title = `hosts of the container provider${missing ? ` (needs ${missing})` 
     const capabilities = new Map((await containerProvider.capabilities()).map((one) => [one.name, one]));
     expect(capabilities.get('engine')?.have).to.equal(true);
     expect(capabilities.get('cgroup2')?.have).to.equal(true);
-    for (const name of ['kernel:veth', 'kernel:bridge', 'kernel:vxlan', 'kernel:macvlan'])
+    for (const name of ['kernel:veth', 'kernel:bridge', 'kernel:vxlan', 'kernel:macvlan'] as const)
       expect(capabilities.get(name)?.have, capabilities.get(name)?.seen).to.equal(true);
     expect(await engine.left()).to.deep.equal([]);
   });

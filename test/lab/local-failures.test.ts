@@ -277,7 +277,7 @@ const longMs = 600_000;
 
   it('says what the machine can do by doing it, and changes nothing', async () => {
     const capabilities = await localProvider.capabilities();
-    const have = new Map(capabilities.map((one) => [one.name, one]));
+    const have = new Map<string, (typeof capabilities)[number]>(capabilities.map((one) => [one.name, one]));
     for (const name of [
       'root',
       'tool:unshare',

@@ -1,7 +1,11 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect } from 'chai';
-import { codeFrame, diagnosticsToJson, formatDiagnostics } from '../../src/scenario/diagnostic.js';
+import { mistakeCount } from '../../src/cli/load-or-print.js';
+import { namedCapabilities } from '../../src/model/capability.js';
+import { keysAt } from '../../src/scenario/issues.js';
+import { builtInKinds } from '../../src/scenario/kinds.js';
+import { codeFrame, diagnosticsToJson, distinctDiagnostics, formatDiagnostics } from '../../src/scenario/diagnostic.js';
 import type { Diagnostic } from '../../src/scenario/diagnostic.js';
 import { loadScenarioText } from '../../src/scenario/load.js';
 import { fixtures, lab, lines, validateFixture, validateText } from './scenario-fixtures.js';
@@ -58,6 +62,76 @@ describe('scenario: mistakes and their places', () => {
     expect(told('{ a: }', `${fault}  - { heal: pb }\n`).join('\n')).to.match(/no fault before it is called "pb"/);
     expect(told('{ a: { init: light } }', step, 'images: [busybox]\n').join('\n')).to.match(/no host of this scenario/);
     expect(told('{ a: }', ping).join('\n')).to.match(/no step creates the container web on a/);
+  });
+
+  it('name a capability that no provider knows, and the one that was meant', () => {
+    const told = (requires: string): string[] =>
+      lines(
+        validateText(`scenario: lab\ntitle: A lab\nrequires: ${requires}\nhosts: { a: }\nsteps: [{ run: "true" }]\n`)
+          .diagnostics,
+      );
+    for (const name of namedCapabilities) expect(told(name), name).to.deep.equal([]);
+    expect(told('machine:r1')).to.deep.equal([]);
+    expect(told('[kernel:veth, kernel:vxlann]')).to.deep.equal([
+      '3:25 no provider knows the capability "kernel:vxlann"; did you mean "kernel:vxlan"?',
+    ]);
+    // Those of its kind, where none is like it.
+    expect(told('kernel:quantum').join('\n')).to.match(/^3:11 .*; there is kernel:overlayfs, .*, kernel:esp$/);
+    expect(told('something').join('\n')).to.match(/; such are kernel:8021q and engine; `netrig doctor` names all$/);
+    expect(told('4').join('\n')).to.match(/^3:11 expected a capability such as kernel:8021q, got 4$/);
+  });
+
+  it('of a cause that there is none of are one mistake, in every kind that takes causes', () => {
+    const kinds: Record<string, string> = {
+      ping: 'from: a, to: b',
+      port: 'from: a, to: b, port: 80',
+      http: 'from: a, url: "http://b/"',
+      dns: 'from: a, server: b, name: web.lab',
+      tls: 'from: a, to: b, port: 443',
+    };
+    const told = (kind: string, expected: string): string[] =>
+      loadScenarioText(
+        `scenario: lab\ntitle: A lab\nhosts: { a: , b: }\nsteps: [{ check: c, ${kind}: { ${kinds[kind]}, expect: ${expected} } }]\n`,
+        '/nowhere/lab.yaml',
+      ).diagnostics.map(({ message }) => message);
+    const takeCauses = builtInKinds.checks.filter(
+      ({ schema }) => schema.safeParse({}).success === false && keysAt(schema, ['expect']).includes('fails'),
+    );
+    expect(Object.keys(kinds).sort()).to.deep.equal(takeCauses.map(({ name }) => name).sort());
+    for (const kind of Object.keys(kinds)) {
+      const one = 'no cause "timeot"; did you mean "timeout"?';
+      expect(told(kind, '{ fails: timeot }'), kind).to.deep.equal([one]);
+      expect(told(kind, '{ fails: [refused, timeot] }'), kind).to.deep.equal([one]);
+      expect(told(kind, '{ fails: timeout }'), kind).to.deep.equal([]);
+      expect(told(kind, '{ fail: timeout }'), kind).to.deep.equal(['unknown key "fail"; did you mean "fails"?']);
+    }
+    expect(told('http', '{ statuss: 200 }')).to.deep.equal(['unknown key "statuss"; did you mean "status"?']);
+    expect(told('http', '{ fails: timeout, status: 200 }')).to.deep.equal(['"status" does not go with "fails"']);
+  });
+
+  it('of routes: those of the two families are two, and one is one however it is written', () => {
+    const told = (routes: string): string[] =>
+      lines(
+        validateText(
+          `scenario: lab\ntitle: A lab\nhosts: { a: { routes: [${routes}] }, r: }\nsegments: { lan: { subnet: [10.1.0.0/24, "fd01::/64"], hosts: { a: [10.1.0.10, "fd01::10"], r: [10.1.0.1, "fd01::1"] } } }\nsteps: [{ check: c, ping: { from: a, to: r } }]\n`,
+        ).diagnostics,
+      );
+    const [four, six] = ['{ to: default, via: 10.1.0.1 }', '{ to: default, via: "fd01::1" }'];
+    expect(told(`${four}, ${six}`)).to.deep.equal([]);
+    expect(told(`${six}, ${six}`)).to.have.length(1);
+    expect(told(`${six}, { to: "::/0", via: "fd01::1" }`)).to.have.length(1);
+    expect(told(`${four}, { to: 0.0.0.0/0, via: 10.1.0.1 }`)).to.have.length(1);
+  });
+
+  it('of a file that several scenarios take in are told once', () => {
+    const file = path.join(fixtures, 'bad', 'none.yaml');
+    const [one] = loadScenarioText(
+      'scenario: lab\ntitle: A lab\nhosts: { a: }\nsteps: [{ runn: "true" }]\n',
+      file,
+    ).diagnostics;
+    const loaded = [{ diagnostics: [one!] }, { diagnostics: [{ ...one!, path: 'steps[3]' }] }, { diagnostics: [] }];
+    expect(mistakeCount(loaded)).to.equal('1 mistake in 2 of 3 files');
+    expect(distinctDiagnostics(loaded.flatMap(({ diagnostics }) => diagnostics))).to.deep.equal([one]);
   });
 
   it('of a segment leave open what depends on it, and nothing else', () => {

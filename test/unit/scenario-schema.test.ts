@@ -3,6 +3,8 @@ import path from 'node:path';
 import { Ajv } from 'ajv';
 import { expect } from 'chai';
 import { parse } from 'yaml';
+import { namedCapabilities } from '../../src/model/capability.js';
+import { probeCauses } from '../../src/model/verdict.js';
 import { scenarioJsonSchema } from '../../src/scenario/json-schema.js';
 import { builtInKinds } from '../../src/scenario/kinds.js';
 import { scenarioReferenceMarkdown } from '../../src/scenario/reference.js';
@@ -160,7 +162,7 @@ describe('scenario: reference page', () => {
       expect(page).to.include(`### \`${kind.name}\`\n\n${kind.summary}\n\n\`\`\`yaml\n- `);
     expect(page)
       .to.include('| `until.within` | duration |  | Deadline. |')
-      .and.to.include('| `expect.fails` | causes | **required** | Causes. |');
+      .and.to.include('| `expect.fails` | [causes](#causes) | **required** | Causes. |');
   });
 
   it('has tables whose rows all have four cells', () => {
@@ -188,6 +190,14 @@ describe('scenario: reference page', () => {
     }
     for (const heading of ['Expected values', 'Parts of a rule', 'Fields of a packet', 'Fields of an inner frame'])
       expect(full.split(`### ${heading}\n`)[1], heading).to.match(/^[^#]*^\|---\|---\|---\|---\|\n\| `/m);
+  });
+
+  it('lists every cause and every capability that a file may name', () => {
+    for (const word of [...probeCauses, ...namedCapabilities])
+      expect(
+        page.split('\n').filter((row) => row.startsWith(`| \`${word}\` | `)),
+        word,
+      ).to.have.length.at.least(1);
   });
 
   it('names no type by what a library calls it', () => {

@@ -21,8 +21,11 @@ async function onPath(program: string): Promise<string | null> {
   return null;
 }
 
+/** A finding as it is printed: of a provider, or of netrig itself, which no scenario can require. */
+type Finding = Omit<Capability, 'name'> & { name: string };
+
 /** Things outside a provider that some feature of netrig wants. */
-async function ownFindings(): Promise<Capability[]> {
+async function ownFindings(): Promise<Finding[]> {
   const java = await onPath('java');
   const skopeo = await onPath('skopeo');
   const images = await listHostImages();
@@ -56,17 +59,17 @@ async function ownFindings(): Promise<Capability[]> {
 }
 
 /** Without these a provider can bring up no lab at all; kernel features and the like only decide which labs. */
-function isRequired({ name }: Capability): boolean {
+function isRequired({ name }: Finding): boolean {
   return /^(?:root|engine|inventory|vagrant|hypervisor)$|^(?:tool|machine):/.test(name);
 }
 
 export interface Findings {
   provider: string;
-  capabilities: readonly Capability[];
+  capabilities: readonly Finding[];
 }
 
 /** What to print of a provider: all of it, or, where it is not here and nobody asked for it, only what it lacks first. */
-export function shownOf({ capabilities }: Findings, asked: boolean): { shown: readonly Capability[]; left: number } {
+export function shownOf({ capabilities }: Findings, asked: boolean): { shown: readonly Finding[]; left: number } {
   const lacking = capabilities.find((one) => isRequired(one) && !one.have);
   if (asked || lacking === undefined) return { shown: capabilities, left: 0 };
   return { shown: [lacking], left: capabilities.length - 1 };

@@ -1,13 +1,19 @@
 import { exitStatus } from '../../model/verdict.js';
 import { mistakeCount } from '../load-or-print.js';
 import { alreadyHarmless, errIsColoured, print, printJson, tell } from '../terminal.js';
-import { diagnosticsToJson, findScenarioFiles, formatDiagnostics, loadScenarioFiles } from '../../scenario/load.js';
+import {
+  diagnosticsToJson,
+  distinctDiagnostics,
+  findScenarioFiles,
+  formatDiagnostics,
+  loadScenarioFiles,
+} from '../../scenario/load.js';
 
 export async function validate(paths: string[], flags: { json?: boolean; strict?: boolean }): Promise<number> {
   const files = await findScenarioFiles(paths);
   const loaded = await loadScenarioFiles(files, { environment: null });
-  const diagnostics = loaded.flatMap((one) => one.diagnostics);
-  const hints = loaded.flatMap((one) => one.hints);
+  const diagnostics = distinctDiagnostics(loaded.flatMap((one) => one.diagnostics));
+  const hints = distinctDiagnostics(loaded.flatMap((one) => one.hints));
   if (flags.json) {
     printJson({
       files: files.length,

@@ -1,7 +1,8 @@
+import type { NamedCapability } from '../../model/capability.js';
 import type { Capability } from '../provider.js';
 
 interface KernelProbe {
-  name: string;
+  name: Extract<NamedCapability, `kernel:${string}`>;
   /** Shell commands, run in order in namespaces made for the purpose; the first that fails is what is missing. */
   commands: string[];
   /** What works when they do. */
