@@ -210,6 +210,8 @@ export interface WorkView {
   round: RoundView | null;
   startedAt: Instant | null;
   closesAt: Instant | null;
+  /** Until when handing in is taken after that, and what it is multiplied by; `null`: not at all. */
+  late: { until: Instant; factor: number } | null;
   handedIn: HandInView | null;
   help: HelpView | null;
   /** A teacher asks to type in a terminal of this lab, or may. */

@@ -24,9 +24,9 @@ function fileName(text: string): string {
 /** What is kept from students stays so: this page may go to them. The teacher's files name it. */
 function taskRows({ best }: Graded): string {
   return (best?.tasks ?? [])
-    .map(({ title, verdict, points, of, guard, shown, reason }) => {
+    .map(({ title, verdict, points, of, guard, shown, told }) => {
       const worth = guard ? 'guard' : `of ${of}`;
-      const seen = verdict === 'pass' || !shown ? '' : reason;
+      const seen = shown ? told : '';
       const named = shown ? title : `A ${guard ? 'guard' : 'task'} that is not shown`;
       return `<tr><td>${escaped(named)}</td><td>${escaped(verdict)}</td><td>${points ?? 'undecided'}</td><td>${worth}</td><td>${escaped(seen)}</td></tr>`;
     })

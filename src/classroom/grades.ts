@@ -1,4 +1,4 @@
-import { grade, sumSentence } from '../exercise/grade.js';
+import { grade, sumSentence, toldReason } from '../exercise/grade.js';
 import { isShown, type Exercise } from '../exercise/exercise.js';
 import type { ClassExercise } from './class-file.js';
 import { othersSentence, othersValuesOf, type DrawnExercise, type FoundValue } from './others-values.js';
@@ -21,6 +21,8 @@ export interface GradedTask {
   /** Whether students may see it once they have handed in. */
   shown: boolean;
   reason: string;
+  /** The same as far as its student may know it; `''` where it passed. */
+  told: string;
 }
 
 /** One hand-in, graded. */
@@ -57,6 +59,8 @@ function round2(points: number): number {
   return Math.round(points * 100) / 100;
 }
 
+type GradingSettings = Pick<ClassExercise, 'id' | 'closes' | 'late'> & Partial<Pick<ClassExercise, 'feedback'>>;
+
 const notThere = 'the exercise did not have this task when it was handed in';
 
 /** Grades one hand-in from what was recorded of it, with what teachers decided since. */
@@ -64,7 +68,7 @@ export function gradeHandIn(
   state: ClassState,
   round: Round,
   exercise: Exercise,
-  settings: Pick<ClassExercise, 'id' | 'closes' | 'late'>,
+  settings: GradingSettings,
 ): GradedHandIn {
   const outcomes = new Map(Object.entries(round.results).map(([task, judged]) => [task, outcomeOf(judged)]));
   for (const [task, { credit, why }] of Object.entries(round.decided))
@@ -83,8 +87,11 @@ export function gradeHandIn(
     of: graded.of,
     sum: sumSentence(graded.checks, factor),
     undecided: round.state !== 'waiting' ? graded.undecided.map(({ check }) => check.id) : [],
-    tasks: graded.checks.map(({ check, verdict, points, reason }) => {
+    tasks: graded.checks.map((one) => {
+      const { check, verdict, points } = one;
       const decided = round.decided[check.id];
+      const reason = verdict === null && !round.tasks.includes(check.id) ? notThere : one.reason;
+      const level = settings.feedback ?? exercise.feedback;
       return {
         task: check.id,
         title: check.title,
@@ -93,7 +100,9 @@ export function gradeHandIn(
         of: check.guard ? 0 : check.points,
         guard: check.guard,
         shown: isShown(check, true),
-        reason: verdict === null && !round.tasks.includes(check.id) ? notThere : reason,
+        reason,
+        // A teacher’s word is for its student.
+        told: decided ? one.reason : toldReason({ ...one, reason }, level),
       };
     }),
     gone: round.tasks.flatMap((task) => {
@@ -129,19 +138,14 @@ export function gradedHandIns(
   state: ClassState,
   work: Work,
   exercise: Exercise,
-  settings: Pick<ClassExercise, 'id' | 'closes' | 'late'>,
+  settings: GradingSettings,
 ): GradedHandIn[] {
   const rounds = work.handIns.flatMap((one) => state.rounds.get(one) ?? []);
   return rounds.map((round) => gradeHandIn(state, round, exercise, settings));
 }
 
 /** Points of the hand-in that counts, as in the grades; of an open work, those of its tasks as they were seen last. */
-export function pointsNow(
-  state: ClassState,
-  work: Work,
-  exercise: Exercise,
-  settings: Pick<ClassExercise, 'id' | 'closes' | 'late'>,
-): number {
+export function pointsNow(state: ClassState, work: Work, exercise: Exercise, settings: GradingSettings): number {
   const best = bestOf(gradedHandIns(state, work, exercise, settings));
   return best?.judged ? best.points : pointsSeen(exercise, work.tasks);
 }
@@ -228,7 +232,8 @@ export function longCsv(options: GradingOptions): string {
   return writeCsv([head, ...rows]);
 }
 
-/** `results.json` of Gradescope's autograder for one student at one exercise. Hidden tasks are hidden there, too. */
+/** `results.json` of Gradescope's autograder for one student at one exercise. Hidden tasks are hidden there, too, and of others no more is
+ * told than students may know. */
 export function gradescopeResults(graded: Graded, exercise: Exercise): object {
   const shown = new Map(exercise.checks.map(({ id, shown: when }) => [id, when]));
   const visibility = (task: string): string =>
@@ -243,12 +248,13 @@ export function gradescopeResults(graded: Graded, exercise: Exercise): object {
     score: best?.points ?? 0,
     output: best === null ? 'Nothing was handed in.' : [best.sum, open].filter((one) => one !== '').join(' '),
     visibility: 'visible',
-    tests: (best?.tasks ?? []).map(({ task, title, points, of, verdict, reason }) => ({
+    tests: (best?.tasks ?? []).map(({ task, title, points, of, shown: known, reason, told }) => ({
       name: title,
       score: points ?? 0,
       max_score: of,
       status: points === null ? undefined : points >= of ? 'passed' : 'failed',
-      output: verdict === 'pass' ? '' : reason,
+      // What is hidden there, teachers alone read.
+      output: known || told === '' ? told : reason,
       visibility: visibility(task),
     })),
   };

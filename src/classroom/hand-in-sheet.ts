@@ -1,8 +1,9 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isShown } from '../exercise/exercise.js';
-import { sumSentence, type CheckGrade } from '../exercise/grade.js';
+import { sumSentence, toldReason, type CheckGrade } from '../exercise/grade.js';
 import type { GradedHandIn as GradedFiles } from '../exercise/grade-hand-ins.js';
+import type { FeedbackLevel } from '../model/feedback.js';
 import { writeCsv } from './csv.js';
 import { gradescopeResults, type Graded } from './grades.js';
 import { makeDirectorySync } from '../model/directory.js';
@@ -20,8 +21,14 @@ export function openQuestions({ problems, grade, failed, others }: GradedFiles):
   ];
 }
 
-/** One row a student. */
-export function handInsWide(graded: readonly GradedFiles[]): string {
+/** Somebody of the roster who handed nothing in. */
+export interface WithoutAnswer {
+  student: string;
+  of: number;
+}
+
+/** One row a student. Who handed nothing in has no points, and not 0: that is the teacher’s to say. */
+export function handInsWide(graded: readonly GradedFiles[], without: readonly WithoutAnswer[] = []): string {
   const rows = graded.map((one) => [
     one.handIn.student,
     one.handIn.source,
@@ -32,7 +39,12 @@ export function handInsWide(graded: readonly GradedFiles[]): string {
     one.grade ? one.grade.undecided.length : null,
     openQuestions(one).join('; '),
   ]);
-  return writeCsv([['id', 'handed in', 'points', 'of', 'least', 'most', 'undecided', 'to look at'], ...rows]);
+  const nothing = without.map(({ student, of }) => [student, '', null, of, null, null, null, 'nothing was handed in']);
+  return writeCsv([
+    ['id', 'handed in', 'points', 'of', 'least', 'most', 'undecided', 'to look at'],
+    ...rows,
+    ...nothing,
+  ]);
 }
 
 /** One row a task. */
@@ -53,7 +65,8 @@ export function handInsLong(graded: readonly GradedFiles[]): string {
   return writeCsv([['id', 'exercise', 'task', 'title', 'verdict', 'points', 'of', 'seen', 'hint'], ...rows]);
 }
 
-function gradedTask({ check, verdict, points, reason }: CheckGrade): NonNullable<Graded['best']>['tasks'][number] {
+function gradedTask(one: CheckGrade, level: FeedbackLevel): NonNullable<Graded['best']>['tasks'][number] {
+  const { check, verdict, points, reason } = one;
   return {
     task: check.id,
     title: check.title,
@@ -63,6 +76,7 @@ function gradedTask({ check, verdict, points, reason }: CheckGrade): NonNullable
     guard: check.guard,
     shown: isShown(check, true),
     reason,
+    told: toldReason(one, level),
   };
 }
 
@@ -80,7 +94,7 @@ export function handInResults({ handIn, exercise, grade, problems }: GradedFiles
       of: grade.of,
       sum: sumSentence(grade.checks),
       undecided: grade.undecided.map(({ check }) => check.id),
-      tasks: grade.checks.map(gradedTask),
+      tasks: grade.checks.map((one) => gradedTask(one, exercise.feedback)),
       gone: [],
     },
     handIns: 1,
@@ -92,12 +106,16 @@ export function handInResults({ handIn, exercise, grade, problems }: GradedFiles
 }
 
 /** Writes the sheet of a folder of hand-ins: `wide.csv`, `long.csv`, and `gradescope/STUDENT/results.json`. */
-export function writeSheet(directory: string, graded: readonly GradedFiles[]): void {
+export function writeSheet(
+  directory: string,
+  graded: readonly GradedFiles[],
+  without: readonly WithoutAnswer[] = [],
+): void {
   const write = (file: string, text: string): void => {
     makeDirectorySync(join(directory, file, '..'), 0o700);
     writeFileSync(join(directory, file), text, { mode: 0o600 });
   };
-  write('wide.csv', handInsWide(graded));
+  write('wide.csv', handInsWide(graded, without));
   write('long.csv', handInsLong(graded));
   for (const one of graded)
     write(

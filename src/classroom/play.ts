@@ -101,8 +101,16 @@ export function claimsOf(catalogue: Catalogue | null, covers: readonly string[])
   });
 }
 
+/** With the values of the matrix that made it, where a file makes several. */
+export function playedTitle({ title, matrix }: Pick<Scenario, 'title' | 'matrix'>): string {
+  const values = Object.entries(matrix).filter(([, value]) => !title.includes(String(value)));
+  return values.length === 0
+    ? title
+    : `${title} (${values.map(([name, value]) => `${name}: ${String(value)}`).join(', ')})`;
+}
+
 function givenOf(scenario: Scenario, id: string): GivenExercise {
-  const exercise = guided(scenario);
+  const exercise = { ...guided(scenario), title: playedTitle(scenario) };
   return {
     settings: { id, file: scenario.file, opens: null, closes: null, late: null, feedback: null },
     example: exercise,

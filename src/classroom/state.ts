@@ -183,6 +183,8 @@ const reducers: Reducers = {
   'person:code'(state, { person, code }) {
     const known = state.persons.get(person);
     if (known) known.code = code;
+    // Who had the former one is let in no more.
+    for (const [token, session] of state.sessions) if (session.person === person) state.sessions.delete(token);
   },
   'session:opened'(state, { person, token, t }) {
     state.sessions.set(token, { person, at: t });

@@ -232,6 +232,8 @@ export function workView(room: Room, person: string, id: string): WorkView {
   const work = workOf(book.state, person, id);
   const nameOf = (one: string): string => harmless(book.state.persons.get(one)?.name ?? one);
   const tasks = taskStates(room, exercise, work);
+  const closes = closesAt(book.state, work, settings, exercise.timeMs);
+  const until = takenUntil(book.state, work, settings, exercise.timeMs);
   return {
     exercise: id,
     now: new Date().toISOString(),
@@ -247,7 +249,11 @@ export function workView(room: Room, person: string, id: string): WorkView {
       tasks.map((task) => task.id),
     ),
     startedAt: work.startedAt,
-    closesAt: instant(closesAt(book.state, work, settings, exercise.timeMs)),
+    closesAt: instant(closes),
+    late:
+      settings.late !== null && closes !== null && until !== null && until > closes
+        ? { until: new Date(until).toISOString(), factor: settings.late.factor }
+        : null,
     handedIn: handInView(book.state, work, exercise, settings),
     help: helpView(room, work),
     typing: [...book.state.typing.values()]

@@ -1,3 +1,4 @@
+import { toldAs, type FeedbackLevel } from '../model/feedback.js';
 import type { Outcome, Verdict } from '../model/verdict.js';
 import { otherwise } from '../scenario/exercise-schema.js';
 import { isShown, type Exercise, type GradedCheck } from './exercise.js';
@@ -11,6 +12,8 @@ export interface CheckGrade {
   points: number | null;
   /** What was seen, one sentence. */
   reason: string;
+  /** `null`: it was never looked at. */
+  outcome: Outcome | null;
   /** For what was seen; `null`: there is none, or nothing to help with. */
   hint: string | null;
 }
@@ -48,8 +51,15 @@ function checkGrade(check: GradedCheck, outcome: Outcome | undefined): CheckGrad
     verdict: outcome?.verdict ?? null,
     points: !known ? null : check.guard ? (held ? 0 : -check.points) : held ? check.points : 0,
     reason: outcome?.reason ?? 'it was not looked at',
+    outcome: outcome ?? null,
     hint: outcome === undefined ? null : hintFor(check, outcome),
   };
+}
+
+/** What was seen as far as a student may know it, one sentence; `''`: of a task that passed. */
+export function toldReason({ outcome, reason }: Pick<CheckGrade, 'outcome' | 'reason'>, level: FeedbackLevel): string {
+  if (outcome === null) return reason;
+  return outcome.verdict === 'pass' ? '' : toldAs(outcome, level).reason;
 }
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((all, one) => all + one, 0);

@@ -159,6 +159,11 @@ function addScenario(handIn: HandIn, text: string, file: string, exercise: Exerc
   handIn.steps = steps.map((step) => ({ ...step, stage: null }));
 }
 
+/** As a shell reads it: editors of Windows end lines by CR LF, and some begin a file with a byte order mark. */
+function unixText(text: string): string {
+  return text.replace(/^\ufeff/, '').replaceAll('\r\n', '\n');
+}
+
 function addScript(handIn: HandIn, file: string, text: string | null, exercise: Exercise, timeoutMs: number): void {
   const hosts = exercise.scenario.hosts.map(({ name }) => name);
   const [, host = hosts.length === 1 ? hosts[0]! : ''] = file.split(path.sep).slice(0, -1);
@@ -177,7 +182,7 @@ function addScript(handIn: HandIn, file: string, text: string | null, exercise: 
     title: `${scriptName} on ${host}`,
     type: runStep as unknown as StepKind,
     // From a file, so that what it runs does not read the rest of it as input.
-    spec: { run: `cat >/root/${scriptName} && bash /root/${scriptName} </dev/null`, stdin: text },
+    spec: { run: `cat >/root/${scriptName} && bash /root/${scriptName} </dev/null`, stdin: unixText(text) },
     on: [host],
     folders: { from: path.dirname(file), root: path.dirname(file) },
     source: { line: 1, column: 1, file },

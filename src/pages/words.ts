@@ -90,3 +90,15 @@ export function span(ms: number): string {
 export function count(number: number, one: string, many = `${one}s`): string {
   return `${number} ${number === 1 ? one : many}`;
 }
+
+/** How much time there is, and where it is up, whether handing in is taken all the same, until when and for how much. */
+export function timeWords(closesAt: string, late: { until: string; factor: number } | null, now: number): string {
+  const left = Date.parse(closesAt) - now;
+  if (left > 0) return `${clock(left)} left`;
+  if (late === null || now > Date.parse(late.until)) return 'time is up: nothing is taken any more';
+  const until = new Date(late.until);
+  const day = until.toDateString() === new Date(now).toDateString() ? '' : `${until.toLocaleDateString()}, `;
+  const at = [until.getHours(), until.getMinutes()].map((value) => String(value).padStart(2, '0')).join(':');
+  const worth = `${Number((late.factor * 100).toFixed(2))} % of its points`;
+  return `time is up; handing in is possible until ${day}${at} and counts ${worth}`;
+}

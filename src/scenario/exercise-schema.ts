@@ -93,7 +93,7 @@ export const zExercise = z
   .meta({
     id: 'Exercise',
     description:
-      'Makes an exercise of the scenario: its set-up is done for the student, its solution is the author’s, and its checks with `points` are the tasks. `netrig prove` shows that it can be solved, and that nothing but a solution passes.',
+      'Makes an exercise of the scenario: its set-up is done for the student, its solution is the author’s, and its checks with `points` are the tasks. `netrig prove` shows that it can be solved, and that nothing passes at the start, nor without any line of its solution.',
   });
 
 const zRange = z

@@ -12,6 +12,8 @@ export const hintRows = {
   'no-check': 'A scenario without a check: its run proves nothing, and ends with 1.',
   'port-unheard':
     'A check passes where a port refuses, and nothing else in the file speaks of that port: a mistyped number would refuse as well.',
+  'no-points':
+    'A check of an exercise says `stage`, `hint` or `shown`, as tasks do, and has no `points`: it is not graded, and no student sees it.',
 } as const;
 
 export type HintCode = keyof typeof hintRows;
@@ -137,6 +139,16 @@ function unheardPorts({ replaced }: HintSubject, tell: Tell): void {
   }
 }
 
+function ungradedTasks({ data, scenarios }: HintSubject, tell: Tell): void {
+  if (!isDataMap(data.exercise) || scenarios.length === 0) return;
+  for (const [index, item] of (Array.isArray(data.steps) ? data.steps : []).entries()) {
+    if (!isDataMap(item) || typeof item.check !== 'string' || item.points !== undefined) continue;
+    const key = ['stage', 'hint', 'shown'].find((one) => item[one] !== undefined);
+    if (key !== undefined)
+      tell('no-points', ['steps', index, key], `a check with \`${key}\` and without \`points\` is not graded`, 'key');
+  }
+}
+
 /** What a valid file says that is hardly meant. Only of the file itself: what it shares with others may be for them. */
 export function hintsOf(subject: HintSubject): Diagnostic[] {
   const found: Diagnostic[] = [];
@@ -144,6 +156,7 @@ export function hintsOf(subject: HintSubject): Diagnostic[] {
     const { source } = subject;
     if (source.place(path).file === undefined) found.push({ ...source.diagnostic(path, message, at), hint });
   };
-  for (const look of [unusedVariables, unusedValues, unusedImages, withoutCheck, unheardPorts]) look(subject, tell);
+  for (const look of [unusedVariables, unusedValues, unusedImages, withoutCheck, unheardPorts, ungradedTasks])
+    look(subject, tell);
   return found;
 }

@@ -10,7 +10,7 @@ import { judgedTask } from '../../src/classroom/rounds.js';
 import { handInView, taskState } from '../../src/classroom/views.js';
 import { exerciseOf } from '../../src/exercise/exercise.js';
 import type { Verdict } from '../../src/model/verdict.js';
-import { handInWords, progressWords, sinceWords } from '../../src/pages/words.js';
+import { handInWords, progressWords, sinceWords, timeWords } from '../../src/pages/words.js';
 import { loadScenarioText } from '../../src/scenario/load.js';
 import { lab } from './scenario-fixtures.js';
 
@@ -183,6 +183,53 @@ describe('Points that guards take off', () => {
     // The rows add to what the sheet has.
     const points = readCsv(long).map(({ cells }) => cells[6]);
     expect(points).to.deep.equal(['points', '1.5', '2.5', '-1', '0']);
+  });
+});
+
+describe('What students are told in their grades', () => {
+  it('is as much as on the page of the class: what was seen, or the verdict alone, and a teacher’s word', () => {
+    const [task, guard] = exercise.checks.map(({ id }) => id) as [string, string];
+    const why = { sentence: 'node1 has no route', mend: 'add one' };
+    const failed = { ...judged('fail'), reason: `no answer; ${why.sentence}`, why };
+    const asked: ClassEventBody = { type: 'round:asked', ...about, round: 'r1', kind: 'hand-in', tasks: [task, guard] };
+    const state = after(
+      asked,
+      { type: 'round:judged', round: 'r1', results: { [task]: failed, [guard]: judged('inconclusive') } },
+      { type: 'decided', round: 'r1', task: guard, credit: true, why: 'held when I looked', by: 'teacher-1' },
+    );
+    const of = (feedback: 'verdict' | 'seen' | 'way'): { page: string; results: string; long: string } => {
+      const students = [{ id: 'ada', name: 'Ada' }];
+      const grading = { state, students, exercises: [{ settings: { ...settings, feedback }, of: () => exercise }] };
+      const graded = gradeClass(grading);
+      return {
+        page: studentPage(students[0]!, graded, new Map()),
+        results: JSON.stringify(gradescopeResults(graded[0]!, exercise)),
+        long: longCsv(grading),
+      };
+    };
+    for (const level of ['verdict', 'seen', 'way'] as const) {
+      const { page, results, long } = of(level);
+      for (const told of [page, results]) {
+        expect(told.includes('no answer'), level).to.equal(level !== 'verdict');
+        expect(told.includes(why.sentence), level).to.equal(level === 'way');
+        expect(told, level).to.contain('held when I looked');
+      }
+      expect(long, level).to.contain(why.sentence);
+    }
+  });
+});
+
+describe('How much time there is', () => {
+  const closes = '2026-01-01T10:00:00.000Z';
+  const late = { until: '2026-01-01T11:00:00.000Z', factor: 0.5 };
+  const told = (at: string, how: typeof late | null) => timeWords(closes, how, Date.parse(`2026-01-01T${at}:00.000Z`));
+
+  it('says until when a late hand-in is taken, and what it counts', () => {
+    expect(told('09:59', late)).to.equal('1:00 left');
+    expect(told('10:30', late)).to.match(
+      /^time is up; handing in is possible until \d\d:00 and counts 50 % of its points$/,
+    );
+    for (const over of [told('11:01', late), told('10:01', null)]) expect(over).to.match(/nothing is taken any more/);
   });
 });
 

@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { openBook } from '../../src/classroom/book.js';
+import { enter, personOf } from '../../src/classroom/persons.js';
+import { hashOf, normalCode } from '../../src/classroom/secrets.js';
 import { openRecord } from '../../src/classroom/record.js';
 import { workOf } from '../../src/classroom/state.js';
 
@@ -37,6 +39,22 @@ describe('The record of a class', () => {
       expect(workOf(third.state, 'ada', 'x').wanted).to.equal(null);
       await third.close();
     }
+  });
+
+  it('ends sessions of who gets a new code, and of nobody else', async () => {
+    const book = openBook(openRecord(file));
+    const join = async (person: string): Promise<string> => {
+      await book.append({ type: 'person:known', person, name: person, role: 'student' });
+      await book.append({ type: 'person:code', person, code: hashOf(normalCode(`CODE-${person}`)) });
+      return (await enter(book, `CODE-${person}`))!.token;
+    };
+    const [ada, bob] = [await join('ada'), await join('bob')];
+    expect([personOf(book, ada)?.id, personOf(book, bob)?.id]).to.deep.equal(['ada', 'bob']);
+    await book.append({ type: 'person:code', person: 'ada', code: hashOf(normalCode('ANOTHER')) });
+    expect([personOf(book, ada)?.id, personOf(book, bob)?.id]).to.deep.equal([undefined, 'bob']);
+    expect(await enter(book, 'CODE-ada')).to.equal(null);
+    expect((await enter(book, 'ANOTHER'))?.person.id).to.equal('ada');
+    await book.close();
   });
 
   it('has what it promised before the promise is kept, and in order', async () => {

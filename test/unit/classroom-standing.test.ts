@@ -7,7 +7,7 @@ import { exerciseOf } from '../../src/exercise/exercise.js';
 import type { ClassEventBody } from '../../src/classroom/events.js';
 import { gradeClass, pointsNow } from '../../src/classroom/grades.js';
 import { stepsAgain } from '../../src/classroom/host-reset.js';
-import { guided } from '../../src/classroom/play.js';
+import { guided, playedTitle } from '../../src/classroom/play.js';
 import { applyEvent, emptyState, workOf, type ClassState } from '../../src/classroom/state.js';
 import { openTerminals } from '../../src/classroom/terminals.js';
 import { stepsOf, stepStanding, stepsToRun } from '../../src/classroom/work-view.js';
@@ -92,6 +92,16 @@ describe('Words of the pages', () => {
     expect(standing(row, nothing)).to.equal('not begun');
     expect(standing({ joined: false, online: false }, nothing)).to.equal('not joined');
     expect(standing({ joined: true, online: false }, { ...nothing, begun: true })).to.equal('away');
+  });
+});
+
+describe('Labs of a file with a matrix', () => {
+  it('are told apart by its values, where their titles do not', () => {
+    expect(playedTitle({ title: 'BGP', matrix: { daemon: 'frr', as: '65001' } })).to.equal(
+      'BGP (daemon: frr, as: 65001)',
+    );
+    expect(playedTitle({ title: 'BGP by frr', matrix: { daemon: 'frr' } })).to.equal('BGP by frr');
+    expect(playedTitle({ title: 'BGP', matrix: {} })).to.equal('BGP');
   });
 });
 

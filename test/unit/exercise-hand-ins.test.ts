@@ -71,6 +71,12 @@ describe('hand-ins in a folder', () => {
     expect(all[0]!.text).to.equal('ip link\nip route\n');
   });
 
+  it('are scripts with line ends of Windows, too', () => {
+    put({ 'ann/node1/solution.sh': '\ufeffip route add default via 10.0.0.1\r\necho done\r\n' });
+    const [step] = read()[0]!.steps;
+    expect((step!.spec as { stdin: string }).stdin).to.equal('ip route add default via 10.0.0.1\necho done\n');
+  });
+
   it('take the place of the solution, and of nothing else', () => {
     put({
       'bob.yaml': answer(

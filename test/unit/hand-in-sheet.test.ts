@@ -86,6 +86,30 @@ describe('the sheet of hand-ins', () => {
     expect(handInResults(unread)).to.include({ score: 0, output: 'It could not be graded: line 1: no scenario' });
   });
 
+  it('has a row for who handed nothing in, without points', () => {
+    const last = rows(handInsWide([whole], [{ student: 'zoe', of: 5 }])).at(-1);
+    expect(last).to.deep.equal(['zoe', '', '', '5', '', '', '', 'nothing was handed in']);
+  });
+
+  it('tells students on Gradescope no more than the exercise says, and teachers all', () => {
+    const sentence = 'node1 has no route to node2';
+    const diagnosis = { sentence, mend: 'add one', rootCause: null, way: [], back: [], evidence: [], unlooked: [] };
+    const outcome: Outcome = { verdict: 'fail', reason: `no answer; ${sentence}`, diagnosis };
+    const outputs = (feedback: 'verdict' | 'seen' | 'way'): string[] => {
+      const told = { ...exercise, feedback };
+      const failed = grade(told, new Map(['c01', 'c02', 'c03'].map((id) => [id, outcome])));
+      const { tests } = handInResults({ ...graded('bob', []), exercise: told, grade: failed }) as {
+        tests: { output: string }[];
+      };
+      return tests.map(({ output }) => output);
+    };
+    const all = `no answer; ${sentence}`;
+    // The second is hidden: only teachers read it.
+    expect(outputs('verdict')).to.deep.equal(['It is not so.', all, 'It is not so.']);
+    expect(outputs('seen')).to.deep.equal(['no answer', all, 'no answer']);
+    expect(outputs('way')).to.deep.equal([all, all, all]);
+  });
+
   it('names whose values an answer carries', async () => {
     const drawn = new Map([
       ['ann', { port: 8111 }],

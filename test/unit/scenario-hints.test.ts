@@ -43,6 +43,11 @@ describe('scenario: hints', () => {
       `images: [postgres:16, busybox]\nsteps:\n  - run: docker run -d busybox\n    on: a\n${check}`,
       ['5:10 unused-image'],
     ],
+    [
+      'a task of an exercise whose points were forgotten, and of no other check',
+      `exercise: { text: Mend it., stages: { one: One } }\nsteps:\n  - check: forgotten\n    stage: one\n    ping: { from: a, to: b }\n  - check: graded\n    stage: one\n    points: 1\n    hint: look\n    ping: { from: a, to: b }\n${check}`,
+      ['8:5 no-points'],
+    ],
     ['a scenario without a check', 'steps:\n  - run: hostname\n    on: a\n', ['1:1 no-check']],
     [
       'a refusal at a port of which nothing else speaks',

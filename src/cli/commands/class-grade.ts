@@ -40,7 +40,8 @@ async function exercisesOf(file: string, classFile: string | undefined): Promise
       hint: `It has ${exercises.map(({ settings }) => settings.file).join(', ')}.`,
     });
   return {
-    of: (student) => given.of(student),
+    // What students are told is as their class has it.
+    of: (student) => ({ ...given.of(student), feedback: given.settings.feedback ?? given.example.feedback }),
     drawn: new Map(found.students.map(({ id }) => [id, given.of(id).values])),
   };
 }
@@ -79,7 +80,11 @@ export async function grade(folder: string, file: string, flags: ClassGradeFlags
   }).finally(() => interrupt.dispose());
   if (interrupt.signal.aborted) return exitStatus.interrupted;
   const directory = path.resolve(flags.output);
-  writeSheet(directory, graded);
+  const answered = new Set(graded.map(({ handIn }) => handIn.student));
+  const without = [...drawn.keys()]
+    .filter((student) => !answered.has(student))
+    .map((student) => ({ student, of: of(student).points }));
+  writeSheet(directory, graded, without);
   if (flags.json)
     printJson({
       schema: 'netrig-hand-ins/1',

@@ -18,7 +18,11 @@ import { note, out, print, printJson, type Shown } from '../terminal.js';
 
 /** The exercises among scenario files, each with the first values of its matrix. */
 async function subjectsOf(paths: readonly string[], flags: ProveFlags): Promise<ProofSubject[]> {
-  const loaded = await loadOrPrint(await findScenarioFiles(paths), { provider: flags.provider ?? null });
+  const loaded = await loadOrPrint(
+    await findScenarioFiles(paths),
+    { provider: flags.provider ?? null },
+    { hints: true },
+  );
   const named = new Set(paths.map((one) => path.resolve(one)));
   const subjects: ProofSubject[] = [];
   for (const { file, scenarios } of loaded) {

@@ -197,7 +197,7 @@ function StudentPage() {
             </select>
           </label>
         )}
-        <Timer closesAt={work?.closesAt ?? null} time={time} />
+        <Timer closesAt={work?.closesAt ?? null} late={work?.late ?? null} time={time} />
         <span class="person">{session.role === 'solo' ? '' : session.person.name}</span>
         <span role="status" class={page.connected ? 'connection' : 'connection cut'}>
           {page.connected ? '' : 'Not connected: tried again …'}

@@ -25,6 +25,7 @@ function workOf(work: Work, now: string): WorkView {
     round: null,
     startedAt: null,
     closesAt: work.closesAt,
+    late: null,
     handedIn: work.handedIn,
     help: work.help,
     typing: [],

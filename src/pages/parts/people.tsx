@@ -2,7 +2,7 @@ import { useState } from 'preact/hooks';
 import type { HelpRequest, TypingAnswer, WorkView } from '../../classroom/api.js';
 import { pathOf, send } from '../server.js';
 import type { Page } from '../state.js';
-import { clock } from '../words.js';
+import { timeWords } from '../words.js';
 
 /** Asks a teacher for help, by one button. */
 export function Help({ page, work }: { page: Page; work: WorkView }) {
@@ -75,12 +75,20 @@ export function FromTeacher({ page, work }: { page: Page; work: WorkView }) {
   );
 }
 
-export function Timer({ closesAt, time }: { closesAt: string | null; time: number }) {
+export function Timer({
+  closesAt,
+  late = null,
+  time,
+}: {
+  closesAt: string | null;
+  late?: { until: string; factor: number } | null;
+  time: number;
+}) {
   if (closesAt === null) return null;
   const left = Date.parse(closesAt) - time;
   return (
     <span class={left < 300_000 ? 'timer soon' : 'timer'} role="timer" aria-live="off">
-      {left > 0 ? `${clock(left)} left` : 'time is up'}
+      {timeWords(closesAt, late, time)}
     </span>
   );
 }
