@@ -137,7 +137,8 @@ async function sendHttp(
   if (exchange.saw === 'no-connection') return { sighting, path, answeredBy: exchange.connect.answeredBy, exchange };
   // Past the connection, only the peer can be the one who failed the exchange.
   const peer = exchange.saw === 'response' || (exchange.saw === 'broken' && exchange.cause !== 'timeout');
-  return { sighting, path, answeredBy: peer ? target.address : null, exchange };
+  const connectedFrom = exchange.saw === 'broken' ? exchange.fromPort : undefined;
+  return { sighting, path, answeredBy: peer ? target.address : null, connectedFrom, exchange };
 }
 
 function proberOf(spec: HttpSpec, context: ProbeContext): Prober {

@@ -12,8 +12,6 @@ import { observe } from './observe.js';
 
 /** A socket of TCP that has a peer. */
 export interface Connected {
-  /** As ss(8) writes it: `ESTAB`, `FIN-WAIT-1`, … */
-  state: string;
   /** Bytes that were sent and not acknowledged, or wait to be sent. */
   unacknowledged: number;
   local: { address: string; port: number };
@@ -33,11 +31,9 @@ function endOf(text: string | undefined): { address: string; port: number } | nu
 /** Reads `ss -H -a -n -t`: state, queues, and the two ends in fixed columns (ss(8)). Sockets without a peer are left out. */
 export function readConnected(text: string): Connected[] {
   return text.split('\n').flatMap((line) => {
-    const [state, , queued, own, other] = line.trim().split(/\s+/);
+    const [, , queued, own, other] = line.trim().split(/\s+/);
     const [local, peer] = [endOf(own), endOf(other)];
-    return local && peer && /^\d+$/.test(queued ?? '')
-      ? [{ state: state!, unacknowledged: Number(queued), local, peer }]
-      : [];
+    return local && peer && /^\d+$/.test(queued ?? '') ? [{ unacknowledged: Number(queued), local, peer }] : [];
   });
 }
 
@@ -54,8 +50,11 @@ interface Direction {
   largest: number;
 }
 
-/** The two ways of the connection that the followed SYN began; requests first, for where they are lost no answer is due. */
-function directionsOf(c: Case): Direction[] {
+/**
+ * The two ways of a connection from that port, which went as the followed SYN did; requests first, for where they are lost no
+ * answer is due. The one who answers knows it by that port, unless somebody on the way translated it.
+ */
+function directionsOf(c: Case, from: number): Direction[] {
   const first = c.forward[0];
   const end = c.forward.findLast(({ way }) => way === 'in');
   const answer = c.reply[0];
@@ -71,7 +70,7 @@ function directionsOf(c: Case): Direction[] {
       from: c.source.label,
       to: first.packet.dst,
       isOf: ({ local, peer }) =>
-        local.port !== c.mark && peer.address === first.packet.dst && peer.port === (first.packet.dport ?? dport),
+        local.port === from && peer.address === first.packet.dst && peer.port === (first.packet.dport ?? dport),
       steps: c.forward,
       largest: largest(first.link, came.packet.mss),
     },
@@ -79,7 +78,7 @@ function directionsOf(c: Case): Direction[] {
       what: 'answers',
       from: end.space.label,
       to: src,
-      isOf: ({ local, peer }) => local.port === dport && peer.address === src && peer.port !== end.packet.sport,
+      isOf: ({ local, peer }) => local.port === dport && peer.address === src && peer.port === from,
       steps: c.reply,
       largest: largest(answer.link, end.packet.mss),
     },
@@ -93,20 +92,14 @@ async function placeOf(context: ProbeContext, label: string): Promise<Vantage | 
   return isVantageProblem(place) ? null : place;
 }
 
-/**
- * What a place has sent on such connections without a word that it came; the least, where there are several. Nobody says which
- * of them was the probe's: what an earlier one left behind must not be taken for it.
- */
+/** What a place has sent on a connection without a word that it came. */
 async function unacknowledgedBy(context: ProbeContext, place: Vantage, isOf: Direction['isOf']): Promise<number> {
   const from = beside(place);
   const listed = await from.host.exec(from.enter(['ss', '-H', '-a', '-n', '-t']), {
     timeoutMs: Math.min(5000, context.timeLeftMs()),
     signal: context.signal,
   });
-  const own = listed.exitCode === 0 ? readConnected(listed.stdout).filter(isOf) : [];
-  // One in TIME-WAIT has ended as it should.
-  const open = own.filter(({ state }) => state !== 'TIME-WAIT').map(({ unacknowledged }) => unacknowledged);
-  return open.length === 0 ? 0 : Math.min(...open);
+  return listed.exitCode === 0 ? (readConnected(listed.stdout).find(isOf)?.unacknowledged ?? 0) : 0;
 }
 
 /**
@@ -152,14 +145,16 @@ async function blackHole(
  * A connection was taken, and no answer came on it: what was sent on it and is not acknowledged says which way loses packets.
  * `null` where nothing waits to be acknowledged: it is the service that says nothing. Rejects only with NETRIG_SSH_*.
  *
+ * @param from the source port of that connection: others between the same ends may linger.
  * @param told what is said of it without that.
  */
 export async function explainUnacknowledged(
   context: ProbeContext,
   c: Case,
+  from: number,
   told: Diagnosis,
 ): Promise<Diagnosis | null> {
-  for (const one of directionsOf(c)) {
+  for (const one of directionsOf(c, from)) {
     const place = await placeOf(context, one.from);
     if (place === null) continue;
     const bytes = await unacknowledgedBy(context, place, one.isOf);

@@ -23,6 +23,8 @@ export interface PacketRequest {
   port?: number;
   /** TCP and UDP: the source port; any, where left out. */
   fromPort?: number;
+  /** TCP: the source port of the connection on which no answer came. */
+  connectedFrom?: number;
   /** ICMP: bytes of payload. */
   size?: number;
   /** ICMP: not to be fragmented. */
@@ -105,9 +107,10 @@ async function followPacket(context: ProbeContext, request: PacketRequest): Prom
   const seen = buildCase(observation, request.source, context.plan, request.target.owner?.label ?? null);
   if (!seen) return notLooked(observation.world.unlooked);
   const told = explainCause(seen, request.cause);
-  const silent = request.cause === 'timeout' && request.proto === 'tcp' && seen.fate.fate === 'answered';
+  const { connectedFrom } = request;
+  const silent = request.cause === 'timeout' && connectedFrom !== undefined && seen.fate.fate === 'answered';
   if (!silent || told === null || told.rootCause !== null) return told;
-  return (await explainUnacknowledged(context, seen, told)) ?? told;
+  return (await explainUnacknowledged(context, seen, connectedFrom, told)) ?? told;
 }
 
 function explainRequest(context: ProbeContext, request: DiagnosisRequest): Promise<Diagnosis | null> {

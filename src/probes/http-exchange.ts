@@ -44,8 +44,11 @@ export type HttpSighting =
   | { saw: 'response'; response: HttpResponse }
   /** There was no connection: what the kernel said of this very attempt, and its view of the path. */
   | { saw: 'no-connection'; connect: ConnectResult }
-  /** There was a connection, and no whole response. `status` is that of a response whose body did not come to its end. */
-  | { saw: 'broken'; cause: Cause; text: string; status: number | null }
+  /**
+   * There was a connection, and no whole response. `status` is that of a response whose body did not come to its end, `fromPort`
+   * the source port that the connection had, where curl says it.
+   */
+  | { saw: 'broken'; cause: Cause; text: string; status: number | null; fromPort?: number }
   | { saw: 'nothing'; text: string };
 
 /**
@@ -107,7 +110,12 @@ function curlArgv(request: HttpRequest, target: ResolvedTarget): string[] {
   ];
 }
 
-const zWritten = z.object({ response_code: z.number(), time_total: z.number(), time_connect: z.number() });
+const zWritten = z.object({
+  response_code: z.number(),
+  time_total: z.number(),
+  time_connect: z.number(),
+  local_port: z.number().optional(),
+});
 
 /** glibc's words for what connect(2) can meet, in the locale C (sysdeps/gnu/errlist.h), as curl repeats them. */
 const errnoNames: Readonly<Record<string, string>> = {
@@ -129,6 +137,8 @@ export interface CurlReport {
   totalMs: number;
   /** TCP's handshake was over. */
   connected: boolean;
+  /** The source port of the connection, where curl says it. */
+  fromPort: number | null;
   /** The errno of the connection attempt; `local`: the kernel refused at once. `null`: there was none, or in words not known. */
   connectError: { where: 'local' | 'remote'; errno: string } | null;
   icmp: IcmpAnswer | null;
@@ -156,6 +166,7 @@ export function readCurlReport(stderr: string): CurlReport | null {
   return {
     totalMs: written.data.time_total * 1000,
     connected: written.data.time_connect > 0,
+    fromPort: written.data.local_port ?? null,
     connectError:
       errno === undefined || errno === ''
         ? null
@@ -311,7 +322,10 @@ async function sendRequest(
     return response === null
       ? { saw: 'broken', cause: 'wrong-answer', text: `${what} answers ${source.label}, but not in HTTP`, status: null }
       : { saw: 'response', response };
-  if (report.connected) return readBroken(exit, what, source.label, response);
+  if (report.connected) {
+    const broken = readBroken(exit, what, source.label, response);
+    return broken.saw === 'broken' && report.fromPort !== null ? { ...broken, fromPort: report.fromPort } : broken;
+  }
   const sighting = connectSightingOf(exit, report);
   return sighting === null
     ? nothing(`curl at ${source.label} made no connection to ${what}, and does not say why (exit status ${exit})`)

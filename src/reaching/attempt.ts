@@ -23,6 +23,8 @@ export interface Sent {
   path: PathEvidence | null;
   /** Who answered, or said no, when it was not the sender's own kernel. */
   answeredBy: string | null;
+  /** TCP: the source port of the connection that was made, where that is known. */
+  connectedFrom?: number | undefined;
 }
 
 /** What a connectivity kind is to those who judge it. */
@@ -167,7 +169,7 @@ export function explain(
 function requestOf(
   { service, fromPort, size, df }: Prober,
   { source, target }: Ends,
-  { path, answeredBy }: Sent,
+  { path, answeredBy, connectedFrom }: Sent,
   cause: Cause,
 ): PacketRequest {
   return {
@@ -176,6 +178,7 @@ function requestOf(
     proto: service.proto,
     ...(service.port === null ? {} : { port: service.port }),
     ...(fromPort === undefined ? {} : { fromPort }),
+    ...(connectedFrom === undefined ? {} : { connectedFrom }),
     ...(size === undefined ? {} : { size }),
     ...(df === undefined ? {} : { df }),
     cause,

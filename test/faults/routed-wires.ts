@@ -16,7 +16,6 @@ const mtu = (host: string, dev: string, bytes: number): Change =>
 const big = (size: number, to = 'server'): Fault['check'] => ['ping', { from: 'client', to, size, df: true }];
 
 export const wires: Fault[] = [
-  // Before those of large answers, whose connections linger for a minute: of several nobody says which was the check's.
   {
     name: 'large requests do not pass a router, which says nothing of it',
     ...all(mtu('r2', 'eth1', 1300), rule('r2', 'OUTPUT -p icmp --icmp-type fragmentation-needed -j DROP')),

@@ -77,6 +77,13 @@ describe('what curl says of a connection that it did not make', () => {
       expect(icmp).to.deep.equal({ type: 3, code: 13, from: '10.0.0.9' });
     });
   }
+  it('says which source port the connection had, where curl does', () => {
+    const account = { response_code: 0, time_total: 1, time_connect: 0.1 };
+    const portOf = (more: object): number | null =>
+      readCurlReport(`${JSON.stringify({ ...account, ...more })}\n`)!.fromPort;
+    expect(portOf({ local_port: 40_001 })).to.equal(40_001);
+    expect(portOf({})).to.equal(null);
+  });
   it('is nothing without curl’s account of it', () => {
     expect(readCurlReport('curl: option --verbse: is unknown\n')).to.equal(null);
     expect(readCurlReport('{"response_code": "200"}\n')).to.equal(null);
