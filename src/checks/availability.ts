@@ -12,6 +12,8 @@ import { beside } from '../places/vantage.js';
 import { gapsIn, readAnswer, type Answer, type Gap } from '../probes/answer-times.js';
 import { resolveProbe } from '../probes/probe-ends.js';
 import type { ResolvedTarget } from '../probes/target.js';
+import { watchTarget } from '../judging/own-answer.js';
+import type { OwnAnswer } from '../judging/own-answer.js';
 import { strangerAt } from '../reaching/stranger.js';
 import { defineCheck } from './kind.js';
 
@@ -166,6 +168,34 @@ export function judgeAvailability(
   };
 }
 
+/** The verdict where somebody else answers at the target's address; see `strangerAt`. */
+function another(
+  context: ProbeContext,
+  { source, target }: { source: Vantage; target: ResolvedTarget },
+  isOwn: OwnAnswer,
+): Promise<Outcome | null> {
+  return strangerAt(context, source, target, `answers of ${target.label}`, isOwn, {
+    source,
+    target,
+    proto: 'icmp',
+    cause: 'wrong-answer',
+    answeredBy: null,
+    path: null,
+  });
+}
+
+/** The same of the answers that come now: of some, so that what was on its way already does not count. */
+async function answersLater(
+  context: ProbeContext,
+  stream: Stream,
+  ends: { source: Vantage; target: ResolvedTarget },
+): Promise<Outcome | null> {
+  const isOwn = await watchTarget(context, ends.source, ends.target, 'icmp');
+  const heard = stream.answers.length;
+  const some = await until(context, stream, firstMs, () => stream.answers.length >= heard + firstAnswers);
+  return another(context, ends, some ? isOwn : () => Promise.resolve({ is: 'target' }));
+}
+
 async function attempt(spec: AvailabilitySpec, context: ProbeContext): Promise<Outcome> {
   const from = parseEndpoint(spec.from, context.plan);
   if (!isVantage(from)) return inconclusive(`${spec.from} is no place a probe can start from`);
@@ -177,6 +207,7 @@ async function attempt(spec: AvailabilitySpec, context: ProbeContext): Promise<O
   if (ends.state === 'absent') return fail(ends.cause, ends.reason);
   if (ends.state === 'unresolved') return fail(ends.failure.cause, ends.failure.reason);
   const { source, target } = ends;
+  const isOwn = await watchTarget(context, source, target, 'icmp');
   const stream = startStream(context, source, target);
   let openMs = 0;
   try {
@@ -185,9 +216,8 @@ async function attempt(spec: AvailabilitySpec, context: ProbeContext): Promise<O
       return fail('timeout', `${target.label} did not answer ${source.label} before anything was broken`, {
         expected: `an answer of ${target.label}`,
       });
-    const mine = `answers of ${target.label}`;
     // Once more when all is over: who took the address over in between answers just as well.
-    const stranger = begun ? await strangerAt(context, source, target, mine) : null;
+    const stranger = begun ? await another(context, { source, target }, isOwn) : null;
     if (stranger) return stranger;
     const hindered = stream.ended === null ? await watch(spec, context, stream) : null;
     if (hindered) return hindered;
@@ -199,7 +229,7 @@ async function attempt(spec: AvailabilitySpec, context: ProbeContext): Promise<O
       () => performance.now() - stream.heardAt < 2 * intervalMs,
     );
     openMs = performance.now() - stream.heardAt;
-    const successor = openMs < 2 * intervalMs ? await strangerAt(context, source, target, mine) : null;
+    const successor = openMs < 2 * intervalMs ? await answersLater(context, stream, { source, target }) : null;
     if (successor) return successor;
     if (stream.ended !== null) return inconclusive(`the requests of ${source.label} ended early: ${stream.ended}`);
   } finally {

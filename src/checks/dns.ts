@@ -18,6 +18,7 @@ import { resolveName } from '../probes/resolver.js';
 import type { Resolution } from '../probes/resolver.js';
 import { isTargetProblem, resolveTarget } from '../probes/target.js';
 import type { ResolvedTarget } from '../probes/target.js';
+import { watchTarget } from '../judging/own-answer.js';
 import { strangerAt } from '../reaching/stranger.js';
 import { addressOn, isVantageProblem, resolveVantage } from '../places/vantage.js';
 import type { Vantage } from '../places/vantage.js';
@@ -296,6 +297,7 @@ export const dnsCheck = defineCheck<DnsSpec>({
     const server = spec.server === undefined ? undefined : await serverAddress(context, source, spec.server);
     if (server !== undefined && 'verdict' in server) return server;
     const name = spec.type === 'PTR' && familyOf(spec.name) !== 0 ? reverseName(spec.name) : spec.name;
+    const isOwn = server === undefined ? null : await watchTarget(context, source, server, 'udp');
     const resolution = await resolveName(context, source, name, {
       type: spec.type,
       waitMs: spec.wait,
@@ -305,7 +307,16 @@ export const dnsCheck = defineCheck<DnsSpec>({
     });
     const replied = resolution.saw === 'answer' || (resolution.saw === 'failure' && resolution.replied);
     const stranger =
-      replied && server?.owner ? await strangerAt(context, source, server, `an answer of ${server.label}`) : null;
+      replied && server !== undefined && isOwn !== null
+        ? await strangerAt(context, source, server, `an answer of ${server.label}`, isOwn, {
+            source,
+            name,
+            server: server.address,
+            replied,
+            cause: 'wrong-answer',
+            ...(spec.port === undefined ? {} : { port: spec.port }),
+          })
+        : null;
     if (stranger) return stranger;
     const expected = spec.expect === 'answer' ? null : spec.expect;
     if (resolution.saw === 'answer' && (expected === null || !('fails' in expected)))

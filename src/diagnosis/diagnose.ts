@@ -5,7 +5,7 @@ import type { ProbeContext } from '../places/context.js';
 import type { Vantage } from '../places/vantage.js';
 import type { ResolvedTarget } from '../probes/target.js';
 import { explainUnacknowledged } from './after-connection.js';
-import { explain, explainSilence, explainSuccess } from './explain.js';
+import { explain, explainAnother, explainSilence, explainSuccess } from './explain.js';
 import { buildCase } from './follow.js';
 import type { Case } from './follow.js';
 import { explainLease } from './leases.js';
@@ -49,7 +49,14 @@ function keyOf(request: DiagnosisRequest): string {
     return ['name', request.source.label, request.name, request.server ?? '', request.port ?? ''].join(' ');
   if ('device' in request) return ['lease', request.source.label, request.device].join(' ');
   const { source, target, proto, port, fromPort, size, df, cause } = request;
-  const shape = [proto, port ?? '', fromPort ?? '', size ?? '', df ? 'df' : '', cause === 'present' ? 'through' : ''];
+  const shape = [
+    proto,
+    port ?? '',
+    fromPort ?? '',
+    size ?? '',
+    df ? 'df' : '',
+    ['present', 'wrong-answer'].includes(cause) ? cause : '',
+  ];
   return [source.label, target.address, ...shape].join(' ');
 }
 
@@ -97,9 +104,7 @@ function notLooked(unlooked: readonly string[]): Diagnosis | null {
 /** What is said of a probe that came to this cause, by what was seen of its packet. Pure. */
 export function explainCause(seen: Case, cause: Cause): Diagnosis | null {
   if (cause === 'present') return explainSuccess(seen);
-  const found = explain(seen) ?? explainSilence(seen);
-  // Somebody answered, if not the right one: that the target says nothing, or that it answers by now, would contradict it.
-  return cause === 'wrong-answer' && found !== null && found.rootCause === null ? null : found;
+  return cause === 'wrong-answer' ? explainAnother(seen) : (explain(seen) ?? explainSilence(seen));
 }
 
 async function followPacket(context: ProbeContext, request: PacketRequest): Promise<Diagnosis | null> {

@@ -533,3 +533,15 @@ export function explainSilence(c: Case): Diagnosis | null {
     unlooked: c.world.unlooked,
   };
 }
+
+/** Why somebody else than the target answers; `null` where only that is known. */
+export function explainAnother(c: Case): Diagnosis | null {
+  const found = explain(c) ?? explainSilence(c);
+  // Somebody answered, if not the right one: that the target says nothing, or that it answers by now, would contradict it.
+  if (found !== null && found.rootCause !== null) return found;
+  const through = explainSuccess(c);
+  const end = c.forward.at(-1)?.space.label;
+  return through !== null && through.rootCause !== null
+    ? { ...through, sentence: `it is ${end}: ${through.sentence}`, evidence: through.evidence.slice(1) }
+    : null;
+}

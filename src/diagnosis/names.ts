@@ -6,7 +6,7 @@ import { isVantageProblem, readNameFiles, resolveVantage, type Vantage } from '.
 import { readResolvConf } from '../facts/name-files.js';
 import { encodeQuery } from '../probes/dns-message.js';
 import { askServers } from '../probes/resolver.js';
-import { explain } from './explain.js';
+import { explain, explainAnother } from './explain.js';
 import { buildCase, hopsOf } from './follow.js';
 import type { Case } from './follow.js';
 import { isOwn } from './lookup.js';
@@ -330,6 +330,7 @@ export async function explainName(context: ProbeContext, request: NameRequest): 
   const spoke = replied && verdictsOfServers.includes(request.cause);
   const led = seen && server !== embedded ? ledElsewhere(seen, server) : null;
   if (spoke && led) return led;
+  if (request.cause === 'wrong-answer') return led ?? (seen ? explainAnother(seen) : null);
   if (server !== embedded && (spoke || listensNowhere(world, server))) {
     const better = await knownElsewhere(context, world, request, spoke);
     if (better) return better;

@@ -1,5 +1,7 @@
 import { z } from 'zod';
+import { isNetrigError } from '../errors.js';
 import { canonicalAddress, familyOf } from '../model/cidr.js';
+import type { HostPlan } from '../plan/lab-plan.js';
 import type { ProbeContext } from '../places/context.js';
 import type { VantageEndpoint } from '../places/endpoint.js';
 import { runScript } from '../places/script.js';
@@ -125,7 +127,7 @@ function ofNamespaces(output: string, host: string): Holder[] {
 /** What the hosts, their named network namespaces and their engines say, each of itself. */
 export interface Survey {
   holders: Holder[];
-  /** Hosts that did not answer: who has what there is not known. */
+  /** Hosts that did not answer, or that a step powered off: who has what there is not known. */
   unread: string[];
 }
 
@@ -136,39 +138,46 @@ export interface Survey {
 export async function surveyAddresses(context: ProbeContext, hosts?: readonly string[]): Promise<Survey> {
   const asked = context.plan.hosts.filter(({ name }) => hosts === undefined || hosts.includes(name));
   const answers = await Promise.all(
-    asked.map(async ({ name, engine }): Promise<Survey> => {
-      const host = context.host(name);
-      const show = ['ip', '-j', 'addr', 'show'];
-      const ofKernel: ScriptPart[] = [
-        { name: 'host', shell: quoteArgv(show), errors: 'apart' },
-        { name: 'namespaces', shell: inEachNamespace(show, host.beside !== undefined), errors: 'apart' },
-      ];
-      const ofEngines: ScriptPart[] = engine
-        ? [{ name: 'containers', shell: quoteArgv(enginesContainersArgv), errors: 'apart' }]
-        : [];
-      const options = { timeoutMs: context.timeLeftMs(), signal: context.signal, keepBytes: 4 << 20 };
-      const scripts = await Promise.all(
-        host.beside
-          ? [runScript(host.beside, ofKernel, options), ...(engine ? [runScript(host, ofEngines, options)] : [])]
-          : [runScript(host, [...ofKernel, ...ofEngines], options)],
-      );
-      const answers = new Map(scripts.flatMap((script) => [...script.parts]));
-      const said = (part: string): string => {
-        const result = answers.get(part);
-        return result?.exitCode === 0 ? result.output : '';
-      };
-      if (!answers.has('host')) return { holders: [], unread: [name] };
-      return {
-        holders: [
-          ...ofInterfaces(said('host'), { kind: 'host', host: name }),
-          ...ofNamespaces(said('namespaces'), name),
-          ...ofEngine(said('containers'), name),
-        ],
-        unread: [],
-      };
-    }),
+    asked.map((plan) =>
+      surveyHost(context, plan).catch((error: unknown): Survey => {
+        if (isNetrigError(error, 'NETRIG_HOST_OFF')) return { holders: [], unread: [plan.name] };
+        throw error;
+      }),
+    ),
   );
   return { holders: answers.flatMap((one) => one.holders), unread: answers.flatMap((one) => one.unread) };
+}
+
+async function surveyHost(context: ProbeContext, { name, engine }: HostPlan): Promise<Survey> {
+  const host = context.host(name);
+  const show = ['ip', '-j', 'addr', 'show'];
+  const ofKernel: ScriptPart[] = [
+    { name: 'host', shell: quoteArgv(show), errors: 'apart' },
+    { name: 'namespaces', shell: inEachNamespace(show, host.beside !== undefined), errors: 'apart' },
+  ];
+  const ofEngines: ScriptPart[] = engine
+    ? [{ name: 'containers', shell: quoteArgv(enginesContainersArgv), errors: 'apart' }]
+    : [];
+  const options = { timeoutMs: context.timeLeftMs(), signal: context.signal, keepBytes: 4 << 20 };
+  const scripts = await Promise.all(
+    host.beside
+      ? [runScript(host.beside, ofKernel, options), ...(engine ? [runScript(host, ofEngines, options)] : [])]
+      : [runScript(host, [...ofKernel, ...ofEngines], options)],
+  );
+  const answers = new Map(scripts.flatMap((script) => [...script.parts]));
+  const said = (part: string): string => {
+    const result = answers.get(part);
+    return result?.exitCode === 0 ? result.output : '';
+  };
+  if (!answers.has('host')) return { holders: [], unread: [name] };
+  return {
+    holders: [
+      ...ofInterfaces(said('host'), { kind: 'host', host: name }),
+      ...ofNamespaces(said('namespaces'), name),
+      ...ofEngine(said('containers'), name),
+    ],
+    unread: [],
+  };
 }
 
 /** Those that have the address. */

@@ -67,8 +67,8 @@ interface Judgement {
   /** Runs for negatives that failed for a cause that was asked for. */
   controls: (cause: Cause) => Promise<Control[]>;
   /**
-   * Runs for positives that failed, and for negatives that succeeded (with the cause `present`): why, `null` when nothing more
-   * is known or somebody looks later.
+   * Runs for positives that failed, for negatives that succeeded (with the cause `present`), and where another answered
+   * (`wrong-answer`): why, `null` when nothing more is known or somebody looks later.
    */
   diagnose?: (cause: Cause) => Promise<Diagnosis | null>;
   /** What steps broke in the lab before the probe, where it may be why a negative did not pass. Sends nothing. */
@@ -90,8 +90,8 @@ export async function judge(judgement: Judgement): Promise<Outcome> {
   const answerer = (await reached?.(fails === null && !answered ? 'self' : 'all')) ?? { is: 'target' };
   if (answerer.is === 'unclear') return inconclusive(`${sighting.text}; but ${answerer.text}`);
   const measures = sighting.measures && sighting.measures.length > 0 ? { measures: sighting.measures } : {};
-  if (answerer.is === 'other')
-    return {
+  if (answerer.is === 'other') {
+    const another: Outcome = {
       verdict: 'fail',
       cause: 'wrong-answer',
       reason: answerer.text,
@@ -99,6 +99,8 @@ export async function judge(judgement: Judgement): Promise<Outcome> {
       actual: sighting.text,
       ...measures,
     };
+    return withDiagnosis(another, answerer.follow ? ((await diagnose?.('wrong-answer')) ?? null) : null);
+  }
   if (fails === null) {
     if (sighting.saw === 'success') return { verdict: 'pass', reason: sighting.text, ...measures };
     const failed: Outcome = {

@@ -1,3 +1,4 @@
+import { isNetrigError } from '../errors.js';
 import { beside } from '../places/vantage.js';
 import { canonicalAddress, contains, parseCidr } from '../model/cidr.js';
 import { holdersOf, surveyAddresses } from '../facts/holders.js';
@@ -9,7 +10,11 @@ import type { Vantage } from '../places/vantage.js';
 import type { ResolvedTarget } from '../probes/target.js';
 
 /** Whom a probe of an address reaches: the one that is meant, somebody else, or one of several that can't be told apart. */
-export type Answerer = { is: 'target' } | { is: 'other'; text: string } | { is: 'unclear'; text: string };
+export type Answerer =
+  | { is: 'target' }
+  /** `follow`: a packet that is followed to whoever answers says more. */
+  | { is: 'other'; text: string; follow?: true }
+  | { is: 'unclear'; text: string };
 
 /** `self`: only whether the source asked itself; enough where nothing came back and nothing had to stay away. */
 export type Look = 'self' | 'all';
@@ -99,10 +104,16 @@ function macsOf(context: ProbeContext, owner: Vantage): Promise<string[] | null>
 
 async function readMacs(context: ProbeContext, owner: Vantage): Promise<string[] | null> {
   const place = beside(owner);
-  const result = await place.host.exec(place.enter(['ip', '-j', 'link', 'show']), {
+  const asking = place.host.exec(place.enter(['ip', '-j', 'link', 'show']), {
     timeoutMs: context.timeLeftMs(),
     signal: context.signal,
   });
+  const result = await asking.catch((error: unknown) => {
+    // What a host has that a step powered off can't be asked.
+    if (isNetrigError(error, 'NETRIG_HOST_OFF')) return null;
+    throw error;
+  });
+  if (result === null) return null;
   if (result.exitCode !== 0) return null;
   const links = JSON.parse(result.stdout === '' ? '[]' : result.stdout) as { address?: string }[];
   return links.flatMap(({ address }) => (address === undefined ? [] : [address.toLowerCase()]));

@@ -7,6 +7,8 @@ import { failedQuestionControl } from '../judging/resolver-control.js';
 import { judge } from '../judging/expectation.js';
 import type { ControlSpec, Sighting } from '../judging/expectation.js';
 import { whoAnswers } from '../judging/identity.js';
+import type { Answerer, Look } from '../judging/identity.js';
+import { watchTarget } from '../judging/own-answer.js';
 import { fail, inconclusive } from '../judging/outcome.js';
 import type { Service } from '../judging/same-path.js';
 import type { ProbeContext } from '../places/context.js';
@@ -25,6 +27,8 @@ export interface Sent {
   answeredBy: string | null;
   /** TCP: the source port of the connection that was made, where that is known. */
   connectedFrom?: number | undefined;
+  /** Whether what answered was the target, by what came in at it; left out where nobody looked, or nothing answered. */
+  answerer?: Answerer;
 }
 
 /** What a connectivity kind is to those who judge it. */
@@ -60,6 +64,16 @@ interface Ends {
   target: ResolvedTarget;
 }
 
+/** Whom the probe reached, by the sender's neighbour table and by what came in at the target. */
+async function reachedBy(context: ProbeContext, { source, target }: Ends, sent: Sent, look: Look): Promise<Answerer> {
+  const byPath = await whoAnswers(context, source, target, sent.path, look);
+  return look === 'all' && byPath.is !== 'other' && sent.answerer?.is === 'other' ? sent.answerer : byPath;
+}
+
+/** Something answered as the target, with a yes or a no. */
+const spokeAsTarget = ({ sighting, answeredBy }: Sent, { address }: ResolvedTarget): boolean =>
+  sighting.saw === 'success' || (sighting.saw === 'failure' && (sighting.answered === true || answeredBy === address));
+
 /** The verdict on a probe that was sent. Rejects only with NETRIG_HOST_UNKNOWN and NETRIG_SSH_*. */
 export function judgeSent(context: ProbeContext, prober: Prober, ends: Ends, sent: Sent): Promise<Outcome> {
   const { source, target } = ends;
@@ -69,7 +83,7 @@ export function judgeSent(context: ProbeContext, prober: Prober, ends: Ends, sen
     fails,
     sighting,
     success: prober.success(target.address),
-    reached: (look) => whoAnswers(context, source, target, path, look),
+    reached: (look) => reachedBy(context, ends, sent, look),
     controls: (cause) =>
       networkControls({
         context,
@@ -88,7 +102,8 @@ export function judgeSent(context: ProbeContext, prober: Prober, ends: Ends, sen
     diagnose: async (cause) =>
       prober.diagnosed === 'never'
         ? null
-        : (onPurpose(context, ends) ?? (await explain(context, prober, ends, sent, cause))),
+        : ((cause === 'wrong-answer' ? null : onPurpose(context, ends)) ??
+          (await explain(context, prober, ends, sent, cause))),
     onPurpose: () =>
       prober.diagnosed === 'never'
         ? null
@@ -220,8 +235,10 @@ type Settle = (attempt: Attempt) => Promise<Outcome | null> | Outcome | null;
 /** What the kind makes of the answer, which says nothing of the target where another one gave it. */
 async function settled(context: ProbeContext, prober: Prober, attempt: Attempt, settle: Settle): Promise<Outcome> {
   const own = await settle(attempt);
-  if (own !== null && own.verdict !== 'pass') return own;
+  const stranger = attempt.sent.answerer?.is === 'other';
+  if (own !== null && own.verdict !== 'pass' && !stranger) return own;
   const judged = await judgeSent(context, prober, attempt, attempt.sent);
+  if (own !== null && own.verdict !== 'pass') return judged.cause === 'wrong-answer' ? judged : own;
   return own !== null && judged.verdict === 'pass' ? own : judged;
 }
 
@@ -278,7 +295,9 @@ export async function attemptBetween(
     case 'found': {
       const { source, target } = ends;
       const leftMs = context.timeLeftMs();
-      const sent = await prober.send(source, target);
+      const isOwn = await watchTarget(context, source, target, prober.service.proto);
+      const answer = await prober.send(source, target);
+      const sent = spokeAsTarget(answer, target) ? { ...answer, answerer: await isOwn() } : answer;
       await context.probeOver?.();
       const tooLate = outOfTime(context, prober, sent, leftMs);
       if (tooLate) return fail('timeout', tooLate, { expected: success, actual: 'timeout' });

@@ -29,7 +29,7 @@ export function isReadable({ command, stdout }: Pick<Transcript, 'command' | 'st
   return (
     lines.length <= 12 &&
     lines.every((line) => line.length <= longestCommand) &&
-    !/@@[0-9a-f]{10} |^perl - /.test(command) &&
+    !/@@[0-9a-f]{10} |^perl - |\bcat \/proc\/net\/snmp /.test(command) &&
     !/^\s*[[{]["[{]/.test(stdout)
   );
 }
