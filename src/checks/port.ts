@@ -62,7 +62,7 @@ const schema = z
       .union([z.literal('open'), zAnswer, zFails])
       .default('open')
       .describe(
-        '`open`, more than that, or `fails` with the causes that will do. A refusal is an answer: for `refused` it need not be shown that a service is there; the report names the ports that are listened on, so that a mistyped one is seen, and `netrig validate` gives a hint where nothing else in the file speaks of the port.',
+        '`open`, more than that, or `fails` with the causes that will do. A refusal is an answer: for `refused` it need not be shown that a service is there; the report names the ports that are listened on, so that a mistyped one is seen. It must be the target’s own: a reset that a firewall on the way sends with its address is a `wrong-answer`. `netrig validate` gives a hint where nothing else in the file speaks of the port.',
       ),
     control: zControl.optional(),
   })

@@ -242,9 +242,10 @@ export const rootCauseCatalogue: Record<RootCause, RootCauseEntry> = {
     mend: 'Join the container to the network of the one that has the name: `docker network connect NETWORK CONTAINER`.',
   },
   'answer-from-another': {
-    meaning: 'Somebody else than the owner of the name answers at that address.',
-    looksLike: 'It works, with the wrong content.',
-    known: 'Where the packet was delivered.',
+    meaning: 'Somebody else than the one that is meant answers at that address.',
+    looksLike: '`wrong-answer`; without netrig, it works, with the wrong content.',
+    known:
+      'Where the packet was delivered. That the target had no part in it, its own counters say: nothing of the probe came in there (/proc/net/snmp and snmp6).',
     mend: 'Mend the route, the translation or the neighbour entry that leads there.',
   },
   'sysctl-refuses': {

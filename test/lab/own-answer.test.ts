@@ -2,6 +2,7 @@ import { dnsCheck } from '../../src/checks/dns.js';
 import { httpCheck } from '../../src/checks/http.js';
 import { pingCheck } from '../../src/checks/ping.js';
 import { portCheck } from '../../src/checks/port.js';
+import { forgetDiagnoses } from '../../src/diagnosis/diagnose.js';
 import type { HostPlan } from '../../src/plan/lab-plan.js';
 import { checkLab, lanHost, lanPlan } from './check-lab.js';
 
@@ -65,6 +66,7 @@ describe('whose answer it is, on a real router', function () {
   /** What `lines` change is changed back, whatever comes of the test. */
   async function during(on: string, [change, back]: [string, string], test: () => Promise<void>): Promise<void> {
     await run(on, change);
+    forgetDiagnoses(plan);
     try {
       await test();
     } finally {
