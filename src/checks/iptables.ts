@@ -4,6 +4,7 @@ import type { Control, Outcome } from '../model/verdict.js';
 import { lastLine, whyNoAnswer } from '../facts/answer.js';
 import { failed, findings } from '../judging/finding.js';
 import type { Finding } from '../judging/finding.js';
+import { nativeRules, nftRuleWords, rulesThatMay } from '../facts/nft-rules.js';
 import { parseTable, plainAddress, ruleFields, type Rule, type Table } from '../facts/iptables-rules.js';
 import { defineCheck, looksOnly } from './kind.js';
 import { claims, zCount } from '../judging/claims.js';
@@ -56,7 +57,12 @@ const zSpec = z
         'The rule, by its parts; at least one such rule must be there. Without it, the check is about the chain.',
       ),
     expect: claims({
-      absent: z.literal(true).optional().describe('There is no such rule (or, without rule, no such chain).'),
+      absent: z
+        .literal(true)
+        .optional()
+        .describe(
+          'There is no such rule (or, without rule, no such chain). Inconclusive where rules of nftables, which iptables does not list, may do the same.',
+        ),
       count: zCount
         .optional()
         .describe('How many such rules there are (or, without rule, how many rules the chain has).'),
@@ -312,6 +318,49 @@ async function readAllTables(context: ProbeContext, vantage: Vantage, family: 4 
   return all;
 }
 
+/** What a target of iptables is to nftables; a rule without one is looked for among those that stop a packet. */
+const verdictsOf: Record<string, readonly string[]> = {
+  DROP: ['drop'],
+  REJECT: ['reject'],
+  DNAT: ['dnat'],
+  REDIRECT: ['redirect'],
+  SNAT: ['snat'],
+  MASQUERADE: ['masquerade'],
+};
+
+const text = (matcher: Matcher | undefined): string | undefined =>
+  typeof matcher === 'string' || typeof matcher === 'number' ? String(matcher) : undefined;
+
+/**
+ * Why a rule of iptables that is not there proves nothing: rules of nftables, which iptables does not list, may do the same there.
+ * `null` where there are none, or the host has no nftables. Rejects only with NETRIG_SSH_*.
+ */
+async function doneByNftables(spec: Spec, context: ProbeContext, vantage: Vantage): Promise<string | null> {
+  const { rule, chain, family } = spec;
+  const hook = chain?.toLowerCase();
+  const hooks = ['input', 'forward', 'output', 'prerouting', 'postrouting'];
+  const jump = text(rule?.jump);
+  const verdicts = rule?.jump === undefined ? ['drop', 'reject'] : (verdictsOf[jump ?? ''] ?? []);
+  if (!rule || verdicts.length === 0 || (hook !== undefined && !hooks.includes(hook))) return null;
+  const listed = await vantage.host.exec(vantage.enter(['nft', '-j', 'list', 'ruleset']), {
+    timeoutMs: Math.min(context.timeLeftMs(), 15_000),
+    signal: context.signal,
+    keepBytes: tableBytes,
+  });
+  const rules = listed.exitCode === 0 ? nativeRules(listed.stdout) : null;
+  const plain = (value: string | undefined): string | undefined => (value?.startsWith('!') ? undefined : value);
+  const found = rulesThatMay(rules ?? [], verdicts, {
+    family,
+    ...(hook === undefined ? {} : { hooks: [hook] }),
+    protocol: plain(text(rule.protocol)),
+    sport: plain(text(rule.sport)),
+    dport: plain(text(rule.dport)),
+    source: plain(text(rule.source)),
+    destination: plain(text(rule.destination)),
+  });
+  return found.length === 0 ? null : found.slice(0, 3).map(nftRuleWords).join('; ');
+}
+
 async function run(spec: Spec, context: ProbeContext): Promise<Outcome> {
   const vantage = await placeAt(context, spec.on);
   if ('verdict' in vantage) return vantage;
@@ -331,7 +380,26 @@ async function run(spec: Spec, context: ProbeContext): Promise<Outcome> {
       seen: `${table.rules.length} rules in ${table.chains.size} chains of ${tableOf(spec.table)}`,
     },
   };
-  return spec.rule === undefined ? judgeChain(look) : judgeRule(look, spec.rule);
+  if (spec.rule === undefined) return judgeChain(look);
+  const judged = judgeRule(look, spec.rule);
+  const native =
+    judged.verdict === 'pass' && spec.expect.absent === true ? await doneByNftables(spec, context, vantage) : null;
+  return native === null
+    ? judged
+    : inconclusive(
+        `${judged.reason}, but nftables has rules of its own that may do the same, which iptables does not list: ${native}`,
+        {
+          expected: `none with ${describeRule(spec.rule)}`,
+          actual: native,
+          controls: [
+            {
+              title: `no rule of nftables does in its place what must not be done`,
+              held: false,
+              seen: native,
+            },
+          ],
+        },
+      );
 }
 
 export const iptablesCheck = defineCheck<Spec>({

@@ -12,6 +12,7 @@ import { addressOfOwner, isTargetProblem, readOwner } from '../probes/target.js'
 import type { ResolvedTarget } from '../probes/target.js';
 import { isVantageProblem, resolveVantage } from '../places/vantage.js';
 import type { Vantage } from '../places/vantage.js';
+import { notOfTheWay } from '../judging/control.js';
 import { explain, judgeSent } from '../reaching/attempt.js';
 import type { Prober, Sent } from '../reaching/attempt.js';
 import { sweep } from '../reaching/sweep.js';
@@ -277,13 +278,20 @@ function controlsOf(verdicts: readonly PairVerdict[]): Control[] {
   const broken = all.flatMap(({ outcome }) => (outcome.controls ?? []).filter(({ held }) => !held));
   if (broken.length > 0) return [...new Map(broken.map((one) => [one.title, one])).values()];
   const controlled = all.filter(({ outcome }) => outcome.controls !== undefined);
-  if (controlled.length === 0) return [];
+  const others = controlled.filter(({ outcome }) => !outcome.controls!.some(notOfTheWay));
+  const known = controlled.flatMap(({ outcome }) => outcome.controls!.filter(notOfTheWay));
   return [
-    {
-      title: 'where nothing got through, the other side is there and the way carries packets',
-      held: true,
-      seen: `${controlled.length} of ${controlled.length} pairs`,
-    },
+    ...(others.length === 0
+      ? []
+      : [
+          {
+            title: 'where nothing got through, the other side is there and the way carries packets',
+            held: true,
+            seen: `${others.length} of ${controlled.length} pairs`,
+          },
+        ]),
+    // Of these pairs nothing was shown of the other side: they say what was.
+    ...new Map(known.map((one) => [`${one.title}: ${one.seen}`, one])).values(),
   ];
 }
 

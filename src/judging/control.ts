@@ -40,6 +40,8 @@ export interface ControlRequest {
   followed?: () => Promise<Diagnosis | null>;
   /** What a reader can do where no control is found; by default, name one. */
   hint?: string;
+  /** One of many pairs that are judged together. */
+  many?: boolean;
 }
 
 function fromSighting(title: string, sighting: Sighting): Control {
@@ -197,6 +199,49 @@ async function answeredFor(request: ControlRequest, answeredBy: string): Promise
   };
 }
 
+/** Controls that stand for what is known of a probe without a look at the target or the way; by what they are called. */
+const knownBreak = (source: string, target: string): string => `what keeps ${source} from ${target} is known`;
+const askedToSend = (source: string): string => `${source} was asked to send`;
+
+/** Whether a control says nothing of the target and of the way there: a step broke it, or the sender itself refused. */
+export function notOfTheWay({ title }: Control): boolean {
+  return /^what keeps .* is known$/.test(title) || title.endsWith(askedToSend(''));
+}
+
+const zOwnEnds = z.array(
+  z.looseObject({ ifname: z.string(), flags: z.array(z.string()), link_index: z.number().optional() }),
+);
+
+/**
+ * Whether the source itself is dead where its kernel has no route: routes go with the link they lead over. `null` where it has
+ * links that carry, or none to anywhere, or they could not be read.
+ */
+async function deadSource({ context, source }: ControlRequest): Promise<Control | null> {
+  const place = beside(source);
+  const listed = await place.host.exec(place.enter(['ip', '-j', 'link', 'show']), {
+    timeoutMs: context.timeLeftMs(),
+    signal: context.signal,
+  });
+  const links = zOwnEnds.safeParse(listed.exitCode === 0 ? parseJson(listed.stdout) : null);
+  if (!links.success) return null;
+  const carries = ({ flags }: { flags: string[] }): boolean => flags.includes('UP') && !flags.includes('NO-CARRIER');
+  const planned = source.endpoint.kind === 'host' ? source.host.plan.interfaces : null;
+  const ends = links.data.filter(({ ifname, link_index }) =>
+    planned === null
+      ? link_index !== undefined
+      : planned.some(({ name, device }) => name === ifname || device === ifname),
+  );
+  const dead = ends.filter((link) => !carries(link));
+  // Of a host the plan says which links it is to have; elsewhere one that carries is enough.
+  if (dead.length === 0 || (planned === null && dead.length < ends.length)) return null;
+  const { ifname, flags } = dead[0]!;
+  return {
+    title: `${source.label}'s link ${ifname} carries packets`,
+    held: false,
+    seen: `it ${flags.includes('UP') ? 'has no carrier' : 'is down'}, and routes go with the link they lead over`,
+  };
+}
+
 /** Steps of the scenario left no way from source to target: that, and nothing else, is why the probe fails. */
 function brokenOnPurpose({ context, source, target }: ControlRequest): Control | null {
   const { planted = () => [], plan } = context;
@@ -205,7 +250,7 @@ function brokenOnPurpose({ context, source, target }: ControlRequest): Control |
   return why === null
     ? null
     : {
-        title: `what keeps ${source.label} from ${target.label} is known`,
+        title: knownBreak(source.label, target.label),
         held: true,
         seen: `${why.length === 1 ? 'a step' : 'steps'} broke it on purpose: ${why.join('; ')}`,
       };
@@ -225,10 +270,12 @@ export async function networkControls(request: ControlRequest): Promise<Control[
   if (author) return [...links, await authorControl(request, author)];
   const apart = answeredBy === target.address ? null : brokenOnPurpose(request);
   if (apart) return [apart];
+  const dead = answeredBy === null && cause === 'no-route' && links.length === 0 ? await deadSource(request) : null;
   if (answeredBy === null && (cause === 'no-route' || cause === 'prohibited' || cause === 'too-big'))
     return [
       ...links,
-      { title: `${source.label} was asked to send`, held: true, seen: `its own kernel refused: ${cause}` },
+      ...(dead === null ? [] : [dead]),
+      { title: askedToSend(source.label), held: true, seen: `its own kernel refused: ${cause}` },
     ];
   if (answeredBy !== null && cause !== 'host-unreachable' && request.needsTarget !== true)
     return [...links, await answeredFor(request, answeredBy)];

@@ -36,6 +36,8 @@ export interface PathRequest {
   followed?: () => Promise<Diagnosis | null>;
   /** What a reader can do where nothing shows that the way carries packets; by default, name a control. */
   hint?: string;
+  /** One of many pairs: it is followed only where nothing else shows that the way carries packets. */
+  many?: boolean;
 }
 
 export interface Service {
@@ -214,6 +216,32 @@ async function forwardsToOthers(
   return null;
 }
 
+/** Hosts that are asked at most whether they translate destinations. */
+const askedRouters = 12;
+
+/**
+ * Whether a host that packets between segments, or of the source's containers, pass has any rule that translates destinations:
+ * only then is it worth following a probe for one. A host that says nothing has none.
+ */
+async function anyTranslates({ context, source }: PathRequest): Promise<boolean> {
+  const routers = context.plan.hosts
+    .filter(({ name, interfaces }) => interfaces.length > 1 || name === source.host.name)
+    .slice(0, askedRouters);
+  const options = { timeoutMs: context.timeLeftMs(), signal: context.signal, keepBytes: 4 << 20 };
+  const said = await Promise.all(
+    routers.map(({ name }) =>
+      context
+        .host(name)
+        .exec(['nft', 'list', 'ruleset'], options)
+        .then(
+          ({ exitCode, stdout }) => exitCode === 0 && /\b(?:dnat|redirect)\b/i.test(stdout),
+          () => false,
+        ),
+    ),
+  );
+  return said.includes(true);
+}
+
 /** Whether a rule, in the words of iptables or nft, drops some packets and not all. */
 function chooses(rule: string): boolean {
   const rest = rule
@@ -340,7 +368,14 @@ export async function pathControl(request: PathRequest, owner: Vantage): Promise
     return { title: `the wire that ${source.label} sends on carries packets`, ...(await wireCarries(request, owner)) };
   }
   const answer = await anyAnswer(request, owner);
-  if (answer !== null) return { title, held: true, seen: answer };
+  if (answer !== null) {
+    // The target's other answers say nothing of a translation that only this probe meets.
+    const routed = (route?.gateway ?? null) !== null && request.many !== true;
+    const found = routed && (await anyTranslates(request)) ? await followOnce(request) : null;
+    return found?.rootCause === 'nat-wrong'
+      ? { title, held: false, seen: `${answer}, but ${found.sentence}` }
+      : { title, held: true, seen: answer };
+  }
   const arrived = await arrives(request, owner);
   if (arrived === null) return { title, ...(await routerWorks(request, owner)) };
   const seen = `the probe comes in at ${owner.label}`;

@@ -94,6 +94,7 @@ export function judgeSent(context: ProbeContext, prober: Prober, ends: Ends, sen
         path,
         author: prober.author,
         ...(prober.hint === undefined ? {} : { hint: prober.hint }),
+        many: prober.diagnosed === 'never',
         service,
         needsTarget: prober.needsTarget ?? false,
         followed: () => diagnoseNow(context, requestOf(prober, ends, sent, cause)),

@@ -206,6 +206,7 @@ export function answerByWorld(world: World, asked: Asked): Said | null {
       return `net:[${world.places.indexOf(place) + 1}]\n`;
     case 'iptables-save':
     case 'ip6tables-save':
+    case 'nft':
     case 'ss':
     case 'cat':
       return '';

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { iptablesCheck } from '../../src/checks/iptables.js';
 import { pingCheck } from '../../src/checks/ping.js';
 import { portCheck } from '../../src/checks/port.js';
 import { reachCheck } from '../../src/checks/reach.js';
@@ -119,6 +120,37 @@ describe('reaching, on a real router', function () {
         await comesTo({ verdict: 'inconclusive', reason: why }, portCheck, closed);
       });
   });
+  it('nor does another answer where the router translates the probe to an address that nobody has', () => {
+    const rule = 'PREROUTING -t nat -p tcp --dport 5432 -j DNAT --to-destination 10.2.0.99';
+    return during('router', [`iptables -A ${rule}`, `iptables -D ${rule}`], async () => {
+      await comesTo({ verdict: 'inconclusive', reason: /translates it to 10\.2\.0\.99/ }, portCheck, {
+        ...closed,
+        expect: { fails: ['timeout', 'host-unreachable'] },
+      });
+    });
+  });
+  it('nor does a route that a dead source has lost', () =>
+    during('near', ['ip link set eth0 down', 'ip link set eth0 up; ip route add default via 10.1.0.1'], async () => {
+      await comesTo({ verdict: 'inconclusive', reason: /eth0 carries packets: it is down/ }, portCheck, {
+        from: 'near',
+        to: 'db',
+        port: 5432,
+        expect: { fails: ['no-route', 'timeout'] },
+      });
+    }));
+  it('a rule of iptables is not absent where nftables drops the same', () =>
+    during(
+      'router',
+      [
+        "nft add table ip f && nft add chain ip f onward '{ type filter hook forward priority 0; }' && nft add rule ip f onward tcp dport 80 drop",
+        'nft delete table ip f',
+      ],
+      async () => {
+        const spec = { on: 'router', chain: 'FORWARD', rule: { dport: 80, jump: 'DROP' }, expect: { absent: true } };
+        await comesTo({ verdict: 'inconclusive', reason: /chain onward of table ip f/ }, iptablesCheck, spec);
+        await comesTo({ verdict: 'pass' }, iptablesCheck, { ...spec, rule: { dport: 81, jump: 'DROP' } });
+      },
+    ));
   it('it passes by a rule of nftables, with a counter or without, that dropped the very probe', async () => {
     const chain = "nft add table inet f && nft add chain inet f onward '{ type filter hook forward priority 0; }'";
     for (const rule of ['ip saddr 10.1.0.10 drop', 'iifname eth0 oifname eth1 counter drop'])

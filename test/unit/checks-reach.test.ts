@@ -1,6 +1,9 @@
 import { expect } from 'chai';
 import { readFping } from '../../src/probes/fping-output.js';
 import { reachCheck } from '../../src/checks/reach.js';
+import type { Fault } from '../../src/model/fault.js';
+import { fakeLab } from '../fakes/lab.js';
+import { fpingSilent } from '../fakes/sayings.js';
 
 describe('the output of fping', () => {
   const targets = ['10.0.0.1', '10.0.0.10'];
@@ -44,5 +47,42 @@ describe('the shape of a reach check', () => {
       { groups, by: 'udp' },
     ])
       expect(takes(wrong), JSON.stringify(wrong)).to.equal(false);
+  });
+});
+
+describe('what a reach check shows of pairs that are not reached', () => {
+  const silent = ['10.0.0.1', '10.0.0.2'].map((about, at) => ({
+    at: at === 0 ? 'b' : 'a',
+    tool: 'fping',
+    about,
+    says: fpingSilent(about),
+  }));
+  const hosts = { a: { on: { lan: '10.0.0.1' } }, b: { on: { lan: '10.0.0.2' } } };
+  const spec = reachCheck.schema.parse({ groups: { x: ['a'], y: ['b'] } });
+
+  it('is what a step broke, where that is all that is known, and nothing of the other side', async () => {
+    const { context } = fakeLab({ hosts, said: silent });
+    const planted = (): Fault[] => [{ kind: 'poweroff', host: 'b' }];
+    const { verdict, controls } = await reachCheck.run(spec, { ...context, planted });
+    expect(verdict).to.equal('pass');
+    expect(controls!.map(({ title }) => title)).to.deep.equal([
+      'what keeps a from b (10.0.0.2) is known',
+      'what keeps b from a (10.0.0.1) is known',
+    ]);
+    expect(controls!.every(({ held, seen }) => held && seen.includes('a step broke it on purpose'))).to.equal(true);
+  });
+
+  it('is the other side and the way, where both were shown', async () => {
+    const { verdict, controls } = await fakeLab({ hosts, said: silent }).check(reachCheck, {
+      groups: { x: ['a'], y: ['b'] },
+    });
+    expect(verdict).to.equal('pass');
+    expect(controls).to.deep.equal([
+      {
+        title: 'where nothing got through, the other side is there and the way carries packets',
+        held: true,
+        seen: '2 of 2 pairs',
+      },
+    ]);
   });
 });

@@ -112,7 +112,12 @@ describe('A target that does not answer itself', () => {
 
 describe('A way on which nothing is heard of the target', () => {
   /** What the way from guest to db is worth, where the probe comes in at db or does not, and following it says `told`. */
-  async function wayControl(arrives: boolean, told: Diagnosis | null, leftMs = 30_000): Promise<Control> {
+  async function wayControl(
+    arrives: boolean,
+    told: Diagnosis | null,
+    leftMs = 30_000,
+    pings = false,
+  ): Promise<Control> {
     const nothing = { exitCode: 1, stdout: '1 packets transmitted, 0 received, 100% packet loss, time 0ms\n' };
     const { context } = fakeLab({
       segments: { left: '10.1.0.0/24', right: '10.2.0.0/24' },
@@ -122,7 +127,8 @@ describe('A way on which nothing is heard of the target', () => {
         db: { on: { right: '10.2.0.10' }, gateway: '10.2.0.1' },
       },
       said: [
-        { at: 'guest', tool: 'ping', says: nothing },
+        { at: 'router', tool: 'nft', says: 'table ip n {\n\tchain c {\n\t\ttcp dport 80 dnat to 10.2.0.99\n' },
+        ...(pings ? [] : [{ at: 'guest', tool: 'ping', says: nothing }]),
         { at: 'guest', tool: 'perl', says: 'silent' },
         ...(arrives ? [] : [{ tool: 'perl', when: ({ argv }: Asked) => argv[2] === 'arrive', says: 'ready\n' }]),
       ],
@@ -196,6 +202,14 @@ describe('A way on which nothing is heard of the target', () => {
     it(`is shown by the probe that comes in, where following it says ${told?.rootCause ?? 'nothing'}`, async () => {
       expect(await wayControl(true, told)).to.include({ held: true, seen: 'the probe comes in at db' });
     });
+
+  it('is broken where the target answers otherwise and the probe is translated to nobody', async () => {
+    const told = { ...lost('router', 'nat-wrong'), sentence: 'router translates it to 10.2.0.99, which nobody has' };
+    const { held, seen } = await wayControl(true, told, 30_000, true);
+    expect(held).to.equal(false);
+    expect(seen).to.match(/db .*answers pings, but router translates it to 10\.2\.0\.99/);
+    expect(await wayControl(true, lost('db', 'filtered'), 30_000, true)).to.include({ held: true });
+  });
 
   it('is not followed where there is no time for it', async () => {
     expect(await wayControl(true, lost('router', 'no-way-back'), 5000)).to.include({ held: true });

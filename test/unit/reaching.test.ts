@@ -328,6 +328,47 @@ const cases: Case[] = [
     is: 'pass',
     held: /comes in at db/,
   },
+  ...(['BROADCAST', 'UP,NO-CARRIER'] as const).map((flags): Case => ({
+    title: `a source whose only link carries nothing has no route, and proves nothing: ${flags}`,
+    said: [
+      { at: 'a', tool: 'perl', about: B, says: 'error local ENETUNREACH' },
+      {
+        at: 'a',
+        tool: 'ip',
+        about: 'get',
+        says: { stderr: 'RTNETLINK answers: Network is unreachable\n', exitCode: 2 },
+      },
+      {
+        at: 'a',
+        tool: 'ip',
+        about: 'link',
+        says: JSON.stringify([
+          { ifname: 'lo', flags: ['UP', 'LOWER_UP'] },
+          { ifname: 'eth0', flags: flags.split(',') },
+        ]),
+      },
+    ],
+    kind: port,
+    spec: { from: 'a', to: 'b', port: 80, expect: { fails: ['no-route', 'timeout'] } },
+    is: 'inconclusive',
+    broken: /it (is down|has no carrier), and routes go with the link they lead over/,
+  })),
+  {
+    title: 'a source whose link carries has no route, as it must',
+    said: [
+      { at: 'a', tool: 'perl', about: B, says: 'error local ENETUNREACH' },
+      {
+        at: 'a',
+        tool: 'ip',
+        about: 'get',
+        says: { stderr: 'RTNETLINK answers: Network is unreachable\n', exitCode: 2 },
+      },
+    ],
+    kind: port,
+    spec: { from: 'a', to: 'b', port: 80, expect: { fails: 'no-route' } },
+    is: 'pass',
+    held: /its own kernel refused: no-route/,
+  },
   {
     title: 'the router in between drops everything, by its policy',
     lab: routed,
