@@ -80,8 +80,8 @@ describe('probes from beside, of a host whose root replaced its programs', funct
   it('are judged by what the network does', async () => {
     await lie('node1');
     const silent = { from: 'node1', to: 'node2' };
-    // The control: the host's own word is believed where there is nothing else.
-    await believing({ verdict: 'pass' }, pingCheck, silent);
+    // Without a helper the host's own word is all there is; that nothing came in at the target gives the lie away.
+    await believing({ verdict: 'fail', cause: 'wrong-answer' }, pingCheck, silent);
     await comesTo({ verdict: 'fail', cause: 'timeout' }, pingCheck, silent);
     await comesTo({ verdict: 'pass' }, pingCheck, { from: 'node1', to: 'light' });
     await comesTo({ verdict: 'pass' }, portCheck, { from: 'node1', to: 'node2', port: 7001 });
