@@ -2,7 +2,6 @@ import { Composer, isAlias, isMap, isScalar, isSeq, Lexer, LineCounter, Parser }
 import type { Alias, Document, Node, Pair, YAMLError } from 'yaml';
 import { formatPath } from './diagnostic.js';
 import type { Diagnostic, Path, Stretch } from './diagnostic.js';
-import { readPlainYaml } from './plain-yaml.js';
 import type { SourcePlace } from './scenario.js';
 import { shown } from '../language/wording.js';
 
@@ -24,7 +23,7 @@ const maxDepth = 64;
 /** Values that aliases may add to a file before it is taken for one that wants to exhaust memory. */
 const maxAliasedValues = 10_000;
 
-export interface EntryPlaces {
+interface EntryPlaces {
   key: Stretch | null;
   value: Stretch;
   /** The scalar as it stands in the file, where that differs from its value: `20.10`. */
@@ -34,7 +33,7 @@ export interface EntryPlaces {
 }
 
 /** Of each map and list the places of its entries. */
-export type Places = WeakMap<object, Map<string | number, EntryPlaces>>;
+type Places = WeakMap<object, Map<string | number, EntryPlaces>>;
 
 /** A YAML text as data, with the place of every key and value. */
 export interface ScenarioSource {
@@ -241,8 +240,6 @@ export function readSource(input: string, file: string, wording: SourceWording =
     return unusable();
   }
 
-  const plain = readPlainYaml(text);
-  if (plain !== null) return sourceOf(reading, plain.data, plain.places, diagnostics, true);
   const documents = compose(reading, complain);
   if (documents === null) return unusable();
   const document = documents[0];
