@@ -6,10 +6,10 @@ import { isAlive, ownIdentity, signalProcess, waitUntilGone, type ProcessIdentit
 import { labsDirectory } from '../lab/store.js';
 import type { ClassFile } from './class-file.js';
 import { createClassroom, recordName, type Classroom } from './classroom.js';
-import { writeCsv } from './csv.js';
 import { loadExercise, type GivenExercise } from './exercises.js';
 import { writeGrades } from './grade-files.js';
 import type { GradingOptions } from './grades.js';
+import { linksCsv, linksIn, type GivenLink } from './links.js';
 import { parseRecord } from './record.js';
 import type { Room } from './room.js';
 import { hashOf, newCode, normalCode } from './secrets.js';
@@ -130,13 +130,6 @@ export function drawExercises(file: ClassFile): GivenExercise[] {
   return exercisesOf(file, directory);
 }
 
-export interface GivenLink {
-  person: string;
-  name: string;
-  role: 'student' | 'teacher';
-  code: string;
-}
-
 /** Persons of roster and file are made known, and those without a code get one: told here, kept as a hash. */
 async function admitAll({ book }: Room, file: ClassFile, anew: boolean): Promise<GivenLink[]> {
   const all = [
@@ -156,12 +149,17 @@ async function admitAll({ book }: Room, file: ClassFile, anew: boolean): Promise
   return links;
 }
 
-function writeLinks(directory: string, url: string, links: readonly GivenLink[]): string | null {
-  if (links.length === 0) return null;
+/**
+ * Writes the links that were just given, with those of before that are good still, for pages that stand at `url` now. The file's
+ * path, `null` where nobody got a new one.
+ */
+function writeLinks(directory: string, url: string, { book }: Room, links: readonly GivenLink[]): string | null {
   const path = join(directory, linksName);
-  const rows = links.map(({ person, name, role, code }) => [person, name, role, `${url}/join#${code}`, code]);
-  writeFileSync(path, writeCsv([['id', 'name', 'role', 'link', 'code'], ...rows]), { mode: 0o600 });
-  return path;
+  const before = existsSync(path) ? linksIn(readFileSync(path, 'utf8'), book.state.persons) : [];
+  const given = new Set(links.map(({ person }) => person));
+  const all = [...before.filter(({ person }) => !given.has(person)), ...links];
+  if (all.length > 0) writeFileSync(path, linksCsv(url, all), { mode: 0o600 });
+  return links.length > 0 ? path : null;
 }
 
 export interface StartOptions {
@@ -219,7 +217,7 @@ export async function startClass(file: ClassFile, options: StartOptions): Promis
       room,
       classroom,
       links,
-      linksFile: writeLinks(directory, server.url, links),
+      linksFile: writeLinks(directory, server.url, room, links),
       directory,
       async end() {
         await server.close();

@@ -1,6 +1,6 @@
 import type { Terminal } from '@xterm/headless';
 import type { TerminalSize } from '../ssh/ssh.js';
-import { Unfinished } from './unfinished.js';
+import { Unfinished } from './unfinished-sequence.js';
 
 /** Between two times that something is drawn, ms: what comes meanwhile is drawn together. */
 const drawMs = 25;

@@ -4,7 +4,7 @@ import xterm from '@xterm/headless';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { holdShell, type Shell, type Watching } from '../../src/classroom/shell.js';
-import { Unfinished } from '../../src/classroom/unfinished.js';
+import { Unfinished } from '../../src/classroom/unfinished-sequence.js';
 import type { RemoteTerminal, TerminalSize } from '../../src/ssh/ssh.js';
 
 const size: TerminalSize = { cols: 20, rows: 6 };

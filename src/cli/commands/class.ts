@@ -41,8 +41,7 @@ export async function start(file: string, flags: { newLinks?: boolean }): Promis
   for (const one of editedSince({ state: room.book.state, exercises: [...room.exercises.values()] }))
     tell`${err.yellow(one)}`;
   for (const { name, role, code } of started.links) if (role === 'teacher') tell`${name}: ${started.url}/join#${code}`;
-  if (started.linksFile !== null)
-    tell`${err.dim('links of all who have none yet, once and nowhere else:')} ${started.linksFile}`;
+  if (started.linksFile !== null) tell`${err.dim('the links of all, nowhere else:')} ${started.linksFile}`;
   tell`${err.dim(`Ctrl-C ends the server; netrig class stop ${file} ends the class`)}`;
   if (!interrupt.signal.aborted)
     await new Promise<void>((done) => interrupt.signal.addEventListener('abort', () => done(), { once: true }));
