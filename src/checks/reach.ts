@@ -379,7 +379,7 @@ async function failedPairs(
 export const reachCheck = defineCheck<ReachSpec>({
   name: 'reach',
   summary:
-    'Every member of groups is probed from every other, both ways, in one pass a host: pairs that are allowed must be reached, all others must not.',
+    'Every member of groups is probed from every other, both ways, in one pass a host: pairs that are allowed must be reached, all others must not. Who answered is told by the sender’s route and neighbour table alone: where a router may translate, `ping` and `port` ask the target’s own counters, too.',
   example:
     '- check: the web servers reach the database, and nobody else does\n  reach:\n    groups: { web: [node1/web1, node2/web2], db: [node1/db], guest: [node2/guest] }\n    by: { tcp: 5432 }\n    expect: { allow: [web -> db] }',
   schema: schema as z.ZodType<ReachSpec>,
