@@ -130,7 +130,7 @@ ${Object.entries(wanted)
 ## How a host differs from a machine
 
 - **Files** lie in memory and go with the lab; the size is half of the host’s memory (\`limits.disk\`).
-- **containerd** looks for garbage every two seconds at most, by a line in \`/etc/containerd/config.toml\`: with its files in memory it would do so a hundred times a second, for ever.
+- **containerd** does nothing for nobody, by three settings in \`/etc/containerd/config.toml\`: it looks for garbage every two seconds at most (with its files in memory it would do so a hundred times a second, for ever), and once an hour for containers of other clients that it is to restart; its interface for Kubernetes (CRI) is off, as in Docker’s own package. Who needs that one takes the line \`disabled_plugins\` out and restarts containerd: \`sed -i /^disabled_plugins/d /etc/containerd/config.toml; systemctl restart containerd docker\`.
 - **No consoles and no logind, no udev, no network manager, no timers for housekeeping**: nothing configures the network but the scenario. \`init: light\` hosts have no systemd at all: no \`systemctl\`, no engine, no SSH server on the segment.
 - **Modules** belong to the machine: \`modprobe\` does nothing. \`requires: [kernel:…]\` names what a lab needs.
 - **The engine** is there from the start; what it needs of the registry is in its store already.

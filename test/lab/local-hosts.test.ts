@@ -150,9 +150,16 @@ const title = `hosts of the local provider${missing ? ` (needs ${missing})` : ''
     expect(rest).not.to.include('web');
   });
 
-  it('have a containerd that does not look for garbage a hundred times a second', async () => {
+  it('have a containerd that does nothing for nobody, and its CRI back by one line', async () => {
     const dump = await onHost(lab, 'middle', 'containerd config dump');
     expect(dump.stdout).to.match(/pause_threshold = (?:0\.000001|1e-06)\b/);
+    expect(dump.stdout).to.match(/interval = ['"]1h(?:0m0s)?['"]/);
+    const plugins = "ctr plugins ls | awk '/cri *(linux|-)/ { print $1, $2 }'";
+    const off = await onHost(lab, 'middle', plugins);
+    expect(off.stdout).not.to.contain('io.containerd.grpc.v1 cri');
+    const back = 'sed -i /^disabled_plugins/d /etc/containerd/config.toml; systemctl restart containerd docker';
+    const on = await onHost(lab, 'middle', `${back}; ${plugins}`);
+    expect(on.stdout, on.stderr).to.contain('io.containerd.grpc.v1 cri');
   });
 
   it("cannot write to the machine's sysctls or sysfs, but to those of their network", async () => {

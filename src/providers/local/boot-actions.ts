@@ -360,12 +360,23 @@ const noEngine = ['docker.socket', 'docker.service', 'containerd.service']
   .flatMap((path) => ['remove', path, 'link', '/dev/null', path]);
 
 /**
- * containerd looks whether there is garbage after fifty times what it took to collect it. On a file system in memory that is a
- * hundredth of a second, for ever: by this it is minutes.
+ * What containerd does again and again for nobody. It looks whether there is garbage after fifty times what it took to collect it:
+ * on a file system in memory that is a hundredth of a second, and by this it is minutes. It asks every ten seconds which containers
+ * it is to restart, which are containers of other clients than the engine. Its interface for Kubernetes looks every second, and is
+ * off in Docker's own package, too.
  */
 const engineConfig = `config=/etc/containerd/config.toml
-[ ! -f "$config" ] || grep -q gc.v1.scheduler "$config" ||
-  printf '\\n[plugins."io.containerd.gc.v1.scheduler"]\\n  pause_threshold = 0.000001\\n' >>"$config"
+[ ! -f "$config" ] || grep -qE 'gc.v1.scheduler|^disabled_plugins' "$config" || {
+  sed -i '1i disabled_plugins = ["io.containerd.grpc.v1.cri"]' "$config"
+  cat >>"$config" <<'END'
+
+[plugins."io.containerd.gc.v1.scheduler"]
+  pause_threshold = 0.000001
+
+[plugins."io.containerd.internal.v1.restart"]
+  interval = "1h"
+END
+}
 `;
 
 /** The tree becomes the host's root, and the host somebody of its own. */
