@@ -39,7 +39,7 @@ const enter =
  * (cpu.stat), so nothing that other people's processes do is in it. Aborting ends the command and its children by SIGTERM,
  * then by SIGKILL; they also end with this process.
  */
-export async function runMetered(argv: readonly string[], options: MeteredOptions): Promise<Metered> {
+async function runMetered(argv: readonly string[], options: MeteredOptions): Promise<Metered> {
   const unified = cgroupLayout().unified?.mountPoint ?? null;
   const group = unified === null ? '' : join(unified, groupName((count += 1)));
   if (group !== '') mkdirSync(group);

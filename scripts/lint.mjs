@@ -1,4 +1,5 @@
-// npm run lint: is the tree formatted, and does the linter find nothing? Each of the two counts as one test.
+// npm run lint: is the tree formatted, does the linter find nothing, and is nothing there that nobody uses (exports, files,
+// packages: knip.json)? Each counts as one test.
 import { join } from 'node:path';
 import { root, run, say } from './setup.mjs';
 
@@ -6,6 +7,7 @@ const tool = (...path) => join(root, 'node_modules', ...path);
 const checks = [
   ['formatted', [tool('prettier', 'bin', 'prettier.cjs'), '--check', '--log-level', 'warn', '.']],
   ['no finding of the linter', [tool('eslint', 'bin', 'eslint.js'), '.', '--max-warnings', '0']],
+  ['nothing that nobody uses', [tool('knip', 'bin', 'knip.js'), '--no-progress']],
 ];
 
 let failed = 0;

@@ -306,25 +306,32 @@ export const errorCatalogue = {
   },
 } as const satisfies Record<string, ErrorEntry>;
 
+/** A code of the catalogue; documented one by one in `docs/errors.md`. */
 export type ErrorCode = keyof typeof errorCatalogue;
 
 /** An error with a code from the catalogue. `message` says what and where, `hint` how to mend it in this very case. */
 export class NetrigError extends Error {
+  /** The same in every copy of the package, where `instanceof` knows only its own. */
   override readonly name = 'NetrigError';
+  /** What callers branch on; messages are for people and may change. */
   readonly code: ErrorCode;
+  /** How to mend it: of this very case, or what the catalogue says. */
   readonly hint: string;
 
+  /** `hint`: default what the catalogue says. `cause`: the error beneath. */
   constructor(code: ErrorCode, message: string, options: { hint?: string; cause?: unknown } = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.hint = options.hint ?? errorCatalogue[code].mend;
   }
 
+  /** The exit status that the `netrig` command ends with for it. */
   get exit(): number {
     return errorCatalogue[this.code].exit;
   }
 }
 
+/** Whether it is an error of netrig's, of this code where one is given. */
 export function isNetrigError(value: unknown, code?: ErrorCode): value is NetrigError {
   return value instanceof NetrigError && (code === undefined || value.code === code);
 }

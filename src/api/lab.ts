@@ -19,15 +19,33 @@ import type { ExecOptions, ExecResult } from '../ssh/ssh.js';
 
 /** A host of a lab that is up. */
 export interface LabHost {
+  /** As the scenario calls it. */
   readonly name: string;
-  /** Runs a command on the host: an argv array as it stands, or a string for the host's shell. */
+  /**
+   * Runs a command on the host: an argv array as it stands, or a string for the host's shell. How it ends is in the result,
+   * whatever its exit status.
+   *
+   * @throws NETRIG_SSH_LOST when the connection ends under it, NETRIG_USAGE for a NUL in the command.
+   */
   exec(command: string | readonly string[], options?: ExecOptions): Promise<ExecResult>;
+  /**
+   * Writes a file, whole or not at all, with the directories above it. `mode`: permission bits (`0o755`); default: those of the
+   * file that is there, else 0644. A symlink at `path` is replaced.
+   *
+   * @throws NETRIG_SFTP for what the host's file system says, NETRIG_SSH_LOST.
+   */
   writeFile(path: string, content: string | Buffer, options?: { mode?: number }): Promise<void>;
+  /**
+   * The whole file, of at most 64 MiB.
+   *
+   * @throws NETRIG_SFTP for a longer one, or for what the host's file system says; NETRIG_SSH_LOST.
+   */
   readFile(path: string): Promise<Buffer>;
   /** A container of the host's engine, by name. Nothing is asked of the engine yet. */
   container(name: string): LabPlace;
   /** Probes start here: `expect(lab.host('node1')).to.ping('node2')`. */
   readonly endpoint: string;
+  /** The lab that it is in. */
   readonly lab: Lab;
 }
 
@@ -35,10 +53,13 @@ export interface LabHost {
 export interface LabPlace {
   /** As scenarios write it: `node1`, `node1/web`. */
   readonly endpoint: string;
+  /** The lab that it is in. */
   readonly lab: Lab;
+  /** As on a host; a string is for the `sh` of the place. What the engine refuses is in the result too. */
   exec(command: string | readonly string[], options?: ExecOptions): Promise<ExecResult>;
 }
 
+/** How a lab is brought up. */
 export interface LabOptions {
   /** Over what the scenario asks for; default `local`. */
   provider?: string;
@@ -51,6 +72,7 @@ export interface LabOptions {
    * and always for a file from outside the working directory.
    */
   isolation?: IsolationWish;
+  /** Aborted, it calls off the bringing up, and checks that are under way. */
   signal?: AbortSignal;
 }
 
@@ -107,15 +129,17 @@ export class Lab implements AsyncDisposable {
     );
   }
 
+  /** By which `netrig ls` lists it. */
   get id(): string {
     return this.#session.lab.id;
   }
 
+  /** All of them, in the order of the scenario. */
   get hosts(): LabHost[] {
     return this.#session.lab.plan.hosts.map((plan) => this.host(plan.name));
   }
 
-  /** @throws NETRIG_HOST_UNKNOWN */
+  /** One of them, by the scenario's name for it. @throws NETRIG_HOST_UNKNOWN */
   host(name: string): LabHost {
     const session = this.#session;
     if (!session.lab.plan.hosts.some((plan) => plan.name === name)) {
@@ -156,7 +180,7 @@ export class Lab implements AsyncDisposable {
 
   /**
    * Makes one check, by the same code and with the same specification as a check of a scenario file:
-   * `lab.check('ping', { from: 'node1', to: 'node2' })`.
+   * `lab.check('ping', { from: 'node1', to: 'node2' })`. `timeoutMs`: how long it may take; default: that of the kind, mostly 15,000.
    *
    * @throws NETRIG_USAGE when the specification is wrong, NETRIG_SSH_* when the lab breaks. The network's failures are in the outcome.
    */
@@ -192,6 +216,7 @@ export class Lab implements AsyncDisposable {
     await this.#session.lab.down();
   }
 
+  /** As `down()`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.down();
   }

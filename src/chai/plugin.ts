@@ -4,12 +4,15 @@ import type { Outcome, ProbeCause } from '../model/verdict.js';
 /** Anything with an endpoint in a lab: a host or a container. */
 type Prober = Pick<LabPlace, 'endpoint' | 'lab'>;
 
+/** Of every assertion that probes. */
 export interface ProbeOptions {
-  /** Tried again until it is so, for this many ms. */
+  /** Tried again until it is so, for this many ms; default 0: tried once. */
   withinMs?: number;
 }
 
+/** `count` of echo requests, `size` of each in bytes of payload, and which address of the target is meant: the words of the check kind `ping`. */
 export type PingOptions = ProbeOptions & { count?: number; size?: number; 'address-on'?: string };
+/** `status` that the answer must have (default: any 2xx), and a text that its `body` must contain. */
 export type HttpOptions = ProbeOptions & { status?: number; body?: string };
 
 declare global {

@@ -241,7 +241,6 @@ function endpointsOf(spec: HttpSpec): EndpointUse[] {
   return uses;
 }
 
-/** Kind `http`: one request by curl, from the source's network namespace, over a connection to an address resolved there. */
 /** The request as a person would type it; to the very address where the name of the URL is another one's. */
 function curlLine(spec: HttpSpec, address: string): string[] {
   const { hostname } = new URL(spec.url);
@@ -254,6 +253,7 @@ function curlLine(spec: HttpSpec, address: string): string[] {
   ];
 }
 
+/** Kind `http`: one request by curl, from the source's network namespace, over a connection to an address resolved there. */
 export const httpCheck = defineCheck<HttpSpec>({
   name: 'http',
   summary: 'A web server answers with the status, headers and body asked for, or fails for a named cause.',

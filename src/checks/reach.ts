@@ -149,8 +149,7 @@ interface Pair {
   target: ResolvedTarget;
 }
 
-/** Addresses first: a member without one can be neither reached nor cut off. */
-/** The pairs, or the verdict where one of them has nothing to be sent to. */
+/** The pairs, or the verdict where a member has no address: it can be neither reached nor cut off. */
 async function findPairs(
   context: ProbeContext,
   spec: ReachSpec,

@@ -104,7 +104,7 @@ function secretOf(directory: string): string {
   return readFileSync(path, 'utf8');
 }
 
-export function exercisesOf(file: ClassFile, directory: string): GivenExercise[] {
+function exercisesOf(file: ClassFile, directory: string): GivenExercise[] {
   const secret = secretOf(directory);
   const students = file.students.map(({ id }) => id);
   return file.exercises.map((one) => loadExercise(one, students, secret));

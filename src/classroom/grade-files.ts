@@ -69,7 +69,7 @@ ${graded.map((one) => section(one, titles.get(one.exercise) ?? one.exercise)).jo
 }
 
 /** Verdicts that are none, for a person to decide on. */
-export function undecidedCsv(options: GradingOptions): string {
+function undecidedCsv(options: GradingOptions): string {
   const names = new Map(options.students.map(({ id, name }) => [id, name]));
   const rows = gradeClass(options).flatMap(({ person, exercise, best }) =>
     (best?.undecided ?? []).map((task) => {

@@ -58,7 +58,7 @@ const lookMs = 3000;
 const mark = '~';
 
 /** The key in the title of a lab of a class; `null` for any other lab. */
-export function keyOf(record: Pick<LabRecord, 'title'>): string | null {
+function keyOf(record: Pick<LabRecord, 'title'>): string | null {
   return /~([a-z0-9]{12})$/.exec(record.title)?.[1] ?? null;
 }
 

@@ -49,7 +49,7 @@ function verdictOf(judged: JudgedTask | undefined): TaskVerdict {
 }
 
 /** What a student is told of a task that did not pass. Of what could not be judged, why. */
-export function feedbackOf(
+function feedbackOf(
   judged: JudgedTask | undefined,
   check: GradedCheck,
   level: FeedbackLevel,

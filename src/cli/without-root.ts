@@ -33,7 +33,7 @@ function isOuter(pid: number): boolean {
  * The process whose outer namespace a command belongs into: the holder of the lab that it names, else of any lab of this user
  * that is up; only from there may its hosts be entered.
  */
-export function holderFor(words: readonly string[]): ProcessIdentity | null {
+function holderFor(words: readonly string[]): ProcessIdentity | null {
   const live = listRecords().filter(
     (record) => record.provider === 'local' && holderAlive(record) && isOuter(record.holder.pid),
   );

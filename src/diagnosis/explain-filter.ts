@@ -144,7 +144,7 @@ function mendRule(rule: RuleText, space: Space): string {
 }
 
 /** A rule that ends a packet's way. */
-export function droppedByRule(
+function droppedByRule(
   space: Space,
   rule: RuleText,
   role: Role | string,

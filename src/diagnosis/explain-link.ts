@@ -1,4 +1,4 @@
-import type { Case, NeighbourStep, Step } from './follow.js';
+import type { Case, Step } from './follow.js';
 import { stoppedOwner } from './explain-local.js';
 import { finding } from './finding.js';
 import type { Finding } from './finding.js';
@@ -68,7 +68,7 @@ function floodOff(space: Space, bridge: Link, port: Link, broadcast: boolean): F
 }
 
 /** What stops a frame inside a bridge: between the port it came by (`null`: the bridge itself) and the one that leads to `mac`. */
-export function insideBridge(
+function insideBridge(
   space: Space,
   bridge: Link,
   from: Link | null,
@@ -219,7 +219,7 @@ export function filteredByQueue(space: Space, link: Link, side: 'ingress' | 'egr
 }
 
 /** What an interface takes at most (is_skb_forwardable() of the kernel lets room for a VLAN tag pass). */
-export function tooSmallFor(at: At, bytes: number, name: string): Finding | null {
+function tooSmallFor(at: At, bytes: number, name: string): Finding | null {
   const { space, link } = at;
   if (link.mtu === 0 || bytes <= link.mtu + 4) return null;
   return finding(
@@ -294,9 +294,4 @@ function wrongMac(c: Case, step: Step, mac: string, name: string): Finding | nul
       mend: `ip neigh del ${entry.dst} dev ${entry.dev}, on ${space.label}`,
     },
   );
-}
-
-/** Where a question for a neighbour, or its answer, was seen last, as a place on its wire. */
-export function lastSeen(steps: readonly NeighbourStep[]): NeighbourStep | null {
-  return steps.at(-1) ?? null;
 }

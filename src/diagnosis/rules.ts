@@ -28,7 +28,7 @@ export interface SavedRules {
 }
 
 /** Reads one section of `iptables-save` (with or without `-c`). */
-export function readSaved(text: string, tool: RuleText['tool']): SavedRules {
+function readSaved(text: string, tool: RuleText['tool']): SavedRules {
   const chains: SavedRules['chains'] = new Map();
   const policies: SavedRules['policies'] = new Map();
   let table = '';

@@ -115,9 +115,9 @@ export interface Space {
   proxies: string[];
   forwards: { mac: string; dev: string; remote: string | null; flags: string[] }[];
   vlans: { dev: string; id: number; end: number; pvid: boolean }[];
-  /** Queues of interfaces, with the packets that each dropped while the probe was on its way. */
   /** Bridges of Open vSwitch, in the host's own namespace. */
   switches: Switch[];
+  /** Queues of interfaces, with the packets that each dropped while the probe was on its way. */
   qdiscs: { dev: string; kind: string; dropped: number; options: Record<string, unknown> }[];
   queueFilters: QueueFilter[];
   listeners: Listener[];

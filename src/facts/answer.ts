@@ -25,10 +25,6 @@ export function lastLine(text: string): string {
 /** What `ip -j` said: a list, the kernel's refusal, or nothing that can be judged. */
 export type IpAnswer<Item> = { items: Item[] } | { refusal: string } | { unknown: string };
 
-/**
- * Runs the host's `ip -j ARGS` in the vantage's network namespace. `schema` states what is read of each element; anything else
- * is `unknown`. A refusal is exit status 1 or 2 with the kernel's words, without the prefix that iproute2 puts before them.
- */
 /** The scenario's names in place of those that a machine has for its interfaces itself. */
 function inScenarioNames(answer: unknown, plan: HostPlan): unknown {
   const names = new Map(
@@ -53,6 +49,10 @@ function inScenarioNames(answer: unknown, plan: HostPlan): unknown {
 /** Names of routing tables are the host's own: /etc/iproute2/rt_tables. */
 const namesTables = (args: readonly string[]): boolean => args.includes('rule') || args.includes('table');
 
+/**
+ * Runs the host's `ip -j ARGS` in the vantage's network namespace. `schema` states what is read of each element; anything else
+ * is `unknown`. A refusal is exit status 1 or 2 with the kernel's words, without the prefix that iproute2 puts before them.
+ */
 export async function askIp<Item>(
   context: ProbeContext,
   vantage: Vantage,

@@ -25,7 +25,7 @@ function covers(value: string | undefined, address: string): boolean {
 }
 
 /** Rules of `iptables-save -c` that drop or reject by some choice of theirs and may match a packet to `address` from one of `from`. */
-export function dropRules(text: string, address: string, from: readonly string[]): DropRule[] {
+function dropRules(text: string, address: string, from: readonly string[]): DropRule[] {
   let table = '';
   return text.split('\n').flatMap((line) => {
     if (line.startsWith('*')) table = line.slice(1).trim();

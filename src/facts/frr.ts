@@ -22,7 +22,7 @@ function vtyshAt(place: Vantage, words: readonly string[]): string[] {
  * Asks one FRR daemon by `vtysh -d DAEMON -c COMMAND`; the command ends with `json`. A stuck daemon keeps no other one's
  * answer back. vtysh ends with 1 where the daemon does not run, or knows no such command (seen with FRR 8.4, 10.3 and 10.7).
  */
-export async function askFrr<Facts>(
+async function askFrr<Facts>(
   context: ProbeContext,
   place: Vantage,
   daemon: FrrDaemon,

@@ -103,7 +103,7 @@ export function interfaceNames(segments: readonly DraftSegment[], host: string):
 }
 
 /** A subnet of documentation's size that no segment has. */
-export function freeSubnet(segments: readonly DraftSegment[]): string {
+function freeSubnet(segments: readonly DraftSegment[]): string {
   const used = segments.flatMap(({ subnets }) => subnets.flatMap((one) => parseCidr(one) ?? []));
   for (let n = 0; n < 256; n += 1) {
     const subnet = `10.250.${n}.0/24`;

@@ -83,7 +83,7 @@ async function readEntry<Facts>(directory: string): Promise<CacheEntry<Facts> | 
 }
 
 /** The entry, if the cache has it. From then on it counts as used by this process. */
-export async function findEntry<Facts>(name: EntryName): Promise<CacheEntry<Facts> | null> {
+async function findEntry<Facts>(name: EntryName): Promise<CacheEntry<Facts> | null> {
   const directory = directoryOf(name);
   if ((await lstat(directory).catch(() => null)) === null) return null;
   // noted before the look, so that nobody removes it between the look and the note

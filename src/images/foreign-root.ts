@@ -130,7 +130,7 @@ function blob(archive: string, digest: unknown): string {
 }
 
 /** The layers of an OCI layout (image-spec 1.1) or of what `docker save` writes, the lowest first, as files in the archive's directory. */
-export async function layersOf(archive: string, architecture = architectures[process.arch]): Promise<string[]> {
+async function layersOf(archive: string, architecture = architectures[process.arch]): Promise<string[]> {
   const index = await json(join(archive, 'index.json')).catch(() => null);
   if (index === null) {
     const saved = (await json(join(archive, 'manifest.json')).catch(() => null)) as { Layers?: unknown }[] | null;

@@ -8,7 +8,6 @@ import { inconclusive, withDiagnosis } from './outcome.js';
 export const zFails = z.strictObject({
   fails: zCauses.describe('The cause, or the causes any of which will do, for which the probe must fail.'),
 });
-export type Fails = z.infer<typeof zFails>;
 
 /** Which of its addresses a target is probed at. */
 export const zAddressOn = z
@@ -52,7 +51,7 @@ export function causeMeets(wanted: readonly ProbeCause[], seen: Cause): boolean 
   return wanted.includes('unknown-host') && unresolved.includes(seen);
 }
 
-export function oneOf(causes: readonly string[]): string {
+function oneOf(causes: readonly string[]): string {
   return causes.length <= 1 ? (causes[0] ?? '') : `${causes.slice(0, -1).join(', ')} or ${causes.at(-1)}`;
 }
 

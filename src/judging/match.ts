@@ -241,8 +241,3 @@ export function match(matcher: Matcher, actual: unknown): MatchResult {
   const shown = showValue(actual);
   return { ok, expected, actual: shown, sentence: ok ? `is ${shown}` : `is ${shown}, expected ${expected}` };
 }
-
-/** Whether the matcher can hold only for a value that is not there: such a check is a negative and needs its control. */
-export function asksForAbsence(matcher: Matcher): boolean {
-  return typeof matcher === 'object' && matcher !== null && !Array.isArray(matcher) && matcher.absent === true;
-}

@@ -11,7 +11,7 @@ export interface ProcessIdentity {
 }
 
 /** `null` when there is no such process, or only its zombie. */
-export function startTimeOf(pid: number): number | null {
+function startTimeOf(pid: number): number | null {
   let stat: string;
   try {
     stat = readFileSync(`/proc/${pid}/stat`, 'latin1');

@@ -87,7 +87,7 @@ export const zTarget = z
   });
 
 /** One cause that a probe can meet. */
-export const zCause = z
+const zCause = z
   .enum(probeCauses, {
     error: (issue) =>
       issue.input === undefined

@@ -12,7 +12,7 @@ export function shown(value: unknown): string {
  * Edits (insert, delete, replace, swap of neighbours) between two words: optimal string alignment. Infinite where it is more
  * than `limit`.
  */
-export function editDistance(a: string, b: string, limit = Infinity): number {
+function editDistance(a: string, b: string, limit = Infinity): number {
   if (Math.abs(a.length - b.length) > limit) return Infinity;
   let before: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, j) => j);

@@ -1,5 +1,6 @@
 /** What netrig can say about one step or check. `error` means netrig or the lab broke, never that the network did. */
 export const verdicts = ['pass', 'fail', 'inconclusive', 'error', 'skipped'] as const;
+/** One of `verdicts`. */
 export type Verdict = (typeof verdicts)[number];
 
 /**
@@ -32,6 +33,7 @@ export const causes = [
   'present',
   'exit-status',
 ] as const;
+/** One of `causes`. */
 export type Cause = (typeof causes)[number];
 
 /** Causes that a connectivity probe (ping, port, http, dns) can meet and that `expect: { fails: … }` may name. */
@@ -52,6 +54,7 @@ export const probeCauses = [
   'no-answer',
   'tls',
 ] as const satisfies readonly Cause[];
+/** A cause that a connectivity probe can meet, and that `expect: { fails: … }` may name. */
 export type ProbeCause = (typeof probeCauses)[number];
 
 /** What a probe met, for the page of reference. */
@@ -80,15 +83,19 @@ export const probeCauseMeanings: Readonly<Record<ProbeCause, string>> = {
 export interface Control {
   /** What was tried, as a sentence: "node2/outsider pings its own address". */
   title: string;
+  /** Whether it came out as it must; where one did not, a failure of the probe proves nothing. */
   held: boolean;
   /** What was seen. */
   seen: string;
 }
 
-/** A number worth keeping over time. Units: `ms`, `bytes`, `count`, `percent`. */
+/** A number worth keeping over time. */
 export interface Measure {
+  /** What was measured: `rtt`, `loss`. Within one check it stands for one thing. */
   name: string;
+  /** In `unit`. */
   value: number;
+  /** `percent`: 0 to 100. */
   unit: 'ms' | 'bytes' | 'count' | 'percent';
   /** The check is about this figure: people are told it beside a `pass`, too. */
   judged?: true;
@@ -182,10 +189,13 @@ export interface ProgramOutput {
   text: string;
 }
 
-/** A file that belongs to an outcome (a capture, a log). `file` is relative to the run's directory. */
+/** A file that belongs to an outcome (a capture, a log). */
 export interface Attachment {
+  /** For readers of the reports. */
   title: string;
+  /** Relative to the run's directory. */
   file: string;
+  /** Media type: `text/plain`. */
   mime: string;
 }
 
@@ -199,6 +209,7 @@ export interface Rerun {
 
 /** What one step or one attempt at a check came to. */
 export interface Outcome {
+  /** What it came to. */
   verdict: Verdict;
   /** Present on every `fail`; on a `pass` when a failure was what the check expected. */
   cause?: Cause;
@@ -210,8 +221,11 @@ export interface Outcome {
   actual?: string;
   /** The probe as a person would type it: `{ on: 'client', command: 'ping -c 2 10.2.0.20' }`. Without controls and diagnosis. */
   again?: Rerun;
+  /** What was tried besides, to know that the probe could have come out otherwise. */
   controls?: Control[];
+  /** Round-trip times, rates, counts: what is worth comparing with earlier runs. */
   measures?: Measure[];
+  /** Captures, logs. */
   attachments?: Attachment[];
   /** Why the network did what it did, where somebody looked. */
   diagnosis?: Diagnosis;

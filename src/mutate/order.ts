@@ -32,7 +32,7 @@ const base: Record<Mutation['operator'], number> = {
 };
 
 /** How likely a check is to notice: by whether checks speak of what changes, and stand before other steps that need it. */
-export function likelihood(mutation: Mutation, entries: readonly Entry[]): number {
+function likelihood(mutation: Mutation, entries: readonly Entry[]): number {
   const after = entries.slice(mutation.step === null ? 0 : mutation.step + 1);
   const checks = after.filter((entry) => entry.kind === 'check');
   const own = [...new Set(mutation.target.match(words) ?? [])].filter((word) => !everywhere.has(word));

@@ -73,7 +73,7 @@ export function standing(
 }
 
 /** `1:04:09`, `4:09`, `0:09`. */
-export function clock(ms: number): string {
+function clock(ms: number): string {
   const seconds = Math.max(0, Math.ceil(ms / 1000));
   const two = (value: number): string => String(value).padStart(2, '0');
   const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
@@ -81,7 +81,7 @@ export function clock(ms: number): string {
 }
 
 /** `just now`, `4 min`, `2 h 10 min`. */
-export function span(ms: number): string {
+function span(ms: number): string {
   const minutes = Math.floor(ms / 60_000);
   if (minutes < 1) return 'just now';
   return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;

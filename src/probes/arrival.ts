@@ -11,7 +11,7 @@ import { quoteArgv } from '../ssh/quote.js';
  *
  * PROTOCOL is IP's number: 1 and 58 (echo requests only), 6, 17. Prints `ready`, then `arrived SOURCE`.
  */
-export const arrivalProgram = String.raw`
+const arrivalProgram = String.raw`
 use strict; use Socket qw(:DEFAULT inet_pton inet_ntop);
 $| = 1;
 my (undef, $address, $proto, $port, @from) = @ARGV;

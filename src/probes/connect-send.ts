@@ -21,7 +21,7 @@ export interface ConnectResult {
 }
 
 /** Reads parts made by `connectParts`. */
-export function readConnect(
+function readConnect(
   part: PartResult | undefined,
   parts: ReadonlyMap<string, PartResult>,
   source: Vantage,

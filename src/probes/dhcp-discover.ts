@@ -30,7 +30,7 @@ export interface DhcpOffer {
  * The time is what select(2) says is left: perl-base has no finer clock.
  * Numbers from linux/sockios.h (SIOCGIFINDEX, SIOCGIFHWADDR, SIOCGIFFLAGS) and linux/if_packet.h; IFF_UP is 1, IFF_RUNNING 64.
  */
-export const discoverProgram = String.raw`
+const discoverProgram = String.raw`
 use strict; use Socket;
 $| = 1;
 my ($name, $wait, $xid) = @ARGV;

@@ -184,7 +184,7 @@ interface ResponseHead {
 }
 
 /** The head of the response that counts: interim (1xx) ones come before it. `null`: there is none, or not all of it. */
-export function readResponseHead(raw: Buffer): ResponseHead | null {
+function readResponseHead(raw: Buffer): ResponseHead | null {
   let begin = 0;
   for (;;) {
     const end = raw.indexOf('\r\n\r\n', begin);

@@ -141,7 +141,7 @@ export async function askServers(
 }
 
 /** Addresses among the records, following CNAME records as they come. */
-export function addressesOf(records: readonly DnsRecord[], family: 4 | 6): string[] {
+function addressesOf(records: readonly DnsRecord[], family: 4 | 6): string[] {
   return records.filter((record) => record.type === (family === 4 ? 'A' : 'AAAA')).map((record) => record.data);
 }
 

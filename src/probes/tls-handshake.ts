@@ -71,7 +71,7 @@ function chainOf(code: number): ChainState {
 }
 
 /** What `openssl s_client -showcerts` printed; `null`: no certificate, or no verdict on it. */
-export function readSession(stdout: string, now: number): TlsSession | null {
+function readSession(stdout: string, now: number): TlsSession | null {
   const blocks = stdout.match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g) ?? [];
   // The server's own certificate is first of the chain, and is printed once more by itself.
   const sent = new Set(blocks);

@@ -40,7 +40,7 @@ export async function findJava(env: NodeJS.ProcessEnv = process.env): Promise<st
   return result.all?.split('\n')[0] ?? '';
 }
 
-export const javaHint =
+const javaHint =
   'allure-report/ was not made: Allure needs Java; on Debian: apt-get install default-jre-headless, then `netrig report`';
 
 /** Generating takes some seconds of a JVM; more means that it hangs. */

@@ -11,7 +11,7 @@ import { resultsFormat } from './results-json.js';
 import { summaryFormat } from './summary.js';
 
 /** All formats, in the order in which they are made: quick ones first; `allure-report` needs what `allure` wrote. */
-export const formats: readonly ReportFormat[] = [
+const formats: readonly ReportFormat[] = [
   resultsFormat,
   junitFormat,
   codeQualityFormat,

@@ -52,7 +52,7 @@ export function endLines(model: RunModel, style: Style, reports?: ReportFiles): 
 }
 
 /** A finding: what, where, the sentence, expected and actual, the shortest evidence, what to type again. */
-export function findingLines(
+function findingLines(
   model: RunModel,
   scenario: ScenarioResult,
   item: ItemResult,

@@ -4,7 +4,7 @@ import { quoteArg } from '../ssh/quote.js';
 export const maskedSign = '«masked»';
 
 /** Shorter ones would turn up everywhere by chance, and the masked text would tell them all the same. */
-export const leastSecretLength = 4;
+const leastSecretLength = 4;
 
 /** A secret as it may be written: as it is, quoted for a shell, in JSON, in a URL, its lines one by one. */
 function spellings(secret: string): string[] {

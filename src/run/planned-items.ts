@@ -33,7 +33,7 @@ export function itemsOf(scenario: Scenario): ScenarioItem[] {
   return [...declaredStateItems(scenario), ...scenario.items];
 }
 
-export function plannedItem(item: ScenarioItem): PlannedItem {
+function plannedItem(item: ScenarioItem): PlannedItem {
   return {
     id: item.id,
     kind: item.kind,

@@ -15,9 +15,9 @@ import {
 } from './source.js';
 
 /** Why items are covered by no check: a map of items (or ranges of them) to one sentence each. */
-export const uncoveredFileName = 'uncovered.yaml';
+const uncoveredFileName = 'uncovered.yaml';
 /** The catalogue: what there is to prove, each item with an id that `covers` may name. */
-export const itemsFileName = 'items.yaml';
+const itemsFileName = 'items.yaml';
 
 /**
  * Whether a file beside scenarios is one of the two about the catalogue and no scenario. A scenario may have such a name: its

@@ -3,7 +3,7 @@ import type { DataMap } from './source.js';
 
 /** Words of letters and digits, joined by one sign each: `REQ-7`, `S4-25`, `rfc_1918`. */
 export const itemId = /^[A-Za-z0-9]+(?:[-_:/.][A-Za-z0-9]+)*$/;
-export const maxIdLength = 64;
+const maxIdLength = 64;
 
 /** A range without a catalogue counts up; more than this is a slip of the pen. */
 const maxRange = 1000;

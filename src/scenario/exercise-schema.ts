@@ -32,7 +32,7 @@ const zOneLine = z
   .max(200, { error: 'a title has at most 200 characters' })
   .transform((text) => text.trim());
 
-export const zStageName = z
+const zStageName = z
   .string({ error: (issue) => `expected the name of a stage, got ${shown(issue.input)}` })
   .regex(/^[a-z][a-z0-9-]{0,31}$/, {
     error: (issue) =>

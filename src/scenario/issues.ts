@@ -18,7 +18,7 @@ export interface Problem {
 }
 
 /** Without those that only say once more that a key was misspelt: "titel" is unknown, "title" is missing. */
-export function withoutEchoes(problems: readonly Problem[]): Problem[] {
+function withoutEchoes(problems: readonly Problem[]): Problem[] {
   const meant = new Set(
     problems.flatMap((problem) => (problem.meant === undefined ? [] : [JSON.stringify(problem.meant)])),
   );

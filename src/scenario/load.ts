@@ -27,7 +27,7 @@ import type { ScenarioSource } from './source.js';
 import { validateSource } from './validate.js';
 
 export { diagnosticsToJson, distinctDiagnostics, formatDiagnostics } from './diagnostic.js';
-export type { Diagnostic, JsonDiagnostic } from './diagnostic.js';
+export type { Diagnostic } from './diagnostic.js';
 
 export interface LoadOptions {
   /** Kinds that the language has; default: those of the registries. */

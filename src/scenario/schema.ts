@@ -526,7 +526,7 @@ const zTag = z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/, {
   error: (issue) => `expected a tag of lower-case letters, digits and dashes, got ${shown(issue.input)}`,
 });
 
-export const zScenarioName = z
+const zScenarioName = z
   .string({ error: (issue) => `expected a name of lower-case letters, digits and dashes, got ${shown(issue.input)}` })
   .max(40, { error: 'a scenario’s name has at most 40 characters' })
   .regex(/^[a-z0-9][a-z0-9-]*$/, {

@@ -27,7 +27,7 @@ const appended = ['requires', 'images', 'steps'] as const;
 /** Lists: those of the shared files last, since what was done first is undone last. */
 const prepended = ['finally'] as const;
 
-export const sharedKeys: readonly string[] = [...joinedByKey, ...joinedByName, ...appended, ...prepended];
+const sharedKeys: readonly string[] = [...joinedByKey, ...joinedByName, ...appended, ...prepended];
 
 const sharedWording: SourceWording = {
   empty: 'the file is empty: a shared file begins with `shared: what it holds`',
@@ -35,12 +35,12 @@ const sharedWording: SourceWording = {
 };
 
 /** A key that belongs to the file's author alone: a home for anchors. */
-export function isOwnKey(key: string): boolean {
+function isOwnKey(key: string): boolean {
   return key.startsWith('x-');
 }
 
 /** Whether a text is that of a shared file, and no scenario: by its keys, as it may have mistakes. */
-export function isSharedText(text: string): boolean {
+function isSharedText(text: string): boolean {
   return /^shared\s*:/m.test(text) && !/^scenario\s*:/m.test(text);
 }
 

@@ -55,7 +55,7 @@ const declaring = new Set(['scenario', 'vars', 'secrets', 'matrix', 'parameters'
 const reference = /(\$)?\$\{([^}]*)\}/g;
 
 /** Whether the last named part of the path holds text for a shell. */
-export function isShellText(path: Path): boolean {
+function isShellText(path: Path): boolean {
   for (let at = path.length - 1; at >= 0; at -= 1) {
     const part = path[at]!;
     if (typeof part === 'string') return shellKeys.has(part);

@@ -8,7 +8,7 @@ import { quoteArg } from '../ssh/quote.js';
  */
 
 /** Below the ports that the kernel gives out by itself, and used by nothing that is usual in labs. */
-export const ownRegistryAddress = '127.0.0.1:6500';
+const ownRegistryAddress = '127.0.0.1:6500';
 
 const directory = '/run/netrig-registry';
 

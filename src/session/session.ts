@@ -17,7 +17,7 @@ import { makeDirectory } from '../model/directory.js';
 export type RecordTranscript = (transcript: Transcript) => void;
 
 /** What a host may take beyond the time of an attempt to end a command and say so, before it counts as silent, ms. */
-export const silentAfterMs = 3_000;
+const silentAfterMs = 3_000;
 /** Time of a command that takes away what a check left, ms. */
 const cleanUpMs = 10_000;
 

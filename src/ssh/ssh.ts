@@ -13,7 +13,9 @@ export interface SshTarget {
   open(signal: AbortSignal): Promise<Duplex>;
 }
 
+/** How a command on a host is run, and what is kept of it. */
 export interface ExecOptions {
+  /** Given to the command, then ended; without it standard input is empty. */
   stdin?: string | Buffer;
   /** The remote process group is killed after this many ms of running; default 60,000 for `exec`, no limit for `spawn`. */
   timeoutMs?: number;
@@ -30,6 +32,7 @@ export interface ExecOptions {
 
 /** One shape for success and failure: callers branch on fields, never on message text. */
 export interface ExecResult {
+  /** The host that it ran on, as the scenario calls it. */
   host: string;
   /** The command line as the remote shell got it (without netrig's own wrapping). */
   command: string;
@@ -37,15 +40,21 @@ export interface ExecResult {
   exitCode: number | null;
   /** Without `SIG`: `KILL`. */
   signal?: string;
+  /** It ran into `timeoutMs` and was killed. */
   timedOut: boolean;
+  /** It was killed because `signal` was aborted. */
   aborted: boolean;
+  /** From its start on the host; 0 where it was never started. */
   durationMs: number;
   /** UTF-8 with U+FFFD for what is not; cut in the middle when longer than `keepBytes`, with a line that says so. */
   stdout: string;
+  /** Like `stdout`. */
   stderr: string;
   /** What was kept, as bytes, for callers that need binary data. Cut like `stdout`. */
   stdoutRaw: Buffer;
+  /** What the command wrote to standard output in all, kept or not. */
   stdoutBytes: number;
+  /** What the command wrote to standard error in all, kept or not. */
   stderrBytes: number;
 }
 

@@ -16,8 +16,8 @@ export interface TreeOwner {
 }
 
 /** More than this goes into an image, or through a mount: all of it passes through memory. */
-export const maxTreeBytes = 256 * 1_048_576;
-export const maxTreeFiles = 10_000;
+const maxTreeBytes = 256 * 1_048_576;
+const maxTreeFiles = 10_000;
 
 /** Why a tree cannot be taken along; the message names the file. */
 export class TreeProblem extends Error {}

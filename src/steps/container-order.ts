@@ -25,7 +25,7 @@ do sleep 0.2; done`;
  * What keeps a container from being as far as another one wants it: a sentence where it never will be, `waiting` where it may.
  * `null`: it is.
  */
-export function whatIsMissing(name: string, condition: StartCondition, state: ContainerState): string | null {
+function whatIsMissing(name: string, condition: StartCondition, state: ContainerState): string | null {
   const { Status: status, ExitCode: exitCode, Health: health } = state;
   if (condition === 'service_started') return null;
   const over = status === 'exited' || status === 'dead';

@@ -17,7 +17,6 @@ const schema = z.strictObject({
 
 type WriteSpec = z.infer<typeof schema>;
 
-/** Writes a file on one or several hosts, whole or not at all. */
 /** The file by `cat`, with its directory; a line of its own ends it that does not stand in it. */
 function hereDocument(path: string, content: string): string {
   const lines = content.split('\n');

@@ -6,7 +6,7 @@ import YAML from 'yaml';
  */
 
 /** Whose numbers follow from a seed alone. */
-export function randomOf(seed: number): () => number {
+function randomOf(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     // mulberry32, by Tommy Ettinger (public domain).

@@ -1,7 +1,7 @@
 /** What netrig composes for a host's shell, taken apart again: enough for the fake lab, and no more than netrig writes. */
 
 /** The words of a simple POSIX command line; quotes and backslashes are undone, nothing is expanded. */
-export function shellWords(text: string): string[] {
+function shellWords(text: string): string[] {
   const words: string[] = [];
   let word: string | null = null;
   for (let at = 0; at < text.length; at += 1) {

@@ -96,14 +96,6 @@ export function workDirectory(files: Record<string, string | Buffer> = {}): { di
   return { dir, remove: () => rmSync(dir, { recursive: true, force: true }) };
 }
 
-export interface ResultItem {
-  id: string;
-  title: string;
-  verdict: string;
-  cause?: string;
-  reason: string;
-}
-
 /** The items of the latest run, by the record itself; also while it is being written: a line that has no end yet does not count. */
 export function latestEvents(dir: string): Record<string, unknown>[] {
   return readFileSync(join(dir, 'reports', 'latest', 'run.jsonl'), 'utf8')

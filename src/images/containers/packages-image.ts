@@ -12,7 +12,7 @@ import { packTree } from './docker-archive.js';
 import { fileDigest } from './file-digest.js';
 
 /** The host image whose Debian release such images are made of. */
-export const packagesRelease = 'debian-12';
+const packagesRelease = 'debian-12';
 
 /** Raised when what makes such an image changes what comes out of it. */
 const format = 1;

@@ -1,6 +1,13 @@
 import { render } from 'preact';
 import { useState } from 'preact/hooks';
-import type { ClassView, StudentRow, WorkView } from '../../classroom/api.js';
+import type {
+  AskToTypeRequest,
+  ClassView,
+  HelpedRequest,
+  ResetForRequest,
+  StudentRow,
+  WorkView,
+} from '../../classroom/api.js';
 import { ClassTable, type Chosen } from '../parts/class-table.js';
 import { Grades, Message, MoreTime, Totals, Undecided } from '../parts/class-tools.js';
 import { HostAgain, hostLost } from '../parts/lab.js';
@@ -79,13 +86,13 @@ function Student({ page, row, work, view }: { page: Page; row: StudentRow; work:
   const [typing, setTyping] = useState<string | null>(null);
   const exercise = view.exercises.find(({ id }) => id === work.exercise);
   const person = row.person.id;
-  const at = { person, exercise: work.exercise };
+  const at: HelpedRequest & ResetForRequest = { person, exercise: work.exercise };
   const post = (route: Parameters<typeof pathOf>[0], body: object): void => page.doing(send(pathOf(route), body));
   const reset = (): void => {
     if (window.confirm(`What ${row.person.name} did in the lab is lost. Go on?`)) post('resetFor', at);
   };
   const resetHost = (host: string): void => {
-    if (window.confirm(hostLost(host, false))) post('resetFor', { ...at, host });
+    if (window.confirm(hostLost(host, false))) post('resetFor', { ...at, host } satisfies ResetForRequest);
   };
   return (
     <section class="card" aria-label={`Work of ${row.person.name}`}>
@@ -118,7 +125,11 @@ function Student({ page, row, work, view }: { page: Page; row: StudentRow; work:
       <h3>Terminals</h3>
       <div class="row">
         {work.places.map((place) => (
-          <button type="button" key={place} onClick={() => post('askToType', { ...at, place })}>
+          <button
+            type="button"
+            key={place}
+            onClick={() => post('askToType', { ...at, place } satisfies AskToTypeRequest)}
+          >
             Ask to type at {place}
           </button>
         ))}

@@ -15,7 +15,7 @@ function workAt(row: StudentRow, exercise: string): Work | undefined {
 }
 
 /** Who asks for help comes first, the longest waiting before; then who is stuck longest; then by name. */
-export function inOrder(students: readonly StudentRow[], exercise: string): StudentRow[] {
+function inOrder(students: readonly StudentRow[], exercise: string): StudentRow[] {
   const waits = (row: StudentRow): number => {
     const since = workAt(row, exercise)?.help?.since;
     return since === undefined ? Number.POSITIVE_INFINITY : Date.parse(since);

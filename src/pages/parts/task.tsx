@@ -15,7 +15,7 @@ function Told({ name, value }: { name: string; value: string | null }) {
 }
 
 /** Why a task did not pass: as much as the author lets be known. */
-export function FeedbackView({ feedback, opened }: { feedback: Feedback; opened: { html: string }[] }) {
+function FeedbackView({ feedback, opened }: { feedback: Feedback; opened: { html: string }[] }) {
   const { reason, expected, seen, way, diagnosis, hintHtml } = feedback;
   return (
     <div class="feedback">

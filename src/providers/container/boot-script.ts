@@ -11,7 +11,7 @@ import type { SegmentNetwork } from './segments.js';
 /** Where netrig's own files stand in a container until its boot script has used them. */
 export const bootDirectory = '/.netrig-boot';
 /** A pipe that the boot script reads: the host goes on when its interfaces are there. */
-export const goPipe = `${bootDirectory}/go`;
+const goPipe = `${bootDirectory}/go`;
 
 /** There, where there is any: the archive of what the host has from its start. */
 export const ownFiles = 'own.tar';

@@ -89,7 +89,7 @@ function imageLines(recipe: ContainerImageRecipe): string[] {
 }
 
 /** Run in a container of the image that is being built: fills its /var/lib/docker as the cache's warmed stores are filled. */
-export function warmScript(recipe: ImageRecipe): string {
+function warmScript(recipe: ImageRecipe): string {
   return [
     'set -eu',
     'stage=/netrig-warm/stage',

@@ -67,7 +67,7 @@ async function present(reference: string, options: EngineImageOptions): Promise<
 }
 
 /** What tells the tree of a built image from all others of the cache: where it stands, and when it was built. */
-export function treeIdentity({ directory, builtAt }: Pick<HostImageStatus, 'directory' | 'builtAt'>): string {
+function treeIdentity({ directory, builtAt }: Pick<HostImageStatus, 'directory' | 'builtAt'>): string {
   return `${basename(directory ?? '')}@${builtAt ?? ''}`;
 }
 
@@ -137,7 +137,7 @@ export async function importArchive(
 }
 
 /** Reads an answer that comes as JSON lines to its end; the error in it, or `null`. */
-export async function readAnswer(
+async function readAnswer(
   answer: NodeJS.ReadableStream,
   onLine: (line: { stream?: string; status?: string }) => void = () => undefined,
 ): Promise<string | null> {

@@ -164,7 +164,7 @@ function ownRoot({ image, mount, disk }: BootPlan): string[] {
 }
 
 /** The root of an isolated host, at mnt/host/root of the image, which is the working directory. */
-export function usersRoot({ image, users, disk }: Pick<BootPlan, 'image' | 'users' | 'disk'>): string[] {
+function usersRoot({ image, users, disk }: Pick<BootPlan, 'image' | 'users' | 'disk'>): string[] {
   // A mount of its own, which can be moved to: the one beneath is locked.
   if (users!.overlay === 'root') return ['cd', 'mnt/host', ...mountAction('', 'root', 'root', 'bind')];
   const over = `userxattr,lowerdir=${lowerOf(image.layers.length, '../')},upperdir=upper,workdir=work`;
@@ -447,7 +447,7 @@ export function bootActions(plan: BootPlan): string[] {
 }
 
 /** How `restartActions` get what is left of the host: its mount namespace, its root directory, its user namespace. */
-export const keptDescriptors = { mount: 5, root: 6, users: 7 } as const;
+const keptDescriptors = { mount: 5, root: 6, users: 7 } as const;
 
 /** What of the mounts of an earlier boot stays. What a boot mounts goes with it; layers of the engine that are bound from the image belong to the disk. */
 function staying(isolated: boolean): string {

@@ -254,7 +254,7 @@ export function hostGroups(lab: LabGroups, view: CgroupView | null, host: string
 }
 
 /** Makes a group and those above it up to the lab's. */
-export function makeCgroup(directory: string): void {
+function makeCgroup(directory: string): void {
   mkdirSync(directory, { recursive: true });
   // In version 1 a new cpuset has neither processors nor memory nodes, and nothing can join it before it does.
   for (const file of ['cpuset.cpus', 'cpuset.mems']) {

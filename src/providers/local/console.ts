@@ -8,7 +8,7 @@ import { holdFile } from './host-file.js';
 import type { HostAccess } from './transport.js';
 
 /** Most that is kept of one host's console, bytes: what writes more is the host's own doing, and must not fill the machine's disk. */
-export const consoleBytes = 1024 * 1024;
+const consoleBytes = 1024 * 1024;
 
 /** A host's console log, which takes so much and no more. */
 export interface ConsoleLog {

@@ -143,7 +143,7 @@ export class BootFailure extends Error {}
 const teardownMs = 10_000;
 
 /** The image's static busybox. Throws NETRIG_IMAGE_BUILD when it has none. */
-export function busyboxOf(image: HostImage): string {
+function busyboxOf(image: HostImage): string {
   const path = join(image.foreign?.tools ?? image.root, 'bin', 'busybox');
   if (existsSync(path)) return path;
   throw new NetrigError('NETRIG_IMAGE_BUILD', `The image ${image.name} has no /bin/busybox.`, {

@@ -136,7 +136,7 @@ export async function takeRanges(count: number, directory = idsDirectory): Promi
  * Without root: images have the first subordinate ids on disk, as only root of the machine may bind them with others. So all
  * hosts of a user have these.
  */
-export const sharedRange: IdRange = { first: 1, lock: null };
+const sharedRange: IdRange = { first: 1, lock: null };
 
 async function takeLocked(count: number, directory: string): Promise<IdRange[]> {
   makeDirectorySync(directory, 0o700);

@@ -80,7 +80,7 @@ export function changeScript(changes: readonly (Change & { before?: string })[])
 }
 
 /** Says `left WHAT` for each line that could not be undone, and removes the directory when all could. */
-export const undoScript = `
+const undoScript = `
 [ -d ${labDirectory} ] || exit 0
 owner=$(cat ${labDirectory}/owner 2>/dev/null)
 [ -z "$1" ] || [ "\${owner%% *}" = "$1" ] || { echo "other $owner"; exit 0; }

@@ -28,9 +28,9 @@ const libvirtSockets = ['/run/libvirt/libvirt-sock', '/run/libvirt/virtqemud-soc
 const questionMs = 60_000;
 
 /** Names of the environment's variables that decide. */
-export const providerVariable = 'NETRIG_VAGRANT_PROVIDER';
-export const boxVariable = 'NETRIG_VAGRANT_BOX';
-export const memoryVariable = 'NETRIG_VAGRANT_MEMORY';
+const providerVariable = 'NETRIG_VAGRANT_PROVIDER';
+const boxVariable = 'NETRIG_VAGRANT_BOX';
+const memoryVariable = 'NETRIG_VAGRANT_MEMORY';
 
 const usualMemoryMiB = 640;
 const leastMemoryMiB = 256;

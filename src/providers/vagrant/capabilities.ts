@@ -39,7 +39,7 @@ async function hasBoxOf(image: string, backend: Backend): Promise<boolean> {
 }
 
 /** Tries on a machine what its kernel can do, and keeps the answer. */
-export async function probeMachine(machines: Machines, index: number, box: string): Promise<string> {
+async function probeMachine(machines: Machines, index: number, box: string): Promise<string> {
   const connection = await connect(machineTarget(machines, index, machines.plan.machines[index]?.name ?? ''), {
     readyTimeoutMs: probeMs,
   });
