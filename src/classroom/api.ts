@@ -63,6 +63,7 @@ export const routes = {
   resetFor: '/api/teacher/reset',
   askToType: '/api/teacher/typing',
   helped: '/api/teacher/helped',
+  newLink: '/api/teacher/link',
   decide: '/api/teacher/decide',
   grades: '/api/teacher/grades',
   gradesWide: '/api/teacher/grades/wide.csv',
@@ -486,6 +487,8 @@ export interface StudentRow {
     begun: boolean;
     /** The host that is being begun again. */
     resetting: string | null;
+    /** Why there is no lab although one was wanted, or which host of it is not as it was; `null`: neither. */
+    trouble: Untrusted | null;
     /** Terminals that can be looked at. */
     places: string[];
     closesAt: Instant | null;
@@ -539,6 +542,14 @@ export interface AskToTypeRequest {
   person: string;
   exercise: string;
   place: string;
+}
+/** POST newLink: the student's former link is good no more, and their pages are cut off. */
+export interface NewLinkRequest {
+  person: string;
+}
+/** The link is `/join#CODE` at the server's address. It is told this once, and stands in the class's file of links. */
+export interface NewLinkView {
+  code: string;
 }
 /** POST helped: takes a student's request for help off the list. */
 export interface HelpedRequest {

@@ -18,6 +18,12 @@ function labState(room: Room, work: Work): StudentRow['work'][number]['lab'] {
   return work.failed === null ? 'none' : 'failed';
 }
 
+function troubleOf({ wanted, lab, failed, resetFailed }: Work): string | null {
+  if (lab !== null)
+    return resetFailed && harmless(`${resetFailed.host} began again, and is not as it was: ${resetFailed.message}`);
+  return wanted !== null || failed === null ? null : harmless(`There is no lab: ${failed}`);
+}
+
 function stuckMs(work: Work, done: boolean, now: number): number | null {
   if (work.progressAt === null || done || work.lab === null) return null;
   return Math.max(0, now - Date.parse(work.progressAt));
@@ -36,6 +42,7 @@ function rowWork(room: Room, person: string, id: string, now: number): StudentRo
     lab: labState(room, work),
     begun: work.startedAt !== null || work.help !== null,
     resetting: work.resetting,
+    trouble: troubleOf(work),
     places: terminalsOf(room, exercise, work),
     closesAt: closes === null ? null : new Date(closes).toISOString(),
     handedIn: handInView(book.state, work, exercise, settings),

@@ -2,18 +2,20 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, openSync, readFileSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf, NetrigError } from '../errors.js';
+import { orderAt, takeOrdersAt } from '../lab/order-socket.js';
 import { isAlive, ownIdentity, signalProcess, waitUntilGone, type ProcessIdentity } from '../lab/process.js';
 import { labsDirectory } from '../lab/store.js';
+import { admitAll, newLinkFor, writeLinks } from './admission.js';
+import { openBook } from './book.js';
 import type { ClassFile } from './class-file.js';
 import { createClassroom, recordName, type Classroom } from './classroom.js';
 import { loadExercise, type GivenExercise } from './exercises.js';
 import { writeGrades } from './grade-files.js';
 import type { GradingOptions } from './grades.js';
-import { linksCsv, linksIn, type GivenLink } from './links.js';
-import { parseRecord } from './record.js';
+import type { GivenLink } from './links.js';
+import { openRecord, parseRecord } from './record.js';
 import type { Room } from './room.js';
-import { hashOf, newCode, normalCode } from './secrets.js';
-import { serveClass } from './server.js';
+import { addressOf, serveClass } from './server.js';
 import { applyEvent, stateOf, type ClassState } from './state.js';
 import { editedSentences, hasOtherTasks, knownTasks } from './tasks.js';
 import { makeDirectorySync } from '../model/directory.js';
@@ -33,7 +35,7 @@ interface Holding {
 
 const holdingName = 'holder.json';
 const secretName = 'secret';
-const linksName = 'links.csv';
+const ordersName = 'orders.sock';
 
 function readHolding(directory: string): Holding | null {
   try {
@@ -130,36 +132,73 @@ export function drawExercises(file: ClassFile): GivenExercise[] {
   return exercisesOf(file, directory);
 }
 
-/** Persons of roster and file are made known, and those without a code get one: told here, kept as a hash. */
-async function admitAll({ book }: Room, file: ClassFile, anew: boolean): Promise<GivenLink[]> {
-  const all = [
-    ...file.teachers.map((one) => ({ ...one, role: 'teacher' as const })),
-    ...file.students.map((one) => ({ ...one, role: 'student' as const })),
-  ];
-  const links: GivenLink[] = [];
-  for (const { id, name, role } of all) {
-    const known = book.state.persons.get(id);
-    if (known?.name !== name || known.role !== role) void book.append({ type: 'person:known', person: id, name, role });
-    if (known?.code && !anew) continue;
-    const code = newCode();
-    void book.append({ type: 'person:code', person: id, code: hashOf(normalCode(code)) });
-    links.push({ person: id, name, role, code });
-  }
-  await book.flush();
-  return links;
+/** What others of the same user ask of the process that holds a class. */
+interface ClassOrder {
+  do: 'new-link';
+  person: string;
 }
 
+interface NewLink {
+  link: GivenLink;
+  /** Where the pages of the class stand. */
+  url: string;
+}
+
+function takeClassOrders(
+  directory: string,
+  warn: (text: string) => void,
+  newLink: (person: string) => Promise<GivenLink>,
+): { close(): void } {
+  // Of a process that was killed: this one holds the class now.
+  rmSync(join(directory, ordersName), { force: true });
+  return takeOrdersAt(
+    { directory, socket: ordersName },
+    ({ person }: ClassOrder) => newLink(person),
+    (error) => warn(`netrig class link cannot reach this class: ${messageOf(error)}`),
+  );
+}
+
+/** For the process that holds a class to answer, ms. */
+const answerMs = 30_000;
+
 /**
- * Writes the links that were just given, with those of before that are good still, for pages that stand at `url` now. The file's
- * path, `null` where nobody got a new one.
+ * Gives one person a new link, whether the class runs or not. Theirs of before is good no more.
+ *
+ * @throws NETRIG_USAGE where the class has nobody of that id; NETRIG_CLASS_RUNNING, NETRIG_CLASS_RECORD.
  */
-function writeLinks(directory: string, url: string, { book }: Room, links: readonly GivenLink[]): string | null {
-  const path = join(directory, linksName);
-  const before = existsSync(path) ? linksIn(readFileSync(path, 'utf8'), book.state.persons) : [];
-  const given = new Set(links.map(({ person }) => person));
-  const all = [...before.filter(({ person }) => !given.has(person)), ...links];
-  if (all.length > 0) writeFileSync(path, linksCsv(url, all), { mode: 0o600 });
-  return links.length > 0 ? path : null;
+export async function giveNewLink(
+  file: ClassFile,
+  person: string,
+  { warn }: { warn(text: string): void },
+): Promise<NewLink> {
+  const directory = classDirectory(file.name);
+  if (!existsSync(join(directory, recordName))) throw neverStarted(file);
+  const address = addressOf(file.listen, file.listen.port);
+  const holding = holderOf(directory);
+  if (holding) {
+    const order: ClassOrder = { do: 'new-link', person };
+    const place = { directory, socket: ordersName };
+    try {
+      const link = await orderAt<ClassOrder, GivenLink>(place, order, AbortSignal.timeout(answerMs));
+      return { link, url: holding.url ?? address };
+    } catch (error) {
+      if (error instanceof NetrigError) throw error;
+      throw new NetrigError(
+        'NETRIG_CLASS_RUNNING',
+        `Process ${holding.holder.pid}, which holds the class, does not answer.`,
+        { hint: 'It may just be starting or ending; try again.', cause: error },
+      );
+    }
+  }
+  hold(directory, file.file);
+  try {
+    const book = openBook(openRecord(join(directory, recordName)));
+    const link = await newLinkFor(book, person, { directory, url: address, warn });
+    await book.close();
+    return { link, url: address };
+  } finally {
+    release(directory);
+  }
 }
 
 export interface StartOptions {
@@ -207,19 +246,25 @@ export async function startClass(file: ClassFile, options: StartOptions): Promis
     });
     const { room } = classroom;
     void room.book.append({ type: 'class:started', class: file.name, netrig: options.version, pid: process.pid });
-    const links = await admitAll(room, file, options.newLinks);
-    const server = await serveClass({ room, listen: file.listen, name: file.name });
-    sayUrl(directory, file.file, server.url);
+    const links = await admitAll(room.book, file, options.newLinks);
+    let url = '';
+    const newLink = (person: string): Promise<GivenLink> =>
+      newLinkFor(room.book, person, { directory, url, warn: options.warn });
+    const server = await serveClass({ room, listen: file.listen, name: file.name, newLink });
+    ({ url } = server);
+    const orders = takeClassOrders(directory, options.warn, newLink);
+    sayUrl(directory, file.file, url);
     // What was left is taken up while pages are answered already.
     const begun = classroom.begin().catch((error: unknown) => options.warn(messageOf(error)));
     return {
-      url: server.url,
+      url,
       room,
       classroom,
       links,
-      linksFile: writeLinks(directory, server.url, room, links),
+      linksFile: writeLinks(directory, url, room.book, links),
       directory,
       async end() {
+        orders.close();
         await server.close();
         await begun;
         await classroom.close();

@@ -27,8 +27,8 @@ export type ClassEventBody =
   | { type: 'exercise:tasks'; exercise: string; tasks: KnownTask[] }
   /** A person of the roster, or who came by themselves. */
   | { type: 'person:known'; person: string; name: string; role: 'student' | 'teacher' | 'solo' }
-  /** `code` is a hash; the one before it is not good any more. */
-  | { type: 'person:code'; person: string; code: string }
+  /** `code` is a hash; the one before it is not good any more. `null`: they are let in no more. */
+  | { type: 'person:code'; person: string; code: string | null }
   /** `token` is a hash. */
   | { type: 'session:opened'; person: string; token: string }
   | { type: 'session:closed'; token: string }

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { routes, type GradesView, type SessionView } from './api.js';
+import { routes, type GradesView, type NewLinkView, type SessionView } from './api.js';
 import { classView, gradesView, gradingOf } from './class-view.js';
 import { longCsv, wideCsv } from './grades.js';
 import { enter, leave, personOf } from './persons.js';
@@ -53,6 +53,7 @@ const bodies = {
   reset: z.strictObject({ person: zWord, exercise: zWord, stage: zWord.optional(), host: zWord.optional() }),
   askToType: z.strictObject({ person: zWord, exercise: zWord, place: zWord }),
   helped: z.strictObject({ person: zWord, exercise: zWord }),
+  newLink: z.strictObject({ person: zWord }),
   decide: z.strictObject({ id: zWord, credit: z.boolean(), why: z.string().min(1).max(500) }),
 };
 
@@ -180,6 +181,14 @@ function addTeacherRoutes(app: FastifyInstance, serving: Serving): void {
   );
   act(routes.helped, bodies.helped, (teacher, { person, exercise }) => endHelp(room, teacher, person, exercise));
   act(routes.decide, bodies.decide, (teacher, { id, credit, why }) => decide(room, teacher, id, credit, why));
+  app.post(routes.newLink, async (request): Promise<NewLinkView> => {
+    teacherWho(serving, request);
+    const { person } = bodyOf(bodies.newLink, request);
+    studentOf(room, person);
+    if (!serving.newLink) throw new Refusal('not-allowed', 'Nobody gets in by a link here.');
+    const { code } = await serving.newLink(person);
+    return { code };
+  });
   app.get(routes.grades, (request): GradesView => {
     teacherWho(serving, request);
     return gradesView(room);

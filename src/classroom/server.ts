@@ -10,6 +10,7 @@ import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { isNetrigError, messageOf, NetrigError } from '../errors.js';
 import { socketProtocol } from './api.js';
 import { isLoopback, type ClassListen } from './class-file.js';
+import type { GivenLink } from './links.js';
 import { personOf } from './persons.js';
 import { Refusal } from './problem.js';
 import type { Room } from './room.js';
@@ -30,6 +31,8 @@ export interface ServerOptions {
   /** For the name of the cookie: cookies of one address are shared over its ports. */
   name: string;
   pages?: string;
+  /** Gives a person a new link; left out where nobody has one by a roster. */
+  newLink?: (person: string) => Promise<GivenLink>;
 }
 
 export interface ClassServer {
@@ -42,10 +45,16 @@ export interface ClassServer {
 export interface Serving {
   room: Room;
   cookie: { name: string; secure: boolean };
+  newLink: ((person: string) => Promise<GivenLink>) | null;
 }
 
 function hostPort(host: string, port: number): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** How browsers reach a server that listens there, without a slash at the end. */
+export function addressOf(listen: ClassListen, port: number): string {
+  return listen.url ?? `${listen.tls ? 'https' : 'http'}://${hostPort(listen.host, port)}`;
 }
 
 /** Origins that pages of this server have. */
@@ -135,9 +144,13 @@ async function addPages(app: FastifyInstance, pages: string): Promise<void> {
  *
  * @throws NETRIG_CLASS_LISTEN.
  */
-export async function serveClass({ room, listen, name, pages }: ServerOptions): Promise<ClassServer> {
+export async function serveClass({ room, listen, name, pages, newLink }: ServerOptions): Promise<ClassServer> {
   const secure = listen.tls !== null || (listen.url?.startsWith('https:') ?? false);
-  const serving: Serving = { room, cookie: { name: `${secure ? '__Host-' : ''}netrig-${name}`, secure } };
+  const serving: Serving = {
+    room,
+    cookie: { name: `${secure ? '__Host-' : ''}netrig-${name}`, secure },
+    newLink: newLink ?? null,
+  };
   const app = fastify({
     bodyLimit: mostBytes,
     // A connection that a browser keeps for its next request must not keep the server from ending.
@@ -182,7 +195,7 @@ export async function serveClass({ room, listen, name, pages }: ServerOptions): 
   const port = typeof bound === 'object' && bound ? bound.port : listen.port;
   origins = originsOf(listen, port);
   return {
-    url: listen.url ?? [...origins][0]!,
+    url: addressOf(listen, port),
     async close() {
       endSockets();
       await app.close();

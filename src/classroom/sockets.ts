@@ -6,7 +6,7 @@ import { createHub, type Hub } from './hub.js';
 import { Refusal } from './problem.js';
 import { exerciseFor, studentOf, type Room } from './room.js';
 import { whoAsks } from './routes.js';
-import { createTickets } from './secrets.js';
+import { createTickets, hashOf } from './secrets.js';
 import type { Serving } from './server.js';
 import type { PersonState } from './state.js';
 import { workOf } from './state.js';
@@ -82,8 +82,17 @@ export function addSockets(app: FastifyInstance, serving: Serving): () => void {
   const { room } = serving;
   const tickets = createTickets<Ticket>(ticketSeconds * 1000, mostTickets);
   const hub: Hub = createHub(room);
-  const open = new Set<WebSocket>();
+  /** With whose they are, and by which session they came. */
+  const open = new Map<WebSocket, { person: string; session: string }>();
   const admitted = new WeakMap<FastifyRequest, Ticket>();
+  // Who is let in no more is cut off at once: a good-bye would be waited for.
+  const cutOff = (which: (one: { person: string; session: string }) => boolean): void => {
+    for (const [socket, one] of open) if (which(one)) socket.terminate();
+  };
+  room.book.onEvent((event) => {
+    if (event.type === 'person:code') cutOff(({ person }) => person === event.person);
+    else if (event.type === 'session:closed') cutOff(({ session }) => session === event.token);
+  });
 
   app.post(routes.ticket, (request): TicketView => {
     const who = whoAsks(serving, request);
@@ -104,8 +113,11 @@ export function addSockets(app: FastifyInstance, serving: Serving): () => void {
       throw new Refusal('too-many', 'Too many pages and terminals are open; close some.');
     admitted.set(request, ticket);
   };
-  const begin = (socket: WebSocket, person: string): void => {
-    open.add(socket);
+  const begin = (socket: WebSocket, person: string, request: FastifyRequest): void => {
+    const session = hashOf(request.cookies[serving.cookie.name] ?? '');
+    // Between the answer to the upgrade and now, the session may have ended.
+    if (!room.book.state.sessions.has(session)) return socket.terminate();
+    open.set(socket, { person, session });
     watchOver(socket);
     room.online.set(person, (room.online.get(person) ?? 0) + 1);
     room.changed(person, null);
@@ -118,17 +130,17 @@ export function addSockets(app: FastifyInstance, serving: Serving): () => void {
 
   app.get(routes.live, { websocket: true, preValidation: admit('live') }, (socket, request) => {
     const { person } = admitted.get(request)!;
-    begin(socket, person);
+    begin(socket, person, request);
     hub.join(socket, person);
   });
   app.get(routes.terminal, { websocket: true, preValidation: admit('terminal') }, (socket, request) => {
     const ticket = admitted.get(request) as TerminalTicket;
-    begin(socket, ticket.person);
+    begin(socket, ticket.person, request);
     joinShell(room, socket, ticket, request.query as Record<string, string | undefined>);
   });
   return () => {
     hub.close();
-    for (const socket of open) {
+    for (const socket of open.keys()) {
       socket.close(1001);
       setTimeout(() => socket.terminate(), goodbyeMs).unref();
     }

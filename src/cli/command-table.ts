@@ -594,6 +594,15 @@ export const commandTable: readonly (CommandRow | CommandGroup)[] = [
         options: { json: json('it') },
       },
       {
+        name: 'link',
+        runs: 'classLink',
+        summary: 'give one person a new link',
+        description:
+          'Gives one student or teacher a new link, and prints it; links.csv has it in place of the former one. The former one is good no more, and pages that came in by it are cut off. Nobody else’s are; labs and work stay. The class may run or not.',
+        arguments: [classFile, { name: '<id>', description: 'id of the roster; teachers are teacher-1, teacher-2, …' }],
+        options: {},
+      },
+      {
         name: 'stop',
         runs: 'classStop',
         summary: 'end a class: its server, its labs, its terminals',

@@ -142,6 +142,7 @@ export interface Handlers {
   prove(paths: string[], flags: ProveFlags): Promise<number>;
   classStart(file: string, flags: { newLinks?: boolean }): Promise<number>;
   classStatus(file: string, flags: { json?: boolean }): Promise<number>;
+  classLink(file: string, person: string, flags: Record<never, never>): Promise<number>;
   classStop(file: string, flags: Record<never, never>): Promise<number>;
   classRehearse(file: string, flags: { students: number; exercise?: string; json?: boolean }): Promise<number>;
   classGrade(folder: string, exercise: string, flags: ClassGradeFlags): Promise<number>;

@@ -34,6 +34,7 @@ const handlers: Handlers = {
   mutate: async (...all) => (await import('./commands/mutate.js')).mutate(...all),
   classStart: async (...all) => (await import('./commands/class.js')).start(...all),
   classStatus: async (...all) => (await import('./commands/class.js')).status(...all),
+  classLink: async (file, person) => (await import('./commands/class.js')).link(file, person),
   classStop: async (file) => (await import('./commands/class.js')).stop(file),
   classRehearse: async (...all) => (await import('./commands/class.js')).rehearse(...all),
   classGrade: async (...all) => (await import('./commands/class-grade.js')).grade(...all),

@@ -13,19 +13,35 @@ export interface PageState {
   out: boolean;
   /** The last thing that did not go as asked, for people. */
   problem: string | null;
+  /** The last thing that was done as asked, or came about, for people; `at`: so that the same words twice are news twice. */
+  done: { words: string; at: number } | null;
 }
 
 export interface Page extends PageState {
   /** Takes in what a call answered, unless the live socket was quicker. */
   take(work: WorkView): void;
-  /** Does what a person asked for, and tells of it when it goes wrong. */
-  doing(what: Promise<unknown>): void;
+  /**
+   * Does what a person asked for, and tells of it when it goes wrong.
+   *
+   * @param as What it is, told before what went wrong; and what is told when it is done.
+   */
+  doing(what: Promise<unknown>, as?: { what?: string; done?: string }): void;
+  /** Tells what came about. */
+  tell(words: string): void;
   /** Has one task looked at. */
   checkOf(work: WorkView, task: string): () => void;
   forget(): void;
 }
 
-const nothing: PageState = { session: null, work: {}, class: null, connected: false, out: false, problem: null };
+const nothing: PageState = {
+  session: null,
+  work: {},
+  class: null,
+  connected: false,
+  out: false,
+  problem: null,
+  done: null,
+};
 
 function newer(state: PageState, work: WorkView): PageState {
   const known = state.work[work.exercise];
@@ -50,12 +66,21 @@ export function usePage(): Page {
     [],
   );
   const take = useCallback((work: WorkView) => setState((was) => newer(was, work)), []);
-  const doing = useCallback((what: Promise<unknown>) => {
+  const tell = useCallback((words: string) => setState((was) => ({ ...was, done: { words, at: Date.now() } })), []);
+  const doing = useCallback((what: Promise<unknown>, as: { what?: string; done?: string } = {}) => {
     what.then(
-      () => setState((was) => (was.problem === null ? was : { ...was, problem: null })),
+      () =>
+        setState((was) => ({
+          ...was,
+          problem: null,
+          done: as.done === undefined ? was.done : { words: as.done, at: Date.now() },
+        })),
       (error: unknown) => {
-        if (error instanceof Refusal && error.problem.code === 'not-in') setState((was) => ({ ...was, out: true }));
-        else setState((was) => ({ ...was, problem: error instanceof Error ? error.message : String(error) }));
+        if (error instanceof Refusal && error.problem.code === 'not-in')
+          return setState((was) => ({ ...was, out: true }));
+        const why = error instanceof Error ? error.message : String(error);
+        // What was done before is no news any more, and must not be taken for what was asked now.
+        setState((was) => ({ ...was, problem: as.what === undefined ? why : `${as.what}: ${why}`, done: null }));
       },
     );
   }, []);
@@ -66,8 +91,8 @@ export function usePage(): Page {
     },
     [doing, take],
   );
-  const forget = useCallback(() => setState((was) => ({ ...was, problem: null })), []);
-  return { ...state, take, doing, checkOf, forget };
+  const forget = useCallback(() => setState((was) => ({ ...was, problem: null, done: null })), []);
+  return { ...state, take, doing, tell, checkOf, forget };
 }
 
 /** An exercise with its texts and tasks, and its work where there is none from the socket yet. */

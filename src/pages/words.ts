@@ -1,4 +1,4 @@
-import type { HandInView, StudentRow, TaskState, TaskVerdict, TaskView } from '../classroom/api.js';
+import type { Audience, HandInView, StudentRow, TaskState, TaskVerdict, TaskView } from '../classroom/api.js';
 
 /** How a verdict is told: a sign and a word, so that colour is never the only one. */
 const verdictWords: Readonly<Record<TaskVerdict, { sign: string; word: string }>> = {
@@ -85,6 +85,17 @@ function span(ms: number): string {
   const minutes = Math.floor(ms / 60_000);
   if (minutes < 1) return 'just now';
   return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+/** To whom something goes: `all 3 students`, or a name. */
+export function audienceWords(to: Audience, students: readonly Pick<StudentRow, 'person'>[]): string {
+  if (to === 'all') return students.length === 1 ? 'the one student' : `all ${students.length} students`;
+  return to.map((id) => students.find(({ person }) => person.id === id)?.person.name ?? id).join(', ');
+}
+
+/** What was done to somebody's time. */
+export function timeGivenWords(whom: string, minutes: number, title: string): string {
+  return `${count(Math.abs(minutes), 'minute')} ${minutes < 0 ? 'less' : 'more'} for ${whom}: ${title}.`;
 }
 
 export function count(number: number, one: string, many = `${one}s`): string {

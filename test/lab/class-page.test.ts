@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { expect } from 'chai';
-import type { Browser, Page } from 'playwright-core';
+import type { Browser, Locator, Page } from 'playwright-core';
 import {
   beyondWindow,
   noBrowser,
@@ -29,6 +29,7 @@ const hostile = `<img src=x onerror="document.title='harmed'"> ${'long '.repeat(
     this.timeout(240_000);
     const complaints: string[] = [];
     let tried: TriedClass;
+    let address: string;
     let browser: Browser;
     let ada: Page;
     let bob: Page;
@@ -44,11 +45,24 @@ const hostile = `<img src=x onerror="document.title='harmed'"> ${'long '.repeat(
     }
 
     const task = (page: Page, title: string) => page.getByRole('listitem').filter({ hasText: title });
+    /** What the teacher’s page says of what was done. */
+    const told = (words: string | RegExp) =>
+      teacher.locator('.news [role=status] span').getByText(words).waitFor({ timeout: patience });
+    /** What the browser complains of because a test wanted it so. */
+    const forgive = (what: RegExp): void => {
+      complaints.splice(0, complaints.length, ...complaints.filter((one) => !what.test(one)));
+    };
+    const inSight = (element: Locator): Promise<boolean> =>
+      element.boundingBox().then((box) => {
+        const { height } = teacher.viewportSize()!;
+        return box !== null && box.y >= 0 && box.y + box.height <= height;
+      });
     const rowOf = (name: string) => teacher.getByRole('row').filter({ hasText: name });
 
     before(async () => {
       tried = tryClass(['ada', 'bob', 'eve'], limits, exercises, { bob: hostile });
       const { url } = await tried.start();
+      address = url;
       browser = await openBrowser();
       const codes = tried.codes();
       ada = await enter(url, codes.get('ada')!);
@@ -131,7 +145,9 @@ const hostile = `<img src=x onerror="document.title='harmed'"> ${'long '.repeat(
       await teacher.waitForTimeout(500);
       await teacher.keyboard.type('echo $((1+1))-from-teacher\n');
       await screenOf(bob).getByText('2-from-teacher').waitFor({ timeout: patience });
+      await told(/was asked whether you may type at client/);
       await teacher.getByRole('button', { name: 'Helped' }).click();
+      await told(/onerror.*waits for help no more/);
       await bob.getByRole('button', { name: 'Ask for help' }).waitFor({ timeout: patience });
     });
 
@@ -140,6 +156,7 @@ const hostile = `<img src=x onerror="document.title='harmed'"> ${'long '.repeat(
         .getByRole('textbox', { name: 'Message' })
         .fill('Ten more minutes <script>document.title="harmed"</script>');
       await teacher.getByRole('button', { name: 'Send' }).click();
+      await told('Message sent to all 3 students.');
       for (const page of [ada, bob]) await page.getByText('Ten more minutes <script>').waitFor({ timeout: patience });
       const left = async (): Promise<number> => {
         const [minutes, seconds] = /(\d+):(\d+) left/
@@ -154,6 +171,49 @@ const hostile = `<img src=x onerror="document.title='harmed'"> ${'long '.repeat(
       await form.getByRole('button', { name: 'Give' }).click();
       while ((await left()) <= before) await ada.waitForTimeout(200);
       expect((await left()) - before).to.be.greaterThan(500);
+      await told(/^10 minutes more for Student ada: /);
+      const given = await left();
+      await form.getByLabel('More time').fill('-5');
+      await form.getByRole('button', { name: 'Give' }).click();
+      await told(/^5 minutes less for Student ada: /);
+      while ((await left()) > given - 200) await ada.waitForTimeout(200);
+    });
+
+    it('says in sight, and to screen readers, what the teacher did, and what went wrong of it', async () => {
+      const message = teacher.getByRole('textbox', { name: 'Message' });
+      await message.fill('lost');
+      await teacher.route('**/api/teacher/message', (route) => route.abort());
+      await teacher.getByRole('button', { name: 'Send' }).click();
+      const alert = teacher.locator('.news').getByRole('alert');
+      await alert.getByText('Message to all 3 students, not sent').waitFor({ timeout: patience });
+      expect(await inSight(alert), 'although the form is at the end of the page').to.equal(true);
+      expect(await teacher.locator('.news .done').count(), 'what was done before').to.equal(0);
+      expect(await message.inputValue(), 'is there to be sent again').to.equal('lost');
+      await teacher.unroute('**/api/teacher/message');
+      forgive(/ERR_FAILED/);
+      await teacher.getByRole('button', { name: 'Send' }).click();
+      await told('Message sent to all 3 students.');
+      expect(await inSight(teacher.locator('.news .done'))).to.equal(true);
+      expect(await alert.count()).to.equal(0);
+    });
+
+    it('gives one student a new link: the page that came in by the former one is out, and no other', async () => {
+      const eve = await enter(address, tried.codes().get('eve')!);
+      await eve.getByRole('button', { name: 'Start the lab' }).waitFor({ timeout: patience });
+      const form = teacher.locator('form').filter({ hasText: 'New link for' });
+      await form.getByLabel('New link for').selectOption('eve');
+      await form.getByRole('button', { name: 'Make' }).click();
+      await told(/^Student eve has a new link/);
+      await eve.getByText('You are not in').waitFor({ timeout: patience });
+      // Its tries to come in again are refused, as they have to be.
+      forgive(/401/);
+      const link = await form.getByLabel('Link of Student eve').inputValue();
+      await eve.goto('about:blank');
+      await eve.goto(link);
+      await eve.getByRole('button', { name: 'Start the lab' }).waitFor({ timeout: patience });
+      await eve.context().close();
+      await ada.getByText('The lab is up.').waitFor({ timeout: patience });
+      expect(await ada.getByText('You are not in').count()).to.equal(0);
     });
 
     it('takes a hand-in, with points', async () => {

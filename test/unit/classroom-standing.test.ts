@@ -12,7 +12,7 @@ import { applyEvent, emptyState, workOf, type ClassState } from '../../src/class
 import { openTerminals } from '../../src/classroom/terminals.js';
 import { stepsOf, stepStanding, stepsToRun } from '../../src/classroom/work-view.js';
 import type { Verdict } from '../../src/model/verdict.js';
-import { standing, verdictWord } from '../../src/pages/words.js';
+import { audienceWords, standing, timeGivenWords, verdictWord } from '../../src/pages/words.js';
 import { loadScenarioText } from '../../src/scenario/load.js';
 import { lab } from './scenario-fixtures.js';
 
@@ -220,5 +220,21 @@ describe('The process that keeps terminals', () => {
     terminals.close();
     await terminals.quit();
     expect(await answers(path)).to.equal(false);
+  });
+});
+
+describe('What a teacher is told of what was done', () => {
+  const students = [{ person: { id: 'ada', name: 'Ada' } }, { person: { id: 'bob', name: 'Bob' } }];
+
+  it('says to whom', () => {
+    expect(audienceWords('all', students)).to.equal('all 2 students');
+    expect(audienceWords('all', students.slice(1))).to.equal('the one student');
+    expect(audienceWords(['bob'], students)).to.equal('Bob');
+    expect(audienceWords(['bob', 'eve'], students), 'who is there no more, by their id').to.equal('Bob, eve');
+  });
+
+  it('says whether time was given or taken back', () => {
+    expect(timeGivenWords('Bob', 10, 'A door')).to.equal('10 minutes more for Bob: A door.');
+    expect(timeGivenWords('Bob', -1, 'A door')).to.equal('1 minute less for Bob: A door.');
   });
 });

@@ -1,5 +1,13 @@
 import { relative, resolve } from 'node:path';
-import { classDirectory, editedSince, holderOf, recordedGrades, startClass, stopClass } from '../../classroom/class.js';
+import {
+  classDirectory,
+  editedSince,
+  giveNewLink,
+  holderOf,
+  recordedGrades,
+  startClass,
+  stopClass,
+} from '../../classroom/class.js';
 import { loadClass, type ClassFile } from '../../classroom/class-file.js';
 import { writeGrades } from '../../classroom/grade-files.js';
 import { gradeClass } from '../../classroom/grades.js';
@@ -93,6 +101,14 @@ export async function status(file: string, flags: { json?: boolean }): Promise<n
     for (const [exercise, count] of Object.entries(found.handedIn)) print`${exercise}: handed in by ${count}`;
     if (found.undecided > 0) print`${out.yellow(`verdicts that wait for a person: ${found.undecided}`)}`;
   }
+  return exitStatus.passed;
+}
+
+/** `netrig class link`: the link alone goes to stdout. */
+export async function link(file: string, person: string): Promise<number> {
+  const given = await giveNewLink(loadClass(file), person, { warn: (text) => note(text) });
+  print`${given.url}/join#${given.link.code}`;
+  tell`${err.dim(`the new link of ${given.link.name}; the one of before is good no more`)}`;
   return exitStatus.passed;
 }
 

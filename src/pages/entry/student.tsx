@@ -3,6 +3,7 @@ import { useState } from 'preact/hooks';
 import type { CheckRequest, ExerciseView, TraceView, WorkView } from '../../classroom/api.js';
 import { Html } from '../parts/html.js';
 import { LabBar, Round } from '../parts/lab.js';
+import { News } from '../parts/news.js';
 import { FromTeacher, Help, Timer } from '../parts/people.js';
 import { Step, type StepProps } from '../parts/step.js';
 import { Task } from '../parts/task.js';
@@ -203,14 +204,7 @@ function StudentPage() {
           {page.connected ? '' : 'Not connected: tried again …'}
         </span>
       </header>
-      {page.problem !== null && (
-        <div class="problem" role="alert">
-          {page.problem}{' '}
-          <button type="button" onClick={page.forget}>
-            Close
-          </button>
-        </div>
-      )}
+      <News page={page} />
       <main>
         {view === null || work === undefined ? (
           <p aria-busy="true">Loading …</p>

@@ -9,8 +9,9 @@ import type {
   WorkView,
 } from '../../classroom/api.js';
 import { ClassTable, type Chosen } from '../parts/class-table.js';
-import { Grades, Message, MoreTime, Totals, Undecided } from '../parts/class-tools.js';
+import { Grades, Message, MoreTime, NewLink, Totals, Undecided } from '../parts/class-tools.js';
 import { HostAgain, hostLost } from '../parts/lab.js';
+import { News } from '../parts/news.js';
 import { Terminals } from '../parts/terminals.js';
 import { pathOf, send } from '../server.js';
 import { usePage, type Page } from '../state.js';
@@ -81,18 +82,69 @@ function Tasks({ exercise, work }: { exercise: ClassView['exercises'][number]; w
   );
 }
 
+interface AtWork {
+  page: Page;
+  row: StudentRow;
+  work: Work;
+}
+
+/** A call for help, until it is answered. */
+function Helped({ page, row: { person }, work: { exercise, help } }: AtWork) {
+  if (help === null) return null;
+  const helped = (): void => {
+    const request: HelpedRequest = { person: person.id, exercise };
+    page.doing(send(pathOf('helped'), request), {
+      what: `Help for ${person.name}`,
+      done: `${person.name} waits for help no more.`,
+    });
+  };
+  return (
+    <>
+      <span>Asks for help{help.note === '' ? '' : `: ${help.note}`}</span>
+      <button type="button" onClick={helped}>
+        Helped
+      </button>
+    </>
+  );
+}
+
+/** A button a terminal: the student says whether a teacher may type there. */
+function AskToType({ page, row: { person }, work: { exercise, places } }: AtWork) {
+  const ask = (place: string): void => {
+    const request: AskToTypeRequest = { person: person.id, exercise, place };
+    page.doing(send(pathOf('askToType'), request), {
+      what: `Question to ${person.name}`,
+      done: `${person.name} was asked whether you may type at ${place}.`,
+    });
+  };
+  return (
+    <>
+      {places.map((place) => (
+        <button type="button" key={place} onClick={() => ask(place)}>
+          Ask to type at {place}
+        </button>
+      ))}
+    </>
+  );
+}
+
 /** One student's work: tasks with reasons, terminals to look at, what a teacher can do. */
-function Student({ page, row, work, view }: { page: Page; row: StudentRow; work: Work; view: ClassView }) {
+function Student({ page, row, work, view }: AtWork & { view: ClassView }) {
   const [typing, setTyping] = useState<string | null>(null);
   const exercise = view.exercises.find(({ id }) => id === work.exercise);
   const person = row.person.id;
-  const at: HelpedRequest & ResetForRequest = { person, exercise: work.exercise };
-  const post = (route: Parameters<typeof pathOf>[0], body: object): void => page.doing(send(pathOf(route), body));
+  const again = (what: Pick<ResetForRequest, 'host'>, as: { what: string; done: string }): void => {
+    const request: ResetForRequest = { person, exercise: work.exercise, ...what };
+    page.doing(send(pathOf('resetFor'), request), as);
+  };
+  const { name } = row.person;
   const reset = (): void => {
-    if (window.confirm(`What ${row.person.name} did in the lab is lost. Go on?`)) post('resetFor', at);
+    if (window.confirm(`What ${name} did in the lab is lost. Go on?`))
+      again({}, { what: `Reset of the lab of ${name}`, done: `The lab of ${name} begins again.` });
   };
   const resetHost = (host: string): void => {
-    if (window.confirm(hostLost(host, false))) post('resetFor', { ...at, host } satisfies ResetForRequest);
+    if (window.confirm(hostLost(host, false)))
+      again({ host }, { what: `Reset of ${host} of ${name}`, done: `${host} in the lab of ${name} begins again.` });
   };
   return (
     <section class="card" aria-label={`Work of ${row.person.name}`}>
@@ -105,14 +157,7 @@ function Student({ page, row, work, view }: { page: Page; row: StudentRow; work:
             ? `${work.points} of ${count(work.of, 'point')} as the lab was seen last; nothing is handed in`
             : handInWords(work.handedIn)}
         </span>
-        {work.help !== null && (
-          <>
-            <span>Asks for help{work.help.note === '' ? '' : `: ${work.help.note}`}</span>
-            <button type="button" onClick={() => post('helped', at)}>
-              Helped
-            </button>
-          </>
-        )}
+        <Helped page={page} row={row} work={work} />
         <button type="button" onClick={reset}>
           Reset the lab
         </button>
@@ -120,19 +165,12 @@ function Student({ page, row, work, view }: { page: Page; row: StudentRow; work:
           <HostAgain hosts={exercise.hosts} busy={work.resetting !== null} begin={resetHost} />
         )}
       </p>
+      {work.trouble !== null && <p class="problem">{work.trouble}</p>}
       {exercise !== undefined && <Tasks exercise={exercise} work={work} />}
       <Others others={work.others} />
       <h3>Terminals</h3>
       <div class="row">
-        {work.places.map((place) => (
-          <button
-            type="button"
-            key={place}
-            onClick={() => post('askToType', { ...at, place } satisfies AskToTypeRequest)}
-          >
-            Ask to type at {place}
-          </button>
-        ))}
+        <AskToType page={page} row={row} work={work} />
         <label>
           <input
             type="checkbox"
@@ -195,14 +233,7 @@ function TeacherPage() {
   return (
     <>
       <Head page={page} view={view} />
-      {page.problem !== null && (
-        <div class="problem" role="alert">
-          {page.problem}{' '}
-          <button type="button" onClick={page.forget}>
-            Close
-          </button>
-        </div>
-      )}
+      <News page={page} />
       <main>
         {view.exercises.length > 1 && (
           <p>
@@ -230,7 +261,8 @@ function TeacherPage() {
         {row && !work && <p>{row.person.name} has not begun this exercise.</p>}
         <Undecided page={page} view={view} />
         <Message page={page} view={view} />
-        {shown !== undefined && <MoreTime page={page} view={view} exercise={shown.id} />}
+        {shown !== undefined && <MoreTime page={page} view={view} exercise={shown} />}
+        <NewLink page={page} view={view} />
         <Grades />
       </main>
     </>

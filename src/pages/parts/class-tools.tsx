@@ -1,15 +1,18 @@
+import { useState } from 'preact/hooks';
 import type {
   Audience,
   ClassView,
   DecideRequest,
   MessageRequest,
   MoreTimeRequest,
+  NewLinkRequest,
+  NewLinkView,
   UndecidedView,
 } from '../../classroom/api.js';
 import { routes } from '../../classroom/api.js';
 import { pathOf, send } from '../server.js';
 import type { Page } from '../state.js';
-import { count } from '../words.js';
+import { audienceWords, count, timeGivenWords } from '../words.js';
 
 type Exercise = ClassView['exercises'][number];
 
@@ -71,7 +74,11 @@ function Decide({ page, one }: { page: Page; one: UndecidedView }) {
       credit: form.get('credit') === 'yes',
       why: String(form.get('why') ?? ''),
     };
-    page.doing(send(pathOf('decide'), request));
+    const word = request.credit ? 'Credited' : 'Not credited';
+    page.doing(send(pathOf('decide'), request), {
+      what: `${one.title}, ${one.person.name}`,
+      done: `${word}: ${one.title}, ${one.person.name}.`,
+    });
   };
   return (
     <li>
@@ -112,7 +119,11 @@ export function Message({ page, view }: { page: Page; view: ClassView }) {
     const element = event.currentTarget as HTMLFormElement;
     const form = new FormData(element);
     const request: MessageRequest = { to: audienceOf(form), text: String(form.get('text')) };
-    page.doing(send(pathOf('message'), request).then(() => element.reset()));
+    const whom = audienceWords(request.to, view.students);
+    page.doing(
+      send(pathOf('message'), request).then(() => element.reset()),
+      { what: `Message to ${whom}, not sent`, done: `Message sent to ${whom}.` },
+    );
   };
   return (
     <form class="row" onSubmit={submit}>
@@ -125,20 +136,70 @@ export function Message({ page, view }: { page: Page; view: ClassView }) {
   );
 }
 
-export function MoreTime({ page, view, exercise }: { page: Page; view: ClassView; exercise: string }) {
+export function MoreTime({ page, view, exercise }: { page: Page; view: ClassView; exercise: Exercise }) {
   const submit = (event: SubmitEvent): void => {
     event.preventDefault();
     const form = new FormData(event.currentTarget as HTMLFormElement);
-    const request: MoreTimeRequest = { to: audienceOf(form), exercise, minutes: Number(form.get('minutes')) };
-    page.doing(send(pathOf('moreTime'), request));
+    const minutes = Number(form.get('minutes'));
+    const request: MoreTimeRequest = { to: audienceOf(form), exercise: exercise.id, minutes };
+    const whom = audienceWords(request.to, view.students);
+    page.doing(send(pathOf('moreTime'), request), {
+      what: `Time for ${whom}, not given`,
+      done: timeGivenWords(whom, minutes, exercise.title),
+    });
   };
   return (
     <form class="row" onSubmit={submit}>
       <label>
-        More time, minutes <input name="minutes" type="number" min={1} max={1440} defaultValue="10" required />
+        More time, minutes (below 0: less){' '}
+        <input name="minutes" type="number" min={-1440} max={1440} defaultValue="10" required />
       </label>
       <ToWhom view={view} />
       <button type="submit">Give</button>
+    </form>
+  );
+}
+
+/** For who lost a link, or whose link others have: it is shown here once, and stands in the file of links. */
+export function NewLink({ page, view }: { page: Page; view: ClassView }) {
+  const [made, setMade] = useState<{ name: string; link: string } | null>(null);
+  const submit = (event: SubmitEvent): void => {
+    event.preventDefault();
+    const person = String(new FormData(event.currentTarget as HTMLFormElement).get('person'));
+    const name = view.students.find((row) => row.person.id === person)?.person.name ?? person;
+    if (
+      !window.confirm(
+        `The link that ${name} has is good no more, and pages that came in by it are cut off. Lab and work stay. Go on?`,
+      )
+    )
+      return;
+    const request: NewLinkRequest = { person };
+    page.doing(
+      send<NewLinkView>(pathOf('newLink'), request).then(({ code }) =>
+        setMade({ name, link: `${location.origin}/join#${code}` }),
+      ),
+      { what: `New link for ${name}`, done: `${name} has a new link; it stands below.` },
+    );
+  };
+  return (
+    <form class="row" onSubmit={submit}>
+      <label>
+        New link for{' '}
+        <select name="person">
+          {view.students.map(({ person }) => (
+            <option key={person.id} value={person.id}>
+              {person.name}
+            </option>
+          ))}
+        </select>
+      </label>
+      <button type="submit">Make</button>
+      {made !== null && (
+        <label class="new-link">
+          {`Link of ${made.name}, shown once `}
+          <input readOnly value={made.link} size={56} onFocus={(event) => event.currentTarget.select()} />
+        </label>
+      )}
     </form>
   );
 }
