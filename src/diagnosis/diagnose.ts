@@ -5,7 +5,7 @@ import type { ProbeContext } from '../places/context.js';
 import type { Vantage } from '../places/vantage.js';
 import type { ResolvedTarget } from '../probes/target.js';
 import { explainUnacknowledged } from './after-connection.js';
-import { explain, explainAnother, explainSilence, explainSuccess } from './explain.js';
+import { explain, explainAnother, explainContent, explainSilence, explainSuccess } from './explain.js';
 import { buildCase } from './follow.js';
 import type { Case } from './follow.js';
 import { explainLease } from './leases.js';
@@ -33,6 +33,8 @@ export interface PacketRequest {
   payload?: Buffer;
   /** What the probe came to; `present` for one that got through and must not. */
   cause: Cause;
+  /** The target answered itself, if not with what was expected. */
+  content?: true;
   /** Who said no, when it was not the sender's own kernel. */
   answeredBy: string | null;
   path: PathEvidence | null;
@@ -48,7 +50,7 @@ function keyOf(request: DiagnosisRequest): string {
   if ('name' in request)
     return ['name', request.source.label, request.name, request.server ?? '', request.port ?? ''].join(' ');
   if ('device' in request) return ['lease', request.source.label, request.device].join(' ');
-  const { source, target, proto, port, fromPort, size, df, cause } = request;
+  const { source, target, proto, port, fromPort, size, df, cause, content } = request;
   const shape = [
     proto,
     port ?? '',
@@ -56,6 +58,7 @@ function keyOf(request: DiagnosisRequest): string {
     size ?? '',
     df ? 'df' : '',
     ['present', 'wrong-answer'].includes(cause) ? cause : '',
+    content ? 'content' : '',
   ];
   return [source.label, target.address, ...shape].join(' ');
 }
@@ -84,7 +87,7 @@ const ofTheWay: readonly RootCause[] = [
 
 /** The way of a packet without what differs from packet to packet; `null` where no two packets are alike. */
 function wayKeyOf(request: DiagnosisRequest): string | null {
-  return 'name' in request || 'device' in request || request.cause === 'present'
+  return 'name' in request || 'device' in request || request.cause === 'present' || request.content
     ? null
     : `way ${request.source.label} ${request.target.address}`;
 }
@@ -111,7 +114,7 @@ async function followPacket(context: ProbeContext, request: PacketRequest): Prom
   const observation = await observe(context, request);
   const seen = buildCase(observation, request.source, context.plan, request.target.owner?.label ?? null);
   if (!seen) return notLooked(observation.world.unlooked);
-  const told = explainCause(seen, request.cause);
+  const told = request.content ? explainContent(seen) : explainCause(seen, request.cause);
   const { connectedFrom } = request;
   const silent = request.cause === 'timeout' && connectedFrom !== undefined && seen.fate.fate === 'answered';
   if (!silent || told === null || told.rootCause !== null) return told;

@@ -212,6 +212,32 @@ export function tracedDrop(role: Role, all: readonly TracedStation[]): Finding |
   return null;
 }
 
+/** Matches of a rule by where the packet goes, in the words of iptables and of nft. */
+const byTarget = /(?:^| )(?:-[do]|--dst-range|daddr|oif|oifname) /;
+/** A rule that ends the way of whatever comes to it. */
+const endsAll = /^(?:counter (?:packets \d+ bytes \d+ )?)?(?:-j (?:DROP|REJECT)|drop|reject)\b/;
+
+/**
+ * Whether what dropped the packet asked where it goes: the rule does, or it drops whatever no rule of its table accepts, and one
+ * of those does.
+ */
+export function dropsByTarget(space: Space, all: readonly TracedStation[]): boolean {
+  const dropped = all.find(
+    ({ trace, role }) =>
+      trace.where === space &&
+      role === 'forward' &&
+      (trace.verdict === 'drop' || (trace.type === 'policy' && trace.policy === 'drop')),
+  )?.trace;
+  if (!dropped) return false;
+  const table = `${dropped.family} ${dropped.table} `;
+  const rule = space.nft.rules.get(`${table}${dropped.chain} ${dropped.handle ?? ''}`)?.text.trim();
+  if (rule !== undefined && byTarget.test(rule)) return true;
+  if (dropped.type === 'rule' && (rule === undefined || !endsAll.test(rule))) return false;
+  return [...space.nft.rules].some(
+    ([key, { text }]) => key.startsWith(table) && byTarget.test(text) && /(?:-j ACCEPT|\baccept)\b/.test(text),
+  );
+}
+
 /** Whether a rule of iptables may be meant for the packet, by what is simple to read of it. */
 export function mayMeet(
   text: string,

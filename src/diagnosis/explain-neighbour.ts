@@ -296,6 +296,17 @@ export function neighbourStop(c: Case, hop: NextHop): Finding {
     (address.includes(':') ? countedDrop(holder.space, 'forward', packet, 'in', true) : null);
   if (found) return found;
   const who = route === null ? `${holder.space.label} (${address})` : `the gateway ${holder.space.label} (${address})`;
+  const cameIn = c.neighbours.some(
+    (one) => one.message.ask && one.message.target === address && one.space === holder.space && one.way === 'in',
+  );
+  // Who was not asked is not silent.
+  if (asked && !cameIn)
+    return finding(
+      space,
+      null,
+      `the question of ${space.label} for the MAC address of ${who} on ${link.name} does not come in there`,
+      { evidence: [`${space.label} asked for ${address} on ${link.name}; ${holder.space.label} did not get it.`] },
+    );
   return finding(holder.space, null, `${who} does not tell ${space.label} its MAC address on ${link.name}`, {
     evidence: [`${space.label} asked for ${address} on ${link.name} and got no answer.`],
   });

@@ -1,5 +1,14 @@
-import type { Diagnosis, Hop } from '../model/verdict.js';
-import { asTyped, countedDrop, engineMeans, letThrough, stations, tracedDrop } from './explain-filter.js';
+import type { Diagnosis, Hop, RootCause } from '../model/verdict.js';
+import {
+  asTyped,
+  countedDrop,
+  dropsByTarget,
+  engineMeans,
+  letThrough,
+  mayMeet,
+  stations,
+  tracedDrop,
+} from './explain-filter.js';
 import type { TracedStation } from './explain-filter.js';
 import { filteredByQueue, linkDown, lostBehind, stuckInBridge } from './explain-link.js';
 import { cannotDeliver, endsOverAndOver, pausedThere, quietService, stoppedProcess } from './explain-local.js';
@@ -226,8 +235,16 @@ function cannotAnswer(c: Case, steps: readonly Step[], space: Space, packet: Ste
   return asWayBack(c, steps, stop, packet);
 }
 
+/** What an answer comes to whose destination is nobody's. */
+const lackOfTarget: readonly RootCause[] = ['no-route', 'address-missing'];
+
 /** A route that is missing on the way back is told as such; where only a translation would have spared it, as that. */
 function asWayBack(c: Case, steps: readonly Step[], stop: Finding, packet: Step['packet']): Finding {
+  const nobody =
+    stop.rootCause !== null && lackOfTarget.includes(stop.rootCause)
+      ? translatedFromNobody(c, steps, packet.src)
+      : null;
+  if (nobody) return { ...nobody, evidence: [`${stop.sentence}.`, ...stop.evidence] };
   if (stop.rootCause !== 'no-route' || !stop.at) return stop;
   const planned = c.plan.segments.some(({ subnet }) => {
     const [of, length] = subnet.split('/');
@@ -253,6 +270,14 @@ function asWayBack(c: Case, steps: readonly Step[], stop: Finding, packet: Step[
       sentence: `${translator.label} passes it on with the address ${packet.src} of ${c.source.label}, which ${stop.at.label} has no route to, and translates it by no rule`,
       mend: `iptables -t nat -A POSTROUTING -s SUBNET ! -o BRIDGE -j MASQUERADE on ${translator.label}, or a route to ${packet.src} on ${stop.at.label}`,
     };
+  // Whether a route is missing, or the address is a wrong one, who was not looked at would tell.
+  if (c.world.unlooked.length > 0 && holdersOf(c.world, packet.src).length === 0)
+    return {
+      ...stop,
+      rootCause: 'no-way-back',
+      sentence: `${stop.at.label} gets it, but has no route back to ${packet.src}, which nobody has who was looked at`,
+      mend: null,
+    };
   const own = ownAddressMissing(c, stop.at, packet.src);
   return {
     ...stop,
@@ -262,15 +287,23 @@ function asWayBack(c: Case, steps: readonly Step[], stop: Finding, packet: Step[
   };
 }
 
-/** A packet that was dropped after a translation to an address that nobody has: the translation is what is wrong. */
-function translatedToNobody(c: Case, all: readonly TracedStation[], dropped: Finding): Finding | null {
-  if (!dropped.at || c.world.unlooked.length > 0) return null;
+/**
+ * A packet that was dropped after a translation to an address that nobody has. Where whoever filters decides by where the packet
+ * goes, the translation is what is wrong; where it would have been stopped anyhow, the rule is, and the translation comes besides.
+ */
+function droppedTranslated(c: Case, all: readonly TracedStation[], dropped: Finding): Finding {
+  if (!dropped.at || c.world.unlooked.length > 0) return dropped;
   const last = all.filter(({ trace, role }) => trace.where === dropped.at && role === 'forward').at(-1)?.packet;
-  if (!last || last.dst === c.address || holdersOf(c.world, last.dst).length > 0) return null;
-  return finding(dropped.at, 'nat-wrong', `${dropped.at.label} translates it to ${last.dst}, which nobody has`, {
-    evidence: [`After that, ${dropped.sentence}.`],
-    mend: `mend the rule on ${dropped.at.label} that translates to ${last.dst}`,
-  });
+  if (!last || last.dst === c.address || holdersOf(c.world, last.dst).length > 0) return dropped;
+  const translates = `${dropped.at.label} translates it to ${last.dst}, which nobody has`;
+  const mend = `mend the rule on ${dropped.at.label} that translates to ${last.dst}`;
+  if (!dropsByTarget(dropped.at, all))
+    return {
+      ...dropped,
+      sentence: `${dropped.sentence}; besides, ${translates}`,
+      mend: [dropped.mend, mend].filter((one) => one !== null).join('; '),
+    };
+  return finding(dropped.at, 'nat-wrong', translates, { evidence: [`After that, ${dropped.sentence}.`], mend });
 }
 
 /** What went into a tunnel does not leave the host: why the host does not send the packet around it. */
@@ -292,7 +325,7 @@ function whereItEnds(c: Case, steps: readonly Step[], name: string, all: readonl
   const last = steps.at(-1);
   if (!last) return null;
   const dropped = tracedDrop(name === 'it' ? 'forward' : 'reply', all);
-  if (dropped && steps.some(({ space }) => space === dropped.at)) return translatedToNobody(c, all, dropped) ?? dropped;
+  if (dropped && steps.some(({ space }) => space === dropped.at)) return droppedTranslated(c, all, dropped);
   if (last.way === 'in') return stoppedInside(c, steps, last, name, all);
   const tunnel = lostInTunnel(c, { ...last, mac: last.packet.dstMac }, name);
   if (tunnel) return tunnel;
@@ -325,17 +358,33 @@ function withBreak(hops: Hop[], at: Space | null): Hop[] {
   return hops.map((hop, index) => (index === here ? { ...hop, state: 'broken' } : hop));
 }
 
-function lastPlace(steps: readonly Step[], name: string): string {
-  const last = steps.at(-1)!;
-  return last.way === 'in'
-    ? `${name} came to ${last.space.label} by ${last.link.name}, and was not seen any further`
-    : `${name} left ${last.space.label} by ${last.link.name}, and was not seen any further`;
+/** Hosts of which nothing is known, in words; `null` where all were looked at. */
+function notLookedAt(c: Case): string | null {
+  const hosts = c.plan.hosts
+    .map(({ name }) => name)
+    .filter((name) => !c.world.spaces.some(({ host }) => host === name));
+  if (hosts.length === 0) return null;
+  const named = hosts.length <= 4 ? hosts : [...hosts.slice(0, 3), `${hosts.length - 3} more`];
+  const list = named.length === 1 ? named[0]! : `${named.slice(0, -1).join(', ')} and ${named.at(-1)!}`;
+  return `${list} ${hosts.length === 1 ? 'was' : 'were'} not looked at`;
+}
+
+function lastPlace(c: Case, steps: readonly Step[], name: string): string {
+  const { way, space, link } = steps.at(-1)!;
+  const missing = notLookedAt(c);
+  if (way === 'in') {
+    const came = `${name} came to ${space.label} by ${link.name}, and was not seen any further`;
+    return missing === null ? came : `${came}; ${missing}`;
+  }
+  return missing === null
+    ? `${name} left ${space.label} by ${link.name}, and was not seen any further`
+    : `${name} left ${space.label} by ${link.name}; what became of it then is not known, for ${missing}`;
 }
 
 /** Who refused, where an answer came back that says no. */
 function refusal(c: Case, all: readonly TracedStation[]): Finding | null {
   const dropped = tracedDrop('forward', all);
-  if (dropped) return translatedToNobody(c, all, dropped) ?? dropped;
+  if (dropped) return droppedTranslated(c, all, dropped);
   const end = c.forward.findLast(({ way }) => way === 'in') ?? null;
   const counted = end ? countedDrop(end.space, 'forward', end.packet, 'in') : null;
   if (counted) return counted;
@@ -351,15 +400,28 @@ function refusal(c: Case, all: readonly TracedStation[]): Finding | null {
   return stoppedInside(c, c.forward, end, 'it', all);
 }
 
-/** A connection that was tracked before the probe was sent, and is translated to somebody whom no rule names any more. */
+/** A rule that translates a destination, in the words of iptables and of nft; to one address, where its words are so plain. */
+const translating = /-j (?:DNAT|REDIRECT|NETMAP)\b|\bdnat\b|\bredirect\b/;
+const leadsTo = /(?:--to-destination|dnat (?:ip6? )?to) \[?([0-9a-f.:]+?)\]?(?::\d+)?(?= |$)/;
+
+/** Whether a rule may lead packets like the probe to an address, as far as it can be told from its words. */
+function mayLeadTo(c: Case, space: Space, to: string): boolean {
+  const packet = { src: c.forward[0]!.packet.src, dst: c.address, proto: c.proto, dport: c.port };
+  const saved = [...space.saved.values()].flatMap(({ chains }) => [...chains.values()].flat());
+  return [...space.nft.rules.values(), ...saved].some(({ tool, text }) => {
+    if (!translating.test(text) || (tool !== 'nft' && !mayMeet(text, packet))) return false;
+    const one = leadsTo.exec(text)?.[1];
+    return one === undefined || one === to;
+  });
+}
+
+/** A connection that was tracked before the probe was sent, and is translated to somebody to whom no rule leads any more. */
 function staleTracking(c: Case): Finding | null {
   const wanted = ` dst=${c.address} sport=${c.mark} dport=${c.port} `;
   for (const space of new Set(c.forward.map((step) => step.space))) {
     const line = space.conntrack.find((one) => one.includes(` ${c.proto} `) && one.includes(wanted));
     const to = line ? [...line.matchAll(/src=(\S+)/g)][1]?.[1] : undefined;
-    if (to === undefined || to === c.address) continue;
-    const rules = [...space.nft.rules.values()].map(({ text }) => text);
-    if (rules.some((text) => text.includes(`--to-destination ${to}`) || text.includes(`dnat to ${to}`))) continue;
+    if (to === undefined || to === c.address || mayLeadTo(c, space, to)) continue;
     return finding(
       space,
       'conntrack-stale',
@@ -412,15 +474,15 @@ function judgeStop(
     const last = c.reply.at(-1)!;
     const came = c.forward.findLast(({ way }) => way === 'in')?.packet ?? c.forward[0]?.packet;
     const src = translatedBack(c, last.space, last.packet).dst;
-    const told = stop?.rootCause === 'no-route' && came ? asWayBack(c, c.forward, stop, { ...came, src }) : stop;
-    return { stop: told && { ...otherWay(c, told), of: 'the answer' }, seen: lastPlace(c.reply, 'the answer') };
+    const told = stop && came ? asWayBack(c, c.forward, stop, { ...came, src }) : stop;
+    return { stop: told && { ...otherWay(c, told), of: 'the answer' }, seen: lastPlace(c, c.reply, 'the answer') };
   }
   if (c.forward.length === 0) return { stop: neverSent(c, all), seen: null };
-  return { stop: whereItEnds(c, c.forward, 'it', all), seen: lastPlace(c.forward, 'it') };
+  return { stop: whereItEnds(c, c.forward, 'it', all), seen: lastPlace(c, c.forward, 'it') };
 }
 
 function steeredBy(all: readonly TracedStation[]): string[] {
-  return all.flatMap(({ trace }) => {
+  const met = all.flatMap(({ trace }) => {
     if (trace.type !== 'rule') return [];
     const rule = trace.where.nft.rules.get(`${trace.family} ${trace.table} ${trace.chain} ${trace.handle ?? ''}`);
     const does = rule
@@ -428,6 +490,7 @@ function steeredBy(all: readonly TracedStation[]): string[] {
       : false;
     return rule && does ? [`${trace.where.label} met ${rule.chain} (${rule.table}): ${asTyped(rule.text)}`] : [];
   });
+  return [...new Set(met)];
 }
 
 /**
@@ -450,29 +513,35 @@ function takenByEngine(c: Case, stop: Finding): Finding | null {
   return null;
 }
 
+/** What stops a packet, with the way that it took until there. */
+function stoppedBy(c: Case, all: readonly TracedStation[], stop: Finding & { of?: 'the answer' }): Diagnosis {
+  const way = hopsOf(c.forward, 'sent');
+  const back = hopsOf(c.reply, 'answered');
+  // A refusal is a break where the packet came to, not on the way of the word about it.
+  const onBack = stop.of === 'the answer' && back.some(({ place }) => place === stop.at?.label);
+  return {
+    sentence: stop.sentence,
+    rootCause: stop.rootCause,
+    ...(stop.rule === undefined ? {} : { rule: stop.rule }),
+    way: onBack ? way : withBreak(way, stop.at),
+    back: onBack ? withBreak(back, stop.at) : back,
+    evidence: [...stop.evidence, ...steeredBy(all)],
+    mend: stop.mend,
+    unlooked: c.world.unlooked,
+  };
+}
+
 /** What the observation of one probe says of it. Pure. */
 export function explain(c: Case): Diagnosis | null {
   const all = stations(c);
   const { stop: found, seen } = judgeStop(c, all);
   const stop = found && { ...found, ...(takenByEngine(c, found) ?? engineMeans(c, found)) };
-  const way = hopsOf(c.forward, 'sent');
-  const back = hopsOf(c.reply, 'answered');
-  const evidence = [...(stop?.evidence ?? []), ...steeredBy(all)];
-  const base = { evidence, mend: stop?.mend ?? null, unlooked: c.world.unlooked };
-  if (stop) {
-    // A refusal is a break where the packet came to, not on the way of the word about it.
-    const onBack = stop.of === 'the answer' && back.some(({ place }) => place === stop.at?.label);
-    return {
-      sentence: stop.sentence,
-      rootCause: stop.rootCause,
-      ...(stop.rule === undefined ? {} : { rule: stop.rule }),
-      way: onBack ? way : withBreak(way, stop.at),
-      back: onBack ? withBreak(back, stop.at) : back,
-      ...base,
-    };
-  }
+  if (stop) return stoppedBy(c, all, stop);
   if (c.fate.fate === 'answered') return null;
   if (seen === null) return null;
+  const way = hopsOf(c.forward, 'sent');
+  const back = hopsOf(c.reply, 'answered');
+  const base = { evidence: steeredBy(all), mend: null, unlooked: c.world.unlooked };
   const strange = c.reply.findLast(({ space }) => !c.forward.some((step) => step.space === space));
   if (strange && strange === c.reply.at(-1))
     return {
@@ -520,11 +589,11 @@ export function explainSilence(c: Case): Diagnosis | null {
       sharedMac(c))
     : null;
   if (!end) return null;
-  const sentence =
-    stop?.sentence ??
-    `${ownerWords(c.world, end.packet.dst)} ${c.proto === 'tcp' ? 'takes the connection' : 'answers when it is asked again'}, so the way there and back is free`;
+  const answers = `${ownerWords(c.world, end.packet.dst)} ${c.proto === 'tcp' ? 'takes the connection' : 'answers when it is asked again'}`;
+  const missing = notLookedAt(c);
   return {
-    sentence,
+    sentence:
+      stop?.sentence ?? (missing === null ? `${answers}, so the way there and back is free` : `${answers}; ${missing}`),
     rootCause: stop?.rootCause ?? null,
     way: stop ? withBreak(hopsOf(c.forward, 'sent'), stop.at) : hopsOf(c.forward, 'sent'),
     back: hopsOf(c.reply, 'answered'),
@@ -534,8 +603,16 @@ export function explainSilence(c: Case): Diagnosis | null {
   };
 }
 
+/** Why the answer is not the one that is meant: its question was led to somebody else, as long ago. `null` where nothing says so. */
+export function explainContent(c: Case): Diagnosis | null {
+  const stale = staleTracking(c);
+  return stale && stoppedBy(c, stations(c), stale);
+}
+
 /** Why somebody else than the target answers; `null` where only that is known. */
 export function explainAnother(c: Case): Diagnosis | null {
+  const stale = explainContent(c);
+  if (stale) return stale;
   const found = explain(c) ?? explainSilence(c);
   // Somebody answered, if not the right one: that the target says nothing, or that it answers by now, would contradict it.
   if (found !== null && found.rootCause !== null) return found;

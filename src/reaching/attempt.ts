@@ -9,7 +9,7 @@ import type { ControlSpec, Sighting } from '../judging/expectation.js';
 import { whoAnswers } from '../judging/identity.js';
 import type { Answerer, Look } from '../judging/identity.js';
 import { watchTarget } from '../judging/own-answer.js';
-import { fail, inconclusive } from '../judging/outcome.js';
+import { fail, inconclusive, withDiagnosis } from '../judging/outcome.js';
 import type { Service } from '../judging/same-path.js';
 import type { ProbeContext } from '../places/context.js';
 import { keptApart } from '../places/kept-apart.js';
@@ -233,11 +233,23 @@ export interface Attempt {
 
 type Settle = (attempt: Attempt) => Promise<Outcome | null> | Outcome | null;
 
+/** Why the answer is not the one that is meant, where it may be by what is tracked of packets that went before. */
+async function withContent(
+  context: ProbeContext,
+  prober: Prober,
+  { source, target, sent }: Attempt,
+  own: Outcome,
+): Promise<Outcome> {
+  if (own.cause !== 'wrong-answer' || prober.fromPort === undefined) return own;
+  const request = requestOf(prober, { source, target }, sent, own.cause);
+  return withDiagnosis(own, await diagnose(context, { ...request, content: true }));
+}
+
 /** What the kind makes of the answer, which says nothing of the target where another one gave it. */
 async function settled(context: ProbeContext, prober: Prober, attempt: Attempt, settle: Settle): Promise<Outcome> {
   const own = await settle(attempt);
   const stranger = attempt.sent.answerer?.is === 'other';
-  if (own !== null && own.verdict !== 'pass' && !stranger) return own;
+  if (own !== null && own.verdict !== 'pass' && !stranger) return withContent(context, prober, attempt, own);
   const judged = await judgeSent(context, prober, attempt, attempt.sent);
   if (own !== null && own.verdict !== 'pass') return judged.cause === 'wrong-answer' ? judged : own;
   return own !== null && judged.verdict === 'pass' ? own : judged;

@@ -6,7 +6,7 @@ import { mtuProgram } from '../../src/checks/mtu.js';
 import { explainUnacknowledged, readConnected } from '../../src/diagnosis/after-connection.js';
 import { asTyped, mayMeet } from '../../src/diagnosis/explain-filter.js';
 import { explainCause } from '../../src/diagnosis/diagnose.js';
-import { explain, explainSuccess } from '../../src/diagnosis/explain.js';
+import { explain, explainContent, explainSilence, explainSuccess } from '../../src/diagnosis/explain.js';
 import { ownAddressMissing } from '../../src/diagnosis/explain-route.js';
 import { buildCase } from '../../src/diagnosis/follow.js';
 import type { Case } from '../../src/diagnosis/follow.js';
@@ -75,6 +75,7 @@ interface HostSpec {
   counters?: [before: string, after: string];
   save?: [before: string, after: string];
   filters?: [before: string, after: string];
+  conntrack?: string;
   frames?: string[];
 }
 
@@ -124,6 +125,7 @@ function sectionsOf(spec: HostSpec): Section[] {
     at('tc-after', spec.filters?.[1] ?? ''),
     at('before-save', spec.save?.[0] ?? ''),
     at('after-save', spec.save?.[1] ?? ''),
+    at('before-conntrack', spec.conntrack ?? ''),
     at('frames', (spec.frames ?? []).join('\n'), '0'),
   ];
 }
@@ -927,6 +929,200 @@ describe('What a diagnosis reads', () => {
       blocks += 1;
     }
     expect(blocks).to.equal(1 + 4 + 4);
+  });
+});
+
+describe('Addresses that are translated on the way', () => {
+  const nobody = '10.2.0.99';
+
+  /** Rules of iptables at the router, the last of which drops the packet after it was translated. */
+  function droppedAfter(target: string, rules: readonly string[]): Case {
+    const hosts = stopsAtRouter(healthy());
+    const saved = rules.map((rule) => `[0:0] -A FORWARD ${rule}`).join('\n');
+    const listing = rules.map((_, at) => `\t\tx # handle ${at + 5}`).join('\n');
+    const c = told(hosts, { fate: 'error', where: 'remote', errno: 'EHOSTUNREACH' });
+    const router = c.world.spaces.find(({ label }) => label === 'router')!;
+    router.nft = readNft(
+      `table ip filter {\n\tchain FORWARD {\n\t\ttype filter hook forward priority filter; policy drop;\n${listing}\n\t}\n}\n`,
+      readSaveSections(`# nft ip\n*filter\n:FORWARD DROP [0:0]\n${saved}\nCOMMIT\n# nft ip6\n`),
+    );
+    const packet = Buffer.from(tcp(macs.client, macs.left, ends[0], target, [mark, 22], 0x02), 'hex');
+    const drops = rules.at(-1)!.includes('-j ACCEPT') ? null : rules.length + 4;
+    c.world.traces.push({
+      ...{ space: '1', id: 1, family: 'ip', table: 'filter', chain: 'FORWARD', handle: drops, where: router },
+      ...{ type: drops === null ? 'policy' : 'rule', verdict: 'drop', policy: drops === null ? 'drop' : null },
+      ...{ network: packet.subarray(14, 34), transport: packet.subarray(34), iif: 2, oif: 3, mark: null },
+    });
+    return c;
+  }
+
+  it('a rule that drops whatever the target is stops the packet; that nobody has the target comes besides', () => {
+    for (const rule of ['-p tcp -m tcp --dport 22 -j REJECT --reject-with icmp-admin-prohibited', '-j DROP']) {
+      const found = explain(droppedAfter(nobody, [rule]))!;
+      expect(found.rootCause, rule).to.equal('filtered');
+      expect(found.sentence).to.match(/^router (?:rejects|drops) it: rule 1 of chain FORWARD \(filter\)/);
+      expect(found.sentence).to.match(/; besides, router translates it to 10\.2\.0\.99, which nobody has$/);
+      expect(found.mend).to.match(/-D FORWARD 1; mend the rule on router that translates to 10\.2\.0\.99$/);
+      expect(found.way.at(-1)).to.include({ place: 'router', state: 'broken' });
+    }
+  });
+
+  it('one that asks where the packet goes, or drops what no such rule accepts, shows that the target is wrong', () => {
+    for (const rules of [
+      ['! -i docker0 -o docker0 -j DROP'],
+      ['-d 10.2.0.20/32 -j ACCEPT', '-j DROP'],
+      ['-d 10.2.0.20/32 -j ACCEPT'],
+    ])
+      expect(explain(droppedAfter(nobody, rules))!, rules.join()).to.include({
+        rootCause: 'nat-wrong',
+        sentence: 'router translates it to 10.2.0.99, which nobody has',
+      });
+  });
+
+  it('a drop after a translation to somebody is a drop', () => {
+    const found = explain(droppedAfter('10.2.0.20', ['! -i eth0 -o eth1 -j DROP']))!;
+    expect(found.rootCause).to.equal('filtered');
+    expect(found.sentence).not.to.include('besides');
+  });
+
+  /** The router translates the sender's address; the answer ends at another one, which has no route to that. */
+  function answerTo(translated: string): Record<string, HostSpec> {
+    const hosts = healthy();
+    const next = '02:00:00:00:00:05';
+    const leaves = tcp(macs.right, macs.server, translated, ends[1], [mark, 80], 0x02);
+    const back = tcp(macs.server, next, ends[1], translated, [80, mark], 0x12);
+    hosts['router']!.frames = [hosts['router']!.frames![0]!, frame(3000, 3, 4, leaves)];
+    hosts['server']!.routes = [{ dst: 'default', gateway: '10.2.0.2', dev: 'eth0' }];
+    hosts['server']!.frames = [frame(4000, 2, 0, leaves), frame(5000, 2, 4, back)];
+    hosts['next'] = {
+      nics: [
+        { name: 'eth0', mac: next, address: '10.2.0.2/24' },
+        { name: 'eth1', mac: '02:00:00:00:00:07', address: '10.8.0.1/24' },
+      ],
+      sysctl: ['ipv4/ip_forward\t1', 'ipv4/conf/eth0/forwarding\t1', 'ipv4/conf/eth1/forwarding\t1'],
+      frames: [frame(6000, 2, 0, back)],
+    };
+    return hosts;
+  }
+
+  it('an answer to an address that nobody has ends where no route leads to it: the translation is wrong', () => {
+    const found = explain(told(answerTo('172.31.9.9')))!;
+    expect(found).to.include({
+      rootCause: 'nat-wrong',
+      sentence: 'router translates the sender’s address to 172.31.9.9, which nobody has, so that no answer comes back',
+      mend: 'mend the rule on router that translates to 172.31.9.9',
+    });
+    expect(found.evidence[0]).to.equal('next has no route to 172.31.9.9.');
+  });
+
+  it('one to an address that somebody has, or that was not translated, lacks a way back', () => {
+    const owned = answerTo('10.7.0.1');
+    owned['router']!.nics.push({ name: 'eth2', mac: '02:00:00:00:00:06', address: '10.7.0.1/24' });
+    expect(explain(told(owned))!.rootCause).to.equal('no-way-back');
+    expect(explain(told(answerTo(ends[0])))!.rootCause).to.equal('no-way-back');
+  });
+
+  it('which of the two it is, is left open where the one who may have translated it was not looked at', () => {
+    const hosts = answerTo('172.31.9.9');
+    delete hosts['router'];
+    const c = told(hosts);
+    c.world.unlooked.push('router: it gave no answer in time');
+    expect(explain(c)!).to.include({
+      rootCause: 'no-way-back',
+      sentence: 'next gets it, but has no route back to 172.31.9.9, which nobody has who was looked at',
+      mend: null,
+    });
+  });
+
+  const tracked = (to: string): string =>
+    `ipv4     2 tcp      6 25 src=${ends[0]} dst=${ends[1]} sport=${mark} dport=80 src=${to} dst=${ends[0]} sport=80 dport=${mark} mark=0 zone=0 use=2`;
+
+  function answeredBy(to: string, rules: readonly string[], legacy = false): Case {
+    const hosts = healthy();
+    const saved = rules.map((rule) => `[0:0] -A PREROUTING ${rule}`).join('\n');
+    hosts['router']!.conntrack = tracked(to);
+    if (legacy) hosts['router']!.save = [`# legacy ip\n*nat\n${saved}\nCOMMIT\n`, ''];
+    const c = told(hosts, { fate: 'answered' });
+    const { rules: known } = c.world.spaces.find(({ label }) => label === 'router')!.nft;
+    if (!legacy)
+      rules.forEach((text, at) =>
+        known.set(`ip nat PREROUTING ${at}`, {
+          ...{
+            tool: text.includes('-j ') ? 'iptables' : 'nft',
+            table: 'nat',
+            chain: 'PREROUTING',
+            place: at + 1,
+            text,
+          },
+        }),
+      );
+    return c;
+  }
+
+  it('an answer of somebody to whom a tracked connection goes on leading, and no rule any more', () => {
+    const other = '-d 10.2.0.20/32 -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.2.0.30';
+    for (const rules of [
+      [],
+      [other],
+      ['-j DNAT --to-destination 10.2.0.1'],
+      ['-p udp -j DNAT --to-destination 10.2.0.10'],
+      ['tcp dport 80 dnat to 10.2.0.30:80'],
+    ]) {
+      const found = explainContent(answeredBy('10.2.0.10', rules))!;
+      expect(found.rootCause, rules.join()).to.equal('conntrack-stale');
+      expect(found.sentence).to.match(/^router goes on translating the connection from port 62000 to 10\.2\.0\.10/);
+    }
+    expect(explainContent(answeredBy('10.2.0.10', [other], true))?.rootCause).to.equal('conntrack-stale');
+  });
+
+  it('and nothing of one to whom a rule may lead, or who has the address', () => {
+    for (const rule of [
+      '-p tcp -m tcp --dport 80 -j DNAT --to-destination 10.2.0.10:80',
+      '-j DNAT --to-destination 10.2.0.9-10.2.0.12',
+      '-p tcp -j REDIRECT --to-ports 3128',
+      'tcp dport 80 dnat to 10.2.0.10:80',
+      'dnat to jhash ip saddr mod 2 map { 0 : 10.2.0.10, 1 : 10.2.0.20 }',
+    ])
+      expect(explainContent(answeredBy('10.2.0.10', [rule])), rule).to.equal(null);
+    expect(explainContent(answeredBy('10.2.0.10', ['-j DNAT --to-destination 10.2.0.10'], true))).to.equal(null);
+    expect(explainContent(answeredBy(ends[1], []))).to.equal(null);
+  });
+});
+
+describe('Hosts that gave no answer in time', () => {
+  const without = (hosts: Record<string, HostSpec>, ...names: string[]): Record<string, HostSpec> =>
+    Object.fromEntries(Object.entries(hosts).filter(([name]) => !names.includes(name)));
+  /** What is seen where those hosts were not looked at. */
+  function unseen(hosts: Record<string, HostSpec>, names: string[], fate: ProbeFate = { fate: 'silent' }): Case {
+    const c = told(without(hosts, ...names), fate);
+    c.world.unlooked.push(...names.map((name) => `${name}: it gave no answer in time`));
+    return c;
+  }
+
+  it('are named as not looked at where the packet was seen last before them, and nothing is said of them', () => {
+    expect(explain(unseen(healthy(), ['server']))!).to.include({
+      rootCause: null,
+      sentence: 'it left router by eth1; what became of it then is not known, for server was not looked at',
+    });
+    expect(explain(unseen(healthy(), ['router', 'server']))!.sentence).to.equal(
+      'it left client by eth0; what became of it then is not known, for router and server were not looked at',
+    );
+    expect(explain(unseen(stopsAtRouter(healthy()), ['server']))!.sentence).to.equal(
+      'it came to router by eth0, and was not seen any further; server was not looked at',
+    );
+  });
+
+  it('nor is the way said to be free over them', () => {
+    expect(explainSilence(unseen(healthy(), ['server'], { fate: 'answered' }))!.sentence).to.equal(
+      '10.2.0.20 takes the connection; server was not looked at',
+    );
+    const router = unseen(healthy(), ['router'], { fate: 'answered' });
+    expect(explainSilence(router)!.sentence).to.equal(
+      'server (10.2.0.20) takes the connection; router was not looked at',
+    );
+    expect(explainSilence(told(healthy(), { fate: 'answered' }))!.sentence).to.equal(
+      'server (10.2.0.20) takes the connection, so the way there and back is free',
+    );
   });
 });
 
