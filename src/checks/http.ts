@@ -17,7 +17,7 @@ import { fail, inconclusive } from '../judging/outcome.js';
 import { attemptBetween, judgeSent } from '../reaching/attempt.js';
 import type { Attempt, Prober, Sent } from '../reaching/attempt.js';
 import { defineCheck } from './kind.js';
-import type { EndpointUse } from './kind.js';
+import { probeEndpoints } from './probe-endpoints.js';
 
 const zStatus = z.int().min(100).max(599);
 
@@ -230,17 +230,6 @@ function judgeResponse(spec: HttpSpec, wanted: Wanted, source: Vantage, response
   return wrong === null ? null : { ...wrong, measures };
 }
 
-function endpointsOf(spec: HttpSpec): EndpointUse[] {
-  const uses: EndpointUse[] = [{ endpoint: spec.from, path: ['from'], role: 'vantage' }];
-  if (spec.to !== undefined) uses.push({ endpoint: spec.to, path: ['to'], role: 'target' });
-  if (spec.control) {
-    uses.push({ endpoint: spec.control.from, path: ['control', 'from'], role: 'vantage' });
-    if (spec.control.to !== undefined)
-      uses.push({ endpoint: spec.control.to, path: ['control', 'to'], role: 'target' });
-  }
-  return uses;
-}
-
 /** The request as a person would type it; to the very address where the name of the URL is another one's. */
 function curlLine(spec: HttpSpec, address: string): string[] {
   const { hostname } = new URL(spec.url);
@@ -262,7 +251,7 @@ export const httpCheck = defineCheck<HttpSpec>({
   schema: schema as z.ZodType<HttpSpec>,
   mayChange: (spec) => (isSafe(spec.method) ? null : `an HTTP ${spec.method} may change something`),
   timeoutMs: 30_000,
-  endpoints: endpointsOf,
+  endpoints: probeEndpoints,
   describe(spec) {
     const method = spec.method === 'GET' ? '' : `${spec.method} `;
     return `${spec.from} ${'fails' in spec.expect ? 'cannot get' : 'gets'} ${method}${spec.url}${spec.to === undefined ? '' : ` at ${spec.to}`}`;

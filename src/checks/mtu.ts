@@ -14,6 +14,7 @@ import type { Vantage } from '../places/vantage.js';
 import type { ResolvedTarget } from '../probes/target.js';
 import { quoteArgv } from '../ssh/quote.js';
 import { defineCheck, looksOnly } from './kind.js';
+import { probeEndpoints } from './probe-endpoints.js';
 
 const schema = z
   .strictObject({
@@ -148,10 +149,7 @@ export const mtuCheck = defineCheck<MtuSpec>({
   schema: schema as z.ZodType<MtuSpec>,
   mayChange: looksOnly,
   timeoutMs: 60_000,
-  endpoints: (spec) => [
-    { endpoint: spec.from, path: ['from'], role: 'vantage' },
-    { endpoint: spec.to, path: ['to'], role: 'target' },
-  ],
+  endpoints: probeEndpoints,
   describe: ({ from, to, expect, via }) =>
     `the largest packet from ${from} to ${to}${via === undefined ? '' : ` via ${via}`} has ${describeMatcher(expect)} bytes`,
   async run(spec, context) {

@@ -4,7 +4,7 @@ import { zDuration, zEndpoint, zTarget } from '../language/fields.js';
 import { quoteArgv } from '../ssh/quote.js';
 import { zAddressOn, zControl, zFails } from '../judging/expectation.js';
 import { defineCheck, looksOnly } from './kind.js';
-import type { EndpointUse } from './kind.js';
+import { probeEndpoints } from './probe-endpoints.js';
 import type { ProbeContext } from '../places/context.js';
 import { firstBrokenHop, neighbourSilent, pathParts, readPath } from '../facts/path.js';
 import type { PathEvidence } from '../facts/path.js';
@@ -190,18 +190,7 @@ export const pingCheck = defineCheck<PingSpec>({
   schema: schema as z.ZodType<PingSpec>,
   mayChange: looksOnly,
   timeoutMs: 30_000,
-  endpoints(spec) {
-    const uses: EndpointUse[] = [
-      { endpoint: spec.from, path: ['from'], role: 'vantage' },
-      { endpoint: spec.to, path: ['to'], role: 'target' },
-    ];
-    if (spec.control) {
-      uses.push({ endpoint: spec.control.from, path: ['control', 'from'], role: 'vantage' });
-      if (spec.control.to !== undefined)
-        uses.push({ endpoint: spec.control.to, path: ['control', 'to'], role: 'target' });
-    }
-    return uses;
-  },
+  endpoints: probeEndpoints,
   describe(spec) {
     const size = spec.size === undefined ? '' : ` with ${spec.size} bytes${spec.df ? ', unfragmented' : ''}`;
     return `${spec.from} ${spec.expect === 'reply' ? 'pings' : 'cannot ping'} ${spec.to}${size}${spec.via === undefined ? '' : ` via ${spec.via}`}`;

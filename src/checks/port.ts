@@ -5,7 +5,7 @@ import { parseEndpoint } from '../places/endpoint.js';
 import { claims } from '../judging/claims.js';
 import { zAddressOn, zControl, zFails } from '../judging/expectation.js';
 import { defineCheck, looksOnly } from './kind.js';
-import type { EndpointUse } from './kind.js';
+import { probeEndpoints } from './probe-endpoints.js';
 import type { ProbeContext } from '../places/context.js';
 import { describeMatcher, match, zMatcher } from '../judging/match.js';
 import { fail, inconclusive } from '../judging/outcome.js';
@@ -91,18 +91,7 @@ export const portCheck = defineCheck<PortSpec>({
   schema: schema as z.ZodType<PortSpec>,
   mayChange: looksOnly,
   timeoutMs: 30_000,
-  endpoints(spec) {
-    const uses: EndpointUse[] = [
-      { endpoint: spec.from, path: ['from'], role: 'vantage' },
-      { endpoint: spec.to, path: ['to'], role: 'target' },
-    ];
-    if (spec.control) {
-      uses.push({ endpoint: spec.control.from, path: ['control', 'from'], role: 'vantage' });
-      if (spec.control.to !== undefined)
-        uses.push({ endpoint: spec.control.to, path: ['control', 'to'], role: 'target' });
-    }
-    return uses;
-  },
+  endpoints: probeEndpoints,
   describe(spec) {
     return `${spec.from} ${spec.expect === 'open' ? 'reaches' : 'cannot reach'} ${spec.to} port ${spec.port}/${spec.proto}${spec.fromPort === undefined ? '' : ` from port ${spec.fromPort}`}${spec.via === undefined ? '' : ` at its address on ${spec.via}`}`;
   },

@@ -21,7 +21,7 @@ import { pass } from '../judging/outcome.js';
 import { attemptBetween } from '../reaching/attempt.js';
 import type { Attempt, Prober, Sent } from '../reaching/attempt.js';
 import { defineCheck, looksOnly } from './kind.js';
-import type { EndpointUse } from './kind.js';
+import { probeEndpoints } from './probe-endpoints.js';
 
 const zCertificate = claims({
   name: z
@@ -191,18 +191,7 @@ export const tlsCheck = defineCheck<TlsSpec>({
   schema: schema as z.ZodType<TlsSpec>,
   mayChange: looksOnly,
   timeoutMs: 30_000,
-  endpoints: (spec) => {
-    const uses: EndpointUse[] = [
-      { endpoint: spec.from, path: ['from'], role: 'vantage' },
-      { endpoint: spec.to, path: ['to'], role: 'target' },
-    ];
-    if (spec.control) {
-      uses.push({ endpoint: spec.control.from, path: ['control', 'from'], role: 'vantage' });
-      if (spec.control.to !== undefined)
-        uses.push({ endpoint: spec.control.to, path: ['control', 'to'], role: 'target' });
-    }
-    return uses;
-  },
+  endpoints: probeEndpoints,
   describe(spec) {
     const { expect } = spec;
     const what = `${spec.to} port ${spec.port}`;

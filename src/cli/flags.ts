@@ -102,23 +102,23 @@ export interface CaptureFlags {
   filter?: string;
 }
 
+/** Values of the options of `netrig up`. */
+export interface UpFlags {
+  provider?: string;
+  inventory?: string;
+  yes?: boolean;
+  scenario?: string;
+  steps: boolean;
+  unsolved?: boolean;
+  isolation: string;
+  offline?: boolean;
+}
+
 /** What the commands do, each with the exit status. Their last argument is the values of the command's options. */
 export interface Handlers {
   run(paths: string[], flags: RunFlags): Promise<number>;
   play(file: string, flags: { port: number; provider?: string; scenario?: string; isolation: string }): Promise<number>;
-  up(
-    file: string,
-    flags: {
-      provider?: string;
-      inventory?: string;
-      yes?: boolean;
-      scenario?: string;
-      steps: boolean;
-      unsolved?: boolean;
-      isolation: string;
-      offline?: boolean;
-    },
-  ): Promise<number>;
+  up(file: string, flags: UpFlags): Promise<number>;
   check(flags: { lab?: string; grep?: string; json?: boolean; reports: string }): Promise<number>;
   exec(endpoint: string, command: string[], flags: LabFlags): Promise<number>;
   ssh(host: string, flags: Pick<LabFlags, 'lab'>): Promise<number>;

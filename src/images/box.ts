@@ -13,23 +13,19 @@ import { type ImageRecipe, recipeKey, requireHostImageRow } from './recipe.js';
 import {
   bootstrap,
   buildTools,
-  builtDirectories,
   codedOrBuild,
   configure,
-  discard,
   diskUsage,
   engineWithImages,
   formatBytes,
-  imagesDirectory,
   inBuildDirectory,
   lockDeadlineMs,
-  removeTree,
   requireBuildTools,
   requireSpace,
-  sweep,
   type BuildSite,
   type ImageOptions,
-} from './store.js';
+} from './build-site.js';
+import { builtDirectories, discard, imagesDirectory, removeTree, sweep, removeBuilt } from './cache-directory.js';
 import { noteUse } from './use.js';
 import { makeDirectory } from '../model/directory.js';
 
@@ -176,33 +172,11 @@ export async function ensureBox(image: string, options: ImageOptions): Promise<V
 /** Removes a box from the cache, of whatever recipe. Answers how many bytes that freed. Throws as `removeHostImage` does. */
 export async function removeBox(image: string): Promise<number> {
   requireHostImageRow(image);
-  const images = imagesDirectory();
-  if ((await lstat(images).catch(() => null)) === null) return 0;
-  const name = cacheName(image);
-  const lock = await takeLock(join(images, `.lock-${name}`), {
-    subject: `the box ${prefix}${image}`,
-    deadlineMs: 1000,
-    signal: new AbortController().signal,
-    progress: () => undefined,
-  });
-  try {
-    let freed = 0;
-    for (const directory of await builtDirectories(name)) {
-      const size = (await readManifest(directory))?.sizeBytes ?? 0;
-      const user = await discard(directory);
-      if (user !== null)
-        throw new NetrigError(
-          'NETRIG_CACHE_LOCKED',
-          `the box ${prefix}${image} is in use by process ${user}, which has a lab or is about to`,
-          { hint: 'Take the lab down first, or wait for the run to end.' },
-        );
-      freed += size;
-    }
-    await sweep(name);
-    return freed;
-  } finally {
-    await lock.release();
-  }
+  return removeBuilt(
+    cacheName(image),
+    `the box ${prefix}${image}`,
+    async (directory) => (await readManifest(directory))?.sizeBytes ?? 0,
+  );
 }
 
 /**

@@ -18,7 +18,7 @@ export function isNoSpaceText(output: string): boolean {
   return noSpace.test(output);
 }
 
-export function isNoSpace(error: unknown): boolean {
+function isNoSpace(error: unknown): boolean {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   return code === 'ENOSPC' || code === 'EDQUOT';
 }

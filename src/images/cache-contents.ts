@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { cacheRoom, listEntries, removeEntry, type CacheEntry, type EntryName } from './cache-entry.js';
-import { removeTree } from './store.js';
+import { removeTree } from './cache-directory.js';
 import { userOf } from './use.js';
 
 /** What the cache holds beside host images, for people: by names that `images rm` takes. */

@@ -7,7 +7,8 @@ import { isNetrigError, messageOf, NetrigError } from '../errors.js';
 import { runCommand } from './build-command.js';
 import { codedIfNoSpace } from './build-failure.js';
 import { takeLock } from './lock.js';
-import { diskUsage, formatBytes, imagesDirectory, removeTree, type ImageOptions } from './store.js';
+import { diskUsage, formatBytes, type ImageOptions } from './build-site.js';
+import { imagesDirectory, removeTree } from './cache-directory.js';
 import { noteUse, userOf } from './use.js';
 import { makeDirectory } from '../model/directory.js';
 

@@ -9,7 +9,7 @@ import { runCommand, runIsolated, type BuildCommandResult } from './build-comman
 import { contentKey, ensureEntry, type BuildPlace } from './cache-entry.js';
 import { codedIfNoSpace } from './build-failure.js';
 import type { HostImage } from './host-image.js';
-import type { ImageOptions } from './store.js';
+import type { ImageOptions } from './build-site.js';
 
 /** A host made of a root file system that is not netrig's: a directory, a tar archive of one, or the archive of an OCI image. */
 export interface ForeignRoot {

@@ -7,7 +7,8 @@ import type { HostImage } from './host-image.js';
 import { hostPackagesPin, requireVersions, type Pins } from './pins.js';
 import { ensureForeignRoot, type ForeignRoot } from './foreign-root.js';
 import { ensurePackageLayer, layerTree, type PackagePlaces } from './package-layer.js';
-import { ensureHostImage, type ImageOptions } from './store.js';
+import type { ImageOptions } from './build-site.js';
+import { ensureHostImage } from './store.js';
 import { join } from 'node:path';
 
 /** The image that netrig’s own tools come from, on hosts whose root file system is not netrig’s: one whose sshd is a single program. */

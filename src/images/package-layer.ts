@@ -8,7 +8,7 @@ import { contentKey, ensureEntry, listEntries, type BuildPlace, type CacheEntry 
 import type { HostImage } from './host-image.js';
 import { findMirror } from './mirror.js';
 import { requireHostImageRow } from './recipe.js';
-import { requireBuildTools, type ImageOptions } from './store.js';
+import { requireBuildTools, type ImageOptions } from './build-site.js';
 
 /** What a layer of Debian packages states of itself. */
 export interface PackageLayerFacts {

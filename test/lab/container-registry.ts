@@ -6,7 +6,8 @@ import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { packTree } from '../../src/images/containers/docker-archive.js';
 import { archiveFile } from '../../src/images/containers/container-archive.js';
-import { ensureHostImage, imagesDirectory } from '../../src/images/store.js';
+import { imagesDirectory } from '../../src/images/cache-directory.js';
+import { ensureHostImage } from '../../src/images/store.js';
 
 /** Container images and a registry of the tests' own, which need none of the Internet. */
 

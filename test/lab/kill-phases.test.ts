@@ -7,7 +7,7 @@ import { expect } from 'chai';
 import type { LedgerEntry } from '../../src/lab/ledger.js';
 import { bootId } from '../../src/lab/process.js';
 import { idsDirectory } from '../../src/providers/local/id-ranges.js';
-import { imagesDirectory } from '../../src/images/store.js';
+import { imagesDirectory } from '../../src/images/cache-directory.js';
 import { localProvider } from '../../src/providers/local/provider.js';
 import { expectNothingLeft, hostPlan, labPlan, machineState, made, missing } from './local-labs.js';
 

@@ -7,7 +7,7 @@ import { expect } from 'chai';
 import type { RunningLab } from '../../src/providers/provider.js';
 import { idsDirectory } from '../../src/providers/local/id-ranges.js';
 import { accessOf } from '../../src/providers/local/leftovers.js';
-import { imagesDirectory } from '../../src/images/store.js';
+import { imagesDirectory } from '../../src/images/cache-directory.js';
 import { tryOverlay } from '../../src/providers/local/isolation.js';
 import { createLocalProvider, localProvider } from '../../src/providers/local/provider.js';
 import { openTransport } from '../../src/providers/local/transport.js';

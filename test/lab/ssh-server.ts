@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir, userInfo } from 'node:os';
 import path from 'node:path';
 import type { Duplex } from 'node:stream';
-import { imagesDirectory } from '../../src/images/store.js';
+import { imagesDirectory } from '../../src/images/cache-directory.js';
 import { noteUse } from '../../src/images/use.js';
 import { generateLabKeys, type LabKeys } from '../../src/ssh/keys.js';
 import type { SshTarget } from '../../src/ssh/ssh.js';

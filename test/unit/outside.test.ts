@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { hostsLinesFor, outsideFilesOf } from '../../src/images/outside-files.js';
 import { planLab } from '../../src/plan/plan.js';
-import { requireUplinkProgram } from '../../src/providers/local/uplink.js';
+import { requireUplinkProgram } from '../../src/providers/shared/uplink.js';
 import { loadScenarioText } from '../../src/scenario/load.js';
 
 function load(top: string, hosts: string, subnet = '10.0.0.0/24') {

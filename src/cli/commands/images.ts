@@ -4,7 +4,7 @@ import { boxImageOf, buildBox, listBoxes, removeBox } from '../../images/box.js'
 import { buildHostImage, listHostImages, removeHostImage } from '../../images/store.js';
 import { formatDuration } from '../../model/duration.js';
 import { exitStatus } from '../../model/verdict.js';
-import { forgetBoxes } from '../../providers/vagrant/machines.js';
+import { forgetBoxes } from '../../providers/vagrant/boxes.js';
 import { onInterrupt } from '../../run/interrupt.js';
 import { note, print, printJson, table, tell } from '../terminal.js';
 

@@ -12,6 +12,7 @@ import { findScenarioFiles } from '../../scenario/load.js';
 import type { Scenario } from '../../scenario/scenario.js';
 import { withoutSteps } from '../../scenario/without-steps.js';
 import { agree, shareInventory } from '../consent.js';
+import type { UpFlags } from '../flags.js';
 import { loadOrPrint } from '../load-or-print.js';
 import { err, note, print, tell } from '../terminal.js';
 
@@ -48,19 +49,7 @@ function tellExercise(told: ReturnType<typeof toldOfExercise>): void {
 }
 
 /** `netrig up`: prints the lab's id on standard output, everything else on standard error. */
-export async function up(
-  file: string,
-  flags: {
-    provider?: string;
-    inventory?: string;
-    yes?: boolean;
-    scenario?: string;
-    steps: boolean;
-    unsolved?: boolean;
-    isolation: string;
-    offline?: boolean;
-  },
-): Promise<number> {
+export async function up(file: string, flags: UpFlags): Promise<number> {
   const [loaded] = await loadOrPrint((await findScenarioFiles([file])).slice(0, 1), {
     provider: flags.provider ?? null,
   });

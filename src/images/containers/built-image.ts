@@ -5,7 +5,7 @@ import { NetrigError, messageOf } from '../../errors.js';
 import { contentKey, ensureEntry, type BuildPlace } from '../cache-entry.js';
 import { containerImageRecipes } from '../container-images.js';
 import { requireNetwork } from '../offline.js';
-import type { ImageOptions } from '../store.js';
+import type { ImageOptions } from '../build-site.js';
 import {
   archiveFile,
   entryName,

@@ -3,7 +3,7 @@ import { basename, join } from 'node:path';
 import { runEngine } from '../container-image-build.js';
 import { contentKey, ensureEntry, type CacheEntry } from '../cache-entry.js';
 import type { HostImage } from '../host-image.js';
-import type { ImageOptions } from '../store.js';
+import type { ImageOptions } from '../build-site.js';
 import { archiveFile, type ContainerArchive } from './container-archive.js';
 
 /** What an engine's store in the cache holds. */

@@ -6,7 +6,7 @@ import { BuildStepFailure } from '../container-image-build.js';
 import { findMirror } from '../mirror.js';
 import { unknownPackage } from '../package-layer.js';
 import { imageRecipe, requireHostImageRow } from '../recipe.js';
-import { bootstrap, configure, requireBuildTools, type ImageOptions } from '../store.js';
+import { bootstrap, configure, requireBuildTools, type ImageOptions } from '../build-site.js';
 import { archiveFile, entryName, type ContainerArchive, type ContainerArchiveFacts } from './container-archive.js';
 import { packTree } from './docker-archive.js';
 import { fileDigest } from './file-digest.js';

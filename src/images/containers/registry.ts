@@ -4,7 +4,7 @@ import { isNetrigError, NetrigError } from '../../errors.js';
 import { contentKey, ensureEntry, listEntries, type BuildPlace } from '../cache-entry.js';
 import { noteUse } from '../use.js';
 import { requireNetwork } from '../offline.js';
-import type { ImageOptions } from '../store.js';
+import type { ImageOptions } from '../build-site.js';
 import { archiveFile, entryName, type ContainerArchive, type ContainerArchiveFacts } from './container-archive.js';
 import {
   canonicalReference,

@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { NetrigError } from '../../errors.js';
 import { contentKey, ensureEntry, type BuildPlace } from '../cache-entry.js';
-import type { ImageOptions } from '../store.js';
+import type { ImageOptions } from '../build-site.js';
 import { archiveFile, entryName, type ContainerArchive, type ContainerArchiveFacts } from './container-archive.js';
 import { fileDigest } from './file-digest.js';
 import { engineName, parseReference } from './reference.js';

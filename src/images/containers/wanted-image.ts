@@ -1,5 +1,5 @@
 import { isNetrigError, NetrigError } from '../../errors.js';
-import type { ImageOptions } from '../store.js';
+import type { ImageOptions } from '../build-site.js';
 import { ensureBuiltImage, type DockerfileSource, type ImageBuilder } from './built-image.js';
 import type { ContainerArchive, ContainerImageSource } from './container-archive.js';
 import { archivePin, imagePackagesPin, requireDigest, requireVersions, type Pins } from '../pins.js';

@@ -1,9 +1,9 @@
 import type { HostPlan } from '../../plan/lab-plan.js';
 import { addressLines } from '../shared/address-lines.js';
 import { quoteArg } from '../../ssh/quote.js';
-import { laySshdDown, layToolsDown } from '../local/brought-tools.js';
-import { toolsPlace } from '../local/tools-place.js';
-import { uplinkLines } from '../local/uplink.js';
+import { laySshdDown, layToolsDown } from '../shared/brought-tools.js';
+import { toolsPlace } from '../shared/tools-place.js';
+import { uplinkLines } from '../shared/uplink.js';
 import { ownPrograms } from './own-programs.js';
 import { gateLines, type OutsideNetwork } from './outside.js';
 import type { SegmentNetwork } from './segments.js';

@@ -4,7 +4,7 @@ import { faultText, type Fault } from '../../model/fault.js';
 import type { LabPlan } from '../../plan/lab-plan.js';
 import { quoteArg } from '../../ssh/quote.js';
 import type { LabFaults, PlantedFault } from '../provider.js';
-import { toolsPlace } from '../local/tools-place.js';
+import { toolsPlace } from '../shared/tools-place.js';
 import { ask, changeMs, type EngineEndpoint } from './engine.js';
 import { execIn } from './host.js';
 import { ownPrograms } from './own-programs.js';

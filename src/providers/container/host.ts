@@ -7,7 +7,7 @@ import type { OutsideFiles } from '../../images/outside-files.js';
 import type { HostPlan, LabPlan } from '../../plan/lab-plan.js';
 import { tarOf } from '../../ssh/tar.js';
 import type { TreeEntry } from '../../ssh/tree.js';
-import { toolsPlace } from '../local/tools-place.js';
+import { toolsPlace } from '../shared/tools-place.js';
 import { ownFilesArchive } from '../shared/own-files.js';
 import { bootDirectory, bootScript, type GivenInterface, ownFiles, wireScript } from './boot-script.js';
 import {

@@ -6,7 +6,8 @@ import type { HostImage, HostImageRow, HostImageStatus } from '../../images/host
 import { takeLock } from '../../images/lock.js';
 import { outerIds } from '../../lab/outer-users.js';
 import { imageRecipe, recipeKey, requireHostImageRow } from '../../images/recipe.js';
-import { ensureHostImage, imagesDirectory, listHostImages } from '../../images/store.js';
+import { imagesDirectory } from '../../images/cache-directory.js';
+import { ensureHostImage, listHostImages } from '../../images/store.js';
 import {
   ask,
   debianArchitecture,

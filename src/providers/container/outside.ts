@@ -5,7 +5,7 @@ import { isNetrigError } from '../../errors.js';
 import { uplink } from '../../model/uplink.js';
 import type { LabPlan } from '../../plan/lab-plan.js';
 import { quoteArg } from '../../ssh/quote.js';
-import { toolsPlace } from '../local/tools-place.js';
+import { toolsPlace } from '../shared/tools-place.js';
 import type { HostEngineImage } from './host.js';
 import { ownPrograms } from './own-programs.js';
 import { ask, changeMs, type EngineEndpoint, type EngineInfo, questionMs } from './engine.js';

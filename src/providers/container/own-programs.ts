@@ -1,4 +1,4 @@
-import { toolsPlace } from '../local/tools-place.js';
+import { toolsPlace } from '../shared/tools-place.js';
 
 /**
  * Shell text that finds netrig's programs: `$at/PATH` is one of the image's, or of the tools', by their own loader; `$box` a static

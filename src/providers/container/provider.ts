@@ -21,7 +21,7 @@ import { containerCapabilities } from './capabilities.js';
 import { openEngine } from './engine.js';
 import type { BootedContainer, ContainerSite, HostEngineImage } from './host.js';
 import { ensureTreeImage } from './tree-image.js';
-import { serveBesideArgv } from '../local/brought-tools.js';
+import { serveBesideArgv } from '../shared/brought-tools.js';
 import { requireSystemd } from '../shared/own-systemd.js';
 import { ensurePackageImage } from './package-image.js';
 import { imageKey } from './image-key.js';

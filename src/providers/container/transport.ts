@@ -1,8 +1,8 @@
-import { once } from 'node:events';
 import { Duplex } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import type Docker from 'dockerode';
-import { serveStandardArgv } from '../local/brought-tools.js';
+import { serveStandardArgv } from '../shared/brought-tools.js';
+import { speaksSsh } from '../shared/speaks-ssh.js';
 import { ask, type EngineEndpoint, engineStatus, isUnreachable, questionMs } from './engine.js';
 
 /** A host's container, and what in it answers SSH. */
@@ -170,24 +170,6 @@ export async function openTransport(
   }
 }
 
-/** Waits for the first bytes and puts them back; false when the stream ended without any. */
-async function speaks(stream: Duplex, signal: AbortSignal): Promise<boolean> {
-  const ended = new AbortController();
-  const end = (): void => ended.abort();
-  stream.once('close', end).once('end', end).on('error', end);
-  try {
-    await once(stream, 'readable', { signal: AbortSignal.any([signal, ended.signal]) });
-    const bytes: unknown = stream.read();
-    if (!Buffer.isBuffer(bytes) || !bytes.toString('latin1').startsWith('SSH-')) return false;
-    stream.unshift(bytes);
-    return true;
-  } catch {
-    return false;
-  } finally {
-    stream.off('close', end).off('end', end);
-  }
-}
-
 /**
  * Waits until the host's sshd has said its first line, and answers that very stream with the line put back. Rejects when
  * `signal` aborts, when the container ends, or when the engine does not answer.
@@ -205,7 +187,7 @@ export async function waitForSshd(
       return null;
     });
     if (stream) {
-      if (await speaks(stream, signal)) return stream;
+      if (await speaksSsh(stream, signal)) return stream;
       stream.destroy();
     }
     signal.throwIfAborted();

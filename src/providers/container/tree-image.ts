@@ -6,7 +6,7 @@ import type { HostImage } from '../../images/host-image.js';
 import { toolsImage } from '../../images/made-to-order.js';
 import { requireHostImageRow } from '../../images/recipe.js';
 import { ensureHostImage } from '../../images/store.js';
-import { toolsPlace } from '../local/tools-place.js';
+import { toolsPlace } from '../shared/tools-place.js';
 import { ask } from './engine.js';
 import {
   type EngineImageOptions,

@@ -2,7 +2,7 @@ import type { HostImage } from '../../images/host-image.js';
 import { outerIds } from '../../lab/outer-users.js';
 import type { LabKeys } from '../../ssh/keys.js';
 import { machineEnvironment } from '../shared/command.js';
-import { laySshdDown, layToolsDown, serveStandardArgv, toolsBin } from './brought-tools.js';
+import { laySshdDown, layToolsDown, serveStandardArgv, toolsBin } from '../shared/brought-tools.js';
 import { deviceActions, deviceNumbers, devicesHere, nodeName } from './devices.js';
 import { idsPerHost } from './id-ranges.js';
 import {
@@ -14,7 +14,7 @@ import {
   runAction,
   unshareActions,
 } from './machine-calls.js';
-import { toolsPlace } from './tools-place.js';
+import { toolsPlace } from '../shared/tools-place.js';
 
 /**
  * What turns fresh namespaces into a host, as actions of `machine-calls.ts`: one process from the machine's root to the host's

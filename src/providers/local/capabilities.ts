@@ -4,13 +4,13 @@ import type { Capability } from '../provider.js';
 import { chrootMend, ownRoot, ownRootWords } from '../../lab/own-root.js';
 import { outerIds } from '../../lab/outer-users.js';
 import { ownIdentity } from '../../lab/process.js';
-import { imagesDirectory } from '../../images/store.js';
+import { imagesDirectory } from '../../images/cache-directory.js';
 import { cgroupLayout, cgroupName, labGroups, viewFor } from './cgroups.js';
 import { probeIsolation } from './isolation.js';
 import { runCommand } from '../shared/command.js';
 import { kernelProbes, probeScript, readProbes, saidByProbes } from '../shared/kernel-probes.js';
 import { findProgram } from '../shared/command.js';
-import { uplinkProgram } from './uplink.js';
+import { uplinkProgram } from '../shared/uplink.js';
 import { inotifySysctl, inotifyUse, missingTools, neighbourLimit, tools } from './machine.js';
 import { delegation, type Requirement, requirementsWithoutRoot } from './without-root.js';
 

@@ -45,7 +45,7 @@ import { machineCalls } from './machine-calls.js';
 import { type SegmentSpace } from './segments.js';
 import { addressLines } from '../shared/address-lines.js';
 import { type HostAccess, waitForSshd } from './transport.js';
-import { startUplink, uplinkLines } from './uplink.js';
+import { startUplink, uplinkLines } from '../shared/uplink.js';
 
 /** What all hosts of one lab have in common. */
 export interface LabSite {

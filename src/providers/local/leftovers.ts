@@ -9,7 +9,7 @@ import type { LabRecord, SweepReport } from '../provider.js';
 import type { HostAccess } from './transport.js';
 import { cgroupLayout, isCgroupOf, killTasks, orphanCgroups, removeCgroups, thaw } from './cgroups.js';
 import { sweepTemporary } from '../../lab/temporary.js';
-import { imagesDirectory } from '../../images/store.js';
+import { imagesDirectory } from '../../images/cache-directory.js';
 import { sweepProbes } from './isolation.js';
 import { sweepRanges } from './id-ranges.js';
 import { sweepQueue } from './queue.js';

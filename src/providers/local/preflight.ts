@@ -7,7 +7,7 @@ import { checkLimits, leastMemoryOf } from './limits.js';
 import { inotifySysctl, inotifyUse, missingTools, neighbourLimit } from './machine.js';
 import type { Need } from './queue.js';
 import { type Room, roomOf } from './room.js';
-import { requireUplinkProgram } from './uplink.js';
+import { requireUplinkProgram } from '../shared/uplink.js';
 import { requirementsWithoutRoot } from './without-root.js';
 import { ownRootWords } from '../../lab/own-root.js';
 import { outerIds } from '../../lab/outer-users.js';

@@ -4,9 +4,10 @@ import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import { isAlive, type ProcessIdentity } from '../../lab/process.js';
+import { speaksSsh } from '../shared/speaks-ssh.js';
 import type { Isolation } from './boot-actions.js';
 import { holdFile } from './host-file.js';
-import { serveArgv } from './brought-tools.js';
+import { serveArgv } from '../shared/brought-tools.js';
 import { enterCommand } from './enter.js';
 
 /** How a host is reached: its PID 1 as the machine knows it, and whether something in it listens. */
@@ -73,24 +74,6 @@ export async function openTransport(access: HostAccess, signal: AbortSignal): Pr
   return access.init === 'systemd' && !access.tools ? connectSocket(access, signal) : spawnSshd(access, signal);
 }
 
-/** Waits for the first bytes and puts them back; false when the stream ended without any. */
-async function speaks(stream: Duplex, signal: AbortSignal): Promise<boolean> {
-  const ended = new AbortController();
-  const end = (): void => ended.abort();
-  stream.once('close', end).once('end', end).on('error', end);
-  try {
-    await once(stream, 'readable', { signal: AbortSignal.any([signal, ended.signal]) });
-    const bytes: unknown = stream.read();
-    if (!Buffer.isBuffer(bytes) || !bytes.toString('latin1').startsWith('SSH-')) return false;
-    stream.unshift(bytes);
-    return true;
-  } catch {
-    return false;
-  } finally {
-    stream.off('close', end).off('end', end);
-  }
-}
-
 /**
  * Waits until the host's sshd has said its first line, which its banner shows, and answers that very stream with the line
  * put back, so that the first connection is not lost for the question. `served`: a stream that an sshd of the host serves already.
@@ -105,7 +88,7 @@ export async function waitForSshd(
     signal.throwIfAborted();
     const stream = given ?? (await openTransport(access, signal).catch(() => null));
     if (stream) {
-      if (await speaks(stream, signal)) return stream;
+      if (await speaksSsh(stream, signal)) return stream;
       stream.destroy();
     }
     if (!isAlive(access.pid1)) throw new Error('its PID 1 ended');

@@ -1,4 +1,4 @@
-import { requireUplinkProgram } from '../local/uplink.js';
+import { requireUplinkProgram } from '../shared/uplink.js';
 import { readFileSync } from 'node:fs';
 import { NetrigError } from '../../errors.js';
 import { findHostImageRow } from '../../images/host-image.js';

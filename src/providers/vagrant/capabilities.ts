@@ -8,14 +8,8 @@ import { kernelProbes, readProbes } from '../shared/kernel-probes.js';
 import { findProgram } from '../shared/command.js';
 import { type Backend, findBackend, givenBox, hasBox, memoryOfMachine, requireBoxes } from './backend.js';
 import { guestProbes } from './guest.js';
-import {
-  bringMachines,
-  endMachines,
-  leastBootMs,
-  type Machines,
-  machinesDirectory,
-  machineTarget,
-} from './machines.js';
+import { bringMachines, endMachines, leastBootMs, type Machines, machineTarget } from './machines.js';
+import { machinesDirectory } from './machines-record.js';
 import { makeDirectorySync } from '../../model/directory.js';
 
 const probeMs = 120_000;

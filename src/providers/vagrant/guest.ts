@@ -5,7 +5,7 @@ import { quoteArg } from '../../ssh/quote.js';
 import { probeScript } from '../shared/kernel-probes.js';
 import { addressLines } from '../shared/address-lines.js';
 import { uplink } from '../../model/uplink.js';
-import { uplinkLines } from '../local/uplink.js';
+import { uplinkLines } from '../shared/uplink.js';
 import { imageScript } from '../ssh/engine-images.js';
 import { labDirectory } from '../ssh/journal.js';
 import type { VagrantInterface } from './vagrant-plan.js';

@@ -6,7 +6,8 @@ import { bootId, isSurelyDead } from '../../lab/process.js';
 import { listRecords, removeRecord } from '../../lab/store.js';
 import type { LabRecord, SweepReport } from '../provider.js';
 import { killCommands } from './command.js';
-import { endMachines, machinesDirectory, type MachinesRecord, readMachinesRecord } from './machines.js';
+import { endMachines } from './machines.js';
+import { machinesDirectory, type MachinesRecord, readMachinesRecord } from './machines-record.js';
 import type { MachineAccess } from './transport.js';
 
 /** What the vagrant provider keeps in `LabRecord.access`. */

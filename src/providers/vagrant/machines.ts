@@ -1,21 +1,11 @@
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import {
-  copyFileSync,
-  linkSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { networkInterfaces } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { isNetrigError, messageOf, NetrigError } from '../../errors.js';
-import { ensureBox, type VagrantBox } from '../../images/box.js';
 import {
   isAlive,
   ownIdentity,
@@ -24,14 +14,13 @@ import {
   signalProcess,
   waitUntilGone,
 } from '../../lab/process.js';
-import { keepLog, labsDirectory } from '../../lab/store.js';
+import { keepLog } from '../../lab/store.js';
 import { connect } from '../../ssh/connection.js';
 import { generateLabKeys, type LabKeys } from '../../ssh/keys.js';
 import { quoteArg } from '../../ssh/quote.js';
 import type { HostConnection, SshTarget } from '../../ssh/ssh.js';
 import { lastLines } from '../shared/last-lines.js';
-import { findProgram } from '../shared/command.js';
-import { type Backend, givenBox, hasBox, memoryOfMachine } from './backend.js';
+import { type Backend, memoryOfMachine } from './backend.js';
 import {
   makeVagrantHome,
   requireVagrant,
@@ -43,8 +32,10 @@ import {
 } from './command.js';
 import { prepareScript } from './guest.js';
 import { endLibvirtd, enterArguments, type PrivateLibvirtd, startLibvirtd } from './libvirtd.js';
-import { parseBoxes, parseSshConfig, type MachineLogin, type VagrantMessage } from './machine-readable.js';
-import { deleteBoxVolumes } from './pool.js';
+import { parseSshConfig, type MachineLogin, type VagrantMessage } from './machine-readable.js';
+import { makePool, poolOf, poolVolume } from './pool.js';
+import { boxesOf, ownOf, type Boxes, type BoxOptions, type FoundBox } from './boxes.js';
+import { machinesDirectory, type MachinesRecord, writeMachinesRecord } from './machines-record.js';
 import { findMachineProcess, type MachineAccess, openTransport } from './transport.js';
 import { plugUplink } from './uplink.js';
 import { type LabShape, managementNetwork, type VagrantPlan, vagrantPlan } from './vagrant-plan.js';
@@ -72,17 +63,6 @@ export interface Machines {
   used: boolean;
 }
 
-/** What stands on disk of machines, for whoever cleans up after their holder. */
-export interface MachinesRecord {
-  id: string;
-  holder: ProcessIdentity;
-  bootId: string;
-  pidNamespace: string;
-  provider: Backend['provider'];
-  /** Once it runs. */
-  libvirtd: PrivateLibvirtd | null;
-}
-
 /** What machines may take to boot at least, ms, whatever a plan says: an emulated processor has no pace to rely on. */
 export const leastBootMs = { kvm: 180_000, qemu: 600_000 } as const;
 const commandMs = { kvm: 120_000, qemu: 300_000 } as const;
@@ -90,26 +70,6 @@ const sshReadyMs = 60_000;
 const pollMs = 500;
 const uplinkEndMs = 10_000;
 const snapshotName = 'netrig';
-
-/** `machines` beside the labs: one directory for each set of machines. */
-export function machinesDirectory(): string {
-  return join(dirname(labsDirectory()), 'machines');
-}
-
-export function readMachinesRecord(directory: string): MachinesRecord | null {
-  try {
-    const record = JSON.parse(readFileSync(join(directory, 'machines.json'), 'utf8')) as MachinesRecord;
-    return Number.isSafeInteger(record.holder?.pid) && typeof record.id === 'string' ? record : null;
-  } catch {
-    return null;
-  }
-}
-
-function writeMachinesRecord(directory: string, record: MachinesRecord): void {
-  const file = join(directory, 'machines.json');
-  writeFileSync(`${file}.new`, `${JSON.stringify(record)}\n`, { mode: 0o600 });
-  renameSync(`${file}.new`, file);
-}
 
 /** What `vagrant` needs to know of machines: where to run, and whose. */
 function commandFor(machines: Pick<Machines, 'directory' | 'libvirtd'>): Pick<VagrantCommand, 'enter' | 'plan'> {
@@ -120,119 +80,13 @@ function commandFor(machines: Pick<Machines, 'directory' | 'libvirtd'>): Pick<Va
   };
 }
 
-export interface BringOptions {
-  signal: AbortSignal;
+export interface BringOptions extends BoxOptions {
   /** Names of the hosts, for messages; in the order of the shape. */
   hostNames: readonly string[];
   /** For all machines together, ms. */
   bootTimeoutMs: number;
-  progress(line: string): void;
   booting(index: number): void;
   booted(index: number): void;
-  /** Asked before boxes are sought or built, and after. */
-  image(image: string, state: 'start' | 'end'): void;
-}
-
-interface FoundBox {
-  box: string;
-  version?: string;
-  own: VagrantBox | null;
-}
-
-async function findBoxFor(image: string, backend: Backend, options: BringOptions): Promise<FoundBox> {
-  const given = givenBox(image);
-  if (given !== null) {
-    if (await hasBox(given, backend.provider)) return { box: given, own: null };
-    throw new NetrigError(
-      'NETRIG_BOX_MISSING',
-      `Vagrant has no box ${JSON.stringify(given)} for ${backend.provider}.`,
-      {
-        hint: `vagrant box add ${given} --provider ${backend.provider}, or take netrig's own: leave NETRIG_VAGRANT_BOX empty.`,
-      },
-    );
-  }
-  const box = await ensureBox(image, { signal: options.signal, progress: options.progress });
-  if (!(await hasBox(box.boxName, backend.provider, box.version))) {
-    options.progress(`adding the box ${box.boxName} to Vagrant's`);
-    // Vagrant takes a version from a description only, not from a box.
-    const description = {
-      name: box.boxName,
-      versions: [{ version: box.version, providers: [{ name: 'libvirt', url: `file://${box.boxFile}` }] }],
-    };
-    const file = join(machinesDirectory(), `.box-${process.pid}-${randomBytes(3).toString('hex')}.json`);
-    writeFileSync(file, JSON.stringify(description));
-    try {
-      await vagrant(['box', 'add', '--provider', 'libvirt', file], {
-        doing: `add the box ${box.boxName}`,
-        timeoutMs: commandMs.qemu,
-        signal: options.signal,
-      });
-    } catch (error) {
-      // Another process may have added it meanwhile.
-      if (options.signal.aborted || !(await hasBox(box.boxName, backend.provider, box.version))) throw error;
-    } finally {
-      rmSync(file, { force: true });
-    }
-  }
-  return { box: box.boxName, version: box.version, own: box };
-}
-
-/** Removes Vagrant's copies of netrig's own boxes of an image, and libvirt's, where there is a Vagrant. */
-export async function forgetBoxes(image: string): Promise<void> {
-  if (findProgram('vagrant') === null) return;
-  const { stdout } = await vagrant(['box', 'list'], { doing: 'list its boxes', timeoutMs: commandMs.qemu });
-  const own = new RegExp(`^netrig-${image}-[0-9a-f]{12}$`);
-  for (const name of new Set(parseBoxes(stdout).map((box) => box.name))) {
-    if (own.test(name))
-      await vagrant(['box', 'remove', '--all', '--force', name], {
-        doing: `remove its box ${name}`,
-        timeoutMs: commandMs.qemu,
-      });
-  }
-  await deleteBoxVolumes(image);
-}
-
-/** The volume that vagrant-libvirt makes of a box; one that is there already is not uploaded. */
-function poolVolume(pool: string, box: VagrantBox): void {
-  const volume = join(pool, `${box.boxName}_vagrant_box_image_${box.version}_box.img`);
-  try {
-    linkSync(box.disk, volume);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EXDEV') throw error;
-    copyFileSync(box.disk, volume);
-  }
-}
-
-/** The storage pool of a private libvirtd: vagrant-libvirt makes one by itself only where it is named `default`. */
-async function makePool(
-  libvirtd: PrivateLibvirtd,
-  directory: string,
-  pool: string,
-  signal: AbortSignal,
-): Promise<void> {
-  const { execa } = await import('execa');
-  const [program, ...args] = enterArguments(libvirtd, directory);
-  const virsh = async (...words: string[]): Promise<void> => {
-    const result = await execa(program, [...args, 'virsh', '--connect', 'qemu:///system', ...words], {
-      reject: false,
-      stdin: 'ignore',
-      timeout: 30_000,
-      cancelSignal: signal,
-      env: vagrantEnvironment(),
-      extendEnv: false,
-    });
-    if (signal.aborted)
-      throw new NetrigError('NETRIG_INTERRUPTED', 'Interrupted while the machines were being made.', {
-        cause: signal.reason,
-      });
-    if (result.exitCode !== 0)
-      throw new NetrigError(
-        'NETRIG_VAGRANT_PROVIDER',
-        `virsh ${words.join(' ')} failed: ${result.stderr.trim() || result.shortMessage}`,
-      );
-  };
-  await virsh('pool-define-as', 'netrig', 'dir', '--target', pool);
-  await virsh('pool-start', 'netrig');
 }
 
 const milestones: readonly [RegExp, string][] = [
@@ -383,34 +237,6 @@ export async function bringMachines(shape: LabShape, backend: Backend, options: 
       });
     throw error;
   }
-}
-
-type Boxes = ReadonlyMap<string, FoundBox>;
-
-/** The box of every image of the shape; they are all of netrig's own, or none is. */
-async function boxesOf(shape: LabShape, backend: Backend, options: BringOptions): Promise<Boxes> {
-  const boxes = new Map<string, FoundBox>();
-  for (const image of new Set(shape.hosts.map((host) => host.image))) {
-    options.image(image, 'start');
-    boxes.set(image, await findBoxFor(image, backend, options));
-    options.image(image, 'end');
-  }
-  const kinds = new Set([...boxes.values()].map((box) => box.own !== null));
-  if (kinds.size > 1)
-    throw new NetrigError('NETRIG_USAGE', "A lab's machines are all of netrig's own boxes, or all of others.", {
-      hint: 'Name a box for every image of the scenario in NETRIG_VAGRANT_BOX, or for none.',
-    });
-  return boxes;
-}
-
-/** netrig's own among the boxes, each once. */
-function ownOf(boxes: Boxes): NonNullable<FoundBox['own']>[] {
-  const own = [...boxes.values()].flatMap((box) => (box.own ? [[box.own.boxName, box.own] as const] : []));
-  return [...new Map(own).values()];
-}
-
-function poolOf(directory: string): string {
-  return join(directory, 'pool');
 }
 
 /** Addresses of this machine. */

@@ -1,5 +1,5 @@
 import type { ProcessIdentity } from '../../lab/process.js';
-import { startUplink } from '../local/uplink.js';
+import { startUplink } from '../shared/uplink.js';
 import { runCommand } from '../shared/command.js';
 import type { PrivateLibvirtd } from './libvirtd.js';
 

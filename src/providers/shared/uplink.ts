@@ -9,7 +9,7 @@ import { ownRootWords } from '../../lab/own-root.js';
 import { identify, type ProcessIdentity } from '../../lab/process.js';
 import { gate, uplink } from '../../model/uplink.js';
 import type { LabPlan } from '../../plan/lab-plan.js';
-import { findProgram, machineEnvironment } from '../shared/command.js';
+import { findProgram, machineEnvironment } from './command.js';
 
 /**
  * The way of a host to the outside: two slirp4netns, ordinary processes of the machine, which speak TCP and UDP for the host as any
