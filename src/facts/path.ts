@@ -34,10 +34,6 @@ const zNeighbours = z.array(
     state: z.array(z.string()).optional(),
   }),
 );
-/** As they stand among other answers: a route has neither a state nor a hardware address. */
-const zAsked = zNeighbours.refine((all) =>
-  all.some(({ state, lladdr }) => state !== undefined || lladdr !== undefined),
-);
 const zLinks = z.array(z.object({ ifname: z.string(), flags: z.array(z.string()) }));
 
 type Route = z.output<typeof zRoutes>[number];
@@ -71,6 +67,17 @@ export function manyPathParts(addresses: readonly string[], prefix: string): Scr
   ];
 }
 
+/**
+ * What a list among other answers is of, by keys that only its kind has: most are routes, and to hold each against all three
+ * shapes takes longer than all else.
+ */
+function kindOfList(list: readonly unknown[]): 'links' | 'neighbours' | 'route' {
+  const some = (key: string): boolean =>
+    list.some((one) => typeof one === 'object' && one !== null && (one as Record<string, unknown>)[key] !== undefined);
+  if (some('ifname')) return 'links';
+  return some('state') || some('lladdr') ? 'neighbours' : 'route';
+}
+
 /** The lists that `ip -j -batch` printed, each on a line of its own. */
 function listsIn(output: string): unknown[][] {
   return output.split('\n').flatMap((line) => {
@@ -90,10 +97,9 @@ export function readPaths(
   const routes = new Map<string, Route>();
   const around: Surroundings = { neighbours: new Map(), links: new Map() };
   for (const list of listsIn(output)) {
-    const links = zLinks.safeParse(list);
-    const neighbours = zAsked.safeParse(list);
-    if (links.success) around.links = linksByName(links.data);
-    else if (neighbours.success) around.neighbours = neighboursByHop(neighbours.data);
+    const kind = kindOfList(list);
+    if (kind === 'links') around.links = linksByName(zLinks.safeParse(list).data ?? []);
+    else if (kind === 'neighbours') around.neighbours = neighboursByHop(zNeighbours.safeParse(list).data ?? []);
     else {
       const route = zRoutes.safeParse(list).data?.[0];
       if (route?.dst !== undefined && familyOf(route.dst) !== 0) routes.set(canonicalAddress(route.dst), route);

@@ -11,10 +11,13 @@ export function isAddress(text: string): boolean {
   return familyOf(text) !== 0;
 }
 
+const octet = '(?:25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)';
+const fourOctets = new RegExp(`^${octet}(?:\\.${octet}){3}$`);
+
 /** 4, 6 or 0 where the text is no address. */
 export function familyOf(text: string): 0 | 4 | 6 {
   // The library throws and catches an error for each text that is no address, which costs more than all else here.
-  if (/^[\d.]+$/.test(text)) return ipaddr.IPv4.isValidFourPartDecimal(text) ? 4 : 0;
+  if (/^[\d.]+$/.test(text)) return fourOctets.test(text) ? 4 : 0;
   return text.includes(':') && ipaddr.IPv6.isValid(text) ? 6 : 0;
 }
 
@@ -97,5 +100,5 @@ export function nthAddress(subnet: Cidr, n: number): string {
 
 /** One spelling per address, for comparison (`fe80::1`, `10.0.0.1`). */
 export function canonicalAddress(address: string): string {
-  return parsed(address).toString();
+  return fourOctets.test(address) ? address : parsed(address).toString();
 }

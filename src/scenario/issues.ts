@@ -215,6 +215,9 @@ function unknownKey(
   };
 }
 
+/** A program of its own for each schema takes longer to make than a file's few values take by the schema itself. */
+export const interpreted = { jitless: true } as const;
+
 /** Parses by a schema; problems have their paths below `base`, and sentences for people. */
 export function check<T>(
   schema: z.ZodType<T>,
@@ -222,7 +225,7 @@ export function check<T>(
   base: Path,
   otherKeys: readonly string[] = [],
 ): Checked<T> {
-  const result = schema.safeParse(data, { error: sentence, reportInput: true });
+  const result = schema.safeParse(data, { error: sentence, reportInput: true, ...interpreted });
   if (result.success) return { ok: true, value: result.data };
   const problems: Problem[] = [];
 
@@ -332,7 +335,7 @@ function wouldDo(schema: z.ZodType, data: unknown, path: Path, from: string, key
   const map = valueAt(renamed, path) as Record<string, unknown>;
   map[key] = map[from];
   delete map[from];
-  const result = schema.safeParse(renamed);
+  const result = schema.safeParse(renamed, interpreted);
   const at = [...path, key];
   return result.success || !issuesBelow(result.error.issues, []).some((one) => samePath(one.slice(0, at.length), at));
 }

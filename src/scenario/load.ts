@@ -9,8 +9,8 @@ import {
   statSync,
   type Stats,
 } from 'node:fs';
-import { open } from 'node:fs/promises';
 import path from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { messageOf, NetrigError } from '../errors.js';
 import { catalogueBeside, isCatalogueFile } from './catalogue.js';
 import type { Catalogue } from './covers.js';
@@ -115,33 +115,11 @@ const notAFile = (file: string): NetrigError =>
   new NetrigError('NETRIG_SCENARIO_READ', `${file} is not a regular file.`, { hint: 'Name a scenario file.' });
 
 /** Throws NETRIG_SCENARIO_READ for a file that cannot be read; everything wrong inside it is a diagnostic. */
-export async function loadScenarioFile(file: string, options: LoadOptions = {}): Promise<LoadedScenario> {
-  const absolute = path.resolve(file);
-  let bytes: Buffer;
-  try {
-    // Opening a FIFO for reading would wait for its writer.
-    if (!statSync(absolute).isFile()) throw notAFile(file);
-    const handle = await open(absolute, 'r');
-    try {
-      const buffer = Buffer.alloc(Math.min((await handle.stat()).size, maxFileBytes) + 1);
-      let length = 0;
-      for (let read = -1; read !== 0 && length < buffer.length; length += read)
-        read = (await handle.read(buffer, length, buffer.length - length, null)).bytesRead;
-      bytes = buffer.subarray(0, length);
-    } finally {
-      await handle.close();
-    }
-  } catch (error) {
-    throw error instanceof NetrigError ? error : readError(file, error);
-  }
-  return loadBytes(bytes, absolute, options);
-}
-
-/** As `loadScenarioFile`, for callers that cannot wait (a `require` hook). */
 export function loadScenarioFileSync(file: string, options: LoadOptions = {}): LoadedScenario {
   const absolute = path.resolve(file);
   let bytes: Buffer;
   try {
+    // Opening a FIFO for reading would wait for its writer.
     if (!statSync(absolute).isFile()) throw notAFile(file);
     const handle = openSync(absolute, 'r');
     try {
@@ -159,6 +137,12 @@ export function loadScenarioFileSync(file: string, options: LoadOptions = {}): L
   return loadBytes(bytes, absolute, options);
 }
 
+/** As `loadScenarioFileSync`, after whatever else is waiting has had its turn: of many files, between one and the next. */
+export async function loadScenarioFile(file: string, options: LoadOptions = {}): Promise<LoadedScenario> {
+  await setImmediate();
+  return loadScenarioFileSync(file, options);
+}
+
 /** Loads files that run together: two of them with one name are a mistake of the later one. Throws NETRIG_SCENARIO_READ. */
 export async function loadScenarioFiles(
   files: readonly string[],
@@ -166,7 +150,8 @@ export async function loadScenarioFiles(
 ): Promise<LoadedScenario[]> {
   const loaded: LoadedScenario[] = [];
   const owners = new Map<string, string>();
-  for (const one of await inOrder(files, (file) => loadScenarioFile(file, options))) {
+  for (const file of files) {
+    const one = await loadScenarioFile(file, options);
     const owner = one.name === null ? undefined : owners.get(one.name);
     if (owner !== undefined && owner !== one.file) {
       const diagnostic = one.source.diagnostic(
@@ -185,16 +170,6 @@ export async function loadScenarioFiles(
     loaded.push(one);
   }
   return loaded;
-}
-
-/** How many files are open at once. */
-const filesAtOnce = 16;
-
-async function inOrder<In, Out>(items: readonly In[], work: (item: In) => Promise<Out>): Promise<Out[]> {
-  const out: Out[] = [];
-  for (let at = 0; at < items.length; at += filesAtOnce)
-    out.push(...(await Promise.all(items.slice(at, at + filesAtOnce).map(work))));
-  return out;
 }
 
 const scenarioExtension = /\.ya?ml$/i;

@@ -1,4 +1,4 @@
-import { Composer, isAlias, isMap, isScalar, isSeq, Lexer, LineCounter, Parser } from 'yaml';
+import { Composer, isAlias, isMap, isScalar, isSeq, Lexer, Parser } from 'yaml';
 import type { Alias, Document, Node, Pair, YAMLError } from 'yaml';
 import { formatPath } from './diagnostic.js';
 import type { Diagnostic, Path, Stretch } from './diagnostic.js';
@@ -55,7 +55,6 @@ export interface ScenarioSource {
 interface Reading {
   text: string;
   file: string;
-  counter: LineCounter;
   lineStarts: number[];
   /** Behind the last character that is no blank. */
   textEnd: number;
@@ -199,7 +198,7 @@ function firstInvalid(bytes: Uint8Array): number {
 function reader(text: string, file: string): Reading {
   const lineStarts = [0];
   for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) lineStarts.push(at + 1);
-  return { text, file, counter: new LineCounter(), lineStarts, textEnd: text.trimEnd().length };
+  return { text, file, lineStarts, textEnd: text.trimEnd().length };
 }
 
 function stretchOf(node: unknown, fallback: Stretch): Stretch {
@@ -292,7 +291,7 @@ type Complain = (stretch: Stretch, message: string, path?: Path) => void;
 
 /** `null` after a complaint that leaves nothing to look at. */
 function compose(reading: Reading, complain: Complain): Document.Parsed[] | null {
-  const parser = new Parser(reading.counter.addNewLine);
+  const parser = new Parser();
   const composer = new Composer({ prettyErrors: false, uniqueKeys: false, version: '1.2', keepSourceTokens: false });
   const documents: Document.Parsed[] = [];
   for (const lexeme of new Lexer().lex(reading.text)) {

@@ -8,6 +8,7 @@ import type { Catalogue } from './covers.js';
 import { formatPath, sortedDiagnostics } from './diagnostic.js';
 import type { Diagnostic } from './diagnostic.js';
 import { hintsOf } from './hints.js';
+import { interpreted } from './issues.js';
 import type { Kinds } from './kinds.js';
 import { startOf } from './passes/engines.js';
 import { containerImages } from './passes/container-images.js';
@@ -315,7 +316,10 @@ function readTop({ data, mistakes }: Reading): Partial<Top> {
     if (key in data) {
       const parsed = mistakes.parse(schema, data[key], [key]);
       if (parsed.ok) top[key] = parsed.value;
-    } else if (schema.safeParse(undefined).success) top[key] = schema.parse(undefined);
+      continue;
+    }
+    const absent = schema.safeParse(undefined, interpreted);
+    if (absent.success) top[key] = absent.data;
     else {
       const what = key === 'scenario' ? 'a name such as overlay-consul' : 'one line that says what the scenario shows';
       missingTop(mistakes, data, key, `"${key}" is missing: ${what}`);

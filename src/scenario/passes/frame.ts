@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import type { Path } from '../diagnostic.js';
+import { interpreted } from '../issues.js';
 import type { Checked } from '../issues.js';
 import type { DataMap } from '../source.js';
 import type { Mistakes } from './mistakes.js';
@@ -17,7 +18,7 @@ function fieldsOf(schema: z.ZodObject): Field[] {
   let known = fields.get(schema);
   if (known === undefined) {
     known = Object.entries(schema.shape as Record<string, z.ZodType>).map(([key, one]) => {
-      const absent = one.safeParse(undefined);
+      const absent = one.safeParse(undefined, interpreted);
       return { key, schema: one, wanted: !absent.success || absent.data !== undefined };
     });
     fields.set(schema, known);
@@ -40,7 +41,7 @@ export function parseFrame<Frame>(
   const value: Record<string, unknown> = {};
   for (const { key, schema: field, wanted } of fieldsOf(schema)) {
     if (!wanted && !(key in data)) continue;
-    const parsed = field.safeParse(data[key]);
+    const parsed = field.safeParse(data[key], interpreted);
     if (!parsed.success) return mistakes.parse(schema as z.ZodType<Frame>, data, path);
     value[key] = parsed.data;
   }
