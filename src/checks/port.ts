@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { zDuration, zEndpoint, zPort, zTarget } from '../language/fields.js';
 import { connectSighting, sendConnect } from '../probes/connect-send.js';
-import { parseEndpoint } from '../places/endpoint.js';
 import { claims } from '../judging/claims.js';
 import { zAddressOn, zControl, zFails } from '../judging/expectation.js';
 import { defineCheck, looksOnly } from './kind.js';
@@ -11,14 +10,14 @@ import { describeMatcher, match, zMatcher } from '../judging/match.js';
 import { fail, inconclusive } from '../judging/outcome.js';
 import { neighbourSilent } from '../facts/path.js';
 import type { ResolvedTarget } from '../probes/target.js';
-import { isVantageProblem, resolveVantage } from '../places/vantage.js';
 import type { Vantage } from '../places/vantage.js';
 import { quoteArgv } from '../ssh/quote.js';
 import { attemptBetween } from '../reaching/attempt.js';
 import type { Attempt, Sent } from '../reaching/attempt.js';
-import type { Cause, Outcome } from '../model/verdict.js';
+import type { Outcome } from '../model/verdict.js';
 import type { ConnectResult } from '../probes/connect-send.js';
-import { publishedAt } from '../facts/published.js';
+import { watchPublished, withContainer } from '../reaching/published-port.js';
+import type { GotIt } from '../reaching/published-port.js';
 
 const zAnswer = claims({
   receive: zMatcher
@@ -30,7 +29,7 @@ const zAnswer = claims({
     .literal('open')
     .optional()
     .describe(
-      'At a TCP port that a container publishes: the container itself must accept, too. docker-proxy accepts for one that does not, and the kernel for one that is paused.',
+      'At a TCP port that a container publishes: the container itself must accept, too, and the connection come in there. docker-proxy accepts for one that does not, the kernel for one that is paused, and a rule may lead elsewhere.',
     ),
 });
 
@@ -96,6 +95,8 @@ export const portCheck = defineCheck<PortSpec>({
     return `${spec.from} ${spec.expect === 'open' ? 'reaches' : 'cannot reach'} ${spec.to} port ${spec.port}/${spec.proto}${spec.fromPort === undefined ? '' : ` from port ${spec.fromPort}`}${spec.via === undefined ? '' : ` at its address on ${spec.via}`}`;
   },
   async run(spec, context) {
+    let sentTo: ResolvedTarget | null = null;
+    let gotIt: GotIt | null = null;
     const outcome = await attemptBetween(
       context,
       spec,
@@ -103,7 +104,11 @@ export const portCheck = defineCheck<PortSpec>({
         fails: spec.expect === 'open' ? null : spec.expect.fails,
         success: () => `${spec.to} port ${spec.port}/${spec.proto} is open`,
         service: { proto: spec.proto, port: spec.port },
-        send: (source, target) => sendPort(spec, context, source, target),
+        send: async (source, target) => {
+          sentTo = target;
+          gotIt = spec.behind === undefined ? null : await watchPublished(context, source, target, spec.port);
+          return sendPort(spec, context, source, target);
+        },
         waitMs: spec.wait,
         ...(spec.fromPort === undefined ? {} : { fromPort: spec.fromPort }),
         again: (source, target) => commandAgain(spec, source, target),
@@ -111,7 +116,8 @@ export const portCheck = defineCheck<PortSpec>({
       },
       (attempt) => settle(spec, attempt),
     );
-    return outcome.verdict === 'pass' && spec.expect === 'open' ? withContainer(spec, context, outcome) : outcome;
+    if (outcome.verdict !== 'pass' || spec.expect !== 'open' || spec.proto !== 'tcp' || sentTo === null) return outcome;
+    return withContainer(context, { ...spec, target: sentTo, gotIt }, outcome);
   },
 });
 
@@ -182,44 +188,4 @@ function settle(spec: PortSpec, { source, target, sent }: Attempt): Outcome | nu
     `${target.label} port ${spec.port}/${spec.proto} answered, but the answer ${matched.sentence}`,
     { expected: describeMatcher(spec.receive), actual: text.slice(0, 2000) },
   );
-}
-
-/** Who accepts at a port that a container publishes, where it may be somebody else than the container. */
-async function withContainer(spec: PortSpec, context: ProbeContext, outcome: Outcome): Promise<Outcome> {
-  const to = parseEndpoint(spec.to, context.plan);
-  const owner = context.plan.hosts.find(
-    ({ name, interfaces }) =>
-      (to.kind === 'host' && to.host === name) ||
-      (to.kind === 'address' && interfaces.some(({ address }) => address?.split('/')[0] === to.address)) ||
-      // A host's own loopback, which only docker-proxy serves.
-      (to.kind === 'address' && to.address.startsWith('127.') && spec.from === name),
-  );
-  const published =
-    owner?.engine === true && spec.proto === 'tcp' ? await publishedAt(context, owner.name, spec.port, 'tcp') : null;
-  if (!owner || !published)
-    return spec.behind === undefined
-      ? outcome
-      : inconclusive(`${outcome.reason}, but no container is known to publish the port ${spec.port} of ${spec.to}`);
-  const { container, state, address, port } = published;
-  const behind = `the container ${container} behind it`;
-  const not = (cause: Cause, text: string): Outcome =>
-    spec.behind === undefined
-      ? { ...outcome, reason: `${outcome.reason}; ${text}` }
-      : fail(cause, `${outcome.reason}, but ${text}`, {
-          expected: `${container} accepts at port ${port}`,
-          actual: cause,
-        });
-  if (state === 'paused') return not('no-answer', `${behind} is paused: the connection is accepted in its place`);
-  if (address === null)
-    return spec.behind === undefined ? outcome : inconclusive(`${outcome.reason}, but ${behind} has no address`);
-  const host = await resolveVantage(context, { kind: 'host', host: owner.name });
-  if (isVantageProblem(host)) return outcome;
-  const target: ResolvedTarget = { address, family: 4, label: container, how: 'its own', owner: null };
-  const { sighting } = await sendConnect(context, host, target, { proto: 'tcp', port, waitMs: spec.wait });
-  if (sighting?.saw === 'open') return outcome;
-  if (sighting?.saw === 'error' && sighting.errno === 'ECONNREFUSED')
-    return not('refused', `accepted by docker-proxy of ${owner.name}: ${behind} refuses at its port ${port}`);
-  return spec.behind === undefined
-    ? outcome
-    : inconclusive(`${outcome.reason}, but whether ${behind} accepts at its port ${port} could not be seen`);
 }

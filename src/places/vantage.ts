@@ -178,9 +178,13 @@ const zInspect = z.object({
   }),
 });
 
-/** The facts in an engine's answer, or what is wrong with it. Networks are in the order of their names. */
+/**
+ * The facts in an engine's answer about the container that was `asked` for, or what is wrong with it. Networks are in the order of
+ * their names. The engine takes the beginning of an id for a name, too (`db`, where there is none): that is another container.
+ */
 export function readInspect(
   json: string,
+  asked: string,
 ): ContainerFacts | { missing: string } | { stopped: string } | { unreadable: string } {
   let raw: unknown;
   try {
@@ -197,6 +201,7 @@ export function readInspect(
   if (!parsed.success)
     return { unreadable: `the engine's answer lacks ${parsed.error.issues[0]?.path.join('.') ?? 'fields'}` };
   const { Id, Name, State, HostConfig, Config, NetworkSettings } = parsed.data;
+  if (Name !== `/${asked}` && Id !== asked) return { missing: `${asked} begins the id of another container, ${Name}` };
   if (!State.Running || State.Pid === 0) {
     const how = State.Status === 'exited' ? `exited with status ${State.ExitCode ?? 'unknown'}` : State.Status;
     const error = engineError(State.Error);
@@ -294,7 +299,7 @@ async function containerVantage(
     );
   const factsIn = ({ parts }: Awaited<ReturnType<typeof ask>>): ReturnType<typeof readInspect> | null => {
     const answer = parts.get('inspect');
-    return answer ? readInspect(answer.output) : null;
+    return answer ? readInspect(answer.output, endpoint.container) : null;
   };
   let script = await ask(host.beside !== undefined);
   let facts = factsIn(script);

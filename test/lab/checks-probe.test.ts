@@ -363,11 +363,21 @@ describe('probes, on real hosts', function () {
         await comesTo({ verdict: 'pass', reason: proxy }, portCheck, inward);
         await comesTo({ verdict: 'fail', cause: 'refused' }, portCheck, { ...inward, expect: { behind: 'open' } });
         await comesTo({ verdict: 'pass' }, portCheck, { ...outward, expect: { behind: 'open' } });
+        await run(
+          'node1',
+          'docker run -d --name elsewhere -p 8090:80 busybox httpd -f -p 80 && iptables -t nat -I PREROUTING -p tcp --dport 8089 -j DNAT --to-destination "$(docker inspect -f "{{.NetworkSettings.IPAddress}}" elsewhere):80"',
+        );
+        const another = /nothing of it came in at node1\/outward/;
+        await comesTo({ verdict: 'fail', cause: 'wrong-answer', reason: another }, portCheck, {
+          ...outward,
+          expect: { behind: 'open' },
+        });
+        await run('node1', 'iptables -t nat -D PREROUTING 1 && docker rm -f elsewhere');
         await run('node1', 'docker pause outward');
         await comesTo({ verdict: 'pass', reason: /outward behind it is paused/ }, portCheck, outward);
         await comesTo({ verdict: 'fail', cause: 'no-answer' }, portCheck, { ...outward, expect: { behind: 'open' } });
       } finally {
-        await run('node1', 'docker unpause outward; docker rm -f inward outward');
+        await run('node1', 'docker unpause outward; docker rm -f inward outward elsewhere');
       }
     });
     it('cannot know what silence over UDP means, nor what a port does on which nobody listens', async () => {

@@ -153,7 +153,7 @@ describe("the engine's answer about a container", () => {
       NetworkSettings: { Networks: { n1: { NetworkID: 'x', IPAddress: '10.0.0.2', IPPrefixLen: 24, Gateway: '' } } },
     });
   it('gives pid, networks and addresses; empty texts are none', () => {
-    const read = readInspect(answer({ Status: 'running', Running: true, Pid: 42 }));
+    const read = readInspect(answer({ Status: 'running', Running: true, Pid: 42 }), 'web');
     expect(read).to.include({ name: 'web', pid: 42 });
     expect((read as ContainerFacts).networks[0]).to.include({
       name: 'n1',
@@ -164,13 +164,19 @@ describe("the engine's answer about a container", () => {
     });
   });
   it('tells stopped, missing and unreadable apart', () => {
-    expect(readInspect(answer({ Status: 'exited', Running: false, Pid: 0, ExitCode: 3 }))).to.deep.equal({
+    expect(readInspect(answer({ Status: 'exited', Running: false, Pid: 0, ExitCode: 3 }), 'web')).to.deep.equal({
       stopped: 'exited with status 3',
     });
-    expect(readInspect('{"message":"No such container: web"}')).to.have.property('missing');
-    expect(readInspect('{"message":"page not found"}')).to.have.property('unreadable');
-    expect(readInspect('Cannot connect to the Docker daemon')).to.have.property('unreadable');
-    expect(readInspect('{}')).to.have.property('unreadable');
+    expect(readInspect('{"message":"No such container: web"}', 'web')).to.have.property('missing');
+    expect(readInspect('{"message":"page not found"}', 'web')).to.have.property('unreadable');
+    expect(readInspect('Cannot connect to the Docker daemon', 'web')).to.have.property('unreadable');
+    expect(readInspect('{}', 'web')).to.have.property('unreadable');
+  });
+  it('is about the container of that name alone: the engine takes the beginning of an id for a name', () => {
+    const running = answer({ Status: 'running', Running: true, Pid: 42 });
+    expect(readInspect(running, 'ab')).to.have.property('missing');
+    expect(readInspect(running, 'abc')).to.include({ name: 'web' });
+    expect(readInspect(answer({ Status: 'exited', Running: false, Pid: 0 }), 'ab')).to.have.property('missing');
   });
 });
 

@@ -7,6 +7,7 @@ import { reachCheck } from '../../src/checks/reach.js';
 import type { Outcome } from '../../src/model/verdict.js';
 import { fakeLab } from '../fakes/lab.js';
 import type { FakeOptions, Row } from '../fakes/lab.js';
+import { receives } from '../fakes/received.js';
 import { arpingText, fpingAlive, fpingSilent, pingText } from '../fakes/sayings.js';
 
 /** What the tools said, spec → verdict, cause, and what of it is said to the reader. */
@@ -622,6 +623,27 @@ const published = (state: 'running' | 'paused'): Partial<FakeOptions> => ({
     },
   },
 });
+/** The same port of two addresses of one host, each of another container: that of the other address comes first. */
+const publishedTwice: Partial<FakeOptions> = {
+  hosts: {
+    a,
+    b: {
+      ...b,
+      gateway: '10.0.0.1',
+      added: { eth0: ['10.0.0.22/24'], docker0: ['172.17.0.1/16'] },
+      containers: {
+        other: {
+          on: { bridge: '172.17.0.2/16' },
+          inspect: { Ports: [{ IP: '10.0.0.22', PrivatePort: 80, PublicPort: 8080, Type: 'tcp' }] },
+        },
+        mine: {
+          on: { bridge: '172.17.0.3/16' },
+          inspect: { Ports: [{ IP: B, PrivatePort: 80, PublicPort: 8080, Type: 'tcp' }] },
+        },
+      },
+    },
+  },
+};
 const accepts: Row = { at: 'a', tool: 'perl', about: B, port: 8080, says: 'open 0.3' };
 cases.push(
   {
@@ -658,6 +680,34 @@ cases.push(
     kind: port,
     spec: { from: 'a', to: 'b', port: 8080, expect: { behind: 'open' } },
     is: 'pass',
+  },
+  {
+    title: 'the same, where it does, and gets nothing of what another one accepts in its place',
+    lab: published('running'),
+    said: [accepts, serves('b', 80), receives('b/web', {})],
+    kind: port,
+    spec: { from: 'a', to: 'b', port: 8080, expect: { behind: 'open' } },
+    is: 'fail',
+    cause: 'wrong-answer',
+    reason: /nothing of it came in at b\/web/,
+  },
+  {
+    title: 'the same, where it gets it',
+    lab: published('running'),
+    said: [accepts, serves('b', 80), receives('b/web', { 'Ip.InReceives': 3, 'Ip.InDelivers': 3, 'Tcp.InSegs': 3 })],
+    kind: port,
+    spec: { from: 'a', to: 'b', port: 8080, expect: { behind: 'open' } },
+    is: 'pass',
+  },
+  {
+    title: 'one port of two addresses, published by two containers, of which that of the other address accepts',
+    lab: publishedTwice,
+    said: [accepts, { at: 'b', tool: 'perl', about: '172.17.0.2', port: 80, says: 'open 0.1' }],
+    kind: port,
+    spec: { from: 'a', to: 'b', port: 8080, expect: { behind: 'open' } },
+    is: 'fail',
+    cause: 'refused',
+    reason: /the container mine behind it refuses/,
   },
 );
 
