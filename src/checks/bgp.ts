@@ -7,7 +7,7 @@ import type { BgpNeighbour, BgpPath } from '../facts/frr.js';
 import type { ProbeContext } from '../places/context.js';
 import type { Vantage } from '../places/vantage.js';
 import { aloneWhenAbsent, claims, zCount } from '../judging/claims.js';
-import { judgeEachEntry, judgeEntries } from '../judging/entries.js';
+import { judgeEachEntry, judgeEntries, noneWillDo } from '../judging/entries.js';
 import { describeWanted } from '../judging/finding.js';
 import { absent, zMatcher } from '../judging/match.js';
 import { inconclusive } from '../judging/outcome.js';
@@ -83,7 +83,7 @@ const showPath = ({ prefix, via, path, best, multipath }: BgpPath): string =>
 async function judgeRoute(spec: Spec, route: string, context: ProbeContext, place: Vantage): Promise<Outcome> {
   const { absent: none, count, state: _state, as: _as, received: _received, sent: _sent, ...wanted } = spec.expect;
   const answer = await bgpPaths(context, place, parseCidr(route)!.family);
-  if (!('facts' in answer)) return silence(answer, none ? null : describe(spec));
+  if (!('facts' in answer)) return silence(answer, noneWillDo(spec.expect) ? null : describe(spec));
   const all = answer.facts.filter(({ prefix }) => samePrefix(prefix, route));
   const question = {
     what: `path to ${route} in BGP on ${spec.on}`,
@@ -110,7 +110,7 @@ async function run(spec: Spec, context: ProbeContext): Promise<Outcome> {
   if (spec.route !== undefined) return judgeRoute(spec, spec.route, context, place);
   const { absent: none, count, state, as, received, sent } = spec.expect;
   const answer = await bgpNeighbours(context, place, spec.family ?? 4);
-  if (!('facts' in answer)) return silence(answer, none ? null : describe(spec));
+  if (!('facts' in answer)) return silence(answer, noneWillDo(spec.expect) ? null : describe(spec));
   const meant = spec.neighbour === undefined ? null : await addressesMeant(context, spec.neighbour);
   if (meant !== null && 'unknown' in meant) return inconclusive(meant.unknown);
   return judgeEachEntry({

@@ -8,7 +8,7 @@ import type { TrackedConnection, Tuple } from '../facts/conntrack.js';
 import type { ProbeContext } from '../places/context.js';
 import type { Vantage } from '../places/vantage.js';
 import { claims, zCount } from '../judging/claims.js';
-import { judgeEntries } from '../judging/entries.js';
+import { judgeEntries, noneWillDo } from '../judging/entries.js';
 import { describeWanted, findings } from '../judging/finding.js';
 import { absent, describeMatcher, zMatcher } from '../judging/match.js';
 import { inconclusive } from '../judging/outcome.js';
@@ -111,7 +111,7 @@ async function run(spec: Spec, context: ProbeContext): Promise<Outcome> {
   const { protocol, src, dst, sport, dport, expect } = spec;
   const { absent: none, count, reply = {}, state, replied, assured, mark } = expect;
   // A namespace begins to track when a rule needs it: an empty table shows nothing.
-  if (none && tracked.length === 0)
+  if (noneWillDo(expect) && tracked.length === 0)
     return inconclusive(`${spec.on} tracks no connection at all: nothing shows that it would have tracked this one`);
   const selector = { protocol, src, dst, sport, dport };
   const inReply = Object.fromEntries(Object.entries(reply).map(([name, matcher]) => [`reply ${name}`, matcher]));

@@ -17,6 +17,12 @@ import type { Vantage } from '../places/vantage.js';
 const memberStates = { alive: 1, leaving: 2, left: 3, failed: 4 } as const;
 type MemberState = keyof typeof memberStates;
 
+/** Whether no key at all with a prefix is as expected. */
+function emptyWillDo({ count, keys }: { count?: Matcher | undefined; keys?: Matcher | undefined }): boolean {
+  if (count === undefined && keys === undefined) return false;
+  return (count === undefined || match(count, 0).ok) && (keys === undefined || match(keys, []).ok);
+}
+
 const zSpec = z
   .strictObject({
     on: zEndpoint.describe('Where Consul’s HTTP API is asked from: a host, a container or a network namespace.'),
@@ -94,7 +100,9 @@ const zSpec = z
         ? undefined
         : {
             ...kv,
-            exists: expect.absent !== true,
+            // No key at all, by whichever word.
+            exists: expect.absent !== true && !emptyWillDo(expect),
+            absent: expect.absent === true,
             value: expect.value,
             json: expect.json,
             count: expect.count,
@@ -249,7 +257,7 @@ async function judgeKv(
     const keys = listed.filter((key) => key !== name || !key.endsWith('/'));
     if (keys.length === 0) return missing();
     const shown = `${keys.length} (${keys.slice(0, 5).join(', ')}${keys.length > 5 ? ', …' : ''})`;
-    if (!wanted.exists)
+    if (wanted.absent)
       return fail('present', `Consul’s store holds keys that begin with ${name}: ${shown}`, {
         expected: 'absent',
         actual: keys.join('\n'),
@@ -373,7 +381,7 @@ export const consulCheck = defineCheck<Spec>({
             .join(', '),
       spec.kv === undefined
         ? ''
-        : `${spec.kv.exists ? '' : 'no '}${spec.kv.key === undefined ? `keys that begin with ${spec.kv.prefix}` : `key ${spec.kv.key}`}`,
+        : `${spec.kv.absent ? 'no ' : ''}${spec.kv.key === undefined ? `keys that begin with ${spec.kv.prefix}` : `key ${spec.kv.key}`}`,
       spec.health === undefined
         ? ''
         : `${describeMatcher(spec.health.passing)} passing instances of ${spec.health.service}`,

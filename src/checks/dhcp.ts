@@ -6,7 +6,7 @@ import { discoverDhcp } from '../probes/dhcp-discover.js';
 import type { DhcpOffer } from '../probes/dhcp-discover.js';
 import type { ProbeContext } from '../places/context.js';
 import { aloneWhenAbsent, claims, zCount } from '../judging/claims.js';
-import { judgeEachEntry } from '../judging/entries.js';
+import { judgeEachEntry, noneWillDo } from '../judging/entries.js';
 import { describeWanted } from '../judging/finding.js';
 import { absent, zMatcher } from '../judging/match.js';
 import { fail, inconclusive, withDiagnosis } from '../judging/outcome.js';
@@ -56,7 +56,7 @@ async function run(spec: Spec, context: ProbeContext): Promise<Outcome> {
   const offers = firstOfEach(answer.offers);
   const { absent: none, count, ...wanted } = spec.expect;
   const what = `DHCP offer to ${spec.from} on ${spec.interface}`;
-  if (offers.length === 0 && !none) {
+  if (offers.length === 0 && !noneWillDo(spec.expect)) {
     const failed = fail('no-answer', `nobody makes a ${what}`, { expected: describe(spec), actual: 'no offer' });
     return withDiagnosis(failed, await diagnose(context, { source: place, device: spec.interface }));
   }
@@ -76,7 +76,7 @@ async function run(spec: Spec, context: ProbeContext): Promise<Outcome> {
     expect: { absent: none, count },
     wanted,
   });
-  if (none && outcome.verdict === 'pass')
+  if (offers.length === 0 && outcome.verdict === 'pass')
     return {
       ...outcome,
       reason: `nobody makes a ${what}`,

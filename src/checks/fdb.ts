@@ -8,7 +8,7 @@ import { listLinks } from '../facts/links.js';
 import type { ProbeContext } from '../places/context.js';
 import type { Vantage } from '../places/vantage.js';
 import { claims, zCount } from '../judging/claims.js';
-import { judgeEntries } from '../judging/entries.js';
+import { judgeEntries, noneWillDo } from '../judging/entries.js';
 import { describeWanted } from '../judging/finding.js';
 import { absent, describeMatcher, zMatcher } from '../judging/match.js';
 import { fail, inconclusive } from '../judging/outcome.js';
@@ -126,7 +126,9 @@ async function run(spec: Spec, context: ProbeContext): Promise<Outcome> {
   if (link === undefined) {
     const reason = `${place.label} has no interface ${spec.interface}; it has ${links.map(({ ifname }) => ifname).join(', ')}`;
     // "No entry of an interface that is not there" would be true of every misspelt name.
-    return none ? inconclusive(reason) : fail('absent', reason, { expected: spec.interface, actual: 'absent' });
+    return noneWillDo(spec.expect)
+      ? inconclusive(reason)
+      : fail('absent', reason, { expected: spec.interface, actual: 'absent' });
   }
   const entries = await entriesOf(context, place, spec.interface, link.linkinfo?.info_kind === 'bridge');
   if ('unknown' in entries) return inconclusive(entries.unknown);

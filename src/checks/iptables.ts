@@ -6,6 +6,8 @@ import { failed, findings } from '../judging/finding.js';
 import type { Finding } from '../judging/finding.js';
 import { nativeRules, nftRuleWords, rulesThatMay } from '../facts/nft-rules.js';
 import { parseTable, plainAddress, ruleFields, type Rule, type Table } from '../facts/iptables-rules.js';
+import { overlaps, parseCidr } from '../model/cidr.js';
+import { noneWillDo } from '../judging/entries.js';
 import { defineCheck, looksOnly } from './kind.js';
 import { claims, zCount } from '../judging/claims.js';
 import type { ProbeContext } from '../places/context.js';
@@ -61,7 +63,7 @@ const zSpec = z
         .literal(true)
         .optional()
         .describe(
-          'There is no such rule (or, without rule, no such chain). Inconclusive where rules of nftables, which iptables does not list, may do the same.',
+          'There is no such rule (or, without rule, no such chain). Inconclusive where another rule does the same for more (one of several ports, a larger subnet), or rules of nftables, which iptables does not list, may do the same.',
         ),
       count: zCount
         .optional()
@@ -127,6 +129,56 @@ export function isRule(selector: RuleSelector, rule: Rule): boolean {
         name === 'raw' ? rule.raw : (rule.values[name] ?? absent),
       ).ok,
   );
+}
+
+function subnetOf(address: string): ReturnType<typeof parseCidr> {
+  return parseCidr(address.includes('/') ? address : `${address}/${address.includes(':') ? 128 : 32}`);
+}
+
+/** How a rule's value, which is not the one that was asked for, may be true of that and of more. A negated one is not. */
+const wider: Partial<Record<keyof RuleSelector, (asked: string, value: string) => boolean>> = {
+  source: inSubnet,
+  destination: inSubnet,
+  sport: amongPorts,
+  dport: amongPorts,
+  in: likeInterface,
+  out: likeInterface,
+};
+
+function inSubnet(asked: string, value: string): boolean {
+  const [inner, outer] = [subnetOf(asked), subnetOf(value)];
+  return (
+    inner !== null &&
+    outer !== null &&
+    inner.family === outer.family &&
+    outer.prefix <= inner.prefix &&
+    overlaps(inner, outer)
+  );
+}
+
+/** `80`, `22,80,443`, `8000:9000`, `22,8000:`; a range without an end goes to the end. */
+function amongPorts(asked: string, value: string): boolean {
+  const port = Number(asked);
+  return value.split(',').some((part) => {
+    const [, low, range, high] = /^(\d*)(:?)(\d*)$/.exec(part) ?? [];
+    if (low === undefined) return false;
+    return range === '' ? low !== '' && Number(low) === port : port >= Number(low) && port <= Number(high || 65_535);
+  });
+}
+
+function likeInterface(asked: string, value: string): boolean {
+  return value.endsWith('+') && asked.startsWith(value.slice(0, -1));
+}
+
+/** Whether a rule that is not like the selector does the same for what it names and for more: one of several ports, a larger subnet. */
+export function covers(selector: RuleSelector, rule: Rule): boolean {
+  return Object.entries(selector).every(([name, matcher]) => {
+    if (isRule({ [name]: matcher }, rule)) return true;
+    const asked = text(matcher);
+    const value = rule.values[name];
+    if (asked === undefined || asked.startsWith('!') || value === undefined) return false;
+    return wider[name as keyof RuleSelector]?.(asked, value) ?? false;
+  });
 }
 
 /** What iptables may print of one table. */
@@ -361,6 +413,19 @@ async function doneByNftables(spec: Spec, context: ProbeContext, vantage: Vantag
   return found.length === 0 ? null : found.slice(0, 3).map(nftRuleWords).join('; ');
 }
 
+/** A rule that is not there as it was asked for proves nothing where another one does the same for more. */
+function doneForMore(rule: RuleSelector, { reason }: Outcome, like: readonly Rule[]): Outcome {
+  const seen = like.map(({ raw }) => raw).join('; ');
+  return inconclusive(
+    `${reason}, but one that does the same for more: ${seen}. Name it as it stands, or see by a \`port\` or \`ping\` what is let through`,
+    {
+      expected: `none with ${describeRule(rule)}`,
+      actual: seen,
+      controls: [{ title: 'no rule does the same for more', held: false, seen }],
+    },
+  );
+}
+
 async function run(spec: Spec, context: ProbeContext): Promise<Outcome> {
   const vantage = await placeAt(context, spec.on);
   if ('verdict' in vantage) return vantage;
@@ -382,8 +447,15 @@ async function run(spec: Spec, context: ProbeContext): Promise<Outcome> {
   };
   if (spec.rule === undefined) return judgeChain(look);
   const judged = judgeRule(look, spec.rule);
+  const { rule } = spec;
+  if (judged.verdict === 'pass' && noneWillDo(spec.expect)) {
+    const like = table.rules.filter(
+      (one) => (spec.chain === undefined || one.chain === spec.chain) && covers(rule, one),
+    );
+    if (!like.some((one) => isRule(rule, one)) && like.length > 0) return doneForMore(rule, judged, like);
+  }
   const native =
-    judged.verdict === 'pass' && spec.expect.absent === true ? await doneByNftables(spec, context, vantage) : null;
+    judged.verdict === 'pass' && noneWillDo(spec.expect) ? await doneByNftables(spec, context, vantage) : null;
   return native === null
     ? judged
     : inconclusive(

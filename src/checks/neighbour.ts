@@ -5,6 +5,7 @@ import type { Outcome } from '../model/verdict.js';
 import { askIp } from '../facts/answer.js';
 import { hardwareAddressesOf } from '../facts/link-owner.js';
 import { claims } from '../judging/claims.js';
+import { listLinks } from '../facts/links.js';
 import { judgeEntries } from '../judging/entries.js';
 import { describeWanted } from '../judging/finding.js';
 import { zMatcher } from '../judging/match.js';
@@ -64,6 +65,14 @@ async function run(spec: Spec, context: Parameters<typeof placeAt>[0]): Promise<
   if ('refusal' in answer)
     return inconclusive(`the neighbours of ${place.label} could not be listed: ${answer.refusal}`);
   const { absent, 'mac-of': owner, mac, state } = spec.expect;
+  if (absent && spec.interface !== undefined) {
+    // "No neighbour on an interface that is not there" would be true of every misspelt name.
+    const links = await listLinks(context, place);
+    if ('unknown' in links) return inconclusive(links.unknown);
+    const names = links.map(({ ifname }) => ifname);
+    if (!names.includes(spec.interface))
+      return inconclusive(`${place.label} has no interface ${spec.interface}; it has ${names.join(', ')}`);
+  }
   let ofOwner: Matcher | undefined;
   if (owner !== undefined) {
     const macs = await hardwareAddressesOf(context, owner);

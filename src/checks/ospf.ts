@@ -5,7 +5,7 @@ import { ospfNeighbours, ospfRoutes } from '../facts/frr.js';
 import type { OspfNeighbour, OspfRoute } from '../facts/frr.js';
 import type { ProbeContext } from '../places/context.js';
 import { aloneWhenAbsent, claims, zCount } from '../judging/claims.js';
-import { judgeEachEntry, judgeEntries } from '../judging/entries.js';
+import { judgeEachEntry, judgeEntries, noneWillDo } from '../judging/entries.js';
 import { describeWanted } from '../judging/finding.js';
 import { absent, zMatcher } from '../judging/match.js';
 import { inconclusive } from '../judging/outcome.js';
@@ -75,7 +75,7 @@ async function run(spec: Spec, context: ProbeContext): Promise<Outcome> {
   const place = await placeAt(context, spec.on);
   if ('verdict' in place) return place;
   const { absent: none, count, state, role, ...route } = spec.expect;
-  const expected = none ? null : describe(spec);
+  const expected = noneWillDo(spec.expect) ? null : describe(spec);
   if (spec.route !== undefined) {
     const answer = await ospfRoutes(context, place);
     if (!('facts' in answer)) return silence(answer, expected);

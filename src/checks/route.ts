@@ -145,6 +145,16 @@ function show(facts: Facts): string {
   return `${facts.type === 'unicast' ? '' : `${String(facts.type)} `}${`${word('via', facts.via)}${word('dev', facts.dev)}${word('src', facts.src)}`.trim() || 'without next hop'}${facts.dead ? ' (dead)' : ''}`;
 }
 
+const preference = ({ metric }: Facts): number => (typeof metric === 'number' ? metric : 0);
+
+const metricOf = ({ metric }: Facts): string => (metric === absent ? '' : ` (metric ${String(metric)})`);
+
+/** Routes of a table to one destination that the kernel takes before those that were found: of a lower metric. */
+function preferredTo(found: readonly Facts[], routes: readonly Facts[]): Facts[] {
+  const best = Math.min(...found.map(preference));
+  return routes.filter((one) => !one.dead && preference(one) < best);
+}
+
 /** What is asked for, as a noun phrase that can follow "a" and "no". */
 function wanted(spec: Spec): string {
   const parts = matched.flatMap((name) => {
@@ -218,7 +228,14 @@ export const routeCheck = defineCheck<Spec>({
         controls: [{ title: `the routes of ${spec.of} can be listed`, held: true, seen: all }],
       });
     }
-    if (found.length > 0) return pass(`${spec.of} reaches ${spec.to} ${found.map(show).join('; ')}`);
+    if (found.length > 0) {
+      const first = spec.metric === undefined ? preferredTo(found, routes) : [];
+      const but =
+        first.length === 0
+          ? ''
+          : `; but its kernel prefers ${first.map((one) => `${show(one)}${metricOf(one)}`).join('; ')}`;
+      return pass(`${spec.of} reaches ${spec.to} ${found.map(show).join('; ')}${but}`);
+    }
     return fail(routes.length === 0 ? 'absent' : 'wrong-value', `${spec.of} has no ${wanted(spec)}; it has ${seen}`, {
       expected,
       actual: seen,

@@ -21,6 +21,11 @@ export interface EntryQuestion<Entry> {
   near?: string;
 }
 
+/** Whether nothing at all is as expected: so that whoever finds nothing must have been able to find something. */
+export function noneWillDo({ absent, count }: EntryQuestion<unknown>['expect']): boolean {
+  return absent === true || (count !== undefined && match(count, 0).ok);
+}
+
 /** "`what`: 10.0.0.2 on eth0; 10.0.0.3 on eth0; and 4 more" */
 function shown<Entry>({ found, show }: EntryQuestion<Entry>): string {
   const more = found.length > 5 ? `; and ${found.length - 5} more` : '';
@@ -28,12 +33,17 @@ function shown<Entry>({ found, show }: EntryQuestion<Entry>): string {
 }
 
 function judgeAbsence<Entry>(question: EntryQuestion<Entry>): Outcome {
-  const { what, found, listed } = question;
+  const { what, found } = question;
   if (found.length > 0)
     return fail('present', `there is a ${what}, which must not be there: ${shown(question)}`, {
       expected: 'absent',
       actual: found.map(question.show).join('\n'),
     });
+  return none(question);
+}
+
+/** Nothing was found where nothing need be, in a table that was read. */
+function none<Entry>({ what, listed }: EntryQuestion<Entry>): Outcome {
   return pass(`there is no ${what}, among ${listed} entries`, {
     controls: [{ title: 'the table can be read', held: true, seen: `${listed} entries` }],
   });
@@ -75,7 +85,7 @@ export function judgeEntries<Entry>(question: EntryQuestion<Entry>): Outcome {
     .map((entry) => ({ entry, wrong: findings(wanted, valuesOf(entry)) }))
     .sort((a, b) => a.wrong.length - b.wrong.length);
   const best = ranked[0];
-  if (best === undefined) return pass(`there is no ${what}`);
+  if (best === undefined) return none(question);
   if (best.wrong.length > 0) return failed(`${what} (${question.show(best.entry)})`, best.wrong);
   const asked = describeWanted(wanted);
   return pass(`${what}: ${asked.length === 0 ? shown(question) : question.show(best.entry)}`);

@@ -100,6 +100,17 @@ kindTable(dhcpCheck, {
       said: [probe('done\n')],
       is: 'pass',
     },
+    {
+      title: 'nobody, as expected by the count',
+      spec: { from: 'a', expect: { count: 0 } },
+      said: [probe('done\n')],
+      is: 'pass',
+    },
+    {
+      title: 'somebody where their count must be none',
+      spec: { from: 'a', expect: { count: 0 } },
+      is: 'fail wrong-value',
+    },
     { title: 'somebody who must not be there', spec: { from: 'a', expect: { absent: true } }, is: 'fail present' },
     { title: 'a refusal is no offer', spec: { from: 'a' }, said: [offers({ type: 6 })], is: 'fail no-answer' },
     {

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { arpCheck, parseArping } from '../../src/checks/arp.js';
 import { counterCheck } from '../../src/checks/counter.js';
-import { iptablesCheck, isRule } from '../../src/checks/iptables.js';
+import { covers, iptablesCheck, isRule } from '../../src/checks/iptables.js';
 import { parseRule, parseTable } from '../../src/facts/iptables-rules.js';
 import type { Outcome } from '../../src/model/verdict.js';
 import { netnsCheck } from '../../src/checks/netns.js';
@@ -233,6 +233,60 @@ describe('a rule of iptables that is not there', () => {
   ] as const)
     it(`is absent where nftables ${title}`, async () => {
       expect(await comesTo(native([...expr]), rule, chain)).to.include({ verdict: 'pass' });
+    });
+
+  const told = async (
+    rules: string[],
+    expected: object = { absent: true },
+    rule: object = wanted,
+  ): Promise<Outcome> => {
+    const lab = fakeLab({
+      hosts: { a: { on: { lan: '10.0.0.1' } } },
+      said: [
+        { tool: 'iptables-save', says: `*filter\n:INPUT ACCEPT [0:0]\n${rules.join('\n')}\nCOMMIT\n` },
+        { tool: 'nft', says: native([port(80), drop], 'jumped') },
+      ],
+    });
+    return lab.check(iptablesCheck, { on: 'a', rule, expect: expected });
+  };
+  const source = { ...wanted, source: '10.9.0.9' };
+  const by = { ...wanted, in: 'eth0' };
+  for (const [title, rule, asked] of [
+    ['for one of several ports', '-A INPUT -p tcp -m multiport --dports 22,80,443 -j DROP', wanted],
+    ['for a range of ports', '-A INPUT -p tcp -m tcp --dport 1:1024 -j DROP', wanted],
+    ['for a range among several ports', '-A INPUT -p tcp -m multiport --dports 22,79:81 -j DROP', wanted],
+    ['for a larger subnet', '-A INPUT -s 10.9.0.0/16 -p tcp -m tcp --dport 80 -j DROP', source],
+    ['for like interfaces', '-A INPUT -i eth+ -p tcp -m tcp --dport 80 -j DROP', by],
+  ] as const)
+    it(`proves nothing where another one does it ${title}, by whichever word`, async () => {
+      for (const none of [{ absent: true }, { count: 0 }]) {
+        const { verdict, reason } = await told([rule], none, asked);
+        expect(verdict, reason).to.equal('inconclusive');
+        expect(reason).to.include(rule);
+      }
+    });
+  it('proves nothing by its count, either, where nftables has one', async () => {
+    expect(await told([], { count: 0 })).to.include({ verdict: 'inconclusive' });
+    expect((await told([], { count: 0 })).reason).to.include('table inet f');
+  });
+  for (const [title, rule, asked] of [
+    ['of other ports', '-A INPUT -p tcp -m multiport --dports 22,443 -j DROP', wanted],
+    ['of a range beside it', '-A INPUT -p tcp -m tcp --dport 81:90 -j DROP', wanted],
+    ['of all but that port', '-A INPUT -p tcp -m multiport ! --dports 80,81 -j DROP', wanted],
+    ['of another protocol', '-A INPUT -p udp -m multiport --dports 80,81 -j DROP', wanted],
+    ['that accepts', '-A INPUT -p tcp -m multiport --dports 80,81 -j ACCEPT', wanted],
+    ['of another subnet', '-A INPUT -s 10.8.0.0/16 -p tcp -m tcp --dport 80 -j DROP', source],
+    [
+      'of a smaller subnet',
+      '-A INPUT -s 10.9.0.9/32 -p tcp -m tcp --dport 80 -j DROP',
+      { ...wanted, source: '10.9.0.0/24' },
+    ],
+    ['of other interfaces', '-A INPUT -i veth+ -p tcp -m tcp --dport 80 -j DROP', by],
+  ] as const)
+    it(`is not done by one ${title}`, () => {
+      const read = parseRule(rule);
+      expect(read).not.to.equal(null);
+      expect(covers(asked, read!)).to.equal(false);
     });
 
   it('is absent where the host has no nftables, or only what iptables made of it', async () => {

@@ -207,6 +207,21 @@ kindTable(routeCheck, {
   said: [routes],
   cases: [
     { title: 'a route', spec: { on: 'a', to: 'default', expect: { via: '10.0.0.254', dev: 'eth0' } }, is: 'pass' },
+    {
+      title: 'a route that waits behind another one, which is told',
+      spec: { on: 'a', to: 'default', expect: { via: '10.0.0.254' } },
+      said: [
+        {
+          ...routes,
+          says: json([
+            { dst: 'default', gateway: '10.0.0.9', dev: 'eth0', metric: 10, type: 'unicast', flags: [] },
+            { dst: 'default', gateway: '10.0.0.254', dev: 'eth0', metric: 500, type: 'unicast', flags: [] },
+          ]),
+        },
+      ],
+      is: 'pass',
+      reason: /kernel prefers via 10\.0\.0\.9 dev eth0 \(metric 10\)/,
+    },
     { title: 'another gateway', spec: { on: 'a', to: 'default', expect: { via: '10.0.0.1' } }, is: 'fail wrong-value' },
     { title: 'none', spec: { on: 'a', to: '10.9.0.0/16' }, is: 'fail absent' },
     { title: 'a dead one is none', spec: { on: 'a', to: '10.8.0.0/24' }, is: 'fail wrong-value', reason: /dead/ },
@@ -733,6 +748,30 @@ kindTable(consulCheck, {
     },
     { title: 'members', spec: { on: 'a', expect: { members: { count: 1, names: ['a'] } } }, is: 'pass' },
     { title: 'a member too few', spec: { on: 'a', expect: { members: { count: 2 } } }, is: 'fail wrong-value' },
+    {
+      title: 'no key with a prefix, as expected by its count',
+      spec: { on: 'a', kv: { prefix: 'lab/' }, expect: { count: 0 } },
+      said: [{ tool: 'curl', about: 'http://127.0.0.1:8500/v1/kv/lab/?keys', says: '\n404' }],
+      is: 'pass',
+    },
+    {
+      title: 'no key with a prefix, as expected by their list',
+      spec: { on: 'a', kv: { prefix: 'lab/' }, expect: { keys: [] } },
+      said: [{ tool: 'curl', about: 'http://127.0.0.1:8500/v1/kv/lab/?keys', says: '\n404' }],
+      is: 'pass',
+    },
+    {
+      title: 'keys where their count must be none',
+      spec: { on: 'a', kv: { prefix: 'lab/' }, expect: { count: 0 } },
+      said: [consul('/v1/kv/lab/?keys', ['lab/a'])],
+      is: 'fail wrong-value',
+    },
+    {
+      title: 'nobody listens, where there must be no key by its count',
+      spec: { on: 'a', kv: { prefix: 'lab/' }, expect: { count: 0 } },
+      said: [{ tool: 'curl', says: { exitCode: 7, stderr: 'curl: (7) Connection refused\n' } }],
+      is: 'inconclusive',
+    },
     {
       title: 'nobody listens, where a key must not exist',
       spec: { on: 'a', kv: { key: 'lab' }, expect: { absent: true } },

@@ -140,6 +140,12 @@ kindTable(ospfCheck, {
       is: 'inconclusive',
     },
     {
+      title: 'a daemon that does not run shows no absence by the count, either',
+      spec: { on: 'a', neighbour: 'b', expect: { count: 0 } },
+      said: [says(ospfNeighbours, stopped('ospfd'))],
+      is: 'inconclusive',
+    },
+    {
       title: 'no OSPF configured',
       spec: { on: 'a', neighbour: 'b', expect: { absent: true } },
       said: [says(ospfNeighbours, '{\n}\n')],

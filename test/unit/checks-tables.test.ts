@@ -61,6 +61,17 @@ kindTable(neighbourCheck, {
       is: 'fail absent',
     },
     {
+      title: 'one that must not be known, on an interface that is not there',
+      spec: { on: 'a', address: '10.0.0.2', interface: 'etho', expect: { absent: true } },
+      is: 'inconclusive',
+      reason: /no interface etho/,
+    },
+    {
+      title: 'one that must not be known, on an interface that is there',
+      spec: { on: 'a', address: '10.0.0.9', interface: 'eth0', expect: { absent: true } },
+      is: 'pass',
+    },
+    {
       title: 'the same IPv6 address in other words',
       spec: { on: 'a', address: 'fe80:0::2', expect: { mac: macOfB } },
       said: neighbours([{ dst: 'fe80::2', dev: 'eth0', lladdr: macOfB, state: ['STALE'] }]),
@@ -231,6 +242,12 @@ kindTable(conntrackCheck, {
     {
       title: 'none where nothing is tracked',
       spec: { on: 'a', dport: 81, expect: { absent: true } },
+      said: [{ at: 'a', tool: 'cat', says: '' }],
+      is: 'inconclusive',
+    },
+    {
+      title: 'none where nothing is tracked, by the count either',
+      spec: { on: 'a', dport: 81, expect: { count: 0 } },
       said: [{ at: 'a', tool: 'cat', says: '' }],
       is: 'inconclusive',
     },
