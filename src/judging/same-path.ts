@@ -5,6 +5,8 @@ import { contains, familyOf, parseCidr } from '../model/cidr.js';
 import { rulesThatDropped } from '../facts/drop-counters.js';
 import { holdersOf, surveyAddresses } from '../facts/holders.js';
 import type { Survey } from '../facts/holders.js';
+import { listLinks } from '../facts/links.js';
+import type { Link } from '../facts/links.js';
 import { listensAt, readListeners } from '../facts/listeners.js';
 import { neighbourSilent } from '../facts/path.js';
 import type { PathEvidence } from '../facts/path.js';
@@ -318,6 +320,30 @@ async function endIsUp(context: ProbeContext, owner: Vantage, target: ResolvedTa
   return `${ifname} of ${owner.label} ${flags.includes('UP') ? 'has no carrier' : 'is down'}`;
 }
 
+/** Kinds of links whose wire is a tunnel (ip-link(8)). */
+const tunnelKinds = [
+  'vxlan',
+  'geneve',
+  'gretap',
+  'ip6gretap',
+  'gre',
+  'ip6gre',
+  'ipip',
+  'sit',
+  'ip6tnl',
+  'vti',
+  'bareudp',
+];
+
+/** The tunnel that a link of the source is, or that is a port of it where it is a bridge; `null`: neither, or it can't be read. */
+async function tunnelOf(context: ProbeContext, source: Vantage, device: string): Promise<string | null> {
+  const links = await listLinks(context, source);
+  if ('unknown' in links) return null;
+  const isTunnel = ({ linkinfo }: Link): boolean => tunnelKinds.includes(linkinfo?.info_kind ?? '');
+  const found = links.find((link) => isTunnel(link) && (link.ifname === device || link.master === device));
+  return found?.ifname ?? null;
+}
+
 /** A silent neighbour on the source's own wire: the wire carries if anybody else on it is heard. */
 async function wireCarries(request: PathRequest, owner: Vantage): Promise<{ held: boolean; seen: string }> {
   const { context, source, target, path } = request;
@@ -337,7 +363,13 @@ async function wireCarries(request: PathRequest, owner: Vantage): Promise<{ held
     .map((address) => address.split('/')[0]!)
     .filter((address) => familyOf(address) === 4)
     .slice(0, 3);
-  if (others.length === 0) return { held: true, seen: 'both ends are up, and nobody else is known to be on it' };
+  if (others.length === 0) {
+    // That both ends of a tunnel are up says nothing of whether they are ends of one tunnel, and of what carries it.
+    const tunnel = await tunnelOf(context, source, route.dev);
+    return tunnel === null
+      ? { held: true, seen: 'both ends are up, and nobody else is known to be on it' }
+      : { held: false, seen: `it is the tunnel ${tunnel}, through which nobody is heard: ${hintOf(request)}` };
+  }
   const { parts } = await runScript(
     from.host,
     others.map((address, at) => ({

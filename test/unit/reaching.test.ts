@@ -644,6 +644,27 @@ const publishedTwice: Partial<FakeOptions> = {
     },
   },
 };
+/** Two ends of which nobody knows whether they are ends of one tunnel. */
+const tunnelled = (device: string): Partial<FakeOptions> => ({
+  hosts: { a: { ...a, added: { [device]: ['10.9.0.1/24'] } }, b: { ...b, added: { [device]: ['10.9.0.2/24'] } } },
+});
+const unheard = (device: string, links: object[]): Row[] => [
+  { at: 'a', tool: 'ping', about: '10.9.0.2', says: ({ argv }) => silentPing('10.9.0.2', argv) },
+  { at: 'a', tool: 'perl', about: '10.9.0.2', says: 'error local EHOSTUNREACH' },
+  { at: 'a', tool: 'arping', says: ({ argv }) => ({ stdout: arpingText(argv.at(-1)!, device, []), exitCode: 1 }) },
+  {
+    at: 'a',
+    tool: 'ip',
+    when: ({ argv }) => argv.includes('neigh'),
+    says: JSON.stringify([{ dst: '10.9.0.2', dev: device, state: ['FAILED'] }]),
+  },
+  {
+    at: 'a',
+    tool: 'ip',
+    when: ({ argv }) => argv.includes('-d') && argv.includes('link'),
+    says: JSON.stringify([{ ifname: 'lo', ifindex: 1, flags: ['LOOPBACK'] }, ...links]),
+  },
+];
 const accepts: Row = { at: 'a', tool: 'perl', about: B, port: 8080, says: 'open 0.3' };
 cases.push(
   {
@@ -654,6 +675,36 @@ cases.push(
     spec: { from: 'a', to: 'b', port: 8080 },
     is: 'pass',
     reason: /accepted by docker-proxy of b: the container web behind it refuses/,
+  },
+  {
+    title: 'a neighbour that must not be heard through a tunnel, which may be broken',
+    lab: tunnelled('vx0'),
+    said: unheard('vx0', [{ ifname: 'vx0', ifindex: 3, flags: ['UP', 'LOWER_UP'], linkinfo: { info_kind: 'vxlan' } }]),
+    kind: ping,
+    spec: { from: 'a', to: '10.9.0.2', expect: { fails: ['host-unreachable', 'timeout'] } },
+    is: 'inconclusive',
+    broken: /it is the tunnel vx0, through which nobody is heard/,
+  },
+  {
+    title: 'the same, where the tunnel is a port of a bridge',
+    lab: tunnelled('br0'),
+    said: unheard('br0', [
+      { ifname: 'br0', ifindex: 3, flags: ['UP', 'LOWER_UP'], linkinfo: { info_kind: 'bridge' } },
+      { ifname: 'vx0', ifindex: 4, flags: ['UP'], master: 'br0', linkinfo: { info_kind: 'vxlan' } },
+    ]),
+    kind: ping,
+    spec: { from: 'a', to: '10.9.0.2', expect: { fails: ['host-unreachable', 'timeout'] } },
+    is: 'inconclusive',
+    broken: /it is the tunnel vx0/,
+  },
+  {
+    title: 'the same on a bridge without a tunnel',
+    lab: tunnelled('br0'),
+    said: unheard('br0', [{ ifname: 'br0', ifindex: 3, flags: ['UP', 'LOWER_UP'], linkinfo: { info_kind: 'bridge' } }]),
+    kind: ping,
+    spec: { from: 'a', to: '10.9.0.2', expect: { fails: ['host-unreachable', 'timeout'] } },
+    is: 'pass',
+    held: /both ends are up/,
   },
   {
     title: 'an author’s control that starts elsewhere, and says so',
