@@ -57,7 +57,7 @@ export const zPort = z
   .max(65535, { error: asked('a port number from 1 to 65535') })
   .meta({ title: 'port', description: 'A TCP or UDP port, 1 to 65535.', examples: [80] });
 
-/** A vantage: take it apart with `parseVantage` of `scenario/endpoint.ts`. */
+/** A vantage: take it apart with `parseVantage` of `language/endpoint.ts`. */
 export const zEndpoint = z
   .string({ error: asked('an endpoint: host, host/container or host/netns:name') })
   .regex(vantagePattern, {
@@ -73,7 +73,7 @@ export const zEndpoint = z
     examples: ['node1', 'node1/web', 'node1/netns:blue'],
   });
 
-/** An endpoint, a literal address, or a name resolved at the source: take it apart with `parseTarget` of `scenario/endpoint.ts`. */
+/** An endpoint, a literal address, or a name resolved at the source: take it apart with `parseTarget` of `language/endpoint.ts`. */
 export const zTarget = z
   .string({ error: asked('an endpoint, an address or a name to resolve') })
   .refine((text) => vantagePattern.test(text) || isAddress(text) || dnsNamePattern.test(text), {

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { expect } from 'chai';
 import ts from 'typescript';
@@ -62,5 +63,17 @@ describe('Docstrings', () => {
       ),
     );
     expect(doubled).to.deep.equal([]);
+  });
+
+  it('and src/ARCHITECTURE.md name files that are there', () => {
+    const files = sourceFiles(join(root, 'src')).map(({ path }) => `/${relative(root, path)}`);
+    const page = join(root, 'src', 'ARCHITECTURE.md');
+    const texts = [...sourceFiles(join(root, 'src')), { path: page, text: readFileSync(page, 'utf8') }];
+    const said = texts.flatMap(({ path, text }) =>
+      [...text.matchAll(/`([a-z][a-z/-]*\.ts)`/g)].map((match) => ({ in: relative(root, path), name: match[1]! })),
+    );
+    const stale = said.filter(({ name }) => !files.some((file) => file.endsWith(`/${name}`)));
+    expect(stale).to.deep.equal([]);
+    expect(said.length).to.be.greaterThan(20);
   });
 });
