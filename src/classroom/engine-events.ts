@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { engineRuns, runningEngineEvents } from '../places/engine.js';
 import type { LabSession } from '../session/session.js';
 
 /** What changes which containers there are, and where. Health checks and what is executed in containers are not among it. */
@@ -14,9 +15,9 @@ const longestStreamS = 300;
 // started for it. An empty line comes when the stream begins, and when it ended, be it with its engine or because its time was
 // over: writing it ends a listener whose connection was lost, and that nobody could tell to end.
 const script = `while :; do
-  if [ -S /run/docker.sock ] && [ -e /run/docker.pid ]; then
+  if ${engineRuns}; then
     echo
-    curl --silent --no-buffer --max-time ${longestStreamS} --unix-socket /run/docker.sock --get --data-urlencode 'filters=${filters}' http://engine/events
+    ${runningEngineEvents(filters, longestStreamS)}
     echo
   fi
   sleep 4

@@ -1,3 +1,4 @@
+import { engineRunsPerl, runningEngineCurl } from '../places/engine.js';
 import { quoteArgv } from '../ssh/quote.js';
 
 /**
@@ -39,7 +40,7 @@ my $own = add('/proc/self/ns/net', 'host') or die "no network namespace can be r
 my ($dockerd, $ovs, $switching) = (0, 0, 0);
 for my $p (sort { $a <=> $b } map { m{^/proc/(\d+)$} ? $1 : () } glob '/proc/[0-9]*') {
   my $comm = slurp("/proc/$p/comm"); chomp $comm;
-  $dockerd = 1 if $comm eq 'dockerd'; $ovs = 1 if $comm eq 'ovsdb-server'; $switching = 1 if $comm eq 'ovs-vswitchd';
+  $dockerd = 1 if ${engineRunsPerl}; $ovs = 1 if $comm eq 'ovsdb-server'; $switching = 1 if $comm eq 'ovs-vswitchd';
   my $s = add("/proc/$p/ns/net", '') or next;
   push @{$s->{pids}}, $p if @{$s->{pids}} < 50;
   next if $s == $own;
@@ -90,7 +91,7 @@ part nft nft -a list ruleset
 SH
 my %jobs = map { my $s = $space{$_}; ($_ => inside($s, "NS=$s->{ino}\n$dump")) } @order;
 if ($dockerd) {
-  my $ask = 'curl -s --noproxy "*" --max-time 3 --unix-socket /var/run/docker.sock';
+  my $ask = '${runningEngineCurl}';
   # Asked at once with all else, and not for long: an engine that keeps its networks in a store of others waits for that store.
   my $n = inside($own, "$ask --max-time 2 http://d/networks"); my $i = inside($own, "$ask --max-time 2 http://d/info");
   my $h = inside($own, "$ask 'http://d/containers/json?all=1'"); my $t = reads($h);

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { httpGet } from './answer.js';
 import type { ProbeContext, ProbeHost } from '../places/context.js';
-import { engineSocket, engineSocketBeside } from '../places/vantage.js';
+import { namedEngineSocket } from '../places/engine.js';
 
 export const engineObjects = ['container', 'network', 'image', 'volume'] as const;
 export type EngineObject = (typeof engineObjects)[number];
@@ -50,12 +50,8 @@ export async function engineGet(
     nameFiles: null,
     container: null,
   } as const;
-  const answer = await httpGet(
-    context,
-    vantage,
-    `http://docker${path}`,
-    host.beside ? engineSocketBeside : engineSocket,
-  );
+  const socket = namedEngineSocket(host.beside !== undefined);
+  const answer = await httpGet(context, vantage, `http://docker${path}`, socket);
   const what = kind === 'info' ? 'about itself' : `about the ${kind} ${name}`;
   if ('unanswered' in answer) return { unknown: `no engine on ${host.name} answered ${what}: ${answer.unanswered}` };
   let document: unknown;

@@ -6,7 +6,8 @@ import type { ProbeContext } from '../places/context.js';
 import type { VantageEndpoint } from '../places/endpoint.js';
 import { runScript } from '../places/script.js';
 import type { ScriptPart } from '../places/script.js';
-import { enginesContainersArgv, inEachNamespace } from '../places/vantage.js';
+import { runningEngineAnswers } from '../places/engine.js';
+import { inEachNamespace } from '../places/vantage.js';
 import { quoteArgv } from '../ssh/quote.js';
 
 /** Somebody of the lab who has an address. */
@@ -156,7 +157,7 @@ async function surveyHost(context: ProbeContext, { name, engine }: HostPlan): Pr
     { name: 'namespaces', shell: inEachNamespace(show, host.beside !== undefined), errors: 'apart' },
   ];
   const ofEngines: ScriptPart[] = engine
-    ? [{ name: 'containers', shell: quoteArgv(enginesContainersArgv), errors: 'apart' }]
+    ? [{ name: 'containers', shell: runningEngineAnswers(['/containers/json']), errors: 'apart' }]
     : [];
   const options = { timeoutMs: context.timeLeftMs(), signal: context.signal, keepBytes: 4 << 20 };
   const scripts = await Promise.all(

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { canonicalAddress, familyOf } from '../model/cidr.js';
 import type { ProbeContext } from '../places/context.js';
-import { enginesContainersArgv } from '../places/vantage.js';
+import { runningEngineAnswers } from '../places/engine.js';
 
 /** A container that an engine publishes a port for. */
 export interface Published {
@@ -41,7 +41,7 @@ function servedAt(at: string | null | undefined, address: string): boolean {
 }
 
 /**
- * The container for which the engine of `host` publishes a port at `address`; `null` where there is none, or no engine says so.
+ * The container for which the engine of `host` publishes a port at `address`; `null` where there is none, or no engine that runs says so.
  * Several containers may publish one port, each at an address of its own.
  */
 export async function publishedAt(
@@ -51,7 +51,7 @@ export async function publishedAt(
   port: number,
   proto: 'tcp' | 'udp',
 ): Promise<Published | null> {
-  const result = await context.host(host).exec([...enginesContainersArgv], {
+  const result = await context.host(host).exec(runningEngineAnswers(['/containers/json']), {
     timeoutMs: context.timeLeftMs(),
     signal: context.signal,
     keepBytes: 4 << 20,

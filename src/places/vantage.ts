@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { hostProcBeside } from '../model/beside.js';
 import { quoteArg, quoteArgv } from '../ssh/quote.js';
 import { formatEndpoint } from './endpoint.js';
+import { namedEngineArgv } from './engine.js';
 import type { VantageEndpoint } from './endpoint.js';
 import type { ProbeContext, ProbeHost } from './context.js';
 import { runScript, whyUnfinished } from './script.js';
@@ -72,10 +73,6 @@ export function isVantageProblem(value: object): value is VantageProblem {
   return 'problem' in value && 'reason' in value;
 }
 
-export const engineSocket = '/var/run/docker.sock';
-/** The same from beside; /var/run is an absolute link on a host, which would lead elsewhere there. */
-export const engineSocketBeside = `${hostProcBeside}/1/root/run/docker.sock`;
-
 /** A network namespace as the kernel names it: by a process in it (in the host's pid namespace) or by a file. */
 type Namespace = { pid: number } | { path: string };
 
@@ -121,19 +118,6 @@ export function inEachNamespace(argv: readonly string[], fromBeside = false): st
   const directory = `${fromBeside ? `${hostProcBeside}/1/root` : ''}/run/netns`;
   return `for n in ${directory}/*; do [ -e "$n" ] || continue; printf 'netns %s\\n' "\${n##*/}"; ${entered.join(' ')}; echo; done`;
 }
-
-/** Asks a host's engine for the containers that run. */
-export const enginesContainersArgv: readonly string[] = [
-  'curl',
-  '-sS',
-  '--noproxy',
-  '*',
-  '--max-time',
-  '10',
-  '--unix-socket',
-  engineSocket,
-  'http://docker/containers/json',
-];
 
 /** Empty strings are the engine's way to say "none". */
 const orNull = (value: string | undefined): string | null => (value === undefined || value === '' ? null : value);
@@ -244,17 +228,7 @@ export function readInspect(
  * quotes would be escaped, so cutting at its first occurrence is exact.
  */
 function inspectPrelude(container: string, fromBeside: boolean): string {
-  const curl = quoteArgv([
-    'curl',
-    '-sS',
-    '--noproxy',
-    '*',
-    '--max-time',
-    '20',
-    '--unix-socket',
-    fromBeside ? engineSocketBeside : engineSocket,
-    `http://docker/containers/${encodeURIComponent(container)}/json`,
-  ]);
+  const curl = quoteArgv(namedEngineArgv(`/containers/${encodeURIComponent(container)}/json`, fromBeside));
   const docker = quoteArgv(['docker', 'inspect', '--type', 'container', '--format', '{{json .}}', container]);
   const asked = fromBeside ? `j=$(${curl} 2>&1)` : `j=$(${curl} 2>/dev/null) || j=$(${docker} 2>&1)`;
   return `${asked}\np=\${j#*'"Pid":'}; p=\${p%%[!0-9]*}`;

@@ -1,5 +1,6 @@
 import type { EngineState } from '../model/events.js';
 import type { ProbeHost } from '../places/context.js';
+import { betweenAnswers, runningEngineAnswers } from '../places/engine.js';
 
 interface ApiContainer {
   Names?: string[];
@@ -16,14 +17,8 @@ interface ApiNetwork {
   IPAM?: { Config?: { Subnet?: string }[] | null };
 }
 
-/** Stands between the three answers: no JSON text holds a line that begins so. */
-const separator = '\u001e';
-
-// The engine's own API through curl: one process for three questions, where the docker command would need a dozen. An engine
-// that nobody has used yet is not started for the sake of a drawing.
-const script = `[ -S /run/docker.sock ] && [ -e /run/docker.pid ] || exit 9
-ask() { curl --silent --max-time 5 --unix-socket /run/docker.sock "http://engine/$1"; printf '\\036'; }
-ask version; ask 'containers/json?all=1'; ask networks`;
+// One process a question, where the docker command would need a dozen.
+const script = runningEngineAnswers(['/version', '/containers/json?all=1', '/networks'], 5);
 
 function portText(port: NonNullable<ApiContainer['Ports']>[number]): string {
   const inside = `${port.PrivatePort}/${port.Type}`;
@@ -34,7 +29,7 @@ function portText(port: NonNullable<ApiContainer['Ports']>[number]): string {
 export async function readEngineState(host: Pick<ProbeHost, 'name' | 'exec'>): Promise<EngineState | null> {
   const result = await host.exec(script, { timeoutMs: 20_000, keepBytes: 4 * 1024 * 1024 });
   if (result.exitCode !== 0) return null;
-  const [version, containers, networks] = result.stdout.split(separator);
+  const [version, containers, networks] = result.stdout.split(betweenAnswers);
   try {
     const stated = JSON.parse(version ?? '') as { Version?: string };
     return {
