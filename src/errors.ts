@@ -239,7 +239,7 @@ export const errorCatalogue = {
   },
   NETRIG_SSH_LOST: {
     meaning: 'The SSH connection to a lab host ended while it was in use.',
-    mend: 'See the host’s console log; the host may have been stopped or run out of memory.',
+    mend: 'See the host’s console log; the host may have been stopped or run out of memory. A step that restarts its host or switches it off says so, `fault: { restart: HOST }` or `fault: { poweroff: HOST }`: the lab waits for it then.',
     exit: lab,
   },
   NETRIG_SFTP: {
@@ -260,7 +260,7 @@ export const errorCatalogue = {
   NETRIG_LAB_DIED: {
     meaning:
       'Something that the lab itself is made of died while the lab was in use, so that no verdict on it would be true.',
-    mend: 'The message names what died: look who killed it (the kernel’s log, when memory ran out), then run again.',
+    mend: 'The message names what died: look who killed it (a step that switched its host off, where `fault: { poweroff: HOST }` belongs; or the kernel, by its log, when memory ran out), then run again.',
     exit: lab,
   },
   NETRIG_LAB_GONE: {

@@ -79,7 +79,7 @@ export function findLab(wanted: string | undefined): LabRecord {
 
 function several(what: string, records: readonly LabRecord[]): NetrigError {
   return new NetrigError('NETRIG_LAB_UNKNOWN', `${what}: ${records.map((record) => record.id).join(', ')}.`, {
-    hint: 'Name one with --lab.',
+    hint: 'Name one by its id or the beginning of it: `--lab ID`, for `netrig down` the id alone.',
   });
 }
 

@@ -129,7 +129,7 @@ function addCase(
     transcriptText(item),
     ...item.artifacts.map((artifact) => `[[ATTACHMENT|${artifact.file}]]`),
   ].filter((part) => part !== '');
-  if (output.length > 0) testCase.standardOutput(xmlText(output.join('\n')));
+  if (output.length > 0) testCase.standardOutput(cdataText(output.join('\n')));
 }
 
 /**
@@ -169,7 +169,7 @@ export function junitXml(model: RunModel): string {
         .className(className)
         .name('lab')
         .time(0)
-        .error(xmlText(`${last.error.code}: ${message}`), xmlText(last.error.code), xmlText(message));
+        .error(xmlText(`${last.error.code}: ${message}`), xmlText(last.error.code), cdataText(message));
     }
   }
   const whole = model.problems.filter(
@@ -183,7 +183,7 @@ export function junitXml(model: RunModel): string {
         .className('netrig.run')
         .name(`${index + 1} ${problem.code}`)
         .time(0);
-      testCase.error(xmlText(`${problem.code}: ${problem.message}`), problem.code, xmlText(problem.message));
+      testCase.error(xmlText(`${problem.code}: ${problem.message}`), problem.code, cdataText(problem.message));
     });
   }
   return builder.build();

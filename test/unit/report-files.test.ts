@@ -10,9 +10,11 @@ import { reduceRun } from '../../src/report/model.js';
 import { writeReports } from '../../src/report/reports.js';
 import { resultsJson } from '../../src/report/results-json.js';
 import { summaryMarkdown } from '../../src/report/summary.js';
+import type { Outcome } from '../../src/model/verdict.js';
 import { topologySvg } from '../../src/report/topology-svg.js';
 import {
   buildRun,
+  command,
   failed,
   hostileRun,
   itemEnd,
@@ -200,6 +202,35 @@ describe('report: files', () => {
     const suites = await parse(xml);
     if (!suites || !('testsuite' in suites)) throw new Error('no <testsuites> was read');
     expect(suites.testsuite?.[0]?.testcase?.map(({ name }) => name)).to.deep.equal(['one']);
+  });
+
+  it('junit.xml has no case that output of a lab wrote, whatever the verdict, nor by the words of a lab that broke', async () => {
+    const forged = ']]> one end, another ]]><testcase name="forged"/>';
+    const outcomes: Outcome[] = [
+      { verdict: 'pass', reason: forged },
+      failed('wrong-value', forged),
+      { verdict: 'fail', cause: 'timeout', reason: forged, level: 'warning' } as Outcome,
+      { verdict: 'inconclusive', reason: forged },
+      { verdict: 'error', reason: forged },
+      { verdict: 'skipped', reason: forged },
+    ];
+    const items = outcomes.map((_, index) => planned(`c0${index + 1}`, `one of ${index + 1}`));
+    const run = buildRun().add(runStart).add(scenarioStart('a', items));
+    outcomes.forEach((outcome, index) => {
+      const id = items[index]!.id;
+      run.add(command('a', id, { command: `echo '${forged}'`, stdout: forged, stderr: forged }));
+      run.add(itemEnd('a', id, outcome));
+    });
+    run.add(scenarioEnd('a', { code: 'NETRIG_LAB_DIED', message: forged })).add(runEnd());
+    const xml = junitXml(reduceRun(run.events));
+    expect(XMLValidator.validate(xml)).to.equal(true);
+    const suites = await parse(xml);
+    if (!suites || !('testsuite' in suites)) throw new Error('no <testsuites> was read');
+    const names = suites.testsuite?.[0]?.testcase?.map(({ name }) => name);
+    expect(names).to.deep.equal([...items.map(({ title }) => title), 'lab']);
+    const markup = xml.replace(/<!\[CDATA\[[^]*?\]\]>|="[^"]*"/g, '');
+    expect(markup).to.not.contain(']]>');
+    expect(markup.match(/<testcase\b/g)).to.have.length(items.length + 1);
   });
 
   it('allure-results have statuses, causes, times, labels, steps and attachments', async () => {

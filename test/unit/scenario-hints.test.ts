@@ -114,7 +114,7 @@ describe('netrig validate, where there are hints', function () {
 
   it('tells them, and ends with 0; with --strict with 2', () => {
     const plain = validate();
-    expect([plain.status, plain.stdout]).to.deep.equal([0, '1 file, 1 scenario, 1 checks: all valid, 1 hint\n']);
+    expect([plain.status, plain.stdout]).to.deep.equal([0, '1 file, 1 scenario, 1 check: all valid, 1 hint\n']);
     expect(plain.stderr).to.include('lab.yaml:5:9: hint: ');
     expect(validate('--strict').status).to.equal(2);
   });

@@ -1,7 +1,7 @@
 import { access, constants } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { shareInventory } from '../consent.js';
-import { out, print, printJson } from '../terminal.js';
+import { note, out, print, printJson } from '../terminal.js';
 import { listHostImages } from '../../images/store.js';
 import { exitStatus } from '../../model/verdict.js';
 import type { Capability } from '../../providers/provider.js';
@@ -86,22 +86,43 @@ function printFindings(findings: Findings, asked: boolean): void {
   if (left > 0) print`${out.dim(`      ${left} more with --provider ${findings.provider}`)}`;
 }
 
+/** After so long it is said what is still looked at, ms. */
+const patienceMs = 3000;
+
+function waitingFor(names: readonly string[]): string {
+  const booted = names.includes('vagrant')
+    ? '; vagrant boots a machine to ask its kernel, which takes minutes where processors are emulated'
+    : '';
+  return `looking at ${names.join(', ')}${booted}`;
+}
+
 /** `netrig doctor`: 0 when the provider asked for, else the local one, can bring up a lab. */
 export async function doctor(flags: { json?: boolean; provider?: string; inventory?: string }): Promise<number> {
   shareInventory(flags.inventory);
   const wanted = flags.provider ?? 'local';
   const chosen = flags.provider === undefined ? Object.values(providers) : [providerNamed(flags.provider)];
-  const findings: Findings[] = [
-    ...(await Promise.all(
-      chosen.map(async (provider) => ({
-        provider: provider.name,
-        capabilities: await provider.capabilities({ onlyLook: true }),
-      })),
-    )),
-    { provider: 'netrig', capabilities: await ownFindings() },
-  ];
+  const asked = chosen.map(async (provider): Promise<Findings> => ({
+    provider: provider.name,
+    capabilities: await provider.capabilities({ onlyLook: true }),
+  }));
+  asked.push(ownFindings().then((capabilities) => ({ provider: 'netrig', capabilities })));
+  const known = new Set<string>();
+  const patience = setTimeout(() => {
+    note(waitingFor([...chosen.map(({ name }) => name), 'netrig'].filter((name) => !known.has(name))));
+  }, patienceMs);
+  const findings: Findings[] = [];
+  try {
+    for (const one of asked) void one.then(({ provider }) => known.add(provider)).catch(() => undefined);
+    // Each as soon as it and those before it are known: a provider that boots a machine to ask it takes minutes.
+    for (const next of asked) {
+      const one = await next;
+      findings.push(one);
+      if (!flags.json) printFindings(one, one.provider === wanted || one.provider === 'netrig');
+    }
+  } finally {
+    clearTimeout(patience);
+  }
   if (flags.json) printJson(findings);
-  else for (const one of findings) printFindings(one, one.provider === wanted || one.provider === 'netrig');
   const required = findings
     .filter(({ provider }) => provider === wanted)
     .flatMap(({ capabilities }) => capabilities.filter(isRequired));

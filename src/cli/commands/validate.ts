@@ -30,7 +30,7 @@ export async function validate(paths: string[], flags: { json?: boolean; strict?
   } else {
     const scenarios = loaded.flatMap((one) => one.scenarios);
     const checks = scenarios.reduce((sum, one) => sum + one.items.filter((item) => item.kind === 'check').length, 0);
-    print`${files.length} ${files.length === 1 ? 'file' : 'files'}, ${scenarios.length} ${scenarios.length === 1 ? 'scenario' : 'scenarios'}, ${checks} checks: all valid${hinted}`;
+    print`${files.length} ${files.length === 1 ? 'file' : 'files'}, ${scenarios.length} ${scenarios.length === 1 ? 'scenario' : 'scenarios'}, ${checks} ${checks === 1 ? 'check' : 'checks'}: all valid${hinted}`;
   }
   return diagnostics.length > 0 || (flags.strict && hints.length > 0) ? exitStatus.usage : exitStatus.passed;
 }
