@@ -25,6 +25,8 @@ const firstAnswers = 5;
 const firstMs = 3000;
 /** How long it is watched once a fault is healed, ms: mending costs answers, too. */
 const afterMs = 2000;
+/** The same of a host that was off: its programs begin only then, and may take over again what went well without them. */
+const afterBootMs = 10_000;
 /** How often it is looked whether a time is over, ms. */
 const lookMs = 25;
 const defaultWatchMs = 10_000;
@@ -46,13 +48,22 @@ const schema = z
     lasts: zDuration
       .optional()
       .describe(
-        'How long is watched where there is no `during`; default 10s. With it: until two seconds after it is healed.',
+        'How long is watched where there is no `during`; default 10s. With it, `for` and `after` say how long.',
+      ),
+    after: zDuration
+      .optional()
+      .describe(
+        'How long is watched once the fault of `during` is healed, for what goes wrong only when all is as before: a router that takes over again before it has its routes, a port of a bridge that learns first. Default 2s; 10s after `poweroff` and `restart`, counted from when the host is up.',
       ),
     'loses-at-most': zDuration.describe('The longest time without an answer that will do.'),
   })
   .refine((spec) => spec.during === undefined || spec.lasts === undefined, {
     error: '`during` says how long is watched: leave `lasts` out',
     path: ['lasts'],
+  })
+  .refine((spec) => spec.during !== undefined || spec.after === undefined, {
+    error: 'nothing is healed without `during`: `lasts` says how long is watched',
+    path: ['after'],
   })
   .transform(({ 'address-on': via, 'loses-at-most': atMost, ...rest }) => ({ ...rest, via, atMost }));
 type AvailabilitySpec = z.output<typeof schema>;
@@ -123,7 +134,8 @@ async function watch(spec: AvailabilitySpec, context: ProbeContext, stream: Stre
   } finally {
     await planted.heal();
   }
-  await until(context, stream, afterMs, never);
+  const boots = during.poweroff !== undefined || during.restart !== undefined;
+  await until(context, stream, spec.after ?? (boots ? afterBootMs : afterMs), never);
   return null;
 }
 
@@ -266,6 +278,6 @@ export const availabilityCheck = defineCheck<AvailabilitySpec>({
   ],
   parts: ({ during }) => (during === undefined ? [] : partsOfFault(during, ['during'])),
   describe: (spec) =>
-    `${spec.to} answers ${spec.from} with no gap longer than ${formatDuration(spec.atMost)}${spec.during === undefined ? '' : ` while ${describeFault(spec.during)}`}`,
+    `${spec.to} answers ${spec.from} with no gap longer than ${formatDuration(spec.atMost)}${spec.during === undefined ? '' : ` while ${describeFault(spec.during)}`}${spec.after === undefined ? '' : ` and for ${formatDuration(spec.after)} after that`}`,
   run: attempt,
 });

@@ -575,6 +575,9 @@ export function explainSuccess(c: Case): Diagnosis | null {
   };
 }
 
+/** What follows from one answer where nothing on the way is left to chance. */
+export const soTheWayIsFree = ', so the way there and back is free';
+
 /**
  * The connection is taken, and the service behind it is not heard of; or the probe is answered now. What is on the way twice
  * explains both: who spoke last gets it.
@@ -592,8 +595,7 @@ export function explainSilence(c: Case): Diagnosis | null {
   const answers = `${ownerWords(c.world, end.packet.dst)} ${c.proto === 'tcp' ? 'takes the connection' : 'answers when it is asked again'}`;
   const missing = notLookedAt(c);
   return {
-    sentence:
-      stop?.sentence ?? (missing === null ? `${answers}, so the way there and back is free` : `${answers}; ${missing}`),
+    sentence: stop?.sentence ?? (missing === null ? `${answers}${soTheWayIsFree}` : `${answers}; ${missing}`),
     rootCause: stop?.rootCause ?? null,
     way: stop ? withBreak(hopsOf(c.forward, 'sent'), stop.at) : hopsOf(c.forward, 'sent'),
     back: hopsOf(c.reply, 'answered'),

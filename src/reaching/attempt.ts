@@ -1,4 +1,5 @@
 import type { Cause, Diagnosis, Outcome, ProbeCause } from '../model/verdict.js';
+import { brokenBySteps } from '../diagnosis/broken-by-steps.js';
 import { diagnose, diagnoseNow, type PacketRequest } from '../diagnosis/diagnose.js';
 import { faultText } from '../model/fault.js';
 import type { PathEvidence } from '../facts/path.js';
@@ -114,17 +115,6 @@ export function judgeSent(context: ProbeContext, prober: Prober, ends: Ends, sen
 }
 
 const noMoreKnown = { rootCause: null, way: [], back: [], unlooked: [] };
-
-/** One fault in the sentence; of several their number, and a line each. */
-function brokenBySteps(
-  what: 'the way' | 'something',
-  faults: readonly string[],
-): Pick<Diagnosis, 'sentence' | 'evidence'> {
-  if (faults.length === 1) return { sentence: `a step broke ${what} on purpose: ${faults[0]!}`, evidence: [] };
-  const several =
-    what === 'the way' ? `the way on purpose, by ${faults.length} faults` : `${faults.length} things on purpose`;
-  return { sentence: `steps broke ${several}`, evidence: faults.map((fault) => `${fault}.`) };
-}
 
 /**
  * Whether a probe came to one of two causes and only the other one was asked for, where both are the same fault: who has just

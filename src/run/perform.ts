@@ -1,4 +1,5 @@
 import { isRepeatable } from '../checks/kind.js';
+import { withFaults } from '../diagnosis/broken-by-steps.js';
 import { diagnose, forgetDiagnoses } from '../diagnosis/diagnose.js';
 import { isNetrigError, messageOf } from '../errors.js';
 import { withDiagnosis } from '../judging/outcome.js';
@@ -180,9 +181,14 @@ async function runCheck(course: Course, item: CheckItem): Promise<Timed> {
   const { tell = null } = course.options;
   // What nobody is told is not looked for.
   if (tell !== null && tell !== 'way') return timed;
-  if (timed.outcome.verdict !== 'fail' || request === null || course.signal.aborted) return timed;
-  const found = await diagnose(contextFor(course, item.id, diagnosisMs), request);
-  return { ...timed, outcome: withDiagnosis(timed.outcome, found) };
+  const { outcome } = timed;
+  // What a step broke so that there is no way at all was named at once.
+  const known = request === null && outcome.diagnosis !== undefined;
+  if (outcome.verdict !== 'fail' || known || course.signal.aborted) return timed;
+  const context = contextFor(course, item.id, diagnosisMs);
+  const found = request === null ? null : await diagnose(context, request);
+  const told = withFaults(course.plan, context.planted?.() ?? [], item.type.endpoints(item.spec), found);
+  return { ...timed, outcome: withDiagnosis(outcome, told) };
 }
 
 /**

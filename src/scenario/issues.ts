@@ -2,7 +2,9 @@ import { z } from 'zod';
 import type { Path } from './diagnostic.js';
 import { composePart, notCarriedOut } from './compose-words.js';
 import { isDataMap } from './source.js';
+import type { DataMap } from './source.js';
 import { nearest, shown, suggestion } from '../language/wording.js';
+import { probeCauses } from '../model/verdict.js';
 
 /** A mistake with its place as a path; `at` says whether the key or the value is to blame. */
 export interface Problem {
@@ -190,11 +192,35 @@ const besideCheck: readonly string[] = ['check', 'within', 'holds-for', 'timeout
 /** `steps[3].ping`: what stands below a kind's key. */
 const isItemsBody = (base: Path): boolean => base.length === 3 && base[0] === 'steps';
 
+/**
+ * What is said of a key that has no place in a map, and has one in the map `expect` of it: of its very word, or of one that is
+ * near to it and to no key of the map itself. `null`: it has none there either.
+ */
+export function belowExpect(key: string, known: readonly string[], expected: readonly string[]): string | null {
+  if (expected.includes(key)) return `\`${key}\` belongs under \`expect:\``;
+  const meant = nearest(key, known) === null ? nearest(key, expected) : null;
+  return meant === null ? null : `unknown key ${shown(key)}; did you mean "${meant}"? It belongs under \`expect:\``;
+}
+
+/** What is said of causes that stand where a map with `fails` must; `null` where the value names none. */
+function causesUnderFails(input: unknown): string | null {
+  const words = Array.isArray(input) ? (input as unknown[]) : [input];
+  const causes = words.map((word) => (typeof word === 'string' ? nearest(word, probeCauses) : null));
+  if (causes.length === 0 || causes.includes(null)) return null;
+  const list = Array.isArray(input) ? `[${causes.join(', ')}]` : causes[0]!;
+  return `a cause belongs under \`fails\`: \`expect: { fails: ${list} }\``;
+}
+
 /** A key that has no place at `path`, where the `known` ones do; `beside`: the other keys that stand there. */
 function unknownKey(
   path: Path,
   key: string,
-  { known, beside, inItemsBody }: { known: readonly string[]; beside: readonly string[]; inItemsBody: boolean },
+  {
+    known,
+    beside,
+    inItemsBody,
+    expected,
+  }: { known: readonly string[]; beside: readonly string[]; inItemsBody: boolean; expected: readonly string[] },
 ): Problem {
   const there = { path: [...path, key], at: 'key' } as const;
   // Another form of the map knows it: it is the company that is wrong, not the word.
@@ -205,6 +231,8 @@ function unknownKey(
   const part = composePart(path);
   const without = part === null ? null : notCarriedOut(part, key);
   if (without !== null) return { ...there, message: without };
+  const below = belowExpect(key, known, expected);
+  if (below !== null) return { ...there, message: below, meant: [...path, 'expect'] };
   const guess = suggestion(key, known);
   const rest = guess === '' && known.length > 0 ? `; known here: ${known.join(', ')}` : guess;
   const near = nearest(key, known);
@@ -236,8 +264,9 @@ export function check<T>(
       case 'unrecognized_keys': {
         const known = [...keysAt(schema, local), ...(local.length === 0 ? otherKeys : [])];
         const inItemsBody = local.length === 0 && isItemsBody(base);
+        const expected = known.includes('expect') ? keysAt(schema, [...local, 'expect']) : [];
         const beside = Object.keys(valueAt(data, local) ?? {}).filter((key) => !issue.keys.includes(key));
-        problems.push(...issue.keys.map((key) => unknownKey(path, key, { known, beside, inItemsBody })));
+        problems.push(...issue.keys.map((key) => unknownKey(path, key, { known, beside, inItemsBody, expected })));
         return;
       }
       case 'invalid_key':
@@ -281,6 +310,11 @@ export function check<T>(
   };
 
   const worded = (path: Path, local: Path, message: string): Problem => {
+    const causes =
+      local.at(-1) === 'expect' && keysAt(schema, local).includes('fails')
+        ? causesUnderFails((valueAt(data, local.slice(0, -1)) as DataMap | undefined)?.['expect'])
+        : null;
+    if (causes !== null) return { path, at: 'value', message: causes };
     if (!isMissing(data, local)) return { path, at: 'value', message };
     const key = shown(local.at(-1));
     return {

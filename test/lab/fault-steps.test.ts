@@ -280,6 +280,57 @@ finally:
     remove();
   });
 
+  it('a check that fails over a wire that loses frames names the fault, and one that goes elsewhere does not', async () => {
+    const { dir, remove } = workDirectory({
+      'lab.yaml': `${head('fault-named')}steps:
+  - fault: { loss: { segment: lan, hosts: b, percent: 60 }, name: lossy }
+  - check: every one of twenty is answered
+    ping: { from: a, to: b, count: 20, expect: { min-received: 20 } }
+  - check: nobody has to do with it
+    port: { from: a, to: c, port: 81 }
+  - check: it goes on being answered
+    availability: { from: a, to: b, lasts: 5s, loses-at-most: 50ms }
+`,
+    });
+    const run = await netrig(['run', 'lab.yaml'], { cwd: dir }).ended;
+    expect(run.status, run.stdout + run.stderr).to.equal(1);
+    const [, all, other, gap] = latestOutcomes(dir);
+    const named = /a step broke something on purpose: lan loses 60 % of the frames from and to b/;
+    for (const outcome of [all!, gap!]) {
+      expect(outcome.verdict).to.equal('fail');
+      expect(outcome.reason).to.match(named);
+      expect(outcome.reason).not.to.match(/does not tell .* its MAC address|the way there and back is free/);
+    }
+    expect(other!.cause).to.equal('refused');
+    expect(JSON.stringify(other)).not.to.contain('on purpose');
+    remove();
+  });
+
+  it('availability: what a host breaks once it is up again is seen within `after`, and nothing later', async () => {
+    const failback = (title: string, after: string): string => `
+  - check: ${title}
+    availability: { from: a, to: b, during: { poweroff: c, for: 1s }, after: ${after}, loses-at-most: 1s }
+`;
+    const { dir, remove } = workDirectory({
+      'lab.yaml': `${head('fault-failback')}steps:
+  - step: c takes the address of b for a moment, some seconds after it is up
+    on: c
+    run: |
+      cat >/etc/systemd/system/late.service <<'.'
+      [Service]
+      ExecStart=/bin/sh -c 'sleep 6; ip address add 10.84.0.2/32 dev eth0; arping -q -c 2 -U -I eth0 10.84.0.2; ip address del 10.84.0.2/32 dev eth0'
+      [Install]
+      WantedBy=multi-user.target
+      .
+      systemctl enable late.service
+${failback('nothing is seen of it', '500ms')}${failback('it is seen', '20s')}`,
+    });
+    const run = await netrig(['run', 'lab.yaml'], { cwd: dir }).ended;
+    const verdicts = latestOutcomes(dir).map(({ verdict }) => verdict);
+    expect(verdicts, run.stdout + run.stderr).to.deep.equal(['pass', 'pass', 'fail']);
+    remove();
+  });
+
   it('availability: passes where the gap is allowed, fails where it is not, and cannot know where the source goes', async () => {
     const { dir, remove } = workDirectory({
       'lab.yaml': `${head('fault-gap')}steps:

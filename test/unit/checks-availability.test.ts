@@ -4,6 +4,7 @@ import { gapsIn, readAnswer, type Answer } from '../../src/probes/answer-times.j
 import { kindTable } from '../fakes/kind-table.js';
 import { fakeLab } from '../fakes/lab.js';
 import type { FakeOptions } from '../fakes/lab.js';
+import type { LabBreaker } from '../../src/steps/kind.js';
 import { fakePingStream } from '../fakes/ping-stream.js';
 import { areWellMade } from './well-made-kinds.js';
 import { judgedText } from '../../src/report/wording.js';
@@ -118,6 +119,51 @@ describe('Availability: the verdict', () => {
     expect(availabilityCheck.schema.safeParse(spec).success).to.equal(false);
     expect(availabilityCheck.schema.safeParse({ ...spec, lasts: undefined }).success).to.equal(true);
   });
+
+  it('`after` belongs to `during`, and is told', () => {
+    const spec = { from: 'a', to: 'b', during: { poweroff: 'b' }, after: '30s', 'loses-at-most': '1s' };
+    expect(availabilityCheck.describe(availabilityCheck.schema.parse(spec))).to.match(/ and for 30\.0 s after that$/);
+    const alone = availabilityCheck.schema.safeParse({ ...spec, during: undefined });
+    expect(alone.error?.issues.map(({ path, message }) => [path, message])).to.deep.equal([
+      [['after'], 'nothing is healed without `during`: `lasts` says how long is watched'],
+    ]);
+  });
+});
+
+describe('Availability, once a fault is healed', () => {
+  /** No answers come from half a second on, for a while. */
+  const failsBack = { hosts: { a: { on: { lan: '10.0.0.1' } }, b: { on: { lan: '10.0.0.2' } } } };
+  async function watched(after: string, fault: object): Promise<{ verdict: string; healed: number }> {
+    const lab = fakeLab({ ...failsBack, spawns: fakePingStream({ lost: range(100, 140) }) });
+    let healed = 0;
+    const breaker = { plantForAWhile: () => Promise.resolve({ heal: () => Promise.resolve(void (healed += 1)) }) };
+    const spec = { from: 'a', to: 'b', during: { ...fault, for: '20ms' }, after, 'loses-at-most': '500ms' };
+    const context = { ...lab.context, breaker: breaker as unknown as LabBreaker };
+    const { verdict } = await availabilityCheck.run(availabilityCheck.schema.parse(spec), context);
+    return { verdict, healed };
+  }
+
+  for (const fault of [{ poweroff: 'b' }, { cut: { segment: 'lan', hosts: 'b' } }])
+    it(`${Object.keys(fault)[0]!}: what is lost within \`after\` counts, and nothing later`, async () => {
+      expect(await watched('20ms', fault)).to.deep.equal({ verdict: 'pass', healed: 1 });
+      expect(await watched('2s', fault)).to.deep.equal({ verdict: 'fail', healed: 1 });
+    });
+
+  it('without it, what a host that comes up again loses within ten seconds is seen', async () => {
+    const lab = fakeLab({ ...failsBack, spawns: fakePingStream({ lost: range(650, 700) }) });
+    const breaker = { plantForAWhile: () => Promise.resolve({ heal: () => Promise.resolve() }) };
+    const context = { ...lab.context, breaker: breaker as unknown as LabBreaker };
+    const verdictOf = async (during: object): Promise<string> => {
+      const spec = { from: 'a', to: 'b', during, 'loses-at-most': '500ms' };
+      return (await availabilityCheck.run(availabilityCheck.schema.parse(spec), context)).verdict;
+    };
+    const [off, restarted, cut] = await Promise.all([
+      verdictOf({ poweroff: 'b', for: '10ms' }),
+      verdictOf({ restart: 'b' }),
+      verdictOf({ cut: { segment: 'lan' }, for: '10ms' }),
+    ]);
+    expect({ off, restarted, cut }).to.deep.equal({ off: 'fail', restarted: 'fail', cut: 'pass' });
+  }).timeout(30_000);
 });
 
 describe('Availability, over a lab', () => {

@@ -2,8 +2,10 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { pingCheck } from '../../src/checks/ping.js';
 import { NetrigError } from '../../src/errors.js';
-import type { Fault, WireFault } from '../../src/model/fault.js';
-import type { Outcome } from '../../src/model/verdict.js';
+import { withFaults } from '../../src/diagnosis/broken-by-steps.js';
+import { soTheWayIsFree } from '../../src/diagnosis/explain.js';
+import { faultText, type Fault, type WireFault } from '../../src/model/fault.js';
+import type { Diagnosis, Outcome } from '../../src/model/verdict.js';
 import { keptApart } from '../../src/places/kept-apart.js';
 import type { HostPlan, LabPlan } from '../../src/plan/lab-plan.js';
 import { planLab } from '../../src/plan/plan.js';
@@ -606,6 +608,96 @@ const order = (over: Partial<FaultOrder> = {}): FaultOrder => ({
   ...over,
 });
 const anySignal = new AbortController().signal;
+
+describe('A check that fails while a fault is in', () => {
+  const ends = (from: string, to: string) =>
+    [
+      { endpoint: from, role: 'vantage' },
+      { endpoint: to, role: 'target' },
+    ] as const;
+  const lossy: Fault = { kind: 'loss', segment: 'lan', hosts: ['far'], percent: 60 };
+  const nothing = { rootCause: null, way: [], back: [], evidence: [], mend: null, unlooked: [] };
+  const loses = 'a step broke something on purpose: lan loses 60 % of the frames from and to far';
+  const told = (faults: readonly Fault[], found: Diagnosis | null, from = 'r1', to = 'far'): Diagnosis | null =>
+    withFaults(plan, faults, ends(from, to), found);
+
+  it('names it first, whatever kind it is, where nothing was seen to stop a packet', () => {
+    const wires: Fault[] = [
+      lossy,
+      { kind: 'delay', segment: 'lan', hosts: ['far'], byMs: 3000 },
+      { kind: 'jitter', segment: 'lan', hosts: ['far'], byMs: 3000 },
+      { kind: 'corrupt', segment: 'lan', hosts: ['far'], percent: 60 },
+      { kind: 'duplicate', segment: 'lan', hosts: ['far'], percent: 60 },
+      { kind: 'rate', segment: 'lan', hosts: ['far'], bitsPerSecond: 8000 },
+      { kind: 'kill', host: 'far', process: 'httpd' },
+      { kind: 'pause', host: 'far' },
+      { kind: 'clock', host: 'far', byMs: 60_000 },
+    ];
+    for (const fault of wires) {
+      const found = told([fault], null)!;
+      expect(found.sentence).to.equal(`a step broke something on purpose: ${faultText(fault)}`);
+      expect(found.mend).to.match(/`heal:`/);
+    }
+    const seen = { ...nothing, sentence: 'it left r1 by eth2, and was not seen any further' };
+    expect(told([lossy], seen)!.sentence).to.equal(
+      `${loses}; of one packet that was followed: it left r1 by eth2, and was not seen any further`,
+    );
+    const lost = { ...nothing, rootCause: 'link-loss' as const, sentence: 'it is lost between r1 and far' };
+    expect(told([lossy], lost)).to.include({
+      rootCause: 'link-loss',
+      sentence: `${loses}; of one packet that was followed: it is lost between r1 and far`,
+    });
+  });
+
+  it('does not call the way free for one packet that got through', () => {
+    const free = { ...nothing, sentence: `far (10.4.0.4) answers when it is asked again${soTheWayIsFree}` };
+    expect(told([lossy], free)!.sentence).to.equal(
+      `${loses}; of one packet that was followed: far (10.4.0.4) answers when it is asked again`,
+    );
+  });
+
+  it('names it besides where something was seen to stop a packet', () => {
+    const rule = { ...nothing, rootCause: 'filtered' as const, sentence: 'far drops it: rule 1', mend: 'remove it' };
+    expect(told([lossy], rule)).to.deep.equal({
+      ...rule,
+      evidence: ['Besides, a step broke something on purpose: lan loses 60 % of the frames from and to far.'],
+    });
+  });
+
+  it('says nothing of a fault that has no part in it', () => {
+    const seen = { ...nothing, sentence: 'it left r1 by eth0, and was not seen any further' };
+    const elsewhere: Fault[] = [
+      { ...lossy, segment: 'east', hosts: ['r2', 'r3'] },
+      { kind: 'kill', host: 'r3', process: 'bird' },
+      { kind: 'partition', segment: 'east', groups: [['r2']] },
+    ];
+    expect(told(elsewhere, seen)).to.equal(seen);
+    expect(told([], seen)).to.equal(seen);
+    expect(told([], null)).to.equal(null);
+    // Whoever looks at one host, and sends nothing, has no ends.
+    expect(withFaults(plan, [lossy], [], null)).to.equal(null);
+  });
+
+  it('names one on the way that a packet took, where another way is left', () => {
+    const west60: Fault = { ...lossy, segment: 'west', hosts: ['r2'] };
+    const hop = (place: string, came: string | null, out: string | null) => ({
+      ...{ place, in: came, out, did: 'routed', state: 'seen' as const },
+    });
+    const through = { ...nothing, sentence: 'it is gone', way: [hop('r1', null, 'eth0'), hop('r2', 'eth0', 'eth1')] };
+    expect(told([west60], { ...nothing, sentence: 'it is gone' }, 'r1', 'r3')!.sentence).to.equal('it is gone');
+    expect(told([west60], through, 'r1', 'r3')!.sentence).to.match(
+      /^a step broke something on purpose: west loses 60 %/,
+    );
+  });
+
+  it('names several by their number, with a line for each', () => {
+    const two: Fault[] = [lossy, { kind: 'delay', segment: 'lan', hosts: ['far'], byMs: 500 }];
+    expect(told(two, null)).to.deep.include({
+      sentence: 'steps broke 2 things on purpose',
+      evidence: two.map((fault) => `${faultText(fault)}.`),
+    });
+  });
+});
 
 describe('Faults of a run', () => {
   it('are healed by a step, one by its name or all, and that is repeatable', async () => {

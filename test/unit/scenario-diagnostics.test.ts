@@ -3,11 +3,13 @@ import path from 'node:path';
 import { expect } from 'chai';
 import { mistakeCount } from '../../src/cli/load-or-print.js';
 import { namedCapabilities } from '../../src/model/capability.js';
+import { renamings } from '../../src/scenario/former-keys.js';
 import { keysAt } from '../../src/scenario/issues.js';
 import { builtInKinds } from '../../src/scenario/kinds.js';
 import { codeFrame, diagnosticsToJson, distinctDiagnostics, formatDiagnostics } from '../../src/scenario/diagnostic.js';
 import type { Diagnostic } from '../../src/scenario/diagnostic.js';
 import { loadScenarioText } from '../../src/scenario/load.js';
+import { checkFrameKeys } from '../../src/scenario/schema.js';
 import { fixtures, lab, lines, validateFixture, validateText } from './scenario-fixtures.js';
 
 /** Beside each fixture `NAME.yaml` stands `NAME.expected`: one `line:column message` a line, all that is wrong with it. */
@@ -107,6 +109,58 @@ describe('scenario: mistakes and their places', () => {
     }
     expect(told('http', '{ statuss: 200 }')).to.deep.equal(['unknown key "statuss"; did you mean "status"?']);
     expect(told('http', '{ fails: timeout, status: 200 }')).to.deep.equal(['"status" does not go with "fails"']);
+  });
+
+  it('of a key of `expect` one level too high, or two, say where it belongs, in every kind', () => {
+    const told = (kind: string, body: string, beside = ''): string[] =>
+      loadScenarioText(
+        `scenario: lab\ntitle: A lab\nhosts: { a: , b: }\nsteps: [{ check: c, ${kind}: { ${body} }${beside} }]\n`,
+        '/nowhere/lab.yaml',
+      ).diagnostics.map(({ message }) => message);
+    let seen = 0;
+    for (const { name, schema } of builtInKinds.checks) {
+      const own = [...keysAt(schema, []), ...checkFrameKeys];
+      const former = renamings.map((one) => one.former.at(-1));
+      for (const key of keysAt(schema, ['expect'])) {
+        if (own.includes(key) || former.includes(key)) continue;
+        seen += 1;
+        expect(told(name, `${key}: 1`), `${name}: ${key}`).to.include(`\`${key}\` belongs under \`expect:\``);
+        if ([...builtInKinds.checks, ...builtInKinds.steps].some((kind) => kind.name === key)) continue;
+        expect(told(name, '', `, ${key}: 1`), `${name} beside ${key}`).to.include(
+          `\`${key}\` belongs under \`expect:\` of \`${name}:\``,
+        );
+      }
+    }
+    expect(seen).to.be.greaterThan(30);
+    const port = 'from: a, to: b, port: 80';
+    expect(told('port', `${port}, recieve: x`)).to.deep.equal([
+      'unknown key "recieve"; did you mean "receive"? It belongs under `expect:`',
+    ]);
+    // A word that is near to a key of the map itself was meant there.
+    expect(told('port', `${port}, famly: 4`)).to.deep.equal(['unknown key "famly"; did you mean "family"?']);
+    for (const [value, list] of [
+      ['timeout', 'timeout'],
+      ['refusd', 'refused'],
+      ['[timeout, host-unreachable]', '[timeout, host-unreachable]'],
+    ])
+      expect(told('port', `${port}, expect: ${value}`)).to.deep.equal([
+        `a cause belongs under \`fails\`: \`expect: { fails: ${list} }\``,
+      ]);
+    expect(told('port', `${port}, expect: opne`)).to.deep.equal(['expected open, or a map, got "opne"']);
+  });
+
+  it('of a variable that refers to another one are one mistake, at its very value', () => {
+    for (const [vars, place] of [
+      ['vars:\n  y: 1\n  x: "${y}"', '5:6'],
+      ['vars: { y: 1, x: "${y}" }', '3:18'],
+    ] as const)
+      expect(
+        lines(
+          validateText(
+            `scenario: lab\ntitle: A lab\n${vars}\nhosts: { a: , b: }\nsteps: [{ check: c, ping: { from: a, to: b, count: "${'${x}'}" } }]\n`,
+          ).diagnostics,
+        ),
+      ).to.deep.equal([`${place} values of variables cannot refer to other variables`]);
   });
 
   it('of routes: those of the two families are two, and one is one however it is written', () => {

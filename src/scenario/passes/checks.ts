@@ -4,7 +4,7 @@ import { parseVantage } from '../../language/endpoint.js';
 import { shown, suggestion } from '../../language/wording.js';
 import { formatDuration } from '../../model/duration.js';
 import type { Path } from '../diagnostic.js';
-import { keysAt } from '../issues.js';
+import { belowExpect, keysAt } from '../issues.js';
 import type { CheckItem, Grading } from '../scenario.js';
 import { checkFrameKeys, zCheckFrame } from '../schema.js';
 import type { CheckFrame } from '../schema.js';
@@ -131,17 +131,24 @@ function reportForeign({ kinds, mistakes }: Reading, item: DataMap, path: Path, 
   const known = kind === undefined ? [...names, ...checkFrameKeys] : [...checkFrameKeys];
   const otherwise =
     kind === undefined ? `; kinds of checks are ${names.join(', ')}` : `; known here: ${known.join(', ')}`;
+  const own = kind === undefined ? [] : keysAt(kind.schema, []);
+  const expected = kind === undefined ? [] : keysAt(kind.schema, ['expect']);
   for (const key of rest) {
+    const below = belowExpect(key, [...known, ...own], expected);
     const message =
-      kind !== undefined && keysAt(kind.schema, []).includes(key)
+      kind !== undefined && own.includes(key)
         ? `\`${key}\` belongs inside \`${kind.name}:\``
-        : key === 'role'
-          ? '`role` belongs to steps: a check is graded by its `points`'
-          : key === 'on'
-            ? '`on` belongs to steps: a check says inside its kind where it looks from'
-            : steps.has(key)
-              ? `\`${key}\` is a kind of step: make an item of its own without \`check:\``
-              : `unknown key ${shown(key)}${suggestion(key, known) || otherwise}`;
+        : kind !== undefined && below !== null && expected.includes(key)
+          ? `${below} of \`${kind.name}:\``
+          : key === 'role'
+            ? '`role` belongs to steps: a check is graded by its `points`'
+            : key === 'on'
+              ? '`on` belongs to steps: a check says inside its kind where it looks from'
+              : steps.has(key)
+                ? `\`${key}\` is a kind of step: make an item of its own without \`check:\``
+                : below !== null && kind !== undefined
+                  ? `${below} of \`${kind.name}:\``
+                  : `unknown key ${shown(key)}${suggestion(key, known) || otherwise}`;
     mistakes.report([...path, key], message, 'key');
   }
   if (kind === undefined && rest.length === 0)

@@ -83,6 +83,8 @@ function readVars(data: DataMap, report: Report, faithful: Faithful): Map<string
   if (!withinLimit(report, ['vars'], 'variables', Object.keys(parsed).length, limits.variables)) return vars;
   for (const [name, value] of Object.entries(parsed)) {
     faithful(value, ['vars', name]);
+    // What stands where it is used would be a second mistake about the same.
+    if (typeof value === 'string' && value.includes('${')) continue;
     vars.set(name, value);
   }
   return vars;
