@@ -261,6 +261,8 @@ export interface TaskState {
   measured: Untrusted | null;
   /** Hints that were opened, the oldest first. */
   hintsOpened: { html: string }[];
+  /** Whether there is one more for what was seen last; `later`: there may be once something else is seen. */
+  nextHint: 'now' | 'later' | 'none';
 }
 
 export interface Feedback {
@@ -470,7 +472,8 @@ export interface ClassView {
     hosts: string[];
   })[];
   students: StudentRow[];
-  labs: { up: number; starting: number; reserve: number; queued: number; limit: number };
+  /** `stalled`: nothing can be written down, for the disk is full; labs go on once there is room. */
+  labs: { up: number; starting: number; reserve: number; queued: number; limit: number; stalled: boolean };
   /** Checks whose verdict is no verdict: a person decides. */
   undecided: UndecidedView[];
 }

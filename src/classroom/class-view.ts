@@ -121,7 +121,7 @@ export function classView(room: Room, teacher: string): ClassView {
       online: (room.online.get(id) ?? 0) > 0,
       work: ids.map((exercise) => rowWork(room, id, exercise, now)),
     })),
-    labs: room.pool.counts(),
+    labs: { ...room.pool.counts(), stalled: room.pool.stalled() },
     undecided: undecidedOf(room),
   };
 }

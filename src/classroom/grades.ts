@@ -1,3 +1,4 @@
+import { withoutOwnPaths } from './own-paths.js';
 import { grade, sumSentence, toldReason } from '../exercise/grade.js';
 import { isShown, type Exercise } from '../exercise/exercise.js';
 import type { ClassExercise } from './class-file.js';
@@ -102,7 +103,7 @@ export function gradeHandIn(
         shown: isShown(check, true),
         reason,
         // A teacher’s word is for its student.
-        told: decided ? one.reason : toldReason({ ...one, reason }, level),
+        told: decided ? one.reason : withoutOwnPaths(toldReason({ ...one, reason }, level)),
       };
     }),
     gone: round.tasks.flatMap((task) => {

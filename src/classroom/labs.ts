@@ -27,6 +27,8 @@ export interface LabPoolOptions {
   open(): { id: string; personal: boolean }[];
   /** Students in the order of the roster. */
   students: readonly string[];
+  /** Brings a lab up. Default: as `netrig up` does. */
+  bring?: typeof bringUp;
   /** A lab is about to be taken down. */
   onEnd(lab: string): void;
   /** What is told of a boot changed. */
@@ -46,6 +48,8 @@ export interface LabPool {
   progress(work: Work): string | null;
   running(key: string): Promise<RunningLab>;
   counts(): { up: number; starting: number; reserve: number; queued: number; limit: number };
+  /** Labs wait because nothing can be written down just now: the disk is full. They go on by themselves. */
+  stalled(): boolean;
   /** Takes a lab away for good. */
   end(key: string, why: string): Promise<void>;
   /** Ends what is being made, and looks no more. Labs that are up stay. */
@@ -54,6 +58,9 @@ export interface LabPool {
 
 /** Between two looks at whether holders live, ms. */
 const lookMs = 3000;
+/** Before a lab for the reserve is tried again that did not come up, ms: the first time, and at most. */
+const firstPauseMs = 30_000;
+const longestPauseMs = 1_800_000;
 
 const mark = '~';
 
@@ -92,12 +99,16 @@ class Labs implements LabPool {
   private closed = false;
   /** Something could not be written down: it is tried again a little later. */
   private behind = false;
+  /** Labs that did not come up, of which that could not be written down yet. */
+  private readonly untold = new Set<string>();
+  /** By exercise: how often in a row a lab for the reserve did not come up, and when the next one is tried, ms. */
+  private readonly spoilt = new Map<string, { times: number; next: number }>();
 
   constructor(private readonly options: LabPoolOptions) {
     this.timer = setInterval(() => {
       if (this.closed) return;
       this.look();
-      if (!this.behind) return;
+      if (!this.behind && this.spoilt.size === 0) return;
       this.behind = false;
       this.wake();
     }, lookMs).unref();
@@ -108,7 +119,9 @@ class Labs implements LabPool {
   }
 
   private live(): LabState[] {
-    return [...this.book.state.labs.values()].filter(({ state }) => state === 'making' || state === 'up');
+    return [...this.book.state.labs.values()].filter(
+      ({ key, state }) => state === 'up' || (state === 'making' && !this.untold.has(key)),
+    );
   }
 
   /** Keys of the labs that somebody has. */
@@ -145,12 +158,37 @@ class Labs implements LabPool {
     entry.done = this.bring(key, exercise, person, stage, entry)
       .catch((error: unknown) => {
         this.options.warn(`a lab of ${exercise} did not come up: ${messageOf(error)}`);
-        if (!this.closed) void this.book.append({ type: 'lab:failed', key, message: messageOf(error) });
+        if (this.closed) return;
+        void this.book.append({ type: 'lab:failed', key, message: messageOf(error) });
+        this.putOffReserve(exercise);
+        if (this.book.state.labs.get(key)?.state !== 'making') return;
+        // It takes nobody's place, and who wanted it still does: they get another one once there is room to write.
+        this.untold.add(key);
+        this.behind = true;
       })
       .finally(() => {
         this.making.delete(key);
-        this.wake();
+        if (!this.behind) this.wake();
       });
+  }
+
+  /** What did not come up is not tried again and again at once for the reserve: nobody waits for it. */
+  private putOffReserve(exercise: string): void {
+    const times = (this.spoilt.get(exercise)?.times ?? 0) + 1;
+    const pause = Math.min(longestPauseMs, firstPauseMs * 2 ** (times - 1));
+    this.spoilt.set(exercise, { times, next: performance.now() + pause });
+  }
+
+  /** Writes down of labs that they did not come up, where that could not be done at once. */
+  private tellAll(): void {
+    for (const key of this.untold) {
+      void this.book.append({ type: 'lab:ended', key, why: 'it did not come up, and that could not be written down' });
+      if (this.book.state.labs.get(key)?.state === 'making') {
+        this.behind = true;
+        return;
+      }
+      this.untold.delete(key);
+    }
   }
 
   private async bring(
@@ -162,7 +200,7 @@ class Labs implements LabPool {
   ): Promise<void> {
     const { options } = this;
     const { scenario } = options.exercise(exercise, person);
-    const lab = await bringUp(asLab(atStart(scenario, stage), key, options.limits), {
+    const lab = await (options.bring ?? bringUp)(asLab(atStart(scenario, stage), key, options.limits), {
       provider: providerNamed(options.provider),
       isolation: options.isolation,
       signal: entry.abort.signal,
@@ -173,6 +211,7 @@ class Labs implements LabPool {
         options.onProgress(person, exercise);
       },
     });
+    this.spoilt.delete(exercise);
     await this.book.append({ type: 'lab:made', key, lab }).catch(async (error: unknown) => {
       // What is not written down is nobody's.
       await this.remove(readRecord(lab));
@@ -225,6 +264,7 @@ class Labs implements LabPool {
     const had = this.given();
     for (const exercise of this.options.open()) {
       if (this.making.size >= this.options.starting || this.live().length >= this.options.labs) return;
+      if ((this.spoilt.get(exercise.id)?.next ?? 0) > performance.now()) continue;
       const spare = this.live().filter(
         (lab) => lab.exercise === exercise.id && lab.stage === null && !had.has(lab.key),
       );
@@ -235,6 +275,7 @@ class Labs implements LabPool {
 
   wake(): void {
     if (this.closed) return;
+    this.tellAll();
     this.give();
     this.makeWanted();
     this.makeReserve();
@@ -325,6 +366,10 @@ class Labs implements LabPool {
       queued: this.waiting().filter((work) => !this.makingFor(work)).length,
       limit: this.options.labs,
     };
+  }
+
+  stalled(): boolean {
+    return this.behind || this.untold.size > 0;
   }
 
   async close(): Promise<void> {

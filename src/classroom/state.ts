@@ -49,6 +49,8 @@ export interface Work {
   stage: string | null;
   /** Why there is no lab, where one was wanted. */
   failed: string | null;
+  /** It did not come up; else it was there and ended. */
+  brokeMaking: boolean;
   tasks: Record<string, TaskProgress>;
   hints: Record<string, string[]>;
   help: { since: string; note: string; n: number } | null;
@@ -141,6 +143,7 @@ function newWork(person: string, exercise: string): Work {
     lab: null,
     stage: null,
     failed: null,
+    brokeMaking: false,
     tasks: {},
     hints: {},
     help: null,
@@ -218,7 +221,7 @@ const reducers: Reducers = {
     if (failed.person === null) return;
     const work = workIn(state, failed.person, failed.exercise);
     // The one that was wanted was this one, where it was not for the reserve.
-    if (work.wanted && work.lab === null) Object.assign(work, { wanted: null, failed: message });
+    if (work.wanted && work.lab === null) Object.assign(work, { wanted: null, failed: message, brokeMaking: true });
   },
   'lab:given'(state, { key, person, t }) {
     const lab = state.labs.get(key);
@@ -255,7 +258,8 @@ const reducers: Reducers = {
     if (!lab) return;
     lab.state = 'ended';
     for (const work of state.works.values())
-      if (work.lab === key) Object.assign(work, { lab: null, resetting: null, failed: work.wanted ? null : why });
+      if (work.lab === key)
+        Object.assign(work, { lab: null, resetting: null, failed: work.wanted ? null : why, brokeMaking: false });
   },
   'round:asked'(state, { round, person, exercise, kind, tasks, t }) {
     const asked: Round = {

@@ -6,6 +6,7 @@ import type { ClassExercise } from './class-file.js';
 import type { JudgedTask } from './events.js';
 import { bestOf, gradedHandIns } from './grades.js';
 import { outcomeOf } from './rounds.js';
+import { withoutOwnPaths } from './own-paths.js';
 import type { ClassState, Round, Work } from './state.js';
 import { neutralise } from '../report/terminal-text.js';
 import { textHtml } from '../report/text-html.js';
@@ -58,10 +59,11 @@ function feedbackOf(
   if (!judged || judged.verdict === 'pass') return null;
   const seen = level !== 'verdict' || judged.verdict !== 'fail';
   const hint = hintFor(check, outcomeOf(judged));
+  const reason = withoutOwnPaths(judged.reason);
   return {
-    reason: seen ? harmless(level === 'way' ? judged.reason : withoutWhy(judged.reason, judged.why?.sentence)) : null,
+    reason: seen ? harmless(level === 'way' ? reason : withoutWhy(reason, judged.why?.sentence)) : null,
     expected: seen && judged.expected !== undefined ? harmless(judged.expected) : null,
-    seen: seen && judged.actual !== undefined ? harmless(judged.actual) : null,
+    seen: seen && judged.actual !== undefined ? harmless(withoutOwnPaths(judged.actual)) : null,
     cause: seen ? (judged.cause ?? null) : null,
     hintHtml: hint !== null && opened.includes(hint) ? textHtml(hint) : null,
     way: level === 'way' ? (judged.way ?? null) : null,
@@ -87,6 +89,7 @@ export function taskState(check: GradedCheck, work: Work, level: FeedbackLevel):
     feedback: feedbackOf(progress?.last, check, level, opened),
     measured: measuredOf(progress?.last, level),
     hintsOpened: opened.map((text) => ({ html: textHtml(text) })),
+    nextHint: nextHintOf(check, work),
   };
 }
 
@@ -98,6 +101,13 @@ export function nextHint(check: GradedCheck, work: Work): string | null {
   if (fitting !== null && !opened.includes(fitting)) return fitting;
   // Hints for other causes would tell what is not seen.
   return null;
+}
+
+/** Whether one more is there for what was seen last; `later`: not for that, and there are others. */
+function nextHintOf(check: GradedCheck, work: Work): TaskState['nextHint'] {
+  if (nextHint(check, work) !== null) return 'now';
+  const all = new Set(Object.values(check.hints)).size;
+  return (work.hints[check.id] ?? []).length < all ? 'later' : 'none';
 }
 
 /** @param shown Tasks that the person may know of: how many hidden ones there are is nobody's business. */

@@ -128,7 +128,13 @@ export function exerciseView(room: Room, id: string, person: string): ExerciseVi
   };
 }
 
+/** Why there is no lab, or no whole one: in a class the teacher’s to know, for it may name set-up that is kept from students. */
+const teacherSees = 'your teacher sees why. Try again, or ask for help.';
+const noRoom =
+  'it waits, for the disk of the machine is full. It goes on by itself once there is room; tell your teacher.';
+
 function labView(room: Room, work: Work): LabView {
+  if (work.wanted && room.pool.stalled()) return { state: 'starting', what: noRoom };
   if (work.wanted) {
     const what = room.pool.progress(work);
     if (what !== null) return { state: 'starting', what };
@@ -138,10 +144,12 @@ function labView(room: Room, work: Work): LabView {
   const lab = work.lab === null ? undefined : room.book.state.labs.get(work.lab);
   if (lab?.state === 'up') {
     const { resetting, resetFailed } = work;
-    const failed = resetFailed && { host: resetFailed.host, message: harmless(resetFailed.message) };
+    const why = room.solo ? (resetFailed?.message ?? '') : teacherSees;
+    const failed = resetFailed && { host: resetFailed.host, message: harmless(why) };
     return { state: 'up', since: lab.at, resetting, resetFailed: failed };
   }
-  return work.failed === null ? { state: 'none' } : { state: 'failed', message: harmless(work.failed) };
+  if (work.failed === null) return { state: 'none' };
+  return { state: 'failed', message: room.solo || !work.brokeMaking ? harmless(work.failed) : teacherSees };
 }
 
 function currentRound(room: Room, work: Work, shown: readonly string[]): RoundView | null {

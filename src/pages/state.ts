@@ -73,13 +73,13 @@ export function usePage(): Page {
         setState((was) => ({
           ...was,
           problem: null,
-          done: as.done === undefined ? was.done : { words: as.done, at: Date.now() },
+          // What was done before is no news any more.
+          done: as.done === undefined ? null : { words: as.done, at: Date.now() },
         })),
       (error: unknown) => {
         if (error instanceof Refusal && error.problem.code === 'not-in')
           return setState((was) => ({ ...was, out: true }));
         const why = error instanceof Error ? error.message : String(error);
-        // What was done before is no news any more, and must not be taken for what was asked now.
         setState((was) => ({ ...was, problem: as.what === undefined ? why : `${as.what}: ${why}`, done: null }));
       },
     );

@@ -1,4 +1,12 @@
-import type { Audience, HandInView, StudentRow, TaskState, TaskVerdict, TaskView } from '../classroom/api.js';
+import type {
+  Audience,
+  HandInView,
+  RoundView,
+  StudentRow,
+  TaskState,
+  TaskVerdict,
+  TaskView,
+} from '../classroom/api.js';
 
 /** How a verdict is told: a sign and a word, so that colour is never the only one. */
 const verdictWords: Readonly<Record<TaskVerdict, { sign: string; word: string }>> = {
@@ -36,6 +44,32 @@ export function handInWords({ times, judging, counts, of }: HandInView): string 
       ? ''
       : ` ${count(undecided, 'task')} of it could not be judged: a teacher looks at ${undecided === 1 ? 'it' : 'them'}.`;
   return `${which}${late ? ', late' : ''}: ${points} of ${count(of, 'point')}.${sum === '' ? '' : ` ${sum}`}${open}${waits}`;
+}
+
+/** What a round of checks came to, by its tasks; `null` where it was about none that are known here. */
+export function roundWords(
+  round: Pick<RoundView, 'kind' | 'tasks'>,
+  tasks: readonly Pick<TaskView, 'id' | 'title' | 'guard'>[],
+  states: readonly Pick<TaskState, 'id' | 'verdict'>[],
+): string | null {
+  const seen = tasks
+    .filter(({ id }) => round.tasks.includes(id))
+    .map(({ id, title, guard }) => {
+      const verdict = states.find((one) => one.id === id)?.verdict ?? 'open';
+      return { title, verdict, word: verdictWord(verdict, guard).word };
+    });
+  const [only] = seen;
+  if (only === undefined) return null;
+  const begin = round.kind === 'hand-in' ? 'What you gave in is judged' : 'Checked';
+  if (seen.length === 1) return `${begin}: “${only.title}” – ${only.word}.`;
+  const rest = seen.filter(({ verdict }) => verdict !== 'pass');
+  if (rest.length === 0) return `${begin}: all ${seen.length} are as they should be.`;
+  const words = [...new Set(rest.map(({ word }) => word))];
+  const named = words.map((word) => {
+    const those = rest.filter((one) => one.word === word).map(({ title }) => `“${title}”`);
+    return `${word}: ${those.join(', ')}`;
+  });
+  return `${begin}: ${seen.length - rest.length} of ${seen.length} are as they should be; ${named.join('; ')}.`;
 }
 
 /** How far a list of tasks is: what must stay so is nothing to get done, and is told apart. */

@@ -95,9 +95,22 @@ const hostile = `<img src=x onerror="document.title='harmed'"> ${'long '.repeat(
       await ada.getByRole('button', { name: 'Check all tasks' }).click();
       const forwards = task(ada, 'The router forwards');
       await forwards.getByText('not yet').waitFor({ timeout: patience });
+      await ada
+        .locator('.news [role=status] span')
+        .getByText(/^Checked: .*“.*The router forwards/)
+        .waitFor({ timeout: patience });
       expect(await forwards.textContent()).not.to.contain('which kernel parameter');
       await forwards.getByRole('button', { name: /hint/ }).click();
-      await forwards.getByText('which kernel parameter').waitFor({ timeout: patience });
+      const hint = forwards.getByText('which kernel parameter');
+      await hint.waitFor({ timeout: patience });
+      expect(await forwards.getByRole('button', { name: /hint/ }).count(), 'none is left for what was seen').to.equal(
+        0,
+      );
+      await ada.waitForFunction(
+        '(() => { const { top, bottom } = [...document.querySelectorAll(".hint")].at(-1).getBoundingClientRect(); return top >= 0 && bottom <= innerHeight; })()',
+        undefined,
+        { timeout: patience },
+      );
     });
 
     it('turns a task green by itself, a while after something was typed', async () => {

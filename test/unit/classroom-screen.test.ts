@@ -1,6 +1,7 @@
 import { PassThrough } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import xterm from '@xterm/headless';
+import type { IBufferLine } from '@xterm/headless';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { holdShell, type Shell, type Watching } from '../../src/classroom/shell.js';
@@ -32,12 +33,39 @@ function blank({ cols, rows }: TerminalSize = size): Screen {
 const written = (screen: Screen, data: string | Uint8Array): Promise<void> =>
   new Promise((resolve) => screen.write(data, resolve));
 
+/** Colours and styles of a line's first cells, as far as they are none. */
+function looksOf(line: IBufferLine, cells: number): string {
+  const looks = Array.from({ length: cells }, (_, column) => {
+    const cell = line.getCell(column);
+    // Of a blank nobody sees more than its ground.
+    if (!cell || cell.getChars().trim() === '') return cell ? `-1,${cell.getBgColor()},0,0,0,0` : '';
+    const styles = [
+      cell.getFgColor(),
+      cell.getBgColor(),
+      cell.isBold(),
+      cell.isInverse(),
+      cell.isItalic(),
+      cell.isDim(),
+    ];
+    return styles.join();
+  });
+  return looks
+    .map((look) => (look === '-1,-1,0,0,0,0' ? '' : look))
+    .join(' ')
+    .trimEnd();
+}
+
 /** All that a person can see of a terminal. */
 async function seen(screen: Screen): Promise<string> {
   await written(screen, '');
   const { active } = screen.buffer;
   const lines = Array.from({ length: active.length }, (_, row) => active.getLine(row)!.translateToString(true));
-  return `${lines.join('\n').trimEnd()}\n${active.type} at ${active.cursorX},${active.cursorY}`;
+  const text = lines.join('\n').trimEnd();
+  const looks = lines.flatMap((line, row) => {
+    const own = looksOf(active.getLine(row)!, line.length);
+    return own === '' ? [] : [`${row}: ${own}`];
+  });
+  return [text, ...looks, `${active.type} at ${active.cursorX},${active.cursorY}`].join('\n');
 }
 
 /** What a page makes of it: as the one in the browser does. */
@@ -112,9 +140,35 @@ const sequences = [
   '\u001bXhidden\u001b\\',
   '\u009b1mC1\u009b0m',
 ];
-/** As programs do it. Margins of the one screen are not known to a page that comes while the other is shown. */
-const otherScreen = '\u001b[?1049h\u001b[Hanother screen\u001b[?1049l';
-const margins = /\[(\d;\d)?r$|\?6[hl]$/;
+/** What programs do that fill the screen: they save the cursor, scroll a part of it, draw lines, and go back. */
+const fullScreen = [
+  '\u001b[?1049h\u001b[H',
+  '\u001b[?1049h\u001b[2J\u001b[2;4r',
+  '\u001b[?1049l',
+  '\u001b[?47h',
+  '\u001b[?47l',
+  '\u001b7',
+  '\u001b7',
+  '\u001b8',
+  '\u001b[3;7;44m',
+  '\u001b[38;2;1;2;3;4m',
+  '\u001b[38;5;99;2m',
+  '\u001b[m',
+  '\u001b(0',
+  '\u001b)0',
+  '\u000e',
+  '\u000f',
+  '\u001b[4h',
+  '\u001b[4l',
+  '\u001b[?7l',
+  '\u001b[?7h',
+  '\u001b[3g',
+  '\u001bH',
+  '\u001b[3S',
+  '\u001b[2L',
+  '\u001b[1;20H',
+  'qqxx',
+];
 const outputOf = (parts: readonly string[]): fc.Arbitrary<Buffer> =>
   fc
     .array(
@@ -125,7 +179,8 @@ const outputOf = (parts: readonly string[]): fc.Arbitrary<Buffer> =>
       { minLength: 1, maxLength: 60 },
     )
     .map((all) => Buffer.from(all.join('')));
-const output = fc.oneof(outputOf(sequences), outputOf([...sequences.filter((one) => !margins.test(one)), otherScreen]));
+const output = fc.oneof(outputOf(sequences), outputOf([...sequences, ...fullScreen]));
+const comeBack = '\tt\u001b8here q\r\n\u001b[?47l\u001b8there q\u001b[?47h\u001b8q\u001b[?47l\r\nan\r\nend';
 /** Where a piece ends, and what becomes of the page then. */
 const pieces = fc.array(
   fc.record({
@@ -159,8 +214,8 @@ describe('The screen of a terminal, for a page that comes at any moment', functi
             page.join(shell, page.next);
           }
         }
-        // What follows shows margins, modes and colours that are not as they should be.
-        const rest = Buffer.concat([bytes.subarray(at), Buffer.from('\u0018\r\nmore\r\nlines\r\nand\r\nan\r\nend')]);
+        // What follows shows margins, modes, colours, sets and saved cursors that are not as they should be.
+        const rest = Buffer.concat([bytes.subarray(at), Buffer.from(`\u0018\r\nmore\r\nlines\r\nand${comeBack}`)]);
         program.output.write(rest);
         await page.has(at + rest.length);
         const reference = blank();

@@ -12,7 +12,7 @@ import { applyEvent, emptyState, workOf, type ClassState } from '../../src/class
 import { openTerminals } from '../../src/classroom/terminals.js';
 import { stepsOf, stepStanding, stepsToRun } from '../../src/classroom/work-view.js';
 import type { Verdict } from '../../src/model/verdict.js';
-import { audienceWords, standing, timeGivenWords, verdictWord } from '../../src/pages/words.js';
+import { audienceWords, roundWords, standing, timeGivenWords, verdictWord } from '../../src/pages/words.js';
 import { loadScenarioText } from '../../src/scenario/load.js';
 import { lab } from './scenario-fixtures.js';
 
@@ -236,5 +236,35 @@ describe('What a teacher is told of what was done', () => {
   it('says whether time was given or taken back', () => {
     expect(timeGivenWords('Bob', 10, 'A door')).to.equal('10 minutes more for Bob: A door.');
     expect(timeGivenWords('Bob', -1, 'A door')).to.equal('1 minute less for Bob: A door.');
+  });
+});
+
+describe('What a student is told of a round that is over', () => {
+  const tasks = [
+    { id: 'c1', title: 'A ping', guard: false },
+    { id: 'c2', title: 'A page', guard: false },
+    { id: 'c3', title: 'A filter', guard: true },
+  ];
+  const states = (...verdicts: ('pass' | 'fail' | 'error')[]) =>
+    verdicts.map((verdict, at) => ({ id: `c${at + 1}`, verdict }));
+  const round = (...ids: string[]) => ({ kind: 'try' as const, tasks: ids });
+
+  it('is the word on the one task that it was about', () => {
+    expect(roundWords(round('c2'), tasks, states('pass', 'fail', 'fail'))).to.equal('Checked: “A page” – not yet.');
+    expect(roundWords(round('c1'), tasks, states('pass', 'fail', 'fail'))).to.equal('Checked: “A ping” – done.');
+    expect(roundWords(round('c3'), tasks, states('pass', 'fail', 'fail'))).to.equal('Checked: “A filter” – broken.');
+  });
+
+  it('names what is not as it should be, by its kind', () => {
+    expect(roundWords(round('c1', 'c2', 'c3'), tasks, states('pass', 'pass', 'pass'))).to.equal(
+      'Checked: all 3 are as they should be.',
+    );
+    expect(roundWords(round('c1', 'c2', 'c3'), tasks, states('fail', 'error', 'fail'))).to.equal(
+      'Checked: 0 of 3 are as they should be; not yet: “A ping”; could not be judged: the lab broke: “A page”; broken: “A filter”.',
+    );
+  });
+
+  it('is nothing of tasks that are not shown', () => {
+    expect(roundWords(round('c9'), tasks, states('pass'))).to.equal(null);
   });
 });

@@ -1,6 +1,6 @@
 import { render } from 'preact';
-import { useState } from 'preact/hooks';
-import type { CheckRequest, ExerciseView, TraceView, WorkView } from '../../classroom/api.js';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import type { CheckRequest, ExerciseView, RoundView, TraceView, WorkView } from '../../classroom/api.js';
 import { Html } from '../parts/html.js';
 import { LabBar, Round } from '../parts/lab.js';
 import { News } from '../parts/news.js';
@@ -12,7 +12,7 @@ import { Topology } from '../parts/topology.js';
 import { Trace } from '../parts/trace.js';
 import { pathOf, send } from '../server.js';
 import { useExercise, usePage, useServerTime, type Page } from '../state.js';
-import { handInWords, progressWords } from '../words.js';
+import { handInWords, progressWords, roundWords } from '../words.js';
 
 interface WorkPlace {
   page: Page;
@@ -122,7 +122,22 @@ function Lab({ page, view, work, wanted }: WorkPlace & { wanted: Wanted | null }
   );
 }
 
+/** Tells what a round that this person asked for came to, and brings its task into view where it was one alone. */
+function useRoundNews({ page, view, work }: WorkPlace): void {
+  const before = useRef<RoundView | null>(null);
+  const { round } = work;
+  useEffect(() => {
+    const over = before.current;
+    before.current = round;
+    if (over === null || over.kind === 'watch' || over.id === round?.id) return;
+    const words = roundWords(over, view.tasks, work.tasks);
+    if (words !== null) page.tell(words);
+    if (over.tasks.length === 1) document.getElementById(`task-${over.tasks[0]}`)?.scrollIntoView({ block: 'nearest' });
+  }, [round?.id]);
+}
+
 function Work({ page, view, work }: WorkPlace) {
+  useRoundNews({ page, view, work });
   const [wanted, setWanted] = useState<Wanted | null>(null);
   const typeIn = (place: string, command: string): void => setWanted({ place, command });
   const staged = new Set(view.stages.flatMap(({ tasks }) => tasks));
@@ -209,7 +224,7 @@ function StudentPage() {
         {view === null || work === undefined ? (
           <p aria-busy="true">Loading …</p>
         ) : (
-          <Work page={page} view={view} work={work} />
+          <Work key={work.exercise} page={page} view={view} work={work} />
         )}
       </main>
     </>

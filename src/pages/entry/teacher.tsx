@@ -199,6 +199,9 @@ function Head({ page, view }: { page: Page; view: ClassView }) {
       <h1>{view.title}</h1>
       <span>{`${view.students.filter(({ online }) => online).length} of ${count(view.students.length, 'student')} here`}</span>
       <span>{`${labs.up} of ${count(labs.limit, 'lab')} up, ${labs.reserve} in reserve, ${labs.queued} waiting`}</span>
+      <span role="status" class="connection cut">
+        {labs.stalled ? 'The disk of the machine is full: labs wait until there is room.' : ''}
+      </span>
       <span role="status">{waiting > 0 ? `${count(waiting, 'asks', 'ask')} for help` : ''}</span>
       <span role="status" class={page.connected ? 'connection' : 'connection cut'}>
         {page.connected ? '' : 'Not connected: tried again …'}

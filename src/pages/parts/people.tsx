@@ -11,6 +11,7 @@ export function Help({ page, work }: { page: Page; work: WorkView }) {
     const request: HelpRequest = { wanted, ...(wanted && note !== '' ? { note } : {}) };
     page.doing(
       send<WorkView>(pathOf('help', { exercise: work.exercise }), request).then((answer) => page.take(answer)),
+      { done: wanted ? 'Your teacher sees that you ask for help.' : 'Your call for help is taken back.' },
     );
   };
   if (work.help !== null)

@@ -1,5 +1,6 @@
 import type { ClaimView, Feedback, HintRequest, TaskState, TaskView, WorkView } from '../../classroom/api.js';
 import { wayLine } from '../../report/way.js';
+import { useEffect, useRef } from 'preact/hooks';
 import { pathOf, send } from '../server.js';
 import type { Page } from '../state.js';
 import { count, sinceWords, verdictWord } from '../words.js';
@@ -56,6 +57,43 @@ export function Claims({ claims }: { claims: ClaimView[] }) {
   );
 }
 
+/** Hints that were opened; one that was just asked for is brought into view, and each that comes is read out. */
+function Hints({ opened, asked }: { opened: { html: string }[]; asked: { current: boolean } }) {
+  const last = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    if (!asked.current || !last.current) return;
+    asked.current = false;
+    last.current.scrollIntoView({ block: 'nearest' });
+  }, [opened.length]);
+  return (
+    <div aria-live="polite">
+      {opened.map(({ html }, at) => (
+        <div class="hint" key={at} ref={at === opened.length - 1 ? last : null}>
+          <b>Hint {at + 1}</b> <Html html={html} />
+        </div>
+      ))}
+    </div>
+  );
+}
+
+/** The way to the next hint, or why there is none now. */
+function NextHint({ task, state, open }: { task: TaskView; state: TaskState | undefined; open(): void }) {
+  if (task.hints === 0 || state === undefined || state.verdict === 'pass' || state.nextHint === 'none') return null;
+  if (state.nextHint === 'later')
+    return (
+      <span class="dim">
+        {state.verdict === 'open'
+          ? 'Hints are for what is seen: check it first.'
+          : 'No further hint for what was seen last.'}
+      </span>
+    );
+  return (
+    <button type="button" onClick={open}>
+      {state.hintsOpened.length === 0 ? 'A hint' : 'One more hint'} <span class="sr">for “{task.title}”</span>
+    </button>
+  );
+}
+
 export interface TaskProps {
   task: TaskView;
   state: TaskState | undefined;
@@ -70,8 +108,10 @@ export function Task({ task, state, page, work, check }: TaskProps) {
   const { sign, word } = verdictWord(verdict, task.guard);
   const opened = state?.hintsOpened ?? [];
   const asked = work.round?.tasks.includes(task.id) ? work.round : null;
+  const hintAsked = useRef(false);
   const openHint = (): void => {
     const request: HintRequest = { task: task.id };
+    hintAsked.current = true;
     page.doing(
       send<WorkView>(pathOf('hint', { exercise: work.exercise }), request).then((answer) => page.take(answer)),
     );
@@ -98,21 +138,13 @@ export function Task({ task, state, page, work, check }: TaskProps) {
       {task.html !== '' && <Html html={task.html} />}
       {state?.measured && <p class="measured">Measured: {state.measured}</p>}
       {state?.feedback && <FeedbackView feedback={state.feedback} opened={opened} />}
-      {opened.map(({ html }, at) => (
-        <div class="hint" key={at}>
-          <b>Hint {at + 1}</b> <Html html={html} />
-        </div>
-      ))}
+      <Hints opened={opened} asked={hintAsked} />
       {check !== null && (
         <button type="button" disabled={work.lab.state !== 'up' || work.round !== null} onClick={check}>
           Check <span class="sr">“{task.title}”</span>
         </button>
       )}{' '}
-      {opened.length < task.hints && verdict !== 'pass' && (
-        <button type="button" onClick={openHint}>
-          {opened.length === 0 ? 'A hint' : 'One more hint'} <span class="sr">for “{task.title}”</span>
-        </button>
-      )}
+      <NextHint task={task} state={state} open={openHint} />
       <Claims claims={task.claims} />
     </li>
   );
