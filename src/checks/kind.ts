@@ -3,6 +3,7 @@ import type { NamedPart } from '../language/fault.js';
 import type { Outcome } from '../model/verdict.js';
 import type { ProbeContext } from '../places/context.js';
 import { inconclusive } from '../judging/outcome.js';
+import { AbsenceUndecided } from '../judging/json-path.js';
 import { patternBudgetMs, PatternUndecided, withPatternBudget } from '../judging/pattern.js';
 
 /** A reference inside a scenario that must name something: checked before anything starts. */
@@ -79,7 +80,8 @@ export function defineCheck<Spec>(kind: CheckKind<Spec>): CheckKind<Spec> {
           try {
             return await kind.run(spec, context);
           } catch (error) {
-            if (error instanceof PatternUndecided) return inconclusive(error.message);
+            if (error instanceof PatternUndecided || error instanceof AbsenceUndecided)
+              return inconclusive(error.message);
             throw error;
           }
         },

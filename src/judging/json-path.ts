@@ -79,6 +79,72 @@ export function valueAt(document: unknown, path: string): unknown {
   return walk(document, parsePath(path), 0);
 }
 
+/** A claim of absence that shows nothing: what it is to be absent from is missing itself. Checks turn it into `inconclusive`. */
+export class AbsenceUndecided extends Error {}
+
+/** The path as it is written; keys in quotes where they need them. */
+function pathText(steps: readonly PathStep[]): string {
+  return steps
+    .map((step, at) => {
+      if (!('key' in step)) return 'index' in step ? `[${step.index}]` : '[*]';
+      const key = /^[\w-]+$/u.test(step.key) ? step.key : JSON.stringify(step.key);
+      return at === 0 ? key : `.${key}`;
+    })
+    .join('');
+}
+
+interface Gap {
+  /** The part of the path that is not there. */
+  missing: string;
+  /** The last part of the path is missing, of something that is there. */
+  atEnd: boolean;
+  /** The path that leads on, where keys with dots in them were meant. */
+  quoted: string | null;
+}
+
+/** Keys in a row that, with dots between them, are one key of the object. */
+function quotedFrom(value: object, steps: readonly PathStep[], from: number): string | null {
+  const names: string[] = [];
+  let found: string | null = null;
+  for (const [at, step] of steps.entries()) {
+    if (at < from) continue;
+    if (!('key' in step)) break;
+    names.push(step.key);
+    const key = names.join('.');
+    if (names.length > 1 && Object.hasOwn(value, key))
+      found = pathText([...steps.slice(0, from), { key }, ...steps.slice(at + 1)]);
+  }
+  return found;
+}
+
+/** Where the path leads no further; `null` where all of it is there. An engine writes an empty map or list as `null`: nothing is in it. */
+function gapIn(value: unknown, steps: readonly PathStep[], from = 0): Gap | null {
+  const step = steps[from];
+  if (step === undefined) return null;
+  const atEnd = from === steps.length - 1;
+  const missing = pathText(steps.slice(0, from + 1));
+  if (value === null) return { missing, atEnd, quoted: null };
+  // What is neither a map nor a list is itself not what the path takes it for.
+  if (typeof value !== 'object') return { missing, atEnd: false, quoted: null };
+  if ('each' in step) {
+    const gaps = Object.values(value).flatMap((one) => gapIn(one, steps, from + 1) ?? []);
+    return gaps.find((one) => !one.atEnd) ?? gaps[0] ?? null;
+  }
+  if ('key' in step) {
+    if (Array.isArray(value)) return { missing, atEnd: false, quoted: null };
+    if (!Object.hasOwn(value, step.key)) return { missing, atEnd, quoted: quotedFrom(value, steps, from) };
+    return gapIn((value as Record<string, unknown>)[step.key], steps, from + 1);
+  }
+  if (!Array.isArray(value)) return { missing, atEnd: false, quoted: null };
+  return step.index < value.length ? gapIn(value[step.index], steps, from + 1) : { missing, atEnd, quoted: null };
+}
+
+/** How a path is written that leads to nothing because a key with dots stands in it without quotes; empty where that is not why. */
+export function quotingHint(document: unknown, path: string): string {
+  const quoted = gapIn(document, parsePath(path))?.quoted ?? null;
+  return quoted === null ? '' : `; a key with dots is written in quotes: ${quoted}`;
+}
+
 export const zJsonPath = z
   .string()
   .min(1)
@@ -123,7 +189,28 @@ export interface FieldResult extends MatchResult {
   path: string;
 }
 
-/** Every field against the document, in the order in which they were written. */
+/** Nothing was found, be it of each of several. */
+function nothingIn(value: unknown): boolean {
+  return value === absent || (Array.isArray(value) && value.length > 0 && value.every(nothingIn));
+}
+
+/**
+ * Every field against the document, in the order in which they were written. Throws `AbsenceUndecided` where all hold, and one of
+ * them only because a part of its path before the last is missing.
+ */
 export function matchFields(fields: Record<string, Matcher>, document: unknown): FieldResult[] {
-  return Object.entries(fields).map(([path, matcher]) => ({ path, ...match(matcher, valueAt(document, path)) }));
+  const results = Object.entries(fields).map(([path, matcher]): FieldResult => {
+    const found = match(matcher, valueAt(document, path));
+    return { path, ...found, sentence: `${found.sentence}${found.ok ? '' : quotingHint(document, path)}` };
+  });
+  if (results.some(({ ok }) => !ok)) return results;
+  for (const path of Object.keys(fields)) {
+    if (!nothingIn(valueAt(document, path))) continue;
+    const gap = gapIn(document, parsePath(path));
+    if (gap === null || gap.atEnd) continue;
+    throw new AbsenceUndecided(
+      `whether ${path} is absent is not shown: ${gap.missing} is not there to have it${quotingHint(document, path)}`,
+    );
+  }
+  return results;
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { shown } from '../language/wording.js';
-import { valueAt, zJsonPath } from '../judging/json-path.js';
+import { quotingHint, valueAt, zJsonPath } from '../judging/json-path.js';
 import { absent } from '../judging/match.js';
 import { compilePattern, execPattern, PatternUndecided } from '../judging/pattern.js';
 import { savedName, type SavedValue } from '../model/saved.js';
@@ -81,7 +81,7 @@ function ofJson(path: string, stdout: string): One {
     return { problem: `the output is no JSON document: ${shown(stdout.trim())}` };
   }
   const value = valueAt(document, path);
-  if (value === absent) return { problem: `the output has no ${path}` };
+  if (value === absent) return { problem: `the output has no ${path}${quotingHint(document, path)}` };
   if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return { value };
   return { problem: `${path} is ${shown(value)}, and a value is a text, a number or true/false` };
 }

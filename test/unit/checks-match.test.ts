@@ -1,6 +1,13 @@
 import { expect } from 'chai';
 import { z } from 'zod';
-import { matchFields, parsePath, valueAt, zFields } from '../../src/judging/json-path.js';
+import {
+  AbsenceUndecided,
+  type FieldResult,
+  matchFields,
+  parsePath,
+  valueAt,
+  zFields,
+} from '../../src/judging/json-path.js';
 import { absent, describeMatcher, match, zMatcher } from '../../src/judging/match.js';
 import type { Matcher } from '../../src/judging/match.js';
 
@@ -187,6 +194,48 @@ describe('paths into JSON documents', () => {
   it('never finds two missing things equal', () => {
     expect(matchFields({ 'No.Such': { not: 'x' } }, document)[0]?.ok).to.equal(false);
     expect(matchFields({ 'No.Such': null }, document)[0]?.ok).to.equal(false);
-    expect(matchFields({ 'No.Such': { absent: true } }, document)[0]?.ok).to.equal(true);
+    expect(matchFields({ Such: { absent: true } }, document)[0]?.ok).to.equal(true);
+  });
+
+  describe('absence below what is missing', () => {
+    const network = { Options: { 'com.docker.bridge.name': 'docker1' }, Labels: null, Config: [{ a: 1 }], Name: 'n1' };
+    const judged = (path: string): boolean | string => {
+      try {
+        return matchFields({ [path]: { absent: true } }, network)[0]!.ok;
+      } catch (error) {
+        if (!(error instanceof AbsenceUndecided)) throw error;
+        return error.message;
+      }
+    };
+
+    for (const path of ['No.Such', 'Name.first', 'Options[0]', 'Config.a', 'Config[1].a', 'Labels.a.b'])
+      it(`is not shown by ${path}`, () =>
+        expect(judged(path))
+          .to.be.a('string')
+          .that.matches(/ is not there to have it$/));
+
+    for (const path of ['Such', 'Options.name', 'Options."com.docker"', 'Labels.a', 'Config[1]'])
+      it(`is shown by ${path}`, () => expect(judged(path)).to.equal(true));
+
+    it('tells how a key with dots is written, of what is absent and of what has to be there', () => {
+      const hint = '; a key with dots is written in quotes: Options."com.docker.bridge.name"';
+      expect(judged('Options.com.docker.bridge.name')).to.equal(
+        `whether Options.com.docker.bridge.name is absent is not shown: Options.com is not there to have it${hint}`,
+      );
+      const [positive] = matchFields({ 'Options.com.docker.bridge.name': 'docker1' }, network);
+      expect(positive).to.deep.include({ ok: false, sentence: `is absent, expected "docker1"${hint}` });
+    });
+
+    it('is not shown of each of several, but what one of them has is', () => {
+      const of = (matcher: Matcher): FieldResult[] =>
+        matchFields({ 'Nets[*].Own.key': matcher }, { Nets: [{ Own: { key: 1 } }, {}] });
+      expect(() => matchFields({ 'Config[*].b.c': { each: { absent: true } } }, network)).to.throw(AbsenceUndecided);
+      expect(of({ contains: 1 })[0]?.ok).to.equal(true);
+    });
+
+    it('leaves a field that does not hold its word', () => {
+      const results = matchFields({ 'No.Such': { absent: true }, Name: 'other' }, network);
+      expect(results.map(({ ok }) => ok)).to.deep.equal([true, false]);
+    });
   });
 });
