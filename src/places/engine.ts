@@ -13,7 +13,7 @@ const socket = '/var/run/docker.sock';
 const socketBeside = `${hostProcBeside}/1/root/run/docker.sock`;
 
 /** Where dockerd writes its pid, unless it is told otherwise. */
-export const enginePidFile = '/run/docker.pid';
+const enginePidFile = '/run/docker.pid';
 
 /** The socket of the engine that a check names something of. Connecting to it starts the engine. */
 export const namedEngineSocket = (fromBeside: boolean): string => (fromBeside ? socketBeside : socket);
