@@ -97,6 +97,13 @@ export function forgetDiagnoses(plan: LabPlan): void {
   madeBefore.delete(plan);
 }
 
+/** What is said where hosts gave no answer in time and nothing was found. The next check that comes to the same looks again. */
+export function outOfTime(plan: LabPlan, request: DiagnosisRequest, silent: ReadonlySet<string>): Diagnosis {
+  madeBefore.get(plan)?.delete(keyOf(request));
+  const sentence = `why was looked for and not found: ${[...silent].join(', ')} gave no answer in time to what was asked`;
+  return { sentence, rootCause: null, way: [], back: [], evidence: [], mend: null, unlooked: [...silent] };
+}
+
 /** Nothing could be seen of the sender itself: why is all that can be said. */
 function notLooked(unlooked: readonly string[]): Diagnosis | null {
   if (unlooked.length === 0) return null;

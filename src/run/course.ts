@@ -80,10 +80,17 @@ export function contextFor(
   });
   const attach: ProbeContext['attach'] = (title, name, mime, data) =>
     context.attach(title, name, mime, course.maskBytes(data, mime));
-  // One that comes and goes is in the way only now and then.
-  const planted = (): Fault[] =>
-    course.faults.planted().flatMap(({ fault, everyMs }) => (everyMs === null ? [fault] : []));
-  return { ...context, attach, planted, ...(options.checkOnly ? {} : { breaker: course.faults }) };
+  return {
+    ...context,
+    attach,
+    planted: () => plantedFaults(course),
+    ...(options.checkOnly ? {} : { breaker: course.faults }),
+  };
+}
+
+/** Faults that steps put in and that are in all the time: one that comes and goes is in the way only now and then. */
+export function plantedFaults({ faults }: Course): Fault[] {
+  return faults.planted().flatMap(({ fault, everyMs }) => (everyMs === null ? [fault] : []));
 }
 
 export function log(course: Course, level: 'info' | 'warn' | 'error', text: string): void {

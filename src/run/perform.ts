@@ -1,17 +1,27 @@
 import { isRepeatable } from '../checks/kind.js';
 import { withFaults } from '../diagnosis/broken-by-steps.js';
-import { diagnose, forgetDiagnoses } from '../diagnosis/diagnose.js';
+import { diagnose, forgetDiagnoses, outOfTime, type DiagnosisRequest } from '../diagnosis/diagnose.js';
 import { isNetrigError, messageOf } from '../errors.js';
 import { withDiagnosis } from '../judging/outcome.js';
 import { formatDuration } from '../model/duration.js';
 import type { Transcript } from '../model/events.js';
-import type { Outcome } from '../model/verdict.js';
+import type { Diagnosis, Outcome } from '../model/verdict.js';
 import type { ProbeContext } from '../places/context.js';
 import type { LimitMet } from '../providers/provider.js';
 import type { CheckItem, ScenarioItem, StepItem } from '../scenario/scenario.js';
 import { defaultStepTimeoutMs } from '../steps/kind.js';
 import { attemptsOf, more, type Attempt, type Timed, type Timing } from './attempts.js';
-import { broken, contextFor, labBroken, log, recorder, skipped, starvation, type Course } from './course.js';
+import {
+  broken,
+  contextFor,
+  labBroken,
+  log,
+  plantedFaults,
+  recorder,
+  skipped,
+  starvation,
+  type Course,
+} from './course.js';
 import { excluded } from './when.js';
 
 /** Time for one attempt of a check whose kind names none, ms. */
@@ -185,10 +195,21 @@ async function runCheck(course: Course, item: CheckItem): Promise<Timed> {
   // What a step broke so that there is no way at all was named at once.
   const known = request === null && outcome.diagnosis !== undefined;
   if (outcome.verdict !== 'fail' || known || course.signal.aborted) return timed;
-  const context = contextFor(course, item.id, diagnosisMs);
-  const found = request === null ? null : await diagnose(context, request);
-  const told = withFaults(course.plan, context.planted?.() ?? [], item.type.endpoints(item.spec), found);
+  const found = request === null ? null : await lookWhy(course, item, request);
+  const told = withFaults(course.plan, plantedFaults(course), item.type.endpoints(item.spec), found);
   return { ...timed, outcome: withDiagnosis(outcome, told) };
+}
+
+/** Why it failed, as far as it can be found; `null` where nothing certain can be said of it. Never rejects. */
+async function lookWhy(course: Course, item: CheckItem, request: DiagnosisRequest): Promise<Diagnosis | null> {
+  const silent = new Set<string>();
+  const keep = recorder(course, item.id);
+  const record = (one: Transcript): void => {
+    if (one.timedOut) silent.add(one.host);
+    keep(one);
+  };
+  const found = await diagnose(contextFor(course, item.id, diagnosisMs, { record }), request);
+  return found === null && silent.size > 0 ? outOfTime(course.plan, request, silent) : found;
 }
 
 /**

@@ -1,10 +1,14 @@
 import { expect } from 'chai';
 import { NetrigError } from '../../src/errors.js';
 import type { Outcome } from '../../src/model/verdict.js';
+import { parseEndpoint, type VantageEndpoint } from '../../src/places/endpoint.js';
+import { resolveVantage, type Vantage } from '../../src/places/vantage.js';
 import type { DeadPart, LimitMet } from '../../src/providers/provider.js';
 import { starvationOf, type MachineState } from '../../src/run/starvation.js';
+import type { ExecResult, HostConnection, RemoteProcess } from '../../src/ssh/ssh.js';
+import { execResult, fakeConnection } from '../fakes/connection.js';
 import { fakeLab, fakeProvider } from '../fakes/provider.js';
-import { fakeRun, fakeScenario } from '../fakes/scenario.js';
+import { fakeRun, fakeScenario, type Attempted } from '../fakes/scenario.js';
 
 const text = `
 scenario: fake
@@ -47,6 +51,29 @@ describe('The run of a scenario', () => {
     const outcomes = await fakeRun(fakeScenario(conditional, {}), { engineVersions }).all();
     expect(outcomes['one']).to.include({ verdict: 'skipped' });
     expect(outcomes['one']!.reason).to.contain('here it is 20.10.24');
+  });
+
+  it('says that why was looked for in vain where hosts give no answer in time, and looks again for the next check', async () => {
+    let silent = false;
+    const answers = (): Promise<ExecResult> =>
+      Promise.resolve(silent ? execResult({ exitCode: null, timedOut: true }) : execResult());
+    const fails: Attempted = async (context) => {
+      const source = (await resolveVantage(context, parseEndpoint('a', context.plan) as VantageEndpoint)) as Vantage;
+      context.later!.request = { source, name: 'web.test', server: '10.0.0.2', replied: false, cause: 'timeout' };
+      silent = true;
+      return timedOut;
+    };
+    const lost = execResult({ exitCode: null, timedOut: true });
+    const spawn = (): RemoteProcess => ({
+      pgid: Promise.resolve(1),
+      done: Promise.resolve(lost),
+      kill: () => Promise.resolve(),
+    });
+    const connect = (): Promise<HostConnection> => Promise.resolve({ ...fakeConnection(answers), spawn });
+    const outcomes = await fakeRun(fakeScenario(text, { checks: { one: fails, two: fails } }), { connect }).all();
+    const why = 'why was looked for and not found: a gave no answer in time to what was asked';
+    expect(outcomes['one']).to.include({ verdict: 'fail', cause: 'timeout', reason: `No answer. ${why}` });
+    expect(outcomes['two']!.reason).to.contain(why);
   });
 
   describe('of which only a part may be told', () => {
