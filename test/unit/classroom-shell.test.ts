@@ -79,7 +79,7 @@ describe('A shell that is held for pages', function () {
     const program = remote();
     const shell = holdShell(program, size, null, () => undefined);
     let page = look(shell, null);
-    await delay(20);
+    while (page.next === null) await delay(5);
     let seen = page.text;
     let written = '';
     for (let round = 0; round < 100; round += 1) {
