@@ -184,7 +184,7 @@ function StudentPage() {
     return (
       <main class="alone">
         <h1>You are not in</h1>
-        <p>Open the link that you were given. It is good on one machine at a time.</p>
+        <p>Open the link that you were given.</p>
         <p>
           <a href="/join">Type a code instead</a>
         </p>

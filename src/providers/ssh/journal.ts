@@ -246,7 +246,7 @@ export function hostsNote(first: string, last: string): Change {
   };
 }
 
-/** What an engine holds before the lab, so that what the lab's steps left on it can be told. Nothing is started for it. */
+/** What an engine holds before the lab, so that what the lab's steps left on it can be told. One that begins by its socket begins. */
 export const engineNote = `
 if [ -S /run/docker.sock ] && docker version >/dev/null 2>&1; then
   docker ps -aq --no-trunc >${labDirectory}/containers
