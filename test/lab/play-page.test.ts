@@ -83,6 +83,33 @@ const lacking = missing ?? noBrowser;
       await screenOf(page).getByText('42-client').waitFor({ timeout: patience });
     });
 
+    it('keeps a full-screen program over a reload: its screen, its place, and the screen under it', async () => {
+      const shown = (): Promise<string> => screenOf(page).innerText();
+      const terminal = page.getByRole('group', { name: 'Terminal of client' });
+      await terminal.click();
+      await page.keyboard.type('seq 1000 2000 | less\n');
+      await screenOf(page).getByText('1005').waitFor({ timeout: patience });
+      await page.keyboard.press('Space');
+      await screenOf(page).getByText('1005').waitFor({ state: 'hidden', timeout: patience });
+      const before = await shown();
+      await page.reload();
+      await page.getByRole('tab', { name: 'client' }).click();
+      await screenOf(page)
+        .getByText(/^10[0-9]{2}$/)
+        .first()
+        .waitFor({ timeout: patience });
+      expect(await shown()).to.equal(before);
+      const last = Number(before.match(/\d{4}/g)!.at(-1));
+      await terminal.click();
+      await page.keyboard.press('Space');
+      await screenOf(page)
+        .getByText(String(last + 1), { exact: true })
+        .waitFor({ timeout: patience });
+      await page.keyboard.press('q');
+      await screenOf(page).getByText('42-client').waitFor({ timeout: patience });
+      expect(await shown()).not.to.contain(String(last + 2));
+    });
+
     it('runs steps by a click, and turns checks green', async () => {
       const ready = page.getByRole('listitem').filter({ hasText: 'Consul has two members, both alive' });
       await ready.getByRole('button', { name: /^Check/ }).click();
