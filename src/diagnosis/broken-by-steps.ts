@@ -69,12 +69,15 @@ const bySilence: readonly (RootCause | null)[] = [null, 'link-loss', 'link-delay
 /**
  * What was found out of a check that failed, with the faults that steps put in and that may have a part in it. Where the cause
  * is nothing that was seen to stop a packet, they are what is said first.
+ *
+ * @param said why the check failed, in its own words: a fault that they name is not named once more.
  */
 export function withFaults(
   plan: LabPlan,
   faults: readonly Fault[],
   ends: readonly NamedEnd[],
   found: Diagnosis | null,
+  said = '',
 ): Diagnosis | null {
   if (faults.length === 0 || ends.length === 0) return found;
   const [sources, targets] = [hostsOf(plan, ends, 'vantage'), hostsOf(plan, ends, 'target')];
@@ -85,8 +88,8 @@ export function withFaults(
       targets === null ||
       sources.some((from) => targets.some((to) => hasPart(plan, fault, from, to, seen))),
   );
-  if (near.length === 0) return found;
-  const texts = near.map(faultText);
+  const texts = near.map(faultText).filter((text) => !said.includes(text));
+  if (texts.length === 0) return found;
   if (found !== null && !bySilence.includes(found.rootCause))
     return {
       ...found,

@@ -50,7 +50,7 @@ export function runningEngineAnswers(paths: readonly string[], maxTimeS = 10): s
 export function runningEngineEvents(filters: string, maxTimeS: number): string {
   const options = ['--silent', '--no-buffer', '--max-time', String(maxTimeS), '--unix-socket', socket];
   const query = ['--get', '--data-urlencode', `filters=${filters}`, 'http://docker/events'];
-  return `( ${engineRuns} || exit 9; ${quoteArgv(['curl', ...options, ...query])} )`;
+  return `( ${engineRuns} || exit 9; exec ${quoteArgv(['curl', ...options, ...query])} )`;
 }
 
 /** The same condition in Perl, of the pid `$p` and its name `$comm`; and the command that asks what was found to run so. */

@@ -196,7 +196,8 @@ async function runCheck(course: Course, item: CheckItem): Promise<Timed> {
   const known = request === null && outcome.diagnosis !== undefined;
   if (outcome.verdict !== 'fail' || known || course.signal.aborted) return timed;
   const found = request === null ? null : await lookWhy(course, item, request);
-  const told = withFaults(course.plan, plantedFaults(course), item.type.endpoints(item.spec), found);
+  const ends = item.type.endpoints(item.spec);
+  const told = withFaults(course.plan, plantedFaults(course), ends, found, outcome.reason);
   return { ...timed, outcome: withDiagnosis(outcome, told) };
 }
 

@@ -34,7 +34,7 @@ const limits = 'limits: { labs: 2, starting: 1, reserve: 0 }';
      * containers for a moment is not among it.
      */
     async function listeners(): Promise<number> {
-      const line = "pgrep -fc 'http://[e]ngine/events' || true";
+      const line = "pgrep -fc 'http://[d]ocker/events' || true";
       const ended = await netrig(['exec', 'client', '--', 'sh', '-c', line], {
         cwd: root,
         env: { XDG_STATE_HOME: dirname(tried.file) },

@@ -664,6 +664,15 @@ describe('A check that fails while a fault is in', () => {
     });
   });
 
+  it('says nothing twice: a failure that names the fault itself stays as it is', () => {
+    const off: Fault = { kind: 'poweroff', host: 'far' };
+    const said = (reason: string, faults: readonly Fault[]): Diagnosis | null =>
+      withFaults(plan, faults, ends('r1', 'far'), null, reason);
+    expect(said('far is powered off.', [off])).to.equal(null);
+    expect(said('far is powered off.', [off, lossy])!.sentence).to.equal(loses);
+    expect(said('No answer.', [off])!.sentence).to.contain('far is powered off');
+  });
+
   it('says nothing of a fault that has no part in it', () => {
     const seen = { ...nothing, sentence: 'it left r1 by eth0, and was not seen any further' };
     const elsewhere: Fault[] = [
