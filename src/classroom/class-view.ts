@@ -35,7 +35,7 @@ function rowWork(room: Room, person: string, id: string, now: number): StudentRo
   const exercise = exerciseFor(room, id, person);
   const work = workOf(book.state, person, id);
   const closes = closesAt(book.state, work, settings, exercise.timeMs);
-  const seen = pointsSeen(exercise, work.tasks);
+  const seen = pointsSeen(exercise, work);
   const nameOf = (student: string): string => harmless(book.state.persons.get(student)?.name ?? student);
   return {
     exercise: id,

@@ -4,6 +4,8 @@ import { Unfinished } from './unfinished-sequence.js';
 
 /** Between two times that something is drawn, ms: what comes meanwhile is drawn together. */
 const drawMs = 25;
+/** Drawn without a pause at most, bytes. */
+const pieceBytes = 2048;
 const lineEnd = Buffer.from('\r\n');
 /** ESC, SO, SI, what C1 controls begin with in UTF-8, and what ends a sequence within: more than the last lines counts. */
 const telling = [0x1b, 0x0e, 0x0f, 0xc2, 0x07, 0x18, 0x1a];
@@ -68,7 +70,10 @@ export function createDrawing(screen: Terminal, scrollback: number, onDrawn: () 
     const bytes = all.subarray(0, all.length - held());
     parts = bytes.length === all.length ? [] : [all.subarray(bytes.length)];
     if (bytes.length === 0) return;
-    screen.write(whatCounts(bytes, scrollback + screen.rows), () => {
+    const counts = whatCounts(bytes, scrollback + screen.rows);
+    // Between two pieces xterm lets others have their turn: a kilobyte of sequences can cost as much as a megabyte of text.
+    for (let from = 0; from < counts.length; from += pieceBytes) screen.write(counts.subarray(from, from + pieceBytes));
+    screen.write('', () => {
       undrawn -= bytes.length;
       onDrawn();
     });

@@ -1,6 +1,7 @@
 import { withoutOwnPaths } from './own-paths.js';
 import { grade, sumSentence, toldReason } from '../exercise/grade.js';
-import { isShown, type Exercise } from '../exercise/exercise.js';
+import { isShown, type Exercise, type GradedCheck } from '../exercise/exercise.js';
+import type { Outcome } from '../model/verdict.js';
 import type { ClassExercise } from './class-file.js';
 import { othersSentence, othersValuesOf, type DrawnExercise, type FoundValue } from './others-values.js';
 import { outcomeOf } from './rounds.js';
@@ -13,7 +14,7 @@ import { writeCsv } from './csv.js';
 export interface GradedTask {
   task: string;
   title: string;
-  /** `pass`, `fail`, …; `credited` and `refused`: a teacher's word; `open`: never judged. */
+  /** `pass`, `fail`, …; `credited` and `refused`: a teacher's word; `given`: the lab came with it; `open`: never judged. */
   verdict: string;
   /** `null`: not known yet. */
   points: number | null;
@@ -56,6 +57,22 @@ export interface Graded {
   others: FoundValue[];
 }
 
+/**
+ * Whether a task that passed was only ever seen to pass on labs that began at a later stage: there the solution of its stage had been
+ * run for the student.
+ */
+function wasGiven({ stages }: Exercise, { id, guard, stage }: GradedCheck, work: Pick<Work, 'passedFrom'>): boolean {
+  const at = stages.findIndex(({ name }) => name === stage);
+  const from = work.passedFrom[id] ?? [];
+  if (guard || at === -1 || from.length === 0) return false;
+  return from.every((begun) => stages.findIndex(({ name }) => name === begun) > at);
+}
+
+const given: Outcome = {
+  verdict: 'fail',
+  reason: 'the lab began at a later stage, with the solution of this one: it gives no points',
+};
+
 function round2(points: number): number {
   return Math.round(points * 100) / 100;
 }
@@ -71,11 +88,13 @@ export function gradeHandIn(
   exercise: Exercise,
   settings: GradingSettings,
 ): GradedHandIn {
+  const work = workOf(state, round.person, round.exercise);
   const outcomes = new Map(Object.entries(round.results).map(([task, judged]) => [task, outcomeOf(judged)]));
+  const gifts = new Set(exercise.checks.filter((one) => wasGiven(exercise, one, work)).map(({ id }) => id));
+  for (const task of gifts) if (outcomes.get(task)?.verdict === 'pass') outcomes.set(task, given);
   for (const [task, { credit, why }] of Object.entries(round.decided))
     outcomes.set(task, { verdict: credit ? 'pass' : 'fail', reason: `decided: ${why}` });
   const graded = grade(exercise, outcomes);
-  const work = workOf(state, round.person, round.exercise);
   const closes = closesAt(state, work, settings, exercise.timeMs);
   const late = closes !== null && Date.parse(round.at) > closes;
   const factor = late ? (settings.late?.factor ?? 1) : 1;
@@ -91,19 +110,20 @@ export function gradeHandIn(
     tasks: graded.checks.map((one) => {
       const { check, verdict, points } = one;
       const decided = round.decided[check.id];
+      const isGift = outcomes.get(check.id) === given;
       const reason = verdict === null && !round.tasks.includes(check.id) ? notThere : one.reason;
       const level = settings.feedback ?? exercise.feedback;
       return {
         task: check.id,
         title: check.title,
-        verdict: decided ? (decided.credit ? 'credited' : 'refused') : (verdict ?? 'open'),
+        verdict: decided ? (decided.credit ? 'credited' : 'refused') : isGift ? 'given' : (verdict ?? 'open'),
         points: points === null ? null : round2(points * factor),
         of: check.guard ? 0 : check.points,
         guard: check.guard,
         shown: isShown(check, true),
         reason,
         // A teacher’s word is for its student.
-        told: decided ? one.reason : withoutOwnPaths(toldReason({ ...one, reason }, level)),
+        told: decided || isGift ? one.reason : withoutOwnPaths(toldReason({ ...one, reason }, level)),
       };
     }),
     gone: round.tasks.flatMap((task) => {
@@ -120,11 +140,18 @@ export interface GradingOptions {
   exercises: readonly (DrawnExercise & { settings: ClassExercise })[];
 }
 
+type WorkSeen = Pick<Work, 'tasks' | 'passedFrom'>;
+
+function seenOf(exercise: Exercise, check: GradedCheck, work: WorkSeen): [string, Outcome][] {
+  const progress = work.tasks[check.id];
+  if (!progress) return [];
+  const gift = progress.verdict === 'pass' && wasGiven(exercise, check, work);
+  return [[check.id, gift ? given : outcomeOf(progress.last)]];
+}
+
 /** The points that tasks are worth as they were seen last; what is known of an open work. */
-export function pointsSeen(exercise: Exercise, tasks: Work['tasks']): number {
-  return round2(
-    grade(exercise, new Map(Object.entries(tasks).map(([task, { last }]) => [task, outcomeOf(last)]))).points,
-  );
+export function pointsSeen(exercise: Exercise, work: WorkSeen): number {
+  return round2(grade(exercise, new Map(exercise.checks.flatMap((check) => seenOf(exercise, check, work)))).points);
 }
 
 /** Of several hand-ins the one that counts: the best, of several alike the first. */
@@ -148,7 +175,7 @@ export function gradedHandIns(
 /** Points of the hand-in that counts, as in the grades; of an open work, those of its tasks as they were seen last. */
 export function pointsNow(state: ClassState, work: Work, exercise: Exercise, settings: GradingSettings): number {
   const best = bestOf(gradedHandIns(state, work, exercise, settings));
-  return best?.judged ? best.points : pointsSeen(exercise, work.tasks);
+  return best?.judged ? best.points : pointsSeen(exercise, work);
 }
 
 /** Grades of everybody at everything, in the order of roster and class. */

@@ -26,6 +26,9 @@ export type FromKeeper =
   | { op: 'size'; sub: number; size: TerminalSize }
   | { op: 'ended'; sub: number; status: number | null };
 
+/** The file beside the keeper's socket that says which process it is, for when it answers no more. */
+export const keeperNote = (socketPath: string): string => `${socketPath}.process`;
+
 /** Longer than any message: a screen with all that was above it. */
 const mostLine = 64 * 1024 * 1024;
 

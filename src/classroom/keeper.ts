@@ -4,14 +4,15 @@
  *
  * Called with the path of the socket. Ends by itself once it has had neither a shell nor a client for a while.
  */
-import { rmSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { messageOf } from '../errors.js';
+import { ownIdentity } from '../lab/process.js';
 import { placeNamed, shellCommand } from '../labs/exec.js';
 import { findRunningLab } from '../labs/find.js';
 import { openSession, type LabSession } from '../session/session.js';
 import { openCast } from './cast.js';
-import { onMessages, say, type ToKeeper } from './keeper-words.js';
+import { keeperNote, onMessages, say, type ToKeeper } from './keeper-words.js';
 import { holdShell, type Shell, type Watching } from './shell.js';
 
 /** Without a shell and a client, ms. */
@@ -165,7 +166,7 @@ server.on('error', () => process.exit(3));
 // Whoever starts it has seen that nobody answers at the path: what lies there is of one that was killed.
 rmSync(path, { force: true });
 process.umask(0o077);
-server.listen(path);
+server.listen(path, () => writeFileSync(keeperNote(path), JSON.stringify(ownIdentity())));
 setInterval(() => {
   if (clients.size > 0 || shells.size > 0) idleSince = Date.now();
   else if (Date.now() - idleSince > idleMs) void quit();

@@ -5,6 +5,7 @@ import type { RemoteTerminal, TerminalSize } from '../ssh/ssh.js';
 import type { Cast } from './cast.js';
 import { createDrawing, type Drawing } from './drawing.js';
 import { createPaces, type Pace } from './pace.js';
+import { boundRepeats } from './repeats.js';
 import { screenText } from './screen-text.js';
 import { createTyping, interruptsProgram, type Typing } from './typing.js';
 
@@ -161,6 +162,7 @@ class HeldTerminal implements Shell {
   ) {
     this.wanted = current;
     this.screen = new xterm.Terminal({ ...current, scrollback, allowProposedApi: true, logLevel: 'off' });
+    boundRepeats(this.screen);
     this.screen.loadAddon(this.serializer as unknown as Parameters<typeof this.screen.loadAddon>[0]);
     this.drawing = createDrawing(this.screen, scrollback, () => this.flow());
     this.typing = createTyping((bytes, taken) => remote.write(bytes, taken));

@@ -52,6 +52,8 @@ export interface Work {
   /** It did not come up; else it was there and ended. */
   brokeMaking: boolean;
   tasks: Record<string, TaskProgress>;
+  /** By task, at which stages the labs began on which it ever passed; `null`: at the very beginning. */
+  passedFrom: Record<string, (string | null)[]>;
   hints: Record<string, string[]>;
   help: { since: string; note: string; n: number } | null;
   moreMinutes: number;
@@ -145,6 +147,7 @@ function newWork(person: string, exercise: string): Work {
     failed: null,
     brokeMaking: false,
     tasks: {},
+    passedFrom: {},
     hints: {},
     help: null,
     moreMinutes: 0,
@@ -283,7 +286,7 @@ const reducers: Reducers = {
     if (!known) return;
     Object.assign(known, { state: 'judged', results });
     state.waiting.delete(known);
-    takeIn(workIn(state, known.person, known.exercise), results, 1, t);
+    takeIn(state, workIn(state, known.person, known.exercise), results, 1, t);
   },
   'round:broken'(state, { round, message }) {
     const known = state.rounds.get(round);
@@ -292,7 +295,7 @@ const reducers: Reducers = {
     state.waiting.delete(known);
   },
   watched(state, { person, exercise, results, t }) {
-    takeIn(workIn(state, person, exercise), results, 0, t);
+    takeIn(state, workIn(state, person, exercise), results, 0, t);
   },
   'stage:reached'(state, { person, exercise, stage }) {
     workIn(state, person, exercise).stage = stage;
@@ -344,7 +347,8 @@ const reducers: Reducers = {
   },
 };
 
-function takeIn(work: Work, results: Record<string, JudgedTask>, tries: 0 | 1, t: string): void {
+function takeIn(state: ClassState, work: Work, results: Record<string, JudgedTask>, tries: 0 | 1, t: string): void {
+  const begun = (work.lab === null ? undefined : state.labs.get(work.lab))?.stage ?? null;
   for (const [task, last] of Object.entries(results)) {
     const before = work.tasks[task];
     const same = before?.verdict === last.verdict;
@@ -354,6 +358,7 @@ function takeIn(work: Work, results: Record<string, JudgedTask>, tries: 0 | 1, t
       tries: (before?.tries ?? 0) + tries,
       last,
     };
+    if (last.verdict === 'pass') work.passedFrom[task] = [...new Set([...(work.passedFrom[task] ?? []), begun])];
     if (last.verdict === 'pass' && !same) work.progressAt = t;
   }
 }

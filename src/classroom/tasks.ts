@@ -153,6 +153,7 @@ export function takeTasks(state: ClassState, exercise: string, now: readonly Kno
   for (const work of works) {
     work.tasks = rekeyed(work.tasks, to);
     work.hints = rekeyed(work.hints, to);
+    work.passedFrom = rekeyed(work.passedFrom, to);
     // Steps are known by their places alone.
     work.steps = {};
     work.typed = {};

@@ -46,6 +46,16 @@ function sizeFrom(given: { cols?: unknown; rows?: unknown }, otherwise: Terminal
   };
 }
 
+/** What a page says beside what is typed; `null`: that is no JSON. Whatever else the JSON is, there is nothing said in it. */
+export function messageIn(data: Buffer): { type?: unknown; at?: unknown; cols?: unknown; rows?: unknown } | null {
+  try {
+    const said: unknown = JSON.parse(data.toString('utf8'));
+    return typeof said === 'object' && said !== null ? said : {};
+  } catch {
+    return null;
+  }
+}
+
 /** How long what comes now has to wait, ms, so that no more than `typedPerSecond` gets through. */
 function createThrottle(): (bytes: number) => number {
   let left = burst;
@@ -181,12 +191,8 @@ class PageTerminal {
   private take(data: Buffer, binary: boolean): void {
     if (binary) return this.typed(data);
     this.rest(this.toldWait(data.length));
-    let message: { type?: unknown; at?: unknown; cols?: unknown; rows?: unknown };
-    try {
-      message = JSON.parse(data.toString('utf8')) as typeof message;
-    } catch {
-      return this.socket.close(1007);
-    }
+    const message = messageIn(data);
+    if (message === null) return this.socket.close(1007);
     if (message.type === 'ack' && typeof message.at === 'number') this.watching?.ack(message.at);
     else if (message.type === 'size' && this.shell !== null && this.typing)
       this.room.terminals.resize(this.shell, sizeFrom(message, { cols: 80, rows: 24 }));

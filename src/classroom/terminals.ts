@@ -1,10 +1,13 @@
 import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
 import { NetrigError } from '../errors.js';
 import type { TerminalSize } from '../ssh/ssh.js';
-import { onMessages, say, type FromKeeper, type ToKeeper } from './keeper-words.js';
+import { signalProcess, type ProcessIdentity } from '../lab/process.js';
+import { keeperNote, onMessages, say, type FromKeeper, type ToKeeper } from './keeper-words.js';
 import type { Watcher, Watching } from './shell.js';
 
 const keeperFile = fileURLToPath(new URL('../classroom/keeper.js', import.meta.url));
@@ -12,6 +15,8 @@ const keeperFile = fileURLToPath(new URL('../classroom/keeper.js', import.meta.u
 const startMs = 10_000;
 /** sun_path of unix(7) has 108 bytes. */
 const longestPath = 107;
+
+const zIdentity = z.object({ pid: z.number().int().positive(), startTime: z.number() });
 
 export interface OpenedShell {
   id: string;
@@ -41,6 +46,15 @@ export interface Terminals {
   quit(): Promise<void>;
   /** Lets go of the keeper; the shells stay. */
   close(): void;
+}
+
+/** The keeper that listens at a path, as it wrote itself down; `null` where it did not. */
+function keeperAt(path: string): ProcessIdentity | null {
+  try {
+    return zIdentity.parse(JSON.parse(readFileSync(keeperNote(path), 'utf8')));
+  } catch {
+    return null;
+  }
 }
 
 function attempt(path: string): Promise<Socket | null> {
@@ -202,8 +216,11 @@ class KeptTerminals implements Terminals {
     if (!socket) return;
     const over = new Promise<void>((resolve) => socket.once('close', () => resolve()));
     say(socket, { op: 'quit' });
-    await Promise.race([over, delay(5000)]);
+    const ended = await Promise.race([over.then(() => true), delay(5000, false)]);
     socket.destroy();
+    // One that hears nothing any more would stay for ever, with its shells.
+    const keeper = ended ? null : keeperAt(this.path);
+    if (keeper) signalProcess(keeper, 'SIGKILL');
   }
 
   close(): void {

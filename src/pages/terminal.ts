@@ -1,5 +1,6 @@
 import { FitAddon } from '@xterm/addon-fit';
 import { Terminal } from '@xterm/xterm';
+import { boundRepeats } from '../classroom/repeats.js';
 import { typedAhead, type TerminalFromServer, type TerminalToServer, type TicketRequest } from '../classroom/api.js';
 import { openSocket, pathOf, pauseBefore, Refusal } from './server.js';
 
@@ -67,6 +68,7 @@ export class Shell {
       minimumContrastRatio: 4.5,
     });
     this.terminal.loadAddon(this.fit);
+    boundRepeats(this.terminal);
     // A lab's programs may neither write into the clipboard nor name the window.
     this.terminal.parser.registerOscHandler(52, () => true);
     for (const title of [0, 1, 2]) this.terminal.parser.registerOscHandler(title, () => true);

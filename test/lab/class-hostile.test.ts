@@ -158,6 +158,28 @@ const MiB = 1024 * 1024;
     await adaIsWell();
   });
 
+  it('ends nothing by messages that are no objects', async () => {
+    const terminal = await mallory.terminal('left');
+    for (const text of ['null', '[]', '5', '"x"', '{"type":null}', '{"type":"size","cols":{},"rows":[]}'])
+      terminal.socket.send(text);
+    terminal.type('echo still-$((40+2))\r');
+    await terminal.saw(/still-42/);
+    await terminal.close();
+    await adaIsWell();
+  });
+
+  it('holds up nobody by sequences that ask a terminal for more than a screen holds', async () => {
+    const costly = ['[2147483647S', '[2147483647T', '[2147483647L', '[2147483647M', '[2147483647b', '[2147483647I'];
+    for (const sequence of costly) {
+      await onHost('left', `printf 'A\\033${sequence}'`);
+      await adaIsWell();
+    }
+    const flood = await mallory.terminal('left');
+    flood.type("yes $(printf '\\033[24S') | tr -d '\\n' | head -c 20000000 &\r");
+    await adaIsWell();
+    await flood.close();
+  });
+
   it('gets in with no ticket of others, twice with none, and with no forged origin', async () => {
     const status = (
       url: string,

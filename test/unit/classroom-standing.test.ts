@@ -65,6 +65,77 @@ describe('Points that a teacher sees', () => {
   });
 });
 
+describe('A lab that begins at a later stage', () => {
+  const staged = exerciseOf(
+    loadScenarioText(
+      lab(
+        `  - { role: solution, stage: there, on: node1, run: "ip route add blackhole 192.0.2.0/24" }
+  - { check: first, stage: there, points: 3, ping: { from: node1, to: node2 } }
+  - { role: solution, stage: back, on: node2, run: "ip route add blackhole 192.0.2.0/24" }
+  - { check: second, stage: back, points: 5, ping: { from: node2, to: node1 } }`,
+        'exercise: { text: Mend it., stages: { there: There, back: Back } }\n',
+      ),
+      '/labs/staged.yaml',
+    ).scenarios[0]!,
+  )!;
+  const [first, second] = staged.checks.map(({ id }) => id) as [string, string];
+  const lab1 = (key: string, stage: string | null): ClassEventBody[] => [
+    { type: 'lab:wanted', ...about, stage },
+    { type: 'lab:making', key, exercise: 'x', person: 'ada', stage },
+    { type: 'lab:made', key, lab: `${key}-id` },
+    { type: 'lab:given', key, person: 'ada' },
+  ];
+  const all = { [first]: judged('pass'), [second]: judged('pass') };
+  const handIn: ClassEventBody[] = [
+    { type: 'round:asked', ...about, round: 'r1', kind: 'hand-in', tasks: [first, second] },
+    { type: 'round:judged', round: 'r1', results: all },
+  ];
+  const graded = (state: ClassState) =>
+    gradeClass({
+      state,
+      students: [{ id: 'ada', name: 'Ada' }],
+      exercises: [{ settings, of: () => staged }],
+    })[0]!.best!;
+  const open = (state: ClassState) => pointsNow(state, workOf(state, 'ada', 'x'), staged, settings);
+
+  it('gives no points for what had been solved for the student, open or handed in, and says so', () => {
+    const jumped = after(...lab1('k1', 'back'), ...handIn);
+    expect(graded(jumped).points).to.equal(5);
+    expect(graded(jumped).tasks.map(({ verdict, points }) => [verdict, points])).to.deep.equal([
+      ['given', 0],
+      ['pass', 5],
+    ]);
+    expect(graded(jumped).tasks[0]!.told).to.match(/began at a later stage/);
+    expect(graded(jumped).undecided).to.deep.equal([]);
+    expect(open(after(...lab1('k1', 'back'), { type: 'watched', ...about, results: all }))).to.equal(5);
+  });
+
+  it('gives them where the student had done it before, by whatever it was seen, or does it later on', () => {
+    const own: ClassEventBody[] = [
+      ...lab1('k1', null),
+      { type: 'watched', ...about, results: { [first]: judged('pass') } },
+      { type: 'lab:ended', key: 'k1', why: 'begun again' },
+    ];
+    expect(graded(after(...own, ...lab1('k2', 'back'), ...handIn)).points).to.equal(8);
+    const later = after(...lab1('k1', 'back'), ...handIn, { type: 'lab:ended', key: 'k1', why: '' });
+    expect(graded(later).points).to.equal(5);
+    expect(graded(after(...lab1('k1', null), ...handIn)).points).to.equal(8);
+    expect(graded(after(...lab1('k1', 'there'), ...handIn)).points).to.equal(8);
+  });
+
+  it('leaves the last word to the teacher', () => {
+    const decided: ClassEventBody = {
+      type: 'decided',
+      round: 'r1',
+      task: first,
+      credit: true,
+      why: 'shown in class',
+      by: 'eve',
+    };
+    expect(graded(after(...lab1('k1', 'back'), ...handIn, decided)).points).to.equal(8);
+  });
+});
+
 describe('Words of the pages', () => {
   it('call a guard that failed broken, and a task not yet done', () => {
     expect(verdictWord('fail', true).word).to.equal('broken');
