@@ -6,7 +6,7 @@ import type { ClassExercise } from './class-file.js';
 import { othersSentence, othersValuesOf, type DrawnExercise, type FoundValue } from './others-values.js';
 import { outcomeOf } from './rounds.js';
 import type { ClassState, Round, Work } from './state.js';
-import { workOf } from './state.js';
+import { moreMinutesOf, workOf } from './state.js';
 import { goneTitle } from './tasks.js';
 import { closesAt } from './timing.js';
 import { writeCsv } from './csv.js';
@@ -96,7 +96,8 @@ export function gradeHandIn(
     outcomes.set(task, { verdict: credit ? 'pass' : 'fail', reason: `decided: ${why}` });
   const graded = grade(exercise, outcomes);
   const closes = closesAt(state, work, settings, exercise.timeMs);
-  const late = closes !== null && Date.parse(round.at) > closes;
+  const takenBack = Math.max(0, round.moreMinutes - moreMinutesOf(state, work)) * 60_000;
+  const late = closes !== null && Date.parse(round.at) > closes + takenBack;
   const factor = late ? (settings.late?.factor ?? 1) : 1;
   return {
     round: round.id,

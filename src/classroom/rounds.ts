@@ -178,6 +178,7 @@ function unasked(person: string, exercise: string, tasks: string[]): Round {
     exercise,
     kind: 'watch',
     tasks,
+    moreMinutes: 0,
     at: new Date().toISOString(),
     state: 'waiting',
     results: {},

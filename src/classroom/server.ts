@@ -8,7 +8,7 @@ import files from '@fastify/static';
 import websocket from '@fastify/websocket';
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { isNetrigError, messageOf, NetrigError } from '../errors.js';
-import { socketProtocol } from './api.js';
+import { routes, socketProtocol } from './api.js';
 import { isLoopback, type ClassListen } from './class-file.js';
 import type { GivenLink } from './links.js';
 import { personOf } from './persons.js';
@@ -66,6 +66,9 @@ function originsOf({ host, url, tls }: ClassListen, port: number): Set<string> {
   return new Set(own);
 }
 
+/** Where sockets begin; an upgrade anywhere else would hold a connection for nothing. */
+const sockets: ReadonlySet<string> = new Set([routes.live, routes.terminal]);
+
 /**
  * What no page of ours sends is refused before anything is done with it: names of other hosts (a name that was made to resolve
  * to this address), sockets and changes from pages of other origins, and what a form can send.
@@ -80,6 +83,8 @@ function guard(origins: ReadonlySet<string>): (request: FastifyRequest) => Promi
     if (origin !== undefined || upgrade) {
       if (!origins.has(origin ?? '')) throw new Refusal('other-origin', 'Pages of other origins may not do this.');
     }
+    if (upgrade && !sockets.has(url.split('?')[0]!))
+      throw new Refusal('not-valid', 'This is not the address of a socket.');
     if (method !== 'GET' && method !== 'HEAD' && url.startsWith('/api/') && headers['x-netrig'] !== '1')
       throw new Refusal('other-origin', 'The header x-netrig is missing.');
   };

@@ -27,6 +27,8 @@ export interface Round {
   exercise: string;
   kind: RoundKind;
   tasks: string[];
+  /** Minutes more that the person had when it was asked for: time that is taken back later makes nothing late. */
+  moreMinutes: number;
   at: string;
   state: 'waiting' | 'judged' | 'broken';
   results: Record<string, JudgedTask>;
@@ -271,6 +273,7 @@ const reducers: Reducers = {
       exercise,
       kind,
       tasks,
+      moreMinutes: moreMinutesOf(state, workIn(state, person, exercise)),
       at: t,
       state: 'waiting',
       results: {},
@@ -361,6 +364,11 @@ function takeIn(state: ClassState, work: Work, results: Record<string, JudgedTas
     if (last.verdict === 'pass') work.passedFrom[task] = [...new Set([...(work.passedFrom[task] ?? []), begun])];
     if (last.verdict === 'pass' && !same) work.progressAt = t;
   }
+}
+
+/** What a person got beyond the time of an exercise, alone and with everybody, minutes. */
+export function moreMinutesOf({ moreForAll }: ClassState, { exercise, moreMinutes }: Work): number {
+  return moreMinutes + (moreForAll.get(exercise) ?? 0);
 }
 
 /** Takes one event into the state. Events of types that a newer netrig writes are passed over. */

@@ -1,5 +1,5 @@
 import type { ClassExercise } from './class-file.js';
-import type { ClassState, Work } from './state.js';
+import { moreMinutesOf, type ClassState, type Work } from './state.js';
 
 /** Until when a hand-in of that work is in time, ms since the epoch; `null`: for ever. */
 export function closesAt(
@@ -13,8 +13,7 @@ export function closesAt(
     timeMs === null || work.startedAt === null ? null : Date.parse(work.startedAt) + timeMs,
   ].filter((one) => one !== null);
   if (ends.length === 0) return null;
-  const more = work.moreMinutes + (state.moreForAll.get(settings.id) ?? 0);
-  return Math.min(...ends) + more * 60_000;
+  return Math.min(...ends) + moreMinutesOf(state, work) * 60_000;
 }
 
 /** Until when hand-ins are taken at all. More time that was given moves it, too. */

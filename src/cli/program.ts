@@ -27,11 +27,11 @@ function addWords(command: Command, { summary, description }: CommandRow | Comma
  * An empty argument is a variable that was not set, too: as a path it would be the working directory with all that is in it. A
  * command for a host may have any arguments.
  */
-function refuseEmpty(row: CommandRow, values: readonly unknown[]): void {
+function refuseEmpty(row: CommandRow, called: string, values: readonly unknown[]): void {
   for (const [index, { name }] of (row.arguments ?? []).entries())
     if (!name.startsWith('<command') && [values[index]].flat().includes(''))
       throw new NetrigError('NETRIG_USAGE', `argument '${name.replace(/[<>[\].]/g, '')}' is empty.`, {
-        hint: `\`netrig ${row.name} --help\` says what there is.`,
+        hint: `\`${called} --help\` says what there is.`,
       });
 }
 
@@ -43,7 +43,8 @@ function addCommand(parent: Command, row: CommandRow, act: (values: unknown[]) =
   if (row.passThrough) command.passThroughOptions();
   // Commander appends itself after the declared arguments and flags.
   command.action(async (...values: unknown[]) => {
-    refuseEmpty(row, values);
+    const called = [parent.parent?.name(), parent.name(), row.name].filter((name) => name !== undefined).join(' ');
+    refuseEmpty(row, called, values);
     await act(values.slice(0, -1));
   });
 }

@@ -158,11 +158,27 @@ const MiB = 1024 * 1024;
     await adaIsWell();
   });
 
+  it('opens no socket where there is none to be had', async () => {
+    for (const path of ['/api/session', '/', '/api/teacher', '/nothing']) {
+      const socket = new WebSocket(`${running.url.replace(/^http/, 'ws')}${path}`, ['netrig.1'], {
+        headers: { cookie: mallory.cookie },
+        origin: running.url,
+      });
+      const answer = await new Promise<string>((resolve) => {
+        socket.once('open', () => resolve('open'));
+        socket.once('unexpected-response', (_request, response) => resolve(String(response.statusCode)));
+        socket.once('error', ({ message }) => resolve(message));
+      });
+      socket.terminate();
+      expect(answer, path).to.match(/^4\d\d$/);
+    }
+  });
+
   it('ends nothing by messages that are no objects', async () => {
     const terminal = await mallory.terminal('left');
     for (const text of ['null', '[]', '5', '"x"', '{"type":null}', '{"type":"size","cols":{},"rows":[]}'])
       terminal.socket.send(text);
-    terminal.type('echo still-$((40+2))\r');
+    terminal.type('\recho still-$((40+2))\r');
     await terminal.saw(/still-42/);
     await terminal.close();
     await adaIsWell();

@@ -65,6 +65,37 @@ describe('Points that a teacher sees', () => {
   });
 });
 
+describe('Time that is taken back', () => {
+  const closing = { ...settings, closes: Date.parse('2026-01-01T01:00:00.000Z'), late: null };
+  const graded = (...events: ClassEventBody[]) =>
+    gradeClass({
+      state: after(...events),
+      students: [{ id: 'ada', name: 'Ada' }],
+      exercises: [{ settings: closing, of: () => exercise }],
+    })[0]!.best!;
+  const handIn: ClassEventBody = {
+    type: 'round:asked',
+    ...about,
+    round: 'r1',
+    kind: 'hand-in',
+    tasks: exercise.checks.map(({ id }) => id),
+  };
+  const time = (minutes: number, to: 'all' | string[] = ['ada']): ClassEventBody => ({
+    type: 'time:given',
+    to,
+    exercise: 'x',
+    minutes,
+  });
+
+  it('makes nothing late that was handed in before; time given since makes a late one good', () => {
+    expect(graded(handIn).late).to.equal(false);
+    expect(graded(handIn, time(-70)).late).to.equal(false);
+    expect(graded(time(-70), handIn).late).to.equal(true);
+    expect(graded(time(-70), handIn, time(20)).late).to.equal(false);
+    expect(graded(time(10), handIn, time(-80), time(-5, 'all')).late).to.equal(false);
+  });
+});
+
 describe('A lab that begins at a later stage', () => {
   const staged = exerciseOf(
     loadScenarioText(
