@@ -72,3 +72,18 @@ export function gotNothing(before: Received, after: Received, { proto, family }:
   const others = grown('Tcp.InSegs') + grown('Icmp.InMsgs') + grown('Icmp6.InMsgs');
   return udp.every((name) => grown(name) === 0) && grown('Ip.InDelivers') + grown('Ip6.InDelivers') === others;
 }
+
+/**
+ * Whether it is certain that no TCP connection was accepted between two readings (RFC 4022, tcpPassiveOpens, which Linux counts when
+ * the handshake is over). Segments of earlier connections are none; a packet that was not delivered here may have been the probe.
+ */
+export function acceptedNothing(before: Received, after: Received): boolean {
+  const grown = (name: string): number => (after.get(name) ?? 0) - (before.get(name) ?? 0);
+  if (!after.has('Tcp.PassiveOpens') || [...after.keys()].some((name) => /\.In/.test(name) && grown(name) < 0))
+    return false;
+  // What a kernel without IPv6 discards is accepted by nobody.
+  const passedOn = (ip: string): number =>
+    grown(`${ip}.InReceives`) - grown(`${ip}.InDelivers`) - grown(`${ip}.InDiscards`);
+  if (passedOn('Ip') !== 0 || passedOn('Ip6') !== 0) return false;
+  return grown('Tcp.PassiveOpens') === 0;
+}

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { publishedAt } from '../facts/published.js';
 import type { Published } from '../facts/published.js';
-import { gotNothing, readReceived } from '../facts/received.js';
+import { acceptedNothing, readReceived } from '../facts/received.js';
 import { fail, inconclusive } from '../judging/outcome.js';
 import type { Cause, Outcome } from '../model/verdict.js';
 import type { ProbeContext } from '../places/context.js';
@@ -11,7 +11,7 @@ import { sendConnect } from '../probes/connect-send.js';
 import { plannedOwner } from '../probes/target.js';
 import type { ResolvedTarget } from '../probes/target.js';
 
-/** To be called once a connection stands: whether any of it can have come to the container that publishes the port. */
+/** To be called once a connection stands: whether the container that publishes the port can have accepted it. */
 export type GotIt = () => Promise<boolean>;
 
 /** The host whose engine may publish a port at the target; `null` where it has none. `from`: the name of the source's host. */
@@ -52,12 +52,7 @@ export async function watchPublished(
     const until = Date.now() + Math.min(passingOnMs, context.timeLeftMs() / 2);
     for (;;) {
       const after = await readReceived(context, container);
-      // docker-proxy goes to the container's address of its own family.
-      if (
-        after === null ||
-        ![4, 6].every((family) => gotNothing(before, after, { proto: 'tcp', family: family as 4 | 6 }))
-      )
-        return true;
+      if (after === null || !acceptedNothing(before, after)) return true;
       if (Date.now() >= until) return false;
       await pause(lookMs, undefined, { signal: context.signal }).catch(() => undefined);
     }

@@ -6,11 +6,11 @@ export type Counted = Record<string, number>;
 const groups: Record<string, string[]> = {
   Ip: ['Forwarding', 'InReceives', 'InDelivers'],
   Icmp: ['InMsgs', 'InEchos'],
-  Tcp: ['RtoAlgorithm', 'InSegs'],
+  Tcp: ['RtoAlgorithm', 'PassiveOpens', 'InSegs'],
   Udp: ['InDatagrams', 'NoPorts', 'InErrors'],
 };
 const six: Record<string, string[]> = {
-  Ip6: ['InReceives', 'InDelivers'],
+  Ip6: ['InReceives', 'InDelivers', 'InDiscards'],
   Icmp6: ['InMsgs', 'InEchos'],
   Udp6: ['InDatagrams', 'NoPorts', 'InErrors'],
 };

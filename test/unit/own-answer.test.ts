@@ -4,7 +4,7 @@ import { dnsCheck } from '../../src/checks/dns.js';
 import type { CheckKind } from '../../src/checks/kind.js';
 import { pingCheck } from '../../src/checks/ping.js';
 import { portCheck } from '../../src/checks/port.js';
-import { gotNothing, parseReceived } from '../../src/facts/received.js';
+import { acceptedNothing, gotNothing, parseReceived } from '../../src/facts/received.js';
 import type { ProbeShape } from '../../src/facts/received.js';
 import type { Outcome } from '../../src/model/verdict.js';
 import { fakeLab } from '../fakes/lab.js';
@@ -208,6 +208,20 @@ describe('what a namespace counted', () => {
     expect(gotNothing(read({}), read({ 'Tcp.InSegs': 1 }), { proto: 'tcp', family: 4 })).to.equal(false);
     expect(gotNothing(read({}), read({ 'Udp.NoPorts': 1 }), { proto: 'udp', family: 4 })).to.equal(false);
     expect(gotNothing(read({ 'Ip.InReceives': 9 }), read({}), { proto: 'tcp', family: 4 })).to.equal(false);
+  });
+
+  it('segments of an earlier connection are no accepted one; one that was passed on may have been', () => {
+    const delivered = { 'Ip.InReceives': 3, 'Ip.InDelivers': 3, 'Tcp.InSegs': 3 };
+    expect(acceptedNothing(read({}), read({}))).to.equal(true);
+    expect(acceptedNothing(read({}), read(delivered))).to.equal(true);
+    expect(acceptedNothing(read({}), read({ ...delivered, 'Tcp.PassiveOpens': 1 }))).to.equal(false);
+    expect(acceptedNothing(read({}), read({ ...delivered, 'Ip.InReceives': 4 }))).to.equal(false);
+    const discarded = { 'Ip6.InReceives': 2, 'Ip6.InDiscards': 2 };
+    expect(acceptedNothing(read({}), read(discarded))).to.equal(true);
+    expect(acceptedNothing(read({}), read({ 'Ip6.InReceives': 2 }))).to.equal(false);
+    expect(acceptedNothing(read(delivered), read({}))).to.equal(false);
+    const without = parseReceived('Ip: InReceives InDelivers\nIp: 1 1\n');
+    expect(acceptedNothing(without, without)).to.equal(false);
   });
 
   it('without IPv6’s file nothing is said of IPv6', () => {

@@ -745,7 +745,11 @@ cases.push(
   {
     title: 'the same, where it gets it',
     lab: published('running'),
-    said: [accepts, serves('b', 80), receives('b/web', { 'Ip.InReceives': 3, 'Ip.InDelivers': 3, 'Tcp.InSegs': 3 })],
+    said: [
+      accepts,
+      serves('b', 80),
+      receives('b/web', { 'Ip.InReceives': 3, 'Ip.InDelivers': 3, 'Tcp.InSegs': 3, 'Tcp.PassiveOpens': 1 }),
+    ],
     kind: port,
     spec: { from: 'a', to: 'b', port: 8080, expect: { behind: 'open' } },
     is: 'pass',
