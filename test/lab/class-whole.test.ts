@@ -103,10 +103,11 @@ const roster = Array.from({ length: 12 }, (_, index) => `s${String(index + 1).pa
         await type('s07', 'router', 'sysctl -w net.ipv4.icmp_echo_ignore_all=1');
         await handIn('s07');
       })(),
-      // s08 does all, then begins anew at the second stage, where the way is there and the word is not: 4.
+      // s08 does all, has it checked, then begins anew at the second stage, where the way is there and the word is not: 4.
       (async () => {
         await forward('s08');
         await word('s08');
+        await of('s08').judged('check', {});
         await of('s08').act('lab', { do: 'reset', stage: 'check' });
         await of('s08').until('the new lab', ({ lab, tasks }) => lab.state === 'up' && tasks[0]!.verdict === 'open');
         await handIn('s08');

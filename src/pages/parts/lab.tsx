@@ -58,7 +58,7 @@ export function LabBar({ page, view, work }: { page: Page; view: ExerciseView; w
           {view.checkpoints.length > 0 && !view.may.steps && (
             <p class="dim">
               At the start of a stage, all before it is done for you: for tasks of those stages you get points only
-              where you had done them yourself.
+              where they had turned green before.
             </p>
           )}
         </details>
