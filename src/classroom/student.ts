@@ -7,7 +7,7 @@ import { performOn } from './rounds.js';
 import { exerciseFor, givenExercise, type Room } from './room.js';
 import { Refusal } from './problem.js';
 import { workKey, workOf } from './state.js';
-import { isOpen, takenUntil } from './timing.js';
+import { isOpen, takenUntil, minuteWords } from './timing.js';
 import { nextHint, shownChecks, tasksOfRound } from './views.js';
 import { stepsOf, stepsToRun } from './work-view.js';
 
@@ -18,12 +18,11 @@ const mostHandIns = 50;
 function mustBeOpen(room: Room, person: string, id: string): void {
   const { settings } = givenExercise(room, id);
   if (room.book.state.persons.get(person)?.role === 'teacher') return;
-  if (!isOpen(settings, Date.now()))
-    throw new Refusal('not-now', `It opens at ${new Date(settings.opens!).toISOString()}.`);
+  if (!isOpen(settings, Date.now())) throw new Refusal('not-now', `It opens at ${minuteWords(settings.opens!)}.`);
   const { timeMs } = exerciseFor(room, id, person);
   const until = takenUntil(room.book.state, workOf(room.book.state, person, id), settings, timeMs);
   if (until !== null && Date.now() > until)
-    throw new Refusal('not-now', `It closed at ${new Date(until).toISOString()}. Ask your teacher for more time.`);
+    throw new Refusal('not-now', `It closed at ${minuteWords(until)}. Ask your teacher for more time.`);
 }
 
 /** One host of a student's own lab is made anew. @throws Refusal */

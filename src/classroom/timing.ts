@@ -28,6 +28,11 @@ export function takenUntil(
   return Math.max(closes, settings.late.until);
 }
 
+/** A moment as students read it: `2026-11-28 14:05 UTC`. */
+export function minuteWords(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+}
+
 /** Why nobody can begin an exercise any more, for whoever starts the class; `null`: they can. */
 export function overWords(
   { id, closes, late }: Pick<ClassExercise, 'id' | 'closes' | 'late'>,
