@@ -4,8 +4,9 @@ import { Unfinished } from './unfinished-sequence.js';
 
 /** Between two times that something is drawn, ms: what comes meanwhile is drawn together. */
 const drawMs = 25;
-/** Drawn without a pause at most, bytes. */
+/** Of what holds sequences, drawn without a pause at most, bytes; and with what sequences begin. */
 const pieceBytes = 2048;
+const introducers = [0x1b, 0xc2];
 const lineEnd = Buffer.from('\r\n');
 /** ESC, SO, SI, what C1 controls begin with in UTF-8, and what ends a sequence within: more than the last lines counts. */
 const telling = [0x1b, 0x0e, 0x0f, 0xc2, 0x07, 0x18, 0x1a];
@@ -72,7 +73,8 @@ export function createDrawing(screen: Terminal, scrollback: number, onDrawn: () 
     if (bytes.length === 0) return;
     const counts = whatCounts(bytes, scrollback + screen.rows);
     // Between two pieces xterm lets others have their turn: a kilobyte of sequences can cost as much as a megabyte of text.
-    for (let from = 0; from < counts.length; from += pieceBytes) screen.write(counts.subarray(from, from + pieceBytes));
+    const step = introducers.some((sign) => counts.includes(sign)) ? pieceBytes : counts.length;
+    for (let from = 0; from < counts.length; from += step) screen.write(counts.subarray(from, from + step));
     screen.write('', () => {
       undrawn -= bytes.length;
       onDrawn();
