@@ -4,12 +4,12 @@ import { Unfinished } from './unfinished-sequence.js';
 
 /** Between two times that something is drawn, ms: what comes meanwhile is drawn together. */
 const drawMs = 25;
-/** Of what holds sequences, drawn without a pause at most, bytes; and with what sequences begin. */
+/** Of what holds sequences, drawn without a pause at most, bytes. */
 const pieceBytes = 2048;
-const introducers = [0x1b, 0xc2];
 const lineEnd = Buffer.from('\r\n');
 /** ESC, SO, SI, what C1 controls begin with in UTF-8, and what ends a sequence within: more than the last lines counts. */
 const telling = [0x1b, 0x0e, 0x0f, 0xc2, 0x07, 0x18, 0x1a];
+const holdsSequences = (bytes: Buffer): boolean => telling.some((sign) => bytes.includes(sign));
 /** A sequence that began before ends within so many bytes. */
 const headBytes = 256;
 
@@ -18,7 +18,7 @@ const headBytes = 256;
  * is the last lines, as many as a terminal keeps, and the first: a sequence that began before may end in it.
  */
 export function whatCounts(bytes: Buffer, lines: number): Buffer {
-  if (bytes.length < lines * lineEnd.length || telling.some((sign) => bytes.includes(sign))) return bytes;
+  if (bytes.length < lines * lineEnd.length || holdsSequences(bytes)) return bytes;
   const head = bytes.indexOf(lineEnd, headBytes);
   let from = bytes.length;
   for (let line = 0; line <= lines; line += 1) {
@@ -73,7 +73,7 @@ export function createDrawing(screen: Terminal, scrollback: number, onDrawn: () 
     if (bytes.length === 0) return;
     const counts = whatCounts(bytes, scrollback + screen.rows);
     // Between two pieces xterm lets others have their turn: a kilobyte of sequences can cost as much as a megabyte of text.
-    const step = introducers.some((sign) => counts.includes(sign)) ? pieceBytes : counts.length;
+    const step = holdsSequences(counts) ? pieceBytes : counts.length;
     for (let from = 0; from < counts.length; from += step) screen.write(counts.subarray(from, from + step));
     screen.write('', () => {
       undrawn -= bytes.length;

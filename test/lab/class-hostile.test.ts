@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'chai';
 import { WebSocket } from 'ws';
 import { attackProgram, linesOf } from './attacks.js';
-import { Client, tryClass, type TriedClass } from './class-client.js';
+import { Client, Refused, tryClass, type TriedClass } from './class-client.js';
 import { missing } from './local-labs.js';
 import { root, type Started } from './netrig-command.js';
 
@@ -254,6 +254,15 @@ const MiB = 1024 * 1024;
   });
 
   // The last one: for a minute there is nothing more to be had.
+  it('keeps nobody from coming in by wrong codes from the address of all', async () => {
+    const guesser = new Client(running.url);
+    const answers = new Set<number>();
+    for (let guess = 0; guess < 300; guess += 1)
+      await guesser.join(`AAAA-${guess}`).catch((error: unknown) => answers.add((error as Refused).status));
+    expect([...answers]).to.deep.equal([401]);
+    await new Client(running.url).join(tried.codes().get('ada')!);
+  });
+
   it('is stopped at a flood of requests, and nobody else is', async () => {
     const { hostname, port } = new URL(running.url);
     const statuses = new Map<number, number>();

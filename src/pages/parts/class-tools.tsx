@@ -21,17 +21,21 @@ function audienceOf(form: FormData): Audience {
   return to === 'all' ? 'all' : [to];
 }
 
+function StudentOptions({ view }: { view: ClassView }) {
+  return view.students.map(({ person }) => (
+    <option key={person.id} value={person.id}>
+      {person.name}
+    </option>
+  ));
+}
+
 function ToWhom({ view }: { view: ClassView }) {
   return (
     <label>
       for{' '}
       <select name="to">
         <option value="all">all</option>
-        {view.students.map(({ person }) => (
-          <option key={person.id} value={person.id}>
-            {person.name}
-          </option>
-        ))}
+        <StudentOptions view={view} />
       </select>
     </label>
   );
@@ -186,11 +190,7 @@ export function NewLink({ page, view }: { page: Page; view: ClassView }) {
       <label>
         New link for{' '}
         <select name="person">
-          {view.students.map(({ person }) => (
-            <option key={person.id} value={person.id}>
-              {person.name}
-            </option>
-          ))}
+          <StudentOptions view={view} />
         </select>
       </label>
       <button type="submit">Make</button>
