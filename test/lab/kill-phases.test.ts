@@ -15,23 +15,33 @@ import { expectNothingLeft, hostPlan, labPlan, machineState, made, missing } fro
  * A lab's holder is killed (kill -9) before the N-th thing that it does to the machine, for many N from the first directory of
  * its lab to the last that it takes away, and at any moment in between. After a sweep nothing may be left.
  *
+ * Half of the kills are spread over the changes, half over the time that it takes: one in each equal part, at random in there.
+ *
  * `npm run test:kills` tries all of them; NETRIG_KILLS says how many, NETRIG_SEED which.
  */
 const kills = Number(process.env['NETRIG_KILLS'] ?? 10);
 const seed = Number(process.env['NETRIG_SEED'] ?? 1);
 
-/** Brings a lab up and takes it down. Every change to files, and every program started, counts as one thing done. */
+/**
+ * Brings a lab up and takes it down. Every change to files, and every program started, counts as one thing done, of which it
+ * says the moment (ms since it began) before it does it; at last it says when it was done.
+ */
 const holderCode = `
 import fs from 'node:fs';
 import childProcess from 'node:child_process';
 import { syncBuiltinESMExports } from 'node:module';
-const [provider, plan, at, ms] = process.argv.slice(1);
+const [provider, plan, at] = process.argv.slice(1);
+const say = fs.writeSync;
 let counting = false;
+let begin = 0;
 let calls = 0;
 const count = (object, name) => {
   const own = object[name];
   object[name] = (...given) => {
-    if (counting && ++calls === Number(at)) process.kill(process.pid, 'SIGKILL');
+    if (counting) {
+      say(1, (performance.now() - begin).toFixed(1) + '\\n');
+      if (++calls === Number(at)) process.kill(process.pid, 'SIGKILL');
+    }
     return own.apply(object, given);
   };
 };
@@ -41,14 +51,16 @@ count(childProcess, 'spawn');
 syncBuiltinESMExports();
 const { localProvider } = await import(provider);
 const options = { signal: new AbortController().signal, emit: () => undefined, scenario: 'killed' };
+begin = performance.now();
+say(1, 'begun\\n');
 counting = true;
-if (Number(ms) > 0) setTimeout(() => process.kill(process.pid, 'SIGKILL'), Number(ms));
-const begin = performance.now();
 const lab = await localProvider.up(JSON.parse(plan), options);
 await lab.down();
-console.log(JSON.stringify({ calls, ms: performance.now() - begin }));
+say(1, (performance.now() - begin).toFixed(1) + '\\n');
 process.exit(0);
 `;
+
+const never: Place = { change: 0, afterMs: null };
 
 /** Numbers from 0 to 1, the same for the same seed (mulberry32). */
 function numbers(from: number): () => number {
@@ -61,13 +73,35 @@ function numbers(from: number): () => number {
   };
 }
 
+/** Where a holder is killed: before its `change`-th change, or `afterMs` after it began that, and then before the next one at the latest. */
+interface Place {
+  change: number;
+  afterMs: number | null;
+}
+
+/** What a holder came to. */
+interface Held {
+  pid: number;
+  /** When each change began, and at last the end where it came to that, ms. */
+  moments: number[];
+  killed: boolean;
+  /** From its last change to the kill by the clock, ms. */
+  lastMs: number;
+}
+
+/** The place on the way of a whole one at which `ms` have gone by. */
+function placeAt(moments: readonly number[], ms: number): Place {
+  const change = moments.findLastIndex((one) => one <= ms) + 1;
+  return { change, afterMs: ms - (moments[change - 1] ?? 0) };
+}
+
 (missing ? describe.skip : describe)(`kill -9 of a lab's holder${missing ? ` (needs ${missing})` : ''}`, function () {
   this.timeout(60_000 + kills * 30_000);
   let state: string;
   const oldState = process.env['XDG_STATE_HOME'];
   const { links, sysctls } = machineState();
   const untouched = { links, sysctls };
-  let whole: { calls: number; ms: number };
+  let whole: { calls: number; ms: number; moments: number[] };
 
   const plan = (name: string) =>
     labPlan('killed', [
@@ -75,16 +109,33 @@ function numbers(from: number): () => number {
       hostPlan(`${name}l`, 12, ['net1']),
     ]);
 
-  async function hold(name: string, at: number, ms: number): Promise<{ pid: number; stdout: string }> {
+  async function hold(name: string, { change, afterMs }: Place): Promise<Held> {
     const provider = new URL('../../src/providers/local/provider.js', import.meta.url).href;
-    const given = [provider, JSON.stringify(plan(name)), String(at), String(ms)];
+    const given = [provider, JSON.stringify(plan(name)), String(afterMs === null ? change : change + 1)];
     const child = spawn(process.execPath, ['--input-type=module', '-e', holderCode, ...given], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
-    let stdout = '';
-    child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
-    await once(child, 'close');
-    return { pid: child.pid!, stdout };
+    let said = '';
+    let changes = -1;
+    let since = 0;
+    let lastMs = 0;
+    let clock: NodeJS.Timeout | undefined;
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      said += text;
+      changes = said.split('\n').length - 2;
+      since = performance.now();
+      if (afterMs === null || clock || changes < change) return;
+      clock = setTimeout(() => {
+        lastMs = performance.now() - since;
+        child.kill('SIGKILL');
+      }, afterMs);
+    });
+    const [, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
+    clearTimeout(clock);
+    const [begun, ...moments] = said.split('\n').slice(0, -1);
+    expect(begun, 'what a holder says first').to.equal('begun');
+    expect(signal, 'what ends a holder that does not come to its end').to.be.oneOf([null, 'SIGKILL']);
+    return { pid: child.pid!, moments: moments.map(Number), killed: signal === 'SIGKILL', lastMs };
   }
 
   /** Files below that have the pid of a process in their names. */
@@ -134,7 +185,12 @@ function numbers(from: number): () => number {
   before(async () => {
     state = mkdtempSync(join(tmpdir(), 'netrig-state-'));
     process.env['XDG_STATE_HOME'] = state;
-    whole = JSON.parse((await hold('whole', 0, 0)).stdout) as typeof whole;
+    // The quickest of them: the first one reads programs and images from the disk, and others of the machine may hold one up.
+    const wholes: Held[] = [];
+    for (const name of ['cold', 'warm', 'again']) wholes.push(await hold(name, never));
+    expect(wholes.map(({ killed }) => killed)).to.deep.equal([false, false, false]);
+    const [quickest] = wholes.map(({ moments }) => moments).sort((one, other) => one.at(-1)! - other.at(-1)!);
+    whole = { calls: quickest!.length - 1, ms: quickest!.at(-1)!, moments: quickest!.slice(0, -1) };
     expect(whole.calls).to.be.greaterThan(50);
     if (kills > 10) console.log(`    ${whole.calls} changes in ${Math.round(whole.ms)} ms`);
   });
@@ -145,33 +201,66 @@ function numbers(from: number): () => number {
     rmSync(state, { recursive: true, force: true });
   });
 
-  it(`leaves nothing after a sweep, whatever it was doing (${kills} of them, seed ${seed})`, async () => {
+  /** Where to kill: each change once, or one in each equal part of the changes, and of the time. */
+  function places(): Place[] {
+    if (kills >= whole.calls) return whole.moments.map((_, at) => ({ change: at + 1, afterMs: null }));
     const next = numbers(seed);
-    const all = kills >= whole.calls;
-    const reached = new Set<string>();
-    for (let number = 1; number <= Math.min(kills, whole.calls); number += 1) {
-      // Every other one at any moment: what waits for a host does nothing itself.
-      const byTime = !all && number % 2 === 0;
-      const at = byTime ? 0 : all ? number : 1 + Math.floor(next() * whole.calls);
-      const ms = byTime ? Math.ceil(next() * whole.ms) : 0;
-      const name = `k${process.pid}x${number}`;
-      const { pid, stdout } = await hold(name, at, ms);
+    // Also at any moment: what waits for a host does nothing itself.
+    const moments = Math.floor(kills / 2);
+    const changes = kills - moments;
+    return Array.from({ length: changes }, (_, part) => {
+      const from = Math.ceil((part * whole.calls) / changes);
+      const to = Math.ceil(((part + 1) * whole.calls) / changes);
+      const byChange = { change: 1 + from + Math.floor(next() * (to - from)), afterMs: null };
+      return part < moments ? [byChange, placeAt(whole.moments, ((part + next()) / moments) * whole.ms)] : [byChange];
+    }).flat();
+  }
+
+  it(`leaves nothing after a sweep, whatever it was doing (${kills} of them, seed ${seed})`, async () => {
+    const all = places();
+    const byChange = all.filter(({ afterMs }) => afterMs === null).length;
+    const reached = { changes: new Set<number>(), moments: new Set<number>() };
+    for (const [at, planned] of all.entries()) {
+      const name = `k${process.pid}x${at}`;
+      let place = planned;
+      let held = await hold(name, place);
+      // What waits looks a few times more or less often: this one needed fewer changes, and ended. Then before its last one.
+      for (let again = 0; !held.killed && again < 5; again += 1) {
+        place = { change: held.moments.length - 1, afterMs: null };
+        held = await hold(name, place);
+      }
+      const { change, afterMs } = place;
+      const where =
+        afterMs === null
+          ? `before the change ${change} of ${whole.calls}`
+          : `${afterMs.toFixed(0)} ms after the change ${change} of ${whole.calls} began`;
+      const done = held.moments.length;
+      if (held.killed)
+        expect(done, `changes of one killed ${where}`).to.be.within(change, change + (afterMs === null ? 0 : 1));
+      if (held.killed && planned.afterMs === null)
+        reached.changes.add(Math.floor(((done - 1) * byChange) / whole.calls));
+      if (held.killed && planned.afterMs !== null) {
+        // By the way of a whole one: between the changes that this one came to, as long after as it was.
+        const from = whole.moments[done - 1] ?? 0;
+        const ms = Math.min(from + held.lastMs, whole.moments[done] ?? whole.ms);
+        reached.moments.add(Math.floor((ms / whole.ms) * (all.length - byChange)));
+      }
       const found = ledgers();
-      reached.add(found.length === 0 ? 'no record' : `${found[0]![1].length} entries`);
       try {
-        await nothingLeft(name, pid, found);
+        await nothingLeft(name, held.pid, found);
       } catch (error) {
-        const where = byTime ? `after ${ms} ms` : `before the change ${at} of ${whole.calls}`;
-        throw new Error(`killed ${where}${stdout === '' ? '' : ' (it had ended)'}: ${String(error)}`, { cause: error });
+        throw new Error(`killed ${where}${held.killed ? '' : ' (it had ended)'}: ${String(error)}`, { cause: error });
       }
     }
-    // Else all were killed at one place.
-    expect(reached.size, [...reached].join()).to.be.greaterThan(Math.min(3, kills - 1));
+    // Else they were killed at a few places only.
+    const { changes, moments } = reached;
+    expect(changes.size, `parts of the changes: ${[...changes].join()}`).to.be.at.least(0.8 * byChange);
+    expect(moments.size, `parts of the time: ${[...moments].join()}`).to.be.at.least(0.5 * (all.length - byChange));
   });
 
   it('leaves nothing after the machine was started anew, whose locks and records are still there', async () => {
     const name = `k${process.pid}boot`;
-    const { pid } = await hold(name, Math.floor(whole.calls / 2), 0);
+    const { pid } = await hold(name, { change: Math.floor(whole.calls / 2), afterMs: null });
     const found = ledgers();
     expect(found).to.have.length(1);
     const other = bootId().replace(/[0-9a-f]/g, (digit) => (digit === '0' ? '1' : '0'));
