@@ -20,6 +20,7 @@ import { connectCommand, connectProgram, readConnectOutput } from '../probes/con
 import { readPing } from '../probes/ping-output.js';
 import type { ResolvedTarget } from '../probes/target.js';
 import { quoteArg, quoteArgv } from '../ssh/quote.js';
+import type { ExecResult } from '../ssh/ssh.js';
 import type { Sighting } from './expectation.js';
 import { isOwnersMac } from './identity.js';
 import { brokenWay, noWayBack } from './way-back.js';
@@ -108,6 +109,35 @@ function arpReply(output: string | undefined, address: string): string | null {
   return match && match[1] === address ? match[2]!.toLowerCase() : null;
 }
 
+/**
+ * Whether somebody on the way may answer ARP in the target's place, with the target's own hardware address: a VXLAN device that
+ * answers for those behind it, as each overlay network of Docker has (ip-link(8): `proxy`), or a bridge port (bridge(8):
+ * `neigh_suppress`). Between interfaces of hosts on one segment there is nothing but the segment, and a host has no tunnel to
+ * itself.
+ */
+function mayBeProxied({ source }: PathRequest, owner: Vantage, device: string): boolean {
+  if (source.host.name === owner.host.name) return false;
+  const onSegment = source.host.plan.interfaces.some((nic) => nic.name === device || nic.device === device);
+  return !(source.endpoint.kind === 'host' && onSegment);
+}
+
+/** The hardware address with which the target itself answers an ARP request of the source; `null`: it does not. */
+async function answersArp(request: PathRequest, owner: Vantage, device: string): Promise<string | null> {
+  const { context, source, target } = request;
+  const from = beside(source);
+  const { address } = target;
+  const ask = (): Promise<ExecResult> =>
+    from.host.exec(from.enter(arpingArgv(device, address)), {
+      timeoutMs: context.timeLeftMs(),
+      signal: context.signal,
+    });
+  const mac = arpReply((await ask()).stdout, address);
+  if (mac === null || !(await isOwnersMac(context, owner, mac))) return null;
+  if (!mayBeProxied(request, owner, device)) return mac;
+  const seen = await sawArrive(context, owner, { address, proto: 'arp', port: null, from: senders(request) }, ask);
+  return seen !== null && 'from' in seen ? mac : null;
+}
+
 /** Anything of the target that the source hears by another probe over the same path. */
 async function anyAnswer(request: PathRequest, owner: Vantage): Promise<string | null> {
   const { context, source, target, path } = request;
@@ -116,14 +146,8 @@ async function anyAnswer(request: PathRequest, owner: Vantage): Promise<string |
   const route = path?.route && 'dev' in path.route ? path.route : null;
   const onLink = route !== null && route.gateway === null && target.family === 4 && !route.local;
   // The neighbour first, by itself: where it answers, no more is sent.
-  if (onLink) {
-    const asked = await from.host.exec(from.enter(arpingArgv(route.dev, address)), {
-      timeoutMs: context.timeLeftMs(),
-      signal: context.signal,
-    });
-    const mac = arpReply(asked.stdout, address);
-    if (mac !== null && (await isOwnersMac(context, owner, mac))) return `${owner.label} answers ARP (${mac})`;
-  }
+  const mac = onLink ? await answersArp(request, owner, route.dev) : null;
+  if (mac !== null) return `${owner.label} answers ARP (${mac})`;
   const ports = await otherPorts(request, owner);
   const parts: ScriptPart[] = [
     { name: 'ping', shell: pingOnce(address), atOnce: true },

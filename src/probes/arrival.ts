@@ -9,7 +9,8 @@ import { quoteArgv } from '../ssh/quote.js';
  *
  *     perl - arrive ADDRESS PROTOCOL PORT|- SOURCE…
  *
- * PROTOCOL is IP's number: 1 and 58 (echo requests only), 6, 17. Prints `ready`, then `arrived SOURCE`.
+ * PROTOCOL is IP's number: 1 and 58 (echo requests only), 6, 17; or `arp`: a question for the address. Prints `ready`, then
+ * `arrived SOURCE`.
  */
 const arrivalProgram = String.raw`
 use strict; use Socket qw(:DEFAULT inet_pton inet_ntop);
@@ -25,7 +26,16 @@ print "ready\n";
 for (;;) {
   my $who = recv($s, my $m, 2048, 0);
   die "nothing more to hear: $!\n" unless defined $who;
-  next if (unpack('S n i S C', $who))[4] == 4;
+  my ($type, $direction) = (unpack('S n i S C', $who))[1, 4];
+  next if $direction == 4;
+  if ($proto eq 'arp') {
+    # ETH_P_ARP, over Ethernet for IPv4; operation 1 asks (RFC 826).
+    next unless $type == 0x0806 and length $m >= 28 and unpack('x6 n', $m) == 1;
+    my ($src, $dst) = unpack('x14 a4 x6 a4', $m);
+    next unless $dst eq $want and $from{$src};
+    print 'arrived ', inet_ntop(AF_INET, $src), "\n";
+    last;
+  }
   next if length $m < 20 or (ord($m) >> 4) != ($six ? 6 : 4);
   my ($next, $src, $dst, $l4) = $six
     ? (unpack('C', substr($m, 6, 1)), substr($m, 8, 16), substr($m, 24, 16), substr($m, 40))
@@ -41,7 +51,8 @@ for (;;) {
 /** What is listened for. */
 export interface Arrival {
   address: string;
-  proto: 'icmp' | 'tcp' | 'udp';
+  /** `arp`: a question for the address. */
+  proto: 'icmp' | 'tcp' | 'udp' | 'arp';
   /** TCP and UDP. */
   port: number | null;
   /** Senders of which a packet counts. */
@@ -59,7 +70,7 @@ export async function sawArrive(
   send: () => Promise<unknown>,
 ): Promise<{ from: string } | { unknown: string } | null> {
   const six = arrival.address.includes(':');
-  const number = { icmp: six ? 58 : 1, tcp: 6, udp: 17 }[arrival.proto];
+  const number = { icmp: six ? 58 : 1, tcp: 6, udp: 17, arp: 'arp' }[arrival.proto];
   const argv = ['perl', '-', 'arrive', arrival.address, String(number), String(arrival.port ?? '-'), ...arrival.from];
   const over = new AbortController();
   let said = '';

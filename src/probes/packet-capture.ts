@@ -52,7 +52,9 @@ function frameBeacon(link: BeaconLink, mark: Buffer): Beacon {
   // 60 bytes is the shortest frame of Ethernet.
   const frame = Buffer.concat([head, mark], 60);
   return {
-    filter: `ether proto 0x${beaconEthertype.toString(16)}`,
+    // By its offset: after the words `ether proto`, libpcap takes a tag that `vlan` asks for to be in the frame still, while the
+    // kernel has taken it out of those that came in, and `vlan 10 and arp` would meet none of them.
+    filter: `ether[12:2] == 0x${beaconEthertype.toString(16)}`,
     argv: ['perl', '-e', sendFrameProgram, String(link.ifindex), frame.toString('hex')],
     mark,
     text: `a frame of its own on ${link.ifname}`,
@@ -142,7 +144,7 @@ export interface CaptureRequest {
 }
 
 function tcpdumpArgv(device: string, filter: string | undefined, beacon: Beacon | null): string[] {
-  // The beacon's clause stands first: the keyword vlan shifts what follows it in an expression.
+  // The beacon's clause stands first: the keyword vlan shifts what follows it in an expression (pcap-filter(7)).
   const expression =
     filter === undefined ? [] : [beacon === null ? `(${filter})` : `(${beacon.filter}) or (${filter})`];
   return [

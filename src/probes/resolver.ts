@@ -6,6 +6,7 @@ import { decodeReply, encodeQuery, recordTypes } from './dns-message.js';
 import type { DnsRecord, RecordType } from './dns-message.js';
 import type { ProbeContext } from '../places/context.js';
 import { readHostsFile, readResolvConf, searchCandidates } from '../facts/name-files.js';
+import { searchInOrder } from './name-search.js';
 import { beside, inside, readNameFiles } from '../places/vantage.js';
 import type { Vantage } from '../places/vantage.js';
 
@@ -162,8 +163,7 @@ export interface ResolveOptions {
 
 /**
  * Resolves a name as the vantage's own resolver would (glibc's order: hosts file, then the servers of resolv.conf one after the
- * other, each name of the search list in turn), with every candidate asked for at once. A server that gives no verdict
- * (silence, SERVFAIL, REFUSED) makes the next one be asked, as resolv.conf(5) has it.
+ * other, each name of the search list in turn, `searchInOrder`), with every candidate asked for at once.
  */
 export async function resolveName(
   context: ProbeContext,
@@ -196,44 +196,32 @@ export async function resolveName(
     servers = [options.server];
     candidates = [name.replace(/\.$/, '')];
   }
-  let last: Resolution | null = null;
-  for (const server of servers) {
+  const asked = new Map<string, Promise<ServerAnswer[]>>();
+  const answersOf = (server: string): Promise<ServerAnswer[]> => {
     const local = server.startsWith('127.') || server === '::1';
-    const answers = await askServers(
-      context,
-      vantage,
-      candidates.map((candidate) => ({
-        server,
-        name: candidate,
-        type,
-        ...(options.port === undefined ? {} : { port: options.port }),
-      })),
+    const questions = candidates.map((candidate) => ({
+      server,
+      name: candidate,
+      type,
+      ...(options.port === undefined ? {} : { port: options.port }),
+    }));
+    const answers =
+      asked.get(server) ??
       // A datagram on loopback is not lost; elsewhere one resend, as resolvers do.
-      { waitMs: options.waitMs ?? 2000, tries: local ? 1 : 2 },
-    );
-    const hit = answers.find((answer) => answer.saw === 'answer');
-    if (hit?.saw === 'answer')
-      return {
-        saw: 'answer',
-        addresses: addressesOf(hit.records, family),
-        records: hit.records,
-        by: server,
-        name: hit.name,
-      };
-    // The candidate that carries the plain name says most about it; a search list is a guess.
-    const plain = answers.find((answer) => answer.name === name.replace(/\.$/, '')) ?? answers[0]!;
-    if (plain.saw === 'nothing') last ??= { saw: 'nothing', text: plain.text };
-    if (plain.saw === 'failure') {
-      const failure: Resolution = {
-        saw: 'failure',
-        cause: plain.cause,
-        text: plain.text,
-        server,
-        replied: plain.replied,
-      };
-      if (plain.cause === 'nxdomain' || plain.cause === 'no-answer') return failure;
-      last = failure;
-    }
-  }
-  return last ?? { saw: 'nothing', text: `no server of ${vantage.label} could be asked for ${name}` };
+      askServers(context, vantage, questions, { waitMs: options.waitMs ?? 2000, tries: local ? 1 : 2 });
+    asked.set(server, answers);
+    return answers;
+  };
+  const said = await searchInOrder(
+    name.replace(/\.$/, ''),
+    candidates,
+    servers,
+    async (server, candidate) => (await answersOf(server))[candidate]!,
+  );
+  if (!said) return { saw: 'nothing', text: `no server of ${vantage.label} could be asked for ${name}` };
+  if (said.saw === 'nothing') return { saw: 'nothing', text: said.text };
+  if (said.saw === 'failure')
+    return { saw: 'failure', cause: said.cause, text: said.text, server: said.server, replied: said.replied };
+  const { server: by, records } = said;
+  return { saw: 'answer', addresses: addressesOf(records, family), records, by, name: said.name };
 }

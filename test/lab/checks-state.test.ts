@@ -513,6 +513,38 @@ describe('checks of state, on real hosts', function () {
       });
       await run('node1', 'ip link del bare0');
     });
+    it('sees tagged frames that came in, whatever the filter asks for beside their VLAN', async () => {
+      // One broadcast ARP request with the tag of VLAN 10, by a packet socket: it takes no VLAN interface.
+      const frame = 'ffffffffffff0200000000018100000a080600010800060400010200000000010a0a0a0b0000000000000a0a0a63';
+      const tagged = {
+        command: {
+          on: 'node1',
+          run: [
+            'perl',
+            '-e',
+            'use Socket; my $index = `cat /sys/class/net/eth0/ifindex` + 0; socket(my $s, 17, SOCK_RAW, 0) or die; send($s, pack("H*", shift) . "\\0" x 18, 0, pack("S n l S C C a8", 17, 0x8100, $index, 0, 0, 6, "")) or die',
+            frame,
+          ],
+        },
+      };
+      const on = { on: 'node2', segment: 'lan', during: tagged };
+      await comesTo({ verdict: 'pass' }, captureCheck, {
+        ...on,
+        filter: 'vlan 10 and arp',
+        expect: { packets: 1, each: { vlan: 10, dst: '10.10.10.99' } },
+      });
+      await comesTo({ verdict: 'fail', cause: 'present' }, captureCheck, {
+        ...on,
+        filter: 'vlan and arp',
+        expect: { absent: true },
+      });
+      await comesTo({ verdict: 'pass' }, captureCheck, {
+        ...on,
+        filter: 'vlan 20 and arp',
+        expect: { absent: true },
+      });
+    });
+
     it('cannot know: no such interface, a filter that is none, no way to send a packet of its own', async () => {
       await comesTo({ verdict: 'inconclusive', reason: /eth7/ }, captureCheck, {
         on: 'node1',

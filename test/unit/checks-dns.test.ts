@@ -210,6 +210,66 @@ describe('a dns check, from what the servers said to its verdict', () => {
       reason: /^web \(asked as web\.example\.org\) is 10\.9\.9\.9/,
     },
     {
+      title: 'no answer to a name that glibc does not come to: a REFUSED ends the search list',
+      spec: { from: 'a', name: 'web' },
+      said: [
+        resolv('nameserver 10.0.0.53\nsearch nil.test example.org\n', 'host'),
+        serves('10.0.0.53', { 'web.nil.test': { rcode: 5 }, 'web.example.org': { addresses: ['10.9.9.9'] } }),
+      ],
+      is: 'fail nxdomain',
+      reason:
+        /NXDOMAIN for web \(A\); before that 10\.0\.0\.53 answered REFUSED for web\.nil\.test \(A\), which ends the search list: web\.example\.org is not asked for/,
+    },
+    {
+      title: 'the plain name after a REFUSED',
+      spec: { from: 'a', name: 'web' },
+      said: [
+        resolv('nameserver 10.0.0.53\nsearch nil.test example.org\n', 'host'),
+        serves('10.0.0.53', { 'web.nil.test': { rcode: 5 }, web: { addresses: ['10.9.9.9'] } }),
+      ],
+      is: 'pass',
+    },
+    {
+      title: 'a name of the search list after SERVFAIL for the one before it',
+      spec: { from: 'a', name: 'web' },
+      said: [
+        resolv('nameserver 10.0.0.53\nsearch bad.test example.org\n', 'host'),
+        serves('10.0.0.53', { 'web.bad.test': servfail, 'web.example.org': { addresses: ['10.9.9.9'] } }),
+      ],
+      is: 'pass',
+      reason: /asked as web\.example\.org/,
+    },
+    {
+      title: 'the first name of the search list at the second server before the second name at the first',
+      spec: { from: 'a', name: 'web', expect: { addresses: '10.7.7.7' } },
+      said: [
+        resolv('nameserver 10.0.0.53\nnameserver 10.0.0.54\nsearch first.test example.org\n', 'host'),
+        serves('10.0.0.53', { 'web.first.test': { rcode: 5 }, 'web.example.org': { addresses: ['10.9.9.9'] } }),
+        serves('10.0.0.54', { 'web.first.test': { addresses: ['10.7.7.7'] } }),
+      ],
+      is: 'pass',
+      reason: /says 10\.0\.0\.54$/,
+    },
+    {
+      title: 'a name of the search list that the second server alone knows, though the first denies the plain name',
+      spec: { from: 'a', name: 'web' },
+      said: [
+        resolv('nameserver 10.0.0.53\nnameserver 10.0.0.54\nsearch first.test\n', 'host'),
+        serves('10.0.0.53', { 'web.first.test': { rcode: 5 } }),
+        serves('10.0.0.54', { 'web.first.test': { addresses: ['10.7.7.7'] } }),
+      ],
+      is: 'pass',
+    },
+    {
+      title: 'a name with a dot, of the search list, after a REFUSED for it as it is',
+      spec: { from: 'a', name: 'web.corp' },
+      said: [
+        resolv('nameserver 10.0.0.53\nsearch test\n', 'host'),
+        serves('10.0.0.53', { 'web.corp': { rcode: 5 }, 'web.corp.test': { addresses: ['10.9.9.9'] } }),
+      ],
+      is: 'pass',
+    },
+    {
       title: 'the address of who is meant',
       spec: { from: 'a/one', name: 'two', expect: { is: 'a/two' } },
       said: [serves('127.0.0.11', { two: { addresses: ['172.18.0.3'] } })],

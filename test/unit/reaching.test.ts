@@ -107,6 +107,18 @@ const loDown: Row = {
   ]),
 };
 
+/** Namespaces of two hosts on one wire, which only a tunnel can be. */
+const apart: FakeOptions = {
+  hosts: {
+    h: { on: { lan: '10.0.0.1' }, namespaces: { aa: { eth0: ['10.5.0.1/24'] } } },
+    i: { on: { lan: '10.0.0.2' }, namespaces: { bb: { eth0: ['10.5.0.2/24'] } } },
+  },
+};
+const deafApart: Row[] = [
+  { at: AA, tool: 'ping', about: '10.5.0.2', says: ({ argv }) => silentPing('10.5.0.2', argv) },
+  { at: AA, tool: 'perl', about: '10.5.0.2', says: 'silent' },
+];
+
 const cases: Case[] = [
   // Any answer of the target
   { title: 'all answered', kind: ping, spec: { from: 'a', to: 'b' }, is: 'pass' },
@@ -242,6 +254,27 @@ const cases: Case[] = [
     is: 'pass',
     cause: 'timeout',
     held: /b answers ARP/,
+  },
+  {
+    title: 'the tunnel answers ARP in place of the target, to which nothing comes',
+    lab: apart,
+    said: [...deafApart, lost],
+    kind: ping,
+    spec: { from: AA, to: 'i/netns:bb', expect: { fails: 'timeout' } },
+    is: 'inconclusive',
+    broken: /nothing of h\/netns:aa comes in at i\/netns:bb/,
+  },
+  {
+    title: 'the target at the other end of a tunnel answers ARP itself',
+    lab: apart,
+    said: [
+      ...deafApart,
+      { tool: 'perl', when: ({ argv }) => argv[2] === 'arrive' && argv[4] !== 'arp', says: 'ready\n' },
+    ],
+    kind: ping,
+    spec: { from: AA, to: 'i/netns:bb', expect: { fails: 'timeout' } },
+    is: 'pass',
+    held: /i\/netns:bb answers ARP/,
   },
   {
     title: 'b drops one port, and refuses others',
