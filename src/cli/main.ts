@@ -5,6 +5,7 @@ import { netrigVersion } from '../model/version.js';
 import { NetrigError } from '../errors.js';
 import { commandTable } from './command-table.js';
 import { buildProgram, type Handlers } from './program.js';
+import { allWritten, tell } from './terminal.js';
 
 // Each command's code is loaded only when it is called for: `--help` has nothing to wait for.
 const handlers: Handlers = {
@@ -107,15 +108,25 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 // Where nobody hears what went wrong, the status says it.
 process.stderr.on('error', () => undefined);
 
-// Sockets to hosts that are gone may linger; the command is over when its work is, and all its words are out.
-const status = await main();
-const { allWritten } = await import('./terminal.js');
-await allWritten();
-let own = process.exitCode === undefined || process.exitCode === 0 ? status : Number(process.exitCode);
-if (unwritten !== null) {
-  const { printError } = await import('./print-error.js');
-  const said = printError(unwritten);
-  if (own === exitStatus.passed) own = said;
+/** The exit status, once all words are out; also of words that could not be written. */
+async function statusOnceSaid(): Promise<number> {
+  const status = await main();
   await allWritten();
+  let own = process.exitCode === undefined || process.exitCode === 0 ? status : Number(process.exitCode);
+  if (unwritten !== null) {
+    const { printError } = await import('./print-error.js');
+    const said = printError(unwritten);
+    if (own === exitStatus.passed) own = said;
+    await allWritten();
+  }
+  return own;
 }
-process.exit(own);
+
+// Node ends with 0 when it has nothing to wait for any more, also while a promise is unsettled: that is no end of a command.
+process.once('beforeExit', () => {
+  process.exitCode = exitStatus.lab;
+  tell`netrig ended in the middle of its work: nothing was left that it could wait for.`;
+});
+
+// Sockets to hosts that are gone may linger; the command is over when its work is, and all its words are out.
+void statusOnceSaid().then((status) => process.exit(status));

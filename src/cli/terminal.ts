@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import pc from 'picocolors';
 import { wantsColour } from '../report/console.js';
 import { displayWidth, neutralise } from '../report/terminal-text.js';
@@ -101,6 +102,8 @@ export function passThrough(stream: 'stdout' | 'stderr', chunk: Buffer): Promise
 
 /** Resolves when everything that was written has left this process: output to a pipe would be lost with it otherwise. */
 export async function allWritten(): Promise<void> {
+  // What a stream has to say of the last write it says in the next turn.
+  await setImmediate();
   await Promise.all(
     [process.stdout, process.stderr].map(
       (stream) =>

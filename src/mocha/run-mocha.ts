@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import Mocha from 'mocha';
+import type { MochaOptions } from 'mocha';
 import { messageOf, NetrigError } from '../errors.js';
 
 export interface MochaRunOptions {
@@ -22,7 +22,8 @@ function silent(): void {
 }
 
 /** @throws NETRIG_USAGE when Mocha has no reporter of that name and can load none. */
-export function checkReporter(name: string): void {
+export async function checkReporter(name: string): Promise<void> {
+  const { default: Mocha } = await import('mocha');
   try {
     new Mocha({ reporter: name }).dispose();
   } catch (error) {
@@ -50,6 +51,7 @@ function children(): number[] {
  * @returns How many tests Mocha counted as failed; a file that is not there any more counts as one.
  */
 export async function runMocha(options: MochaRunOptions): Promise<number> {
+  const { default: Mocha } = await import('mocha');
   await import('./register.js');
   const parallel = options.jobs > 1 && options.files.length > 1;
   const mocha = new Mocha({
@@ -60,7 +62,7 @@ export async function runMocha(options: MochaRunOptions): Promise<number> {
       ? { parallel: true, jobs: Math.min(options.jobs, options.files.length), require: [registerFile] }
       : {}),
     reporter: options.reporter ?? (silent as unknown as string),
-  } as Mocha.MochaOptions);
+  } as MochaOptions);
   const there = options.files.filter((file) => existsSync(file));
   const gone = options.files.length - there.length;
   for (const file of there) mocha.addFile(file);

@@ -1,4 +1,5 @@
-import { AssertionError } from 'chai';
+import { createRequire } from 'node:module';
+import type * as chai from 'chai';
 import { messageOf, NetrigError } from '../errors.js';
 import type { EmitEvent } from '../model/events.js';
 import type { Outcome } from '../model/verdict.js';
@@ -22,6 +23,10 @@ export interface SuiteOptions {
   upDetached: (scenario: Scenario) => Parameters<typeof createScenarioRun>[1]['up'];
 }
 
+/** Loaded when the first check has failed, and in the middle of what cannot wait for a module. */
+const assertionError = (): typeof chai.AssertionError =>
+  (createRequire(import.meta.url)('chai') as typeof chai).AssertionError;
+
 /** Thrown inside a Mocha test for every verdict that is neither pass nor skipped. */
 function failureOf(scenario: Scenario, title: string, line: number, outcome: Outcome): Error {
   const what =
@@ -33,7 +38,7 @@ function failureOf(scenario: Scenario, title: string, line: number, outcome: Out
   const message = `${what}${outcome.reason}`;
   const error =
     outcome.verdict === 'fail'
-      ? new AssertionError(message, {
+      ? new (assertionError())(message, {
           showDiff: false,
           ...(outcome.expected === undefined
             ? {}

@@ -143,33 +143,42 @@ export async function loadScenarioFile(file: string, options: LoadOptions = {}):
   return loadScenarioFileSync(file, options);
 }
 
+interface NamedFile {
+  file: string;
+  name: string | null;
+}
+
+/** Files whose scenario has a name that one before them has, each with that one's path. */
+export function takenNames<One extends NamedFile>(files: readonly One[]): Map<One, string> {
+  const owners = new Map<string, string>();
+  const taken = new Map<One, string>();
+  for (const one of files) {
+    if (one.name === null) continue;
+    const owner = owners.get(one.name);
+    if (owner === undefined) owners.set(one.name, one.file);
+    else if (owner !== one.file) taken.set(one, owner);
+  }
+  return taken;
+}
+
+/** The mistake of such a file. */
+export const nameIsTaken = ({ name }: NamedFile, owner: string): string =>
+  `${shownPath(owner)} has a scenario of the name ${name} already`;
+
 /** Loads files that run together: two of them with one name are a mistake of the later one. Throws NETRIG_SCENARIO_READ. */
 export async function loadScenarioFiles(
   files: readonly string[],
   options: LoadOptions = {},
 ): Promise<LoadedScenario[]> {
   const loaded: LoadedScenario[] = [];
-  const owners = new Map<string, string>();
-  for (const file of files) {
-    const one = await loadScenarioFile(file, options);
-    const owner = one.name === null ? undefined : owners.get(one.name);
-    if (owner !== undefined && owner !== one.file) {
-      const diagnostic = one.source.diagnostic(
-        ['scenario'],
-        `${shownPath(owner)} has a scenario of the name ${one.name} already`,
-      );
-      loaded.push({
-        ...one,
-        scenarios: [],
-        diagnostics: sortedDiagnostics([...one.diagnostics, diagnostic]),
-        hints: [],
-      });
-      continue;
-    }
-    if (one.name !== null) owners.set(one.name, one.file);
-    loaded.push(one);
-  }
-  return loaded;
+  for (const file of files) loaded.push(await loadScenarioFile(file, options));
+  const taken = takenNames(loaded);
+  return loaded.map((one) => {
+    const owner = taken.get(one);
+    if (owner === undefined) return one;
+    const mistake = one.source.diagnostic(['scenario'], nameIsTaken(one, owner));
+    return { ...one, scenarios: [], diagnostics: sortedDiagnostics([...one.diagnostics, mistake]), hints: [] };
+  });
 }
 
 const scenarioExtension = /\.ya?ml$/i;

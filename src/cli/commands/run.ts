@@ -29,7 +29,7 @@ export async function run(paths: string[], flags: RunFlags): Promise<number> {
   const unknownImage = flags.matrix['image']?.find((name) => !findHostImageRow(name));
   if (unknownImage !== undefined)
     throw new NetrigError('NETRIG_IMAGE_UNKNOWN', `There is no host image "${unknownImage}".`);
-  if (flags.reporter !== undefined) checkReporter(flags.reporter);
+  if (flags.reporter !== undefined) await checkReporter(flags.reporter);
   const chosen = chooseFiles(
     await loadOrPrint(files, { matrix: flags.matrix, provider: flags.provider ?? null }, { hints: true }),
     flags,
