@@ -25,8 +25,11 @@ const patienceMs = 10_000;
  * comes behind it.
  */
 const mostSkipped = 3 * 1024 * 1024;
-/** Nothing comes for so long: what was on its way is through, ms. */
+/** Nothing comes for so long: what was on its way is through, ms. And no longer than that: the program may go on all the same. */
 const throughMs = 25;
+const longestSkipMs = 1000;
+/** Who reads along reads less than that, bytes a second; of more, so much is on its way that Ctrl-C would be behind it. */
+const calmPerSecond = 64 * 1024;
 /** Between two changes of size, ms: each lays all lines out anew, and a page may ask for thousands. */
 const resizeMs = 500;
 /** Between two looks at whether the disk takes more of a recording, ms. */
@@ -148,7 +151,9 @@ class HeldTerminal implements Shell {
   private timer: NodeJS.Timeout | null = null;
   private readonly drawing: Drawing;
   /** What pages are not shown of a program that was interrupted. */
-  private skipping: { left: number; timer: NodeJS.Timeout } | null = null;
+  private skipping: { left: number; until: number; timer: NodeJS.Timeout } | null = null;
+  /** What was written lately beyond what somebody can read, bytes, at the moment `at`. */
+  private lately = { bytes: 0, at: 0 };
   private ended = false;
   /** The size that was asked for last, and the time until the next change of it. */
   private wanted: TerminalSize;
@@ -245,18 +250,29 @@ class HeldTerminal implements Shell {
     this.timer = setTimeout(() => this.flow(), ms);
   }
 
+  private calmed(): number {
+    const now = performance.now();
+    const { bytes, at } = this.lately;
+    this.lately = { bytes: Math.max(0, bytes - ((now - at) / 1000) * calmPerSecond), at: now };
+    return this.lately.bytes;
+  }
+
   /** Whether output is on its way that the page of somebody who interrupts the program would have to wait for. */
   private get behind(): boolean {
-    if (this.remote.output.isPaused() || this.drawing.undrawn > blockBytes) return true;
+    const { output } = this.remote;
+    if (output.isPaused() || output.readableLength > blockBytes) return true;
+    if (this.drawing.undrawn > blockBytes || this.calmed() > blockBytes) return true;
     return [...this.viewers].some(({ next }) => next !== null && this.kept.end - next > 0);
   }
 
   /** Pages get nothing until what was on its way is through, and then the screen. */
   private skip(): void {
     const timer = this.skipping?.timer ?? setTimeout(() => this.through(), throughMs);
+    const until = this.skipping?.until ?? performance.now() + longestSkipMs;
+    this.drawing.hold();
     // What came already is taken in one piece, and is not of what is still on its way.
-    this.skipping = { left: Infinity, timer };
-    this.remote.output.read();
+    this.skipping = { left: Infinity, until, timer };
+    this.remote.output.pause().read();
     this.skipping.left = mostSkipped;
     this.flow();
   }
@@ -264,7 +280,7 @@ class HeldTerminal implements Shell {
   private skipped(bytes: number): void {
     if (!this.skipping) return this.pace.took(bytes);
     this.skipping.left -= bytes;
-    if (this.skipping.left <= 0) this.through();
+    if (this.skipping.left <= 0 || performance.now() > this.skipping.until) this.through();
     else this.skipping.timer.refresh();
   }
 
@@ -272,6 +288,7 @@ class HeldTerminal implements Shell {
     if (!this.skipping) return;
     clearTimeout(this.skipping.timer);
     this.skipping = null;
+    this.drawing.release();
     for (const viewer of this.viewers) {
       if (viewer.next === this.kept.end) continue;
       viewer.next = null;
@@ -284,6 +301,8 @@ class HeldTerminal implements Shell {
     // Who had everything has been waiting for this, not asleep.
     for (const viewer of this.viewers) if (viewer.acked === this.kept.end) viewer.movedAt = performance.now();
     keep(this.kept, bytes);
+    // Of a flood no more is remembered than what a second takes back.
+    this.lately.bytes = Math.min(calmPerSecond, this.calmed() + bytes.length);
     this.drawing.add(bytes);
     this.cast?.output(bytes);
     this.skipped(bytes.length);
@@ -296,7 +315,10 @@ class HeldTerminal implements Shell {
     if (this.timer) clearTimeout(this.timer);
     this.pace.end();
     this.typing.end();
-    if (this.skipping) clearTimeout(this.skipping.timer);
+    if (this.skipping) {
+      clearTimeout(this.skipping.timer);
+      this.drawing.release();
+    }
     if (this.sizing) clearTimeout(this.sizing);
     this.cast?.close();
     this.drawing.after(() => {
