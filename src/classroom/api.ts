@@ -32,6 +32,8 @@ export const socketProtocol = 'netrig.1';
 export const ticketPrefix = 'ticket.';
 /** What a page may have typed beyond what it was told is taken, bytes. The server ends the socket at twice as much. */
 export const typedAhead = 64 * 1024;
+/** What a teacher gives or takes back at once, minutes: ten days. */
+export const mostMinutes = 14_400;
 
 /** Text that may hold anything that a student, a host or a program wrote; control characters are taken away by the server. */
 export type Untrusted = string;
@@ -61,6 +63,7 @@ export const routes = {
   message: '/api/teacher/message',
   moreTime: '/api/teacher/time',
   resetFor: '/api/teacher/reset',
+  endFor: '/api/teacher/end',
   askToType: '/api/teacher/typing',
   helped: '/api/teacher/helped',
   newLink: '/api/teacher/link',
@@ -234,7 +237,8 @@ export type LabView =
       resetting: string | null;
       resetFailed: { host: string; message: Untrusted } | null;
     }
-  | { state: 'failed'; message: string };
+  /** `was`: it was there, and is no more; else it did not come up. */
+  | { state: 'failed'; was: boolean; message: string };
 
 export interface ContainerView {
   host: string;
@@ -518,7 +522,12 @@ export interface UndecidedView {
   task: string;
   title: string;
   at: Instant;
+  /** The how manieth hand-in of how many of this student. */
+  nth: number;
+  of: number;
   reason: Untrusted;
+  /** The same for all that are about the same thing, whoever handed in: one word may answer them all. */
+  about: Untrusted;
 }
 
 /** `'all'`, or ids of persons. */
@@ -532,6 +541,7 @@ export interface MessageRequest {
 export interface MoreTimeRequest {
   to: Audience;
   exercise: string;
+  /** Whole ones, at most `mostMinutes`; below 0 takes time back; not 0. */
   minutes: number;
 }
 export interface ResetForRequest {
@@ -540,6 +550,11 @@ export interface ResetForRequest {
   stage?: string;
   /** This host alone. */
   host?: string;
+}
+/** POST endFor: the student's lab of that exercise is taken down, and its place is free for others. What was handed in stays. */
+export interface EndForRequest {
+  person: string;
+  exercise: string;
 }
 export interface AskToTypeRequest {
   person: string;
@@ -559,9 +574,10 @@ export interface HelpedRequest {
   person: string;
   exercise: string;
 }
-/** POST decide: a teacher's word where no verdict could be had. */
+/** POST decide: a teacher's word where no verdict could be had; for several at once, all of them or none. */
 export interface DecideRequest {
-  id: string;
+  /** `UndecidedView.id`. */
+  id: string | string[];
   credit: boolean;
   why: string;
 }

@@ -77,20 +77,19 @@ function rowWork(room: Room, person: string, id: string, now: number): StudentRo
 }
 
 function undecidedOf(room: Room): UndecidedView[] {
-  return gradeClass(gradingOf(room)).flatMap(({ person, exercise, best }) =>
-    (best?.undecided ?? []).map((task) => {
-      const { title, reason } = best!.tasks.find((one) => one.task === task)!;
-      const name = harmless(room.book.state.persons.get(person)?.name ?? person);
-      return {
-        id: `${best!.round}:${task}`,
-        person: { id: person, name },
-        exercise,
-        task,
-        title,
-        at: best!.at,
-        reason: harmless(reason),
-      };
-    }),
+  return gradeClass(gradingOf(room)).flatMap(({ person, exercise, handIns, doubts }) =>
+    doubts.map(({ handIn: { round, at }, nth, task: { task, title, reason }, about }) => ({
+      id: `${round}:${task}`,
+      person: { id: person, name: harmless(room.book.state.persons.get(person)?.name ?? person) },
+      exercise,
+      task,
+      title,
+      at,
+      nth,
+      of: handIns,
+      reason: harmless(reason),
+      about: harmless(about),
+    })),
   );
 }
 
@@ -139,12 +138,12 @@ export function gradesView(room: Room): GradesView {
       exercises: Object.fromEntries(
         graded
           .filter(({ person }) => person === id)
-          .map(({ exercise, best, of }) => [
+          .map(({ exercise, best, of, doubts }) => [
             exercise,
             {
               points: best?.points ?? 0,
               of,
-              undecided: best?.undecided.length ?? 0,
+              undecided: doubts.length,
               handedInAt: best?.at ?? null,
               late: best?.late ?? false,
             },

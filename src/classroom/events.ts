@@ -39,7 +39,8 @@ export type ClassEventBody =
   | { type: 'lab:failed'; key: string; message: string }
   /** The lab of that key is that person's. */
   | { type: 'lab:given'; key: string; person: string }
-  | { type: 'lab:ended'; key: string; why: string }
+  /** `asked`: whoever had it wanted that. */
+  | { type: 'lab:ended'; key: string; why: string; asked?: boolean }
   /** That host of the lab is being made anew. */
   | { type: 'host:resetting'; person: string; exercise: string; key: string; host: string }
   /** It is: `steps` that were done on it are undone. `failed`: why it is not as it was. */

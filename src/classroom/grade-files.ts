@@ -71,13 +71,19 @@ ${graded.map((one) => section(one, titles.get(one.exercise) ?? one.exercise)).jo
 /** Verdicts that are none, for a person to decide on. */
 function undecidedCsv(options: GradingOptions): string {
   const names = new Map(options.students.map(({ id, name }) => [id, name]));
-  const rows = gradeClass(options).flatMap(({ person, exercise, best }) =>
-    (best?.undecided ?? []).map((task) => {
-      const found = best!.tasks.find((one) => one.task === task)!;
-      return [person, names.get(person) ?? '', exercise, task, found.title, found.verdict, found.reason];
-    }),
+  const rows = gradeClass(options).flatMap(({ person, exercise, doubts }) =>
+    doubts.map(({ handIn: { at }, task: { task, title, verdict, reason } }) => [
+      person,
+      names.get(person) ?? '',
+      exercise,
+      task,
+      title,
+      verdict,
+      reason,
+      at,
+    ]),
   );
-  return writeCsv([['id', 'name', 'exercise', 'task', 'title', 'verdict', 'seen'], ...rows]);
+  return writeCsv([['id', 'name', 'exercise', 'task', 'title', 'verdict', 'seen', 'handed in'], ...rows]);
 }
 
 /**

@@ -36,6 +36,8 @@ export interface GradedHandIn {
   judged: boolean;
   /** Certain points, with the factor of late hand-ins. */
   points: number;
+  /** What they become at the most once all that is undecided is decided. */
+  most: number;
   of: number;
   /** How `points` came about, where guards took something off; `''`: they are those of the tasks. */
   sum: string;
@@ -46,6 +48,16 @@ export interface GradedHandIn {
   gone: { title: string; verdict: string; reason: string }[];
 }
 
+/** A task of a hand-in that a person has to decide on, since the grade may hang on it. */
+export interface Doubt {
+  handIn: GradedHandIn;
+  /** The how manieth hand-in it is, from 1. */
+  nth: number;
+  task: GradedTask;
+  /** What it is about, whoever handed in: those alike have one answer. */
+  about: string;
+}
+
 export interface Graded {
   person: string;
   exercise: string;
@@ -53,6 +65,7 @@ export interface Graded {
   best: GradedHandIn | null;
   handIns: number;
   of: number;
+  doubts: Doubt[];
   /** Values of other students that turned up in the work: named, and never counted. */
   others: FoundValue[];
 }
@@ -105,6 +118,7 @@ export function gradeHandIn(
     late,
     judged: round.state === 'judged',
     points: round2(graded.points * factor),
+    most: round2(graded.most * factor),
     of: graded.of,
     sum: sumSentence(graded.checks, factor),
     undecided: round.state !== 'waiting' ? graded.undecided.map(({ check }) => check.id) : [],
@@ -179,6 +193,34 @@ export function pointsNow(state: ClassState, work: Work, exercise: Exercise, set
   return best?.judged ? best.points : pointsSeen(exercise, work);
 }
 
+/**
+ * What of a doubt is alike for all: values that were drawn for the one student stand in it by their names, so that a reason with an
+ * address of theirs is the same as another one’s.
+ */
+function aboutOf({ task, verdict, reason }: GradedTask, { id, values }: Exercise): string {
+  const named = Object.entries(values)
+    .map(([name, value]) => [name, String(value)] as const)
+    .sort(([, one], [, other]) => other.length - one.length)
+    .reduce((text, [name, value]) => text.replaceAll(value, `\${${name}}`), reason);
+  return JSON.stringify([id, task, verdict, named]);
+}
+
+/**
+ * What a person has to decide: the doubts of the hand-in that counts, and those of every other one that may come to more than that
+ * one is sure of.
+ */
+function doubtsOf(graded: readonly GradedHandIn[], best: GradedHandIn | null, exercise: Exercise): Doubt[] {
+  if (best === null) return [];
+  return graded.flatMap((handIn, at) =>
+    handIn === best || (handIn.judged && handIn.most > best.points)
+      ? handIn.undecided.map((id) => {
+          const task = handIn.tasks.find((one) => one.task === id)!;
+          return { handIn, nth: at + 1, task, about: aboutOf(task, exercise) };
+        })
+      : [],
+  );
+}
+
 /** Grades of everybody at everything, in the order of roster and class. */
 export function gradeClass({ state, students, exercises }: GradingOptions): Graded[] {
   return students.flatMap(({ id }) =>
@@ -187,12 +229,14 @@ export function gradeClass({ state, students, exercises }: GradingOptions): Grad
       const exercise = given.of(id);
       const work = workOf(state, id, settings.id);
       const graded = gradedHandIns(state, work, exercise, settings);
+      const best = bestOf(graded);
       return {
         person: id,
         exercise: settings.id,
-        best: bestOf(graded),
+        best,
         handIns: graded.length,
         of: exercise.points,
+        doubts: doubtsOf(graded, best, exercise),
         others: othersValuesOf(state, work, given),
       };
     }),
@@ -206,7 +250,7 @@ export function wideCsv(options: GradingOptions): string {
   const rows = options.students.map(({ id, name }) => {
     const own = graded.filter(({ person }) => person === id);
     const total = own.reduce((sum, { best }) => sum + (best?.points ?? 0), 0);
-    const undecided = own.reduce((sum, { best }) => sum + (best?.undecided.length ?? 0), 0);
+    const undecided = own.reduce((sum, { doubts }) => sum + doubts.length, 0);
     const others = own.flatMap((one) => one.others.map((value) => `${one.exercise}: ${othersSentence(value)}`));
     return [id, name, ...own.map(({ best }) => best?.points ?? null), round2(total), undecided, others.join('; ')];
   });
@@ -268,10 +312,12 @@ export function gradescopeResults(graded: Graded, exercise: Exercise): object {
   const visibility = (task: string): string =>
     ({ always: 'visible', 'after-hand-in': 'after_published', never: 'hidden' })[shown.get(task) ?? 'always'];
   const { best } = graded;
-  const undecided = best?.undecided.length ?? 0;
+  const undecided = (best?.tasks ?? []).filter(({ task }) => best?.undecided.includes(task));
+  // Of a guard the word may be that it was broken.
+  const falls = undecided.some(({ guard }) => guard) ? 'may rise or fall' : 'will not fall';
   const open =
-    undecided > 0
-      ? `${undecided} of the tasks could not be judged and wait for a person’s word; the score will not fall by them.`
+    undecided.length > 0
+      ? `${undecided.length} of the tasks could not be judged and wait for a person’s word; the score ${falls} by them.`
       : '';
   return {
     score: best?.points ?? 0,

@@ -91,6 +91,7 @@ export function handInResults({ handIn, exercise, grade, problems }: GradedFiles
       late: false,
       judged: true,
       points: grade.points,
+      most: grade.most,
       of: grade.of,
       sum: sumSentence(grade.checks),
       undecided: grade.undecided.map(({ check }) => check.id),
@@ -99,6 +100,7 @@ export function handInResults({ handIn, exercise, grade, problems }: GradedFiles
     },
     handIns: 1,
     of: exercise.points,
+    doubts: [],
     others: [],
   };
   const results = gradescopeResults(graded, exercise);

@@ -50,8 +50,8 @@ export interface LabPool {
   counts(): { up: number; starting: number; reserve: number; queued: number; limit: number };
   /** Labs wait because nothing can be written down just now: the disk is full. They go on by themselves. */
   stalled(): boolean;
-  /** Takes a lab away for good. */
-  end(key: string, why: string): Promise<void>;
+  /** Takes a lab away for good. `asked`: whoever has it wanted that, and nothing has to be told of it. */
+  end(key: string, why: string, options?: { asked: boolean }): Promise<void>;
   /** Ends what is being made, and looks no more. Labs that are up stay. */
   close(): Promise<void>;
 }
@@ -281,10 +281,10 @@ class Labs implements LabPool {
     this.makeReserve();
   }
 
-  end(key: string, why: string): Promise<void> {
+  end(key: string, why: string, { asked } = { asked: false }): Promise<void> {
     let over = this.ending.get(key);
     if (!over) {
-      over = this.endNow(key, why)
+      over = this.endNow(key, why, asked)
         .catch((error: unknown) => {
           this.behind = true;
           this.options.warn(messageOf(error));
@@ -298,14 +298,14 @@ class Labs implements LabPool {
     return over;
   }
 
-  private async endNow(key: string, why: string): Promise<void> {
+  private async endNow(key: string, why: string, asked: boolean): Promise<void> {
     const { lab } = this.book.state.labs.get(key) ?? { lab: null };
     if (lab !== null) {
       this.options.onEnd(lab);
       const record = listRecords().find(({ id }) => id === lab);
       if (record) await this.remove(record);
     }
-    await this.book.append({ type: 'lab:ended', key, why });
+    await this.book.append({ type: 'lab:ended', key, why, ...(asked ? { asked } : {}) });
   }
 
   private async remove(record: LabRecord): Promise<void> {

@@ -68,3 +68,11 @@ export function studentOf(room: Room, id: string): PersonState {
   if (person && person.role !== 'teacher' && room.students.some((one) => one.id === id)) return person;
   throw new Refusal('not-found', 'There is no such student in this class.');
 }
+
+/** @throws Refusal where a hand-in waits to be judged on the lab that they have: without it nothing can be known of the hand-in. */
+export function mustNotBeJudged(room: Room, person: string, exercise: string): void {
+  const waits = [...room.book.state.waiting].some(
+    (one) => one.person === person && one.exercise === exercise && one.kind === 'hand-in',
+  );
+  if (waits) throw new Refusal('not-now', 'What was handed in is being judged on this lab; wait for it.');
+}

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { routes, type GradesView, type NewLinkView, type SessionView } from './api.js';
+import { mostMinutes, routes, type GradesView, type NewLinkView, type SessionView } from './api.js';
 import { classView, gradesView, gradingOf } from './class-view.js';
 import { longCsv, wideCsv } from './grades.js';
 import { enter, leave, personOf } from './persons.js';
@@ -19,13 +19,21 @@ import {
   stepTyped,
   wantLab,
 } from './student.js';
-import { askToType, decide, endHelp, giveTime, resetFor, sendMessage } from './teacher.js';
+import { askToType, decide, endFor, endHelp, giveTime, resetFor, sendMessage } from './teacher.js';
 import { tracePacketIn } from './trace.js';
 import { exerciseView, sessionView, workView } from './work-view.js';
 
 const zWord = z.string().min(1).max(200);
 const zAudience = z.union([z.literal('all'), z.array(zWord).min(1).max(2000)]);
 const zPort = z.int().min(1).max(65_535);
+
+/** Time that a teacher gives, or takes back, minutes. */
+export const zMinutes = z
+  .number()
+  .refine((minutes) => Number.isInteger(minutes) && minutes !== 0 && Math.abs(minutes) <= mostMinutes, {
+    error: ({ input }) =>
+      `give whole minutes, 1 to ${mostMinutes} (ten days), or below 0 to take so many back; got ${String(input)}`,
+  });
 
 const bodies = {
   join: z.strictObject({ code: z.string().max(200) }),
@@ -49,12 +57,17 @@ const bodies = {
     dns: z.string().min(1).max(253).optional(),
   }),
   message: z.strictObject({ to: zAudience, text: z.string().min(1).max(2000) }),
-  moreTime: z.strictObject({ to: zAudience, exercise: zWord, minutes: z.number().min(-1440).max(14_400) }),
+  moreTime: z.strictObject({ to: zAudience, exercise: zWord, minutes: zMinutes }),
   reset: z.strictObject({ person: zWord, exercise: zWord, stage: zWord.optional(), host: zWord.optional() }),
+  end: z.strictObject({ person: zWord, exercise: zWord }),
   askToType: z.strictObject({ person: zWord, exercise: zWord, place: zWord }),
   helped: z.strictObject({ person: zWord, exercise: zWord }),
   newLink: z.strictObject({ person: zWord }),
-  decide: z.strictObject({ id: zWord, credit: z.boolean(), why: z.string().min(1).max(500) }),
+  decide: z.strictObject({
+    id: z.union([zWord, z.array(zWord).min(1).max(20_000)]),
+    credit: z.boolean(),
+    why: z.string().min(1).max(500),
+  }),
 };
 
 function bodyOf<T>(schema: z.ZodType<T>, request: FastifyRequest): T {
@@ -184,11 +197,14 @@ function addTeacherRoutes(app: FastifyInstance, serving: Serving): void {
   act(routes.resetFor, bodies.reset, (_teacher, body) =>
     resetFor(room, body.person, body.exercise, { stage: body.stage ?? null, host: body.host ?? null }),
   );
+  act(routes.endFor, bodies.end, (_teacher, { person, exercise }) => endFor(room, person, exercise));
   act(routes.askToType, bodies.askToType, (teacher, body) =>
     askToType(room, teacher, body.person, body.exercise, body.place),
   );
   act(routes.helped, bodies.helped, (teacher, { person, exercise }) => endHelp(room, teacher, person, exercise));
-  act(routes.decide, bodies.decide, (teacher, { id, credit, why }) => decide(room, teacher, id, credit, why));
+  act(routes.decide, bodies.decide, (teacher, { id, credit, why }) =>
+    decide(room, teacher, typeof id === 'string' ? [id] : id, credit, why),
+  );
   app.post(routes.newLink, async (request): Promise<NewLinkView> => {
     teacherWho(serving, request);
     const { person } = bodyOf(bodies.newLink, request);

@@ -258,13 +258,18 @@ const reducers: Reducers = {
       delete work.typed[step];
     }
   },
-  'lab:ended'(state, { key, why }) {
+  'lab:ended'(state, { key, why, asked }) {
     const lab = state.labs.get(key);
     if (!lab) return;
     lab.state = 'ended';
     for (const work of state.works.values())
       if (work.lab === key)
-        Object.assign(work, { lab: null, resetting: null, failed: work.wanted ? null : why, brokeMaking: false });
+        Object.assign(work, {
+          lab: null,
+          resetting: null,
+          failed: work.wanted || asked ? null : why,
+          brokeMaking: false,
+        });
   },
   'round:asked'(state, { round, person, exercise, kind, tasks, t }) {
     const asked: Round = {

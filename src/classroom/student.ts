@@ -4,7 +4,7 @@ import type { StepItem } from '../scenario/scenario.js';
 import { cutText, isSameValue, mostFound, othersIn } from './others-values.js';
 import { resetHost } from './host-reset.js';
 import { performOn } from './rounds.js';
-import { exerciseFor, givenExercise, type Room } from './room.js';
+import { exerciseFor, givenExercise, mustNotBeJudged, type Room } from './room.js';
 import { Refusal } from './problem.js';
 import { workKey, workOf } from './state.js';
 import { isOpen, takenUntil, minuteWords } from './timing.js';
@@ -49,19 +49,16 @@ export async function wantLab(
     throw new Refusal('not-now', 'A lab is on its way already.');
   }
   if (work.lab !== null && !anew) return;
-  if (
-    room.book.state.waiting.size > 0 &&
-    [...room.book.state.waiting].some((one) => one.person === person && one.exercise === id && one.kind === 'hand-in')
-  )
-    throw new Refusal('not-now', 'What you handed in is being judged on this lab; wait for it.');
+  mustNotBeJudged(room, person, id);
   await room.book.append({ type: 'lab:wanted', person, exercise: id, stage });
 }
 
 /** No lab is wanted any more; the one that is there is taken away. */
 export async function leaveLab(room: Room, person: string, id: string): Promise<void> {
+  mustNotBeJudged(room, person, id);
   const work = workOf(room.book.state, person, id);
   if (work.wanted) await room.book.append({ type: 'lab:unwanted', person, exercise: id });
-  if (work.lab !== null) await room.pool.end(work.lab, 'its student ended it');
+  if (work.lab !== null) await room.pool.end(work.lab, 'its student ended it', { asked: true });
 }
 
 /** Asks for a round of checks; one that waits already is not doubled. */

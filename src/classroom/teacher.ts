@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Audience } from './api.js';
 import { resetHost } from './host-reset.js';
 import { Refusal } from './problem.js';
-import { exerciseFor, givenExercise, studentOf, type Room } from './room.js';
+import { exerciseFor, givenExercise, mustNotBeJudged, studentOf, type Room } from './room.js';
 import { workOf } from './state.js';
 import { terminalsOf } from './work-view.js';
 
@@ -34,7 +34,19 @@ export async function resetFor(
   if (stage !== null && !stages.some(({ name }) => name === stage))
     throw new Refusal('not-valid', `The exercise has no stage "${stage}".`);
   if (workOf(room.book.state, person, exercise).wanted) return;
+  mustNotBeJudged(room, person, exercise);
   await room.book.append({ type: 'lab:wanted', person, exercise, stage });
+}
+
+/** Takes a student's lab down, so that its place is free. */
+export async function endFor(room: Room, person: string, exercise: string): Promise<void> {
+  studentOf(room, person);
+  givenExercise(room, exercise);
+  mustNotBeJudged(room, person, exercise);
+  const work = workOf(room.book.state, person, exercise);
+  if (work.wanted === null && work.lab === null) throw new Refusal('not-now', 'They have no lab that could be ended.');
+  if (work.wanted) await room.book.append({ type: 'lab:unwanted', person, exercise });
+  if (work.lab !== null) await room.pool.end(work.lab, 'a teacher ended it');
 }
 
 export async function askToType(
@@ -77,8 +89,8 @@ export async function endHelp(room: Room, teacher: string, person: string, exerc
     await room.book.append({ type: 'help:ended', person, exercise, by: teacher });
 }
 
-/** A person's word on a task of a hand-in for which no verdict could be had. */
-export async function decide(room: Room, teacher: string, id: string, credit: boolean, why: string): Promise<void> {
+/** What a word is about, in the record. @throws Refusal where there is nothing to decide. */
+function openTask(room: Room, id: string): { round: string; task: string } {
   const colon = id.lastIndexOf(':');
   const [roundId, task] = [id.slice(0, colon), id.slice(colon + 1)];
   const round = room.book.state.rounds.get(roundId);
@@ -87,6 +99,20 @@ export async function decide(room: Room, teacher: string, id: string, credit: bo
     throw new Refusal('not-found', 'There is nothing of that name to decide.');
   if (judged === 'pass' || judged === 'fail')
     throw new Refusal('not-allowed', 'That task has a verdict; it is not a person’s to change.');
+  return { round: roundId, task };
+}
+
+/** A person's word on tasks of hand-ins for which no verdict could be had: one for all of them, or for none. */
+export async function decide(
+  room: Room,
+  teacher: string,
+  ids: readonly string[],
+  credit: boolean,
+  why: string,
+): Promise<void> {
+  const open = [...new Set(ids)].map((id) => openTask(room, id));
   if (why.trim() === '') throw new Refusal('not-valid', 'Say why: the word stands in the record.');
-  await room.book.append({ type: 'decided', round: roundId, task, credit, why: why.slice(0, 500), by: teacher });
+  await Promise.all(
+    open.map((one) => room.book.append({ type: 'decided', ...one, credit, why: why.slice(0, 500), by: teacher })),
+  );
 }

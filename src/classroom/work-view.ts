@@ -149,7 +149,11 @@ function labView(room: Room, work: Work): LabView {
     return { state: 'up', since: lab.at, resetting, resetFailed: failed };
   }
   if (work.failed === null) return { state: 'none' };
-  return { state: 'failed', message: room.solo || !work.brokeMaking ? harmless(work.failed) : teacherSees };
+  return {
+    state: 'failed',
+    was: !work.brokeMaking,
+    message: room.solo || !work.brokeMaking ? harmless(work.failed) : teacherSees,
+  };
 }
 
 function currentRound(room: Room, work: Work, shown: readonly string[]): RoundView | null {

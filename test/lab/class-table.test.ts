@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'chai';
 import type { Browser, Page } from 'playwright-core';
 import { beyondWindow, noBrowser, obstacles, openBrowser, patience, watchPage } from './browser.js';
@@ -64,6 +65,21 @@ const inSight = (
       );
       expect(await page.evaluate('scrollY')).to.be.greaterThan(0);
       expect(await page.evaluate(inSight('table.class thead th'))).to.deep.equal(Array(13).fill(true));
+    });
+
+    it('brings the work of whom one chooses into view, and goes back to their name', async () => {
+      const [name, title] = ['Student student-03', 'Work of Student student-03'];
+      await page.evaluate('scrollTo({ top: 0, behavior: "instant" })');
+      await page.getByRole('button', { name, exact: true }).click();
+      const work = page.getByRole('region', { name: title });
+      await work.waitFor({ timeout: patience });
+      const seen = (): Promise<boolean[]> => page.evaluate(inSight(`[aria-label="${title}"]:focus h2`));
+      for (const end = Date.now() + patience; !(await seen())[0]; await delay(50))
+        if (Date.now() > end) throw new Error(`the work is not in sight, or not in focus, after ${patience} ms`);
+      expect(await obstacles(page)).to.deep.equal([]);
+      await work.getByRole('button', { name: 'Back to the table' }).click();
+      expect(await work.count()).to.equal(0);
+      expect(await page.evaluate('document.activeElement?.textContent')).to.equal(name);
     });
 
     it('says where it is wider than the window, and keeps names and points in sight', async () => {

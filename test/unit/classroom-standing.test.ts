@@ -5,10 +5,14 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { exerciseOf } from '../../src/exercise/exercise.js';
 import type { ClassEventBody } from '../../src/classroom/events.js';
-import { gradeClass, pointsNow } from '../../src/classroom/grades.js';
+import { gradeClass, gradescopeResults, pointsNow, wideCsv } from '../../src/classroom/grades.js';
 import { stepsAgain } from '../../src/classroom/host-reset.js';
 import { guided, playedTitle } from '../../src/classroom/play.js';
 import { applyEvent, emptyState, workOf, type ClassState } from '../../src/classroom/state.js';
+import type { Room } from '../../src/classroom/room.js';
+import { zMinutes } from '../../src/classroom/routes.js';
+import { leaveLab } from '../../src/classroom/student.js';
+import { decide, endFor, resetFor } from '../../src/classroom/teacher.js';
 import { openTerminals } from '../../src/classroom/terminals.js';
 import { stepsOf, stepStanding, stepsToRun } from '../../src/classroom/work-view.js';
 import type { Verdict } from '../../src/model/verdict.js';
@@ -62,6 +66,153 @@ describe('Points that a teacher sees', () => {
     });
     expect(graded!.best!.points).to.equal(2);
     expect(points(state)).to.equal(2);
+  });
+});
+
+describe('What a teacher has to decide', () => {
+  const [task, guard] = exercise.checks.map(({ id }) => id) as [string, string];
+  const handIn = (
+    person: string,
+    round: string,
+    verdicts: [Verdict, Verdict],
+    reason = 'as seen',
+  ): ClassEventBody[] => [
+    { type: 'round:asked', person, exercise: 'x', round, kind: 'hand-in', tasks: [task, guard] },
+    {
+      type: 'round:judged',
+      round,
+      results: { [task]: { ...judged(verdicts[0]), reason }, [guard]: judged(verdicts[1]) },
+    },
+  ];
+  const options = (state: ClassState, of: (person: string) => typeof exercise = () => exercise) => ({
+    state,
+    students: ['ada', 'bob', 'eve'].map((id) => ({ id, name: id })),
+    exercises: [{ settings, of }],
+  });
+  const doubts = (state: ClassState) =>
+    gradeClass(options(state)).flatMap((one) =>
+      one.doubts.map(({ handIn: { round }, task: { task: about } }) => `${round} ${about}`),
+    );
+  const word = (round: string, about: string, credit: boolean): ClassEventBody => ({
+    type: 'decided',
+    round,
+    task: about,
+    credit,
+    why: 'seen',
+    by: 'teacher-1',
+  });
+
+  it('is also a hand-in that does not count yet, and would with that word', () => {
+    const twice = [...handIn('ada', 'r1', ['inconclusive', 'pass']), ...handIn('ada', 'r2', ['fail', 'pass'])];
+    expect(doubts(after(...twice))).to.deep.equal([`r1 ${task}`]);
+    const later = [...handIn('ada', 'r1', ['fail', 'pass']), ...handIn('ada', 'r2', ['inconclusive', 'pass'])];
+    expect(doubts(after(...later)), 'the first counts, and the second may be worth more').to.deep.equal([`r2 ${task}`]);
+    const [graded] = gradeClass(options(after(...later, word('r2', task, true))));
+    expect(graded!.best).to.include({ round: 'r2', points: 4 });
+    expect(wideCsv(options(after(...later))).split('\r\n')[1]).to.equal('ada,ada,0,0,1,');
+  });
+
+  it('is nothing that cannot change a grade', () => {
+    const state = after(...handIn('ada', 'r1', ['inconclusive', 'pass']), ...handIn('ada', 'r2', ['pass', 'pass']));
+    expect(doubts(state)).to.deep.equal([]);
+  });
+
+  it('is the same for all who have the same doubt, whatever values they have', () => {
+    const state = after(
+      ...handIn('ada', 'r1', ['inconclusive', 'pass'], '10.0.0.7 does not say'),
+      ...handIn('bob', 'r2', ['inconclusive', 'pass'], '10.0.0.70 does not say'),
+      ...handIn('eve', 'r3', ['inconclusive', 'pass'], 'the control failed'),
+    );
+    const own = { ada: '10.0.0.7', bob: '10.0.0.70', eve: '10.0.0.8' };
+    const of = (person: string) => ({ ...exercise, values: { client: own[person as keyof typeof own] } });
+    const abouts = gradeClass(options(state, of)).flatMap((one) => one.doubts.map(({ about }) => about));
+    expect(abouts).to.have.length(3);
+    expect(abouts[0]).to.equal(abouts[1]).and.not.equal(abouts[2]);
+  });
+
+  it('is decided for several at once, all or none', async () => {
+    const state = after(
+      ...handIn('ada', 'r1', ['inconclusive', 'pass']),
+      ...handIn('bob', 'r2', ['inconclusive', 'pass']),
+      ...handIn('eve', 'r3', ['pass', 'pass']),
+    );
+    const written: ClassEventBody[] = [];
+    const append = (event: ClassEventBody) => Promise.resolve(void written.push(event));
+    const room = { book: { state, append } } as unknown as Room;
+    const refused: unknown = await decide(room, 'teacher-1', [`r1:${task}`, `r3:${task}`], false, 'no').catch(
+      (error: unknown) => error,
+    );
+    expect(String(refused)).to.contain('has a verdict');
+    expect(written).to.deep.equal([]);
+    await decide(room, 'teacher-1', [`r1:${task}`, `r2:${task}`, `r1:${task}`], false, 'the switch was down');
+    expect(written).to.deep.equal([
+      { ...word('r1', task, false), why: 'the switch was down' },
+      { ...word('r2', task, false), why: 'the switch was down' },
+    ]);
+  });
+
+  it('may also cost: of a guard, nobody is told that the score will not fall', () => {
+    const said = (verdicts: [Verdict, Verdict]) => {
+      const [graded] = gradeClass(options(after(...handIn('ada', 'r1', verdicts))));
+      return (gradescopeResults(graded!, exercise) as { output: string }).output;
+    };
+    expect(said(['inconclusive', 'pass'])).to.contain('the score will not fall by them');
+    expect(said(['pass', 'inconclusive'])).to.contain('the score may rise or fall by them');
+  });
+});
+
+describe('A lab that was there and ended', () => {
+  const given: ClassEventBody[] = [
+    { type: 'lab:wanted', ...about, stage: null },
+    { type: 'lab:making', key: 'k1', exercise: 'x', person: 'ada', stage: null },
+    { type: 'lab:made', key: 'k1', lab: 'k1-id' },
+    { type: 'lab:given', key: 'k1', person: 'ada' },
+  ];
+
+  it('is no trouble where its student wanted that, and is where it was anybody else', () => {
+    const own = after(...given, { type: 'lab:ended', key: 'k1', why: 'its student ended it', asked: true });
+    expect(workOf(own, 'ada', 'x')).to.include({ lab: null, failed: null });
+    const other = after(...given, { type: 'lab:ended', key: 'k1', why: 'a teacher ended it' });
+    expect(workOf(other, 'ada', 'x')).to.include({ lab: null, failed: 'a teacher ended it', brokeMaking: false });
+  });
+
+  it('is not ended, and not begun again, while a hand-in is judged on it', async () => {
+    const state = after(
+      ...given,
+      { type: 'person:known', person: 'ada', name: 'Ada', role: 'student' },
+      {
+        type: 'round:asked',
+        ...about,
+        round: 'r1',
+        kind: 'hand-in',
+        tasks: exercise.checks.map(({ id }) => id),
+      },
+    );
+    const done: string[] = [];
+    const room = {
+      students: [{ id: 'ada', name: 'Ada' }],
+      exercises: new Map([['x', { settings, of: () => exercise, example: exercise }]]),
+      book: { state, append: ({ type }: ClassEventBody) => Promise.resolve(void done.push(type)) },
+      pool: { end: () => Promise.resolve(void done.push('end')) },
+    } as unknown as Room;
+    for (const tried of [
+      () => leaveLab(room, 'ada', 'x'),
+      () => endFor(room, 'ada', 'x'),
+      () => resetFor(room, 'ada', 'x', { stage: null, host: null }),
+    ])
+      expect(String(await tried().catch((error: unknown) => error))).to.contain('is being judged on this lab');
+    expect(done).to.deep.equal([]);
+  });
+});
+
+describe('Time that a teacher gives', () => {
+  it('is whole minutes, ten days at most, and not none', () => {
+    for (const minutes of [1, 10, 14_400, -5, -14_400]) expect(zMinutes.safeParse(minutes).data).to.equal(minutes);
+    for (const minutes of [0, 1.5, 14_401, -14_401, 1e300])
+      expect(zMinutes.safeParse(minutes).error?.issues[0]?.message).to.match(
+        /^give whole minutes, 1 to 14400 \(ten days\), or below 0 to take so many back; got /,
+      );
+    expect(zMinutes.safeParse('5').success).to.equal(false);
   });
 });
 

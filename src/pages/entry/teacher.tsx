@@ -1,8 +1,9 @@
 import { render } from 'preact';
-import { useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import type {
   AskToTypeRequest,
   ClassView,
+  EndForRequest,
   HelpedRequest,
   ResetForRequest,
   StudentRow,
@@ -128,9 +129,20 @@ function AskToType({ page, row: { person }, work: { exercise, places } }: AtWork
   );
 }
 
+/** A place that is brought into view whenever it is about something else: below a table of thirty, nobody would see it. */
+function useBroughtIntoView(about: string): { current: HTMLElement | null } {
+  const place = useRef<HTMLElement>(null);
+  useEffect(() => {
+    place.current?.scrollIntoView({ block: 'start' });
+    place.current?.focus({ preventScroll: true });
+  }, [about]);
+  return place;
+}
+
 /** One student's work: tasks with reasons, terminals to look at, what a teacher can do. */
-function Student({ page, row, work, view }: AtWork & { view: ClassView }) {
+function Student({ page, row, work, view, close }: AtWork & { view: ClassView; close(): void }) {
   const [typing, setTyping] = useState<string | null>(null);
+  const place = useBroughtIntoView(`${row.person.id} ${work.exercise}`);
   const exercise = view.exercises.find(({ id }) => id === work.exercise);
   const person = row.person.id;
   const again = (what: Pick<ResetForRequest, 'host'>, as: { what: string; done: string }): void => {
@@ -146,8 +158,16 @@ function Student({ page, row, work, view }: AtWork & { view: ClassView }) {
     if (window.confirm(hostLost(host, false)))
       again({ host }, { what: `Reset of ${host} of ${name}`, done: `${host} in the lab of ${name} begins again.` });
   };
+  const end = (): void => {
+    const request: EndForRequest = { person, exercise: work.exercise };
+    if (window.confirm(`What ${name} did in the lab is lost; what was handed in stays. Its place is free then. Go on?`))
+      page.doing(send(pathOf('endFor'), request), {
+        what: `End of the lab of ${name}`,
+        done: `The lab of ${name} has ended.`,
+      });
+  };
   return (
-    <section class="card" aria-label={`Work of ${row.person.name}`}>
+    <section class="card" aria-label={`Work of ${row.person.name}`} ref={place} tabIndex={-1}>
       <h2>
         {row.person.name}: {exercise?.title ?? work.exercise}
       </h2>
@@ -157,10 +177,18 @@ function Student({ page, row, work, view }: AtWork & { view: ClassView }) {
             ? `${work.points} of ${count(work.of, 'point')} as the lab was seen last; nothing is handed in`
             : handInWords(work.handedIn)}
         </span>
+        <button type="button" onClick={close}>
+          Back to the table
+        </button>
         <Helped page={page} row={row} work={work} />
         <button type="button" onClick={reset}>
           Reset the lab
         </button>
+        {['up', 'queued', 'starting'].includes(work.lab) && (
+          <button type="button" onClick={end}>
+            End the lab
+          </button>
+        )}
         {work.lab === 'up' && exercise !== undefined && exercise.hosts.length > 1 && (
           <HostAgain hosts={exercise.hosts} busy={work.resetting !== null} begin={resetHost} />
         )}
@@ -215,6 +243,10 @@ function TeacherPage() {
   const [chosen, setChosen] = useState<Chosen | null>(null);
   const [exercise, setExercise] = useState<string | null>(null);
   const view = page.class;
+  const close = (): void => {
+    document.querySelector<HTMLElement>('table.class [aria-pressed="true"]')?.focus();
+    setChosen(null);
+  };
   if (page.out)
     return (
       <main class="alone">
@@ -260,7 +292,7 @@ function TeacherPage() {
             <Totals view={view} exercise={shown} />
           </>
         )}
-        {row && work && <Student page={page} row={row} work={work} view={view} />}
+        {row && work && <Student page={page} row={row} work={work} view={view} close={close} />}
         {row && !work && <p>{row.person.name} has not begun this exercise.</p>}
         <Undecided page={page} view={view} />
         <Message page={page} view={view} />

@@ -9,7 +9,7 @@ import type {
   NewLinkView,
   UndecidedView,
 } from '../../classroom/api.js';
-import { routes } from '../../classroom/api.js';
+import { mostMinutes, routes } from '../../classroom/api.js';
 import { pathOf, send } from '../server.js';
 import type { Page } from '../state.js';
 import { audienceWords, count, timeGivenWords } from '../words.js';
@@ -69,49 +69,82 @@ export function Totals({ view, exercise }: { view: ClassView; exercise: Exercise
   );
 }
 
-function Decide({ page, one }: { page: Page; one: UndecidedView }) {
+/** Why, and the word, for one hand-in or for all that are about the same thing. */
+function Word({ page, ids, what, all }: { page: Page; ids: string[]; what: string; all: string }) {
   const decide = (event: SubmitEvent): void => {
     event.preventDefault();
     const form = new FormData(event.currentTarget as HTMLFormElement, event.submitter as HTMLElement | null);
     const request: DecideRequest = {
-      id: one.id,
+      id: ids,
       credit: form.get('credit') === 'yes',
       why: String(form.get('why') ?? ''),
     };
     const word = request.credit ? 'Credited' : 'Not credited';
-    page.doing(send(pathOf('decide'), request), {
-      what: `${one.title}, ${one.person.name}`,
-      done: `${word}: ${one.title}, ${one.person.name}.`,
-    });
+    page.doing(send(pathOf('decide'), request), { what, done: `${word}: ${what}.` });
   };
   return (
+    <form class="row" onSubmit={decide}>
+      <label>
+        why <input name="why" required maxLength={500} />
+      </label>
+      <button type="submit" name="credit" value="yes">
+        {`Credit it${all}`}
+      </button>
+      <button type="submit" name="credit" value="no">
+        {`Do not${all}`}
+      </button>
+    </form>
+  );
+}
+
+function Decide({ page, one }: { page: Page; one: UndecidedView }) {
+  return (
     <li>
-      <b>{one.person.name}</b>, {one.title}: {one.reason}
-      <form class="row" onSubmit={decide}>
-        <label>
-          why <input name="why" required maxLength={500} />
-        </label>
-        <button type="submit" name="credit" value="yes">
-          Credit it
-        </button>
-        <button type="submit" name="credit" value="no">
-          Do not
-        </button>
-      </form>
+      <b>{one.person.name}</b>, {one.title}
+      {one.of > 1 && ` (hand-in ${one.nth} of ${one.of})`}: {one.reason}
+      <Word page={page} ids={[one.id]} what={`${one.title}, ${one.person.name}`} all="" />
     </li>
   );
 }
 
-/** What netrig could not judge: a person decides, and says why. */
+/** The same doubt in several hand-ins: one word for all, or one for each. */
+function DecideAll({ page, alike }: { page: Page; alike: UndecidedView[] }) {
+  const { title, reason } = alike[0]!;
+  const number = count(alike.length, 'hand-in');
+  const names = [...new Set(alike.map(({ person }) => person.name))].join(', ');
+  return (
+    <li>
+      <b>{title}</b>, {number}: {reason}
+      <p>{names}</p>
+      <Word page={page} ids={alike.map(({ id }) => id)} what={`${title}, ${number}`} all={`, all ${alike.length}`} />
+      <details>
+        <summary>One by one</summary>
+        <ul>
+          {alike.map((one) => (
+            <Decide key={one.id} page={page} one={one} />
+          ))}
+        </ul>
+      </details>
+    </li>
+  );
+}
+
+/** What netrig could not judge: a person decides, and says why. What is the same for several is decided once. */
 export function Undecided({ page, view }: { page: Page; view: ClassView }) {
   if (view.undecided.length === 0) return null;
+  const byAbout = new Map<string, UndecidedView[]>();
+  for (const one of view.undecided) byAbout.set(one.about, [...(byAbout.get(one.about) ?? []), one]);
   return (
     <section class="card problems inconclusive" aria-label="To be decided by you">
       <h2>{`To be decided by you: ${view.undecided.length}`}</h2>
       <ul>
-        {view.undecided.map((one) => (
-          <Decide key={one.id} page={page} one={one} />
-        ))}
+        {[...byAbout].map(([about, alike]) =>
+          alike.length === 1 ? (
+            <Decide key={about} page={page} one={alike[0]!} />
+          ) : (
+            <DecideAll key={about} page={page} alike={alike} />
+          ),
+        )}
       </ul>
     </section>
   );
@@ -156,7 +189,7 @@ export function MoreTime({ page, view, exercise }: { page: Page; view: ClassView
     <form class="row" onSubmit={submit}>
       <label>
         More time, minutes (below 0: less){' '}
-        <input name="minutes" type="number" min={-1440} max={1440} defaultValue="10" required />
+        <input name="minutes" type="number" min={-mostMinutes} max={mostMinutes} step={1} defaultValue="10" required />
       </label>
       <ToWhom view={view} />
       <button type="submit">Give</button>

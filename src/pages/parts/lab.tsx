@@ -14,7 +14,7 @@ function labWords(lab: LabView): string {
     case 'up':
       return lab.resetting === null ? 'The lab is up.' : `${lab.resetting} begins again; the other hosts stay up.`;
     case 'failed':
-      return `The lab did not come up: ${lab.message}`;
+      return `${lab.was ? 'There is no lab any more' : 'The lab did not come up'}: ${lab.message}`;
   }
 }
 
@@ -49,6 +49,11 @@ export function LabBar({ page, view, work }: { page: Page; view: ExerciseView; w
                 begin={(host) => ask({ do: 'reset', host }, hostLost(host, view.may.steps))}
               />
             )}
+            {!view.may.steps && (
+              <button type="button" onClick={() => ask({ do: 'end' }, endLost)}>
+                End the lab
+              </button>
+            )}
             {view.checkpoints.map(({ stage, title }) => (
               <button type="button" key={stage} onClick={() => ask({ do: 'reset', stage }, lose)}>
                 Go to the start of “{title}”
@@ -72,6 +77,9 @@ export function LabBar({ page, view, work }: { page: Page; view: ExerciseView; w
     </div>
   );
 }
+
+const endLost =
+  'What was configured in the lab is lost, and its place is free for others. What you handed in stays. Go on?';
 
 /** What is lost with one host, said before it is. */
 export function hostLost(host: string, steps: boolean): string {
