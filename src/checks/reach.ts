@@ -8,15 +8,15 @@ import type { EndpointUse } from './kind.js';
 import type { ProbeContext } from '../places/context.js';
 import { zAddressOn } from '../judging/expectation.js';
 import { fail, inconclusive, withDiagnosis } from '../judging/outcome.js';
-import { addressOfOwner, isTargetProblem, readOwner } from '../probes/target.js';
-import type { ResolvedTarget } from '../probes/target.js';
+import { addressOfOwner, isTargetProblem, plannedOwnerOf, readOwner } from '../probes/target.js';
+import type { Owner, ResolvedTarget, TargetOptions } from '../probes/target.js';
 import { isVantageProblem, resolveVantage } from '../places/vantage.js';
 import type { Vantage } from '../places/vantage.js';
 import { notOfTheWay } from '../judging/control.js';
 import { explain, judgeSent } from '../reaching/attempt.js';
 import type { Prober, Sent } from '../reaching/attempt.js';
 import { sweep } from '../reaching/sweep.js';
-import type { SweepShape } from '../reaching/sweep.js';
+import type { Swept, SweepShape } from '../reaching/sweep.js';
 
 const groupName = /^[A-Za-z][A-Za-z0-9_-]*$/;
 const rulePattern = /^([A-Za-z][A-Za-z0-9_-]*) *(<?->) *([A-Za-z][A-Za-z0-9_-]*)$/;
@@ -149,14 +149,16 @@ interface Pair {
   target: ResolvedTarget;
 }
 
+const optionsOf = ({ via, family }: ReachSpec): TargetOptions => ({ via, family });
+
 /** The pairs, or the verdict where a member has no address: it can be neither reached nor cut off. */
-async function findPairs(
+function findPairs(
   context: ProbeContext,
   spec: ReachSpec,
   members: readonly Member[],
-): Promise<{ pairs: Pair[] } | Outcome> {
-  const options = { via: spec.via, family: spec.family };
-  const owners = await Promise.all(members.map(({ vantage }) => readOwner(context, vantage, options)));
+  owners: readonly Owner[],
+): { pairs: Pair[] } | Outcome {
+  const options = optionsOf(spec);
   const pairs: Pair[] = [];
   let unknown: Outcome | null = null;
   for (const from of members) {
@@ -176,26 +178,78 @@ async function findPairs(
   return unknown ?? { pairs };
 }
 
-/** Every pair's probe, and every member's own at the addresses at which others mean it, by source and address. */
+type SentBy = Map<string, Sent>;
+
+const sentKey = (source: Vantage, { address }: ResolvedTarget): string => `${source.label} ${address}`;
+
+/**
+ * Every pair's probe, and every member's own at the addresses at which others mean it, but for those that were sent: `sent` is
+ * added to. Answers what those of the members that `asks` names say of their own addresses.
+ */
 async function sendAll(
   context: ProbeContext,
   shape: SweepShape,
   members: readonly Member[],
   pairs: readonly Pair[],
-): Promise<Map<string, Sent>> {
-  const jobs = members.map((member) => {
-    const targets = pairs.filter(({ from, to }) => from === member || to === member).map(({ target }) => target);
-    return {
-      source: member.vantage,
-      targets: [...new Map(targets.map((target) => [target.address, target])).values()],
-    };
+  sent: SentBy,
+  asks: ReadonlySet<Member> = new Set(),
+): Promise<Map<Member, Swept['own']>> {
+  const jobs = members.flatMap((member) => {
+    const source = member.vantage;
+    const all = pairs.filter(({ from, to }) => from === member || to === member).map(({ target }) => target);
+    const targets = [...new Map(all.map((target) => [target.address, target])).values()].filter(
+      (target) => !sent.has(sentKey(source, target)),
+    );
+    return targets.length === 0 ? [] : [{ member, source, targets, asked: asks.has(member) }];
   });
-  const sent = await sweep(context, shape, jobs);
-  return new Map(
-    jobs.flatMap(({ source, targets }, at) =>
-      targets.map((target, one) => [`${source.label} ${target.address}`, sent[at]![one]!] as const),
-    ),
+  const swept = await sweep(context, shape, jobs);
+  jobs.forEach(({ source, targets }, at) =>
+    targets.forEach((target, one) => sent.set(sentKey(source, target), swept[at]!.sent[one]!)),
   );
+  return new Map(jobs.map(({ member }, at) => [member, swept[at]!.own]));
+}
+
+/** Forgets what was sent to addresses that turned out to be somebody else's, or that somebody else turned out to have. */
+function forgetMoved(sent: SentBy, assumed: readonly Pair[], found: readonly Pair[]): void {
+  const moved = found.flatMap(({ target }, at) => {
+    const before = assumed[at]!.target;
+    return before.address === target.address ? [] : [before, target];
+  });
+  for (const { from } of found) for (const target of moved) sent.delete(sentKey(from.vantage, target));
+}
+
+/**
+ * The pairs, and what was sent. Probes go to the addresses of the plan at once, and each host is asked in the same command which
+ * addresses it has: a command costs more than many probes. Where it has another one, that is probed after it, and only that counts.
+ */
+async function probePairs(
+  context: ProbeContext,
+  spec: ReachSpec,
+  members: readonly Member[],
+): Promise<{ pairs: Pair[]; sent: SentBy } | Outcome> {
+  const options = optionsOf(spec);
+  const sent: SentBy = new Map();
+  const planned = new Map(members.map((member) => [member, plannedOwnerOf(context, member.vantage, options)]));
+  const asks = new Set(members.filter((member) => planned.get(member) !== null));
+  const read = async (member: Member): Promise<Owner> => readOwner(context, member.vantage, options);
+  const first = await Promise.all(members.map(async (member) => planned.get(member) ?? read(member)));
+  const assumed = findPairs(context, spec, members, first);
+  const own =
+    'pairs' in assumed
+      ? await sendAll(context, shapeOf(spec), members, assumed.pairs, sent, asks)
+      : new Map<Member, null>();
+  const owners = await Promise.all(
+    members.map(async (member, at) => {
+      if (!asks.has(member)) return first[at]!;
+      const said = own.get(member) ?? null;
+      return said === null ? read(member) : { place: member.vantage, own: said };
+    }),
+  );
+  const found = findPairs(context, spec, members, owners);
+  if ('verdict' in found) return found;
+  if ('pairs' in assumed) forgetMoved(sent, assumed.pairs, found.pairs);
+  await sendAll(context, shapeOf(spec), members, found.pairs, sent);
+  return { pairs: found.pairs, sent };
 }
 
 interface PairVerdict extends Pair {
@@ -217,7 +271,7 @@ async function judgePairs(
   const worker = async (): Promise<void> => {
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
       const [at, pair] = next;
-      const seen = sent.get(`${pair.from.vantage.label} ${pair.target.address}`)!;
+      const seen = sent.get(sentKey(pair.from.vantage, pair.target))!;
       const may = mayReach(spec, pair.from, pair.to);
       const prober = proberOf(context, spec, may, sent);
       const ends = { source: pair.from.vantage, target: pair.target };
@@ -234,7 +288,7 @@ function shapeOf({ by, family, wait }: ReachSpec): SweepShape {
 
 function proberOf(context: ProbeContext, spec: ReachSpec, may: boolean, sent: ReadonlyMap<string, Sent>): Prober {
   const send = async (source: Vantage, target: ResolvedTarget): Promise<Sent> =>
-    (await sweep(context, shapeOf(spec), [{ source, targets: [target] }]))[0]![0]!;
+    (await sweep(context, shapeOf(spec), [{ source, targets: [target] }]))[0]!.sent[0]!;
   return {
     fails: may ? null : probeCauses,
     success: (to) => `${to} is reached`,
@@ -243,7 +297,7 @@ function proberOf(context: ProbeContext, spec: ReachSpec, may: boolean, sent: Re
     // What a member came to at its own address is known already.
     control: async (source, target) =>
       (source.label === target.owner?.label
-        ? (sent.get(`${source.label} ${target.address}`) ?? (await send(source, target)))
+        ? (sent.get(sentKey(source, target)) ?? (await send(source, target)))
         : await send(source, target)
       ).sighting,
     author: null,
@@ -313,10 +367,9 @@ async function run(spec: ReachSpec, context: ProbeContext): Promise<Outcome> {
   const found = await findMembers(context, spec);
   if (typeof found[0] === 'string') return inconclusive(`Not every member is there: ${listed(found as string[])}.`);
   const members = found as Member[];
-  const paired = await findPairs(context, spec, members);
-  if ('verdict' in paired) return paired;
-  const { pairs } = paired;
-  const sent = await sendAll(context, shapeOf(spec), members, pairs);
+  const probed = await probePairs(context, spec, members);
+  if ('verdict' in probed) return probed;
+  const { pairs, sent } = probed;
   const verdicts = await judgePairs(context, spec, pairs, sent);
   const negatives = verdicts.some(({ may }) => !may);
   const controls = controlsOf(verdicts);

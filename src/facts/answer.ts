@@ -49,6 +49,20 @@ function inScenarioNames(answer: unknown, plan: HostPlan): unknown {
 /** Names of routing tables are the host's own: /etc/iproute2/rt_tables. */
 const namesTables = (args: readonly string[]): boolean => args.includes('rule') || args.includes('table');
 
+/** The schema of a list of each that was asked for: to make one takes longer than to read a list by it. */
+const listSchemas = new WeakMap<z.ZodType, z.ZodType>();
+
+function listOf<Item>(schema: z.ZodType<Item>): z.ZodType<Item[]> {
+  const made = (listSchemas.get(schema) as z.ZodType<Item[]> | undefined) ?? z.array(schema);
+  listSchemas.set(schema, made);
+  return made;
+}
+
+/** What `ip -j` listed in a vantage's network namespace, by what is read of each element. */
+export function readItems<Item>(vantage: Vantage, raw: unknown, schema: z.ZodType<Item>): z.ZodSafeParseResult<Item[]> {
+  return listOf(schema).safeParse(vantage.endpoint.kind === 'host' ? inScenarioNames(raw, vantage.host.plan) : raw);
+}
+
 /**
  * Runs the host's `ip -j ARGS` in the vantage's network namespace. `schema` states what is read of each element; anything else
  * is `unknown`. A refusal is exit status 1 or 2 with the kernel's words, without the prefix that iproute2 puts before them.
@@ -86,9 +100,7 @@ export async function askIp<Item>(
   } catch {
     return { unknown: `${asked} answered with something that is no JSON: ${result.stdout.trim().slice(0, 120)}` };
   }
-  const items = z
-    .array(schema)
-    .safeParse(vantage.endpoint.kind === 'host' ? inScenarioNames(raw, vantage.host.plan) : raw);
+  const items = readItems(vantage, raw, schema);
   if (!items.success) {
     const issue = items.error.issues[0];
     return {

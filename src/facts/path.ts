@@ -53,12 +53,14 @@ export function pathParts(address: string): ScriptPart[] {
 
 /**
  * The same for many addresses of one family, by one process for all of it. Read by `readPaths`. What is refused comes after
- * all answers: among them it could stand in the middle of one, for `ip` writes only those through a buffer.
+ * all answers: among them it could stand in the middle of one, for `ip` writes only those through a buffer. With `own`, the
+ * sender's own addresses of that family are asked for, too; read by `readOwnList`.
  */
-export function manyPathParts(addresses: readonly string[], prefix: string): ScriptPart[] {
+export function manyPathParts(addresses: readonly string[], prefix: string, own = false): ScriptPart[] {
   const family = familyOf(addresses[0]!) === 6 ? '-6' : '-4';
+  const routes = addresses.map((address) => `route get ${address}`);
   // `link` last: it changes what family `ip` takes the commands after it for.
-  const lines = [...addresses.map((address) => `route get ${address}`), 'neigh show', 'link show'];
+  const lines = [...routes, ...(own ? ['addr show scope global'] : []), 'neigh show', 'link show'];
   return [
     {
       name: `${prefix}path`,
@@ -84,6 +86,13 @@ function listsIn(output: string): unknown[][] {
     const list = line.startsWith('[') ? json({ output: line, exitCode: 0 }) : null;
     return Array.isArray(list) && list.length > 0 ? [list as unknown[]] : [];
   });
+}
+
+/** The sender's own addresses as `ip -j addr` lists them; `null` where none are listed, which may also be for want of an answer. */
+export function readOwnList(parts: ReadonlyMap<string, PartResult>, prefix: string): readonly unknown[] | null {
+  const lines = (parts.get(`${prefix}path`)?.output ?? '').split('\n');
+  const listed = lines.find((line) => line.startsWith('[') && line.includes('"addr_info":'));
+  return listed === undefined ? null : (listsIn(listed)[0] ?? null);
 }
 
 /** The evidence for each address: `ip -batch` prints a list for each route that there is, and for the others the kernel's refusal. */

@@ -58,11 +58,15 @@ export function composeScript(parts: readonly ScriptPart[], mark: string, prelud
 /** Takes a script's output apart again. Output after the last mark belongs to a part that did not end, and is dropped. */
 export function splitParts(stdout: string, mark: string): Map<string, PartResult> {
   const parts = new Map<string, PartResult>();
-  const trailer = new RegExp(`\\n${mark} ([a-z0-9.-]+) (\\d+)\\n`, 'g');
+  const lead = `\n${mark} `;
   let start = 0;
-  for (const match of stdout.matchAll(trailer)) {
-    parts.set(match[1]!, { output: stdout.slice(start, match.index), exitCode: Number(match[2]) });
-    start = match.index + match[0].length;
+  for (let at = stdout.indexOf(lead); at >= 0; at = stdout.indexOf(lead, at)) {
+    const from = at + lead.length;
+    const end = stdout.indexOf('\n', from);
+    const trailer = end < 0 ? null : /^([a-z0-9.-]+) (\d+)$/.exec(stdout.slice(from, end));
+    if (trailer) parts.set(trailer[1]!, { output: stdout.slice(start, at), exitCode: Number(trailer[2]) });
+    if (trailer) start = end + 1;
+    at = trailer ? start : from;
   }
   return parts;
 }

@@ -1,7 +1,7 @@
 import { faultText } from '../model/fault.js';
 import { z } from 'zod';
 import { canonicalAddress, familyOf } from '../model/cidr.js';
-import { askIp } from '../facts/answer.js';
+import { askIp, readItems } from '../facts/answer.js';
 import { holdersOf, surveyAddresses } from '../facts/holders.js';
 import type { Cause, ProbeCause } from '../model/verdict.js';
 import type { LabPlan } from '../plan/lab-plan.js';
@@ -61,18 +61,34 @@ const zAddresses = z.looseObject({
 
 /** All addresses of global scope of a place, in the order of its interfaces. Rejects only with NETRIG_SSH_*. */
 export async function ownAddresses(context: ProbeContext, place: Vantage): Promise<OwnAddresses> {
-  const off = context
-    .planted?.()
-    .find((fault) => (fault.kind === 'poweroff' || fault.kind === 'pause') && fault.host === place.host.name);
-  if (off !== undefined) return { unknown: faultText(off) };
+  const off = whyOff(context, place);
+  if (off !== null) return { unknown: off };
   const answer = await askIp(context, place, ['addr', 'show', 'scope', 'global'], zAddresses);
   if ('unknown' in answer) return answer;
   if ('refusal' in answer) return { unknown: `the addresses of ${place.label} could not be read: ${answer.refusal}` };
-  return answer.items.flatMap(({ ifname, addr_info }) =>
+  return addressesOf(answer.items);
+}
+
+/** The same of a list that something else asked the place for; `null` where it is not one of addresses. */
+export function ownAddressesIn(place: Vantage, list: readonly unknown[]): OwnAddress[] | null {
+  const items = readItems(place, list, zAddresses);
+  return items.success ? addressesOf(items.data) : null;
+}
+
+function addressesOf(items: readonly z.output<typeof zAddresses>[]): OwnAddress[] {
+  return items.flatMap(({ ifname, addr_info }) =>
     addr_info.flatMap(({ local }) =>
       local === undefined || ifname === undefined ? [] : [{ device: ifname, address: canonicalAddress(local) }],
     ),
   );
+}
+
+/** What a step did to the place's host, so that nobody there can be asked; `null` where it runs. */
+function whyOff(context: ProbeContext, place: Vantage): string | null {
+  const off = context
+    .planted?.()
+    .find((fault) => (fault.kind === 'poweroff' || fault.kind === 'pause') && fault.host === place.host.name);
+  return off === undefined ? null : faultText(off);
 }
 
 /** An address with the words for how it was found; a sentence where there is none. */
@@ -185,6 +201,27 @@ export async function readOwner(context: ProbeContext, place: Vantage, options: 
   return { place, own: await ownAddresses(context, place) };
 }
 
+/**
+ * A place that has the addresses its plan gives it, until it was asked; `null` where no plan says, or it need not be asked.
+ * What is sent on that assumption counts only where `readOwner` leads to the same address.
+ */
+export function plannedOwnerOf(context: ProbeContext, place: Vantage, options: TargetOptions): Owner | null {
+  const asked = !place.container || !engineStates(place.container, options);
+  if (!asked || !usesPlan(context.plan, place) || whyOff(context, place) !== null) return null;
+  return { place, own: { unknown: 'it was not asked' } };
+}
+
+const usesHost = ({ endpoint, container }: Vantage): boolean =>
+  endpoint.kind === 'host' || container?.networkMode === 'host';
+
+/** Whether the place has a host's addresses, and the plan gives that host some. */
+function usesPlan(plan: LabPlan, place: Vantage): boolean {
+  const host = place.endpoint.host;
+  return (
+    usesHost(place) && plan.hosts.some(({ name, interfaces }) => name === host && interfaces.some((one) => one.address))
+  );
+}
+
 /** The address of `owner` that `source` means. */
 export function addressOfOwner(
   plan: LabPlan,
@@ -194,14 +231,12 @@ export function addressOfOwner(
 ): ResolvedTarget | TargetProblem {
   const facts = place.container;
   const host = place.endpoint.host;
-  const usesHost = place.endpoint.kind === 'host' || facts?.networkMode === 'host';
   // What a host could not say of itself the plan does.
-  const planned = plan.hosts.some(({ name, interfaces }) => name === host && interfaces.some((one) => one.address));
-  if (own !== null && 'unknown' in own && !(usesHost && planned)) return targetProblem(null, own.unknown);
+  if (own !== null && 'unknown' in own && !usesPlan(plan, place)) return targetProblem(null, own.unknown);
   const found: Found =
     own === null
       ? containerAddress(facts!, source, options)
-      : usesHost
+      : usesHost(place)
         ? hostAddress(plan, own, source.endpoint.host, host, options)
         : namespaceAddress(own as OwnAddress[], place.label, options);
   if (typeof found === 'string') return targetProblem('absent', found);

@@ -1,5 +1,5 @@
 import type { Cause } from '../model/verdict.js';
-import { firstBrokenHop, manyPathParts, neighbourSilent, readPaths } from '../facts/path.js';
+import { firstBrokenHop, manyPathParts, neighbourSilent, readOwnList, readPaths } from '../facts/path.js';
 import type { PathEvidence } from '../facts/path.js';
 import type { ProbeContext } from '../places/context.js';
 import { runScript, whyUnfinished } from '../places/script.js';
@@ -10,7 +10,8 @@ import { connectCommand, connectProgram, readConnectOutput } from '../probes/con
 import { connectResult, connectSighting } from '../probes/connect-send.js';
 import { readFping } from '../probes/fping-output.js';
 import type { FpingSighting } from '../probes/fping-output.js';
-import type { ResolvedTarget } from '../probes/target.js';
+import { ownAddressesIn } from '../probes/target.js';
+import type { OwnAddress, ResolvedTarget } from '../probes/target.js';
 import { quoteArg, quoteArgv } from '../ssh/quote.js';
 import type { Sent } from './attempt.js';
 
@@ -26,6 +27,16 @@ export interface SweepShape {
 export interface SweepJob {
   source: Vantage;
   targets: readonly ResolvedTarget[];
+  /** Has the place say its own addresses as well. */
+  asked?: boolean;
+}
+
+/** What a job came to. */
+export interface Swept {
+  /** Of each target, in their order. */
+  sent: Sent[];
+  /** The place's own addresses of the family; `null` where it was not asked, or listed none. */
+  own: OwnAddress[] | null;
 }
 
 /** Sends to a target that stays silent, the first one included. */
@@ -124,20 +135,20 @@ function readSweep(
   );
 }
 
-/** What each job's targets came to, in their order. Jobs of one host run at once, in one exec. Rejects only with NETRIG_SSH_*. */
-export async function sweep(context: ProbeContext, shape: SweepShape, jobs: readonly SweepJob[]): Promise<Sent[][]> {
+/** What each job came to, in their order. Jobs of one host run at once, in one exec. Rejects only with NETRIG_SSH_*. */
+export async function sweep(context: ProbeContext, shape: SweepShape, jobs: readonly SweepJob[]): Promise<Swept[]> {
   const hosts = new Map<string, SweepJob[]>();
   for (const job of jobs) hosts.set(job.source.host.name, [...(hosts.get(job.source.host.name) ?? []), job]);
-  const results = new Map<SweepJob, Sent[]>();
+  const results = new Map<SweepJob, Swept>();
   await Promise.all(
     [...hosts.values()].map(async (own) => {
-      const parts = own.flatMap(({ source: named, targets }, at): ScriptPart[] => {
+      const parts = own.flatMap(({ source: named, targets, asked }, at): ScriptPart[] => {
         const source = beside(named);
         const addresses = targets.map(({ address }) => address);
         return [
           // What runs at once with others needs files for its output.
           { name: `probe-${at}`, shell: probeShell(shape, source, addresses), atOnce: own.length > 1 },
-          ...manyPathParts(addresses, `${at}-`).map((part) => ({ ...part, shell: inside(source, part.shell) })),
+          ...manyPathParts(addresses, `${at}-`, asked).map((part) => ({ ...part, shell: inside(source, part.shell) })),
         ];
       });
       const { parts: said, exec } = await runScript(beside(own[0]!.source).host, parts, {
@@ -146,7 +157,13 @@ export async function sweep(context: ProbeContext, shape: SweepShape, jobs: read
         ...(shape.by === 'ping' ? {} : { prelude: `program=${quoteArg(connectProgram)}` }),
         keepBytes: 16 << 20,
       });
-      own.forEach((job, at) => results.set(job, readSweep(shape, job, said, at, whyUnfinished(exec))));
+      own.forEach((job, at) => {
+        const listed = job.asked === true ? readOwnList(said, `${at}-`) : null;
+        results.set(job, {
+          sent: readSweep(shape, job, said, at, whyUnfinished(exec)),
+          own: listed === null ? null : ownAddressesIn(job.source, listed),
+        });
+      });
     }),
   );
   return jobs.map((job) => results.get(job)!);

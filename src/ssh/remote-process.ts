@@ -345,8 +345,10 @@ function cleanUp(run: Run): void {
   run.settled = true;
   for (const timer of run.timers) clearTimeout(timer);
   for (const giveBack of run.borrowed) giveBack();
-  run.cancelled.abort();
+  // Who waits for a slot or a channel; once there is one nobody does.
+  if (run.channel === undefined) run.cancelled.abort();
   run.closing.resolve();
+  if (run.knownPgid !== undefined) return;
   run.pgid.reject(
     new NetrigError('NETRIG_SSH_LOST', `${run.link.host}: ${run.doing} was over before its shell said its process id`),
   );

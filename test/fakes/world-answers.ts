@@ -66,7 +66,10 @@ function ip(world: World, asked: Asked): Said | null {
   }
   if (object === 'neigh') return JSON.stringify(neighbours(world, place));
   // No link of the fake world has a type of its own (vrf, vlan, …).
-  if (object === 'link') return JSON.stringify(words.includes('type') ? [] : linkList(place));
+  if (object === 'link')
+    return JSON.stringify(
+      words.includes('type') ? [] : linkList(place).map((link) => ({ ...link, addr_info: undefined })),
+    );
   if (object?.startsWith('a')) {
     const to = words[words.indexOf('to') + 1];
     const only = words.includes('to') ? to!.split('/')[0]! : null;
