@@ -265,7 +265,8 @@ export function check<T>(
         const known = [...keysAt(schema, local), ...(local.length === 0 ? otherKeys : [])];
         const inItemsBody = local.length === 0 && isItemsBody(base);
         const expected = known.includes('expect') ? keysAt(schema, [...local, 'expect']) : [];
-        const beside = Object.keys(valueAt(data, local) ?? {}).filter((key) => !issue.keys.includes(key));
+        const unknown = new Set(issue.keys);
+        const beside = Object.keys(valueAt(data, local) ?? {}).filter((key) => !unknown.has(key));
         problems.push(...issue.keys.map((key) => unknownKey(path, key, { known, beside, inItemsBody, expected })));
         return;
       }
