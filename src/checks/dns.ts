@@ -43,7 +43,11 @@ const schema = z
       .describe(
         'Ask this name server, and only it. Left out: as the source’s own resolver would (hosts file, resolv.conf, search list).',
       ),
-    port: zPort.optional().describe('UDP port of that server; 53 by default.'),
+    port: zPort
+      .optional()
+      .describe(
+        'Port of that server, of UDP and, where the answer does not fit into a datagram, of TCP; 53 by default.',
+      ),
     wait: zDuration.default(2000).describe('Time to wait for each server; 2 s by default.'),
     expect: z
       .union([
@@ -256,6 +260,7 @@ async function judgeFailure(
             replied: failed.replied,
             cause,
             ...(spec.port === undefined ? {} : { port: spec.port }),
+            ...(failed.stream ? { stream: true } : {}),
           }),
   });
   const answerer = failed?.replied ? failed.server : null;

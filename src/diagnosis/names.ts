@@ -25,6 +25,8 @@ export interface NameRequest {
   /** The server said something, if only that there is no such name. */
   replied: boolean;
   cause: Cause;
+  /** It is the question over TCP that was lost, since the answer does not fit into a datagram. */
+  stream?: true;
 }
 
 /** What only a name server says. */
@@ -265,12 +267,14 @@ function explainLost(world: World, request: NameRequest, found: Diagnosis | null
     holdersOf(world, server ?? '').some(
       ({ space }) =>
         space.label === end.place &&
-        space.listeners.some((one) => one.proto === 'udp' && one.port === (request.port ?? 53)),
+        space.listeners.some(
+          (one) => one.proto === (request.stream ? 'tcp' : 'udp') && one.port === (request.port ?? 53),
+        ),
     );
   return {
     ...found,
     rootCause: found.rootCause ?? (reached ? null : 'resolver-unreachable'),
-    sentence: `the question to ${server ?? '?'}: ${found.sentence}`,
+    sentence: `the question to ${server ?? '?'}${request.stream ? ' over TCP' : ''}: ${found.sentence}`,
   };
 }
 
@@ -314,9 +318,8 @@ export async function explainName(context: ProbeContext, request: NameRequest): 
   const observation = await observe(context, {
     source,
     target: { address: server, family, label: server, how: '', owner: null },
-    proto: 'udp',
     port: request.port ?? 53,
-    payload,
+    ...(request.stream ? { proto: 'tcp' } : { proto: 'udp', payload }),
     cause: request.cause,
     answeredBy: null,
     path: null,
@@ -331,7 +334,7 @@ export async function explainName(context: ProbeContext, request: NameRequest): 
   const led = seen && server !== embedded ? ledElsewhere(seen, server) : null;
   if (spoke && led) return led;
   if (request.cause === 'wrong-answer') return led ?? (seen ? explainAnother(seen) : null);
-  if (server !== embedded && (spoke || listensNowhere(world, server))) {
+  if (server !== embedded && (spoke || (!request.stream && listensNowhere(world, server)))) {
     const better = await knownElsewhere(context, world, request, spoke);
     if (better) return better;
   }

@@ -9,9 +9,10 @@ import { quoteArgv } from '../ssh/quote.js';
  * Perl because every Debian has `perl-base` (Essential: yes) with Socket, Errno and POSIX in it, which no other tool that
  * gives exact errno values is. Handed over on standard input, with the targets as arguments:
  *
- *     perl - tcp|talk|udp WAIT_MS TRIES FROM_PORT|- [ADDRESS PORT PAYLOAD_HEX|-]…
+ *     perl - tcp|talk|framed|udp WAIT_MS TRIES FROM_PORT|- [ADDRESS PORT PAYLOAD_HEX|-]…
  *
- * `tcp` ends with the connection; `talk` sends the payload over it and waits for what comes back. UDP sockets are not connected:
+ * `tcp` ends with the connection; `talk` sends the payload over it and waits for what comes back; `framed` waits for a whole
+ * message with its length in the two bytes before it, as DNS has it over TCP (RFC 1035, 4.2.2), however it is cut up. UDP sockets are not connected:
  * an answer from another address than the one asked is heard, too.
  *
  * One line a target: `N open MS`, `N data MS HEX`, `N other MS ADDRESS PORT`, `N mute MS` and `N closed MS` (a connection over which
@@ -21,7 +22,8 @@ export const connectProgram = String.raw`
 use strict; use Socket qw(:DEFAULT inet_pton inet_ntop getnameinfo IPPROTO_TCP IPPROTO_UDP); use Errno; use Fcntl;
 $| = 1;
 my ($proto, $wait, $tries, $from, @args) = @ARGV;
-my ($udp, $talk, @p, %icmp, %raw) = ($proto eq 'udp', $proto eq 'talk');
+my ($udp, $framed, @p, %icmp, %raw) = ($proto eq 'udp', $proto eq 'framed');
+my $talk = $framed || $proto eq 'talk';
 sub errname { local $! = $_[0] + 0; for (sort keys %!) { return $_ if $!{$_} } return "errno$_[0]" }
 sub calm { my $f = fcntl($_[0], F_GETFL, 0); fcntl($_[0], F_SETFL, $f | O_NONBLOCK) }
 sub drain {
@@ -118,7 +120,9 @@ while (grep { !$_->{over} } @p) {
       } elsif (!$!{EAGAIN}) { remote($t, $! + 0) }
     } elsif ($t->{open} and vec($r, fileno($t->{s}), 1)) {
       my $got = sysread($t->{s}, my $m, 65536);
-      if ($got) { settle($t, sprintf('data %.3f %s', $elapsed, unpack('H*', $m))) }
+      $t->{got} .= $m if $got;
+      if ($got and $framed and (length $t->{got} < 2 or length $t->{got} < 2 + unpack('n', $t->{got}))) { next }
+      if ($got) { settle($t, sprintf('data %.3f %s', $elapsed, unpack('H*', $t->{got}))) }
       elsif (defined $got) { settle($t, "closed $t->{open}") }
       elsif (!$!{EAGAIN}) { remote($t, $! + 0) }
     } elsif (!$udp and !$t->{open} and vec($w, fileno($t->{s}), 1)) {
@@ -135,7 +139,7 @@ print "done\n";
 export interface ConnectTarget {
   address: string;
   port: number;
-  /** UDP: what the datagram holds; `talk`: what is sent over the connection. Default empty. */
+  /** UDP: what the datagram holds; `talk` and `framed`: what is sent over the connection. Default empty. */
   payload?: Buffer;
 }
 
@@ -151,7 +155,7 @@ export type ConnectSighting =
   | { saw: 'data'; ms: number; data: Buffer }
   /** UDP: an answer, but not from the address and port that were asked. */
   | { saw: 'other'; ms: number; from: string; port: number }
-  /** `talk`: the connection was accepted, and then nothing came until the time was over (`mute`), or until the peer closed it. */
+  /** `talk`, `framed`: the connection was accepted, and then nothing came until the time was over (`mute`), or until the peer closed it. */
   | { saw: 'mute'; ms: number }
   | { saw: 'closed'; ms: number }
   /** `local`: the sender's own kernel refused before anything was sent. */
@@ -159,7 +163,7 @@ export type ConnectSighting =
   | { saw: 'silent' };
 
 export interface ConnectProbe {
-  proto: 'tcp' | 'talk' | 'udp';
+  proto: 'tcp' | 'talk' | 'framed' | 'udp';
   waitMs: number;
   /** UDP: how often the datagram is sent, evenly over the wait. */
   tries?: number;

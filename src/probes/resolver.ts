@@ -19,9 +19,13 @@ export type ServerAnswer =
       name: string;
       cause: ProbeCause;
       text: string;
-      /** The server said so, or its host that nobody listens there: either proves that it is alive. */ replied: boolean;
+      /** The server said so, or its host that nobody listens there: either proves that it is alive. */
+      replied: boolean;
+      /** The question was lost that was asked over TCP, since the answer does not fit into a datagram. */
+      stream?: true;
     }
-  | { saw: 'nothing'; server: string; name: string; text: string };
+  /** `cut`: the answer does not fit into a datagram, so that the question is to be asked over TCP. */
+  | { saw: 'nothing'; server: string; name: string; text: string; cut?: true };
 
 const dnsPort = 53;
 
@@ -82,7 +86,8 @@ export function readAnswer(question: Question, id: number, sighting: ConnectSigh
   ) {
     return nothing(`${asked} answered another question than the one for ${name}`);
   }
-  if (reply.truncated) return nothing(`${asked} answered for ${name} with more than a datagram holds`);
+  if (reply.truncated)
+    return { ...nothing(`${asked} answered for ${name} with more than a datagram holds`), cut: true } as ServerAnswer;
   const cause = failureOf(reply.rcode);
   if (cause !== null) return failure(cause, `${asked} answered ${reply.rcode} for ${name} (${question.type})`, true);
   if (reply.rcode !== 'NOERROR') return nothing(`${asked} answered ${reply.rcode} for ${name}`);
@@ -95,50 +100,92 @@ export function readAnswer(question: Question, id: number, sighting: ConnectSigh
   return { saw: 'answer', server, name, records: reply.answers };
 }
 
-/** Asks all questions at once from the vantage, in one exec. Answers come in the order of the questions. */
+/** Judges what came over a connection, or did not, where the datagram of the answer was cut. */
+export function readStreamAnswer(question: Question, id: number, sighting: ConnectSighting): ServerAnswer {
+  const { server, name } = question;
+  const lost = (cause: ProbeCause, how: string): ServerAnswer => ({
+    saw: 'failure',
+    server,
+    name,
+    cause,
+    text: `${server} answered for ${name} (${question.type}) with more than a datagram holds, and ${how}`,
+    replied: true,
+    stream: true,
+  });
+  if (sighting.saw === 'data')
+    return readAnswer(question, id, { saw: 'data', ms: sighting.ms, data: sighting.data.subarray(2) });
+  if (sighting.saw === 'silent') return lost('timeout', 'does not answer over TCP');
+  if (sighting.saw === 'mute') return lost('timeout', 'accepts a connection over TCP, and says nothing whole over it');
+  if (sighting.saw === 'closed') return lost('reset', 'closes the connection over TCP without a whole answer');
+  const cause = sighting.saw === 'error' ? causeOfError(sighting, server.includes(':') ? 6 : 4) : null;
+  if (cause === null || sighting.saw !== 'error')
+    return { saw: 'nothing', server, name, text: `${server} could not be asked for ${name} over TCP` };
+  return lost(
+    cause,
+    cause === 'refused' ? 'refuses connections over TCP' : `cannot be asked over TCP: ${describeError(sighting)}`,
+  );
+}
+
+interface Prepared {
+  question: Question;
+  id: number;
+  payload: Buffer;
+}
+
+/** Sends the questions, all at once; a text: why nothing could be sent. */
+async function send(
+  context: ProbeContext,
+  vantage: Vantage,
+  prepared: readonly Prepared[],
+  { proto, waitMs, tries }: AskOptions & { proto: 'udp' | 'framed' },
+): Promise<ConnectSighting[] | string> {
+  const targets = prepared.map(({ question, payload }) => {
+    const size = Buffer.alloc(proto === 'framed' ? 2 : 0);
+    if (proto === 'framed') size.writeUInt16BE(payload.length);
+    return { address: question.server, port: question.port ?? dnsPort, payload: Buffer.concat([size, payload]) };
+  });
+  const place = beside(vantage);
+  const result = await place.host.exec(inside(place, connectCommand({ proto, waitMs, tries, targets })), {
+    stdin: connectProgram,
+    timeoutMs: waitMs + 10_000,
+    signal: context.signal,
+    // A message of DNS over TCP has 64 KiB at most, and each byte is printed as two.
+    keepBytes: prepared.length * (1 << 18),
+  });
+  const sightings = result.exitCode === 0 ? readConnectOutput(result.stdout, prepared.length) : null;
+  return sightings ?? (result.stderr.trim().split('\n').at(-1) || `exit status ${result.exitCode}`);
+}
+
+/**
+ * Asks all questions at once from the vantage, in one exec, and those whose answers do not fit into a datagram once more over
+ * TCP, as resolvers do (RFC 7766). Answers come in the order of the questions.
+ */
 export async function askServers(
   context: ProbeContext,
   vantage: Vantage,
   questions: readonly Question[],
   options: AskOptions,
 ): Promise<ServerAnswer[]> {
-  const prepared = questions.map((question) => ({ question, id: randomInt(1, 65_536) }));
-  const encoded = prepared.map(({ question, id }) => encodeQuery(id, question.name, question.type));
-  if (encoded.some((payload) => payload === null)) {
-    return questions.map(({ server, name }) => ({
-      saw: 'nothing',
-      server,
-      name,
-      text: `${name} is no name that DNS can carry`,
-    }));
+  const nothing = (text: string): ServerAnswer[] =>
+    questions.map(({ server, name }) => ({ saw: 'nothing', server, name, text }));
+  const prepared: Prepared[] = [];
+  for (const question of questions) {
+    const id = randomInt(1, 65_536);
+    const payload = encodeQuery(id, question.name, question.type);
+    if (payload === null) return nothing(`${question.name} is no name that DNS can carry`);
+    prepared.push({ question, id, payload });
   }
-  const command = connectCommand({
-    proto: 'udp',
-    waitMs: options.waitMs,
-    tries: options.tries,
-    targets: questions.map((question, i) => ({
-      address: question.server,
-      port: question.port ?? dnsPort,
-      payload: encoded[i]!,
-    })),
+  const sightings = await send(context, vantage, prepared, { ...options, proto: 'udp' });
+  if (typeof sightings === 'string') return nothing(`no question could be sent from ${vantage.label}: ${sightings}`);
+  const answers = prepared.map(({ question, id }, i) => readAnswer(question, id, sightings[i]!));
+  const cut = prepared.filter((_, i) => answers[i]!.saw === 'nothing' && 'cut' in answers[i]!);
+  if (cut.length === 0) return answers;
+  const over = await send(context, vantage, cut, { ...options, proto: 'framed' });
+  if (typeof over === 'string') return answers;
+  return answers.map((answer, i) => {
+    const at = cut.indexOf(prepared[i]!);
+    return at < 0 ? answer : readStreamAnswer(cut[at]!.question, cut[at]!.id, over[at]!);
   });
-  const place = beside(vantage);
-  const result = await place.host.exec(inside(place, command), {
-    stdin: connectProgram,
-    timeoutMs: options.waitMs + 10_000,
-    signal: context.signal,
-  });
-  const sightings = result.exitCode === 0 ? readConnectOutput(result.stdout, questions.length) : null;
-  if (!sightings) {
-    const words = result.stderr.trim().split('\n').at(-1) || `exit status ${result.exitCode}`;
-    return questions.map(({ server, name }) => ({
-      saw: 'nothing',
-      server,
-      name,
-      text: `no question could be sent from ${vantage.label}: ${words}`,
-    }));
-  }
-  return prepared.map(({ question, id }, i) => readAnswer(question, id, sightings[i]!));
 }
 
 /** Addresses among the records, following CNAME records as they come. */
@@ -148,7 +195,7 @@ function addressesOf(records: readonly DnsRecord[], family: 4 | 6): string[] {
 
 export type Resolution =
   | { saw: 'answer'; addresses: string[]; records: DnsRecord[]; by: string; name: string }
-  | { saw: 'failure'; cause: ProbeCause; text: string; server: string | null; replied: boolean }
+  | { saw: 'failure'; cause: ProbeCause; text: string; server: string | null; replied: boolean; stream?: true }
   | { saw: 'nothing'; text: string };
 
 export interface ResolveOptions {
@@ -221,7 +268,14 @@ export async function resolveName(
   if (!said) return { saw: 'nothing', text: `no server of ${vantage.label} could be asked for ${name}` };
   if (said.saw === 'nothing') return { saw: 'nothing', text: said.text };
   if (said.saw === 'failure')
-    return { saw: 'failure', cause: said.cause, text: said.text, server: said.server, replied: said.replied };
+    return {
+      saw: 'failure',
+      cause: said.cause,
+      text: said.text,
+      server: said.server,
+      replied: said.replied,
+      ...(said.stream ? { stream: true } : {}),
+    };
   const { server: by, records } = said;
   return { saw: 'answer', addresses: addressesOf(records, family), records, by, name: said.name };
 }

@@ -158,7 +158,7 @@ class Machine {
       const odd = said.find((one) => typeof one !== 'string');
       return odd ?? { stdout: `${said.join('\n')}\n`, exitCode: 0 };
     }
-    if (tool === 'perl' && ['tcp', 'talk', 'udp'].includes(argv[2]!)) {
+    if (tool === 'perl' && ['tcp', 'talk', 'framed', 'udp'].includes(argv[2]!)) {
       const targets = argv.slice(6);
       const lines: string[] = [];
       for (let at = 0; at * 3 < targets.length; at += 1) {

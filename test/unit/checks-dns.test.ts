@@ -194,6 +194,29 @@ describe('a dns check, from what the servers said to its verdict', () => {
     resolv('nameserver 127.0.0.11\n', 'container'),
   ];
   const servfail = { rcode: 2 };
+  /** A server whose answer does not fit into a datagram, and what comes of the question over TCP. */
+  const cut = (over: (argv: readonly string[]) => string): Row[] => [
+    {
+      tool: 'perl',
+      about: '10.0.0.53',
+      port: 53,
+      when: ({ argv }) => argv[2] === 'udp',
+      // The flag TC (RFC 1035, 4.1.1).
+      says: ({ argv }) => dnsData(argv, {}).replace(/8180/, '8380'),
+    },
+    {
+      tool: 'perl',
+      about: '10.0.0.53',
+      port: 53,
+      when: ({ argv }) => argv[2] === 'framed',
+      says: ({ argv }) => over(argv),
+    },
+  ];
+  /** The answer with its length before it, to a question that has it, too. */
+  const framed = (argv: readonly string[], said: DnsSaid): string => {
+    const [, ms, hex] = dnsData([...argv.slice(0, -1), argv.at(-1)!.slice(4)], said).split(' ');
+    return `data ${ms} ${(hex!.length / 2).toString(16).padStart(4, '0')}${hex}`;
+  };
   const table: Case[] = [
     {
       title: 'an answer',
@@ -208,6 +231,38 @@ describe('a dns check, from what the servers said to its verdict', () => {
       said: [serves('10.0.0.53', { 'web.example.org': { addresses: ['10.9.9.9'] } })],
       is: 'pass',
       reason: /^web \(asked as web\.example\.org\) is 10\.9\.9\.9/,
+    },
+    {
+      title: 'an answer that does not fit into a datagram, over TCP',
+      spec: { from: 'a', name: 'www.example.net', expect: { addresses: ['10.9.9.9', '10.9.9.8'] } },
+      said: cut((argv) => framed(argv, { addresses: ['10.9.9.9', '10.9.9.8'] })),
+      is: 'pass',
+    },
+    {
+      title: 'such an answer that is another one',
+      spec: { from: 'a', name: 'www.example.net', expect: { addresses: '10.9.9.9' } },
+      said: cut((argv) => framed(argv, { addresses: ['10.9.9.9', '10.9.9.8'] })),
+      is: 'fail wrong-answer',
+    },
+    {
+      title: 'an answer that does not fit into a datagram, and a server that refuses TCP',
+      spec: { from: 'a', name: 'www.example.net' },
+      said: cut(() => 'error remote ECONNREFUSED'),
+      is: 'fail refused',
+      reason: /with more than a datagram holds, and refuses connections over TCP/,
+    },
+    {
+      title: 'the same, and TCP that nobody answers',
+      spec: { from: 'a', name: 'www.example.net' },
+      said: cut(() => 'silent'),
+      is: 'fail timeout',
+      reason: /does not answer over TCP/,
+    },
+    {
+      title: 'the same, as part of a message only',
+      spec: { from: 'a', name: 'www.example.net' },
+      said: cut(() => 'closed 0.3'),
+      is: 'fail reset',
     },
     {
       title: 'no answer to a name that glibc does not come to: a REFUSED ends the search list',

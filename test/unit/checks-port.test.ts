@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { execFile } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import {
   causeOfError,
   connectCommand,
@@ -40,6 +40,35 @@ describe('the connect program, on loopback', () => {
     server.close();
     expect(sightings?.map(({ saw }) => saw)).to.deep.equal(['error', 'open', 'error']);
     expect(sightings?.[0]).to.include({ errno: 'ECONNREFUSED' });
+  });
+  it('puts a message with its length before it together, however it is cut up, and takes no part of one for it', async () => {
+    const message = Buffer.concat([Buffer.from([0, 5]), Buffer.from('whole')]);
+    const said: ((socket: Socket) => void)[] = [
+      (socket) => {
+        socket.write(message.subarray(0, 1));
+        setTimeout(() => socket.write(message.subarray(1, 4)), 20);
+        setTimeout(() => socket.write(message.subarray(4)), 40);
+      },
+      (socket) => socket.end(message.subarray(0, 4)),
+      (socket) => socket.write(message.subarray(0, 4)),
+    ];
+    const servers = said.map((say) => createServer((socket) => say(socket)));
+    await Promise.all(servers.map((one) => new Promise<void>((resolve) => one.listen(0, '127.0.0.1', resolve))));
+    const open: Socket[] = [];
+    for (const one of servers) one.on('connection', (socket) => open.push(socket));
+    const sightings = await probe({
+      proto: 'framed',
+      waitMs: 500,
+      targets: servers.map((one) => ({
+        address: '127.0.0.1',
+        port: (one.address() as AddressInfo).port,
+        payload: Buffer.from('?'),
+      })),
+    });
+    for (const socket of open) socket.destroy();
+    for (const one of servers) one.close();
+    expect(sightings?.map(({ saw }) => saw)).to.deep.equal(['data', 'closed', 'mute']);
+    expect((sightings![0] as { data: Buffer }).data.equals(message)).to.equal(true);
   });
   it('hands over datagrams as they are, hears of a closed UDP port, and calls silence silence', async () => {
     const socket = createSocket('udp4');
