@@ -114,6 +114,8 @@ const zWritten = z.object({
   response_code: z.number(),
   time_total: z.number(),
   time_connect: z.number(),
+  num_connects: z.number().optional(),
+  ssl_verify_result: z.number().optional(),
   local_port: z.number().optional(),
 });
 
@@ -137,6 +139,8 @@ export interface CurlReport {
   totalMs: number;
   /** TCP's handshake was over. */
   connected: boolean;
+  /** What OpenSSL made of the certificate (openssl-verify(1), DIAGNOSTICS); 0: nothing to complain of, or not asked. */
+  certificate: number;
   /** The source port of the connection, where curl says it. */
   fromPort: number | null;
   /** The errno of the connection attempt; `local`: the kernel refused at once. `null`: there was none, or in words not known. */
@@ -165,8 +169,12 @@ export function readCurlReport(stderr: string): CurlReport | null {
   const heard = /^netrig-icmp (\d+) (\d+) ([0-9a-f.:]+)$/m.exec(stderr);
   return {
     totalMs: written.data.time_total * 1000,
-    connected: written.data.time_connect > 0,
-    fromPort: written.data.local_port ?? null,
+    // The time of the connection is 0 in 7.88 until TLS stands, too, and in 8.14 while it is waited for; the count is right in
+    // all of 7.74, 7.88, 8.14 and 8.21, and is 0 where nobody took the connection.
+    connected: written.data.time_connect > 0 || (written.data.num_connects ?? 0) > 0,
+    certificate: written.data.ssl_verify_result ?? 0,
+    // Where it is not known, it is 0, or -1 (8.14 and later).
+    fromPort: (written.data.local_port ?? 0) > 0 ? written.data.local_port! : null,
     connectError:
       errno === undefined || errno === ''
         ? null
@@ -243,13 +251,39 @@ function amountOf(response: HttpResponse): string {
   return Number.isInteger(announced) ? `${response.bodyBytes} of ${announced} bytes` : `${response.bodyBytes} bytes`;
 }
 
+/** OpenSSL's codes of a certificate that is not accepted (openssl-verify(1)), as what is wrong with it. */
+const certificateFlaws: Readonly<Record<number, string>> = {
+  9: 'is not valid yet',
+  10: 'has expired',
+  18: 'is self-signed',
+  19: 'ends in a root that is not trusted',
+  20: 'is of an issuer that is not trusted',
+  21: 'is of an issuer that is not trusted',
+};
+
+/** Why there is no TLS; curl ends with 60 (51 before 7.62) where the certificate is not accepted, and with 35 before there is one. */
+function whyNoTls(exit: number, certificate: number): string {
+  const refused = exit === 60 || exit === 51;
+  // curl leaves it at 1 where it holds the name against the certificate, before OpenSSL's verdict is read.
+  if (refused && certificate === 1) return ': its certificate is not for the name that was asked for';
+  const flaw = refused ? certificateFlaws[certificate] : undefined;
+  if (flaw !== undefined) return `: its certificate ${flaw}`;
+  return exit === 35 ? ': the handshake failed' : ` (curl's exit status ${exit})`;
+}
+
 /** A connection was made, and curl ended otherwise than with 0. */
-function readBroken(exit: number, what: string, from: string, response: HttpResponse | null): HttpSighting {
+function readBroken(
+  exit: number,
+  report: CurlReport,
+  what: string,
+  from: string,
+  response: HttpResponse | null,
+): HttpSighting {
   if (tlsExits.has(exit))
     return {
       saw: 'broken',
       cause: 'tls',
-      text: `no TLS session between ${from} and ${what} (curl's exit status ${exit})`,
+      text: `no TLS session between ${from} and ${what}${whyNoTls(exit, report.certificate)}`,
       status: null,
     };
   const known = exchangeExits[exit];
@@ -323,7 +357,7 @@ async function sendRequest(
       ? { saw: 'broken', cause: 'wrong-answer', text: `${what} answers ${source.label}, but not in HTTP`, status: null }
       : { saw: 'response', response };
   if (report.connected) {
-    const broken = readBroken(exit, what, source.label, response);
+    const broken = readBroken(exit, report, what, source.label, response);
     return broken.saw === 'broken' && report.fromPort !== null ? { ...broken, fromPort: report.fromPort } : broken;
   }
   const sighting = connectSightingOf(exit, report);

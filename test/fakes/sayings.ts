@@ -62,6 +62,10 @@ export interface CurlSaid {
   raw?: string;
   /** TCP's handshake was over; default: there is a status or `raw`. */
   connected?: boolean;
+  /** It was, and curl says so by its count alone, as 7.88 does until TLS stands. */
+  counted?: boolean;
+  /** OpenSSL's code of a certificate that is not accepted. */
+  certificate?: number;
   /** Of a connection that was not made: the kernel's words; `local`: said at once. */
   refused?: string;
   local?: boolean;
@@ -91,6 +95,8 @@ export function curlText(said: CurlSaid = {}): { stdout: string; stderr: string;
     errormsg: exit === 0 ? null : 'words',
     exitcode: exit,
     response_code: status ?? 0,
+    ssl_verify_result: said.certificate ?? 0,
+    num_connects: connected || said.counted ? 1 : 0,
     time_connect: connected ? 0.0004 : 0,
     time_total: 0.0021,
   });

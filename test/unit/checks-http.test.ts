@@ -186,6 +186,31 @@ describe('an http check, from what the tools said to its verdict', () => {
     { title: 'no HTTP', said: { exit: 1, raw: 'SSH-2.0-x\r\n' }, is: 'fail wrong-answer', reason: /not in HTTP/ },
     { title: 'no HTTP, and curl takes it', said: { raw: 'hello' }, is: 'fail wrong-answer', reason: /not in HTTP/ },
     { title: 'no TLS', said: { exit: 60, connected: true }, is: 'fail tls' },
+    {
+      title: 'a certificate that is self-signed',
+      said: { exit: 60, connected: true, certificate: 18 },
+      is: 'fail tls',
+      reason: /: its certificate is self-signed$/,
+    },
+    {
+      title: 'a certificate for another name',
+      said: { exit: 60, connected: true, certificate: 1 },
+      is: 'fail tls',
+      reason: /: its certificate is not for the name that was asked for$/,
+    },
+    {
+      title: 'a port without TLS',
+      said: { exit: 35, connected: true },
+      is: 'fail tls',
+      reason: /: the handshake failed$/,
+    },
+    { title: 'no TLS, and no time of the connection either', said: { exit: 60, counted: true }, is: 'fail tls' },
+    {
+      title: 'TLS that is waited for in vain over a connection without a time',
+      said: { exit: 28, counted: true },
+      is: 'fail timeout',
+      reason: /accepts the connection, but does not answer in time/,
+    },
     { title: 'a refusal', said: { exit: 7, refused: 'Connection refused' }, is: 'fail refused', reason: /refuses a/ },
     {
       title: 'a refusal, as it must be',
