@@ -32,6 +32,7 @@ import type { Case, Step } from './follow.js';
 import { finding, ownerWords } from './finding.js';
 import type { Finding } from './finding.js';
 import { elsewhere } from './explain-neighbour.js';
+import { notTranslatedBack } from './untranslated.js';
 import { inSubnet, isOwn, lookup } from './lookup.js';
 import { redirectedBy, sharedAddress, sharedMac, takenForAnother } from './explain-identity.js';
 import { holdersOf, linkNamed } from './world.js';
@@ -172,7 +173,7 @@ function stoppedInside(
   const untagged = otherVlan(steps, step);
   if (untagged) return untagged;
   if (isOwn(space, after.dst)) {
-    if (!forward) return null;
+    if (!forward) return notTranslatedBack(c, step);
     const answer = { src: after.dst, dst: packet.src, proto: c.proto };
     return (
       tracedDrop('reply', all) ??

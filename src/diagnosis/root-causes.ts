@@ -166,7 +166,8 @@ export const rootCauseCatalogue: Record<RootCause, RootCauseEntry> = {
     mend: '`iptables -t nat -A POSTROUTING -s SUBNET ! -o BRIDGE -j MASQUERADE`.',
   },
   'nat-wrong': {
-    meaning: 'A rule translates the packet to an address that nobody has, or to a port that nobody listens on.',
+    meaning:
+      'A rule translates the packet to an address that nobody has, or to a port that nobody listens on; or who translated it does not translate the answer back.',
     looksLike: '`timeout` or `refused` at a published port.',
     known: 'The packet’s addresses before and after the rule.',
     mend: 'Mend the rule’s target.',
@@ -216,7 +217,8 @@ export const rootCauseCatalogue: Record<RootCause, RootCauseEntry> = {
     mend: '`ip route add SENDER via GATEWAY` there.',
   },
   'asymmetric-way-back': {
-    meaning: 'The answer takes another way than the packet, and is lost on it.',
+    meaning:
+      'The answer takes another way than the packet, and is lost on it, or comes past who would translate it back.',
     looksLike: '`timeout`.',
     known: 'The answer was captured on its way.',
     mend: 'A route back by the way that the packet came.',

@@ -985,6 +985,45 @@ describe('Addresses that are translated on the way', () => {
     expect(found.sentence).not.to.include('besides');
   });
 
+  /** The router leads what is for the server to somebody beside the client, who answers by himself; `over`: by the router. */
+  function ledBack(over: boolean): Record<string, HostSpec> {
+    const hosts = healthy();
+    const [near, mac] = ['10.1.0.30', '02:00:00:00:00:08'];
+    const led = tcp(macs.left, mac, ends[0], near, [mark, 80], 0x02);
+    const answer = (from: string, to: string): string => tcp(from, to, near, ends[0], [80, mark], 0x12);
+    const back = over ? answer(macs.left, macs.client) : answer(mac, macs.client);
+    hosts['router']!.frames = [
+      hosts['router']!.frames![0]!,
+      frame(3000, 2, 4, led),
+      ...(over ? [frame(5500, 2, 0, answer(mac, macs.left)), frame(5700, 2, 4, back)] : []),
+    ];
+    hosts['near'] = {
+      nics: [{ name: 'eth0', mac, address: `${near}/24` }],
+      listen: ['tcp LISTEN 0 9 0.0.0.0:80 0.0.0.0:* users:(("httpd",pid=9,fd=3))'],
+      frames: [frame(4000, 2, 0, led), frame(5000, 2, 4, over ? answer(mac, macs.left) : back)],
+    };
+    hosts['client']!.frames!.push(frame(6000, 2, 0, back));
+    return hosts;
+  }
+
+  it('an answer that comes past who translated the question is told as that, with the address that it comes from', () => {
+    const found = explain(told(ledBack(false)))!;
+    expect(found).to.include({
+      rootCause: 'asymmetric-way-back',
+      sentence:
+        'the answer comes to client straight from 10.1.0.30, and client has asked 10.2.0.20: router translated the question, and the answer does not pass it',
+      mend: 'iptables -t nat -A POSTROUTING -s 10.1.0.10 -d 10.1.0.30 -j MASQUERADE, on router',
+    });
+  });
+
+  it('an answer that passes who translated the question, and is not translated back, is told as that', () => {
+    expect(explain(told(ledBack(true)))!).to.include({
+      rootCause: 'nat-wrong',
+      sentence:
+        'the answer comes to client from 10.1.0.30, and client has asked 10.2.0.20: router translated the question, and lets the answer pass without translating it back',
+    });
+  });
+
   /** The router translates the sender's address; the answer ends at another one, which has no route to that. */
   function answerTo(translated: string): Record<string, HostSpec> {
     const hosts = healthy();
