@@ -372,7 +372,7 @@ export const fileCheck = defineCheck<Spec>({
         return pass(`${spec.on} has no ${spec.path}`, {
           controls: [{ title: `the file system of ${spec.on} can be read`, held: true, seen: facts.missing }],
         });
-      return fail('absent', `${spec.on} has no ${spec.path}`, { expected: spec.path, actual: facts.missing });
+      return fail('absent', `${spec.on} has no ${spec.path}`, { expected: spec.path, actual: 'nothing has this path' });
     }
     if (spec.expect.absent)
       return fail(

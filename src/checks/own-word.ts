@@ -64,9 +64,13 @@ const rows: Readonly<Record<string, Of>> = {
     /^\/(?:proc|sys|dev)(?:\/|$)/.test((spec as { path?: string }).path ?? '')
       ? { of: `the programs of ${hosts}`, instead: '`sysctl`, `link` and `address` ask the kernel' }
       : null,
-  iptables: programs(
-    'a `port` or `ping` through the rule, with `fails: timeout` or `refused`, sees what is let through',
-  ),
+  iptables: (spec, hosts) => ({
+    of: `the programs of ${hosts}`,
+    instead:
+      (spec as { table?: string }).table === 'nat'
+        ? 'a `capture` at the other end sees with which addresses packets come'
+        : 'a `port` or `ping` through the rule, with `fails: timeout` or `refused`, sees what is let through',
+  }),
   counter: programs('a `capture` sees the packets'),
   sysctl: (spec, hosts) =>
     [...keysOf(spec, 'values'), ...keysOf(spec, 'expect')].every((key) => sysctlPath(key).startsWith('/proc/sys/net/'))
@@ -91,6 +95,33 @@ const rows: Readonly<Record<string, Of>> = {
   availability: nobody,
 };
 
+/** Kinds that connect to whatever a name means where they start. */
+const connecting = new Set(['ping', 'mtu', 'port', 'http', 'tls', 'throughput', 'availability']);
+
+/**
+ * A name that no host of the lab has means what the hosts file, or the server, of the place says where the probe starts: root there
+ * makes it mean itself, and whoever answers is then whom the name means.
+ */
+function nameWord(
+  kind: string,
+  spec: unknown,
+  lab: { hosts: { name: string }[] },
+  targets: readonly string[],
+): OwnWord | null {
+  if (!connecting.has(kind)) return null;
+  const { from, url, to } = spec as { from?: string; url?: string; to?: string };
+  const asked = to === undefined && url !== undefined ? [new URL(url).hostname.replace(/^\[|\]$/g, '')] : targets;
+  const [name] = asked.flatMap((text) => {
+    const target = parseEndpoint(text, lab);
+    return target.kind === 'name' ? [target.name] : [];
+  });
+  if (name === undefined || from === undefined) return null;
+  return {
+    of: `what ${from} takes ${name} for, by a hosts file or a server that its root may change`,
+    instead: `a \`dns\` from ${from} with the address that ${name} must have, and the same at that address from another host`,
+  };
+}
+
 /** Kinds that have a row. */
 export const judgedKinds: readonly string[] = Object.keys(rows);
 
@@ -105,6 +136,13 @@ export function ownWord(kind: CheckKind, spec: unknown, hostNames: readonly stri
   const hosts = named.length > 0 ? named.join(' and ') : 'the hosts';
   const own = rows[kind.name]?.(spec, hosts) ?? null;
   if (own !== null) return own;
+  const name = nameWord(
+    kind.name,
+    spec,
+    lab,
+    kind.endpoints(spec).flatMap(({ endpoint, role }) => (role === 'target' ? [endpoint] : [])),
+  );
+  if (name !== null) return name;
   const found = ends.flatMap((end) => (end.kind === 'container' ? [end] : []));
   if (found.length === 0) return null;
   const [first] = found;

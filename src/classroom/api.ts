@@ -257,6 +257,8 @@ export interface TaskState {
   verdict: TaskVerdict;
   /** Since when it has this verdict; `null` while `open`. */
   since: Instant | null;
+  /** It passes, and gives no points: the lab began at a later stage, and this one was done for the student. */
+  given: boolean;
   /** Rounds in which it was judged because this person asked. */
   tries: number;
   /** What became of it, for those that did not pass, as far as the author lets it be known. */
@@ -508,7 +510,14 @@ export interface StudentRow {
     /** By id of the task, hidden ones too. */
     tasks: Record<
       string,
-      { verdict: TaskVerdict; since: Instant | null; tries: number; hints: number; reason: Untrusted | null }
+      {
+        verdict: TaskVerdict;
+        given: boolean;
+        since: Instant | null;
+        tries: number;
+        hints: number;
+        reason: Untrusted | null;
+      }
     >;
     /** Values that were drawn for other students and turned up in this work: a sign of copying. They take no points. */
     others: { value: string; parameter: string; student: PersonView; where: Untrusted; text: Untrusted; at: Instant }[];

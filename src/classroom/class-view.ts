@@ -1,5 +1,5 @@
 import type { ClassView, GradesView, StudentRow, UndecidedView } from './api.js';
-import { gradeClass, pointsNow, pointsSeen, type GradingOptions } from './grades.js';
+import { gradeClass, pointsNow, pointsSeen, wasGiven, type GradingOptions } from './grades.js';
 import { othersValuesOf } from './others-values.js';
 import { exerciseFor, type Room } from './room.js';
 import type { Work } from './state.js';
@@ -57,6 +57,7 @@ function rowWork(room: Room, person: string, id: string, now: number): StudentRo
           check.id,
           {
             verdict: progress?.verdict ?? 'open',
+            given: progress?.verdict === 'pass' && wasGiven(exercise, check, work),
             since: progress?.since ?? null,
             tries: progress?.tries ?? 0,
             hints: work.hints[check.id]?.length ?? 0,

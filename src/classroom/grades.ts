@@ -74,11 +74,37 @@ export interface Graded {
  * Whether a task that passed was only ever seen to pass on labs that began at a later stage: there the solution of its stage had been
  * run for the student.
  */
-function wasGiven({ stages }: Exercise, { id, guard, stage }: GradedCheck, work: Pick<Work, 'passedFrom'>): boolean {
+export function wasGiven(
+  { stages }: Exercise,
+  { id, guard, stage }: GradedCheck,
+  work: Pick<Work, 'passedFrom'>,
+): boolean {
   const at = stages.findIndex(({ name }) => name === stage);
   const from = work.passedFrom[id] ?? [];
   if (guard || at === -1 || from.length === 0) return false;
   return from.every((begun) => stages.findIndex(({ name }) => name === begun) > at);
+}
+
+/**
+ * Tasks of stages before one that a lab may begin at, which give no points once it does: they are not done by the student, as far as
+ * was seen, and may be, on the lab that is up now.
+ *
+ * @param begun The stage at which that lab began; `null`: the first.
+ */
+export function notSeenBefore(
+  { stages, checks }: Pick<Exercise, 'stages' | 'checks'>,
+  { passedFrom }: Pick<Work, 'passedFrom'>,
+  begun: string | null,
+  to: string,
+): string[] {
+  const place = (stage: string | null): number => stages.findIndex(({ name }) => name === stage);
+  return checks
+    .filter(({ id, guard, stage }) => {
+      const at = place(stage);
+      if (guard || at === -1 || at >= place(to) || place(begun) > at) return false;
+      return !(passedFrom[id] ?? []).some((from) => place(from) <= at);
+    })
+    .map(({ id }) => id);
 }
 
 const given: Outcome = {

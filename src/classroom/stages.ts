@@ -1,3 +1,4 @@
+import { messageOf } from '../errors.js';
 import type { Exercise } from '../exercise/exercise.js';
 import { performOn } from './rounds.js';
 import { exerciseFor, type Room } from './room.js';
@@ -31,8 +32,13 @@ export async function advanceStage(room: Room, person: string, id: string): Prom
       const here = exercise.stages[stageIndexOf(exercise, work)];
       const next = exercise.stages[stageIndexOf(exercise, work) + 1];
       if (!here || !next || work.lab === null || !isDone(exercise, work, here.name)) return;
-      if (!(await setUp(room, exercise, work.lab, next.name))) return;
-      if (workOf(room.book.state, person, id).lab !== work.lab) return;
+      const { lab } = work;
+      const isTheirs = (): boolean => {
+        const now = workOf(room.book.state, person, id);
+        return now.lab === lab && now.wanted === null && !room.ending.aborted;
+      };
+      if (!(await setUp(room, exercise, lab, next.name, isTheirs))) return;
+      if (!isTheirs()) return;
       await room.book.append({ type: 'stage:reached', person, exercise: id, stage: next.name });
     }
   } finally {
@@ -40,14 +46,27 @@ export async function advanceStage(room: Room, person: string, id: string): Prom
   }
 }
 
-async function setUp(room: Room, exercise: Exercise, lab: string, stage: string): Promise<boolean> {
-  const outcomes = await performOn(
-    await room.pool.running(lab),
-    exercise,
-    (item) => item.kind === 'step' && !item.last && item.role !== 'solution' && item.stage === stage,
-    { directory: room.casts, signal: new AbortController().signal },
-  );
-  const failed = [...outcomes.values()].find(({ outcome }) => outcome.verdict !== 'pass');
-  if (failed) room.warn(`the set-up of stage ${stage} of ${exercise.id} failed: ${failed.outcome.reason}`);
-  return !failed;
+/** @param isTheirs Of a lab that goes meanwhile, or is about to, nobody needs to know that its set-up failed. */
+async function setUp(
+  room: Room,
+  exercise: Exercise,
+  lab: string,
+  stage: string,
+  isTheirs: () => boolean,
+): Promise<boolean> {
+  let problem: string | undefined;
+  try {
+    const outcomes = await performOn(
+      await room.pool.running(lab),
+      exercise,
+      (item) => item.kind === 'step' && !item.last && item.role !== 'solution' && item.stage === stage,
+      { directory: room.casts, signal: room.ending },
+    );
+    problem = [...outcomes.values()].find(({ outcome }) => outcome.verdict !== 'pass')?.outcome.reason;
+  } catch (error) {
+    problem = messageOf(error);
+  }
+  if (problem !== undefined && isTheirs())
+    room.warn(`the set-up of stage ${stage} of ${exercise.id} failed: ${problem}`);
+  return problem === undefined;
 }

@@ -3,6 +3,7 @@ import { messageOf } from '../errors.js';
 import type { StepItem } from '../scenario/scenario.js';
 import { cutText, isSameValue, mostFound, othersIn } from './others-values.js';
 import { resetHost } from './host-reset.js';
+import { lookBeforeJump } from './jump.js';
 import { performOn } from './rounds.js';
 import { exerciseFor, givenExercise, mustNotBeJudged, type Room } from './room.js';
 import { Refusal } from './problem.js';
@@ -50,6 +51,12 @@ export async function wantLab(
   }
   if (work.lab !== null && !anew) return;
   mustNotBeJudged(room, person, id);
+  if (stage !== null) {
+    await lookBeforeJump(room, person, id, stage);
+    // Meanwhile another lab may have been asked for, or something been handed in.
+    if (workOf(room.book.state, person, id).wanted !== null) return;
+    mustNotBeJudged(room, person, id);
+  }
   await room.book.append({ type: 'lab:wanted', person, exercise: id, stage });
 }
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Audience } from './api.js';
 import { resetHost } from './host-reset.js';
+import { lookBeforeJump } from './jump.js';
 import { Refusal } from './problem.js';
 import { exerciseFor, givenExercise, mustNotBeJudged, studentOf, type Room } from './room.js';
 import { workOf } from './state.js';
@@ -35,6 +36,11 @@ export async function resetFor(
     throw new Refusal('not-valid', `The exercise has no stage "${stage}".`);
   if (workOf(room.book.state, person, exercise).wanted) return;
   mustNotBeJudged(room, person, exercise);
+  if (stage !== null) {
+    await lookBeforeJump(room, person, exercise, stage);
+    if (workOf(room.book.state, person, exercise).wanted) return;
+    mustNotBeJudged(room, person, exercise);
+  }
   await room.book.append({ type: 'lab:wanted', person, exercise, stage });
 }
 

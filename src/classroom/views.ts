@@ -78,7 +78,7 @@ function measuredOf(judged: JudgedTask | undefined, level: FeedbackLevel): strin
     : null;
 }
 
-export function taskState(check: GradedCheck, work: Work, level: FeedbackLevel): TaskState {
+export function taskState(check: GradedCheck, work: Work, level: FeedbackLevel): Omit<TaskState, 'given'> {
   const progress = work.tasks[check.id];
   const opened = work.hints[check.id] ?? [];
   return {

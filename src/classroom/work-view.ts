@@ -17,6 +17,7 @@ import type {
   TaskView,
   WorkView,
 } from './api.js';
+import { wasGiven } from './grades.js';
 import { exerciseFor, givenExercise, type Room } from './room.js';
 import type { PersonState, Work } from './state.js';
 import { workKey, workOf } from './state.js';
@@ -221,7 +222,8 @@ function taskStates(room: Room, exercise: Exercise, work: Work): TaskState[] {
   const all = tellsAll(room, exercise);
   const level = all ? 'way' : (givenExercise(room, work.exercise).settings.feedback ?? exercise.feedback);
   return shownChecks(exercise, work.handIns.length > 0).map((check) => {
-    const state = taskState(check, work, level);
+    const plain = taskState(check, work, level);
+    const state = { ...plain, given: plain.verdict === 'pass' && wasGiven(exercise, check, work) };
     const why = work.tasks[check.id]?.last.why;
     if (!all || !state.feedback || !why) return state;
     const diagnosis = { sentence: harmless(why.sentence), mend: why.mend === null ? null : harmless(why.mend) };

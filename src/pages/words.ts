@@ -18,8 +18,9 @@ const verdictWords: Readonly<Record<TaskVerdict, { sign: string; word: string }>
   skipped: { sign: '–', word: 'not looked at' },
 };
 
-/** As `verdictWords`; what must stay so is not something to get done. */
-export function verdictWord(verdict: TaskVerdict, guard: boolean): { sign: string; word: string } {
+/** As `verdictWords`; what must stay so is not something to get done, and what came with the lab nobody did. */
+export function verdictWord(verdict: TaskVerdict, guard: boolean, given = false): { sign: string; word: string } {
+  if (given) return { sign: '–', word: 'came with the lab, no points' };
   if (guard && verdict === 'fail') return { sign: verdictWords.fail.sign, word: 'broken' };
   if (guard && verdict === 'pass') return { sign: verdictWords.pass.sign, word: 'holds' };
   return verdictWords[verdict];
@@ -75,11 +76,12 @@ export function roundWords(
 /** How far a list of tasks is: what must stay so is nothing to get done, and is told apart. */
 export function progressWords(
   tasks: readonly Pick<TaskView, 'id' | 'guard'>[],
-  states: readonly Pick<TaskState, 'id' | 'verdict'>[],
+  states: readonly (Pick<TaskState, 'id' | 'verdict'> & Partial<Pick<TaskState, 'given'>>)[],
 ): string {
   const verdict = (id: string): TaskVerdict => states.find((one) => one.id === id)?.verdict ?? 'open';
+  const given = (id: string): boolean => states.find((one) => one.id === id)?.given === true;
   const todo = tasks.filter(({ guard }) => !guard);
-  const done = todo.filter(({ id }) => verdict(id) === 'pass').length;
+  const done = todo.filter(({ id }) => verdict(id) === 'pass' && !given(id)).length;
   const broken = tasks.filter(({ id, guard }) => guard && verdict(id) === 'fail').length;
   return [
     ...(todo.length > 0 ? [`${done} of ${todo.length} done`] : []),

@@ -7,16 +7,24 @@ import { exerciseOf } from '../../src/exercise/exercise.js';
 import type { ClassEventBody } from '../../src/classroom/events.js';
 import { gradeClass, gradescopeResults, pointsNow, wideCsv } from '../../src/classroom/grades.js';
 import { stepsAgain } from '../../src/classroom/host-reset.js';
+import { lookBeforeJump } from '../../src/classroom/jump.js';
 import { guided, playedTitle } from '../../src/classroom/play.js';
 import { applyEvent, emptyState, workOf, type ClassState } from '../../src/classroom/state.js';
 import type { Room } from '../../src/classroom/room.js';
 import { zMinutes } from '../../src/classroom/routes.js';
-import { leaveLab } from '../../src/classroom/student.js';
+import { leaveLab, wantLab } from '../../src/classroom/student.js';
 import { decide, endFor, resetFor } from '../../src/classroom/teacher.js';
 import { openTerminals } from '../../src/classroom/terminals.js';
 import { stepsOf, stepStanding, stepsToRun } from '../../src/classroom/work-view.js';
 import type { Verdict } from '../../src/model/verdict.js';
-import { audienceWords, roundWords, standing, timeGivenWords, verdictWord } from '../../src/pages/words.js';
+import {
+  audienceWords,
+  progressWords,
+  roundWords,
+  standing,
+  timeGivenWords,
+  verdictWord,
+} from '../../src/pages/words.js';
 import { loadScenarioText } from '../../src/scenario/load.js';
 import { lab } from './scenario-fixtures.js';
 
@@ -305,6 +313,77 @@ describe('A lab that begins at a later stage', () => {
     expect(graded(after(...lab1('k1', 'there'), ...handIn)).points).to.equal(8);
   });
 
+  describe('asked for while another one is up', () => {
+    let state: ClassState;
+    let written: ClassEventBody[];
+    let judge: (round: string) => ClassEventBody | null;
+    let room: Room;
+
+    function happen(event: ClassEventBody): Promise<void> {
+      written.push(event);
+      applyEvent(state, { v: 1, n: state.n + 1, t: '2026-01-01T00:00:00.000Z', ...event });
+      const next = event.type === 'round:asked' ? judge(event.round) : null;
+      if (next) setImmediate(() => void happen(next));
+      return Promise.resolve();
+    }
+
+    function begin(...events: ClassEventBody[]): void {
+      state = after(...events, { type: 'person:known', person: 'ada', name: 'Ada', role: 'student' });
+      written = [];
+      room = {
+        solo: false,
+        ending: new AbortController().signal,
+        exercises: new Map([['x', { settings, of: () => staged, example: staged }]]),
+        book: { state, append: happen },
+      } as unknown as Room;
+    }
+    const types = (): string[] => written.map(({ type }) => type);
+
+    beforeEach(() => {
+      judge = (round) => ({ type: 'round:judged', round, results: { [first]: judged('pass') } });
+    });
+
+    it('has what was done on that one looked at before, and gives its points', async () => {
+      begin(...lab1('k1', null));
+      await wantLab(room, 'ada', 'x', 'back', true);
+      expect(types()).to.deep.equal(['round:asked', 'round:judged', 'lab:wanted']);
+      expect(written[0]).to.deep.include({ kind: 'try', tasks: [first] });
+      for (const event of lab1('k2', 'back').slice(1)) void happen(event);
+      for (const event of handIn) void happen(event);
+      expect(graded(state).points).to.equal(8);
+    });
+
+    it('has nothing looked at that was seen before, or that the lab came with', async () => {
+      begin(...lab1('k1', null), { type: 'watched', ...about, results: { [first]: judged('pass') } });
+      await wantLab(room, 'ada', 'x', 'back', true);
+      begin(...lab1('k1', 'back'));
+      await wantLab(room, 'ada', 'x', 'back', true);
+      begin(...lab1('k1', null));
+      await wantLab(room, 'ada', 'x', null, true);
+      begin(...lab1('k1', null));
+      await wantLab(room, 'ada', 'x', 'there', true);
+      expect(types()).to.deep.equal(['lab:wanted']);
+    });
+
+    it('waits for a look that takes long, and has none done twice', async () => {
+      begin(...lab1('k1', null));
+      judge = () => null;
+      const late = async (): Promise<string> =>
+        lookBeforeJump(room, 'ada', 'x', 'back', 1).then(
+          () => 'looked at',
+          (error: unknown) => (error as Error).message,
+        );
+      expect(await late()).to.contain('your lab is as it was');
+      expect(await late()).to.contain('your lab is as it was');
+      expect(types()).to.deep.equal(['round:asked']);
+      const [asked] = written;
+      if (asked?.type !== 'round:asked') throw new Error('no round was asked for');
+      await happen({ type: 'round:judged', round: asked.round, results: { [first]: judged('pass') } });
+      expect(await late()).to.equal('looked at');
+      expect(types()).to.deep.equal(['round:asked', 'round:judged']);
+    });
+  });
+
   it('leaves the last word to the teacher', () => {
     const decided: ClassEventBody = {
       type: 'decided',
@@ -325,6 +404,16 @@ describe('Words of the pages', () => {
     expect(verdictWord('fail', false).word).to.equal('not yet');
     expect(verdictWord('pass', false).word).to.equal('done');
     expect(verdictWord('open', true).word).to.equal(verdictWord('open', false).word);
+  });
+
+  it('call a task that came with the lab no task that was done', () => {
+    expect(verdictWord('pass', false, true)).to.deep.equal({ sign: '–', word: 'came with the lab, no points' });
+    const tasks = ['a', 'b'].map((id) => ({ id, guard: false }));
+    const states = [
+      { id: 'a', verdict: 'pass' as const, given: true },
+      { id: 'b', verdict: 'pass' as const, given: false },
+    ];
+    expect(progressWords(tasks, states)).to.equal('1 of 2 done');
   });
 
   it('say that somebody handed in beside that they ask for help', () => {

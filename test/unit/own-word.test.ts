@@ -20,6 +20,10 @@ describe('Whose word a check takes', () => {
 
   it('is nobody’s where netrig’s own tools see what is asked', () => {
     for (const check of [
+      'http: { from: node1, url: "http://node2/", expect: { status: 200 } }',
+      'http: { from: node1, url: "http://shop/", to: node2, expect: { status: 200 } }',
+      'port: { from: node1, to: 10.0.0.2, port: 80 }',
+      'dns: { from: node1, name: shop, expect: { addresses: [10.0.0.2] } }',
       'ping: { from: node1, to: node2 }',
       'http: { from: node1, url: "http://10.0.0.2/", expect: { status: 200 } }',
       'file: { on: node1, path: /etc/hosts, expect: { type: file } }',
@@ -27,6 +31,24 @@ describe('Whose word a check takes', () => {
       'route: { on: node1, to: default, expect: { via: 10.0.0.1 } }',
     ])
       expect(of(check), check).to.equal(null);
+  });
+
+  it('is that of whoever says what a name means, where the name is no host of the lab', () => {
+    const word = 'what node1 takes shop for, by a hosts file or a server that its root may change';
+    expect(of('http: { from: node1, url: "http://shop:8080/", expect: { status: 200 } }')).to.equal(word);
+    expect(of('ping: { from: node1, to: shop }')).to.equal(word);
+    expect(of('port: { from: node1, to: shop, port: 80 }')).to.equal(word);
+  });
+
+  it('of rules that translate is not to be asked of a filter', () => {
+    const steps = (table: string): string =>
+      `  - { check: it, iptables: { on: node1, table: ${table}, chain: OUTPUT, rule: { jump: DROP }, expect: { absent: true } } }`;
+    const instead = (table: string): string => {
+      const item = loadScenarioText(lab(steps(table)), '/labs/lab.yaml').scenarios[0]!.items.at(-1) as CheckItem;
+      return ownWord(item.type, item.spec, ['node1', 'node2'])!.instead;
+    };
+    expect(instead('nat')).to.contain('`capture`');
+    expect(instead('filter')).to.contain('`fails: timeout`');
   });
 
   it('is a host’s own where its programs, its engine or its daemons are asked', () => {

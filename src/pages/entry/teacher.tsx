@@ -67,7 +67,7 @@ function Tasks({ exercise, work }: { exercise: ClassView['exercises'][number]; w
     <ul class="tasks">
       {exercise.tasks.map(({ id, title, guard, hidden }) => {
         const state = work.tasks[id];
-        const { sign, word } = verdictWord(state?.verdict ?? 'open', guard);
+        const { sign, word } = verdictWord(state?.verdict ?? 'open', guard, state?.given);
         return (
           <li key={id} class={state?.verdict ?? 'open'}>
             <span class="sign" aria-hidden="true">

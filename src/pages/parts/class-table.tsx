@@ -29,7 +29,7 @@ function inOrder(students: readonly StudentRow[], exercise: string): StudentRow[
 function TaskCell({ work, id, guard }: { work: Work | undefined; id: string; guard: boolean }) {
   const task = work?.tasks[id];
   const verdict = task?.verdict ?? 'open';
-  const { sign, word } = verdictWord(verdict, guard);
+  const { sign, word } = verdictWord(verdict, guard, task?.given);
   const more = task
     ? [task.tries > 0 && count(task.tries, 'try', 'tries'), task.hints > 0 && count(task.hints, 'hint')]
     : [];
@@ -152,7 +152,8 @@ function Table({ view, exercise, chosen, choose }: ClassTableProps) {
           <th scope="row">Done</th>
           <td />
           {exercise.tasks.map(({ id, guard }) => {
-            const done = view.students.filter((row) => workAt(row, exercise.id)?.tasks[id]?.verdict === 'pass').length;
+            const states = view.students.map((row) => workAt(row, exercise.id)?.tasks[id]);
+            const done = states.filter((state) => state?.verdict === 'pass' && !state.given).length;
             return (
               <td
                 key={id}

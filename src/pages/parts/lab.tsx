@@ -63,7 +63,7 @@ export function LabBar({ page, view, work }: { page: Page; view: ExerciseView; w
           {view.checkpoints.length > 0 && !view.may.steps && (
             <p class="dim">
               At the start of a stage, all before it is done for you: for tasks of those stages you get points only
-              where they had turned green before.
+              where they had turned green before. What you did is looked at once more before your lab goes.
             </p>
           )}
         </details>

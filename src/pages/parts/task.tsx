@@ -105,7 +105,7 @@ export interface TaskProps {
 
 export function Task({ task, state, page, work, check }: TaskProps) {
   const verdict = state?.verdict ?? 'open';
-  const { sign, word } = verdictWord(verdict, task.guard);
+  const { sign, word } = verdictWord(verdict, task.guard, state?.given);
   const opened = state?.hintsOpened ?? [];
   const asked = work.round?.tasks.includes(task.id) ? work.round : null;
   const hintAsked = useRef(false);
