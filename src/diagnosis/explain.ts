@@ -25,7 +25,7 @@ import {
 import type { Onward } from './explain-route.js';
 import { droppedAround } from './explain-filter.js';
 import { lostInTunnel, remoteOf, stuckInTunnel } from './explain-tunnel.js';
-import { stuckInSwitch, switchOf } from './explain-switch.js';
+import { floodedAstray, stuckInSwitch, switchOf } from './explain-switch.js';
 import { circling, usedUp } from './explain-ttl.js';
 import { hopsOf } from './follow.js';
 import type { Case, Step } from './follow.js';
@@ -333,7 +333,7 @@ function whereItEnds(c: Case, steps: readonly Step[], name: string, all: readonl
   const below = last.link.kind === 'vxlan' ? lostBelowTunnel(c, last) : null;
   if (below) return below;
   const counted = countedDrop(last.space, name === 'it' ? 'forward' : 'reply', last.packet, 'out');
-  return counted ?? lostBehind(c, last, name);
+  return counted ?? lostBehind(c, last, name) ?? floodedAstray(c, steps, last, name);
 }
 
 /** Nothing was seen to leave the source. */

@@ -1,5 +1,5 @@
 import { joinTables, parseTable } from '../facts/ovs-table.js';
-import type { OvsBridge } from '../facts/ovs-table.js';
+import type { OvsBridge, OvsRow } from '../facts/ovs-table.js';
 
 export interface SwitchPort {
   name: string;
@@ -9,6 +9,8 @@ export interface SwitchPort {
   trunks: number[];
   /** `vxlan`, `patch`, `internal`, …; `''` for a device of the host. */
   type: string;
+  /** Of a patch port: the port of another bridge that it is joined to. */
+  peer: string | null;
   /** Why ovs-vswitchd could not open the device. */
   error: string | null;
 }
@@ -32,12 +34,20 @@ export interface Switch {
   running: boolean;
 }
 
+/** The other end of a patch port (ovs-vswitchd.conf.db(5), Patch Options). */
+function peerNamed(face: OvsRow | undefined): string | null {
+  const options = face?.['type'] === 'patch' ? face['options'] : null;
+  const peer = typeof options === 'object' && options !== null ? (options as Record<string, unknown>)['peer'] : null;
+  return typeof peer === 'string' ? peer : null;
+}
+
 function portsOf({ ports }: OvsBridge): SwitchPort[] {
   return ports.map(({ name, row, interfaces }) => ({
     name,
     tag: typeof row['tag'] === 'number' ? row['tag'] : null,
     trunks: Array.isArray(row['trunks']) ? row['trunks'].filter((one) => typeof one === 'number') : [],
     type: typeof interfaces[0]?.['type'] === 'string' ? interfaces[0]['type'] : '',
+    peer: peerNamed(interfaces[0]),
     error: typeof interfaces[0]?.['error'] === 'string' ? interfaces[0]['error'] : null,
   }));
 }

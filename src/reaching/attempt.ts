@@ -17,6 +17,7 @@ import { keptApart } from '../places/kept-apart.js';
 import { isVantage, parseEndpoint } from '../places/endpoint.js';
 import type { Vantage } from '../places/vantage.js';
 import { resolveProbe } from '../probes/probe-ends.js';
+import { sendUnlimited } from './limited-refusals.js';
 import { plannedOwner } from '../probes/target.js';
 import type { ResolvedTarget } from '../probes/target.js';
 
@@ -299,7 +300,13 @@ export async function attemptBetween(
       const { source, target } = ends;
       const leftMs = context.timeLeftMs();
       const isOwn = await watchTarget(context, source, target, prober.service.proto);
-      const answer = await prober.send(source, target);
+      const answer = await sendUnlimited(context, {
+        host: source.host.name,
+        proto: prober.service.proto,
+        mustFail: prober.fails !== null,
+        waitMs: prober.waitMs,
+        send: () => prober.send(source, target),
+      });
       const sent = spokeAsTarget(answer, target) ? { ...answer, answerer: await isOwn() } : answer;
       await context.probeOver?.();
       const tooLate = outOfTime(context, prober, sent, leftMs);

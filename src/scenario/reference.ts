@@ -240,6 +240,7 @@ export function scenarioReferenceMarkdown(kinds: Kinds = builtInKinds): string {
     '### Causes',
     'What a probe can meet, in `expect: { fails: … }` and in the hints of exercises. Of several, any will do: `fails: [timeout, host-unreachable]`.',
     rowsOfWords('Cause', probeCauses, probeCauseMeanings),
+    'Linux sends a host about one ICMP error a second. A probe that must fail and meets silence soon after such an error is sent again after two quiet seconds, so that its cause does not depend on the checks before it.',
     '### Capabilities',
     'What `requires` may name; `netrig doctor --provider NAME` says which of them are here. What the chosen provider or the machine lacks makes a scenario *skipped*; a name that no provider knows is a mistake in the file. Of machines that exist (`ssh`), also `machine:NAME`: it answers.',
     rowsOfWords('Capability', namedCapabilities, capabilityMeanings),
