@@ -4,7 +4,7 @@ import { atStart } from '../exercise/views.js';
 import type { Exercise } from '../exercise/exercise.js';
 import { takeDown } from '../labs/down.js';
 import { bringUp } from '../labs/up.js';
-import { holderLife, listRecords, readRecord } from '../lab/store.js';
+import { hasRecord, holderLife, listRecords, readRecord } from '../lab/store.js';
 import type { RunEventBody } from '../model/events.js';
 import type { ResourceLimits } from '../model/size.js';
 import type { IsolationWish, LabRecord, RunningLab } from '../providers/provider.js';
@@ -85,6 +85,8 @@ export function createLabPool(options: LabPoolOptions): LabPool {
   return new Labs(options);
 }
 
+type HolderRecord = Pick<LabRecord, 'holder' | 'space'>;
+
 interface Making {
   /** What it is at. */
   what: string;
@@ -95,6 +97,8 @@ interface Making {
 class Labs implements LabPool {
   private readonly making = new Map<string, Making>();
   private readonly ending = new Map<string, Promise<void>>();
+  /** Of labs that are up, by their ids: what `look` has to know of each. */
+  private readonly records = new Map<string, HolderRecord>();
   private readonly timer: NodeJS.Timeout;
   private closed = false;
   /** Something could not be written down: it is tried again a little later. */
@@ -312,13 +316,23 @@ class Labs implements LabPool {
     await takeDown(record).catch((error: unknown) => this.options.warn(`${record.id}: ${messageOf(error)}`));
   }
 
+  /** Whether what holds a lab lives. A record is read once: who holds the lab stays the same, and ends with it. */
+  private lives(lab: string): boolean {
+    if (!hasRecord(lab)) return false;
+    const record = this.records.get(lab) ?? listRecords().find(({ id }) => id === lab);
+    if (!record) return false;
+    if (!this.records.has(lab))
+      this.records.set(lab, { holder: record.holder, ...(record.space ? { space: record.space } : {}) });
+    return holderLife(record) !== 'dead';
+  }
+
   /** Labs whose holder died are labs no more. */
   private look(): void {
-    const records = new Map(listRecords().map((record) => [record.id, record]));
-    for (const { key, lab, state } of this.live()) {
-      if (state !== 'up' || this.ending.has(key)) continue;
-      const record = records.get(lab!);
-      if (record && holderLife(record) !== 'dead') continue;
+    const up = this.live().filter(({ state }) => state === 'up');
+    const known = new Set(up.map(({ lab }) => lab));
+    for (const lab of this.records.keys()) if (!known.has(lab)) this.records.delete(lab);
+    for (const { key, lab } of up) {
+      if (this.ending.has(key) || this.lives(lab!)) continue;
       this.options.warn(`the lab ${lab} is gone`);
       void this.end(key, 'the lab is gone: what held it ended');
     }

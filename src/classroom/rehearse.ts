@@ -55,7 +55,9 @@ const solvingAtOnce = 8;
 /** Within so long all hand in, evenly, ms: nor do they all press a button in the same second. */
 const handingInMs = 10_000;
 /** For what the boot left to do, ms; and how long nobody does anything while the processors are looked at. */
-const settleMs = 10_000;
+const settleMs = 30_000;
+/** Between two looks at the memory that is left, ms. */
+const memoryMs = 500;
 const restMs = 20_000;
 
 /** Ticks of all processors that were not idle, and all of them. From proc_stat(5): user nice system idle iowait … */
@@ -238,7 +240,7 @@ export async function rehearse(file: ClassFile, exercise: string, options: Rehea
   });
   const { room } = classroom;
   let least = available();
-  const watch = setInterval(() => (least = Math.min(least, available())), 200);
+  const watch = setInterval(() => (least = Math.min(least, available())), memoryMs);
   const first = ticks();
   let idle = 0;
   let each = 0;

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
@@ -101,6 +101,11 @@ function recordIn(directory: string): LabRecord | null {
   }
 }
 
+/** Whether there is that lab, for whoever asks often: it is not read. */
+export function hasRecord(id: string): boolean {
+  return existsSync(join(labDirectory(id), recordName));
+}
+
 /** Throws NETRIG_LAB_UNKNOWN. */
 export function readRecord(id: string): LabRecord {
   const record = recordIn(labDirectory(id));
@@ -134,7 +139,7 @@ export async function removeRecord(id: string): Promise<void> {
 }
 
 /** What is known of the process that holds the lab. */
-export function holderLife(record: LabRecord): Life {
+export function holderLife(record: Pick<LabRecord, 'holder' | 'space'>): Life {
   return lifeOf(record.holder, record.space ?? ownPidSpace());
 }
 

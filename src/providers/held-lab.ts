@@ -236,10 +236,15 @@ export interface GreetedStreams {
   close(): void;
 }
 
-export function greetedStreams(): GreetedStreams {
+/**
+ * @param byOthers The lab is held for others, each of whom connects by themselves: a stream that nobody takes would only keep an sshd of
+ * its host busy, and wake the host once it is dropped.
+ */
+export function greetedStreams(byOthers = false): GreetedStreams {
   const streams = new Map<string, Duplex>();
   return {
     keep(host, stream) {
+      if (byOthers) return void stream.destroy();
       streams.set(host, stream);
       const forget = (): void => {
         if (streams.get(host) !== stream) return;

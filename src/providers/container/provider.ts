@@ -232,7 +232,7 @@ async function bring(
     hosts: {},
   };
   const record = newRecord(id, 'container', plan, access, options);
-  const greeted = greetedStreams();
+  const greeted = greetedStreams(options.detached === true);
   const { containerFaults } = await import('./faults.js');
   let faults: LabFaults | undefined;
   return holdLab(record, options, {

@@ -203,8 +203,8 @@ interface BootedHosts {
   closeConsoles(): void;
 }
 
-function bootedHosts(access: LocalAccess): BootedHosts {
-  const greeted = greetedStreams();
+function bootedHosts(access: LocalAccess, detached: boolean): BootedHosts {
+  const greeted = greetedStreams(detached);
   const guards = new Map<string, ProcessIdentity>();
   const uplinks = new Map<string, ProcessIdentity[]>();
   const watch = watchAll();
@@ -243,7 +243,7 @@ async function bring(
   const keys = generateLabKeys(id);
   const access: LocalAccess = { ...ownPidSpace(), privateKey: keys.privateKey, hostKey: keys.hostPublicKey, hosts: {} };
   const record = newRecord(id, 'local', plan, access, options);
-  const book = bootedHosts(access);
+  const book = bootedHosts(access, options.detached === true);
   const { greeted, watch } = book;
   const power = powerOf(record, book.add);
   let ids: IdRange[] = [];
