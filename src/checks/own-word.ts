@@ -117,7 +117,7 @@ function nameWord(
   });
   if (name === undefined || from === undefined) return null;
   return {
-    of: `what ${from} takes ${name} for, by a hosts file or a server that its root may change`,
+    of: `what ${from} takes ${name} for, by its hosts file or a name server`,
     instead: `a \`dns\` from ${from} with the address that ${name} must have, and the same at that address from another host`,
   };
 }

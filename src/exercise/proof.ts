@@ -14,7 +14,7 @@ export const flawMeanings = {
   'never-passes': 'a task is not done by the solution',
   'guard-broken-by-solution': 'a guard is broken by the solution',
   'works-once': 'the solution does a task on one lab and not on another one',
-  'passes-early': 'a task of a later stage is done by the solution of an earlier one',
+  'passes-early': 'a task of a later stage is done by the solution of an earlier one, or by some of its steps',
   'stage-not-solved': 'a task is done by the solution of a later stage only',
   'line-unnoticed': 'the solution does without one of its lines, and no task notices',
 } as const;

@@ -126,6 +126,52 @@ describe('what labs of an exercise show', () => {
   });
 });
 
+describe('a stage that is cut in the midst', () => {
+  const { exercise } = read(
+    lab(
+      `  - { step: take down, role: solution, stage: look, on: node1, run: "true" }
+  - { step: put up, role: solution, stage: look, on: node1, run: "true" }
+  - { step: close, role: solution, stage: mend, on: node1, run: "true" }
+  - { step: tidy, role: solution, stage: mend, on: node1, run: "true" }
+  - { check: open, stage: look, points: 1, ping: { from: node1, to: node2 } }
+  - { check: shut, stage: mend, points: 1, ping: { from: node2, to: node1, expect: { fails: timeout } } }
+  - { check: holds, stage: mend, points: 1, guard: true, ping: { from: node1, to: node1 } }`,
+      'exercise: { text: Mend it., stages: { look: Look, mend: Mend } }\n',
+    ),
+  );
+  const [open, shut] = exercise.checks.map(({ id }) => id) as [string, string];
+  const { scenario, rounds } = stageByStage(exercise);
+  const flaws = (amidst: Verdict): string[] =>
+    names(
+      roundFlaws(
+        exercise,
+        rounds,
+        (round) => {
+          const verdict = (task: string): Verdict =>
+            round.part ? amidst : round.whole || (task === open && round.solved.includes('look')) ? 'pass' : 'fail';
+          return new Map([...round.ids.keys()].map((task) => [task, { verdict: verdict(task), reason: 'so' }]));
+        },
+        [],
+      ),
+    );
+
+  it('is looked at after each of its steps but the last, for tasks of later stages alone', () => {
+    const amidst = rounds.filter(({ part }) => part);
+    expect(amidst.map(({ after, ids }) => [after, ...ids.keys()])).to.deep.equal([
+      ['the step “take down” of stage look, which is not done yet', shut],
+    ]);
+    const order = scenario.items.map(({ id, title }) => (title.startsWith('shut') ? id : title));
+    expect(order.indexOf(amidst[0]!.ids.get(shut)!)).to.equal(order.indexOf('take down') + 1);
+    expect(order.indexOf('put up')).to.equal(order.indexOf('take down') + 2);
+  });
+
+  it('has no task of a later stage done; that one cannot be judged yet is no flaw', () => {
+    expect(flaws('pass')).to.deep.equal(['passes-early:12']);
+    expect(flaws('fail')).to.deep.equal([]);
+    expect(flaws('inconclusive')).to.deep.equal([]);
+  });
+});
+
 describe('the stages of an exercise, on one lab', () => {
   const staged = (between = '') =>
     read(

@@ -34,7 +34,7 @@ describe('Whose word a check takes', () => {
   });
 
   it('is that of whoever says what a name means, where the name is no host of the lab', () => {
-    const word = 'what node1 takes shop for, by a hosts file or a server that its root may change';
+    const word = 'what node1 takes shop for, by its hosts file or a name server';
     expect(of('http: { from: node1, url: "http://shop:8080/", expect: { status: 200 } }')).to.equal(word);
     expect(of('ping: { from: node1, to: shop }')).to.equal(word);
     expect(of('port: { from: node1, to: shop, port: 80 }')).to.equal(word);
