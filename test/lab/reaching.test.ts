@@ -216,6 +216,32 @@ describe('reaching, on a real router', function () {
         await comesTo({ verdict: 'pass', reason: /fd00:1::11/ }, pingCheck, { from: 'guest', to: 'near', family: 6 });
       },
     ));
+  it('all pairs are probed at the addresses that hosts have, also where the plan says others, or none', async () => {
+    const all = { groups: { all: ['guest', 'near'] } };
+    const passes = async (more: object = {}): Promise<void> => {
+      await comesTo({ verdict: 'pass', reason: /All 2 pairs/ }, reachCheck, { ...all, ...more });
+    };
+    const has = (address: string, before: string): string =>
+      `ip addr del ${before}/24 dev eth0 && ip addr add ${address}/24 dev eth0 && ip route replace default via 10.1.0.1`;
+    const other = ['ip addr add 10.1.0.11/32 dev eth0', 'ip addr del 10.1.0.11/32 dev eth0'] as [string, string];
+    await during('near', [has('10.1.0.21', '10.1.0.11'), has('10.1.0.11', '10.1.0.21')], async () => {
+      // The address of the plan is another one's now, who would answer for it.
+      await during('router', other, passes);
+      await comesTo({ verdict: 'fail', cause: 'present' }, reachCheck, { groups: { one: ['guest'], other: ['near'] } });
+      const drop = (verb: string): string =>
+        `iptables ${verb} INPUT -i eth0 -d 10.1.0.21 -p icmp --icmp-type 8 -j DROP`;
+      await during('near', [drop('-A'), drop('-D')], async () => {
+        await comesTo(
+          { verdict: 'fail', cause: 'timeout', reason: /^1 of 2 pairs .*guest → near: timeout/ },
+          reachCheck,
+          all,
+        );
+      });
+    });
+    await run('guest', 'ip -6 addr replace fd00:2::10/64 dev eth0 nodad');
+    const six = (verb: string): string => `ip -6 addr ${verb} fd00:2::11/64 dev eth0 nodad`;
+    await during('near', [six('add'), six('del').replace(' nodad', '')], () => passes({ family: 6 }));
+  });
   it('TCP is asked for its answer, and what it says is matched', async () => {
     const talk = { from: 'guest', to: 'db', port: 5432, send: 'who is there\n' };
     await comesTo({ verdict: 'pass' }, portCheck, { ...talk, expect: { receive: { contains: 'who is' } } });
