@@ -434,8 +434,8 @@ export type LiveMessage =
   | { type: 'session'; session: SessionView }
   | { type: 'work'; work: WorkView }
   | { type: 'class'; class: ClassView }
-  /** The server ends: come again, with a new ticket, after a second. */
-  | { type: 'bye' };
+  /** The server ends: come again, with a new ticket, after a second; `over`: there is nothing to come to any more. */
+  | { type: 'bye'; over: boolean };
 
 /**
  * GET terminal, upgraded; `?cols=C&rows=R` is the size of a new shell. `&from=N&shell=ID` after a break goes on at byte N of the

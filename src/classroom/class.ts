@@ -231,6 +231,8 @@ export async function startClass(file: ClassFile, options: StartOptions): Promis
   makeDirectorySync(directory, 0o700);
   const exercises = exercisesOf(file, directory);
   hold(directory, file.file);
+  // Of a `stop` that was killed.
+  rmSync(join(directory, stoppingName), { force: true });
   const free = (): void => rmSync(join(directory, holdingName), { force: true });
   try {
     const classroom = createClassroom({
@@ -265,7 +267,7 @@ export async function startClass(file: ClassFile, options: StartOptions): Promis
       directory,
       async end() {
         orders.close();
-        await server.close();
+        await server.close(existsSync(join(directory, stoppingName)));
         await begun;
         await classroom.close();
         await room.book.append({ type: 'class:ended' });
@@ -278,6 +280,9 @@ export async function startClass(file: ClassFile, options: StartOptions): Promis
     throw error;
   }
 }
+
+/** A file in the class’s directory: who ends the server now ends the class for good, and open pages are told so. */
+const stoppingName = 'stopping';
 
 /** Time that a class process has to end, ms. */
 const endMs = 60_000;
@@ -292,8 +297,12 @@ export async function stopClass(file: ClassFile, options: { warn(text: string): 
   if (!existsSync(join(directory, recordName))) throw neverStarted(file);
   const holding = holderOf(directory);
   if (holding) {
+    const stopping = join(directory, stoppingName);
+    writeFileSync(stopping, '');
     signalProcess(holding.holder, 'SIGTERM');
-    if ((await waitUntilGone([holding.holder], endMs)).length > 0)
+    const left = await waitUntilGone([holding.holder], endMs);
+    rmSync(stopping, { force: true });
+    if (left.length > 0)
       throw new NetrigError(
         'NETRIG_CLASS_RUNNING',
         `Process ${holding.holder.pid}, which holds the class, does not end.`,

@@ -10,7 +10,8 @@ export interface Hub {
   join(socket: WebSocket, person: string): void;
   /** Something changed that no event tells. */
   changed(person: string | null, exercise: string | null): void;
-  close(): void;
+  /** @param over The class has ended, not only its server. */
+  close(over: boolean): void;
 }
 
 /** Between two messages of a page, ms: changes that come together are told together. */
@@ -101,9 +102,9 @@ export function createHub(room: Room): Hub {
       tell(page);
     },
     changed,
-    close() {
+    close(over) {
       clearInterval(timer);
-      for (const page of pages) send(page, { type: 'bye' });
+      for (const page of pages) send(page, { type: 'bye', over });
     },
   };
 }

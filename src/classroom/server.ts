@@ -38,7 +38,8 @@ export interface ServerOptions {
 export interface ClassServer {
   /** How browsers reach it, without a slash at the end. */
   url: string;
-  close(): Promise<void>;
+  /** @param over The class has ended, not only its server: open pages say so, and try no more. */
+  close(over?: boolean): Promise<void>;
 }
 
 /** What routes and sockets know of the server. */
@@ -201,8 +202,8 @@ export async function serveClass({ room, listen, name, pages, newLink }: ServerO
   origins = originsOf(listen, port);
   return {
     url: addressOf(listen, port),
-    async close() {
-      endSockets();
+    async close(over = false) {
+      endSockets(over);
       await app.close();
     },
   };

@@ -11,7 +11,7 @@ import type { Serving } from './server.js';
 import type { PersonState } from './state.js';
 import { workOf } from './state.js';
 import { mayType } from './teacher.js';
-import { joinShell, type TerminalTicket } from './terminal-socket.js';
+import { joinShell, sayOver, type TerminalTicket } from './terminal-socket.js';
 import { terminalsOf } from './work-view.js';
 
 /** How long a ticket holds, s. */
@@ -78,12 +78,13 @@ function watchOver(socket: WebSocket): void {
 }
 
 /** The two kinds of sockets, and the tickets for them. Returns what says good-bye to all of them. */
-export function addSockets(app: FastifyInstance, serving: Serving): () => void {
+export function addSockets(app: FastifyInstance, serving: Serving): (over: boolean) => void {
   const { room } = serving;
   const tickets = createTickets<Ticket>(ticketSeconds * 1000, mostTickets);
   const hub: Hub = createHub(room);
   /** With whose they are, and by which session they came. */
   const open = new Map<WebSocket, { person: string; session: string }>();
+  const terminals = new WeakSet<WebSocket>();
   const admitted = new WeakMap<FastifyRequest, Ticket>();
   // Who is let in no more is cut off at once: a good-bye would be waited for.
   const cutOff = (which: (one: { person: string; session: string }) => boolean): void => {
@@ -136,11 +137,13 @@ export function addSockets(app: FastifyInstance, serving: Serving): () => void {
   app.get(routes.terminal, { websocket: true, preValidation: admit('terminal') }, (socket, request) => {
     const ticket = admitted.get(request) as TerminalTicket;
     begin(socket, ticket.person, request);
+    terminals.add(socket);
     joinShell(room, socket, ticket, request.query as Record<string, string | undefined>);
   });
-  return () => {
-    hub.close();
+  return (over) => {
+    hub.close(over);
     for (const socket of open.keys()) {
+      if (over && terminals.has(socket)) sayOver(socket);
       socket.close(1001);
       setTimeout(() => socket.terminate(), goodbyeMs).unref();
     }

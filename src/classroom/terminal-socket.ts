@@ -88,6 +88,12 @@ export function joinShell(
   });
 }
 
+/** The class has ended: its labs and terminals go away. */
+export function sayOver(socket: WebSocket): void {
+  const message: TerminalFromServer = { type: 'ended', why: 'gone', message: 'The class has ended.' };
+  if (socket.readyState === socket.OPEN) socket.send(JSON.stringify(message));
+}
+
 class PageTerminal {
   private shell: string | null = null;
   /** Typed before the shell was there. */

@@ -85,6 +85,8 @@ export interface LiveEvents {
   connected(connected: boolean): void;
   /** This person is not in any more. */
   out(): void;
+  /** The class has ended: nothing is tried again. */
+  over(): void;
 }
 
 /** Keeps the live socket open, whatever becomes of the network or the server. The answer ends that. */
@@ -112,7 +114,13 @@ export function followLive(events: LiveEvents): () => void {
       attempt = 0;
       events.connected(true);
     });
-    socket.addEventListener('message', ({ data }) => events.message(JSON.parse(String(data)) as LiveMessage));
+    socket.addEventListener('message', ({ data }) => {
+      const message = JSON.parse(String(data)) as LiveMessage;
+      if (message.type !== 'bye') return events.message(message);
+      if (!message.over) return;
+      ended = true;
+      events.over();
+    });
     socket.addEventListener('close', again, { once: true });
   };
   void open();

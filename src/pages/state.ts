@@ -9,6 +9,8 @@ export interface PageState {
   work: Readonly<Record<string, WorkView>>;
   class: ClassView | null;
   connected: boolean;
+  /** The class has ended: what is shown is how it was then. */
+  over: boolean;
   /** `true`: this person is not in (any more). */
   out: boolean;
   /** The last thing that did not go as asked, for people. */
@@ -38,6 +40,7 @@ const nothing: PageState = {
   work: {},
   class: null,
   connected: false,
+  over: false,
   out: false,
   problem: null,
   done: null,
@@ -56,6 +59,7 @@ export function usePage(): Page {
     () =>
       followLive({
         connected: (connected) => setState((was) => ({ ...was, connected })),
+        over: () => setState((was) => ({ ...was, connected: false, over: true })),
         out: () => setState((was) => ({ ...was, out: true })),
         message: (message) => {
           if (message.type === 'session') setState((was) => ({ ...was, session: message.session }));

@@ -134,6 +134,12 @@ export function timeGivenWords(whom: string, minutes: number, title: string): st
   return `${count(Math.abs(minutes), 'minute')} ${minutes < 0 ? 'less' : 'more'} for ${whom}: ${title}.`;
 }
 
+/** What a page says of its connection; empty where all is well. */
+export function connectionWords({ connected, over }: { connected: boolean; over: boolean }): string {
+  if (over) return 'The class has ended.';
+  return connected ? '' : 'Not connected: tried again …';
+}
+
 export function count(number: number, one: string, many = `${one}s`): string {
   return `${number} ${number === 1 ? one : many}`;
 }

@@ -12,7 +12,7 @@ import { Topology } from '../parts/topology.js';
 import { Trace } from '../parts/trace.js';
 import { pathOf, send } from '../server.js';
 import { useExercise, usePage, useServerTime, type Page } from '../state.js';
-import { handInWords, progressWords, roundWords } from '../words.js';
+import { connectionWords, handInWords, progressWords, roundWords } from '../words.js';
 
 interface WorkPlace {
   page: Page;
@@ -213,10 +213,10 @@ function StudentPage() {
             </select>
           </label>
         )}
-        <Timer closesAt={work?.closesAt ?? null} late={work?.late ?? null} time={time} />
+        <Timer closesAt={page.over ? null : (work?.closesAt ?? null)} late={work?.late ?? null} time={time} />
         <span class="person">{session.role === 'solo' ? '' : session.person.name}</span>
         <span role="status" class={page.connected ? 'connection' : 'connection cut'}>
-          {page.connected ? '' : 'Not connected: tried again …'}
+          {connectionWords(page)}
         </span>
       </header>
       <News page={page} />

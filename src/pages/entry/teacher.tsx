@@ -16,7 +16,7 @@ import { News } from '../parts/news.js';
 import { Terminals } from '../parts/terminals.js';
 import { pathOf, send } from '../server.js';
 import { usePage, type Page } from '../state.js';
-import { count, handInWords, verdictWord } from '../words.js';
+import { connectionWords, count, handInWords, verdictWord } from '../words.js';
 
 type Work = StudentRow['work'][number];
 
@@ -232,7 +232,7 @@ function Head({ page, view }: { page: Page; view: ClassView }) {
       </span>
       <span role="status">{waiting > 0 ? `${count(waiting, 'asks', 'ask')} for help` : ''}</span>
       <span role="status" class={page.connected ? 'connection' : 'connection cut'}>
-        {page.connected ? '' : 'Not connected: tried again …'}
+        {connectionWords(page)}
       </span>
     </header>
   );
