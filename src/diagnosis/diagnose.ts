@@ -13,6 +13,7 @@ import type { LeaseRequest } from './leases.js';
 import { explainName } from './names.js';
 import type { NameRequest } from './names.js';
 import { observe } from './observe.js';
+import { soleHolder } from './world.js';
 
 /** A packet whose fate is to be explained. */
 export interface PacketRequest {
@@ -119,7 +120,8 @@ export function explainCause(seen: Case, cause: Cause): Diagnosis | null {
 
 async function followPacket(context: ProbeContext, request: PacketRequest): Promise<Diagnosis | null> {
   const observation = await observe(context, request);
-  const seen = buildCase(observation, request.source, context.plan, request.target.owner?.label ?? null);
+  const owner = request.target.owner?.label ?? soleHolder(observation.world, request.target.address);
+  const seen = buildCase(observation, request.source, context.plan, owner);
   if (!seen) return notLooked(observation.world.unlooked);
   const told = request.content ? explainContent(seen) : explainCause(seen, request.cause);
   const { connectedFrom } = request;

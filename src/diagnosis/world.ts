@@ -612,3 +612,9 @@ export function holdersOf(world: World, address: string): { space: Space; link: 
       .map((link) => ({ space, link })),
   );
 }
+
+/** Whose an address is, by name, where one alone has it: of a probe to an address that the scenario writes out. */
+export function soleHolder(world: World, address: string): string | null {
+  const labels = new Set(holdersOf(world, address).map(({ space }) => space.label));
+  return labels.size === 1 ? [...labels][0]! : null;
+}

@@ -21,7 +21,7 @@ import type { ProbeFate } from '../../src/diagnosis/probe.js';
 import { connectProgram } from '../../src/probes/connect-probe.js';
 import { rootCauseCatalogue } from '../../src/diagnosis/root-causes.js';
 import { readNft, readSaveSections, readTraces } from '../../src/diagnosis/rules.js';
-import { addToWorld, emptyWorld } from '../../src/diagnosis/world.js';
+import { addToWorld, emptyWorld, soleHolder } from '../../src/diagnosis/world.js';
 import type { Topology } from '../../src/model/events.js';
 import { rootCauses } from '../../src/model/verdict.js';
 import { topologySvg } from '../../src/report/topology-svg.js';
@@ -929,6 +929,16 @@ describe('What a diagnosis reads', () => {
       blocks += 1;
     }
     expect(blocks).to.equal(1 + 4 + 4);
+  });
+});
+
+describe('Whose an address is that a scenario writes out', () => {
+  it('is told where one alone has it', () => {
+    const hosts = healthy();
+    expect(soleHolder(told(hosts).world, ends[1])).to.equal('server');
+    expect(soleHolder(told(hosts).world, '10.9.9.9')).to.equal(null);
+    hosts['router']!.nics.push({ name: 'eth2', mac: '02:00:00:00:00:06', address: `${ends[1]}/24` });
+    expect(soleHolder(told(hosts).world, ends[1])).to.equal(null);
   });
 });
 
