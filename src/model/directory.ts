@@ -16,10 +16,10 @@ export async function makeDirectory(path: string, mode = 0o777): Promise<void> {
   } catch (error) {
     if (isInPlace(error) && (await isDirectory(whole))) return;
     const above = dirname(whole);
-    if (!isOneAboveMissing(error, whole) || (await isDirectory(above))) throw asNotDirectory(error);
-    await makeDirectory(above, mode);
+    if (!isOneAboveMissing(error, whole)) throw asNotDirectory(error);
+    // Somebody else may make the same ones at once, those above and this one.
+    if (!(await isDirectory(above))) await makeDirectory(above, mode);
     await mkdir(whole, { mode }).catch((again: unknown) => {
-      // Somebody else makes the same ones at once.
       if (!isInPlace(again)) throw again;
     });
   }
@@ -33,8 +33,8 @@ export function makeDirectorySync(path: string, mode = 0o777): void {
   } catch (error) {
     if (isInPlace(error) && isDirectorySync(whole)) return;
     const above = dirname(whole);
-    if (!isOneAboveMissing(error, whole) || isDirectorySync(above)) throw asNotDirectory(error);
-    makeDirectorySync(above, mode);
+    if (!isOneAboveMissing(error, whole)) throw asNotDirectory(error);
+    if (!isDirectorySync(above)) makeDirectorySync(above, mode);
     try {
       mkdirSync(whole, { mode });
     } catch (again) {

@@ -73,6 +73,11 @@ describe('directories that netrig makes', () => {
           expect(statSync(join(base, path)).mode & 0o777, path).to.equal(0o700);
       });
 
+      it('are made by several at once', async () => {
+        for (let round = 0; round < 50; round += 1)
+          await Promise.all(Array.from({ length: 12 }, (_, one) => make(join(base, `${round}/b/c/d/${one % 4}`))));
+      });
+
       it('that cannot be made are told of with their place, and nothing goes on for ever', async () => {
         writeFileSync(join(base, 'file'), '');
         for (const path of [join(base, 'file'), join(base, 'file/x/y'), '/proc/netrig/labs']) {
