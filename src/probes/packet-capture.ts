@@ -34,8 +34,8 @@ type BeaconLink = z.output<typeof zBeaconLink>;
 
 /** "Local Experimental EtherType 1" (IEEE 802, 9.2.3): no protocol of a lab has it, and no stack takes it. */
 const beaconEthertype = 0x88b5;
-/** "Nearest bridge" (IEEE 802.1Q, table 8-1): no bridge forwards it, so that the frame ends at the link. */
-const nearestBridge = '0180c200000e';
+/** Kept for later standards (IEEE 802.1Q, table 8-1): nobody sends there, and no bridge forwards it, so that the frame ends at the link. */
+const reservedAddress = '01:80:c2:00:00:0c';
 
 /**
  * Sends one frame through a packet socket (packet(7)) that is bound to nothing: INDEX FRAME_HEX. It needs no address, passes no
@@ -47,14 +47,14 @@ const sendFrameProgram =
   'defined send($s, $frame, 0, pack("S n l S C C a8", 17, unpack("x12 n", $frame), $index, 0, 0, 6, substr($frame, 0, 6))) or fail("not sent");';
 
 function frameBeacon(link: BeaconLink, mark: Buffer): Beacon {
-  const source = (link.address ?? '00:00:00:00:00:00').replaceAll(':', '');
-  const head = Buffer.from(`${nearestBridge}${source}${beaconEthertype.toString(16)}`, 'hex');
+  const source = link.address ?? '00:00:00:00:00:00';
+  const head = Buffer.from(`${reservedAddress}${source}${beaconEthertype.toString(16)}`.replaceAll(':', ''), 'hex');
   // 60 bytes is the shortest frame of Ethernet.
   const frame = Buffer.concat([head, mark], 60);
   return {
-    // By its offset: after the words `ether proto`, libpcap takes a tag that `vlan` asks for to be in the frame still, while the
-    // kernel has taken it out of those that came in, and `vlan 10 and arp` would meet none of them.
-    filter: `ether[12:2] == 0x${beaconEthertype.toString(16)}`,
+    // By its addresses. What libpcap 1.10 makes of `vlan` is wrong after `ether proto` (a tag is looked for in the frame, while
+    // the kernel has taken it out of those that came in) and after `ether[12:2]` (both use one register).
+    filter: `ether dst ${reservedAddress} and ether src ${source}`,
     argv: ['perl', '-e', sendFrameProgram, String(link.ifindex), frame.toString('hex')],
     mark,
     text: `a frame of its own on ${link.ifname}`,

@@ -101,7 +101,7 @@ export function readAnswer(question: Question, id: number, sighting: ConnectSigh
 }
 
 /** Judges what came over a connection, or did not, where the datagram of the answer was cut. */
-export function readStreamAnswer(question: Question, id: number, sighting: ConnectSighting): ServerAnswer {
+function readStreamAnswer(question: Question, id: number, sighting: ConnectSighting): ServerAnswer {
   const { server, name } = question;
   const lost = (cause: ProbeCause, how: string): ServerAnswer => ({
     saw: 'failure',
