@@ -31,7 +31,10 @@ export function oneLine(text: string): string {
   return neutralise(text).replace(/\s+/g, ' ').trim();
 }
 
-const graphemes = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
+let segmenter: Intl.Segmenter | null = null;
+/** Made when the first text needs it: that takes longer than many a command has to say. */
+const graphemes = (text: string): Intl.Segments =>
+  (segmenter ??= new Intl.Segmenter(undefined, { granularity: 'grapheme' })).segment(text);
 const wide =
   /^(?:\p{Emoji_Presentation}|[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{20000}-\u{3fffd}])/u;
 const empty = /^[\p{Mark}\p{Cf}]/u;
@@ -45,7 +48,7 @@ function graphemeWidth(grapheme: string): number {
 export function displayWidth(text: string): number {
   if (/^[\x20-\x7e]*$/.test(text)) return text.length;
   let width = 0;
-  for (const { segment } of graphemes.segment(text)) width += graphemeWidth(segment);
+  for (const { segment } of graphemes(text)) width += graphemeWidth(segment);
   return width;
 }
 
@@ -70,7 +73,7 @@ export function truncate(text: string, columns: number): string {
   if (rough.length === text.length && displayWidth(text) <= columns) return text;
   let width = 0;
   let kept = '';
-  for (const { segment } of graphemes.segment(rough)) {
+  for (const { segment } of graphemes(rough)) {
     const next = graphemeWidth(segment);
     if (width + next > columns - 1) break;
     width += next;
@@ -85,7 +88,7 @@ function pieces(word: string, limit: number, most: number): string[] {
   const all: string[] = [];
   let piece = '';
   let width = 0;
-  for (const { segment } of graphemes.segment(word)) {
+  for (const { segment } of graphemes(word)) {
     const next = graphemeWidth(segment);
     if (piece !== '' && width + next > limit) {
       all.push(piece);
