@@ -80,7 +80,9 @@ async function doReset(room: Room, person: string, id: string, key: string, host
   }
   // A class that ends leaves it to the next one.
   if (room.ending.aborted) return;
-  if (failed !== null) room.warn(`${host} of ${person}: ${failed}`);
+  const { lab, wanted } = workOf(room.book.state, person, id);
+  // With a lab that is ended meanwhile its hosts go, and nothing has failed.
+  if (failed !== null && lab === key && wanted === null) room.warn(`${host} of ${person}: ${failed}`);
   const steps = stepsOf(exercise)
     .filter(({ on }) => on.includes(host))
     .map((step) => step.id);

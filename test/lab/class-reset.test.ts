@@ -115,6 +115,18 @@ const limits = 'limits: { labs: 2, starting: 1, reserve: 0 }';
       expect(verdicts(handed)[0]).to.equal('fail');
     });
 
+    it('goes with its lab where that is begun again meanwhile, and no word of it is said', async () => {
+      for (const ms of [0, 50, 150]) {
+        await ada.act('lab', { do: 'reset', host: 'router' });
+        await delay(ms);
+        expect((await ada.act('lab', { do: 'reset' })).lab.state).to.equal('queued');
+        const work = await ada.until('the new lab', ({ lab }) => lab.state === 'up');
+        expect(work.lab).to.deep.include({ resetting: null, resetFailed: null });
+        await delay(1000);
+      }
+      expect(running.output()).not.to.match(/abort|router of ada/i);
+    });
+
     it('comes back, too, where the class was killed meanwhile', async () => {
       await ada.act('lab', { do: 'reset', host: 'right' });
       await delay(300);
