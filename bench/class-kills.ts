@@ -33,6 +33,8 @@ class Counting {
     const query = this.shell === '' ? 'cols=80&rows=24' : `from=${this.next}&shell=${this.shell}`;
     const terminal = await client.terminal('left', { query });
     terminal.onBytes = (bytes) => this.take(bytes);
+    // What came with the answer that opened the socket.
+    this.take(terminal.bytes);
     this.terminal = terminal;
     for (let tries = 0; tries < 400 && terminal.shell === ''; tries += 1) await delay(10);
     if (this.shell === '')

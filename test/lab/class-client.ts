@@ -50,6 +50,8 @@ export function tryClass(
     async start() {
       const started = netrig(['class', 'start', file], { cwd: root, env });
       await started.saw(/Ctrl-C ends/);
+      // That is said on standard error, the address on standard output: either may come first.
+      await started.saw(/^http:\S+$/m);
       const url = /^http:\S+$/m.exec(started.output())![0];
       return { ...started, url };
     },
