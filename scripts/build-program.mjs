@@ -1,7 +1,7 @@
 // The programs that netrig starts, from dist/src into dist/program: each with all that it loads in one file, where Node would
-// look for several hundred, and with what V8 made of that file beside it (src/program/compiled.ts). Together that takes half
-// off the start of every command. The same modules stay in dist/src for those who import netrig; both stand at the same depth,
-// so that what they name beside themselves is found from either.
+// look for several hundred, and with what V8 made of that file beside it (src/program/compiled.ts). Together that takes more
+// than half off the start of a command that reads a scenario. The same modules stay in dist/src for those who import netrig;
+// both stand at the same depth, so that what they name beside themselves is found from either.
 // The bench's program of twenty commands is put together likewise, as what it stands for is.
 import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
